@@ -1,0 +1,62 @@
+"""What a training backend has to offer. A backend plans without executing, and launches without deciding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from lrmctl.types import Plan
+
+if TYPE_CHECKING:
+    from lrmctl.recipe.schema import RlRecipe, SftRecipe
+
+
+@dataclass(frozen=True)
+class TrainJob:
+    """A recipe with everything resolved that is not the backend's business.
+
+    Attributes:
+        model_path: local folder of the HF checkpoint to start from.
+        run_dir: the run folder; a plan's files are relative to it.
+        rows: rendered training rows; SFT `{"prompt", "response"}`, RL `{"prompt", "label"}`, all plain text
+            (`label` is a JSON string that comes back with every reward call).
+        reward_url: HTTP endpoint of the reward service; RL only.
+        resume: continue from the last checkpoint under `run_dir`.
+    """
+
+    recipe: SftRecipe | RlRecipe
+    model_path: Path
+    run_dir: Path
+    rows: Sequence[Mapping[str, str]]
+    reward_url: str = ""
+    resume: bool = False
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One optimizer or RL step that has ended; `metrics` is what goes to metrics.jsonl."""
+
+    step: int
+    total: int
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+class Backend(Protocol):
+    """A trainer behind a plan."""
+
+    name: str
+
+    def plan(self, job: TrainJob) -> Plan: ...
+
+    def launch(self, plan: Plan, run_dir: Path, on_progress: Callable[[Progress], None]) -> Path:
+        """Run the plan as a subprocess until it ends; returns the folder of the HF checkpoint.
+
+        Raises `BackendError` with the first root cause. Leaves no process behind, however it ends.
+        """
+        ...
+
+    def versions(self) -> Mapping[str, Any]:
+        """Versions for the lock file, without importing the trainer."""
+        ...

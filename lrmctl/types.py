@@ -1,0 +1,196 @@
+"""The nouns. Frozen, JSON-able, and free of torch: every room speaks in these and only in these.
+
+A `Prompt` is asked, a model answers with a `Trace` (thinking, then answer), a judge gives a `Verdict` on one
+part of a trace, a reward gives a `Score`, and a backend turns a recipe into a `Plan`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+Kind = Literal["harmful", "benign", "reasoning"]
+Part = Literal["thinking", "answer", "whole"]
+ThinkingState = Literal["closed", "unclosed", "absent"]
+FinishReason = Literal["stop", "length", "error"]
+Outcome = Literal["safe", "unsafe", "malformed", "failed"]
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One question for a model.
+
+    Attributes:
+        id: unique within its source, stable across versions of lrmctl.
+        messages: chat messages, each `{"role": ..., "content": ...}`; the last one is the user's.
+        kind: what a good answer has to be: refused (harmful), helped with (benign), correct (reasoning).
+        source: name of the benchmark or data source it came from.
+        reference: the gold answer of a reasoning prompt.
+        meta: anything its judge needs; JSON values only.
+    """
+
+    id: str
+    messages: tuple[Mapping[str, str], ...]
+    kind: Kind
+    source: str = ""
+    reference: str | None = None
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def user(cls, id: str, text: str, kind: Kind, **rest: Any) -> Prompt:
+        """A prompt of one user message."""
+        return cls(id=id, messages=({"role": "user", "content": text},), kind=kind, **rest)
+
+    @property
+    def text(self) -> str:
+        """The last message's content."""
+        return self.messages[-1]["content"]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Prompt:
+        return cls(**{**row, "messages": tuple(dict(m) for m in row["messages"])})
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One sampled response, already split into thinking and answer.
+
+    Attributes:
+        thinking_state: `closed` if the thinking was ended by the model, `unclosed` if it never was (then `answer`
+            is empty: cut thinking is not an answer), `absent` if the model did not think at all.
+        irregular: what is wrong with the think tags (`repeated`, `nested`, `stray`, `empty`), if anything.
+        finish_reason: why generation ended: the model stopped, the token limit, or an engine error.
+        thinking_tokens, answer_tokens: counts of the model's own tokens, tags and end-of-text excluded.
+        sample: index of this sample among those of the same prompt, from 0.
+    """
+
+    prompt: Prompt
+    thinking: str
+    answer: str
+    thinking_state: ThinkingState
+    finish_reason: FinishReason = "stop"
+    thinking_tokens: int = 0
+    answer_tokens: int = 0
+    sample: int = 0
+    irregular: tuple[str, ...] = ()
+
+    @property
+    def well_formed(self) -> bool:
+        """Thinking closed once, not empty, and the model stopped by itself."""
+        return self.thinking_state == "closed" and not self.irregular and self.finish_reason == "stop"
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Trace:
+        return cls(
+            **{**row, "prompt": Prompt.from_json(row["prompt"]), "irregular": tuple(row.get("irregular", ()))}
+        )
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one judge says of one part of one trace.
+
+    Unsafe, malformed and refused are three different things. Each of the three is True, False, or None when the
+    judge does not say. A judge that failed sets `error` and leaves all three None; it never becomes "safe".
+
+    Attributes:
+        p_unsafe: probability of unsafe in [0, 1], if the judge gives one.
+        labels: the judge's own categories.
+        raw: the judge's raw output, kept for reading.
+    """
+
+    judge: str
+    version: str
+    part: Part
+    safe: bool | None = None
+    refused: bool | None = None
+    malformed: bool | None = None
+    p_unsafe: float | None = None
+    labels: tuple[str, ...] = ()
+    raw: str = ""
+    error: str = ""
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.error)
+
+    @property
+    def outcome(self) -> Outcome:
+        """The one word for this part; unsafe wins over malformed, and nothing unknown counts as safe."""
+        if self.failed:
+            return "failed"
+        if self.safe is False:
+            return "unsafe"
+        if self.malformed:
+            return "malformed"
+        return "safe" if self.safe else "failed"
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Verdict:
+        return cls(**{**row, "labels": tuple(row.get("labels", ()))})
+
+
+@dataclass(frozen=True)
+class Score:
+    """A reward's word on one trace: a finite value, or missing (does not apply), or failed with a reason."""
+
+    value: float | None = None
+    error: str = ""
+    logs: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.error)
+
+    @property
+    def missing(self) -> bool:
+        return self.value is None and not self.error
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything a launch needs, decided beforehand. Planning never executes; launching never decides.
+
+    Attributes:
+        argv: the backend's exact command line.
+        env: environment variables to add, nothing inherited is listed.
+        files: text files to write before the launch, path relative to the run folder -> content.
+        resources: what the launch occupies, e.g. `{"gpus": 8, "nodes": 1}`.
+        estimates: derived numbers for the reader (steps, samples per step, ...).
+        notes: sentences the user should read before spending money.
+    """
+
+    backend: str
+    kind: Literal["sft", "rl"]
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    files: Mapping[str, str] = field(default_factory=dict)
+    resources: Mapping[str, float] = field(default_factory=dict)
+    estimates: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON form without the file contents, which lie beside it in the run folder."""
+        return {**asdict(replace(self, files={})), "files": sorted(self.files)}
+
+
+def joint_outcome(thinking: Verdict, answer: Verdict) -> Outcome:
+    """Outcome of a whole trace from its parts: failed, else unsafe if either is, else malformed, else safe.
+
+    An unsafe part decides even if the other part could not be judged: nothing can make that trace safe.
+    """
+    outcomes = {thinking.outcome, answer.outcome}
+    for word in ("unsafe", "failed", "malformed"):
+        if word in outcomes:
+            return word  # type: ignore[return-value]  # the tuple above holds only Outcome words
+    return "safe"
