@@ -50,10 +50,17 @@ class Backend(Protocol):
 
     def plan(self, job: TrainJob) -> Plan: ...
 
-    def launch(self, plan: Plan, run_dir: Path, on_progress: Callable[[Progress], None]) -> Path:
+    def launch(
+        self,
+        plan: Plan,
+        run_dir: Path,
+        on_progress: Callable[[Progress], None],
+        abort: Callable[[], Exception | None],
+    ) -> Path:
         """Run the plan as a subprocess until it ends; returns the folder of the HF checkpoint.
 
-        Raises `BackendError` with the first root cause. Leaves no process behind, however it ends.
+        `abort` is polled: an exception it returns ends the run and is what the user reads. Raises it, or
+        `BackendError` with the first root cause. Leaves no process behind, however it ends.
         """
         ...
 
