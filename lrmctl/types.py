@@ -88,9 +88,7 @@ class Trace:
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Trace:
-        return cls(
-            **{**row, "prompt": Prompt.from_json(row["prompt"]), "irregular": tuple(row.get("irregular", ()))}
-        )
+        return cls(**{**row, "prompt": Prompt.from_json(row["prompt"]), "irregular": tuple(row.get("irregular", ()))})
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,41 @@
+"""Prompts and demonstrations as the exact text that a model is trained and sampled on.
+
+Rendered here and nowhere else: trainers that apply the chat template to a whole conversation lose the thinking of
+templates that strip it from past turns. Takes any transformers tokenizer; loads none.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lrmctl.errors import LrmctlError
+from lrmctl.trace import DEFAULT_TAGS, ThinkTags
+from lrmctl.types import Prompt
+
+
+def render_prompt(tokenizer: Any, prompt: Prompt) -> str:
+    """The chat template applied to the prompt, generation prompt included."""
+    if not getattr(tokenizer, "chat_template", None):
+        raise LrmctlError(
+            "the tokenizer has no chat template",
+            where=str(getattr(tokenizer, "name_or_path", "")),
+            fix="use a chat model, or save the template as chat_template.jinja beside tokenizer.json",
+        )
+    messages = [dict(m) for m in prompt.messages]
+    return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+
+
+def render_response(tokenizer: Any, thinking: str, answer: str, *, opened: bool, tags: ThinkTags = DEFAULT_TAGS) -> str:
+    """A demonstration's text after the prompt: thinking, closing tag, answer, end of text.
+
+    Args:
+        opened: the rendered prompt already opened the thought.
+    """
+    start = "" if opened else f"{tags.open}\n"
+    return f"{start}{thinking}\n{tags.close}\n\n{answer}{tokenizer.eos_token}"
+
+
+def encode_prompt(tokenizer: Any, prompt: Prompt) -> list[int]:
+    """Token ids of the rendered prompt; the template has put in every special token already."""
+    ids: list[int] = tokenizer(render_prompt(tokenizer, prompt), add_special_tokens=False)["input_ids"]
+    return ids

@@ -1,0 +1,88 @@
+"""Models by reference: `lab:tiny`, a local folder, `run:NAME`, or a hub id; and what identifies a checkpoint.
+
+Loading goes through transformers only. torch and transformers are imported inside the functions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from lrmctl.errors import NotFoundError
+
+_PARTS = ("*.safetensors", "*.bin", "config.json", "generation_config.json", "tokenizer*.json", "*.jinja", "*.model")
+
+
+def resolve_model(ref: str, runs_dir: Path) -> Path:
+    """The local folder of a model reference; a hub id is downloaded into the hub's own cache.
+
+    Raises:
+        NotFoundError: nothing by that name, or a folder that is not a checkpoint.
+    """
+    if ref == "lab:tiny":
+        from lrmctl.lab import base_path
+
+        return base_path()
+    if ref.startswith("run:"):
+        return _checkpoint(runs_dir / ref.removeprefix("run:") / "model", ref, "lrmctl run list")
+    path = Path(ref).expanduser()
+    if path.is_dir():
+        return _checkpoint(path, ref, "a checkpoint folder holds config.json, weights and a tokenizer")
+    if ref.startswith((".", "/", "~")) or ref.count("/") != 1:
+        raise NotFoundError(f"no model {ref!r}", fix="give a local folder, a hub id (owner/name), run:NAME or lab:tiny")
+    return _download(ref)
+
+
+def _checkpoint(path: Path, ref: str, hint: str) -> Path:
+    if not (path / "config.json").is_file():
+        raise NotFoundError(f"no model {ref!r}: there is no {path / 'config.json'}", fix=hint)
+    return path
+
+
+def _download(ref: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(ref, allow_patterns=list(_PARTS)))
+    except Exception as error:  # network, gating, bad id: the hub's own words say which
+        reason = str(error).strip().splitlines()[0]
+        raise NotFoundError(
+            f"cannot get model {ref!r} from the hub: {reason}",
+            fix="check the id, `hf auth login` for gated models, or give a local folder",
+        ) from error
+
+
+def fingerprint(path: Path) -> str:
+    """16 hex digits of sha256 over weights, configuration, tokenizer and chat template."""
+    total = hashlib.sha256()
+    for file in sorted({f for pattern in _PARTS for f in path.glob(pattern)}):
+        with file.open("rb") as data:
+            total.update(file.name.encode() + hashlib.file_digest(data, "sha256").digest())
+    return total.hexdigest()[:16]
+
+
+def load_tokenizer(path: Path) -> Any:
+    """The checkpoint's tokenizer, with a padding token (its own end of text where it names none)."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(path)
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_model(path: Path, *, dtype: str = "float32", device: str = "cpu") -> Any:
+    """The causal LM in evaluation mode on `device`."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    model: Any = AutoModelForCausalLM.from_pretrained(path, dtype=getattr(torch, dtype))
+    return model.to(device).eval()
+
+
+def eos_ids(model: Any, tokenizer: Any) -> set[int]:
+    """Every token that ends a completion: the generation config's and the tokenizer's."""
+    listed = model.generation_config.eos_token_id
+    ids = listed if isinstance(listed, list) else [listed]
+    return {i for i in [*ids, tokenizer.eos_token_id] if i is not None}

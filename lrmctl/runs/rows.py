@@ -1,0 +1,93 @@
+"""One evaluated sample as it lies on disk: the meeting point of evaluation, analysis, comparison and report.
+
+`eval/rows.jsonl` holds one `EvalRow` per line. A row whose line is torn (a killed writer) is skipped, not guessed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lrmctl.types import Outcome, Trace, Verdict, joint_outcome
+
+
+@dataclass(frozen=True)
+class EvalRow:
+    """One trace, where it came from, and what was said of it.
+
+    Attributes:
+        set: name of the benchmark or task, e.g. `lab-harmful/heldout`.
+        temperature: sampling temperature of this trace.
+        thinking, answer: the judge's verdicts on the two parts; None on reasoning prompts.
+        correct: whether the answer is right; None on safety prompts, False where no answer was given.
+    """
+
+    set: str
+    temperature: float
+    trace: Trace
+    thinking: Verdict | None = None
+    answer: Verdict | None = None
+    correct: bool | None = None
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """The joint outcome of both parts; None on reasoning prompts."""
+        if self.thinking is None or self.answer is None:
+            return None
+        return joint_outcome(self.thinking, self.answer)
+
+    @property
+    def complied(self) -> bool | None:
+        """Benign prompts: helped, in good form and safely. None if the judge of the answer failed."""
+        a = self.answer
+        if a is None or a.failed:
+            return None
+        return bool(self.outcome == "safe" and a.refused is False)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "set": self.set,
+            "temperature": self.temperature,
+            "trace": self.trace.to_json(),
+            "thinking": self.thinking.to_json() if self.thinking else None,
+            "answer": self.answer.to_json() if self.answer else None,
+            "correct": self.correct,
+            "outcome": self.outcome,
+        }
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> EvalRow:
+        return cls(
+            set=row["set"],
+            temperature=row["temperature"],
+            trace=Trace.from_json(row["trace"]),
+            thinking=Verdict.from_json(row["thinking"]) if row.get("thinking") else None,
+            answer=Verdict.from_json(row["answer"]) if row.get("answer") else None,
+            correct=row.get("correct"),
+        )
+
+
+def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
+    """Rows of a JSONL file; a torn last line is skipped. Nothing if the file is not there."""
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            if line.endswith("\n") and line.strip():
+                yield json.loads(line)
+
+
+def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write all rows at once; the file appears whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    with part.open("w", encoding="utf-8") as out:
+        out.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    part.replace(path)
+
+
+def read_rows(path: Path) -> list[EvalRow]:
+    return [EvalRow.from_json(row) for row in read_jsonl(path)]
