@@ -1,0 +1,11 @@
+"""The modules through which lrmctl's own plugins register, in the same way as anybody's. Light modules, all of them."""
+
+from __future__ import annotations
+
+MODULES = (
+    "lrmctl.rewards.plugin",
+    "lrmctl.judges.plugin",
+    "lrmctl.data.plugin",
+    "lrmctl.lab.plugin",
+    "lrmctl.backends.plugin",
+)

@@ -1,0 +1,157 @@
+"""Loads plugins so that a broken one is a fact to report and never a broken command.
+
+Each plugin gets a pluggy manager of its own: one that cannot be imported, has a wrong signature or raises while
+it registers becomes a `Problem` and offers nothing. This module knows how to load; who wins a name is `registry`'s.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from importlib.metadata import Distribution, EntryPoint, distributions
+from typing import Any
+
+import pluggy
+
+from lrmctl.hooks import builtins, specs
+
+GROUPS = {
+    "reward": "lrmctl_rewards",
+    "judge": "lrmctl_judges",
+    "benchmark": "lrmctl_benchmarks",
+    "source": "lrmctl_sources",
+    "backend": "lrmctl_backends",
+}
+ENTRY_POINT_GROUP = "lrmctl"
+_NAME = re.compile(r"[a-z0-9]+([-_/:.][a-z0-9]+)*")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One registered name.
+
+    Attributes:
+        group: `reward`, `judge`, `benchmark`, `source` or `backend`.
+        distribution, version: the installed distribution that registered it (`lrmctl` for built-ins).
+        factory: called with the recipe's options.
+    """
+
+    name: str
+    group: str
+    summary: str
+    distribution: str
+    builtin: bool
+    version: str = ""
+    factory: Callable[..., Any] = field(default=dict, repr=False, compare=False)
+
+    def to_json(self) -> dict[str, Any]:
+        return {key: value for key, value in vars(self).items() if key != "factory"}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a plugin, or one of its names, cannot be used."""
+
+    distribution: str
+    error: str
+
+    def __str__(self) -> str:
+        return f"{self.distribution}: {self.error}"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What loading some plugins came to."""
+
+    entries: tuple[Entry, ...]
+    problems: tuple[Problem, ...]
+
+
+def load_builtins() -> Loaded:
+    """lrmctl's own plugins."""
+    from lrmctl import __version__
+
+    return _load_all(
+        _Candidate("lrmctl", __version__, lambda module=module: importlib.import_module(module), builtin=True)
+        for module in builtins.MODULES
+    )
+
+
+def load_third_party() -> Loaded:
+    """Every installed distribution with an entry point in the group `lrmctl`, each in isolation."""
+    return _load_all(_candidates())
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    distribution: str
+    version: str
+    load: Callable[[], Any]
+    builtin: bool = False
+
+
+def _candidates() -> Iterator[_Candidate]:
+    seen: set[str] = set()
+    for distribution in distributions():
+        points = _entry_points(distribution)
+        if not points or (name := distribution.name) in seen:
+            continue
+        seen.add(name)
+        for point in points:
+            yield _Candidate(name, distribution.version, point.load)
+
+
+def _entry_points(distribution: Distribution) -> list[EntryPoint]:
+    """This distribution's entry points for lrmctl; none where its metadata cannot be parsed.
+
+    `importlib.metadata.entry_points()` reads all distributions at once, so one bad file would hide every plugin.
+    """
+    try:
+        return list(distribution.entry_points.select(group=ENTRY_POINT_GROUP))
+    except Exception:  # any damage of any installed package; it is not ours to judge
+        return []
+
+
+def _load_all(candidates: Iterator[_Candidate]) -> Loaded:
+    entries: list[Entry] = []
+    problems: list[Problem] = []
+    for candidate in candidates:
+        try:
+            entries.extend(_register(candidate))
+        except (Exception, SystemExit) as error:  # a plugin may do anything; it must not end the command
+            problems.append(Problem(candidate.distribution, f"{type(error).__name__}: {error}"))
+    return Loaded(tuple(entries), tuple(problems))
+
+
+def _register(candidate: _Candidate) -> list[Entry]:
+    """Entries of one plugin: all of them, or an exception."""
+    manager = pluggy.PluginManager(specs.PROJECT)
+    manager.add_hookspecs(specs)
+    plugin = candidate.load()
+    manager.register(plugin)
+    manager.check_pending()
+    if not manager.get_hookcallers(plugin):
+        raise TypeError(f"has no lrmctl hook; decorate one of {', '.join(GROUPS.values())} with lrmctl.hookimpl")
+    entries: list[Entry] = []
+    for group, hook in GROUPS.items():
+        getattr(manager.hook, hook)(register=_callback(candidate, group, entries))
+    return entries
+
+
+def _callback(candidate: _Candidate, group: str, entries: list[Entry]) -> specs.Register:
+    def register(name: str, factory: Callable[..., Any], *, summary: str = "") -> None:
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise ValueError(f"{group} name {name!r} must be lower-case words joined by - _ / : or .")
+        if not callable(factory):
+            raise TypeError(f"the factory of {group} {name!r} is not callable")
+        if any((e.group, e.name) == (group, name) for e in entries):
+            raise ValueError(f"registers {group} {name!r} twice")
+        text = summary or (inspect.getdoc(factory) or "").partition("\n")[0]
+        entries.append(
+            Entry(name, group, text, candidate.distribution, candidate.builtin, candidate.version, factory)
+        )
+
+    return register

@@ -1,0 +1,145 @@
+"""Names to things: which plugin offers a name, and making the thing from a recipe's options.
+
+Built-in names never need third-party code: other people's plugins are loaded only when a name is asked for that
+is not built in, or for a full list. Nobody can take a built-in name; two plugins that claim one name both lose it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from lrmctl.errors import LrmctlError, NotFoundError, PluginError, RecipeError
+from lrmctl.hooks.manager import GROUPS, Entry, Loaded, Problem, load_builtins, load_third_party
+from lrmctl.suggest import did_you_mean
+
+__all__ = ["GROUPS", "Entry", "Problem", "Registry", "check", "find", "make", "names", "problems"]
+
+
+class Registry:
+    """All registered names of this Python environment, loaded as late as possible."""
+
+    def __init__(self) -> None:
+        self._builtin: Loaded | None = None
+        self._third_party: Loaded | None = None
+
+    @property
+    def builtin(self) -> Loaded:
+        self._builtin = self._builtin or load_builtins()
+        return self._builtin
+
+    @property
+    def third_party(self) -> Loaded:
+        self._third_party = self._third_party or load_third_party()
+        return self._third_party
+
+    def names(self, group: str | None = None) -> list[Entry]:
+        """Everything that can be named, of one group or of all, by group and name."""
+        _known_group(group)
+        usable = [*self.builtin.entries, *(e for e in self.third_party.entries if not self._rivals(e))]
+        chosen = [e for e in usable if group in (None, e.group)]
+        return sorted(chosen, key=lambda e: (list(GROUPS).index(e.group), e.name))
+
+    def problems(self) -> list[Problem]:
+        """Plugins that did not load, and names that are claimed twice."""
+        conflicts = [
+            Problem(entry.distribution, f"{entry.group} {entry.name!r} is also registered by {', '.join(rivals)}")
+            for entry in self.third_party.entries
+            if (rivals := self._rivals(entry))
+        ]
+        return [*self.builtin.problems, *self.third_party.problems, *conflicts]
+
+    def find(self, group: str, name: str) -> Entry:
+        """The entry of a name.
+
+        Raises:
+            NotFoundError: nobody registers it.
+            PluginError: two distributions do.
+        """
+        _known_group(group)
+        for entry in self.builtin.entries:
+            if (entry.group, entry.name) == (group, name):
+                return entry
+        claims = [e for e in self.third_party.entries if (e.group, e.name) == (group, name)]
+        if len(claims) > 1:
+            owners = " and ".join(sorted(e.distribution for e in claims))
+            raise PluginError(f"{group} {name!r} is registered by {owners}", fix="uninstall one of the two")
+        if not claims:
+            raise self._not_found(group, name)
+        return claims[0]
+
+    def check(self, group: str, name: str, options: Mapping[str, Any]) -> Entry:
+        """Find a name and bind the options to its factory without calling it.
+
+        Raises:
+            RecipeError: an option that the factory does not take, or one that it needs and did not get.
+        """
+        entry = self.find(group, name)
+        try:
+            signature = inspect.signature(entry.factory)
+        except (TypeError, ValueError):  # some C callables have none; calling them will tell
+            return entry
+        _bind(entry, signature, options)
+        return entry
+
+    def make(self, group: str, name: str, **options: Any) -> Any:
+        """The thing itself: its factory called with the options."""
+        entry = self.check(group, name, options)
+        try:
+            return entry.factory(**options)
+        except LrmctlError:
+            raise
+        except (TypeError, ValueError) as error:
+            raise RecipeError(f"{group} {name!r} does not take these options: {error}") from error
+        except Exception as error:
+            what = f"{group} {name!r} of {entry.distribution} could not be made: {type(error).__name__}: {error}"
+            raise PluginError(what) from error
+
+    def _rivals(self, entry: Entry) -> list[str]:
+        claims: dict[tuple[str, str], set[str]] = defaultdict(set)
+        for other in (*self.builtin.entries, *self.third_party.entries):
+            if other is not entry:
+                claims[other.group, other.name].add(other.distribution)
+        return sorted(claims[entry.group, entry.name])
+
+    def _not_found(self, group: str, name: str) -> LrmctlError:
+        hint = did_you_mean(name, (e.name for e in self.names(group)))
+        others = [e for e in self.names() if e.name == name]
+        if others:
+            hint = f"there is a {others[0].group} of this name; {hint}"
+        what = f"there is no {group} called {name!r}"
+        if broken := [*self.builtin.problems, *self.third_party.problems]:
+            what += "; a plugin that may offer it did not load:" + "".join(f"\n  {problem}" for problem in broken)
+        return NotFoundError(what, fix=f"{hint} (`lrmctl plugin list` lists all)".strip())
+
+
+def _known_group(group: str | None) -> None:
+    if group is not None and group not in GROUPS:
+        raise NotFoundError(f"there is no kind of plugin called {group!r}", fix=did_you_mean(group, GROUPS))
+
+
+def _bind(entry: Entry, signature: inspect.Signature, options: Mapping[str, Any]) -> None:
+    by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    parameters = signature.parameters.values()
+    accepted = {p.name: p for p in parameters if p.kind in by_name}
+    open_ended = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
+    who = f"{entry.group} {entry.name!r}"
+    takes = f"it takes {', '.join(accepted)}" if accepted else "it takes no options"
+    for key in options:
+        if key not in accepted and not open_ended:
+            hint = did_you_mean(key, accepted) if accepted else ""
+            fix = f"{hint} {takes}".strip() if hint.startswith("did") else takes
+            raise RecipeError(f"{who} has no option {key!r}", fix=fix)
+    for key, parameter in accepted.items():
+        if parameter.default is inspect.Parameter.empty and key not in options:
+            raise RecipeError(f"{who} needs the option {key!r}", fix=takes)
+
+
+_default = Registry()
+find = _default.find
+check = _default.check
+make = _default.make
+names = _default.names
+problems = _default.problems
