@@ -1,0 +1,167 @@
+"""Completions on disk: written as each batch ends, found again by what they depend on, never drawn twice.
+
+One SQLite file with plain columns, so that any SQLite browser can read it. A killed process loses at most the batch
+it was in. Knows nothing of judges: judging again reads the same completions.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+
+from lrmctl.engines.base import Sampling
+from lrmctl.engines.requests import Completion, Engine, Request
+from lrmctl.errors import LrmctlError
+from lrmctl.types import Prompt, Trace
+
+OnProgress = Callable[[int, int], None]
+"""Called with (completions done, completions in all)."""
+
+_TABLE = """
+create table if not exists completions (
+    key text primary key,        -- sha256 of engine, prompt, sampling, seed and sample
+    engine text not null,        -- engine, dtype and checkpoint fingerprint
+    temperature real not null,
+    seed integer not null,
+    sample integer not null,
+    finish_reason text not null,
+    tokens integer not null,     -- without the end-of-text token
+    prompt text not null,        -- as rendered by the chat template
+    completion text not null,    -- decoded, special tokens shown
+    ids text not null,           -- JSON list of token ids
+    sampling text not null,      -- JSON of every sampling parameter
+    created text not null default current_timestamp
+)
+"""
+_INSERT = """
+insert or ignore into completions
+    (key, engine, temperature, seed, sample, finish_reason, tokens, prompt, completion, ids, sampling)
+    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_ASK_AT_ONCE = 500  # below SQLite's smallest limit on parameters of one statement
+
+
+class Store:
+    """The completions in one SQLite file; a context manager.
+
+    Raises:
+        LrmctlError: the file cannot be read or written (not a database, disk full, no permission).
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        with self._guard():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            # the rollback journal, not WAL: run folders may lie on network file systems, where WAL does not work
+            self._db = sqlite3.connect(self.path, timeout=60)
+            with self._db:
+                self._db.execute(_TABLE)
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._db.close()
+
+    def __len__(self) -> int:
+        with self._guard():
+            return int(self._db.execute("select count(*) from completions").fetchone()[0])
+
+    def get(self, identity: str, requests: Sequence[Request]) -> dict[int, Completion]:
+        """The completions that are there, by index of their request."""
+        wanted: dict[str, list[int]] = {}
+        for i, request in enumerate(requests):
+            wanted.setdefault(request.key(identity), []).append(i)
+        return {i: completion for key, completion in self._rows(list(wanted)) for i in wanted[key]}
+
+    def put(self, identity: str, done: Iterable[tuple[Request, Completion]]) -> None:
+        """Keep completions, all or none of them. Errors are not kept: they are not what the model says."""
+        with self._guard(), self._db:
+            self._db.executemany(_INSERT, [_row(identity, r, c) for r, c in done if c.finish_reason != "error"])
+
+    def _rows(self, keys: Sequence[str]) -> Iterator[tuple[str, Completion]]:
+        for start in range(0, len(keys), _ASK_AT_ONCE):
+            some = keys[start : start + _ASK_AT_ONCE]
+            marks = ",".join("?" * len(some))
+            with self._guard():
+                found = self._db.execute(
+                    f"select key, ids, completion, finish_reason from completions where key in ({marks})", some
+                ).fetchall()
+            yield from ((key, Completion(tuple(json.loads(ids)), text, why)) for key, ids, text, why in found)
+
+    @contextmanager
+    def _guard(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            fix = "free some space or move the file away; completions that are stored are not drawn again"
+            raise LrmctlError(f"the store of completions failed: {error}", where=str(self.path), fix=fix) from error
+
+
+def _row(identity: str, request: Request, done: Completion) -> tuple[str | int | float, ...]:
+    s = request.sampling
+    head = (request.key(identity), identity, s.temperature, request.seed, request.sample, done.finish_reason)
+    return (*head, len(done.ids), request.text, done.text, json.dumps(done.ids), json.dumps(asdict(s)))
+
+
+def complete(
+    engine: Engine, store: Store, requests: Sequence[Request], on_progress: OnProgress | None = None
+) -> list[Completion]:
+    """Every request's completion, in order: from the store if it is there, else drawn and stored batch by batch.
+
+    Raises:
+        LrmctlError: some completions failed; the others are stored, so that a second call draws only the failed ones.
+    """
+    tell = on_progress or (lambda _done, _total: None)
+    have = store.get(engine.identity, requests)
+    todo = list({r: None for i, r in enumerate(requests) if i not in have})  # equal requests are one completion
+    tell(len(requests) - len(todo), len(requests))
+    drawn: dict[Request, Completion] = {}
+    for batch in engine.generate(todo):
+        found = [(todo[i], completion) for i, completion in batch]
+        store.put(engine.identity, found)
+        drawn.update(found)
+        tell(len(requests) - len(todo) + len(drawn), len(requests))
+    _refuse_errors([c for c in drawn.values() if c.finish_reason == "error"], len(requests))
+    return [have[i] if i in have else drawn[r] for i, r in enumerate(requests)]
+
+
+def _refuse_errors(failed: Sequence[Completion], total: int) -> None:
+    if failed:
+        what = f"{len(failed)} of {total} completions failed; the first: {failed[0].error}"
+        raise LrmctlError(what, fix="run the same command again: only the failed ones are asked for")
+
+
+def sample_traces(
+    engine: Engine,
+    store: Store,
+    prompts: Sequence[Prompt],
+    sampling: Sampling | Sequence[Sampling],
+    samples: int,
+    seed: int,
+    on_progress: OnProgress | None = None,
+) -> list[Trace]:
+    """Sampled traces, ordered by sampling, then prompt, then sample. Resumable; see `complete`.
+
+    Args:
+        sampling: one, or several that are drawn together so that batches are full.
+        samples: per prompt and sampling.
+    """
+    several = [sampling] if isinstance(sampling, Sampling) else list(sampling)
+    rendered = [engine.render(p) for p in prompts]
+    asked = [
+        (prompt, Request(text, how, i, seed))
+        for how in several
+        for prompt, text in zip(prompts, rendered, strict=True)
+        for i in range(samples)
+    ]
+    done = complete(engine, store, [request for _, request in asked], on_progress)
+    return [engine.trace(p, r, c) for (p, r), c in zip(asked, done, strict=True)]
