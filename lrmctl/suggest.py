@@ -1,4 +1,4 @@
-""""Did you mean": the one place that guesses what a misspelt name was meant to be. Knows no registry and no recipe."""
+""" "Did you mean": the one place that guesses what a misspelt name was meant to be. Knows no registry and no recipe."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import Distribution, EntryPoint, distributions
 from typing import Any
 
@@ -75,7 +76,7 @@ def load_builtins() -> Loaded:
     from lrmctl import __version__
 
     return _load_all(
-        _Candidate("lrmctl", __version__, lambda module=module: importlib.import_module(module), builtin=True)
+        _Candidate("lrmctl", __version__, partial(importlib.import_module, module), builtin=True)
         for module in builtins.MODULES
     )
 
@@ -150,8 +151,6 @@ def _callback(candidate: _Candidate, group: str, entries: list[Entry]) -> specs.
         if any((e.group, e.name) == (group, name) for e in entries):
             raise ValueError(f"registers {group} {name!r} twice")
         text = summary or (inspect.getdoc(factory) or "").partition("\n")[0]
-        entries.append(
-            Entry(name, group, text, candidate.distribution, candidate.builtin, candidate.version, factory)
-        )
+        entries.append(Entry(name, group, text, candidate.distribution, candidate.builtin, candidate.version, factory))
 
     return register

@@ -112,7 +112,7 @@ class Registry:
         what = f"there is no {group} called {name!r}"
         if broken := [*self.builtin.problems, *self.third_party.problems]:
             what += "; a plugin that may offer it did not load:" + "".join(f"\n  {problem}" for problem in broken)
-        return NotFoundError(what, fix=f"{hint} (`lrmctl plugin list` lists all)".strip())
+        return NotFoundError(what, fix="; ".join(filter(None, (hint, "`lrmctl plugin list` lists all"))))
 
 
 def _known_group(group: str | None) -> None:

@@ -14,14 +14,11 @@ Factories are called with the recipe's `options:` as keyword arguments. Built-in
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import pluggy
 
 from lrmctl.types import Part, Prompt, Score, Trace, Verdict
-
-if TYPE_CHECKING:
-    from lrmctl.backends.base import Backend
 
 PROJECT = "lrmctl"
 hookspec = pluggy.HookspecMarker(PROJECT)

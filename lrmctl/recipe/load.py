@@ -1,0 +1,225 @@
+"""From a file or a shipped name to a checked recipe: `extends`, `--set`, and errors that name file and line.
+
+The words a recipe may use are in `schema`; reading YAML is in `source`. Nothing here asks whether a plugin exists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from lrmctl.errors import NotFoundError, RecipeError
+from lrmctl.recipe.schema import AnyRecipe, EvalRecipe, RlRecipe, SftRecipe, StudyRecipe
+from lrmctl.recipe.source import Document, KeyPath, assign, dotted, merge, parse_value, read, walk
+from lrmctl.suggest import did_you_mean
+
+_KINDS: Mapping[str, type[AnyRecipe]] = {"sft": SftRecipe, "rl": RlRecipe, "eval": EvalRecipe, "study": StudyRecipe}
+_FILE_OPTIONS = ("path", "file")
+
+
+@dataclass(frozen=True)
+class LoadedRecipe:
+    """A recipe, and where each of its words was written.
+
+    Attributes:
+        recipe: the checked recipe.
+        path: the file it was read from (the one that extends, not the extended ones).
+        sets: the `--set` overrides that were applied.
+    """
+
+    recipe: AnyRecipe
+    path: Path
+    sets: tuple[str, ...] = ()
+    _document: Document = field(default_factory=lambda: Document({}), repr=False, compare=False)
+
+    @property
+    def resolved(self) -> dict[str, Any]:
+        """The whole recipe as JSON-able data, every default written out."""
+        return self.recipe.model_dump(mode="json")
+
+    def where(self, *path: str | int) -> str:
+        """`file:line` (or the `--set`) of a key, e.g. `where("reward", "components", 0, "use")`."""
+        return str(self._document.where(path))
+
+    def override(self, values: Mapping[str, Any], place: str = "override") -> LoadedRecipe:
+        """The same recipe with some dotted keys set to other values, checked again.
+
+        Args:
+            values: dotted key -> value, e.g. `{"model": "run:base", "algorithm.steps": 4}`.
+            place: what an error about one of them names.
+        """
+        document = Document(deepcopy(self._document.data), dict(self._document.marks))
+        for key, value in values.items():
+            assign(document, key, value, f"{place} {key}")
+        return LoadedRecipe(_validate(document, self.path), self.path, self.sets, document)
+
+
+def load_recipe(
+    ref: str | Path,
+    sets: Sequence[str] = (),
+    *,
+    beside: Path | None = None,
+) -> LoadedRecipe:
+    """Load a recipe by file or by shipped name.
+
+    Args:
+        ref: an existing file first, else the name of a shipped recipe (`lrmctl recipe list`).
+        sets: `a.b=value` overrides; the value is typed as YAML types it.
+        beside: a recipe file that names `ref`; relative files are looked for in its folder first.
+
+    Raises:
+        NotFoundError: neither a file nor a shipped recipe.
+        RecipeError: the recipe, one it extends, or an override does not fit; all problems in one error.
+    """
+    path = find_recipe(ref, beside)
+    document = _read_extended(path, ())
+    for text in sets:
+        key, value = _split_set(text)
+        assign(document, key, parse_value(value, f"--set {text}"), f"--set {text}")
+    _resolve_files(document)
+    return LoadedRecipe(_validate(document, path), path, tuple(sets), document)
+
+
+def shipped() -> dict[str, Path]:
+    """The recipes that come with lrmctl: name (`lab/rl`) -> file."""
+    package = Path(__file__).resolve().parent.parent
+    folder = package / "_recipes"
+    if not folder.is_dir():  # a source checkout keeps them at its top
+        folder = package.parent / "recipes"
+    files = sorted(folder.rglob("*.yaml"))
+    return {file.relative_to(folder).with_suffix("").as_posix(): file for file in files}
+
+
+def find_recipe(ref: str | Path, beside: Path | None = None) -> Path:
+    """The file of a reference: beside the naming recipe, in the working folder, or shipped."""
+    for folder in (beside.parent,) if beside else (Path(),):
+        if (file := folder / ref).is_file():
+            return file
+    known = shipped()
+    if str(ref) in known:
+        return known[str(ref)]
+    raise NotFoundError(
+        f"there is no recipe {str(ref)!r}, neither a file nor a shipped one",
+        where=str(beside or ""),
+        fix="; ".join(filter(None, (did_you_mean(str(ref), known), "`lrmctl recipe list` lists the shipped ones"))),
+    )
+
+
+def _read_extended(path: Path, children: tuple[Path, ...]) -> Document:
+    if path.resolve() in children:
+        raise RecipeError("recipes extend one another in a circle", where=str(path))
+    document = read(path)
+    if not isinstance(document.data, dict):
+        raise RecipeError("a recipe is a mapping of keys to values", where=f"{path}:1")
+    if "extends" not in document.data:
+        return document
+    parent, mark = document.data.pop("extends"), document.marks.pop(("extends",))
+    if not isinstance(parent, str):
+        raise RecipeError("extends: one file or shipped name", where=str(mark))
+    try:
+        found = find_recipe(parent, beside=path)
+    except NotFoundError as error:
+        raise NotFoundError(f"extends: {error.what}", where=str(mark), fix=error.fix) from None
+    return merge(_read_extended(found, (*children, path.resolve())), document)
+
+
+def _split_set(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise RecipeError("is not an override", where=f"--set {text}", fix="write --set section.key=value")
+    return key.strip(), value
+
+
+def _resolve_files(document: Document) -> None:
+    """Make relative files in options absolute: they lie beside the recipe that names them."""
+    for path, value in walk(document.data):
+        if len(path) < 2 or path[-1] not in _FILE_OPTIONS or not str(path[-2]).endswith("options"):
+            continue
+        origin = document.where(path).file
+        if isinstance(value, str) and origin is not None and (file := origin.parent / value).exists():
+            holder = document.data
+            for key in path[:-1]:
+                holder = holder[key]
+            holder[path[-1]] = str(file.resolve())
+
+
+def _validate(document: Document, path: Path) -> AnyRecipe:
+    kind = document.data.get("kind")
+    model = _KINDS.get(kind) if isinstance(kind, str) else None
+    if model is None:
+        what = f"kind: {kind!r} is not a kind of recipe" if kind is not None else "`kind:` is missing"
+        hint = did_you_mean(str(kind or ""), _KINDS)
+        raise RecipeError(what, where=str(document.where(("kind",))) or str(path), fix=hint)
+    try:
+        return model.model_validate(document.data)
+    except ValidationError as error:
+        raise _recipe_error(document, model, error) from None
+
+
+def _recipe_error(document: Document, model: type[BaseModel], error: ValidationError) -> RecipeError:
+    """One error that lists every problem as `file:line: key: message`."""
+    messages: dict[KeyPath, list[str]] = {}
+    too_short: set[KeyPath] = set()
+    for problem in error.errors(include_url=False):
+        path, missing = _data_path(document.data, problem["loc"])
+        text = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "too_short" and path:
+            too_short.add(path)
+        if problem["type"] == "extra_forbidden":
+            text = f"is not known here; {did_you_mean(str(path[-1]), _fields(model, path[:-1]))}"
+        elif problem["type"] == "missing":
+            text = f"`{missing}:` is missing"
+        elif problem["type"] == "literal_error" and isinstance(problem["input"], str):
+            text += f", not {problem['input']!r}"
+        known = messages.setdefault(path, [])
+        if text not in known:
+            known.append(text)
+    for path in too_short:  # pydantic counts only the good items; the bad ones are told already
+        if any(other != path and other[: len(path)] == path for other in messages):
+            del messages[path]
+    lines = [
+        (str(document.where(path)), f"{dotted(path)}: {', or '.join(texts)}" if path else ", or ".join(texts))
+        for path, texts in messages.items()
+    ]
+    if len(lines) == 1:
+        return RecipeError(lines[0][1], where=lines[0][0])
+    return RecipeError(f"the recipe has {len(lines)} problems:" + "".join(f"\n  {w}: {text}" for w, text in lines))
+
+
+def _data_path(data: Any, location: tuple[str | int, ...]) -> tuple[KeyPath, str]:
+    """Pydantic's location without its own words for union branches, and the key that is missing at the end."""
+    path: list[str | int] = []
+    left = ""
+    for key in location:
+        if _holds(data, key):
+            data = data[key]
+            path.append(key)
+        else:
+            left = str(key)
+    return tuple(path), left
+
+
+def _holds(data: Any, key: str | int) -> bool:
+    if isinstance(data, dict):
+        return key in data
+    return isinstance(data, list) and isinstance(key, int) and key < len(data)
+
+
+def _fields(model: type[BaseModel], path: KeyPath) -> list[str]:
+    """Keys that the section at this path knows."""
+    models = [model]
+    for key in (k for k in path if isinstance(k, str)):
+        annotations = [m.model_fields[key].annotation for m in models if key in m.model_fields]
+        models = [section for annotation in annotations for section in _sections(annotation)]
+    return [name for section in models for name in section.model_fields]
+
+
+def _sections(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [section for inner in get_args(annotation) for section in _sections(inner)]

@@ -1,0 +1,69 @@
+"""`lock.json`: what exactly ran. The resolved recipe, its hash, and the version of everything that took part."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from lrmctl.errors import LrmctlError
+from lrmctl.hooks import registry
+from lrmctl.recipe.check import named_plugins
+from lrmctl.recipe.load import LoadedRecipe
+
+_PACKAGES = ("lrmctl", "torch", "transformers", "openrlhf", "ray", "deepspeed", "lm-eval", "math-verify", "datasets")
+
+
+def recipe_hash(loaded: LoadedRecipe) -> str:
+    """sha256 of the resolved recipe, defaults included; the same for any spelling of the same recipe."""
+    text = json.dumps(loaded.resolved, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def versions() -> dict[str, str | None]:
+    """Installed versions, without importing anything; None for what is not installed."""
+    found: dict[str, str | None] = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = None
+    return found
+
+
+def plugin_versions(loaded: LoadedRecipe) -> dict[str, str]:
+    """Other people's distributions that this recipe uses -> version."""
+    used: dict[str, str] = {}
+    for named in named_plugins(loaded):
+        try:
+            entry = registry.find(named.group, named.name)
+        except LrmctlError:  # whoever makes the plugin will say so; a lock only records
+            continue
+        if not entry.builtin:
+            used[entry.distribution] = entry.version
+    return used
+
+
+def make_lock(loaded: LoadedRecipe, **facts: Any) -> dict[str, Any]:
+    """The content of a lock file; `facts` are the caller's own (template hash, dtype, fingerprint, ...)."""
+    return {
+        "recipe": loaded.resolved,
+        "recipe_sha256": recipe_hash(loaded),
+        "recipe_file": str(loaded.path),
+        "sets": list(loaded.sets),
+        "versions": versions(),
+        "plugins": plugin_versions(loaded),
+        **facts,
+    }
+
+
+def write_lock(path: Path, loaded: LoadedRecipe, **facts: Any) -> dict[str, Any]:
+    """Write the lock file, whole or not at all, and return its content."""
+    lock = make_lock(loaded, **facts)
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps(lock, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    part.replace(path)
+    return lock
