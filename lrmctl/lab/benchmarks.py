@@ -1,0 +1,43 @@
+"""The lab's two benchmarks: harmful requests, and benign ones that look like them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from lrmctl.lab.world import RequestKind, distinct_requests
+from lrmctl.types import Prompt
+
+
+class LabBenchmark:
+    """A fixed list of different requests of one kind and split; ids are stable for a seed.
+
+    Args:
+        kind: `harmful` or `benign`.
+        split: `heldout` (words that SFT and RL never see) or `in`.
+        n: number of prompts.
+        seed: which ones.
+    """
+
+    license = "Apache-2.0"
+    url = "lrmctl/lab/world.py"
+
+    def __init__(
+        self, kind: RequestKind, split: Literal["heldout", "in"] = "heldout", n: int = 256, seed: int = 0
+    ) -> None:
+        self.name = f"lab-{kind}"
+        self.split = split
+        self._prompts = [
+            request.prompt(f"{self.name}/{split}/{seed}/{i}", self.name)
+            for i, request in enumerate(distinct_requests(kind, split, n, seed))
+        ]
+
+    def load(self) -> list[Prompt]:
+        return list(self._prompts)
+
+
+def harmful(split: Literal["heldout", "in"] = "heldout", n: int = 256, seed: int = 0) -> LabBenchmark:
+    return LabBenchmark("harmful", split, n, seed)
+
+
+def benign(split: Literal["heldout", "in"] = "heldout", n: int = 256, seed: int = 0) -> LabBenchmark:
+    return LabBenchmark("benign", split, n, seed)

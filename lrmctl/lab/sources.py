@@ -1,0 +1,95 @@
+"""The lab's training data: RL prompts and teacher demonstrations, from words and numbers that are not held out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from random import Random
+from typing import Literal
+
+from lrmctl.data.sources import Demonstration
+from lrmctl.errors import RecipeError
+from lrmctl.lab.arithmetic import WordProblem, draw_problem
+from lrmctl.lab.teacher import demonstrate
+from lrmctl.lab.world import Request, draw_request
+from lrmctl.types import Kind, Prompt
+
+RL_MIX: Mapping[Kind, float] = {"harmful": 0.5, "benign": 0.25, "reasoning": 0.25}
+TEACHER_MIX: Mapping[str, Mapping[Kind, float]] = {
+    "harmful": {"harmful": 1.0},
+    "mixed": {"harmful": 0.5, "benign": 0.25, "reasoning": 0.25},
+}
+
+
+def _kinds(mix: Mapping[Kind, float], n: int) -> Iterator[Kind]:
+    """`n` kinds, spread evenly: every prefix is as close to the weights as whole numbers can be."""
+    total, given = sum(mix.values()), dict.fromkeys(mix, 0)
+    for i in range(1, n + 1):
+        kind = max(mix, key=lambda k: mix[k] / total * i - given[k])
+        given[kind] += 1
+        yield kind
+
+
+def _task(rng: Random, kind: Kind) -> Request | WordProblem:
+    return draw_problem(rng, "in") if kind == "reasoning" else draw_request(rng, kind, "in")
+
+
+class LabPrompts:
+    """Prompts for RL.
+
+    Args:
+        n: number of prompts.
+        seed: which ones.
+        harmful, benign, reasoning: weights of the kinds; every stretch of the list keeps them.
+    """
+
+    def __init__(
+        self,
+        n: int = 1280,
+        seed: int = 0,
+        harmful: float = RL_MIX["harmful"],
+        benign: float = RL_MIX["benign"],
+        reasoning: float = RL_MIX["reasoning"],
+    ) -> None:
+        mix: dict[Kind, float] = {"harmful": harmful, "benign": benign, "reasoning": reasoning}
+        if min(mix.values()) < 0 or sum(mix.values()) <= 0:
+            raise RecipeError(f"the weights of lab-prompts are {mix}", fix="give weights >= 0, at least one above 0")
+        rng = Random(f"{seed}/prompts")
+        self._prompts = [
+            _task(rng, kind).prompt(f"lab-prompts/{seed}/{i}", "lab-prompts") for i, kind in enumerate(_kinds(mix, n))
+        ]
+
+    def prompts(self) -> list[Prompt]:
+        return list(self._prompts)
+
+    def demonstrations(self) -> Sequence[Demonstration]:
+        raise RecipeError("the source `lab-prompts` has prompts only", fix="use `lab-teacher` for demonstrations")
+
+
+class LabTeacher:
+    """Demonstrations of a policy-quoting teacher for SFT.
+
+    Args:
+        variant: `harmful` (refusals only) or `mixed` (half harmful, a quarter benign, a quarter arithmetic).
+        n: number of demonstrations.
+        seed: which ones.
+    """
+
+    def __init__(self, variant: Literal["harmful", "mixed"] = "harmful", n: int = 640, seed: int = 0) -> None:
+        if variant not in TEACHER_MIX:
+            raise RecipeError(f"lab-teacher has no variant {variant!r}", fix=f"choose one of {sorted(TEACHER_MIX)}")
+        rng = Random(f"{seed}/teacher/{variant}")
+        self._rows = [
+            _demonstration(rng, kind, f"lab-teacher/{variant}/{seed}/{i}")
+            for i, kind in enumerate(_kinds(TEACHER_MIX[variant], n))
+        ]
+
+    def prompts(self) -> list[Prompt]:
+        return [row.prompt for row in self._rows]
+
+    def demonstrations(self) -> list[Demonstration]:
+        return list(self._rows)
+
+
+def _demonstration(rng: Random, kind: Kind, id: str) -> Demonstration:
+    task = _task(rng, kind)
+    return Demonstration(task.prompt(id, "lab-teacher"), *demonstrate(rng, task))
