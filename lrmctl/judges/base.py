@@ -1,0 +1,88 @@
+"""Asking a judge without trusting it: one verdict per trace comes back, whatever the judge does.
+
+A judge that raises, or breaks the one-verdict-per-trace rule, yields verdicts with `error` set. Knows no particular
+judge, no reward and no benchmark. The guard underneath, `call_guarded`, also serves rewards.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from lrmctl.hooks.specs import Judge
+from lrmctl.types import Part, Trace, Verdict
+
+R = TypeVar("R")
+
+
+def make_judge(name: str, options: dict[str, Any] | None = None) -> Judge:
+    """A registered judge by name.
+
+    Raises:
+        LrmctlError: unknown name, options that it does not take, or a plugin that cannot be loaded.
+    """
+    from lrmctl.hooks import registry
+
+    judge: Judge = registry.make("judge", name, **(options or {}))
+    return judge
+
+
+def judge_parts(judge: Judge, traces: Sequence[Trace]) -> list[tuple[Verdict, Verdict]]:
+    """Verdicts on the thinking and on the answer of each trace, in order; never raises."""
+    return list(zip(judge_part(judge, traces, "thinking"), judge_part(judge, traces, "answer"), strict=True))
+
+
+def judge_part(judge: Judge, traces: Sequence[Trace], part: Part) -> list[Verdict]:
+    """One verdict per trace on one part, in order; never raises."""
+
+    def failed(error: str) -> Verdict:
+        return Verdict(judge=judge_name(judge), version=str(getattr(judge, "version", "")), part=part, error=error)
+
+    def checked(verdict: object) -> Verdict:
+        if not isinstance(verdict, Verdict):
+            return failed(f"returned a {type(verdict).__name__}, not a Verdict")
+        return verdict
+
+    return call_guarded(lambda some: judge.judge(some, part), traces, checked, failed)
+
+
+def judge_name(judge: Judge) -> str:
+    """What the judge calls itself; its class if it says nothing."""
+    return str(getattr(judge, "name", "") or type(judge).__name__)
+
+
+def call_guarded(
+    call: Callable[[Sequence[Trace]], Any],
+    traces: Sequence[Trace],
+    checked: Callable[[object], R],
+    failed: Callable[[str], R],
+) -> list[R]:
+    """Call a plugin on traces and get exactly one result per trace.
+
+    If the call raises, each trace is tried alone, so that only those that cause the failure fail.
+
+    Args:
+        call: the plugin; should return one result per trace.
+        checked: accepts one result, or turns it into a failed one.
+        failed: makes a failed result out of an error text.
+    """
+    if not traces:
+        return []
+    try:
+        results = list(call(traces))
+    except Exception as error:  # a plugin may raise anything; it becomes data of the traces it concerns
+        if len(traces) == 1:
+            return [failed(describe(error))]
+        return [call_guarded(call, [trace], checked, failed)[0] for trace in traces]
+    if len(results) != len(traces):
+        return [failed(f"returned {len(results)} results for {len(traces)} traces") for _ in traces]
+    return [checked(result) for result in results]
+
+
+def describe(error: BaseException) -> str:
+    """`ValueError: the message (file.py:12)`: one line that names the place where it was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {error}{place}"
