@@ -1,0 +1,93 @@
+"""A few worker processes for long stages, with events on the way and nothing left behind.
+
+A worker dies with its parent, however the parent dies, and treats SIGTERM as Ctrl-C, so that whatever it runs can
+clean up. Knows nothing of studies.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from types import FrameType, TracebackType
+from typing import Any
+
+_events: Any = None  # the worker's end of the event queue
+
+
+class Workers:
+    """`jobs` processes; each call gets an `emit` callback as its last argument."""
+
+    def __init__(self, jobs: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._jobs = jobs
+        self._queue: Any = context.Queue()
+        self._running: dict[str, Future[None]] = {}
+        self._pool = ProcessPoolExecutor(
+            jobs, mp_context=context, initializer=_init_worker, initargs=(self._queue, os.getpid())
+        )
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: TracebackType | BaseException | None) -> None:
+        processes = list((self._pool._processes or {}).values())
+        if kind is not None:
+            for process in processes:
+                process.terminate()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    @property
+    def free(self) -> bool:
+        return len(self._running) < self._jobs
+
+    def start(self, name: str, function: Callable[..., None], argument: Any) -> None:
+        self._running[name] = self._pool.submit(_call, function, argument)
+
+    def events(self, wait: float = 0.2) -> Iterator[Any]:
+        """Events that have come in; waits at most `wait` seconds for the first."""
+        try:
+            yield self._queue.get(timeout=wait)
+            while True:
+                yield self._queue.get_nowait()
+        except queue.Empty:
+            return
+
+    def finished(self) -> Iterator[tuple[str, Exception | None]]:
+        """Calls that have ended, each with its exception. A worker that died counts as an exception."""
+        for name in [n for n, f in self._running.items() if f.done()]:
+            error = self._running.pop(name).exception()
+            if isinstance(error, BrokenProcessPool):
+                error = RuntimeError(f"the process running {name} died (killed, or out of memory)")
+            if error is not None and not isinstance(error, Exception):
+                raise error
+            yield name, error
+
+
+def _init_worker(events: Any, parent: int) -> None:
+    global _events
+    _events = events
+    signal.signal(signal.SIGTERM, _interrupt)
+    threading.Thread(target=_follow, args=(parent,), daemon=True).start()
+
+
+def _interrupt(_signum: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _follow(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(20)  # an idle pool worker may not be in Python code that can be interrupted
+    os._exit(1)
+
+
+def _call(function: Callable[..., None], argument: Any) -> None:
+    function(argument, _events.put)
