@@ -18,7 +18,11 @@ from concurrent.futures.process import BrokenProcessPool
 from types import FrameType, TracebackType
 from typing import Any
 
+CLEANUP_SECONDS = 30.0
+
 _events: Any = None  # the worker's end of the event queue
+_idle = threading.Event()  # set while the worker has no call
+_idle.set()
 
 
 class Workers:
@@ -85,9 +89,13 @@ def _follow(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(0.5)
     os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(20)  # an idle pool worker may not be in Python code that can be interrupted
+    _idle.wait(CLEANUP_SECONDS)  # an idle worker waits for its next call where no signal reaches Python code
     os._exit(1)
 
 
 def _call(function: Callable[..., None], argument: Any) -> None:
-    function(argument, _events.put)
+    _idle.clear()
+    try:
+        function(argument, _events.put)
+    finally:
+        _idle.set()
