@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from lrmctl.analysis.cells import ALL
 from lrmctl.analysis.reflection import reflection
-from lrmctl.errors import LrmctlError, NotFoundError
+from lrmctl.errors import NotFoundError
+from lrmctl.runs.folder import write_json
 from lrmctl.runs.rows import EvalRow, read_rows
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def analyze(
     run_dir: Path,
     section: AnalysisSection,
     *,
-    base: Path | None = None,
+    base_dir: Path | None = None,
     device: str = "cpu",
     dtype: str = "float32",
     on_progress: Progress | None = None,
@@ -33,7 +34,7 @@ def analyze(
     Args:
         model: checkpoint folder that produced the rows; None leaves the entropy out.
         run_dir: folder that holds `eval/rows.jsonl`.
-        base: folder of the base model's analysis; its 80th percentiles become the thresholds of this one.
+        base_dir: folder of the base model's analysis; its 80th percentiles become the thresholds of this one.
         device, dtype: where and how the forward pass runs.
         on_progress: called with (done, total) traces of the entropy pass.
 
@@ -49,10 +50,10 @@ def analyze(
         raise NotFoundError("there are no evaluated rows to analyse", where=str(source), fix="run `lrmctl eval` first")
     found = {"reflection": reflection(rows, section.lexicons)}
     if section.entropy and model is not None:
-        thresholds = _thresholds(base) if base is not None else None
+        thresholds = _thresholds(base_dir) if base_dir is not None else None
         found["entropy"] = _entropy(model, rows, section.max_traces, thresholds, device, dtype, on_progress)
     for name, data in found.items():
-        _write(run_dir / "analysis" / f"{name}.json", data)
+        write_json(run_dir / "analysis" / f"{name}.json", data)
     return found
 
 
@@ -94,14 +95,3 @@ def _thresholds(base: Path) -> dict[tuple[str, float], float]:
         raise NotFoundError("the base model has no entropy analysis", where=str(path), fix="analyse the base first")
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     return {(c["set"], c["temperature"]): c["p80"] for c in cells if c["outcome"] == ALL}
-
-
-def _write(path: Path, data: dict[str, Any]) -> None:
-    """The file appears whole or not at all, so that a killed analysis leaves no half of one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_text(json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise LrmctlError(f"cannot write the analysis: {error.strerror}", where=str(path)) from error
-    part.replace(path)

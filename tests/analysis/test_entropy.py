@@ -147,7 +147,7 @@ def test_analyze_writes_both_files_and_fixes_the_threshold_on_the_base(tmp_path:
     (whole,) = [c for c in found["cells"] if c["outcome"] == "all"]
     assert whole["tokens"] == 4 * len("Wait, 2+2=4.")
     assert whole["threshold"] == whole["p80"]
-    again = analyze(path, tmp_path, AnalysisSection(), base=tmp_path)["entropy"]
+    again = analyze(path, tmp_path, AnalysisSection(), base_dir=tmp_path)["entropy"]
     assert again["threshold_from"] == "base"
     assert again["cells"] == found["cells"]
     assert json.loads((tmp_path / "analysis" / "reflection.json").read_text())["traces"] == 4
