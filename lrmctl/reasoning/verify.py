@@ -19,9 +19,11 @@ from typing import Any
 _NUMBER = re.compile(r"[-+]?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?")
 _EXPONENT = re.compile(r"\^\s*\{?\s*[-+]?(\d+)")
 _TOWER = re.compile(r"\^\s*(\{[^{}]*)?\d\s*\^")
+_SYMBOL = re.compile(r"(?<![\\A-Za-z])[A-Za-z]")
 _COSTLY = re.compile(r"\\(int|sum|prod|binom|lim)|\d{3,}\s*!|!\s*!")
 LONGEST = 400
 LARGEST_POWER = 3000
+LARGEST_SYMBOLIC_POWER = 30
 _lock = threading.Lock()
 
 
@@ -71,8 +73,10 @@ def _number(text: str) -> Decimal | None:
 
 def _costly(latex: str) -> bool:
     """Could symbolic evaluation of this take minutes? Numbers in exponents are multiplied, as nested powers do."""
-    exponents = [int(e[:9]) for e in _EXPONENT.findall(latex)]
-    return bool(_TOWER.search(latex) or _COSTLY.search(latex)) or prod(exponents) > LARGEST_POWER
+    if _TOWER.search(latex) or _COSTLY.search(latex):
+        return True
+    limit = LARGEST_SYMBOLIC_POWER if _SYMBOL.search(latex) else LARGEST_POWER
+    return prod(int(e[:9]) for e in _EXPONENT.findall(latex)) > limit
 
 
 def _verify(answer: str, reference: str) -> bool:
