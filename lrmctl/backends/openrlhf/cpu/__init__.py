@@ -1,0 +1,39 @@
+"""The unedited OpenRLHF 0.11.2 on a machine without CUDA: one environment, and nothing else to install.
+
+`cpu_env` gives the environment that turns the shim on: a `sitecustomize` (folder `site/`) registers import hooks
+(`shim.py`, `patches.py`) in every process of the launch, Ray workers too, and puts stand-ins for flash_attn and vllm
+(folder `standins/`) last on the path. The stand-in vllm is a batched CPU engine (`engine.py`) over lrmctl's own
+sampler. Without `LRMCTL_OPENRLHF_CPU=1` nothing happens; on a machine with CUDA importing openrlhf then fails.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Literal
+
+FAKE_CPUS = 4
+FAKE_GPUS = 3
+"""Actor, reference and rollout engine: Ray only counts them."""
+
+
+def cpu_env(dtype: Literal["fp32", "bf16"], *, threads: int = 1) -> dict[str, str]:
+    """Environment variables that make OpenRLHF run on CPU.
+
+    Args:
+        dtype: `bf16` as OpenRLHF has it, or `fp32`, which is faster on CPUs and must be said openly.
+        threads: torch threads of each process.
+    """
+    inherited = os.environ.get("PYTHONPATH")
+    return {
+        "LRMCTL_OPENRLHF_CPU": "1",
+        "LRMCTL_OPENRLHF_DTYPE": dtype,
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent / "site"), *([inherited] if inherited else [])]),
+        "DS_ACCELERATOR": "cpu",
+        "RAY_OVERRIDE_RESOURCES": json.dumps({"CPU": FAKE_CPUS, "GPU": FAKE_GPUS}),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "OMP_NUM_THREADS": str(threads),
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "TOKENIZERS_PARALLELISM": "false",
+    }

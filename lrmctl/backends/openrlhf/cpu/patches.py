@@ -1,0 +1,176 @@
+"""What the shim changes in which module, each with its reason. Everything else of OpenRLHF runs as it is.
+
+Written against OpenRLHF 0.11.2. Nothing here runs on a machine with CUDA: `openrlhf` itself cannot be imported there
+while the shim is on.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lrmctl.backends.openrlhf.cpu.shim import after, refuse_cuda
+
+
+def _fp32() -> bool:
+    return os.environ.get("LRMCTL_OPENRLHF_DTYPE") == "fp32"
+
+
+class _CpuDevice(str):
+    """Passes as a device in `.to(...)` and as the index in f"cuda:{...}", the two ways OpenRLHF uses it."""
+
+    def __format__(self, spec: str) -> str:
+        return "0"
+
+
+@after("openrlhf")
+def _refuse(_: Any) -> None:
+    refuse_cuda()
+
+
+@after("torch.cuda")
+def _no_cuda_calls(cuda: Any) -> None:
+    """OpenRLHF calls these without asking whether there is a device."""
+    if cuda.is_available():
+        return
+    cuda.current_device = lambda: _CpuDevice("cpu")
+    for name in ("set_device", "synchronize", "empty_cache", "current_stream"):
+        setattr(cuda, name, lambda *_args, **_options: None)
+
+
+@after("ray._private.worker")
+def _own_cluster(worker: Any) -> None:
+    """Always a cluster of its own, and no dashboard (about ten processes less to start and to stop)."""
+    inner = worker.init
+
+    def init(*args: Any, **options: Any) -> Any:
+        return inner(*args, **{"address": "local", "include_dashboard": False, **options})
+
+    worker.init = init
+
+
+@after("deepspeed.comm.torch")
+def _no_shared_memory_op(comm: Any) -> None:
+    """An optional C++ op that would be compiled for about 40 s; gloo does its work."""
+    comm.build_shm_op = lambda: None
+
+
+@after("openrlhf.utils.utils")
+def _dtype(utils: Any) -> None:
+    """OpenRLHF knows bf16 and fp16 only; on a CPU fp32 is the faster one."""
+    if _fp32():
+        import torch
+
+        utils.convert_to_torch_dtype = lambda _: torch.float32
+
+
+@after("openrlhf.utils.deepspeed.deepspeed")
+def _deepspeed_config(module: Any) -> None:
+    """torch's AdamW in place of FusedAdam, which would be compiled for a minute; and fp32 where asked for."""
+    module.get_train_ds_config = _reconfigured(module.get_train_ds_config)
+    module.get_eval_ds_config = _reconfigured(module.get_eval_ds_config)
+
+
+def _reconfigured(inner: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    def config(*args: Any, **options: Any) -> dict[str, Any]:
+        out = inner(*args, **options)
+        optimizer = out.get("optimizer")
+        if optimizer and optimizer["type"] == "AdamW":
+            optimizer["params"] = {**optimizer["params"], "torch_adam": True}
+        if _fp32():
+            out["bf16"]["enabled"] = out["fp16"]["enabled"] = False
+        return out
+
+    return config
+
+
+@after("openrlhf.trainer.ppo_trainer")
+def _seeded_controller(trainer: Any) -> None:
+    """Upstream seeds the model workers only, so the order of the prompts would differ from run to run."""
+    inner = trainer.prepare_datasets
+
+    def prepare_datasets(strategy: Any, tokenizer: Any) -> Any:
+        import transformers
+
+        transformers.set_seed(strategy.args.train.seed)
+        return inner(strategy, tokenizer)
+
+    trainer.prepare_datasets = prepare_datasets
+
+
+class _InOrder:
+    """Ray, except that `wait` gives results in the order of dispatch and not in the order they happen to end."""
+
+    def __init__(self, ray: Any) -> None:
+        self._ray = ray
+
+    def wait(self, refs: list[Any], **options: Any) -> tuple[list[Any], list[Any]]:
+        ready, waiting = self._ray.wait(refs[:1], **options)
+        return ready, waiting + refs[1:]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ray, name)
+
+
+@after("openrlhf.trainer.ppo_utils.samples_generator")
+def _ordered_samples(module: Any) -> None:
+    """Samples in the order of their prompts, and the engine told how many will come so that they make one batch."""
+    module.ray = _InOrder(module.ray)
+    if not hasattr(module.SamplingParams, "expecting"):  # a real vLLM makes its own batches
+        return
+    inner = module.SamplesGenerator._dispatch_prompts_to_vllm
+
+    def dispatch(self: Any, prompts: list[str], labels: list[str], **options: Any) -> Any:
+        samples = options.get("n_samples_per_prompt", self.args.rollout.n_samples_per_prompt)
+        rows = len(prompts) * samples if len(self.vllm_engines) == 1 else None
+        with module.SamplingParams.expecting(rows):
+            return inner(self, prompts, labels, **options)
+
+    module.SamplesGenerator._dispatch_prompts_to_vllm = dispatch
+
+
+@after("openrlhf.datasets.sft_dataset")
+def _sft_dataset(module: Any) -> None:
+    """No eight processes to map a small set, and lists in place of lazy columns (0.7 ms an item with datasets 4)."""
+    inner = module.SFTDataset.__init__
+
+    def init(self: Any, *args: Any, **options: Any) -> None:
+        inner(self, *args, **{"num_processors": None, **options})
+        for column in ("prompts", "responses", "prompt_ids_lens"):
+            setattr(self, column, list(getattr(self, column)))
+
+    module.SFTDataset.__init__ = init
+
+
+@after("openrlhf.trainer.ray.ppo_actor")
+def _broadcast(module: Any) -> None:
+    """All weights in one message through Ray's object store, in place of NCCL and one message per parameter."""
+    trainer = module.ActorPPOTrainer
+    trainer._init_vllm_sync_group = lambda _self, _backend: None
+    trainer.broadcast_to_vllm = _broadcast_to_engines
+
+
+def _broadcast_to_engines(self: Any) -> None:
+    import deepspeed
+    import ray
+    import torch
+
+    parameters = dict(self.actor.model.module.named_parameters())
+    sharded = self.strategy.args.ds.zero_stage == 3
+    with deepspeed.zero.GatheredParameters(list(parameters.values()), enabled=sharded):
+        if torch.distributed.get_rank() == 0:
+            weights = ray.put({name: p.detach().clone() for name, p in parameters.items()})
+            ray.get([engine.update_weight.remote("*", weights, None) for engine in self.vllm_engines])
+    torch.distributed.barrier()
+
+
+@after("openrlhf.trainer.ray.vllm_worker_wrap")
+def _receive(module: Any) -> None:
+    def update_weight(
+        self: Any, _name: str, weights: Mapping[str, Any], _shape: None, empty_cache: bool = False
+    ) -> None:
+        del empty_cache
+        self.model_runner.model.load_weights(weights=list(weights.items()))
+
+    module.WorkerWrap.update_weight = update_weight

@@ -1,0 +1,3 @@
+"""vLLM's prompt type is a dictionary with `prompt_token_ids`."""
+
+TokensPrompt = dict
