@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import queue
 import signal
 import threading
 import time
@@ -20,7 +19,8 @@ from typing import Any
 
 CLEANUP_SECONDS = 30.0
 
-_events: Any = None  # the worker's end of the event queue
+_outbox: Any = None  # the worker's end of the event pipe, and the lock that all workers write under
+_lock: Any = None
 _idle = threading.Event()  # set while the worker has no call
 _idle.set()
 
@@ -31,10 +31,10 @@ class Workers:
     def __init__(self, jobs: int) -> None:
         context = multiprocessing.get_context("spawn")
         self._jobs = jobs
-        self._queue: Any = context.Queue()
+        self._inbox, outbox = context.Pipe(duplex=False)
         self._running: dict[str, Future[None]] = {}
         self._pool = ProcessPoolExecutor(
-            jobs, mp_context=context, initializer=_init_worker, initargs=(self._queue, os.getpid())
+            jobs, mp_context=context, initializer=_init_worker, initargs=(outbox, context.Lock(), os.getpid())
         )
 
     def __enter__(self) -> Workers:
@@ -56,12 +56,9 @@ class Workers:
 
     def events(self, wait: float = 0.2) -> Iterator[Any]:
         """Events that have come in; waits at most `wait` seconds for the first."""
-        try:
-            yield self._queue.get(timeout=wait)
-            while True:
-                yield self._queue.get_nowait()
-        except queue.Empty:
-            return
+        while self._inbox.poll(wait):
+            yield self._inbox.recv()
+            wait = 0.0
 
     def finished(self) -> Iterator[tuple[str, Exception | None]]:
         """Calls that have ended, each with its exception. A worker that died counts as an exception."""
@@ -74,9 +71,9 @@ class Workers:
             yield name, error
 
 
-def _init_worker(events: Any, parent: int) -> None:
-    global _events
-    _events = events
+def _init_worker(outbox: Any, lock: Any, parent: int) -> None:
+    global _outbox, _lock
+    _outbox, _lock = outbox, lock
     signal.signal(signal.SIGTERM, _interrupt)
     threading.Thread(target=_follow, args=(parent,), daemon=True).start()
 
@@ -96,6 +93,11 @@ def _follow(parent: int) -> None:
 def _call(function: Callable[..., None], argument: Any) -> None:
     _idle.clear()
     try:
-        function(argument, _events.put)
+        function(argument, _emit)
     finally:
         _idle.set()
+
+
+def _emit(event: Any) -> None:
+    with _lock:  # sent before the call can end: a queue's feeder thread may come too late for the last event
+        _outbox.send(event)
