@@ -1,0 +1,89 @@
+"""OpenRLHF as a training backend: a recipe becomes a command line, which runs as a subprocess. Never imported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from lrmctl.backends import launch as local
+from lrmctl.backends.base import Progress, TrainJob
+from lrmctl.backends.openrlhf import common, rl, sft
+from lrmctl.backends.openrlhf.metrics import Recorder
+from lrmctl.backends.openrlhf.triage import diagnose
+from lrmctl.errors import BackendError
+from lrmctl.runs.folder import RunFolder
+from lrmctl.types import Plan
+
+_PACKAGES = ("openrlhf", "torch", "transformers", "deepspeed", "ray", "vllm", "flash-attn", "datasets", "peft")
+
+
+class OpenRlhf:
+    """The `openrlhf` backend."""
+
+    name = "openrlhf"
+
+    def plan(self, job: TrainJob) -> Plan:
+        """The exact command line, files and environment of a job.
+
+        Raises:
+            RecipeError: if the recipe asks for what OpenRLHF cannot do.
+            NotFoundError: if OpenRLHF is not installed.
+        """
+        return sft.plan(job) if job.recipe.kind == "sft" else rl.plan(job)
+
+    def checkpoint_step(self, run_dir: Path) -> int:
+        """Step that a resumed run would continue from; 0 if it would start at the beginning."""
+        return common.checkpoint_step(run_dir)
+
+    def launch(
+        self,
+        plan: Plan,
+        run_dir: Path,
+        on_progress: Callable[[Progress], None],
+        abort: Callable[[], Exception | None],
+    ) -> Path:
+        """Run the plan; see `lrmctl.backends.base.Backend`."""
+        folder = RunFolder(run_dir)
+        for name, text in plan.files.items():
+            file = folder.path / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+        log = folder.new_attempt() / "output.log"
+        resumed = "--ckpt.load_enable" in plan.argv
+        start = common.checkpoint_step(folder.path) if resumed else 0
+        recorder = Recorder(folder.metrics, plan, start, folder.logs / "tensorboard")
+        on_progress(Progress(start, recorder.total))
+
+        def read(lines: list[str]) -> None:
+            for progress in recorder.read(lines):
+                on_progress(progress)
+
+        code = local.run(plan.argv, plan.env, cwd=folder.path, log=log, on_lines=read, abort=abort)
+        if code:
+            raise diagnose(log, code)
+        for progress in recorder.finish():
+            on_progress(progress)
+        return _finished_model(folder, recorder, log)
+
+    def versions(self) -> Mapping[str, Any]:
+        """Versions of OpenRLHF and what it stands on; what is not installed is left out."""
+        found = {}
+        for package in _PACKAGES:
+            try:
+                found[package] = metadata.version(package)
+            except metadata.PackageNotFoundError:
+                continue
+        return found
+
+
+def _finished_model(folder: RunFolder, recorder: Recorder, log: Path) -> Path:
+    """Give the saved model its final name, which says that it is complete."""
+    saved = folder.path / "model.part"
+    if recorder.last < recorder.total:
+        raise BackendError(f"OpenRLHF ended after {recorder.last} of {recorder.total} steps", str(log), "read the log")
+    if not (saved / "config.json").exists():
+        raise BackendError("OpenRLHF ended well but saved no model", str(log), "read the log")
+    saved.rename(folder.model)
+    return folder.model

@@ -1,0 +1,201 @@
+"""What plans for OpenRLHF's SFT and RL have in common: the device, the flags that the recipe owns, the environment."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from lrmctl.backends.base import TrainJob
+from lrmctl.backends.openrlhf import flags as cli
+from lrmctl.backends.supervisor import TEMP
+from lrmctl.errors import NotFoundError, RecipeError
+from lrmctl.recipe.schema import BackendSection, Optimizer
+from lrmctl.types import Plan
+
+SCHEDULES = {"constant": "constant_with_warmup", "cosine": "cosine_with_min_lr"}
+
+_OWN = "lrmctl sets this one itself"
+_SHARED_OWNED: Mapping[str, str] = {
+    "train.seed": "say it in the recipe: seed",
+    "data.max_len": "say it in the recipe: max_len",
+    "train.micro_batch_size": "say it in the recipe: optimizer.micro_batch_size",
+    "ds.zero_stage": "say it in the recipe: optimizer.zero_stage",
+    "ds.param_dtype": "say it in the recipe: backend.dtype",
+    "logger.wandb.key": "a key on the command line can be read by every user of the machine",
+    "ckpt.load_enable": "use `lrmctl train --resume`",
+    **dict.fromkeys(("ckpt.path", "ckpt.output_dir", "logger.tensorboard_dir", "logger.wandb.run_name"), _OWN),
+    **dict.fromkeys(("data.input_key", "data.input_template", "data.max_samples", "local_rank", "use_ms"), _OWN),
+    "data.apply_chat_template": "lrmctl renders the data itself",
+}
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a job runs and in which precision."""
+
+    device: Literal["cuda", "cpu"]
+    dtype: Literal["bf16", "fp16", "fp32"]
+
+    @property
+    def attention(self) -> str:
+        return "flash_attention_2" if self.device == "cuda" else "sdpa"
+
+
+def target(section: BackendSection) -> Target:
+    """The effective device and precision of a recipe on this machine.
+
+    Raises:
+        RecipeError: for a device that is not here, or a precision that the device does not have.
+    """
+    cuda = _cuda()
+    device: Literal["cuda", "cpu"] = ("cuda" if cuda else "cpu") if section.device == "auto" else section.device
+    if device == "cuda" and not cuda:
+        raise RecipeError("torch sees no CUDA device", "backend.device", "say `device: auto` or `device: cpu`")
+    if device == "cpu" and cuda:
+        raise RecipeError(
+            "OpenRLHF runs on CPU only where no CUDA device is visible",
+            "backend.device",
+            "say `device: auto`, or hide the GPUs with CUDA_VISIBLE_DEVICES=''",
+        )
+    if device == "cpu" and section.gpus > 1:
+        raise RecipeError("a run on CPU has one process", "backend.gpus", "say `gpus: 1`")
+    wanted = section.dtype if section.dtype != "auto" else ("bf16" if device == "cuda" else "fp32")
+    if (device, wanted) in (("cuda", "fp32"), ("cpu", "fp16")):
+        raise RecipeError(
+            f"OpenRLHF does not train in {wanted} on {device}",
+            "backend.dtype",
+            "say bf16 (or fp16)" if device == "cuda" else "say fp32 or bf16",
+        )
+    return Target(device, wanted)
+
+
+def _cuda() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def merge_flags(
+    program: cli.Program, planned: Mapping[str, Any], section: BackendSection, owned: Mapping[str, str]
+) -> tuple[dict[str, Any], list[str]]:
+    """The plan's flags with `backend.flags` on top, and a note for each planned value that was replaced.
+
+    Raises:
+        RecipeError: for a flag that OpenRLHF does not have, or one that the recipe or lrmctl itself decides.
+    """
+    cli.check_names(program, section.flags)
+    refused = {**_SHARED_OWNED, **owned}
+    for name in section.flags:
+        if name in refused:
+            raise RecipeError(f"the flag {name!r} is not free", f"backend.flags.{name}", refused[name])
+    notes = [
+        f"backend.flags.{name} is {value!r} in place of {planned[name]!r}"
+        for name, value in section.flags.items()
+        if name in planned and planned[name] != value
+    ]
+    merged = {**planned, **section.flags}
+    cli.parse(program, cli.to_argv(merged))
+    return merged, notes
+
+
+def program_argv(program: cli.Program, arguments: Mapping[str, Any], processes: int = 1) -> tuple[str, ...]:
+    """Command line of a program; several processes go through torchrun."""
+    module = f"openrlhf.cli.{program}"
+    start = [sys.executable, "-u", "-m", module]
+    if processes > 1:
+        run = ["torch.distributed.run", "--standalone", "--nproc_per_node", str(processes), "--module", module]
+        start = [sys.executable, "-u", "-m", *run]
+    return (*start, *cli.to_argv(arguments))
+
+
+def environment(where: Target) -> dict[str, str]:
+    """Variables of every OpenRLHF process: quiet, offline-safe, and temporary files in the launch's own folder."""
+    env = {
+        "TOKENIZERS_PARALLELISM": "false",
+        "PYTHONUNBUFFERED": "1",
+        "DO_NOT_TRACK": "1",
+        "HF_DATASETS_CACHE": f"{TEMP}/datasets",
+    }
+    if where.device == "cpu":
+        from lrmctl.backends.openrlhf.cpu import cpu_env
+
+        env |= cpu_env("fp32" if where.dtype == "fp32" else "bf16")
+    return env
+
+
+def optimizer_flags(optimizer: Optimizer, where: Target, prefix: str) -> dict[str, Any]:
+    """Flags of the optimizer section; `prefix` is `actor.` in RL."""
+    return {
+        f"{prefix}adam.lr": optimizer.learning_rate,
+        f"{prefix}adam.weight_decay": optimizer.weight_decay,
+        f"{prefix}lr_scheduler": SCHEDULES[optimizer.schedule],
+        f"{prefix}lr_warmup_ratio": optimizer.warmup_ratio,
+        f"{prefix}min_lr_ratio": 0.1,
+        f"{prefix}max_norm": optimizer.max_grad_norm,
+        "train.micro_batch_size": optimizer.micro_batch_size,
+        "ds.zero_stage": optimizer.zero_stage,
+        "ds.param_dtype": "fp16" if where.dtype == "fp16" else "bf16",
+        "ds.attn_implementation": where.attention,
+    }
+
+
+def folder_flags(job: TrainJob) -> dict[str, Any]:
+    """Flags for what a run leaves in its folder; the model is renamed to its final name when it is complete."""
+    return {
+        "ckpt.output_dir": str(job.run_dir / "model.part"),
+        "ckpt.path": str(job.run_dir / "checkpoints"),
+        "ckpt.max_num": 2,
+        "ckpt.load_enable": job.resume and checkpoint_step(job.run_dir) > 0,
+        "logger.tensorboard_dir": str(job.run_dir / "logs" / "tensorboard"),
+        "logger.wandb.run_name": "train",
+    }
+
+
+def checkpoint_step(run_dir: Path) -> int:
+    """Step of the last complete checkpoint, 0 if there is none. DeepSpeed writes the file `latest` last."""
+    for folder in (run_dir / "checkpoints" / "_actor", run_dir / "checkpoints"):
+        latest = folder / "latest"
+        if latest.is_file():
+            tag = latest.read_text(encoding="utf-8").strip()
+            step = tag.removeprefix("best_").removeprefix("global_step")
+            if step.isdigit() and (folder / tag).is_dir():
+                return int(step)
+    return 0
+
+
+def check_positions(model_path: Path, max_len: int, place: str) -> None:
+    """Refuse sequences that are longer than the model was made for.
+
+    Raises:
+        NotFoundError: if the model has no readable configuration.
+        RecipeError: if `max_len` is too large.
+    """
+    file = model_path / "config.json"
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise NotFoundError(f"the model has no readable configuration: {error}", str(file)) from None
+    longest = config.get("max_position_embeddings")
+    if isinstance(longest, int) and max_len > longest:
+        raise RecipeError(f"{max_len} tokens are more than the model's {longest}", place, f"say at most {longest}")
+
+
+def model_notes(model_path: Path) -> list[str]:
+    """Warn of checkpoints that bring their own code: OpenRLHF always runs it."""
+    if any(model_path.glob("*.py")):
+        return [f"{model_path} brings Python code, and OpenRLHF runs it (trust_remote_code): train only what you trust"]
+    return []
+
+
+def rows_file(rows: Any) -> str:
+    """Training rows as JSON lines."""
+    return "".join(json.dumps(dict(row), ensure_ascii=False) + "\n" for row in rows)
+
+
+def steps_of(plan: Plan) -> int:
+    """Optimizer (SFT) or RL steps of a plan."""
+    return int(plan.estimates["steps"])

@@ -1,0 +1,111 @@
+"""An SFT recipe as a plan for `openrlhf.cli.train_sft`.
+
+Prompt and response arrive rendered: OpenRLHF's chat-template path loses the thinking of templates that strip it. So the
+input template is `{}` (its default would add `User: ` and `Assistant: `) and no chat template is applied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lrmctl.backends.base import TrainJob
+from lrmctl.backends.openrlhf import common
+from lrmctl.errors import RecipeError
+from lrmctl.recipe.schema import SftRecipe
+from lrmctl.types import Plan
+
+_DATA = "data/train.jsonl"
+_OWNED: Mapping[str, str] = {
+    "model.model_name_or_path": "say it in the recipe: model",
+    "train.batch_size": "say it in the recipe: train.batch_size",
+    "train.max_epochs": "say it in the recipe: train.epochs",
+    "adam.lr": "say it in the recipe: optimizer.learning_rate",
+    "data.dataset": "say it in the recipe: data.sources",
+    "data.output_key": "lrmctl renders the data itself",
+    "data.multiturn": "lrmctl renders the data itself",
+    "data.tokenizer_chat_template": "lrmctl renders the data itself",
+    "model.pretrain_mode_enable": "lrmctl renders the data itself",
+}
+
+
+def plan(job: TrainJob) -> Plan:
+    """The plan of an SFT job.
+
+    Raises:
+        RecipeError: if the recipe asks for what OpenRLHF cannot do.
+    """
+    recipe = job.recipe
+    assert isinstance(recipe, SftRecipe)
+    where = common.target(recipe.backend)
+    common.check_positions(job.model_path, recipe.data.max_len, "data.max_len")
+    steps = _steps(recipe, len(job.rows))
+    flags, notes = common.merge_flags("train_sft", _flags(job, recipe, where), recipe.backend, _OWNED)
+    if where.device == "cpu" and flags.get("ds.packing_samples"):
+        raise RecipeError("packing needs flash attention, which is CUDA's", "backend.flags.ds.packing_samples")
+    return Plan(
+        backend="openrlhf",
+        kind="sft",
+        argv=common.program_argv("train_sft", flags, recipe.backend.gpus),
+        env=_env(where, recipe.backend.gpus),
+        files={_DATA: common.rows_file(job.rows)},
+        resources={"gpus": recipe.backend.gpus if where.device == "cuda" else 0, "nodes": 1},
+        estimates={
+            "steps": steps,
+            "rows": len(job.rows),
+            "sequences": steps * recipe.train.batch_size,
+            "device": where.device,
+            "dtype": where.dtype,
+            "steps_per_epoch": steps / recipe.train.epochs,
+            "backward_passes_per_step": _passes(recipe),
+        },
+        notes=(*notes, *common.model_notes(job.model_path)),
+    )
+
+
+def _steps(recipe: SftRecipe, rows: int) -> int:
+    """Optimizer steps as OpenRLHF counts them: whole micro-batches per epoch, windows run on over epochs."""
+    gpus, micro, batch = recipe.backend.gpus, recipe.optimizer.micro_batch_size, recipe.train.batch_size
+    if batch % (micro * gpus):
+        raise RecipeError(
+            f"{batch} sequences a step cannot be cut into micro-batches of {micro} on {gpus} device(s)",
+            "optimizer.micro_batch_size",
+            "train.batch_size must be a multiple of optimizer.micro_batch_size x backend.gpus",
+        )
+    steps = (rows // gpus // micro) * recipe.train.epochs // _passes(recipe)
+    if steps == 0:
+        raise RecipeError(
+            f"{rows} rows for {recipe.train.epochs} epochs are less than one step of {batch}",
+            "train.batch_size",
+            "use more data, more epochs or a smaller batch",
+        )
+    return steps
+
+
+def _passes(recipe: SftRecipe) -> int:
+    return recipe.train.batch_size // recipe.optimizer.micro_batch_size // recipe.backend.gpus
+
+
+def _flags(job: TrainJob, recipe: SftRecipe, where: common.Target) -> dict[str, Any]:
+    return {
+        "model.model_name_or_path": str(job.model_path),
+        "data.dataset": str(job.run_dir / _DATA),
+        "data.input_key": "prompt",
+        "data.output_key": "response",
+        "data.input_template": "{}",
+        "data.max_len": recipe.data.max_len,
+        "data.max_samples": len(job.rows),  # its default would cut a large set without a word
+        "train.max_epochs": recipe.train.epochs,
+        "train.batch_size": recipe.train.batch_size,
+        "train.seed": recipe.seed,
+        **common.optimizer_flags(recipe.optimizer, where, ""),
+        **common.folder_flags(job),
+        **({"ds.packing_samples": True, "model.gradient_checkpointing_enable": True} if where.device == "cuda" else {}),
+    }
+
+
+def _env(where: common.Target, processes: int) -> dict[str, str]:
+    env = common.environment(where)
+    if processes == 1:  # what torchrun would set; port 0 lets the system choose a free one
+        env |= {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
+    return env

@@ -1,0 +1,129 @@
+"""The first root cause of a failed run, out of its log. Later lines are mostly consequences: Ray and torchrun repeat,
+wrap and rename errors until the reason is far above the end.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from lrmctl.errors import BackendError
+
+_ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_RAY = re.compile(r"^\((?:\w[\w:.<>-]*) pid=\d+[^)]*\) ?")
+_RANK = re.compile(r"^\[(?:default|rank)\d+\]: ?")
+_ERROR = re.compile(r"^(?:[A-Za-z_][\w]*\.)*([A-Z]\w*(?:Error|Exception|Interrupt|Exit|Failure|Died))(?::\s?(.*))?$")
+_WRAPPERS = re.compile(r"^(?:Ray\w*Error|ActorDiedError|ActorUnavailableError|WorkerCrashedError|ChildFailedError)")
+_LAST_LINES = 40
+
+
+class _Sign(NamedTuple):
+    """A kind of failure: a line that shows it, what to say, what to do. `{0}`... are the groups of the pattern."""
+
+    pattern: re.Pattern[str]
+    what: str
+    fix: str
+
+
+def _sign(pattern: str, what: str, fix: str) -> _Sign:
+    return _Sign(re.compile(pattern), what, fix)
+
+
+SIGNS: tuple[_Sign, ...] = (
+    _sign(r"No space left on device|Errno 28|disk quota exceeded", "the disk is full", "free some space"),
+    _sign(
+        r"ModuleNotFoundError: No module named '([^']+)'",
+        "the Python module {0!r} is missing",
+        "install what OpenRLHF needs: pip install 'lrmctl[openrlhf]'",
+    ),
+    _sign(
+        r"CUDA out of memory|OutOfMemoryError: CUDA|CUDA error: out of memory",
+        "the GPU ran out of memory",
+        "lower optimizer.micro_batch_size or max_len, or raise optimizer.zero_stage",
+    ),
+    _sign(
+        r"running low on memory|Cannot allocate memory|std::bad_alloc|DefaultCPUAllocator: can't allocate",
+        "the machine ran out of memory",
+        "lower optimizer.micro_batch_size or max_len, or run fewer jobs at once",
+    ),
+    _sign(
+        r"[Aa]ddress already in use|EADDRINUSE",
+        "a port that the trainer needs is taken",
+        "see that no other training holds it (MASTER_PORT, Ray)",
+    ),
+    _sign(
+        r"(?:OSError|ValueError): (.*(?:does not appear to have a file named|not a valid model identifier"
+        r"|Unrecognized model in|is not a local folder).*)",
+        "the model cannot be loaded: {0}",
+        "check `model:` of the recipe",
+    ),
+    _sign(
+        r"(SafetensorError: .*|.*(?:PytorchStreamReader|HeaderTooLarge|MetadataIncompleteBuffer).*)",
+        "the model's weights cannot be read: {0}",
+        "get the checkpoint again",
+    ),
+    _sign(
+        r"((?:OSError|ValueError|TypeError|Exception): .*[Tt]okenizer.*)",
+        "the model's tokenizer cannot be loaded: {0}",
+        "check the tokenizer files of the model folder",
+    ),
+)
+
+
+def diagnose(log: Path, exit_code: int) -> BackendError:
+    """The error to show for a run that ended with `exit_code`; `where` is the log, `fix` what to change.
+
+    Args:
+        log: the attempt's output; may be missing or empty.
+    """
+    lines = [_plain(line) for line in _read(log)]
+    what, fix = next(_causes(lines), None) or _by_code(exit_code, lines)
+    return BackendError(what, str(log), fix)
+
+
+def _read(log: Path) -> list[str]:
+    try:
+        return log.read_text(encoding="utf-8", errors="replace").replace("\r", "\n").splitlines()
+    except FileNotFoundError:
+        return []
+
+
+def _plain(line: str) -> str:
+    """A line without colours and without the prefixes of Ray and torchrun."""
+    return _RANK.sub("", _RAY.sub("", _ANSI.sub("", line))).strip()
+
+
+def _causes(lines: list[str]) -> Iterator[tuple[str, str]]:
+    """Root causes in the order of the log: a known sign, or the error that a traceback ends in."""
+    found: list[tuple[str, str]] = []
+    for i, line in enumerate(lines):
+        for sign in SIGNS:
+            if match := sign.pattern.search(line):
+                yield (sign.what.format(*match.groups()), sign.fix)
+                return
+        if (error := _error(lines, i)) and not found:
+            found.append((error, "read the log"))
+    yield from found
+
+
+def _error(lines: list[str], i: int) -> str:
+    """The text of an exception that ends a traceback at line `i`; empty if there is none, or only a wrapper."""
+    match = _ERROR.match(lines[i])
+    if match is None or _WRAPPERS.match(match.group(1)):
+        return ""
+    above = lines[max(0, i - 60) : i]
+    traced = any("Traceback (most recent call last)" in a or a.startswith("ray::") for a in above)
+    return lines[i] if traced else ""
+
+
+def _by_code(code: int, lines: list[str]) -> tuple[str, str]:
+    """What an exit code alone says."""
+    last = next((line for line in reversed(lines[-_LAST_LINES:]) if line), "it wrote nothing")
+    said: dict[int, Callable[[], tuple[str, str]]] = {
+        137: lambda: ("the trainer was killed (SIGKILL), most often for want of memory", "run fewer jobs at once"),
+        143: lambda: ("the trainer was ended from outside (SIGTERM)", "nothing needs changing"),
+        127: lambda: (f"the trainer could not be started: {last}", "check the Python environment"),
+    }
+    return said.get(code, lambda: (f"the trainer ended with code {code}: {last}", "read the log"))()

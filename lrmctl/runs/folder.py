@@ -1,0 +1,177 @@
+"""The run folder: where everything of one training run lies, and what state the run is in.
+
+    runs/<name>/  recipe.yaml lock.json plan.json data/ metrics.jsonl rollouts.jsonl logs/attempt-N/ checkpoints/ model/
+                  status.json eval/ analysis/
+
+A folder is never overwritten. Who trains holds a file lock that the system drops when the process dies, however it
+dies; so a run that says `running` and is not held was interrupted. This room knows no recipe and no backend.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from lrmctl.errors import RunExistsError
+
+State = Literal["running", "done", "failed"]
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON file that appears whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    part.replace(path)
+
+
+def _take(file: int, patience: float) -> bool:
+    """Lock an open file; whoever only asks for the state holds it for a moment, hence the patience (seconds)."""
+    end = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                return False
+            time.sleep(0.05)
+
+
+class RunFolder:
+    """Paths and state of one run. Making one creates nothing."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path).absolute()
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def model(self) -> Path:
+        """The finished HF checkpoint; present only when training has ended well."""
+        return self.path / "model"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def rollouts(self) -> Path:
+        return self.path / "rollouts.jsonl"
+
+    @property
+    def logs(self) -> Path:
+        return self.path / "logs"
+
+    @property
+    def data(self) -> Path:
+        return self.path / "data"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def eval(self) -> Path:
+        return self.path / "eval"
+
+    @property
+    def analysis(self) -> Path:
+        return self.path / "analysis"
+
+    @property
+    def recipe(self) -> Path:
+        return self.path / "recipe.yaml"
+
+    @property
+    def lock(self) -> Path:
+        return self.path / "lock.json"
+
+    @property
+    def plan(self) -> Path:
+        return self.path / "plan.json"
+
+    @property
+    def status_file(self) -> Path:
+        return self.path / "status.json"
+
+    @classmethod
+    def create(cls, runs_dir: Path, name: str, *, resume: bool = False) -> RunFolder:
+        """The folder of a run, made if it is not there.
+
+        Raises:
+            RunExistsError: if the name is taken and `resume` is False.
+        """
+        folder = cls(Path(runs_dir) / name)
+        try:
+            folder.path.mkdir(parents=True, exist_ok=resume)
+        except FileExistsError:
+            state = folder.status().get("state", "empty")
+            raise RunExistsError(
+                f"the name {name!r} is taken by a run that is {state}",
+                str(folder.path),
+                "choose another --name" if state == "done" else "add --resume, or choose another --name",
+            ) from None
+        return folder
+
+    def status(self) -> dict[str, Any]:
+        """The last state with its facts; `interrupted` if it says `running` and nobody holds the folder."""
+        try:
+            status: dict[str, Any] = json.loads(self.status_file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        if status.get("state") == "running" and not self._held():
+            status["state"] = "interrupted"
+        return status
+
+    def set_status(self, state: State, **facts: Any) -> None:
+        """Write the state; facts of earlier states stay unless they are given anew, an old error does not."""
+        old = {k: v for k, v in self.status().items() if k != "error"}
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        write_json(self.status_file, {**old, "state": state, "updated": now, **facts})
+
+    def attempts(self) -> list[Path]:
+        """Log folders of all attempts, oldest first."""
+        found = [p for p in self.logs.glob("attempt-*") if p.name.removeprefix("attempt-").isdigit()]
+        return sorted(found, key=lambda p: int(p.name.removeprefix("attempt-")))
+
+    def new_attempt(self) -> Path:
+        """Make and return the log folder of the next attempt."""
+        last = self.attempts()
+        number = int(last[-1].name.removeprefix("attempt-")) + 1 if last else 1
+        path = self.logs / f"attempt-{number}"
+        path.mkdir(parents=True)
+        return path
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Keep other processes from training in this folder.
+
+        Raises:
+            RunExistsError: if another process is doing so.
+        """
+        with self._holder.open("a") as handle:
+            if not _take(handle.fileno(), patience=1.0):
+                raise RunExistsError(
+                    f"another process is training {self.name!r} right now",
+                    str(self.path),
+                    "wait for it, or choose another --name",
+                )
+            yield
+
+    @property
+    def _holder(self) -> Path:
+        return self.path / ".held"
+
+    def _held(self) -> bool:
+        if not self._holder.exists():
+            return False
+        with self._holder.open() as handle:
+            return not _take(handle.fileno(), patience=0.0)
