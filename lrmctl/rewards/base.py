@@ -1,0 +1,48 @@
+"""Asking a reward without trusting it: one score per trace comes back, finite, missing, or failed with a reason.
+
+Knows no particular reward, no recipe and no trainer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from numbers import Real
+from typing import Any
+
+from lrmctl.hooks.specs import Reward
+from lrmctl.judges.base import call_guarded
+from lrmctl.types import Part, Score, Trace
+
+
+def make_reward(name: str, options: dict[str, Any] | None = None) -> Reward:
+    """A registered reward by name.
+
+    Raises:
+        LrmctlError: unknown name, options that it does not take, or a plugin that cannot be loaded.
+    """
+    from lrmctl.hooks import registry
+
+    reward: Reward = registry.make("reward", name, **(options or {}))
+    return reward
+
+
+def score_part(reward: Reward, traces: Sequence[Trace], part: Part) -> list[Score]:
+    """One score per trace, in order; never raises. A value that is not a finite number is a failure."""
+    return call_guarded(lambda some: reward.score(some, part), traces, checked_score, lambda e: Score(error=e))
+
+
+def checked_score(score: object) -> Score:
+    """The score with a plain float inside, or a failed score that says what was wrong with it."""
+    if not isinstance(score, Score):
+        return Score(error=f"returned a {type(score).__name__}, not a Score")
+    if score.failed:
+        return replace(score, value=None)
+    if score.value is None:
+        return score
+    if isinstance(score.value, bool) or not isinstance(score.value, Real):
+        return Score(error=f"returned a Score whose value is a {type(score.value).__name__}, not a number")
+    if not math.isfinite(score.value):
+        return Score(error=f"returned a Score whose value is {float(score.value)}")
+    return replace(score, value=float(score.value))

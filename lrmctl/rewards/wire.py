@@ -1,0 +1,96 @@
+"""What goes to OpenRLHF with a prompt and comes back with a rollout: one JSON label, and text.
+
+OpenRLHF 0.11.2 (`utils/agent.py`, `SingleTurnAgentExecutor`) posts one rollout per call as
+`{"query": [q], "prompts": [p], "labels": [l]}`: q is the decoded prompt and response with special tokens kept, p and
+l are the prompt and label of the data set as they were. Everything else that a reward needs travels in the label.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from lrmctl.errors import RewardError
+from lrmctl.trace import trace_from_text
+from lrmctl.types import Prompt, Trace
+
+VERSION = 1
+
+
+class Call(NamedTuple):
+    """The three texts of one reward call."""
+
+    query: str
+    prompt: str
+    label: str
+
+
+def encode_label(prompt: Prompt, *, opened: bool) -> str:
+    """The label of a training row: one line of ASCII JSON.
+
+    Args:
+        opened: the rendered prompt already opened the thought (see `lrmctl.trace.opens_thinking`).
+    """
+    return json.dumps({"lrmctl": VERSION, "opened": opened, "prompt": prompt.to_json()})
+
+
+def decode_label(label: str) -> tuple[Prompt, bool]:
+    """The prompt and whether its rendered form opened the thought.
+
+    Raises:
+        RewardError: the text is no label of this version.
+    """
+    try:
+        row = json.loads(label)
+        if row["lrmctl"] != VERSION:
+            raise ValueError(f"version {row['lrmctl']}, not {VERSION}")
+        return Prompt.from_json(row["prompt"]), bool(row["opened"])
+    except (ValueError, KeyError, TypeError) as error:
+        what = f"a rollout came back without lrmctl's label ({type(error).__name__}: {error}): {label[:120]!r}"
+        raise RewardError(what, fix="train on the data set that lrmctl wrote into the run folder") from error
+
+
+def decode_call(query: str, prompt: str, label: str, end_tokens: Sequence[str]) -> Trace:
+    """The rollout as a trace.
+
+    Args:
+        query: decoded prompt and response, special tokens kept.
+        prompt: the rendered prompt.
+        label: made by `encode_label`.
+        end_tokens: texts of the tokens that end a response; a response without one was cut.
+
+    Raises:
+        RewardError: a foreign label, or a query that does not start with the prompt.
+    """
+    asked, opened = decode_label(label)
+    if not query.startswith(prompt):
+        what = f"prompt {asked.id!r} did not come back as it was sent (its text starts {query[:60]!r})"
+        raise RewardError(what, fix="OpenRLHF cuts long prompts from the left: raise `max_len` or drop such prompts")
+    text, ended = _without_end(query[len(prompt) :], end_tokens)
+    return trace_from_text(asked, text, opened=opened, finish_reason="stop" if ended else "length")
+
+
+def read_call(body: bytes) -> Call:
+    """The three texts of a posted call.
+
+    Raises:
+        RewardError: not JSON, or not one rollout in OpenRLHF's form.
+    """
+    try:
+        posted: Mapping[str, Any] = json.loads(body)
+        texts = [posted[key] for key in ("query", "prompts", "labels")]
+        if not all(isinstance(t, list) and len(t) == 1 and isinstance(t[0], str) for t in texts):
+            raise ValueError("each of query, prompts and labels must be a list of one text")
+    except (ValueError, KeyError, TypeError) as error:
+        what = f"a reward call is not in OpenRLHF's form ({type(error).__name__}: {error}): {body[:120]!r}"
+        raise RewardError(what, fix="check the installed OpenRLHF's version with `lrmctl doctor`") from error
+    return Call(*(t[0] for t in texts))
+
+
+def _without_end(text: str, end_tokens: Sequence[str]) -> tuple[str, bool]:
+    """The text before its final end token, and whether there was one."""
+    for token in end_tokens:
+        if token and text.endswith(token):
+            return text.removesuffix(token), True
+    return text, False

@@ -1,0 +1,55 @@
+"""Appending to a JSONL file that a kill may have left with a torn last line. One writer per file at a time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+
+class JsonlAppender:
+    """Appends rows, each flushed as it is written; a torn last line of an earlier writer is cut off first.
+
+    Attributes:
+        rows: rows in the file, those of earlier writers included.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.rows = _mend(path)
+        # a lone surrogate (from damaged text) becomes `\udXXX`, which is the JSON escape that reads back as it
+        self._file = path.open("a", encoding="utf-8", errors="backslashreplace", newline="\n")
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Append one row.
+
+        Raises:
+            OSError: the disk is full, or the file is gone.
+        """
+        self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        self._file.flush()
+        self.rows += 1
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> JsonlAppender:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+
+def _mend(path: Path) -> int:
+    """Cut off what follows the last line end; returns the number of whole lines left."""
+    if not path.exists():
+        return 0
+    lines, whole = 0, 0
+    with path.open("rb+") as file:
+        for line in file:
+            if line.endswith(b"\n"):
+                lines, whole = lines + 1, whole + len(line)
+        file.truncate(whole)
+    return lines
