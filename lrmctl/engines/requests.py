@@ -58,15 +58,17 @@ class Completion:
 
 
 class Engine(Protocol):
-    """Anything that completes rendered prompts.
+    """Anything that completes rendered prompts."""
 
-    Attributes:
-        fingerprint: identifies the checkpoint (see `lrmctl.models.fingerprint`).
-        identity: the fingerprint and whatever else of the engine changes its completions; never a path or a URL.
-    """
+    @property
+    def fingerprint(self) -> str:
+        """Identifies the checkpoint (see `lrmctl.models.fingerprint`)."""
+        ...
 
-    fingerprint: str
-    identity: str
+    @property
+    def identity(self) -> str:
+        """The fingerprint and whatever else of the engine changes its completions; never a path or a URL."""
+        ...
 
     def render(self, prompt: Prompt) -> str: ...
 

@@ -140,6 +140,11 @@ def _refuse_errors(failed: Sequence[Completion], total: int) -> None:
         raise LrmctlError(what, fix="run the same command again: only the failed ones are asked for")
 
 
+def draws(sampling: Sampling, samples: int) -> int:
+    """How many samples of a prompt are worth drawing."""
+    return 1 if sampling.greedy else samples
+
+
 def sample_traces(
     engine: Engine,
     store: Store,
@@ -153,7 +158,7 @@ def sample_traces(
 
     Args:
         sampling: one, or several that are drawn together so that batches are full.
-        samples: per prompt and sampling.
+        samples: per prompt and sampling; a greedy sampling gives one, since more would only repeat it.
     """
     several = [sampling] if isinstance(sampling, Sampling) else list(sampling)
     rendered = [engine.render(p) for p in prompts]
@@ -161,7 +166,7 @@ def sample_traces(
         (prompt, Request(text, how, i, seed))
         for how in several
         for prompt, text in zip(prompts, rendered, strict=True)
-        for i in range(samples)
+        for i in range(draws(how, samples))
     ]
     done = complete(engine, store, [request for _, request in asked], on_progress)
     return [engine.trace(p, r, c) for (p, r), c in zip(asked, done, strict=True)]
