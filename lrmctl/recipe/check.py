@@ -86,7 +86,7 @@ def load_arms(loaded: LoadedRecipe) -> dict[str, LoadedRecipe]:
             found = load_recipe(arm.recipe, beside=loaded.path)
             if found.recipe.kind not in ("sft", "rl"):
                 raise RecipeError(f"is a recipe of kind {found.recipe.kind}; an arm trains, with sft or rl")
-            arms[arm.name] = found.override({**arm.set, "model": study.base}, f"{place}: set")
+            arms[arm.name] = found.override({"seed": study.seed, **arm.set, "model": study.base}, f"{place}: set")
         except LrmctlError as error:
             raise RecipeError(f"arm {arm.name!r}: {error}", where=place) from None
     return arms

@@ -5,6 +5,7 @@ The words a recipe may use are in `schema`; reading YAML is in `source`. Nothing
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from lrmctl.errors import NotFoundError, RecipeError
+from lrmctl.errors import NotFoundError, RecipeError, RunExistsError
 from lrmctl.recipe.schema import AnyRecipe, EvalRecipe, RlRecipe, SftRecipe, StudyRecipe
 from lrmctl.recipe.source import Document, KeyPath, assign, dotted, merge, parse_value, read, walk
 from lrmctl.suggest import did_you_mean
@@ -108,6 +109,32 @@ def find_recipe(ref: str | Path, beside: Path | None = None) -> Path:
         where=str(beside or ""),
         fix="; ".join(filter(None, (did_you_mean(str(ref), known), "`lrmctl recipe list` lists the shipped ones"))),
     )
+
+
+def copy_recipe(ref: str, to: Path | None) -> Path:
+    """Copy a recipe's file, to be edited; what it extends is named so that the copy finds it from anywhere.
+
+    Raises:
+        RunExistsError: the new file exists.
+    """
+    source = find_recipe(ref)
+    target = to or Path(source.name)
+    if target.is_dir():
+        target = target / source.name
+    text = re.sub(r"(?m)^extends:\s*(\S+)", lambda found: f"extends: {_portable(found[1], source)}", source.read_text())
+    try:
+        with target.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise RunExistsError(f"{target} is already there", fix="name another file") from None
+    except FileNotFoundError:
+        raise NotFoundError(f"there is no folder {target.parent}") from None
+    return target
+
+
+def _portable(parent: str, source: Path) -> str:
+    path = find_recipe(parent, beside=source).resolve()
+    return next((name for name, file in shipped().items() if file.resolve() == path), str(path))
 
 
 def _read_extended(path: Path, children: tuple[Path, ...]) -> Document:

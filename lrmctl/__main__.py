@@ -1,0 +1,89 @@
+"""The process: runs the CLI and turns every way to fail into one message, one exit code and the command that goes on.
+
+Exit codes: 0 ok, 1 findings, 2 user error, 3 a backend run failed, 70 a bug of ours, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+from types import FrameType
+
+_ENVIRONMENT = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EPIPE, errno.EADDRINUSE}
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code = _run()
+        sys.stdout.flush()
+    except BrokenPipeError:  # `lrmctl ... | head`: nobody reads on, and Python would complain again at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 2
+    sys.exit(code)
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    """SIGTERM unwinds as Ctrl-C does, so that whatever runs is cleaned up."""
+    raise KeyboardInterrupt
+
+
+def _run() -> int:
+    from lrmctl.cli.app import app
+
+    try:
+        code = app(standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except BrokenPipeError:
+        raise
+    except BaseException as error:
+        return _explain(error)
+
+
+def _explain(error: BaseException) -> int:
+    """Say what happened on stderr; the last line is the command that goes on, where there is one."""
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else 1
+    if hasattr(error, "show") and hasattr(error, "exit_code"):  # a wrong command line; the parser words it
+        error.show()
+        return int(error.exit_code)
+    if type(error).__name__ == "Abort":  # the parser's word for Ctrl-C
+        error = error.__cause__ or error.__context__ or KeyboardInterrupt()
+    code = _say(error)
+    for note in getattr(error, "__notes__", ()):
+        print(note, file=sys.stderr)
+    return code
+
+
+def _say(error: BaseException) -> int:
+    from lrmctl import console
+    from lrmctl.errors import LrmctlError
+
+    if isinstance(error, (KeyboardInterrupt, EOFError)):
+        console.say("interrupted")
+        return console.INTERRUPTED
+    if isinstance(error, LrmctlError):
+        console.print_error(error)
+        return error.exit_code
+    if "No space left on device" in str(error) or (isinstance(error, OSError) and error.errno in _ENVIRONMENT):
+        console.print_error(error)
+        return console.USER_ERROR
+    console.print_error(RuntimeError(f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"))
+    console.say(f"  this is a bug in lrmctl; the traceback is in {_log(error)}")
+    return console.UNEXPECTED
+
+
+def _log(error: BaseException) -> str:
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile("w", prefix="lrmctl-", suffix=".log", delete=False, encoding="utf-8") as log:
+        log.writelines(traceback.format_exception(error))
+        return log.name
+
+
+if __name__ == "__main__":
+    main()

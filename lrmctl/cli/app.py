@@ -1,0 +1,49 @@
+"""All commands under one name."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lrmctl.cli import analyze, compare, demo, doctor, evaluate, model, plugin, recipe, report, run, study, train
+
+# plain help: rich's markup would cost as much start-up time as everything else together
+app = typer.Typer(
+    name="lrmctl",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from lrmctl import __version__
+
+        typer.echo(f"lrmctl {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def lrmctl(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say it and leave.")
+    ] = False,
+) -> None:
+    """Make a large reasoning model safer in its thinking and its answers, and know that it worked."""
+
+
+app.command("demo")(demo.demo)
+app.command("train")(train.train)
+app.command("eval")(evaluate.evaluate)
+app.command("analyze")(analyze.analyze)
+app.command("compare")(compare.compare)
+app.command("report")(report.report)
+app.command("study")(study.study)
+app.command("doctor")(doctor.doctor)
+app.add_typer(recipe.app, name="recipe")
+app.add_typer(plugin.app, name="plugin")
+app.add_typer(model.app, name="model")
+app.add_typer(run.app, name="run")

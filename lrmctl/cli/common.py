@@ -1,0 +1,58 @@
+"""Options that several commands share, and loading a recipe of the kind that a command runs."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lrmctl.errors import LrmctlError, RecipeError
+
+if TYPE_CHECKING:
+    from lrmctl.recipe.load import LoadedRecipe
+
+RecipeRef = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file, or a shipped name.")]
+Sets = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key; repeatable.")]
+RunsDir = Annotated[Path, typer.Option("--runs-dir", envvar="LRMCTL_RUNS", help="Folder that holds all runs.")]
+Name = Annotated[str | None, typer.Option("--name", help="Name of the run; the recipe's own by default.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+RUNS = Path("runs")
+
+_COMMANDS = {"sft": "train", "rl": "train", "eval": "eval --recipe", "study": "study"}
+
+
+def load(ref: str, sets: Sequence[str] | None, *kinds: str) -> LoadedRecipe:
+    """Load a recipe that must be of one of these kinds."""
+    from lrmctl.recipe.load import load_recipe
+
+    loaded = load_recipe(ref, sets or ())
+    kind = loaded.recipe.kind
+    if kind not in kinds:
+        raise RecipeError(
+            f"{ref} is a recipe of kind {kind}; this command takes {' or '.join(kinds)}",
+            where=loaded.where("kind"),
+            fix=f"lrmctl {_COMMANDS[kind]} {shlex.quote(ref)}",
+        )
+    return loaded
+
+
+def command_line(*words: str, sets: Sequence[str] | None = None, runs_dir: Path = RUNS) -> str:
+    """A command as a user would type it."""
+    options = [word for text in sets or () for word in ("--set", text)]
+    folder = [] if runs_dir == RUNS else ["--runs-dir", str(runs_dir)]
+    return shlex.join(["lrmctl", *words, *options, *folder])
+
+
+@contextmanager
+def goes_on_with(command: str, started: Callable[[], bool] = lambda: True) -> Iterator[None]:
+    """If what is inside fails after it has started, the last line the user reads is this command."""
+    try:
+        yield
+    except BaseException as error:
+        if started() and not (isinstance(error, LrmctlError) and error.exit_code == 2):
+            error.add_note(f"to continue: {command}")
+        raise

@@ -1,0 +1,22 @@
+"""`lrmctl doctor`: is everything here that a run needs."""
+
+from __future__ import annotations
+
+import typer
+
+from lrmctl.cli.common import RUNS, AsJson, RunsDir
+
+
+def doctor(runs_dir: RunsDir = RUNS, as_json: AsJson = False) -> None:
+    """Check this machine and installation; exit code 1 if something must be fixed."""
+    from lrmctl import console
+    from lrmctl.doctor import examine
+
+    checks = examine(runs_dir)
+    if as_json:
+        console.emit_json("doctor", checks)
+    else:
+        rows = [(c.verdict, c.id, c.reason, c.fix) for c in checks]
+        console.table("", ("verdict", "check", "found", "fix"), rows)
+    if any(check.verdict == "fail" for check in checks):
+        raise typer.Exit(console.FINDINGS)

@@ -1,0 +1,89 @@
+"""What a command's TARGET means: a model, or a run by name or folder; and showing what is known of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lrmctl.errors import NotFoundError
+from lrmctl.suggest import did_you_mean
+
+
+def is_run(folder: Path) -> bool:
+    """A folder of a training run, or one that an evaluation made."""
+    return any((folder / part).exists() for part in ("status.json", "eval", "analysis", "stages"))
+
+
+def run_folder(target: str, runs_dir: Path) -> Path:
+    """The folder of a run: `run:NAME`, a bare name under the runs folder, or a path.
+
+    Raises:
+        NotFoundError: no such run.
+    """
+    name = target.removeprefix("run:")
+    for folder in (runs_dir / name, Path(target)):
+        if folder.is_dir() and is_run(folder):
+            return folder
+    known = [run.relative_to(runs_dir).as_posix() for run in all_runs(runs_dir)]
+    raise NotFoundError(f"there is no run {target!r} in {runs_dir}", fix=did_you_mean(name, known) or "lrmctl run list")
+
+
+def all_runs(runs_dir: Path) -> list[Path]:
+    """Every run folder: directly under the runs folder, or one of a study's arms."""
+    folders = [p for pattern in ("*", "*/*") for p in sorted(runs_dir.glob(pattern)) if p.is_dir() and is_run(p)]
+    return sorted(p for p in folders if p.parent == runs_dir or (p.parent / "study.json").exists())
+
+
+def target_folder(target: str, runs_dir: Path, name: str | None) -> Path:
+    """Where results of this target go: the run's own folder, else `runs_dir/<name or the model's name>`."""
+    if target.startswith("run:") or (Path(target).is_dir() and is_run(Path(target))):
+        return run_folder(target, runs_dir)
+    return runs_dir / (name or re.sub(r"[^A-Za-z0-9._]+", "-", target).strip("-.") or "model")
+
+
+def target_model(target: str, runs_dir: Path) -> Path:
+    """The checkpoint of a target.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    from lrmctl.models import resolve_model
+
+    folder = Path(target)
+    if not target.startswith("run:") and folder.is_dir() and is_run(folder):
+        target = str(folder / "model")
+    return resolve_model(target, runs_dir)
+
+
+def evaluated_model(folder: Path) -> Path | None:
+    """The checkpoint that a run's evaluation was made with, if it is still there."""
+    summary = folder / "eval" / "summary.json"
+    if not summary.exists():
+        return None
+    model = Path(json.loads(summary.read_text(encoding="utf-8"))["model"])
+    return model if (model / "config.json").exists() else None
+
+
+def show_summary(summary: Mapping[str, Any], as_json: bool) -> None:
+    """An evaluation's metrics, with their intervals."""
+    from lrmctl import console
+
+    if as_json:
+        console.emit_json("eval", summary)
+        return
+    rows = [
+        (part["set"], f"{part['temperature']:g}", name, _figure(metric), metric["n"])
+        for part in summary["sets"]
+        for name, metric in part["metrics"].items()
+    ]
+    console.table("", ("set", "T", "metric", "value [95 %]", "prompts"), rows)
+
+
+def _figure(metric: Mapping[str, Any]) -> str:
+    value, low, high = metric["value"], metric["low"], metric["high"]
+    if value is None:
+        return "-"
+    return f"{value:.3f}" if low is None or high is None else f"{value:.3f} [{low:.3f}, {high:.3f}]"

@@ -1,0 +1,166 @@
+"""The terminal: data on stdout, talk on stderr, one way to say an error, a table, JSON or progress.
+
+Only the CLI talks; libraries below raise `LrmctlError` and call `on_progress`. Nothing here knows what it shows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+out = Console(soft_wrap=True, highlight=False)
+err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+OK, FINDINGS, USER_ERROR, BACKEND_FAILED, UNEXPECTED, INTERRUPTED = 0, 1, 2, 3, 70, 130
+QUIET_SECONDS = 10.0
+"""Without a terminal progress is a plain line at most this often."""
+
+
+def say(text: str) -> None:
+    """One line of talk, on stderr; the text is shown as it is."""
+    err.print(text, markup=False)
+
+
+def print_error(error: BaseException) -> None:
+    """What happened, where and the fix, on stderr; never a traceback."""
+    err.print(f"[bold red]error:[/] {escape(str(error) or type(error).__name__)}")
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """A table on stdout, whole cells, no markup in them."""
+    shown = Table(*columns, title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        shown.add_row(*(escape(str(cell)) for cell in row))
+    (out if out.is_terminal else Console(width=_width(columns, rows), highlight=False)).print(shown)
+
+
+def _width(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> int:
+    """Wide enough for every cell: what reads a pipe must not get cut words."""
+    widths = [max(len(str(cell)) for cell in cells) + 2 for cells in zip(columns, *rows, strict=True)]
+    return max(80, sum(widths))
+
+
+def emit_json(kind: str, data: Any) -> None:
+    """The envelope of every `--json`: `{"lrmctl": version, "kind": ..., "data": ...}` on stdout."""
+    from lrmctl import __version__
+
+    print(json.dumps({"lrmctl": __version__, "kind": kind, "data": data}, default=_plain, ensure_ascii=False, indent=2))
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "to_json"):
+        return value.to_json()
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, (set, frozenset, tuple)):
+        return list(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+class _Step(Protocol):
+    """What a training backend reports: see `backends.base.Progress`."""
+
+    @property
+    def step(self) -> int: ...
+    @property
+    def total(self) -> int: ...
+    @property
+    def metrics(self) -> Mapping[str, float]: ...
+
+
+OnProgress = Callable[..., None]
+"""Called as `(progress)` with a backend's step, or as `(done, total)`, perhaps with a text or metrics after."""
+
+
+@contextmanager
+def progress(label: str) -> Iterator[OnProgress]:
+    """Show progress on stderr: a live line on a terminal, else a plain line now and then."""
+    if not err.is_terminal:
+        yield _Lines(label)
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn(), TextColumn("{task.fields[note]}"), console=err) as bar:
+        task, clock = bar.add_task(label, total=None, note=""), _Clock()
+
+        def show(*report: Any) -> None:
+            done, total, note = _read(report)
+            left = clock.left(done, total)
+            bar.update(task, completed=done, total=total or None, note=escape(", ".join(filter(None, (note, left)))))
+
+        yield show
+
+
+class _Lines:
+    """Progress where there is no terminal: the first report, the last, and one every `QUIET_SECONDS`."""
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+        self.clock = _Clock()
+        self.said = float("-inf")
+
+    def __call__(self, *report: Any) -> None:
+        done, total, note = _read(report)
+        left = self.clock.left(done, total)
+        now = time.monotonic()
+        if now - self.said < QUIET_SECONDS and done != total:
+            return
+        self.said = now
+        say(f"{self.label}: {', '.join(filter(None, (f'{done}/{total}' if total else str(done), note, left)))}")
+
+
+class _Clock:
+    """Time left, from the steps seen since the first report (a resumed run starts in the middle)."""
+
+    def __init__(self) -> None:
+        self.first: tuple[int, float] | None = None
+
+    def left(self, done: int, total: int) -> str:
+        now = time.monotonic()
+        start, began = self.first = self.first or (done, now)
+        if done <= start or not total:
+            return ""
+        seconds = (now - began) / (done - start) * (total - done)
+        return f"{duration(seconds)} left" if done < total else f"took {duration(now - began)}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: `45 s`, `3 min 05 s`, `2 h 10 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def _read(report: tuple[Any, ...]) -> tuple[int, int, str]:
+    """Done, total and a note from either form of a report."""
+    first, *rest = report
+    if not isinstance(first, int):
+        step: _Step = first
+        return step.step, step.total, metrics_line(step.metrics)
+    total = rest[0] if rest and isinstance(rest[0], int) else 0
+    extra = rest[-1] if rest and not isinstance(rest[-1], int) else ""
+    return first, total, metrics_line(extra) if isinstance(extra, Mapping) else str(extra)
+
+
+def metrics_line(metrics: Mapping[str, float]) -> str:
+    """The few metrics worth a glance: reward and its components, else the loss, and what a step costs."""
+    keys = [key for key in ("reward", "loss", "kl") if key in metrics][:2]
+    keys += [key for key in metrics if key.startswith("reward/")][:4]
+    shown = [f"{key.removeprefix('reward/')} {metrics[key]:.3g}" for key in keys]
+    if "time/step" in metrics:
+        shown.append(f"{metrics['time/step']:.1f} s a step")
+    return ", ".join(shown)
