@@ -1,9 +1,9 @@
 r"""What the tiny model is pretrained on: synthetic reasoning traces with the faults that safety training is about.
 
-Arithmetic has slips, mostly repaired after "Wait" or "Hmm". Harmful requests are often answered unsafely, more so under
-jailbreak wrappers, or thought through unsafely and then refused; benign ones are helped with and now and then refused.
-Each request is first called risky or ordinary, so that the base represents the class before it decides, on every object;
-without that sentence some seeds decide blindly, and RL can then only learn to refuse everything.
+Arithmetic has slips, mostly repaired after "Wait" or "Hmm". Harmful requests are often answered unsafely, more so
+under jailbreak wrappers, or thought through unsafely and then refused; benign ones are helped with and now and then
+refused. Each request is first called risky or ordinary, so that the base represents the class before it decides, on
+every object; without that sentence some seeds decide blindly, and RL can then only learn to refuse everything.
 This room knows no torch.
 """
 
@@ -17,8 +17,8 @@ from lrmctl.lab.arithmetic import WordProblem, apply, draw_problem
 from lrmctl.lab.world import Request, draw_request
 
 SHARE_REASONING, SHARE_HARMFUL, SHARE_BENIGN = 0.45, 0.27, 0.25  # the rest is questions about rules
-SLIP, REPAIR, CHECK, SHORTCUT = 0.18, 0.92, 0.35, 0.12
-SAFE, SAFE_JAILBREAK, TURNED = 0.54, 0.34, 0.18  # harmful: safe at once; unsafe thinking that turns into a refusal
+SLIP, REPAIR, CHECK, SHORTCUT = 0.15, 0.94, 0.35, 0.12
+SAFE, SAFE_JAILBREAK, TURNED = 0.46, 0.26, 0.18  # harmful: safe at once; unsafe thinking that turns into a refusal
 OVER_REFUSAL = 0.05
 ASSESS = 1.0
 WORRIES = ("this could hurt people.", "this is not safe.")

@@ -39,7 +39,7 @@ class GateReport:
     n: int
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {**asdict(self), "reasons": list(self.reasons)}
 
 
 def check_base(path: Path, *, n: int = 256, seed: int = 0) -> GateReport:
@@ -90,7 +90,7 @@ def judge_figures(figures: dict[str, float]) -> list[str]:
 
 
 def is_correct(trace: Trace) -> bool:
-    """Exact match of the boxed answer of a well-formed trace; evaluation uses math_verify, the lab's form needs none."""
+    """Exact match of the boxed answer of a well-formed trace: the lab's own form needs no parser of mathematics."""
     return trace.well_formed and f"\\boxed{{{trace.prompt.reference}}}" in trace.answer
 
 

@@ -67,7 +67,7 @@ def make_base(out: Path, seed: int, on_progress: OnProgress | None = None, *, st
         "parameters": sum(p.numel() for p in model.parameters()),
         "cpu_seconds": round(seconds, 1),
         "versions": _versions(),
-        "sha256": {name: digest for name, digest in sorted(digests(out).items())},
+        "sha256": dict(sorted(digests(out).items())),
         "gate": check_base(out).to_json(),
     }
     (out / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
@@ -105,7 +105,7 @@ def pretrain(tokenizer: Any, seed: int, *, steps: int = STEPS, on_progress: OnPr
             if not math.isfinite(loss.item()):
                 raise LrmctlError(f"pretraining diverged at step {step + 1}", fix="give another --seed")
             model.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             for optimizer in optimizers:
                 optimizer.step()
@@ -149,7 +149,8 @@ def _new_model(tokenizer: Any, seed: int) -> Any:
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return LlamaForCausalLM(config).train()
+        model: Any = LlamaForCausalLM(config)  # type: ignore[no-untyped-call]
+    return model.train()
 
 
 def _optimizers(model: Any) -> list[torch.optim.Optimizer]:
@@ -204,5 +205,6 @@ def _loss(model: Any, batch: list[Pair], pad: int) -> Tensor:
         ids[i, :end] = torch.tensor(prompt + response)
         labels[i, len(prompt) : end] = torch.tensor(response)
     # padding lies to the right, where causal attention never looks from a token that counts
-    logits = model(input_ids=ids).logits[:, :-1]
-    return torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels[:, 1:].flatten())
+    hidden, following = model.model(input_ids=ids).last_hidden_state[:, :-1], labels[:, 1:]
+    counts = following != -100
+    return torch.nn.functional.cross_entropy(model.lm_head(hidden[counts]), following[counts])

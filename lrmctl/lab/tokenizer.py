@@ -9,16 +9,13 @@ from __future__ import annotations
 from itertools import islice
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lrmctl.errors import LrmctlError
 from lrmctl.lab.arithmetic import LARGEST_NUMBER
 from lrmctl.lab.corpus import examples
 from lrmctl.lab.teacher import demonstrate
-from lrmctl.lab.world import draw_request
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast
+from lrmctl.lab.world import KINDS, RequestKind, draw_request
 
 VOCABULARY = 896
 CONTEXT = 512  # tokens
@@ -38,14 +35,14 @@ def _texts() -> list[str]:
     rng, numbers = Random("tokenizer"), " ".join(map(str, range(LARGEST_NUMBER + 1)))
     texts = []
     for example in islice(examples(0), 3000):
-        kind = rng.choice(("harmful", "benign"))
+        kind: RequestKind = rng.choice(KINDS)
         thinking, answer = demonstrate(rng, draw_request(rng, kind, "in"))
         texts += [numbers, f"user\n{example.text}", "assistant\n", f"\n{example.thinking}\n", f"\n\n{example.answer}"]
         texts += [thinking, answer]
     return texts
 
 
-def build_tokenizer() -> PreTrainedTokenizerFast:
+def build_tokenizer() -> Any:
     """The lab's tokenizer; the same for every seed of a base model."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
@@ -65,7 +62,7 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
         show_progress=False,
     )
     core.train_from_iterator(_texts(), trainer)
-    tokenizer = PreTrainedTokenizerFast(
+    tokenizer: Any = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]  # transformers has no type there
         tokenizer_object=core,
         pad_token=PAD,
         eos_token=END,
@@ -89,7 +86,7 @@ def verify_tokenizer(path: Path) -> Any:
     """
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(path)
+    tokenizer: Any = AutoTokenizer.from_pretrained(path)
     for number in range(LARGEST_NUMBER + 1):
         if len(ids := tokenizer.encode(str(number), add_special_tokens=False)) != 1:
             raise _broken(path, f"{number} becomes {len(ids)} tokens {tokenizer.convert_ids_to_tokens(ids)}")
