@@ -17,7 +17,7 @@ def analyze(
     runs_dir: RunsDir = RUNS,
     as_json: AsJson = False,
 ) -> None:
-    """Analyse reflection and token entropy of the thinking."""
+    """Analyse reflection and entropy of thinking."""
     section = load(recipe, sets, "study").recipe.analysis  # type: ignore[union-attr]  # `load` let only a study through
 
     from lrmctl import console
@@ -30,7 +30,7 @@ def analyze(
         console.say("the evaluated model is not there any more: no entropy")
     with console.progress(f"analyze {target}") as on_progress:
         base_folder = run_folder(base, runs_dir) if base else None
-        found = analyze(model, folder, section, base=base_folder, on_progress=on_progress)
+        found = analyze(model, folder, section, base_dir=base_folder, on_progress=on_progress)
     if as_json:
         console.emit_json("analysis", found)
     else:

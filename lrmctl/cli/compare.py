@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lrmctl.cli.common import RUNS, AsJson, RunsDir
+
+if TYPE_CHECKING:
+    from lrmctl.compare import Delta
 
 Run = Annotated[str, typer.Argument(help="An evaluated run: run:NAME, its name, or its folder.")]
 
@@ -21,4 +24,12 @@ def compare(a: Run, b: Run, runs_dir: RunsDir = RUNS, as_json: AsJson = False) -
     if as_json:
         console.emit_json("compare", deltas)
         return
-    raise NotImplementedError
+    rows = [
+        (d.set, f"{d.temperature:g}", d.metric, f"{d.a:.3f}", f"{d.b:.3f}", _interval(d), f"{d.p:.3f}", d.prompts)
+        for d in deltas
+    ]
+    console.table("", ("set", "T", "metric", "A", "B", "B - A [95 %]", "p", "prompts"), rows)
+
+
+def _interval(delta: Delta) -> str:
+    return f"{delta.delta:+.3f} [{delta.low:+.3f}, {delta.high:+.3f}]"

@@ -7,7 +7,10 @@ from lrmctl.cli.study import RebuildBase, run
 
 
 def demo(sets: Sets = None, name: Name = None, runs_dir: RunsDir = RUNS, rebuild_base: RebuildBase = False) -> None:
-    """The tiny study, on CPU: base, SFT, RL and controls, trained, evaluated, reported."""
+    """Run the study of the tiny model, on CPU.
+
+    Base, SFT, RL and controls: trained, evaluated, reported. Prints the report's path.
+    """
     loaded = load("demo", sets, "study")
     words = ["demo", *(["--name", name] if name else []), *(["--rebuild-base"] if rebuild_base else [])]
     run(loaded, command_line(*words, sets=sets, runs_dir=runs_dir), runs_dir, name, rebuild_base)

@@ -8,7 +8,10 @@ from lrmctl.cli.common import RUNS, AsJson, RunsDir
 
 
 def doctor(runs_dir: RunsDir = RUNS, as_json: AsJson = False) -> None:
-    """Check this machine and installation; exit code 1 if something must be fixed."""
+    """Check this machine and installation.
+
+    Exit code 1 if something must be fixed.
+    """
     from lrmctl import console
     from lrmctl.doctor import examine
 

@@ -19,7 +19,10 @@ def evaluate(
     runs_dir: RunsDir = RUNS,
     as_json: AsJson = False,
 ) -> None:
-    """Evaluate safety (thinking and answer) and reasoning; a run's results go into its own folder."""
+    """Evaluate safety and reasoning.
+
+    Safety is judged in thinking and in answer. Results of a run go into its own folder.
+    """
     loaded = load(recipe, sets, "eval", "study")
 
     from lrmctl import console

@@ -22,7 +22,10 @@ def study(
     runs_dir: RunsDir = RUNS,
     rebuild_base: RebuildBase = False,
 ) -> None:
-    """Run a study, or go on with it: what is done is not repeated. Prints the report's path."""
+    """Run a study, or go on with it.
+
+    What is done is not repeated. Prints the report's path.
+    """
     loaded = load(recipe, sets, "study")
     words = ["study", recipe, *(["--name", name] if name else []), *(["--rebuild-base"] if rebuild_base else [])]
     run(loaded, command_line(*words, sets=sets, runs_dir=runs_dir), runs_dir, name, rebuild_base)
