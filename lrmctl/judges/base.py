@@ -72,7 +72,7 @@ def call_guarded(
         return []
     try:
         results = list(call(traces))
-    except Exception as error:  # a plugin may raise anything; it becomes data of the traces it concerns
+    except (Exception, SystemExit) as error:  # a plugin may do anything; it becomes data of its traces
         if len(traces) == 1:
             return [failed(describe(error))]
         return [call_guarded(call, [trace], checked, failed)[0] for trace in traces]

@@ -5,6 +5,7 @@ One component that fails fails its rollouts, not the others. What then happens i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -106,6 +107,8 @@ def _add_up(components: Mapping[str, Score], weights: Mapping[str, float]) -> Ro
             return RolloutReward(None, components, weights, error=f"{name}: {score.error}")
     present = {name: score.value for name, score in components.items() if score.value is not None}
     total = sum((weights[name] * value for name, value in present.items()), 0.0)
+    if not math.isfinite(total):
+        return RolloutReward(None, components, weights, error=f"the weighted sum is {total}: look at the weights")
     return RolloutReward(total, components, weights)
 
 

@@ -84,7 +84,7 @@ def read_call(body: bytes) -> Call:
             raise ValueError("each of query, prompts and labels must be a list of one text")
     except (ValueError, KeyError, TypeError) as error:
         what = f"a reward call is not in OpenRLHF's form ({type(error).__name__}: {error}): {body[:120]!r}"
-        raise RewardError(what, fix="check the installed OpenRLHF's version with `lrmctl doctor`") from error
+        raise RewardError(what, fix="this lrmctl speaks the form of openrlhf 0.11.2") from error
     return Call(*(t[0] for t in texts))
 
 

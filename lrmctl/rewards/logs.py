@@ -1,0 +1,52 @@
+"""Per-rollout numbers for OpenRLHF to average, made so that exact rates can be had from the averages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lrmctl.errors import LrmctlError
+from lrmctl.rewards.compose import KINDS, RolloutReward
+from lrmctl.types import Trace
+
+# Keys that OpenRLHF 0.11.2 logs itself; a component of that name would overwrite them without a word.
+RESERVED = frozenset(
+    (
+        *("reward", "score", "return", "values", "truncated", "response_length", "total_length", "response_clip_ratio"),
+        *("kl", "ppo_kl", "ppo_clip_ratio", "vllm_kl", "is_filter_ratio", "logprobs_diff", "entropy_loss", "aux_loss"),
+        *("policy_loss", "actor_lr", "actor_grad_norm", "critic_loss", "critic_lr", "critic_grad_norm"),
+        *("group_reward_std", "generated_samples", "dynamic_filtering_pass_rate", "failed_rollout"),
+    )
+)
+
+
+def extra_logs(
+    names: Sequence[str], trace: Trace | None, reward: RolloutReward | None, total: float
+) -> dict[str, float]:
+    """Numbers that OpenRLHF averages over a step; the same keys for every rollout.
+
+    A mean over all rollouts says nothing of one kind or component; a ratio of two means is its exact mean:
+    `reward_<kind>` / `is_<kind>`, and `<component>` / `applies_<component>`. `failed_rollout` is 1 where the
+    neutral value stands for a reward.
+    """
+    kind = trace.prompt.kind if trace else ""
+    logs = {f"is_{k}": float(k == kind) for k in KINDS}
+    logs |= {f"reward_{k}": total if k == kind else 0.0 for k in KINDS}
+    for name in names:
+        score = reward.components.get(name) if reward else None
+        value = score.value if score else None
+        logs |= {name: value or 0.0, f"applies_{name}": float(value is not None)}
+    return {**logs, "failed_rollout": float(reward is None or reward.total is None)}
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Refuse names that would collide with other metrics.
+
+    Raises:
+        LrmctlError: naming the component.
+    """
+    for name in names:
+        if name in RESERVED or name.startswith(("is_", "reward_", "applies_", "timing/", "rollout/")):
+            raise LrmctlError(
+                f"a reward component cannot be logged as {name!r}: metrics of that name exist already",
+                fix="give the component another `name:`",
+            )
