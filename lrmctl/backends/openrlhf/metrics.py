@@ -41,6 +41,7 @@ NAMES: Mapping[str, str] = {
     "ppo_kl": "ppo_kl",
     "ppo_clip_ratio": "clip_ratio",
     "group_reward_std": "group_reward_std",
+    "failed_rollout": "reward_failed",
     "rollout/reward_std": "reward_std",
     "timing/generation": "time/generate",
     "timing/make_experience": "time/experience",
@@ -153,14 +154,15 @@ class Recorder:
         return round(self._before + wall - self.began, 3)
 
     def _record(self, step: int, numbers: Mapping[str, float]) -> Progress:
-        now = time.time()
-        self._times.append(numbers.get("time/step", (now - self._clock) / (step - self.last)))
+        now, shown = time.time(), dict[str, float]()
+        if "time/step" in numbers or self.last > self.start:  # the first interval holds the trainer's start-up
+            self._times.append(numbers.get("time/step", (now - self._clock) / (step - self.last)))
+            shown["seconds_left"] = round(median(self._times[-10:]) * (self.total - step), 1)
         self._clock, self.last = now, step
         row = {"step": step, "total": self.total, "seconds": self._seconds(now), **numbers}
         with self.path.open("a", encoding="utf-8") as out:
             out.write(json.dumps(row) + "\n")
-        left = median(self._times[-10:]) * (self.total - step)
-        return Progress(step, self.total, {**_numbers(row), "seconds_left": round(left, 1)})
+        return Progress(step, self.total, _numbers(row) | shown)
 
 
 def _numbers(row: Mapping[str, Any]) -> dict[str, float]:

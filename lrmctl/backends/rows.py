@@ -1,0 +1,96 @@
+"""Training rows: prompts and demonstrations rendered and counted with the model's own tokenizer.
+
+What does not fit is dropped here and counted, because trainers cut it without a word: OpenRLHF cuts long responses at
+the end and long RL prompts at the beginning.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lrmctl.data.render import render_prompt, render_response
+from lrmctl.data.sources import Demonstration
+from lrmctl.rewards.wire import encode_label
+from lrmctl.trace import opens_thinking
+from lrmctl.types import Prompt
+
+_ROOM = 2  # OpenRLHF drops SFT prompts that leave less than this many tokens for the response
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rendered rows, and what became of the others.
+
+    Attributes:
+        rows: SFT `{"prompt", "response"}`, RL `{"prompt", "label"}`.
+        too_long: rows dropped because they do not fit.
+        merged: SFT rows in which one token spans the end of the prompt and the start of the response.
+        longest: tokens of the longest row kept (RL: of the longest prompt kept).
+    """
+
+    rows: tuple[Mapping[str, str], ...]
+    too_long: int = 0
+    merged: int = 0
+    longest: int = 0
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(json.dumps([dict(r) for r in self.rows], sort_keys=True).encode()).hexdigest()
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know of the data."""
+        said = []
+        if self.too_long:
+            said.append(f"{self.too_long} of {len(self.rows) + self.too_long} rows are too long and left out")
+        if self.merged:
+            said.append(f"in {self.merged} rows a token spans the end of the prompt and the start of the response")
+        return said
+
+
+def sft_rows(tokenizer: Any, demonstrations: Iterable[Demonstration], max_len: int) -> Rows:
+    """Demonstrations as prompt and response; the response ends with the end of text."""
+    texts = []
+    for row in demonstrations:
+        prompt = render_prompt(tokenizer, row.prompt)
+        response = render_response(tokenizer, row.thinking, row.answer, opened=opens_thinking(prompt))
+        texts.append((prompt, response))
+    prompts, wholes = _encode(tokenizer, [p for p, _ in texts]), _encode(tokenizer, [p + r for p, r in texts])
+    sizes = [(len(p), len(w)) for p, w in zip(prompts, wholes, strict=True)]
+    kept = [i for i, (prompt, whole) in enumerate(sizes) if whole <= max_len and prompt < max_len - _ROOM]
+    return Rows(
+        rows=tuple({"prompt": texts[i][0], "response": texts[i][1]} for i in kept),
+        too_long=len(texts) - len(kept),
+        merged=sum(wholes[i][: len(prompts[i])] != prompts[i] for i in kept),
+        longest=max((len(wholes[i]) for i in kept), default=0),
+    )
+
+
+def rl_rows(tokenizer: Any, prompts: Iterable[Prompt], room: int) -> Rows:
+    """Prompts with their labels.
+
+    Args:
+        room: tokens that a prompt may have.
+    """
+    asked = list(prompts)
+    texts = [render_prompt(tokenizer, p) for p in asked]
+    lengths = [len(ids) for ids in _encode(tokenizer, texts)]
+    kept = [i for i, n in enumerate(lengths) if n <= room]
+    return Rows(
+        rows=tuple(
+            {"prompt": texts[i], "label": encode_label(asked[i], opened=opens_thinking(texts[i]))} for i in kept
+        ),
+        too_long=len(texts) - len(kept),
+        longest=max((lengths[i] for i in kept), default=0),
+    )
+
+
+def _encode(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
+    if not texts:
+        return []
+    ids: list[list[int]] = tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+    return ids

@@ -1,0 +1,278 @@
+"""One training run: a recipe, a model and data become a plan, a launch and a run folder with the finished model.
+
+Everything that can be wrong with a recipe, a model or the data is found before the folder is made. What a trainer does
+is the backend's business, what a reward is the reward service's.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from lrmctl import console
+from lrmctl.backends.base import Backend, Progress, TrainJob
+from lrmctl.errors import BackendError, LrmctlError, NotFoundError, RecipeError, RunExistsError
+from lrmctl.recipe.schema import RlRecipe, SftRecipe
+from lrmctl.runs.folder import RunFolder, write_json
+from lrmctl.types import Plan
+
+if TYPE_CHECKING:
+    from lrmctl.backends.rows import Rows
+    from lrmctl.recipe.load import LoadedRecipe
+    from lrmctl.rewards.service import RewardService
+
+OnProgress = Callable[[Progress], None]
+_NO_URL = "http://127.0.0.1:0/reward"
+
+
+@dataclass(frozen=True)
+class _Start:
+    """What a run starts from, resolved."""
+
+    loaded: LoadedRecipe
+    recipe: SftRecipe | RlRecipe
+    backend: Backend
+    model: Path
+    tokenizer: Any
+
+
+def train(
+    loaded: LoadedRecipe,
+    *,
+    runs_dir: Path,
+    name: str | None = None,
+    model: str | None = None,
+    resume: bool = False,
+    dry_run: bool = False,
+    on_progress: OnProgress | None = None,
+) -> RunFolder:
+    """Train a model from an SFT or RL recipe.
+
+    Args:
+        name: of the run; the recipe's by default.
+        model: in place of the recipe's.
+        resume: go on with the run of this name; one that is done is left as it is.
+        dry_run: plan only; the folder returned is a temporary one that holds `plan.json`.
+
+    Raises:
+        LrmctlError: whatever was wrong with recipe, model, data or name, before anything was started.
+        RewardError: the reward's own error.
+        BackendError: the trainer's first root cause; also a full disk.
+    """
+    start = _resolve(loaded, Path(runs_dir), model)
+    if dry_run:
+        return _dry_run(start)
+    name = name or start.recipe.name
+    if resume and _is_done(RunFolder(Path(runs_dir) / name), start):
+        console.say(f"{name} is done: nothing to do")
+        return RunFolder(Path(runs_dir) / name)
+    rows = None if _samples_first(start.recipe) else _rows(start)
+    _plan(start, RunFolder(Path(runs_dir) / name), rows)
+    with _disk_errors(Path(runs_dir)):
+        folder = RunFolder.create(Path(runs_dir), name, resume=resume)
+        with folder.hold():
+            return _run(start, folder, rows, resume, on_progress or (lambda _: None))
+
+
+def plan_only(loaded: LoadedRecipe, *, runs_dir: Path = Path("runs"), model: str | None = None) -> Plan:
+    """The plan of a recipe as it would be launched now; makes no folder."""
+    start = _resolve(loaded, Path(runs_dir), model)
+    rows = None if _samples_first(start.recipe) else _rows(start)
+    return _plan(start, RunFolder(Path(runs_dir) / start.recipe.name), rows)
+
+
+def _resolve(loaded: LoadedRecipe, runs_dir: Path, model: str | None) -> _Start:
+    from lrmctl.hooks import registry
+    from lrmctl.models import resolve_model
+    from lrmctl.recipe.check import check_plugins
+
+    if model is not None:
+        loaded = loaded.override({"model": model}, "--model")
+    recipe = loaded.recipe
+    if not isinstance(recipe, (SftRecipe, RlRecipe)):
+        raise RecipeError(f"a recipe of kind {recipe.kind} does not train", str(loaded.path), "give an sft or rl one")
+    check_plugins(loaded)
+    path = resolve_model(recipe.model, runs_dir)
+    return _Start(loaded, recipe, registry.make("backend", recipe.backend.name), path, _tokenizer(path))
+
+
+def _tokenizer(path: Path) -> Any:
+    from lrmctl.models import load_tokenizer
+
+    try:
+        return load_tokenizer(path)
+    except Exception as error:  # transformers raises a dozen unrelated types for a broken folder
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise NotFoundError(f"the model's tokenizer cannot be loaded: {reason}", str(path)) from error
+
+
+def _samples_first(recipe: SftRecipe | RlRecipe) -> bool:
+    """Whether the training rows are sampled from the model before training."""
+    return isinstance(recipe, SftRecipe) and recipe.data.rejection is not None
+
+
+def _rows(start: _Start, folder: RunFolder | None = None) -> Rows:
+    from lrmctl.backends.rows import rl_rows, sft_rows
+    from lrmctl.data.sources import load_demonstrations, load_prompts
+
+    recipe = start.recipe
+    if isinstance(recipe, RlRecipe):
+        room = recipe.max_len - recipe.rollout.max_new_tokens
+        return rl_rows(start.tokenizer, load_prompts(recipe.prompts), room)
+    if recipe.data.rejection is None:
+        return sft_rows(start.tokenizer, load_demonstrations(recipe.data.sources), recipe.data.max_len)
+    from lrmctl.rewards.rejection import rejection_sample
+
+    assert folder is not None  # its samples are kept in the run folder
+    kept = rejection_sample(start.model, recipe.data.rejection, seed=recipe.seed, out=folder.path)
+    return sft_rows(start.tokenizer, kept, recipe.data.max_len)
+
+
+def _plan(start: _Start, folder: RunFolder, rows: Rows | None, url: str = _NO_URL, resume: bool = False) -> Plan:
+    """The plan; without rows (they are sampled first) one of a single batch, which is checked in the same way."""
+    recipe = start.recipe
+    if rows is None:
+        assert isinstance(recipe, SftRecipe)
+        stand_in = ({"prompt": "", "response": ""},) * recipe.train.batch_size
+        plan = start.backend.plan(TrainJob(recipe, start.model, folder.path, stand_in))
+        return replace(plan, notes=(*plan.notes, "steps are known when the model has been sampled"))
+    plan = start.backend.plan(TrainJob(recipe, start.model, folder.path, rows.rows, url, resume))
+    return replace(plan, notes=(*plan.notes, *rows.notes))
+
+
+def _dry_run(start: _Start) -> RunFolder:
+    folder = RunFolder(Path(tempfile.mkdtemp(prefix="lrmctl-plan-")) / start.recipe.name)
+    plan = _plan(start, folder, None if _samples_first(start.recipe) else _rows(start))
+    write_json(folder.plan, plan.to_json())
+    for note in plan.notes:
+        console.say(f"note: {note}")
+    return folder
+
+
+def _is_done(folder: RunFolder, start: _Start) -> bool:
+    """Whether a run is finished; a run of another recipe is not gone on with.
+
+    Raises:
+        RunExistsError: if the folder's run was started from another recipe or model.
+    """
+    from lrmctl.models import fingerprint
+    from lrmctl.recipe.lock import recipe_hash
+
+    if not folder.lock.exists():
+        return False
+    lock = json.loads(folder.lock.read_text(encoding="utf-8"))
+    same = {"recipe": recipe_hash(start.loaded), "model": fingerprint(start.model)}
+    was = {"recipe": lock.get("recipe_sha256"), "model": lock.get("model", {}).get("fingerprint")}
+    for what, now in same.items():
+        if was[what] != now:
+            raise RunExistsError(
+                f"the run {folder.name!r} was started from another {what}",
+                str(folder.lock),
+                f"go on with {folder.recipe}, or choose another --name",
+            )
+    return folder.status().get("state") == "done" and folder.model.exists()
+
+
+def _run(start: _Start, folder: RunFolder, rows: Rows | None, resume: bool, on_progress: OnProgress) -> RunFolder:
+    write_json(folder.status_file, {"state": "running"})
+    _write_lock(start, folder, rows)
+    try:
+        rows = rows or _rows(start, folder)
+        _launch(start, folder, rows, resume, on_progress)
+    except LrmctlError as error:
+        folder.set_status("failed", error=error.what)
+        raise
+    folder.set_status("done", model=str(folder.model))
+    return folder
+
+
+def _launch(start: _Start, folder: RunFolder, rows: Rows, resume: bool, on_progress: OnProgress) -> None:
+    attempt = len(folder.attempts()) + 1
+    step = _checkpoint_step(start.backend, folder) if resume else 0
+    if resume and attempt > 1:
+        console.say(f"going on from step {step}" if step else "no checkpoint was kept: starting again from the beginning")
+    with _service(start, folder, attempt) as service:
+        plan = _plan(start, folder, rows, service.url if service else _NO_URL, resume and step > 0)
+        write_json(folder.plan, plan.to_json())
+        _write_lock(start, folder, rows, plan)
+        folder.set_status("running", attempt=attempt, resumed_from=step, steps=plan.estimates.get("steps"))
+        for note in plan.notes:
+            console.say(f"note: {note}")
+        failure = service.failure if service else (lambda: None)
+        try:
+            start.backend.launch(plan, folder.path, on_progress, failure)
+        except BackendError:
+            if error := failure():  # the trainer may fall over a failed reward before anybody has asked for it
+                raise error from None
+            raise
+
+
+def _checkpoint_step(backend: Backend, folder: RunFolder) -> int:
+    step = getattr(backend, "checkpoint_step", None)
+    return int(step(folder.path)) if step else 0
+
+
+def _service(start: _Start, folder: RunFolder, attempt: int) -> Any:
+    """The reward service of an RL run, or nothing."""
+    if not isinstance(start.recipe, RlRecipe):
+        return nullcontext()
+    from lrmctl.rewards.service import RewardService
+
+    service: RewardService = RewardService(
+        start.recipe.reward, rollouts=folder.rollouts, end_tokens=_end_tokens(start), attempt=attempt
+    )
+    return service
+
+
+def _end_tokens(start: _Start) -> list[str]:
+    """Text of every token that ends a completion: the generation config's and the tokenizer's."""
+    file = start.model / "generation_config.json"
+    listed = json.loads(file.read_text(encoding="utf-8")).get("eos_token_id") if file.exists() else None
+    ids = listed if isinstance(listed, list) else [listed]
+    texts = [start.tokenizer.convert_ids_to_tokens(i) for i in ids if i is not None]
+    return list(dict.fromkeys([*texts, start.tokenizer.eos_token]))
+
+
+def _write_lock(start: _Start, folder: RunFolder, rows: Rows | None, plan: Plan | None = None) -> None:
+    from lrmctl.models import fingerprint
+    from lrmctl.recipe.lock import write_lock
+
+    text = yaml.safe_dump(start.loaded.resolved, sort_keys=False, allow_unicode=True)
+    folder.recipe.write_text(text, encoding="utf-8")
+    template = hashlib.sha256(str(start.tokenizer.chat_template).encode()).hexdigest()
+    facts: dict[str, Any] = {
+        "model": {"ref": start.recipe.model, "path": str(start.model), "fingerprint": fingerprint(start.model)},
+        "template_sha256": template,
+        "backend": {"name": start.recipe.backend.name, "versions": dict(start.backend.versions())},
+    }
+    if rows is not None:
+        facts["data"] = {
+            "sha256": rows.sha256,
+            "rows": len(rows.rows),
+            "too_long": rows.too_long,
+            "merged": rows.merged,
+            "longest": rows.longest,
+        }
+    if plan is not None:
+        facts |= {k: plan.estimates[k] for k in ("device", "dtype") if k in plan.estimates}
+    write_lock(folder.lock, start.loaded, **facts)
+
+
+@contextmanager
+def _disk_errors(where: Path) -> Iterator[None]:
+    """A full disk as one clear error."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise BackendError("the disk is full", str(error.filename or where), "free some space") from error
