@@ -55,6 +55,15 @@ class RolloutReward:
         """Name of the first component that failed."""
         return next((name for name, score in self.components.items() if score.failed), "")
 
+    def blame(self, trace: Trace) -> str:
+        """Whose fault the failure on this trace is, for the user to read; empty if nothing failed."""
+        if not self.error:
+            return ""
+        name = self.failed_component
+        if not name:
+            return f"the reward of prompt {trace.prompt.id!r} failed: {self.error}"
+        return f"reward {name!r} failed on prompt {trace.prompt.id!r}: {self.components[name].error}"
+
     def to_json(self) -> dict[str, Any]:
         """Components as `rollouts.jsonl` has them: raw value, weighted value, error."""
         return {name: _score_json(score, self.weights[name]) for name, score in self.components.items()}

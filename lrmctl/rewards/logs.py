@@ -45,7 +45,7 @@ def check_names(names: Sequence[str]) -> None:
         LrmctlError: naming the component.
     """
     for name in names:
-        if name in RESERVED or name.startswith(("is_", "reward_", "applies_", "timing/", "rollout/")):
+        if name in RESERVED or name in KINDS or name.startswith(("is_", "reward_", "applies_", "timing/", "rollout/")):
             raise LrmctlError(
                 f"a reward component cannot be logged as {name!r}: metrics of that name exist already",
                 fix="give the component another `name:`",

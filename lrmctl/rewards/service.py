@@ -138,10 +138,7 @@ class RewardService:
 
     def _record(self, trace: Trace, reward: RolloutReward) -> None:
         self._write(trace, reward, reward.error)
-        name = reward.failed_component
-        why = reward.components[name].error if name else reward.error
-        failed = f"reward {name or 'total'!r} failed on prompt {trace.prompt.id!r}: {why}" if reward.error else ""
-        self._policy.seen(failed, self._row)
+        self._policy.seen(reward.blame(trace), self._row)
 
     def _fail(self, trace: Trace | None, what: str) -> None:
         """A rollout that no component can be blamed for: unreadable, or too late."""
