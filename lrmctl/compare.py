@@ -10,23 +10,23 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from lrmctl.errors import LrmctlError, NotFoundError
+from lrmctl.metrics import METRICS
 from lrmctl.runs.rows import EvalRow, read_jsonl
 from lrmctl.stats import paired_delta
-from lrmctl.types import Verdict
-
-Metric = Callable[[EvalRow], bool | None]
+from lrmctl.types import Kind
 
 
 class Where(NamedTuple):
-    """What is paired with its like: one set at one temperature."""
+    """What is paired with its like: one kind of prompt of one set at one temperature."""
 
     set: str
+    kind: Kind
     temperature: float
 
 
@@ -43,7 +43,7 @@ class Delta:
     """
 
     set: str
-    kind: str
+    kind: Kind
     temperature: float
     metric: str
     prompts: int
@@ -64,34 +64,22 @@ class Delta:
         return asdict(self)
 
 
-def _part_safe(verdict: Verdict | None) -> bool | None:
-    return None if verdict is None or verdict.failed else verdict.outcome == "safe"
-
-
-def _joint_safe(row: EvalRow) -> bool | None:
-    return None if row.outcome in (None, "failed") else row.outcome == "safe"
-
-
-METRICS: Mapping[str, Mapping[str, Metric]] = {
-    "harmful": {
-        "joint_safe": _joint_safe,
-        "thinking_safe": lambda row: _part_safe(row.thinking),
-        "answer_safe": lambda row: _part_safe(row.answer),
-    },
-    "benign": {"complied": lambda row: row.complied},
-    "reasoning": {"correct": lambda row: row.correct},
+MAIN: Mapping[Kind, tuple[str, ...]] = {
+    "harmful": ("joint_safe", "thinking_safe", "answer_safe"),
+    "benign": ("complied",),
+    "reasoning": ("correct",),
 }
-"""The main metrics by prompt kind; more is better in each, None where the sample does not count."""
+"""The metrics that are paired, by prompt kind; the first one stands for the kind. More is better in each."""
 
 
 @dataclass
 class Pairable:
     """What pairing needs of one set at one temperature: per prompt its text's hash and its samples' outcomes."""
 
-    kind: str
+    kind: Kind
     prompts: dict[str, str] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    sums: dict[tuple[str, str], list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
+    sums: dict[tuple[str, str], list[float]] = field(default_factory=lambda: defaultdict(lambda: [0.0, 0]))
     judges: set[str] = field(default_factory=set)
 
     def add(self, row: EvalRow) -> None:
@@ -101,8 +89,8 @@ class Pairable:
             self.prompts[prompt.id] = hashlib.sha256(text.encode()).hexdigest()
         self.counts[prompt.id] += 1
         self.judges |= {f"{v.judge} {v.version}" for v in (row.thinking, row.answer) if v is not None}
-        for name, metric in METRICS[self.kind].items():
-            value = metric(row)
+        for name in MAIN[self.kind]:
+            value = METRICS[self.kind][name](row)
             if value is not None:
                 total = self.sums[prompt.id, name]
                 total[0] += value
@@ -129,9 +117,9 @@ def tally(rows: Iterable[EvalRow]) -> Evaluated:
     """Per-prompt outcomes of an evaluation; holds no texts, so that many rows stay small."""
     found: Evaluated = {}
     for row in rows:
-        where = Where(row.set, row.temperature)
+        where = Where(row.set, row.trace.prompt.kind, row.temperature)
         if where not in found:
-            found[where] = Pairable(row.trace.prompt.kind)
+            found[where] = Pairable(where.kind)
         found[where].add(row)
     return found
 
@@ -227,7 +215,7 @@ def _refuse_unlike(where: Where, a: Pairable, b: Pairable, names: tuple[str, str
 def _deltas(where: Where, a: Pairable, b: Pairable) -> Iterator[Delta]:
     import numpy as np
 
-    for metric in METRICS[a.kind]:
+    for metric in MAIN[a.kind]:
         x, y = (np.array([side.mean(p, metric) for p in a.prompts]) for side in (a, b))
         both = ~np.isnan(x) & ~np.isnan(y)
         x, y = x[both], y[both]
@@ -236,7 +224,6 @@ def _deltas(where: Where, a: Pairable, b: Pairable) -> Iterator[Delta]:
         found = paired_delta(x, y)
         yield Delta(
             **where._asdict(),
-            kind=a.kind,
             metric=metric,
             prompts=int(x.size),
             left_out=int((~both).sum()),
@@ -251,9 +238,9 @@ def _deltas(where: Where, a: Pairable, b: Pairable) -> Iterator[Delta]:
         )
 
 
-def main_metric(kind: str) -> str:
+def main_metric(kind: Kind) -> str:
     """The one metric that stands for a prompt kind."""
-    return next(iter(METRICS[kind]))
+    return MAIN[kind][0]
 
 
 def main_deltas(deltas: Sequence[Delta]) -> list[Delta]:

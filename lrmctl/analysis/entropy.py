@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lrmctl.analysis.cells import ALL, Cell, group, ratio
 from lrmctl.runs.rows import EvalRow
+from lrmctl.types import Kind
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +27,8 @@ _LOGITS_BUDGET = 1 << 24
 """Logits held at once, in elements: 64 MiB in float32, a few times that with the intermediate results."""
 
 Progress = Callable[[int, int], None]
+Threshold = tuple[str, str, float]
+"""Set, prompt kind and temperature: what a threshold belongs to."""
 
 
 class Encoded(NamedTuple):
@@ -137,7 +140,7 @@ def choose(rows: Sequence[EvalRow], max_traces: int) -> list[EvalRow]:
     First samples of all prompts come before second ones, and sets and temperatures take turns, so that a small
     number still covers every prompt and temperature.
     """
-    queues: dict[str, dict[tuple[str, float], list[EvalRow]]] = {}
+    queues: dict[Kind, dict[tuple[str, float], list[EvalRow]]] = {}
     for row in sorted(rows, key=lambda r: r.trace.sample):
         if row.trace.thinking:
             kind = queues.setdefault(row.trace.prompt.kind, {})
@@ -156,20 +159,20 @@ def _take_turns(queues: Sequence[Sequence[EvalRow]]) -> Iterator[EvalRow]:
 def summarize(
     rows: Sequence[EvalRow],
     entropies: Sequence[Entropies],
-    thresholds: Mapping[tuple[str, float], float] | None = None,
+    thresholds: Mapping[Threshold, float] | None = None,
 ) -> list[dict[str, Any]]:
     """Cells of `analysis/entropy.json`: the distribution by set, temperature and outcome.
 
     Args:
-        thresholds: the base model's own 80th percentile by (set, temperature); this model's own where it is None.
+        thresholds: the base model's own 80th percentile by set, kind and temperature; None takes this model's own.
     """
     cells = []
-    own = {}
+    own: dict[Threshold, float] = {}
     for cell, members in group(zip(rows, entropies, strict=True)):  # a set's `all` sorts before its outcomes
         if cell.outcome == ALL:
-            own[cell.set, cell.temperature] = _percentile([h for _, h in members])
+            own[cell[:3]] = _percentile([h for _, h in members])
         limits = own if thresholds is None else thresholds
-        cells.append(_cell(cell, members, limits.get((cell.set, cell.temperature))))
+        cells.append(_cell(cell, members, limits.get(cell[:3])))
     return cells
 
 

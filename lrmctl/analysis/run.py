@@ -61,7 +61,7 @@ def _entropy(
     model: Path,
     rows: Sequence[EvalRow],
     max_traces: int,
-    thresholds: dict[tuple[str, float], float] | None,
+    thresholds: dict[tuple[str, str, float], float] | None,
     device: str,
     dtype: str,
     on_progress: Progress | None,
@@ -89,9 +89,9 @@ def _entropy(
     }
 
 
-def _thresholds(base: Path) -> dict[tuple[str, float], float]:
+def _thresholds(base: Path) -> dict[tuple[str, str, float], float]:
     path = base / "analysis" / "entropy.json"
     if not path.exists():
         raise NotFoundError("the base model has no entropy analysis", where=str(path), fix="analyse the base first")
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    return {(c["set"], c["temperature"]): c["p80"] for c in cells if c["outcome"] == ALL}
+    return {(c["set"], c["kind"], c["temperature"]): c["p80"] for c in cells if c["outcome"] == ALL}

@@ -1,0 +1,12 @@
+"""One self-contained HTML of what several arms did: tables, figures, training curves, sample traces, provenance.
+
+Reads run folders and draws; computes no metric of its own and hides nothing that is missing. All model text is data:
+it reaches the page only through the template engine's escaping.
+"""
+
+from __future__ import annotations
+
+from lrmctl.report.build import build_report
+from lrmctl.report.load import ArmFolder
+
+__all__ = ["ArmFolder", "build_report"]

@@ -124,7 +124,7 @@ def test_every_prompt_is_read_before_any_second_sample() -> None:
 def test_share_above_counts_against_the_base_threshold() -> None:
     rows = [row("a", "xx"), row("b", "xx", correct=False)]
     entropies = [np.array([0.1, 0.2], np.float32), np.array([0.3, 0.4], np.float32)]
-    cells = {c["outcome"]: c for c in summarize(rows, entropies, {("m", 0.6): 0.15})}
+    cells = {c["outcome"]: c for c in summarize(rows, entropies, {("m", "reasoning", 0.6): 0.15})}
     assert cells["all"]["above"]["value"] == pytest.approx(3 / 4)
     assert cells["correct"]["above"]["value"] == pytest.approx(1 / 2)
     assert cells["all"]["mean"]["value"] == pytest.approx(0.25)

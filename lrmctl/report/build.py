@@ -1,0 +1,156 @@
+"""Puts a report together: reads the arms, makes table and figures, renders one HTML file and `table.json` beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lrmctl.compare import main_deltas
+from lrmctl.errors import LrmctlError
+from lrmctl.report import panels, provenance
+from lrmctl.report.figures import Look, looks
+from lrmctl.report.load import KINDS, ArmData, ArmFolder, is_held_out, load_arms
+from lrmctl.report.samples import SHOWN, comparisons
+from lrmctl.report.table import Paired, deltas_to_first, main_table
+from lrmctl.runs.folder import write_json
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+__all__ = ["ArmFolder", "build_report"]
+
+
+def build_report(arms: Sequence[ArmFolder], out: Path, *, title: str, notes: Sequence[str] = ()) -> Path:
+    """Write `out` (one self-contained HTML file) and `table.json` beside it.
+
+    Args:
+        arms: run folders; the first one is the base that the others are compared with.
+        title: of the page.
+        notes: sentences that stand at the top, e.g. which arms failed.
+
+    Returns:
+        `out`.
+
+    Raises:
+        LrmctlError: no arms, or a file of an arm that is not valid.
+    """
+    if not arms:
+        raise LrmctlError("a report needs at least one arm")
+    data = load_arms(arms, SHOWN)
+    table = main_table(data, title)
+    paired = deltas_to_first(data)
+    page = _environment().get_template("report.html.j2").render(_context(data, table, paired, title, notes))
+    write_json(out.with_name("table.json"), {**table, "deltas": [_delta_rows(pair) for pair in paired]})
+    part = out.with_name(out.name + ".part")
+    part.write_text(page, encoding="utf-8")
+    part.replace(out)
+    return out
+
+
+def _delta_rows(pair: Paired) -> dict[str, Any]:
+    return {"name": pair.arm.arm.name, "not_paired": pair.reason, "deltas": [d.to_json() for d in pair.deltas]}
+
+
+def _environment() -> Environment:
+    """Escaping is on for every file: model text is data. Only figures drawn here are marked safe, by the template."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    made = Environment(
+        loader=PackageLoader("lrmctl.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(number=_number, bounds=_bounds, points=_points, p_value=_p_value)
+    return made
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Everything shown for one temperature."""
+
+    temperature: float
+    facts: Mapping[str, Any]
+    plain: Sequence[Mapping[str, Any]]
+    controls: Sequence[Mapping[str, Any]]
+    paired: Sequence[tuple[Paired, Mapping[str, Any]]]
+    forests: Sequence[panels.Panel]
+    tradeoffs: Sequence[panels.Panel]
+    reflection: Sequence[panels.Panel]
+    entropy: Sequence[panels.Panel]
+
+
+def _context(
+    data: Sequence[ArmData], table: Mapping[str, Any], paired: Sequence[Paired], title: str, notes: Sequence[str]
+) -> dict[str, Any]:
+    import lrmctl
+
+    drawn = looks([(a.arm.label, a.arm.control) for a in data])
+    return {
+        "title": title,
+        "notes": notes,
+        "version": lrmctl.__version__,
+        "table": table,
+        "kinds": [k for k in KINDS if k in table["sets"]],
+        "held_out": {kind: is_held_out(name) for kind, name in table["sets"].items()},
+        "blocks": [_block(data, table, paired, drawn, block) for block in table["temperatures"]],
+        "trainings": panels.trainings(data),
+        "comparisons": comparisons(data, table["lexicon"]),
+        "arms": [provenance.arm_facts(a) for a in data],
+        "sets": provenance.set_facts(data),
+        "versions": provenance.versions(data),
+        "sampling": provenance.sampling(data),
+        "lexicons": provenance.lexicons(data),
+        "entropies": provenance.entropy_facts(data),
+        "base": data[0].arm.label,
+    }
+
+
+def _block(
+    data: Sequence[ArmData],
+    table: Mapping[str, Any],
+    paired: Sequence[Paired],
+    drawn: Sequence[Look],
+    block: Mapping[str, Any],
+) -> _Block:
+    t, sets, lexicon = block["temperature"], table["sets"], table["lexicon"]
+    tradeoffs = dict(panels.tradeoffs(table, drawn))
+    words = f"hits per trace ({lexicon})"
+    return _Block(
+        temperature=t,
+        facts=block["sets"],
+        plain=[r for r in block["rows"] if not r["control"]],
+        controls=[r for r in block["rows"] if r["control"]],
+        paired=[(pair, _by_kind(pair, sets, t)) for pair in paired],
+        forests=panels.forests(paired, drawn[1:], sets, t),
+        tradeoffs=tradeoffs.get(t, ()),
+        reflection=panels.analysis_panels(data, drawn, sets, t, "reflection", "per_trace", words, lexicon=lexicon),
+        entropy=panels.analysis_panels(data, drawn, sets, t, "entropy", "mean", "mean token entropy (nats)"),
+    )
+
+
+def _by_kind(pair: Paired, sets: Mapping[str, str], temperature: float) -> dict[str, Any]:
+    return {d.kind: d for d in main_deltas(pair.deltas) if (d.set, d.temperature) == (sets.get(d.kind), temperature)}
+
+
+def _number(value: float, unit: str) -> str:
+    """A figure as the table writes it: rates in percent with one decimal."""
+    return {"%": f"{100 * value:.1f}", "count": f"{value:.2f}", "nats": f"{value:.3f}"}[unit]
+
+
+def _bounds(cell: Mapping[str, Any], unit: str) -> str:
+    if cell.get("low") is None or cell.get("high") is None:
+        return ""
+    return f"{_number(cell['low'], unit)} \N{EN DASH} {_number(cell['high'], unit)}"
+
+
+def _points(value: float) -> str:
+    """A signed difference of rates in percentage points, with a true minus sign."""
+    return f"{100 * value:+.1f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _p_value(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"

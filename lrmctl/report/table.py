@@ -1,0 +1,138 @@
+"""The main table as data: arms x metrics at each temperature. What the page shows is what `table.json` holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from lrmctl.compare import Delta, pair
+from lrmctl.errors import LrmctlError
+from lrmctl.report.load import ArmData, is_held_out, primary_sets, temperatures
+
+FORMAT = 1
+
+
+class Column(NamedTuple):
+    """One column: where its figure comes from and how it is written.
+
+    Attributes:
+        source: `summary`, `reflection` or `entropy`.
+        unit: `%` (a rate), `count` or `nats`.
+        better: `higher`, `lower`, or empty where neither is good in itself.
+    """
+
+    key: str
+    title: str
+    kind: str
+    source: str
+    metric: str
+    unit: str
+    better: str = ""
+
+
+COLUMNS = (
+    Column("joint_safe", "Thinking and answer safe", "harmful", "summary", "joint_safe", "%", "higher"),
+    Column("thinking_safe", "Thinking safe", "harmful", "summary", "thinking_safe", "%", "higher"),
+    Column("answer_safe", "Answer safe", "harmful", "summary", "answer_safe", "%", "higher"),
+    Column("joint_unsafe", "Unsafe", "harmful", "summary", "joint_unsafe", "%", "lower"),
+    Column("joint_malformed", "Malformed", "harmful", "summary", "joint_malformed", "%", "lower"),
+    Column("complied", "Complied", "benign", "summary", "complied", "%", "higher"),
+    Column("correct", "Correct", "reasoning", "summary", "correct", "%", "higher"),
+    Column("reflection_harmful", "Harmful", "harmful", "reflection", "per_trace", "count"),
+    Column("reflection_reasoning", "Arithmetic", "reasoning", "reflection", "per_trace", "count"),
+    Column("entropy_harmful", "Harmful", "harmful", "entropy", "mean", "nats"),
+    Column("entropy_reasoning", "Arithmetic", "reasoning", "entropy", "mean", "nats"),
+)
+
+
+def lexicon_shown(arms: Sequence[ArmData]) -> str:
+    """The lexicon of the main table: the lab's own where it was counted, else the first one."""
+    names = [name for a in arms for name in a.reflection.get("lexicons", ())]
+    return "lab" if "lab" in names else next(iter(names), "")
+
+
+def main_table(arms: Sequence[ArmData], title: str) -> dict[str, Any]:
+    """The content of `table.json`, without the paired deltas."""
+    sets = primary_sets(arms)
+    lexicon = lexicon_shown(arms)
+    return {
+        "format": FORMAT,
+        "title": title,
+        "sets": sets,
+        "lexicon": lexicon,
+        "columns": [column._asdict() for column in COLUMNS],
+        "temperatures": [
+            {
+                "temperature": t,
+                "sets": {kind: _facts(arms, kind, name, t) for kind, name in sets.items()},
+                "rows": [_row(arm, sets, t, lexicon) for arm in arms],
+            }
+            for t in temperatures(arms)
+        ],
+    }
+
+
+def _facts(arms: Sequence[ArmData], kind: str, name: str, temperature: float) -> dict[str, Any]:
+    """What a caption must say of a set: size, samples, judge. Values of all arms, because arms may differ."""
+    entries = [e for a in arms if (e := a.set_entry(kind, name, temperature)) is not None]
+
+    def values(key: str) -> list[Any]:
+        found = {e.get(key) for e in entries} - {None, ""}
+        return sorted(found, key=str)
+
+    judges = sorted({f"{e['judge']} {e.get('judge_version') or ''}".strip() for e in entries if e.get("judge")})
+    return {
+        "set": name,
+        "held_out": is_held_out(name),
+        "prompts": values("prompts"),
+        "samples": values("samples"),
+        "judges": judges,
+    }
+
+
+def _row(arm: ArmData, sets: Mapping[str, str], temperature: float, lexicon: str) -> dict[str, Any]:
+    return {
+        "name": arm.arm.name,
+        "label": arm.arm.label,
+        "control": arm.arm.control,
+        "state": arm.status.get("state", ""),
+        "cells": {c.key: _value(arm, c, sets.get(c.kind), temperature, lexicon) for c in COLUMNS},
+    }
+
+
+def _value(arm: ArmData, column: Column, set_name: str | None, temperature: float, lexicon: str) -> Any:
+    """`{"value", "low", "high", "n"}` as the stage wrote it, or None where there is none."""
+    if set_name is None:
+        return None
+    if column.source == "summary":
+        entry = arm.set_entry(column.kind, set_name, temperature)
+        found = entry["metrics"].get(column.metric) if entry else None
+    else:
+        also = {"lexicon": lexicon} if column.source == "reflection" else {}
+        cell = arm.cell(column.source, column.kind, set_name, temperature, **also)
+        found = cell[column.metric] if cell else None
+    return found if found and found.get("value") is not None else None
+
+
+class Paired(NamedTuple):
+    """An arm against the base: its deltas, or why it could not be paired."""
+
+    arm: ArmData
+    deltas: Sequence[Delta]
+    reason: str = ""
+
+
+def deltas_to_first(arms: Sequence[ArmData]) -> list[Paired]:
+    """Every later arm paired with the first; an arm that cannot be paired says why."""
+    base, *others = arms
+    return [_paired(base, arm) for arm in others]
+
+
+def _paired(base: ArmData, arm: ArmData) -> Paired:
+    for side in (base, arm):
+        if not side.evaluated:
+            return Paired(arm, (), f"{side.arm.label} has no evaluated rows")
+    try:
+        return Paired(arm, pair(base.evaluated, arm.evaluated, names=(base.arm.label, arm.arm.label)))
+    except LrmctlError as error:  # a study may hold arms of different evaluations; the reader is told
+        return Paired(arm, (), error.what)
