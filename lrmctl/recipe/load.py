@@ -99,7 +99,7 @@ def shipped() -> dict[str, Path]:
 def find_recipe(ref: str | Path, beside: Path | None = None) -> Path:
     """The file of a reference: beside the naming recipe, in the working folder, or shipped."""
     for folder in (beside.parent,) if beside else (Path(),):
-        if (file := folder / ref).is_file():
+        if _there(file := folder / ref) and file.is_file():
             return file
     known = shipped()
     if str(ref) in known:
@@ -109,6 +109,14 @@ def find_recipe(ref: str | Path, beside: Path | None = None) -> Path:
         where=str(beside or ""),
         fix="; ".join(filter(None, (did_you_mean(str(ref), known), "`lrmctl recipe list` lists the shipped ones"))),
     )
+
+
+def _there(file: Path) -> bool:
+    """Whether a path exists; no for what cannot be a path at all."""
+    try:
+        return file.exists()
+    except (OSError, ValueError):  # too long, or with a NUL in it
+        return False
 
 
 def copy_recipe(ref: str, to: Path | None) -> Path:
@@ -168,7 +176,7 @@ def _resolve_files(document: Document) -> None:
         if len(path) < 2 or path[-1] not in _FILE_OPTIONS or not str(path[-2]).endswith("options"):
             continue
         origin = document.where(path).file
-        if isinstance(value, str) and origin is not None and (file := origin.parent / value).exists():
+        if isinstance(value, str) and origin is not None and _there(file := origin.parent / value):
             holder = document.data
             for key in path[:-1]:
                 holder = holder[key]
