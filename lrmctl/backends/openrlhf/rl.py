@@ -43,6 +43,14 @@ _OWNED: Mapping[str, str] = {
     "ds.lora.rank": "OpenRLHF 0.11 fails at the first weight broadcast with LoRA in RL",
 }
 
+_RAY: Mapping[str, str] = {
+    "RAY_TMPDIR": TEMP,
+    "RAY_ADDRESS": "local",  # a cluster of its own, never one that happens to run here
+    "RAY_DEDUP_LOGS": "0",  # Ray would fold the lines of several steps into one
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_raylet_start_wait_time_s": "180",  # 30 by default, too short on a busy machine
+}
+
 
 def plan(job: TrainJob) -> Plan:
     """The plan of an RL job.
@@ -63,8 +71,7 @@ def plan(job: TrainJob) -> Plan:
         backend="openrlhf",
         kind="rl",
         argv=common.program_argv("train_ppo_ray", flags),
-        env={**common.environment(where), "RAY_TMPDIR": TEMP, "RAY_ADDRESS": "local", "RAY_DEDUP_LOGS": "0"}
-        | {"RAY_USAGE_STATS_ENABLED": "0"},
+        env={**common.environment(where), **_RAY},
         files={_DATA: common.rows_file(rows)},
         resources={"gpus": recipe.backend.gpus if where.device == "cuda" else 0, "nodes": 1},
         estimates={

@@ -14,7 +14,7 @@ from lrmctl.errors import BackendError
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _RAY = re.compile(r"^\((?:\w[\w:.<>-]*) pid=\d+[^)]*\) ?")
 _RANK = re.compile(r"^\[(?:default|rank)\d+\]: ?")
-_ERROR = re.compile(r"^(?:[A-Za-z_][\w]*\.)*([A-Z]\w*(?:Error|Exception|Interrupt|Exit|Failure|Died))(?::\s?(.*))?$")
+_ERROR = re.compile(r"^(?:[A-Za-z_][\w]*\.)*((?:[A-Z]\w*)?(?:Error|Exception|Interrupt|Exit|Failure|Died))(?::\s?(.*))?$")
 _WRAPPERS = re.compile(r"^(?:Ray\w*Error|ActorDiedError|ActorUnavailableError|WorkerCrashedError|ChildFailedError)")
 _LAST_LINES = 40
 
@@ -47,6 +47,11 @@ SIGNS: tuple[_Sign, ...] = (
         r"running low on memory|Cannot allocate memory|std::bad_alloc|DefaultCPUAllocator: can't allocate",
         "the machine ran out of memory",
         "lower optimizer.micro_batch_size or max_len, or run fewer jobs at once",
+    ),
+    _sign(
+        r"current node timed out during startup|GCS cannot find the node",
+        "Ray did not start in time: the machine is too busy",
+        "run fewer jobs at once",
     ),
     _sign(
         r"[Aa]ddress already in use|EADDRINUSE",

@@ -6,6 +6,8 @@ while the shim is on.
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -54,6 +56,28 @@ def _own_cluster(worker: Any) -> None:
 def _no_shared_memory_op(comm: Any) -> None:
     """An optional C++ op that would be compiled for about 40 s; gloo does its work."""
     comm.build_shm_op = lambda: None
+
+
+@after("transformers.utils.import_utils")
+def _light_transformers(utils: Any) -> None:
+    """scikit-learn, pandas and scipy's solvers, imported for assisted generation and object detection alone."""
+    utils.is_sklearn_available = utils.is_scipy_available = lambda: False
+
+
+@after("torch")
+def _lazy_compile(torch: Any) -> None:
+    """DeepSpeed decorates helpers that are never called here; compiling on import loads all of torch's compiler."""
+    compile_now = torch.compile
+
+    def lazy(function: Any = None, **options: Any) -> Any:
+        if function is None:
+            return functools.partial(lazy, **options)
+        if not inspect.isfunction(function):
+            return compile_now(function, **options)
+        compiled = functools.cache(lambda: compile_now(function, **options))
+        return functools.wraps(function)(lambda *args, **named: compiled()(*args, **named))
+
+    torch.compile = lazy
 
 
 @after("openrlhf.utils.utils")
