@@ -98,6 +98,7 @@ def _context(
         "held_out": {kind: is_held_out(name) for kind, name in table["sets"].items()},
         "blocks": [_block(data, table, paired, drawn, block) for block in table["temperatures"]],
         "trainings": panels.trainings(data),
+        "untrained": panels.untrained(data),
         "comparisons": comparisons(data, table["lexicon"]),
         "arms": [provenance.arm_facts(a) for a in data],
         "sets": provenance.set_facts(data),
@@ -106,6 +107,7 @@ def _context(
         "lexicons": provenance.lexicons(data),
         "entropies": provenance.entropy_facts(data),
         "base": data[0].arm.label,
+        "fewest": panels.FEWEST,
     }
 
 
@@ -117,7 +119,6 @@ def _block(
     block: Mapping[str, Any],
 ) -> _Block:
     t, sets, lexicon = block["temperature"], table["sets"], table["lexicon"]
-    tradeoffs = dict(panels.tradeoffs(table, drawn))
     words = f"hits per trace ({lexicon})"
     return _Block(
         temperature=t,
@@ -126,7 +127,7 @@ def _block(
         controls=[r for r in block["rows"] if r["control"]],
         paired=[(pair, _by_kind(pair, sets, t)) for pair in paired],
         forests=panels.forests(paired, drawn[1:], sets, t),
-        tradeoffs=tradeoffs.get(t, ()),
+        tradeoffs=panels.tradeoffs(block, drawn),
         reflection=panels.analysis_panels(data, drawn, sets, t, "reflection", "per_trace", words, lexicon=lexicon),
         entropy=panels.analysis_panels(data, drawn, sets, t, "entropy", "mean", "mean token entropy (nats)"),
     )
@@ -144,7 +145,7 @@ def _number(value: float, unit: str) -> str:
 def _bounds(cell: Mapping[str, Any], unit: str) -> str:
     if cell.get("low") is None or cell.get("high") is None:
         return ""
-    return f"{_number(cell['low'], unit)} \N{EN DASH} {_number(cell['high'], unit)}"
+    return f"{_number(cell['low'], unit)}\N{EN DASH}{_number(cell['high'], unit)}"
 
 
 def _points(value: float) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lrmctl.report.svg import BAD, GOOD, INK, LINE, MUTED, NONE, ODD, PAPER, SERIES, canvas, to_svg
+from lrmctl.report.svg import BAD, GOOD, INK, MUTED, NONE, ODD, PAPER, SERIES, canvas, to_svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,7 +60,7 @@ def estimate(cell: Mapping[str, Any] | None, scale: float = 1.0) -> Estimate | N
 
 def tradeoff(name: str, points: Sequence[tuple[Look, Estimate, Estimate]], x_label: str, y_label: str) -> str:
     """Two rates against each other, with 95 % intervals and direct labels. Up and right is better in both."""
-    with canvas(5.6, 4.3) as (figure, axes):
+    with canvas(5.2, 4.0) as (figure, axes):
         for look, x, y in points:
             _interval(axes, x, y.value, look.color, horizontal=True)
             _interval(axes, y, x.value, look.color, horizontal=False)
@@ -74,7 +74,7 @@ def tradeoff(name: str, points: Sequence[tuple[Look, Estimate, Estimate]], x_lab
 
 def forest(name: str, rows: Sequence[tuple[Look, Estimate | None]], title: str) -> str:
     """Paired differences to the base in percentage points, one line per arm."""
-    with canvas(5.6, 0.95 + 0.36 * len(rows)) as (figure, axes):
+    with canvas(4.6, 0.8 + 0.34 * len(rows)) as (figure, axes):
         axes.axvline(0, color=MUTED, linewidth=1)
         for i, (look, found) in enumerate(rows):
             if found:
@@ -88,14 +88,10 @@ def forest(name: str, rows: Sequence[tuple[Look, Estimate | None]], title: str) 
 
 def by_outcome(name: str, rows: Sequence[tuple[Look, Mapping[str, Estimate]]], x_label: str, description: str) -> str:
     """One line per arm, one mark per outcome; the mark of all traces carries the interval."""
-    with canvas(5.6, 0.95 + 0.36 * len(rows)) as (figure, axes):
+    with canvas(4.6, 0.8 + 0.4 * len(rows)) as (figure, axes):
         for i, (_, outcomes) in enumerate(rows):
             for outcome, found in outcomes.items():
-                color, marker = OUTCOMES[outcome]
-                if outcome == "all":
-                    _interval(axes, found, i, color, horizontal=True)
-                size = 7.5 if outcome == "all" else 6
-                axes.plot(found.value, i, marker=marker, markersize=size, color=color, markeredgecolor=PAPER)
+                _outcome_mark(axes, outcome, found, i)
         _rows_axis(axes, [look for look, _ in rows])
         axes.set_xlim(left=0)
         axes.set_xlabel(x_label)
@@ -105,7 +101,7 @@ def by_outcome(name: str, rows: Sequence[tuple[Look, Mapping[str, Estimate]]], x
 
 def curves(name: str, lines: Sequence[tuple[str, str, Sequence[tuple[float, float]]]], title: str) -> str:
     """Values over training steps: (label, colour, [(step, value)]). Faint is as logged, firm is a running mean."""
-    with canvas(4.6, 2.9) as (figure, axes):
+    with canvas(4.0, 2.6) as (figure, axes):
         ends = []
         for (label, color, points), style in zip(lines, ("-", "--", ":", "-.") * len(lines), strict=False):
             steps, values = [p[0] for p in points], [p[1] for p in points]
@@ -150,6 +146,19 @@ def _frame(axes: Axes, xs: Sequence[Estimate], ys: Sequence[Estimate]) -> None:
         place(max(low - pad, -3), min(high + pad, 103))
 
 
+def _outcome_mark(axes: Axes, outcome: str, found: Estimate, row: int) -> None:
+    """The mark of all traces stands on the line with its interval, those of the outcomes just below it."""
+    color, marker = OUTCOMES[outcome]
+    whole = outcome == "all"
+    at = row - 0.12 if whole else row + 0.2
+    if whole:
+        _interval(axes, found, at, color, horizontal=True)
+    axes.plot(
+        found.value, at, marker=marker, markersize=8 if whole else 6.5, color=color, markeredgecolor=PAPER,
+        markeredgewidth=0.6, clip_on=False, zorder=3,
+    )  # fmt: skip
+
+
 def _rows_axis(axes: Axes, shown: Sequence[Look]) -> None:
     axes.set_yticks(range(len(shown)), [f"{look.label} (control)" if look.control else look.label for look in shown])
     axes.tick_params(axis="y", labelcolor=INK)
@@ -164,10 +173,10 @@ def _label_beside(axes: Axes, points: Sequence[tuple[Look, float, float]], *, le
     order = sorted(points, key=lambda p: (p[2], p[1]))
     heights = _spread([(y - bottom) / (top - bottom) for _, _, y in order], 0.075)
     for (look, x, y), height in zip(order, heights, strict=True):
-        line = {"arrowstyle": "-", "color": LINE, "linewidth": 0.8, "shrinkB": 5} if leaders else None
+        line = {"arrowstyle": "-", "color": MUTED, "alpha": 0.6, "linewidth": 0.7, "shrinkB": 6} if leaders else None
         axes.annotate(
             look.label, (x, y), xytext=(1.03, height), textcoords="axes fraction", va="center", color=look.color,
-            arrowprops=line, annotation_clip=False, fontweight=600,
+            arrowprops=line, annotation_clip=False, fontweight=700,
         )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from lrmctl.analysis.cells import ALL
 from lrmctl.compare import main_deltas
 from lrmctl.report import figures
 from lrmctl.report.figures import Estimate, Look, estimate
@@ -13,6 +14,8 @@ from lrmctl.report.table import Paired
 
 KIND_WORDS = {"harmful": "harmful", "benign": "benign look-alikes", "reasoning": "arithmetic"}
 METRIC_WORDS = {"joint_safe": "Joint safety", "complied": "Benign compliance", "correct": "Arithmetic"}
+FEWEST = 10
+"""An outcome with fewer traces than this is not drawn: its mean is noise."""
 _OUTCOMES = {
     "harmful": ("all", "safe", "unsafe", "malformed"),
     "benign": ("all", "safe", "unsafe", "malformed"),
@@ -28,21 +31,17 @@ class Panel(NamedTuple):
 
 
 class Training(NamedTuple):
-    """An arm's training curves, or why there are none."""
+    """A row of training curves: those of one RL arm, or the losses of all SFT arms."""
 
-    label: str
-    kind: str
-    steps: int
+    title: str
+    detail: str
     panels: Sequence[Panel]
 
 
-def tradeoffs(table: Mapping[str, Any], looks: Sequence[Look]) -> list[tuple[float, list[Panel]]]:
-    """Joint safety against compliance and against arithmetic, at each temperature."""
-    found = []
-    for block in table["temperatures"]:
-        panels = [_tradeoff(block, looks, x) for x in ("complied", "correct")]
-        found.append((block["temperature"], [p for p in panels if p]))
-    return [(t, panels) for t, panels in found if panels]
+def tradeoffs(block: Mapping[str, Any], looks: Sequence[Look]) -> list[Panel]:
+    """Joint safety against compliance and against arithmetic, from one temperature's rows of the main table."""
+    panels = [_tradeoff(block, looks, x) for x in ("complied", "correct")]
+    return [panel for panel in panels if panel]
 
 
 def _tradeoff(block: Mapping[str, Any], looks: Sequence[Look], x_key: str) -> Panel | None:
@@ -97,7 +96,8 @@ def analysis_panels(
         rows = []
         for look, arm in zip(looks, arms, strict=True):
             cells = {o: arm.cell(analysis, kind, set_name, temperature, o, **also) for o in _OUTCOMES[kind]}
-            found = {o: e for o, cell in cells.items() if cell and (e := estimate(cell[metric]))}
+            cells = {o: c for o, c in cells.items() if c and (o == ALL or c["traces"] >= FEWEST)}
+            found = {o: e for o, cell in cells.items() if (e := estimate(cell[metric]))}
             rows.append((look, found))
         if any(found for _, found in rows):
             name = f"{analysis}-{kind}-{temperature:g}".replace(".", "_")
@@ -107,17 +107,35 @@ def analysis_panels(
 
 
 def trainings(arms: Sequence[ArmData]) -> list[Training]:
-    """Training curves of every arm that has a recipe or metrics."""
-    return [_training(i, arm) for i, arm in enumerate(arms) if arm.metrics or arm.lock.get("recipe")]
+    """Training curves: one row per arm that has rewards, one row for the losses of all others."""
+    rows, losses = [], []
+    for i, arm in enumerate(arms):
+        panels = list(_curves(f"train-{i}", arm.metrics))
+        if arm.metrics and not panels:
+            losses += _loss(f"train-{i}", arm)
+        elif panels:
+            rows.append(Training(arm.arm.label, f"RL, {_steps(arm)}", panels))
+    return ([Training("Fine-tuning", "loss, nats per token", losses)] if losses else []) + rows
 
 
-def _training(index: int, arm: ArmData) -> Training:
-    kind = str(arm.lock.get("recipe", {}).get("kind", ""))
-    steps = int(arm.metrics[-1]["step"]) if arm.metrics else 0
-    return Training(arm.arm.label, kind, steps, list(_curves(f"train-{index}", arm.metrics)))
+def untrained(arms: Sequence[ArmData]) -> list[str]:
+    """Labels of arms that have a recipe and no metrics."""
+    return [arm.arm.label for arm in arms if arm.lock.get("recipe") and not arm.metrics]
+
+
+def _steps(arm: ArmData) -> str:
+    return f"{int(arm.metrics[-1]['step'])} steps"
+
+
+def _loss(name: str, arm: ArmData) -> list[Panel]:
+    if not any("loss" in row for row in arm.metrics):
+        return []
+    drawn = _panel(name, "Loss", arm.metrics, [("loss", "loss", figures.series_color(1))])
+    return [drawn._replace(title=f"{arm.arm.label}, {_steps(arm)}")]
 
 
 def _curves(name: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[Panel]:
+    """Panels of a run that has rewards; none for a run that has not."""
     keys = {key for row in rows for key in row}
     by_kind = [(f"reward/{k}", k, figures.KIND_COLORS[k]) for k in KINDS if f"reward/{k}" in keys]
     components = sorted(k for k in keys if k.startswith("reward/") and k not in {key for key, _, _ in by_kind})
@@ -127,10 +145,10 @@ def _curves(name: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[Panel]:
         )
     if components:
         lines = [(k, k.removeprefix("reward/"), figures.series_color(i + 1)) for i, k in enumerate(components)]
-        yield _panel(f"{name}-components", "Reward by component, where it applies", rows, lines)
+        yield _panel(f"{name}-components", "Reward by component", rows, lines)
     rest = {"kl": "KL to the base (nats per token)", "response_length": "Response length (tokens)"}
     if "reward" not in keys:
-        rest = {"loss": "Loss (nats per token)"}
+        return
     for key, title in rest.items():
         if key in keys:
             yield _panel(f"{name}-{key}", title, rows, [(key, title, figures.series_color(1))])

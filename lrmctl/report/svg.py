@@ -81,13 +81,9 @@ def to_svg(figure: Figure, name: str, description: str) -> str:
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
     text = re.sub(r'<style type="text/css">.*?</style>', "", text, flags=re.DOTALL)
     text = re.sub(r'(id="|url\(#|href="#)', rf"\g<1>{name}-", text)
-    text = re.sub(r"font: (?:normal )?(\d+ )?([\d.]+px) [^;\"]+", _font, text)
+    text = re.sub(r"font-family: [^;\"]+;? ?", "", text)
     text = re.sub(r"#[0-9a-f]{6}(?=[;\"])", lambda m: _variable(m.group()), text)
     return re.sub(r"<svg [^>]*?viewBox=\"([^\"]+)\"[^>]*>", _opening(str(escape(description))), text, count=1)
-
-
-def _font(found: re.Match[str]) -> str:
-    return f"font-size: {found.group(2)}; font-weight: {(found.group(1) or '400').strip()}"
 
 
 def _variable(color: str) -> str:
