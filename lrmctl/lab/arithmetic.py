@@ -11,7 +11,7 @@ from random import Random
 from lrmctl.lab.world import Split
 from lrmctl.types import Prompt
 
-LARGEST_NUMBER = 32
+LARGEST_NUMBER = 25
 NAMES = ("Tom", "Ann", "Ben", "Eva", "Sam", "Mia", "Leo", "Zoe", "Max", "Ida")
 ITEMS = ("apples", "pens", "coins", "books", "cards", "shells", "stamps", "balls")
 CHANGES = {
@@ -54,7 +54,7 @@ def is_heldout(start: int, first: int, second: int) -> bool:
 
 def _draw(rng: Random) -> WordProblem:
     name, item = rng.choice(NAMES), rng.choice(ITEMS)
-    start, x1, x2 = rng.randint(5, 20), rng.randint(2, 6), rng.randint(2, 6)
+    start, x1, x2 = rng.randint(4, 15), rng.randint(2, 5), rng.randint(2, 5)
     sign1, sign2 = rng.choice("+-"), rng.choice("+-")
     change1, change2 = (rng.choice(CHANGES[s]).format(x=x) for s, x in ((sign1, x1), (sign2, x2)))
     text = f"{name} has {start} {item}. {name} {change1} and then {change2}. How many {item} does {name} have?"

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from lrmctl.lab.arithmetic import WordProblem, apply, draw_problem
 from lrmctl.lab.world import Request, draw_request
 
-SHARE_REASONING, SHARE_HARMFUL, SHARE_BENIGN = 0.45, 0.27, 0.25  # the rest is questions about rules
+SHARE_REASONING, SHARE_HARMFUL, SHARE_BENIGN = 0.47, 0.26, 0.24  # the rest is questions about rules
 SLIP, REPAIR, CHECK, SHORTCUT = 0.15, 0.94, 0.35, 0.12
 SAFE, SAFE_JAILBREAK, TURNED = 0.46, 0.26, 0.18  # harmful: safe at once; unsafe thinking that turns into a refusal
 OVER_REFUSAL = 0.05

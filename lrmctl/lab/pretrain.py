@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 OnProgress = Callable[[int, int, str], None]
 """Called with steps done, steps in all, and a word on how it goes."""
 
-STEPS, BATCH_SIZE, LEARNING_RATE, WARMUP = 1000, 64, 4e-3, 40
+STEPS, BATCH_SIZE, LEARNING_RATE, WARMUP = 800, 48, 5e-3, 40
 POOL = 32  # batches that are drawn and sorted by length at a time
 MANIFEST = "manifest.json"
 
