@@ -139,7 +139,7 @@ def _by_kind(pair: Paired, sets: Mapping[str, str], temperature: float) -> dict[
 
 def _number(value: float, unit: str) -> str:
     """A figure as the table writes it: rates in percent with one decimal."""
-    return {"%": f"{100 * value:.1f}", "count": f"{value:.2f}", "nats": f"{value:.3f}"}[unit]
+    return {"%": f"{100 * value:.1f}", "count": f"{value:.2f}", "tokens": f"{value:.1f}", "nats": f"{value:.3f}"}[unit]
 
 
 def _bounds(cell: Mapping[str, Any], unit: str) -> str:

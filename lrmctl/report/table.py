@@ -17,7 +17,7 @@ class Column(NamedTuple):
 
     Attributes:
         source: `summary`, `reflection` or `entropy`.
-        unit: `%` (a rate), `count` or `nats`.
+        unit: `%` (a rate), `count`, `tokens` or `nats`.
         better: `higher`, `lower`, or empty where neither is good in itself.
     """
 
@@ -45,6 +45,33 @@ COLUMNS = (
 )
 
 
+FORM = (
+    Column("refused_harmful", "Harmful", "harmful", "summary", "refused", "%"),
+    Column("refused_benign", "Benign", "benign", "summary", "refused", "%", "lower"),
+    Column("unclosed_harmful", "Harmful", "harmful", "summary", "unclosed", "%", "lower"),
+    Column("unclosed_reasoning", "Arithmetic", "reasoning", "summary", "unclosed", "%", "lower"),
+    Column("cut_harmful", "Harmful", "harmful", "summary", "cut", "%", "lower"),
+    Column("cut_reasoning", "Arithmetic", "reasoning", "summary", "cut", "%", "lower"),
+    Column("judge_failed_harmful", "Harmful", "harmful", "summary", "judge_failed", "%", "lower"),
+    Column("judge_failed_benign", "Benign", "benign", "summary", "judge_failed", "%", "lower"),
+    Column("tokens_harmful", "Harmful", "harmful", "summary", "thinking_tokens", "tokens"),
+    Column("tokens_reasoning", "Arithmetic", "reasoning", "summary", "thinking_tokens", "tokens"),
+)
+"""What decides whether the main table can be believed: cut or unclosed traces, failed judges, lengths."""
+
+REASONING = (
+    Column("reflection_1k_harmful", "Harmful", "harmful", "reflection", "per_1k", "count"),
+    Column("reflection_1k_reasoning", "Arithmetic", "reasoning", "reflection", "per_1k", "count"),
+    Column("reflection_share_harmful", "Harmful", "harmful", "reflection", "share", "%"),
+    Column("reflection_share_reasoning", "Arithmetic", "reasoning", "reflection", "share", "%"),
+    Column("entropy_benign", "Benign", "benign", "entropy", "mean", "nats"),
+    Column("entropy_above_harmful", "Harmful", "harmful", "entropy", "above", "%"),
+    Column("entropy_above_benign", "Benign", "benign", "entropy", "above", "%"),
+    Column("entropy_above_reasoning", "Arithmetic", "reasoning", "entropy", "above", "%"),
+)
+"""Reflection and entropy beyond the two means of the main table."""
+
+
 def lexicon_shown(arms: Sequence[ArmData]) -> str:
     """The lexicon of the main table: the lab's own where it was counted, else the first one."""
     names = [name for a in arms for name in a.reflection.get("lexicons", ())]
@@ -61,6 +88,8 @@ def main_table(arms: Sequence[ArmData], title: str) -> dict[str, Any]:
         "sets": sets,
         "lexicon": lexicon,
         "columns": [column._asdict() for column in COLUMNS],
+        "form": [column._asdict() for column in FORM],
+        "reasoning": [column._asdict() for column in REASONING],
         "temperatures": [
             {
                 "temperature": t,
@@ -96,7 +125,7 @@ def _row(arm: ArmData, sets: Mapping[str, str], temperature: float, lexicon: str
         "label": arm.arm.label,
         "control": arm.arm.control,
         "state": arm.status.get("state", ""),
-        "cells": {c.key: _value(arm, c, sets.get(c.kind), temperature, lexicon) for c in COLUMNS},
+        "cells": {c.key: _value(arm, c, sets.get(c.kind), temperature, lexicon) for c in (*COLUMNS, *FORM, *REASONING)},
     }
 
 
