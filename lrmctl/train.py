@@ -11,7 +11,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -183,13 +183,15 @@ def _is_done(folder: RunFolder, start: _Start) -> bool:
 
 
 def _run(start: _Start, folder: RunFolder, rows: Rows | None, resume: bool, on_progress: OnProgress) -> RunFolder:
-    write_json(folder.status_file, {"state": "running"})
     _write_lock(start, folder, rows)
+    folder.set_status("running")
     try:
-        rows = rows or _rows(start, folder)
-        _launch(start, folder, rows, resume, on_progress)
+        with _disk_errors(folder.path):
+            rows = rows or _rows(start, folder)
+            _launch(start, folder, rows, resume, on_progress)
     except LrmctlError as error:
-        folder.set_status("failed", error=error.what)
+        with suppress(OSError):  # a full disk takes no status either; the folder then says `interrupted`
+            folder.set_status("failed", error=error.what)
         raise
     folder.set_status("done", model=str(folder.model))
     return folder
@@ -199,7 +201,7 @@ def _launch(start: _Start, folder: RunFolder, rows: Rows, resume: bool, on_progr
     attempt = len(folder.attempts()) + 1
     step = _checkpoint_step(start.backend, folder) if resume else 0
     if resume and attempt > 1:
-        console.say(f"going on from step {step}" if step else "no checkpoint was kept: starting again from the beginning")
+        console.say(f"going on from step {step}" if step else "no checkpoint was kept: starting from the beginning")
     with _service(start, folder, attempt) as service:
         plan = _plan(start, folder, rows, service.url if service else _NO_URL, resume and step > 0)
         write_json(folder.plan, plan.to_json())

@@ -84,9 +84,7 @@ def _raise(error: Exception | None) -> None:
         raise error
 
 
-def _start(
-    marker: str, argv: Sequence[str], env: Mapping[str, str], cwd: Path, log: Path
-) -> subprocess.Popen[bytes]:
+def _start(marker: str, argv: Sequence[str], env: Mapping[str, str], cwd: Path, log: Path) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-P", str(Path(supervisor.__file__)), marker, str(log.absolute()), str(cwd), "--", *argv]
     return subprocess.Popen(
         command,

@@ -104,21 +104,20 @@ class RunFolder:
 
     @classmethod
     def create(cls, runs_dir: Path, name: str, *, resume: bool = False) -> RunFolder:
-        """The folder of a run, made if it is not there.
+        """The folder of a run, made if it is not there. A folder in which no run was begun is not taken.
 
         Raises:
             RunExistsError: if the name is taken and `resume` is False.
         """
         folder = cls(Path(runs_dir) / name)
-        try:
-            folder.path.mkdir(parents=True, exist_ok=resume)
-        except FileExistsError:
-            state = folder.status().get("state", "empty")
+        if not resume and any(p.exists() for p in (folder.lock, folder.status_file, folder.model)):
+            state = folder.status().get("state", "not begun")
             raise RunExistsError(
                 f"the name {name!r} is taken by a run that is {state}",
                 str(folder.path),
                 "choose another --name" if state == "done" else "add --resume, or choose another --name",
-            ) from None
+            )
+        folder.path.mkdir(parents=True, exist_ok=True)
         return folder
 
     def status(self) -> dict[str, Any]:

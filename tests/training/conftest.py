@@ -52,7 +52,8 @@ def sft_job(tmp_path: Path) -> Callable[..., TrainJob]:
 
     def make(rows: int = 64, **changes: Any) -> TrainJob:
         recipe = SftRecipe.model_validate(merged(SFT, {k.replace("__", "."): v for k, v in changes.items()}))
-        return TrainJob(recipe, base_path(), tmp_path / "run", [{"prompt": f"p{i}", "response": "r"} for i in range(rows)])
+        demonstrations = [{"prompt": f"p{i}", "response": "r"} for i in range(rows)]
+        return TrainJob(recipe, base_path(), tmp_path / "run", demonstrations)
 
     return make
 

@@ -14,9 +14,11 @@ from lrmctl.errors import BackendError
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _RAY = re.compile(r"^\((?:\w[\w:.<>-]*) pid=\d+[^)]*\) ?")
 _RANK = re.compile(r"^\[(?:default|rank)\d+\]: ?")
-_ERROR = re.compile(r"^(?:[A-Za-z_][\w]*\.)*((?:[A-Z]\w*)?(?:Error|Exception|Interrupt|Exit|Failure|Died))(?::\s?(.*))?$")
+_ERROR = re.compile(r"^(?:[A-Za-z_]\w*\.)*((?:[A-Z]\w*)?(?:Error|Exception|Interrupt|Exit|Failure|Died))(?::.*)?$")
 _WRAPPERS = re.compile(r"^(?:Ray\w*Error|ActorDiedError|ActorUnavailableError|WorkerCrashedError|ChildFailedError)")
 _LAST_LINES = 40
+_PLACES: dict[str, str] = {"in get_tokenizer": "the model's tokenizer cannot be loaded: "}
+"""What a frame of the traceback adds to an error whose own text does not say what was being done."""
 
 
 class _Sign(NamedTuple):
@@ -119,8 +121,10 @@ def _error(lines: list[str], i: int) -> str:
     if match is None or _WRAPPERS.match(match.group(1)):
         return ""
     above = lines[max(0, i - 60) : i]
-    traced = any("Traceback (most recent call last)" in a or a.startswith("ray::") for a in above)
-    return lines[i] if traced else ""
+    if not any("Traceback (most recent call last)" in a or a.startswith("ray::") for a in above):
+        return ""
+    where = next((words for place, words in _PLACES.items() if any(place in a for a in above)), "")
+    return f"{where}{lines[i]}"
 
 
 def _by_code(code: int, lines: list[str]) -> tuple[str, str]:
