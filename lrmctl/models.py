@@ -76,7 +76,9 @@ def load_model(path: Path, *, dtype: str = "float32", device: str = "cpu") -> An
     """The causal LM in evaluation mode on `device`."""
     import torch
     from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()  # its bar per weight would tear ours apart
     model: Any = AutoModelForCausalLM.from_pretrained(path, dtype=getattr(torch, dtype))
     return model.to(device).eval()
 

@@ -310,7 +310,7 @@ def _analyze(task: Task, emit: Callable[[StudyEvent], None]) -> None:
         task.model,
         task.folder,
         task.study.analysis,
-        base=None if task.arm == BASE else task.base_folder,
+        base_dir=None if task.arm == BASE else task.base_folder,
         on_progress=lambda done, total: emit(StudyEvent(task.arm, "analyze", "progress", "", done, total)),
     )
 
