@@ -74,7 +74,7 @@ def train(
     name = name or start.recipe.name
     if resume and _is_done(RunFolder(Path(runs_dir) / name), start):
         console.say(f"{name} is done: nothing to do")
-        return RunFolder(Path(runs_dir) / name)
+        return _close(RunFolder(Path(runs_dir) / name))
     rows = None if _samples_first(start.recipe) else _rows(start)
     _plan(start, RunFolder(Path(runs_dir) / name), rows)
     with _disk_errors(Path(runs_dir)):
@@ -179,7 +179,7 @@ def _is_done(folder: RunFolder, start: _Start) -> bool:
                 str(folder.lock),
                 f"go on with {folder.recipe}, or choose another --name",
             )
-    return folder.status().get("state") == "done" and folder.model.exists()
+    return folder.model.exists()  # it gets this name when it is complete
 
 
 def _run(start: _Start, folder: RunFolder, rows: Rows | None, resume: bool, on_progress: OnProgress) -> RunFolder:
@@ -193,13 +193,18 @@ def _run(start: _Start, folder: RunFolder, rows: Rows | None, resume: bool, on_p
         with suppress(OSError):  # a full disk takes no status either; the folder then says `interrupted`
             folder.set_status("failed", error=error.what)
         raise
-    folder.set_status("done", model=str(folder.model))
+    return _close(folder)
+
+
+def _close(folder: RunFolder) -> RunFolder:
+    if folder.status().get("state") != "done":
+        folder.set_status("done", model=str(folder.model))
     return folder
 
 
 def _launch(start: _Start, folder: RunFolder, rows: Rows, resume: bool, on_progress: OnProgress) -> None:
     attempt = len(folder.attempts()) + 1
-    step = _checkpoint_step(start.backend, folder) if resume else 0
+    step = start.backend.checkpoint_step(folder.path) if resume else 0
     if resume and attempt > 1:
         console.say(f"going on from step {step}" if step else "no checkpoint was kept: starting from the beginning")
     with _service(start, folder, attempt) as service:
@@ -216,11 +221,6 @@ def _launch(start: _Start, folder: RunFolder, rows: Rows, resume: bool, on_progr
             if error := failure():  # the trainer may fall over a failed reward before anybody has asked for it
                 raise error from None
             raise
-
-
-def _checkpoint_step(backend: Backend, folder: RunFolder) -> int:
-    step = getattr(backend, "checkpoint_step", None)
-    return int(step(folder.path)) if step else 0
 
 
 def _service(start: _Start, folder: RunFolder, attempt: int) -> Any:

@@ -64,6 +64,10 @@ class Backend(Protocol):
         """
         ...
 
+    def checkpoint_step(self, run_dir: Path) -> int:
+        """Step that a resumed run would go on from; 0 if nothing was saved and it would start at the beginning."""
+        ...
+
     def versions(self) -> Mapping[str, Any]:
         """Versions for the lock file, without importing the trainer."""
         ...

@@ -185,11 +185,14 @@ def check_positions(model_path: Path, max_len: int, place: str) -> None:
         raise RecipeError(f"{max_len} tokens are more than the model's {longest}", place, f"say at most {longest}")
 
 
-def model_notes(model_path: Path) -> list[str]:
-    """Warn of checkpoints that bring their own code: OpenRLHF always runs it."""
-    if any(model_path.glob("*.py")):
-        return [f"{model_path} brings Python code, and OpenRLHF runs it (trust_remote_code): train only what you trust"]
-    return []
+def notes(job: TrainJob, where: Target) -> list[str]:
+    """What to know of any run: a precision that is not OpenRLHF's own, and models that bring code, which it runs."""
+    said = []
+    if where.dtype == "fp32":
+        said.append("training in fp32 on CPU; OpenRLHF itself has bf16 and fp16 only")
+    if any(job.model_path.glob("*.py")):
+        said.append(f"OpenRLHF runs the Python code in {job.model_path} (trust_remote_code): train only what you trust")
+    return said
 
 
 def rows_file(rows: Any) -> str:

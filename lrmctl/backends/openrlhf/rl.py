@@ -86,7 +86,7 @@ def plan(job: TrainJob) -> Plan:
             "tokens_at_most": _samples(recipe) * algorithm.steps * recipe.rollout.max_new_tokens,
             "reference_model": algorithm.kl.coef > 0,
         },
-        notes=(*notes, *_notes(recipe), *common.model_notes(job.model_path)),
+        notes=(*notes, *_notes(recipe), *common.notes(job, where)),
     )
 
 

@@ -59,7 +59,7 @@ def plan(job: TrainJob) -> Plan:
             "steps_per_epoch": steps / recipe.train.epochs,
             "backward_passes_per_step": _passes(recipe),
         },
-        notes=(*notes, *common.model_notes(job.model_path)),
+        notes=(*notes, *common.notes(job, where)),
     )
 
 
