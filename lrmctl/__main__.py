@@ -9,6 +9,7 @@ import errno
 import os
 import signal
 import sys
+from contextlib import suppress
 from types import FrameType
 
 _ENVIRONMENT = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EPIPE, errno.EADDRINUSE}
@@ -17,13 +18,7 @@ _ENVIRONMENT = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPE
 def main() -> None:
     """Entry point of the console script."""
     signal.signal(signal.SIGTERM, _terminate)
-    try:
-        code = _run()
-        sys.stdout.flush()
-    except BrokenPipeError:  # `lrmctl ... | head`: nobody reads on, and Python would complain again at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 2
-    sys.exit(code)
+    sys.exit(run())
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:
@@ -31,16 +26,25 @@ def _terminate(_signal: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _run() -> int:
+def run() -> int:
+    """Run the command line in `sys.argv`; returns the exit code and lets no exception out."""
     from lrmctl.cli.app import app
 
     try:
         code = app(standalone_mode=False)
+        sys.stdout.flush()
         return code if isinstance(code, int) else 0
-    except BrokenPipeError:
-        raise
     except BaseException as error:
-        return _explain(error)
+        cause = getattr(error, "cause", error)
+        if isinstance(cause, OSError):
+            _drop_stdout()
+        return _explain(cause)
+
+
+def _drop_stdout() -> None:
+    """After a broken pipe or a full disk: what is still buffered would make Python complain again at exit."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _explain(error: BaseException) -> int:
@@ -50,8 +54,6 @@ def _explain(error: BaseException) -> int:
     if hasattr(error, "show") and hasattr(error, "exit_code"):  # a wrong command line; the parser words it
         error.show()
         return int(error.exit_code)
-    if type(error).__name__ == "Abort":  # the parser's word for Ctrl-C
-        error = error.__cause__ or error.__context__ or KeyboardInterrupt()
     code = _say(error)
     for note in getattr(error, "__notes__", ()):
         print(note, file=sys.stderr)

@@ -6,6 +6,7 @@ Only the CLI talks; libraries below raise `LrmctlError` and call `on_progress`. 
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,8 +19,15 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-out = Console(soft_wrap=True, highlight=False)
-err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Let the process end as for any other error; rich would leave with the code that means findings."""
+        raise BrokenPipeError(errno.EPIPE, "nobody reads the output")
+
+
+out = _Console(soft_wrap=True, highlight=False)
+err = _Console(stderr=True, soft_wrap=True, highlight=False)
 
 OK, FINDINGS, USER_ERROR, BACKEND_FAILED, UNEXPECTED, INTERRUPTED = 0, 1, 2, 3, 70, 130
 QUIET_SECONDS = 10.0
@@ -41,7 +49,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) 
     shown = Table(*columns, title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for row in rows:
         shown.add_row(*(escape(str(cell)) for cell in row))
-    (out if out.is_terminal else Console(width=_width(columns, rows), highlight=False)).print(shown)
+    (out if out.is_terminal else _Console(width=_width(columns, rows), highlight=False)).print(shown)
 
 
 def _width(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> int:

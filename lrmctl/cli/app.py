@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from lrmctl.cli import analyze, compare, demo, doctor, evaluate, model, plugin, recipe, report, run, study, train
+
+
+class Ended(Exception):
+    """An interrupt or a system error on its way out, in a coat that the parser does not know."""
+
+    def __init__(self, cause: BaseException) -> None:
+        super().__init__(cause)
+        self.cause = cause
+
+
+class _Group(TyperGroup):
+    """The parser ends interrupts and broken pipes by itself, in silence; here `lrmctl.__main__` explains them."""
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # typer's class is of the parser it carries
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, EOFError, OSError) as error:
+            raise Ended(error) from error
+
 
 # plain help: rich's markup would cost as much start-up time as everything else together
 app = typer.Typer(
     name="lrmctl",
+    cls=_Group,
     rich_markup_mode=None,
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -25,17 +25,14 @@ def train(
     from lrmctl.train import train
 
     called = name or loaded.recipe.name
+    if dry_run:
+        planned = train(loaded, runs_dir=runs_dir, name=name, model=model, dry_run=True)
+        console.say("planned; nothing was started")
+        console.out.print(planned.plan, markup=False)
+        return
     words = ["train", recipe, *(["--model", model] if model else []), "--name", called, "--resume"]
     again = command_line(*words, sets=sets, runs_dir=runs_dir)
     with goes_on_with(again, (runs_dir / called).exists), console.progress(f"train {called}") as on_progress:
-        run = train(
-            loaded,
-            runs_dir=runs_dir,
-            name=name,
-            model=model,
-            resume=resume,
-            dry_run=dry_run,
-            on_progress=on_progress,
-        )
-    console.say(f"planned, not started: {run.plan}" if dry_run else f"the model is in {run.model}")
+        run = train(loaded, runs_dir=runs_dir, name=name, model=model, resume=resume, on_progress=on_progress)
+    console.say(f"the model is in {run.model}")
     console.out.print(run.path, markup=False)

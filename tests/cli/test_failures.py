@@ -1,0 +1,126 @@
+"""Every way to end badly: one message, one exit code, and the command that goes on."""
+
+from __future__ import annotations
+
+import errno
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lrmctl.__main__ import _explain
+from lrmctl.cli.common import goes_on_with
+from lrmctl.errors import BackendError, RecipeError
+
+Start = Callable[..., subprocess.Popen[str]]
+AGAIN = "to continue: lrmctl train small.yaml --name small --resume --set seed=3"
+
+
+def test_a_failed_run_ends_with_3_its_reason_and_the_command_that_continues(start: Start, stub_backend: Path) -> None:
+    process = start("train", "small.yaml", "--set", "seed=3", plugins=stub_backend)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 3
+    assert "error: the trainer ran out of ideas\n  fix: give it one" in err
+    assert "small: 1/2, loss 0.5" in err
+    assert err.strip().splitlines()[-1] == AGAIN
+    again = start("train", "small.yaml", "--set", "seed=3", plugins=stub_backend)
+    _, err = again.communicate(timeout=120)
+    assert again.returncode == 2
+    assert "the name 'small' is taken" in err
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_ends_with_130_and_the_command_that_continues(
+    start: Start, stub_backend: Path, tmp_path: Path, sent: signal.Signals
+) -> None:
+    (tmp_path / "wait").touch()
+    process = start("train", "small.yaml", "--set", "seed=3", plugins=stub_backend)
+    while not (tmp_path / "started").exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    process.send_signal(sent)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.strip().splitlines()[-2:] == ["interrupted", AGAIN]
+    assert "Traceback" not in err
+
+
+def test_a_broken_plugin_breaks_no_command(start: Start, stub_backend: Path) -> None:
+    (stub_backend / "acme_stub.py").write_text("import a_module_that_is_not_there\n")
+    process = start("plugin", "list", plugins=stub_backend)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "lab-harmful" in out
+    assert "not usable: acme-stub: ModuleNotFoundError" in err
+
+
+def test_a_full_disk_under_the_output_is_one_line_and_exit_code_2() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "lrmctl", "recipe", "list"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr.strip() == "error: [Errno 28] No space left on device"
+
+
+@pytest.mark.parametrize("words", [["recipe", "list"], ["recipe", "list", "--json"]])
+def test_a_reader_that_leaves_is_one_line_and_exit_code_2(start: Start, words: list[str]) -> None:
+    process = start(*words)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    err = process.stderr.read()
+    assert process.wait(timeout=60) == 2
+    assert len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (RecipeError("x"), 2),
+        (BackendError("x"), 3),
+        (KeyboardInterrupt(), 130),
+        (OSError(errno.ENOSPC, "No space left on device"), 2),
+        (PermissionError(errno.EACCES, "Permission denied", "/runs"), 2),
+        (OSError(errno.EADDRINUSE, "Address already in use"), 2),
+        (ValueError("a bug"), 70),
+        (SystemExit(5), 5),
+    ],
+)
+def test_each_failure_has_its_exit_code(error: BaseException, code: int) -> None:
+    assert _explain(error) == code
+
+
+def test_an_unexpected_error_is_short_and_its_traceback_is_in_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        raise ValueError("first line\nsecond line")
+    except ValueError as error:
+        code = _explain(error)
+    err = capsys.readouterr().err
+    log = Path(err.strip().rpartition(" ")[2])
+    assert code == 70
+    assert "error: ValueError: first line\n" in err
+    assert "Traceback (most recent call last)" in log.read_text()
+    log.unlink()
+
+
+@pytest.mark.parametrize(
+    ("error", "started", "told"),
+    [(BackendError("x"), True, True), (BackendError("x"), False, False), (RecipeError("x"), True, False)],
+)
+def test_the_command_that_continues_is_said_only_where_something_was_started(
+    error: Any, started: bool, told: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(type(error)) as caught, goes_on_with("lrmctl study demo", lambda: started):
+        raise error
+    _explain(caught.value)
+    assert ("to continue: lrmctl study demo" in capsys.readouterr().err) == told
