@@ -6,8 +6,6 @@ while the shim is on.
 
 from __future__ import annotations
 
-import functools
-import inspect
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -65,19 +63,14 @@ def _light_transformers(utils: Any) -> None:
 
 
 @after("torch")
-def _lazy_compile(torch: Any) -> None:
-    """DeepSpeed decorates helpers that are never called here; compiling on import loads all of torch's compiler."""
-    compile_now = torch.compile
+def _no_compiler(torch: Any) -> None:
+    """Functions stay as they are: DeepSpeed decorates helpers on import, which would load all of torch's compiler, and
+    OpenRLHF its entropy, which would take a C++ compiler and half a minute in every run."""
+    torch.compile = lambda function=None, **_options: _same if function is None else function
 
-    def lazy(function: Any = None, **options: Any) -> Any:
-        if function is None:
-            return functools.partial(lazy, **options)
-        if not inspect.isfunction(function):
-            return compile_now(function, **options)
-        compiled = functools.cache(lambda: compile_now(function, **options))
-        return functools.wraps(function)(lambda *args, **named: compiled()(*args, **named))
 
-    torch.compile = lazy
+def _same(function: Any) -> Any:
+    return function
 
 
 @after("openrlhf.utils.utils")
