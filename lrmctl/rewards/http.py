@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket, so that a taken port is known before anything starts."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # asyncio switches Nagle's algorithm off only where the protocol is given; with it on, a reply takes 40 ms more
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))

@@ -10,7 +10,7 @@ from typing import Any
 
 
 class JsonlAppender:
-    """Appends rows, each flushed as it is written; a torn last line of an earlier writer is cut off first.
+    """Appends rows, each on disk when `write` returns; a torn last line of an earlier writer is cut off first.
 
     Attributes:
         rows: rows in the file, those of earlier writers included.
@@ -19,8 +19,8 @@ class JsonlAppender:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.rows = _mend(path)
-        # a lone surrogate (from damaged text) becomes `\udXXX`, which is the JSON escape that reads back as it
-        self._file = path.open("a", encoding="utf-8", errors="backslashreplace", newline="\n")
+        # unbuffered: after a full disk nothing is left behind that a later write or close would stumble over
+        self._file = path.open("ab", buffering=0)
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Append one row.
@@ -28,8 +28,10 @@ class JsonlAppender:
         Raises:
             OSError: the disk is full, or the file is gone.
         """
-        self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
-        self._file.flush()
+        # a lone surrogate (from damaged text) becomes `\udXXX`, which is the JSON escape that reads back as it
+        line = (json.dumps(row, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
+        while line:
+            line = line[self._file.write(line) :]
         self.rows += 1
 
     def close(self) -> None:
@@ -44,7 +46,7 @@ class JsonlAppender:
 
 def _mend(path: Path) -> int:
     """Cut off what follows the last line end; returns the number of whole lines left."""
-    if not path.exists():
+    if not path.is_file():
         return 0
     lines, whole = 0, 0
     with path.open("rb+") as file:
