@@ -106,6 +106,8 @@ def _causes(lines: list[str]) -> Iterator[tuple[str, str]]:
     """Root causes in the order of the log: a known sign, or the error that a traceback ends in."""
     found: list[tuple[str, str]] = []
     for i, line in enumerate(lines):
+        if _handled(lines, i):
+            continue
         for sign in SIGNS:
             if match := sign.pattern.search(line):
                 yield (sign.what.format(*match.groups()), sign.fix)
@@ -113,6 +115,11 @@ def _causes(lines: list[str]) -> Iterator[tuple[str, str]]:
         if (error := _error(lines, i)) and not found:
             found.append((error, "read the log"))
     yield from found
+
+
+def _handled(lines: list[str], i: int) -> bool:
+    """Whether the error at line `i` was caught; what then went wrong inside the handler is the one that counts."""
+    return any(a.startswith("During handling of the above exception") for a in lines[i + 1 : i + 4])
 
 
 def _error(lines: list[str], i: int) -> str:
