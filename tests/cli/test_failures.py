@@ -16,38 +16,58 @@ import pytest
 from lrmctl.__main__ import _explain
 from lrmctl.cli.common import goes_on_with
 from lrmctl.errors import BackendError, RecipeError
+from lrmctl.hooks import registry
 
 Start = Callable[..., subprocess.Popen[str]]
 AGAIN = "to continue: lrmctl train small.yaml --name small --resume --set seed=3"
 
 
-def test_a_failed_run_ends_with_3_its_reason_and_the_command_that_continues(start: Start, stub_backend: Path) -> None:
-    process = start("train", "small.yaml", "--set", "seed=3", plugins=stub_backend)
-    _, err = process.communicate(timeout=120)
-    assert process.returncode == 3
-    assert "error: the trainer ran out of ideas\n  fix: give it one" in err
-    assert "small: 1/2, loss 0.5" in err
-    assert err.strip().splitlines()[-1] == AGAIN
-    again = start("train", "small.yaml", "--set", "seed=3", plugins=stub_backend)
-    _, err = again.communicate(timeout=120)
-    assert again.returncode == 2
-    assert "the name 'small' is taken" in err
+def test_a_failed_run_ends_with_3_its_reason_and_the_command_that_continues(
+    lrmctl: Callable[..., Any], stub_backend: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(stub_backend))
+    monkeypatch.setattr(registry._default, "_third_party", None)
+    failed = lrmctl("train", "small.yaml", "--set", "seed=3")
+    assert failed.code == 3
+    assert "error: the trainer ran out of ideas\n  fix: give it one" in failed.err
+    assert "small: 1/2, loss 0.5" in failed.err
+    assert failed.last_line == AGAIN
+    again = lrmctl("train", "small.yaml", "--set", "seed=3")
+    assert again.code == 2
+    assert "the name 'small' is taken" in again.err
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def wait_for(file: Path, process: subprocess.Popen[str]) -> None:
+    while not file.exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+
+
 def test_an_interrupted_run_ends_with_130_and_the_command_that_continues(
-    start: Start, stub_backend: Path, tmp_path: Path, sent: signal.Signals
+    start: Start, stub_backend: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "wait").touch()
     process = start("train", "small.yaml", "--set", "seed=3", plugins=stub_backend)
-    while not (tmp_path / "started").exists():
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.05)
-    process.send_signal(sent)
+    wait_for(tmp_path / "started", process)
+    process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err.strip().splitlines()[-2:] == ["interrupted", AGAIN]
-    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_both_polite_signals_unwind_the_command(
+    start: Start, stub_backend: Path, tmp_path: Path, sent: signal.Signals
+) -> None:
+    body = "import pathlib, time\ntry:\n    pathlib.Path('started').touch()\n    time.sleep(60)\n"
+    (stub_backend / "acme_stub.py").write_text(body + "finally:\n    pathlib.Path('unwound').touch()\n")
+    process = start("plugin", "list", plugins=stub_backend)
+    wait_for(tmp_path / "started", process)
+    process.send_signal(sent)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.strip() == "interrupted"
+    assert (tmp_path / "unwound").exists()
 
 
 def test_a_broken_plugin_breaks_no_command(start: Start, stub_backend: Path) -> None:

@@ -1,0 +1,83 @@
+"""What people install: the wheel holds everything that the commands need, and nothing else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+import zipfile
+from email.parser import Parser
+from pathlib import Path
+
+import pytest
+
+import lrmctl
+from lrmctl.recipe.load import shipped
+
+ROOT = Path(lrmctl.__file__).parent.parent
+NEEDED = ("lrmctl/py.typed", "lrmctl/cli/app.py", "lrmctl/backends/openrlhf/backend.py")
+
+pytestmark = pytest.mark.skipif(not (ROOT / "pyproject.toml").is_file(), reason="not run from a source checkout")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    """The wheel of this checkout, built by the build backend that pyproject.toml names."""
+    out = tmp_path_factory.mktemp("dist")
+    build = f"from hatchling.build import build_wheel; build_wheel({str(out)!r})"
+    subprocess.run([sys.executable, "-c", build], cwd=ROOT, check=True, capture_output=True)
+    (file,) = out.glob("*.whl")
+    return zipfile.ZipFile(file)
+
+
+def test_the_wheel_holds_every_file_of_the_package(wheel: zipfile.ZipFile) -> None:
+    listed = subprocess.run(["git", "ls-files", "lrmctl"], cwd=ROOT, check=True, capture_output=True, text=True)
+    files = {name for name in listed.stdout.splitlines() if (ROOT / name).exists()}
+    assert set(NEEDED) <= files
+    assert files <= set(wheel.namelist())
+
+
+def test_the_wheel_holds_every_shipped_recipe(wheel: zipfile.ZipFile) -> None:
+    assert {f"lrmctl/_recipes/{name}.yaml" for name in shipped()} <= set(wheel.namelist())
+
+
+def test_the_wheel_holds_the_labs_base_model_within_its_size(wheel: zipfile.ZipFile) -> None:
+    base = [info for info in wheel.infolist() if info.filename.startswith("lrmctl/lab/base/")]
+    assert any(info.filename.endswith(".safetensors") for info in base)
+    assert sum(info.file_size for info in base) < 2_000_000
+
+
+def test_the_wheel_holds_no_tests_and_nothing_compiled(wheel: zipfile.ZipFile) -> None:
+    assert [name for name in wheel.namelist() if name.startswith("tests/") or name.endswith(".pyc")] == []
+
+
+def test_the_wheel_names_version_licence_and_command(wheel: zipfile.ZipFile) -> None:
+    (metadata,) = [name for name in wheel.namelist() if name.endswith(".dist-info/METADATA")]
+    said = Parser().parsestr(wheel.read(metadata).decode())
+    assert (said["Version"], said["License-Expression"]) == (lrmctl.__version__, "Apache-2.0")
+    info = metadata.rpartition("/")[0]
+    assert b"lrmctl = lrmctl.__main__:main" in wheel.read(f"{info}/entry_points.txt")
+    assert b"Apache License" in wheel.read(f"{info}/licenses/LICENSE")
+
+
+def test_recipes_in_a_wheel_are_found_without_a_checkout(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
+    wheel.extractall(tmp_path)
+    code = "import lrmctl.recipe.load as l; print(l.__file__); print(*l.shipped())"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True)
+    where, names = done.stdout.splitlines()
+    assert where.startswith(str(tmp_path))
+    assert names.split() == list(shipped())
+
+
+def test_cpu_set_up_pins_one_torch_and_leaves_out_what_needs_cuda() -> None:
+    text = (ROOT / "tools" / "cpu-overrides.txt").read_text()
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    assert [line for line in lines if line.startswith("torch==")] == ["torch==2.13.0"]
+    assert {"triton", "flash-attn", "bitsandbytes"} <= {line.split()[0] for line in lines if "never" in line}
+
+
+def test_one_version_of_openrlhf_is_named_everywhere() -> None:
+    from lrmctl.doctor import OPENRLHF
+
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert extras["openrlhf"] == [f"openrlhf=={OPENRLHF}"]
