@@ -149,8 +149,9 @@ def _bounds(cell: Mapping[str, Any], unit: str) -> str:
 
 
 def _points(value: float) -> str:
-    """A signed difference of rates in percentage points, with a true minus sign."""
-    return f"{100 * value:+.1f}".replace("-", "\N{MINUS SIGN}")
+    """A signed difference of rates in percentage points, with a true minus sign and no sign on zero."""
+    text = f"{100 * value:+.1f}"
+    return "0.0" if float(text) == 0 else text.replace("-", "\N{MINUS SIGN}")
 
 
 def _p_value(p: float) -> str:

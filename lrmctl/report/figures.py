@@ -24,6 +24,8 @@ OUTCOMES: Mapping[str, tuple[str, str]] = {
 }
 """Colour and marker of each outcome; `all` is the one with an interval."""
 _SMOOTH = 5
+_LEAST_SPAN = 10
+"""Points that an axis of rates spans at least: small differences look small."""
 
 
 class Look(NamedTuple):
@@ -81,6 +83,8 @@ def forest(name: str, rows: Sequence[tuple[Look, Estimate | None]], title: str) 
                 _interval(axes, found, i, look.color, horizontal=True)
                 _dot(axes, found.value, i, look)
         _rows_axis(axes, [look for look, _ in rows])
+        low, high = axes.get_xlim()
+        axes.set_xlim(min(low, -_LEAST_SPAN / 2), max(high, _LEAST_SPAN / 2))
         axes.set_xlabel("difference to the base (points)")
         said = "; ".join(f"{look.label} {f.value:+.1f}" for look, f in rows if f)
         return to_svg(figure, name, f"{title}, difference to the base. {said}")
@@ -138,12 +142,14 @@ def _dot(axes: Axes, x: float, y: float, look: Look) -> None:
 
 
 def _frame(axes: Axes, xs: Sequence[Estimate], ys: Sequence[Estimate]) -> None:
-    """Just enough room for every interval, and never past 0 and 100 by more than a marker."""
+    """Room for every interval, at least ten points wide, and never past 0 and 100 by more than a marker."""
     for found, place in ((xs, axes.set_xlim), (ys, axes.set_ylim)):
         low = min(e.low if e.low is not None else e.value for e in found)
         high = max(e.high if e.high is not None else e.value for e in found)
-        pad = max(1.5, 0.06 * (high - low))
-        place(max(low - pad, -3), min(high + pad, 103))
+        pad = max(0.05 * (high - low), (_LEAST_SPAN - (high - low)) / 2, 0.3)
+        marker = 0.03 * (high - low + 2 * pad)
+        top = min(high + pad, 100 + marker)
+        place(max(min(low - pad, top - _LEAST_SPAN), -marker), top)
 
 
 def _outcome_mark(axes: Axes, outcome: str, found: Estimate, row: int) -> None:
