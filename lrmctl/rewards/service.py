@@ -44,7 +44,7 @@ class RewardService:
 
     Raises:
         LrmctlError: unknown reward, options that do not fit, a component named like one of OpenRLHF's own metrics;
-            on entering: the port is taken.
+            on entering: the port is taken, or the file of rollouts cannot be written.
     """
 
     def __init__(
@@ -83,8 +83,12 @@ class RewardService:
 
     def __enter__(self) -> RewardService:
         listener = listen(*self._address)
+        try:
+            self._log = JsonlAppender(self._path)
+        except OSError as error:
+            listener.close()
+            raise LrmctlError(f"cannot write rollouts: {error.strerror}", str(self._path)) from error
         self._address = (self._address[0], listener.getsockname()[1])
-        self._log = JsonlAppender(self._path)
         self._started = time.monotonic()
         self._batcher.start()
         self._server = Server(self._app(), listener)

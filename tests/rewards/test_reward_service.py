@@ -249,6 +249,12 @@ def test_a_full_disk_ends_the_run_and_is_named():
     assert reply["rewards"] == 0.0
 
 
+def test_a_file_that_cannot_be_written_is_one_clear_error_before_anything_starts(tmp_path):
+    (tmp_path / "rollouts.jsonl").mkdir()
+    with pytest.raises(LrmctlError, match="cannot write rollouts: Is a directory"), service(tmp_path, *LAB):
+        pass
+
+
 def test_a_port_that_is_taken_is_one_clear_error(tmp_path):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
