@@ -108,7 +108,8 @@ def _wilson(x: Vector, confidence: float) -> tuple[float, float]:
     from statsmodels.stats.proportion import proportion_confint
 
     low, high = proportion_confint(float(x.sum()), x.size, alpha=1 - confidence, method="wilson")
-    return max(0.0, float(low)), min(1.0, float(high))  # rounding may step over the edge by 1e-16
+    mean = float(x.mean())  # at 0 and 1 it is a bound itself, which rounding misses by 1e-17
+    return min(max(0.0, float(low)), mean), max(min(1.0, float(high)), mean)
 
 
 def _constant(x: Vector, confidence: float) -> tuple[float, float]:

@@ -137,13 +137,13 @@ def _stored(path: Path) -> list[tuple[str, str]]:
 def test_a_killed_process_loses_nothing_and_the_next_goes_on(checkpoint: Path, tmp_path: Path) -> None:
     path = tmp_path / "c.sqlite"
     worker = subprocess.Popen([sys.executable, "-c", WORKER, str(checkpoint), str(path)])
-    end = time.monotonic() + 300
-    while len(_stored(path)) < 20 and time.monotonic() < end and worker.poll() is None:
+    end = time.monotonic() + 600
+    while len(_stored(path)) < 6 and time.monotonic() < end and worker.poll() is None:
         time.sleep(0.05)
     worker.send_signal(signal.SIGKILL)
     assert worker.wait() == -signal.SIGKILL  # it was in the middle, not done
     before = dict(_stored(path))
-    assert 20 <= len(before) < 800
+    assert 6 <= len(before) < 800
 
     engine = HfEngine(checkpoint, batch_size=256)
     prompts = [Prompt.user(str(i), f"question {i}", "benign") for i in range(200)]

@@ -120,7 +120,7 @@ def test_another_seed_gives_other_samples(evaluated: Any, base: Path, section: S
 def test_greedy_evaluation_is_one_sample_and_repeatable(base: Path, section: Section, tmp_path: Path) -> None:
     texts = []
     for name, batch in (("a", 3), ("b", 64)):
-        greedy = section(n=4, temperatures=[0.0], batch_size=batch)
+        greedy = section(n=3, temperatures=[0.0], batch_size=batch)
         summary = evaluate(base, greedy, tmp_path / name, seed=batch)
         assert {s["samples"] for s in summary["sets"]} == {1}
         rows = read_rows(tmp_path / name / "eval" / "rows.jsonl")
@@ -220,13 +220,13 @@ def test_a_killed_evaluation_goes_on_where_it_was(evaluated: Any, base: Path, se
     slow = section(batch_size=2)  # many small batches, so that the kill lands between two
     command = [sys.executable, "-c", WORKER, str(base), str(tmp_path), slow.model_dump_json()]
     worker = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    end = time.monotonic() + 300
-    while len(stored(tmp_path)) < 10 and time.monotonic() < end and worker.poll() is None:
+    end = time.monotonic() + 600
+    while len(stored(tmp_path)) < 4 and time.monotonic() < end and worker.poll() is None:
         time.sleep(0.05)
     worker.send_signal(signal.SIGKILL)
     assert worker.wait() == -signal.SIGKILL
     before = stored(tmp_path)
-    assert 10 <= len(before) < 216
+    assert 4 <= len(before) < 216
     assert not (tmp_path / "eval" / "rows.jsonl").exists()
 
     seen: list[int] = []
