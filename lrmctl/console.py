@@ -100,7 +100,7 @@ def progress(label: str) -> Iterator[OnProgress]:
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), TextColumn("{task.fields[note]}"), console=err) as bar:
-        task, clock = bar.add_task(label, total=None, note=""), _Clock()
+        task, clock = bar.add_task(label, total=None, note=""), Clock()
 
         def show(*report: Any) -> None:
             done, total, note = _read(report)
@@ -115,7 +115,7 @@ class _Lines:
 
     def __init__(self, label: str) -> None:
         self.label = label
-        self.clock = _Clock()
+        self.clock = Clock()
         self.said = float("-inf")
 
     def __call__(self, *report: Any) -> None:
@@ -128,7 +128,7 @@ class _Lines:
         say(f"{self.label}: {', '.join(filter(None, (f'{done}/{total}' if total else str(done), note, left)))}")
 
 
-class _Clock:
+class Clock:
     """Time left, from the steps seen since the first report (a resumed run starts in the middle)."""
 
     def __init__(self) -> None:

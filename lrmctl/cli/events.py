@@ -54,6 +54,7 @@ def _ended(event: StudyEvent) -> str:
 class _Lines:
     def __init__(self) -> None:
         self.said: dict[str, float] = {}
+        self.clocks: dict[str, console.Clock] = {}
 
     def __call__(self, event: StudyEvent) -> None:
         name = f"{event.arm} {event.stage}"
@@ -62,9 +63,14 @@ class _Lines:
             console.say(f"start   {name}")
         elif event.state != "progress":
             console.say(_ended(event))
-        elif time.monotonic() - self.said.get(name, 0.0) >= QUIET_SECONDS:
+        else:
+            self._progress(name, event)
+
+    def _progress(self, name: str, event: StudyEvent) -> None:
+        left = self.clocks.setdefault(name, console.Clock()).left(event.done, event.total)
+        if time.monotonic() - self.said.get(name, 0.0) >= QUIET_SECONDS:
             self.said[name] = time.monotonic()
-            console.say(f"        {name} {event.done}/{event.total} {event.text}".rstrip())
+            console.say(f"        {name} {', '.join(filter(None, (f'{event.done}/{event.total}', event.text, left)))}")
 
 
 class _Bars:
