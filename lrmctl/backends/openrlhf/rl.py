@@ -48,8 +48,9 @@ _RAY: Mapping[str, str] = {
     "RAY_ADDRESS": "local",  # a cluster of its own, never one that happens to run here
     "RAY_DEDUP_LOGS": "0",  # Ray would fold the lines of several steps into one
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_raylet_start_wait_time_s": "180",  # these two are 30 and 60 by default, too short on a busy machine
+    "RAY_raylet_start_wait_time_s": "180",  # these three are 30, 60 and 30 s by default, too short on a busy machine
     "RAY_gcs_server_request_timeout_seconds": "180",
+    "RAY_agent_register_timeout_ms": "180000",
 }
 
 

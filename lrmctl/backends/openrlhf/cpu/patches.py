@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from lrmctl.backends.openrlhf.cpu.shim import after, refuse_cuda
@@ -48,6 +49,31 @@ def _own_cluster(worker: Any) -> None:
         return inner(*args, **{"address": "local", "include_dashboard": False, **options})
 
     worker.init = init
+
+
+@after("ray._private.services")
+def _no_dashboard_agent(services: Any) -> None:
+    """No dashboard agent: on a busy machine it needs more than the 15 s after which Ray's raylet, whose patience is
+    hard-coded, gives up (ray-project/ray issue 65983). The raylet wants its port files and a process, and gets those.
+    """
+    inner = services.start_ray_process
+
+    def start(command: list[str], process_type: str, *args: Any, **options: Any) -> Any:
+        if process_type == "raylet":
+            _write_port_files(dict(word[2:].split("=", 1) for word in command if word.startswith("--") and "=" in word))
+            command = [_AGENT + "sleep infinity" if word.startswith(_AGENT) else word for word in command]
+        return inner(command, process_type, *args, **options)
+
+    services.start_ray_process = start
+
+
+_AGENT = "--dashboard_agent_command="
+
+
+def _write_port_files(options: Mapping[str, str]) -> None:
+    """What the agent would have written; nobody listens on port 1, so Ray's own metrics go nowhere."""
+    for name in ("metrics_agent_port", "metrics_export_port", "dashboard_agent_listen_port"):
+        (Path(options["session_dir"]) / f"{name}_{options['node_id']}").write_text("1", encoding="utf-8")
 
 
 @after("deepspeed.comm.torch")
