@@ -78,7 +78,7 @@ def load_model(path: Path, *, dtype: str = "float32", device: str = "cpu") -> An
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
-    logging.disable_progress_bar()  # its bar per weight would tear ours apart
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # its bar per weight would tear ours apart
     model: Any = AutoModelForCausalLM.from_pretrained(path, dtype=getattr(torch, dtype))
     return model.to(device).eval()
 

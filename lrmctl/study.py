@@ -21,10 +21,11 @@ from lrmctl.errors import BackendError, LrmctlError, RunExistsError
 
 if TYPE_CHECKING:
     from lrmctl.recipe.load import LoadedRecipe
-    from lrmctl.recipe.schema import Arm, StudyRecipe
+    from lrmctl.recipe.schema import StudyRecipe
 
 BASE = "base"
 STAGES = ("train", "eval", "analyze")
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false"}
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def run_study(
     folder = runs_dir / (name or recipe.name)
     _claim(folder, loaded, rebuild_base)
     model = _base_model(recipe, folder, runs_dir, rebuild_base, on_event)
-    tasks = _tasks(recipe, loaded.path, folder, model)
+    tasks = _tasks(loaded, folder, model)
     failures = _run_graph(tasks, recipe.jobs, on_event)
     report = _report(recipe, folder, failures)
     if failures:
@@ -156,11 +157,14 @@ def _pretrain(out: Path, seed: int, on_event: Callable[[StudyEvent], None]) -> N
     on_event(StudyEvent(BASE, "pretrain", "done", seconds=time.monotonic() - start))
 
 
-def _tasks(recipe: StudyRecipe, path: Path, folder: Path, base_model: Path) -> dict[str, Task]:
+def _tasks(study: LoadedRecipe, folder: Path, base_model: Path) -> dict[str, Task]:
     """Every stage of every arm by name. Training comes before evaluation comes before analysis."""
     import lrmctl
     from lrmctl.models import fingerprint
+    from lrmctl.recipe.check import load_arms
 
+    recipe: StudyRecipe = study.recipe  # type: ignore[assignment]  # see run_study
+    arms = load_arms(study)
     base_print = fingerprint(base_model)
     tasks: dict[str, Task] = {}
 
@@ -172,7 +176,7 @@ def _tasks(recipe: StudyRecipe, path: Path, folder: Path, base_model: Path) -> d
     evaluation, analysis = recipe.evaluation.model_dump(mode="json"), recipe.analysis.model_dump(mode="json")
     for arm in (None, *recipe.arms):
         name = arm.name if arm else BASE
-        loaded = _arm_recipe(arm, path, recipe.seed) if arm else None
+        loaded = arms[name] if arm else None
         resolved = loaded.resolved if loaded else None
         model = folder / name / "model" if arm else base_model
         if arm:
@@ -183,19 +187,6 @@ def _tasks(recipe: StudyRecipe, path: Path, folder: Path, base_model: Path) -> d
         task = tasks[f"train:{arm.name}"]
         tasks[task.name] = replace(task, model=base_model)
     return tasks
-
-
-def _arm_recipe(arm: Arm, study: Path, seed: int) -> LoadedRecipe:
-    from lrmctl.recipe.load import load_recipe
-
-    loaded = load_recipe(arm.recipe, beside=study).override({"seed": seed, **arm.set}, f"arm {arm.name}")
-    if loaded.recipe.kind not in ("sft", "rl"):
-        raise LrmctlError(
-            f"arm {arm.name!r} names a recipe of kind {loaded.recipe.kind!r}",
-            where=str(study),
-            fix="an arm trains: give a recipe of kind sft or rl",
-        )
-    return loaded
 
 
 def _needs(tasks: Mapping[str, Task]) -> dict[str, set[str]]:
@@ -223,6 +214,8 @@ def _run_graph(tasks: Mapping[str, Task], jobs: int, on_event: Callable[[StudyEv
 
     order: TopologicalSorter[str] = TopologicalSorter(_needs(tasks))
     order.prepare()
+    for name, value in _ONE_THREAD.items():  # the workers inherit it; two of them share the machine
+        os.environ.setdefault(name, value)
     failures: dict[str, str] = {}
     started: dict[str, float] = {}
     waiting: list[Task] = []
@@ -261,7 +254,6 @@ def _kept(task: Task) -> bool:
 
 def run_task(task: Task, emit: Callable[[StudyEvent], None]) -> None:
     """One stage, inside a worker process; stamps it when it is done."""
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     start = time.monotonic()
     {"train": _train, "eval": _evaluate, "analyze": _analyze}[task.stage](task, emit)
     task.stamp.parent.mkdir(parents=True, exist_ok=True)
