@@ -42,7 +42,7 @@ def _no_cuda_calls(cuda: Any) -> None:
 
 @after("ray._private.worker")
 def _own_cluster(worker: Any) -> None:
-    """Always a cluster of its own, and no dashboard (about ten processes less to start and to stop)."""
+    """Always a cluster of its own, never one that happens to run on this machine; and no dashboard."""
     inner = worker.init
 
     def init(*args: Any, **options: Any) -> Any:
@@ -74,6 +74,19 @@ def _write_port_files(options: Mapping[str, str]) -> None:
     """What the agent would have written; nobody listens on port 1, so Ray's own metrics go nowhere."""
     for name in ("metrics_agent_port", "metrics_export_port", "dashboard_agent_listen_port"):
         (Path(options["session_dir"]) / f"{name}_{options['node_id']}").write_text("1", encoding="utf-8")
+
+
+@after("ray._private.node")
+def _lean_head(node: Any) -> None:
+    """No autoscaler and no API server: what is left of the dashboard, a second or two of imports each."""
+    start = node.Node.__init__
+
+    def init(self: Any, ray_params: Any, *args: Any, **options: Any) -> None:
+        ray_params.no_monitor = True
+        start(self, ray_params, *args, **options)
+
+    node.Node.__init__ = init
+    node.Node.start_api_server = lambda self, **_options: setattr(self, "_webui_url", None)
 
 
 @after("deepspeed.comm.torch")
