@@ -62,7 +62,7 @@ def make_base(out: Path, seed: int, on_progress: OnProgress | None = None, *, st
     verify_tokenizer(out)
     manifest = {
         "seed": seed,
-        "command": f"lrmctl model tiny {out.name} --seed {seed}",
+        "command": f"lrmctl model tiny OUT --seed {seed}",
         "steps": steps,
         "parameters": sum(p.numel() for p in model.parameters()),
         "cpu_seconds": round(seconds, 1),

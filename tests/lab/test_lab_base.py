@@ -40,7 +40,7 @@ def test_a_short_pretraining_makes_a_checkpoint_that_loads_and_says_how_it_was_m
     assert [t[:2] for t in told] == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert manifest == json.loads((out / MANIFEST).read_text())
     assert manifest["sha256"] == digests(out)
-    assert manifest["command"] == "lrmctl model tiny small --seed 5"
+    assert manifest["command"] == "lrmctl model tiny OUT --seed 5"
 
 
 def test_an_unfit_base_fails_the_gate_and_hears_why(small_base: Any) -> None:
