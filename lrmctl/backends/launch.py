@@ -49,6 +49,7 @@ def run(
     log: Path,
     on_lines: Callable[[list[str]], None],
     abort: Callable[[], Exception | None] = lambda: None,
+    keep: Sequence[str] = (),
 ) -> int:
     """Run a command until it ends.
 
@@ -57,6 +58,7 @@ def run(
         log: file that its output is added to.
         on_lines: called in this thread with the lines of output as they come, and once more at the end.
         abort: polled; an exception that it returns ends the run.
+        keep: patterns of temporary files that are saved beside the log if the command fails.
 
     Returns:
         The exit code; 128 + n if signal n killed it.
@@ -66,7 +68,7 @@ def run(
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     marker, tail = uuid.uuid4().hex, Tail(log)
-    process = _start(marker, argv, env, cwd, log)
+    process = _start(marker, argv, env, cwd, log, keep)
     try:
         while process.poll() is None:
             _raise(abort())
@@ -84,8 +86,11 @@ def _raise(error: Exception | None) -> None:
         raise error
 
 
-def _start(marker: str, argv: Sequence[str], env: Mapping[str, str], cwd: Path, log: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-P", str(Path(supervisor.__file__)), marker, str(log.absolute()), str(cwd), "--", *argv]
+def _start(
+    marker: str, argv: Sequence[str], env: Mapping[str, str], cwd: Path, log: Path, keep: Sequence[str]
+) -> subprocess.Popen[bytes]:
+    script = [sys.executable, "-P", str(Path(supervisor.__file__))]
+    command = [*script, marker, str(log.absolute()), str(cwd), *keep, "--", *argv]
     return subprocess.Popen(
         command,
         env={**os.environ, **env},

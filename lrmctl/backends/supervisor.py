@@ -1,11 +1,11 @@
 """A small process between lrmctl and a trainer, so that no trainer outlives lrmctl, however lrmctl dies.
 
-Run as a script: `supervisor.py MARKER LOG CWD -- ARGV...`, its standard input a pipe from lrmctl. It starts the trainer
-in a session of its own and ends everything that came out of it when the trainer has ended, when the pipe closes (lrmctl
-died, SIGKILL included) or when it gets SIGTERM. Daemons that leave the tree (Ray's do) come back to it, because it is
-their subreaper on Linux; elsewhere they are found by the marker in their environment. Temporary files of the trainer
-lie in one folder, which goes with it. Exit code: the trainer's, 128 + signal if it was killed. Imports nothing of
-lrmctl.
+Run as a script: `supervisor.py MARKER LOG CWD [KEEP...] -- ARGV...`, its standard input a pipe from lrmctl. It starts
+the trainer in a session of its own and ends everything that came out of it when the trainer has ended, when the pipe
+closes (lrmctl died, SIGKILL included) or when it gets SIGTERM. Daemons that leave the tree (Ray's do) come back to
+it, because it is their subreaper on Linux; elsewhere they are found by the marker in their environment. Temporary
+files of the trainer lie in one folder, which goes with it, except that files of the patterns KEEP are saved beside
+the log if the trainer failed. Exit code: the trainer's, 128 + signal if it was killed. Imports nothing of lrmctl.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 import psutil
 
@@ -71,6 +72,14 @@ def temp_dir(marker: str) -> str:
     return tempfile.mkdtemp(prefix=f"lr{marker[:6]}", dir=base if len(base) <= _LONGEST_TEMP - 20 else "/tmp")
 
 
+def save(temp: str, patterns: list[str], folder: Path) -> None:
+    """Copy files below `temp` that match into `folder`, empty ones excepted."""
+    for path in (p for pattern in patterns for p in Path(temp).glob(pattern)):
+        with contextlib.suppress(OSError):
+            if path.stat().st_size:
+                shutil.copy(path, folder)
+
+
 def _reap(trainer: int = -1) -> int | None:
     """Collect dead children; the wait status of the trainer if it is among them."""
     status = None
@@ -91,7 +100,7 @@ def _parent_gone(parent: int, timeout: float) -> bool:
 
 
 def _start(argv: list[str], log: str, cwd: str, env: dict[str, str]) -> subprocess.Popen[bytes]:
-    with open(log, "ab", buffering=0) as out:  # noqa: PTH123  # a script of the standard library and psutil
+    with Path(log).open("ab", buffering=0) as out:
         try:
             return subprocess.Popen(
                 argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
@@ -117,14 +126,17 @@ def _watch(trainer: int, parent: int) -> int:
 
 
 def main() -> int:
-    parent = os.getppid()
-    marker, log, cwd, _, *argv = sys.argv[1:]
+    parent, split = os.getppid(), sys.argv.index("--")
+    (marker, log, cwd, *keep), argv = sys.argv[1:split], sys.argv[split + 1 :]
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     temp = temp_dir(marker)
     env = {k: v.replace(TEMP, temp) for k, v in os.environ.items()} | {MARKER: marker, "TMPDIR": temp}
     try:
-        return _watch(_start(argv, log, cwd, env).pid, parent)
+        code = _watch(_start(argv, log, cwd, env).pid, parent)
+        if code not in (0, 143):
+            save(temp, keep, Path(log).parent)
+        return code
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)

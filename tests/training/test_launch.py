@@ -103,6 +103,16 @@ def test_nothing_is_left_when_the_trainer_ends(tmp_path: Path, trainer: Callable
     assert not Path((tmp_path / "temp").read_text()).exists()
 
 
+@pytest.mark.parametrize(("code", "kept"), [(0, False), (1, True)])
+def test_temporary_files_that_explain_a_failure_are_kept(tmp_path: Path, code: int, kept: bool) -> None:
+    write = f"import os, tempfile; open(tempfile.gettempdir() + '/why.err', 'w').write('this'); os._exit({code})"
+    log = tmp_path / "logs" / "log"
+    launch.run(
+        [sys.executable, "-c", write], {}, cwd=tmp_path, log=log, on_lines=lambda _: None, keep=["*.err", "none/*"]
+    )
+    assert [p.name for p in log.parent.iterdir() if p != log] == (["why.err"] if kept else [])
+
+
 def test_a_killed_trainer_has_its_signal_in_the_code(tmp_path: Path) -> None:
     kill = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
     code = launch.run([sys.executable, "-c", kill], {}, cwd=tmp_path, log=tmp_path / "log", on_lines=lambda _: None)

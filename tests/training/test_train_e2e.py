@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,15 +47,13 @@ def rl_recipe(folder: Path) -> LoadedRecipe:
     return recipe(folder, RL, reward=REWARD, algorithm__steps=STEPS, save_every=2)
 
 
-def strays() -> set[int]:
-    """Processes of any launch."""
-    found = set()
+def strays(runs: Path) -> list[str]:
+    """Processes of launches below a folder: a trainer and all that comes out of it start in their run folder."""
+    found = []
     for process in psutil.process_iter():
-        try:
-            if process.environ().get("LRMCTL_RUN_ID"):
-                found.add(process.pid)
-        except (psutil.Error, OSError):
-            continue
+        with suppress(psutil.Error, OSError):
+            if process.environ().get("LRMCTL_RUN_ID") and Path(process.cwd()).is_relative_to(runs):
+                found.append(" ".join(process.cmdline()))
     return found
 
 
@@ -73,9 +72,9 @@ def loads_and_answers(model: Path) -> bool:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    before = strays()
-    yield tmp_path_factory.mktemp("runs")
-    assert strays() <= before
+    folder = tmp_path_factory.mktemp("runs")
+    yield folder
+    assert strays(folder) == []
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from lrmctl.errors import BackendError
 from lrmctl.runs.folder import RunFolder
 from lrmctl.types import Plan
 
+_RAY_LOGS = ("ray/session_latest/logs/raylet.*", "ray/session_latest/logs/gcs_server.*")
 _PACKAGES = ("openrlhf", "torch", "transformers", "deepspeed", "ray", "vllm", "flash-attn", "datasets", "peft")
 
 
@@ -60,7 +61,7 @@ class OpenRlhf:
             for progress in recorder.read(lines):
                 on_progress(progress)
 
-        code = local.run(plan.argv, plan.env, cwd=folder.path, log=log, on_lines=read, abort=abort)
+        code = local.run(plan.argv, plan.env, cwd=folder.path, log=log, on_lines=read, abort=abort, keep=_RAY_LOGS)
         if code:
             raise diagnose(log, code)
         for progress in recorder.finish():
