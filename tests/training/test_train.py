@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import RL, SFT, merged
+from training_recipes import RL, SFT, merged
 
 from lrmctl.backends.openrlhf import flags
 from lrmctl.backends.rows import rl_rows, sft_rows

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 import yaml
-from conftest import RL, SFT, merged
+from training_recipes import RL, SFT, merged
 
 from lrmctl.errors import RewardError
 from lrmctl.hooks import registry

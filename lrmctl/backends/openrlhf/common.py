@@ -123,8 +123,7 @@ def environment(where: Target) -> dict[str, str]:
     if where.device == "cpu":
         from lrmctl.backends.openrlhf.cpu import cpu_env
 
-        # OpenRLHF compiles its entropy; on CPU that wants a C++ compiler and half a minute in every run
-        env |= {**cpu_env("fp32" if where.dtype == "fp32" else "bf16"), "TORCHDYNAMO_DISABLE": "1"}
+        env |= cpu_env("fp32" if where.dtype == "fp32" else "bf16")
     return env
 
 
