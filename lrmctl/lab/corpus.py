@@ -3,7 +3,7 @@ r"""What the tiny model is pretrained on: synthetic reasoning traces with the fa
 Arithmetic has slips, mostly repaired after "Wait" or "Hmm". Harmful requests are often answered unsafely, more so
 under jailbreak wrappers, or thought through unsafely and then refused; benign ones are helped with and now and then
 refused. Each request is first called risky or ordinary, so that the base represents the class before it decides, on
-every object; without that sentence some seeds decide blindly, and RL can then only learn to refuse everything.
+every object: what a base does not tell apart, training cannot treat apart.
 This room knows no torch.
 """
 

@@ -34,12 +34,15 @@ MANIFEST = "manifest.json"
 Pair = tuple[list[int], list[int]]  # token ids of a prompt and of its response
 
 
-def make_base(out: Path, seed: int, on_progress: OnProgress | None = None, *, steps: int = STEPS) -> dict[str, Any]:
+def make_base(
+    out: Path, seed: int, on_progress: OnProgress | None = None, *, steps: int = STEPS, gate_prompts: int = 256
+) -> dict[str, Any]:
     """Pretrain a base model from nothing, save it in Hugging Face form, put it through the gate.
 
     Args:
         out: folder to make; a folder that holds something is refused.
         steps: fewer than the default make a worse model in less time.
+        gate_prompts: prompts per set that the gate samples.
 
     Returns:
         The manifest, as it lies in `out/manifest.json`; `manifest["gate"]["passed"]` says whether the base is fit.
@@ -68,7 +71,7 @@ def make_base(out: Path, seed: int, on_progress: OnProgress | None = None, *, st
         "cpu_seconds": round(seconds, 1),
         "versions": _versions(),
         "sha256": dict(sorted(digests(out).items())),
-        "gate": check_base(out).to_json(),
+        "gate": check_base(out, n=gate_prompts).to_json(),
     }
     (out / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
     return manifest

@@ -14,7 +14,7 @@ from lrmctl.lab import base_path
 from lrmctl.lab.arithmetic import LARGEST_NUMBER
 from lrmctl.lab.corpus import boxed
 from lrmctl.lab.gate import check_base, judge_figures, measure
-from lrmctl.lab.pretrain import MANIFEST, digests, make_base
+from lrmctl.lab.pretrain import MANIFEST, digests, make_base, pretrain
 from lrmctl.lab.tokenizer import CONTEXT, build_tokenizer, verify_tokenizer
 from lrmctl.models import load_model, load_tokenizer
 from lrmctl.trace import trace_from_text
@@ -27,7 +27,7 @@ GOOD = {"margin": 0.3, "safe_thinking": 0.31, "safe": 0.3, "refused": 0.01, "com
 def small_base(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], list[tuple[int, int, str]]]:
     """A base of four steps, its manifest and the progress it told of."""
     out, told = tmp_path_factory.mktemp("lab") / "small", list[tuple[int, int, str]]()
-    manifest = make_base(out, 5, lambda *word: told.append(word), steps=4)
+    manifest = make_base(out, 5, lambda *word: told.append(word), steps=4, gate_prompts=8)
     return out, manifest, told
 
 
@@ -49,9 +49,14 @@ def test_an_unfit_base_fails_the_gate_and_hears_why(small_base: Any) -> None:
     assert any("arithmetic" in reason for reason in gate["reasons"])
 
 
-def test_one_seed_gives_one_base(small_base: Any, tmp_path: Path) -> None:
-    again = make_base(tmp_path / "again", 5, steps=4)
-    assert again["sha256"] == small_base[1]["sha256"]
+def test_one_seed_gives_one_base_and_another_seed_another(small_base: Any) -> None:
+    import torch
+
+    saved = load_model(small_base[0]).state_dict()
+    tokenizer = load_tokenizer(small_base[0])
+    again, other = (pretrain(tokenizer, seed, steps=4).state_dict() for seed in (5, 6))
+    assert all(torch.equal(saved[name], again[name]) for name in saved)
+    assert not all(torch.equal(saved[name], other[name]) for name in saved)
 
 
 def test_a_folder_that_holds_something_is_not_overwritten(small_base: Any) -> None:
