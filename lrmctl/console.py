@@ -129,18 +129,20 @@ class _Lines:
 
 
 class Clock:
-    """Time left, from the steps seen since the first report (a resumed run starts in the middle)."""
+    """Time left, from the steps since the first one that ended; before it lies start-up, or an earlier attempt."""
 
     def __init__(self) -> None:
+        self.began = time.monotonic()
         self.first: tuple[int, float] | None = None
 
     def left(self, done: int, total: int) -> str:
         now = time.monotonic()
-        start, began = self.first = self.first or (done, now)
-        if done <= start or not total:
+        if done and done == total:
+            return f"took {duration(now - self.began)}"
+        if not done or not total:
             return ""
-        seconds = (now - began) / (done - start) * (total - done)
-        return f"{duration(seconds)} left" if done < total else f"took {duration(now - began)}"
+        start, since = self.first = self.first or (done, now)
+        return f"{duration((now - since) / (done - start) * (total - done))} left" if done > start else ""
 
 
 def duration(seconds: float) -> str:
