@@ -11,7 +11,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lrmctl.backends.openrlhf.cpu.shim import after, refuse_cuda
+from lrmctl.backends.openrlhf.cpu.shim import after, leave_out, refuse_cuda
+
+leave_out("deepspeed.compile.backend")  # DeepCompile is for CUDA, and imports torch's compiler
 
 
 def _fp32() -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 
 Patch = Callable[[Any], None]
 _PATCHES: dict[str, Patch] = {}
+_EMPTY: set[str] = set()
 
 
 def after(name: str) -> Callable[[Patch], Patch]:
@@ -26,6 +27,11 @@ def after(name: str) -> Callable[[Patch], Patch]:
         return patch
 
     return register
+
+
+def leave_out(name: str) -> None:
+    """Let module `name` be an empty one in which every name is None: imported by others, used by nobody here."""
+    _EMPTY.add(name)
 
 
 def install() -> None:
@@ -57,6 +63,8 @@ class _Finder(importlib.abc.MetaPathFinder):
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
+        if name in _EMPTY:
+            return importlib.machinery.ModuleSpec(name, _EmptyLoader())
         patch = _PATCHES.get(name)
         if patch is None:
             return None
@@ -64,6 +72,15 @@ class _Finder(importlib.abc.MetaPathFinder):
         if spec is not None and spec.loader is not None:
             spec.loader = _Loader(spec.loader, patch)
         return spec
+
+
+class _EmptyLoader(importlib.abc.Loader):
+    def exec_module(self, module: ModuleType) -> None:
+        def nothing(name: str) -> None:
+            if name.startswith("__"):
+                raise AttributeError(name)
+
+        vars(module)["__getattr__"] = nothing
 
 
 class _Loader(importlib.abc.Loader):
