@@ -43,6 +43,7 @@ def cpu_env(dtype: Literal["fp32", "bf16"], *, threads: int = 1) -> dict[str, st
         "DS_ACCELERATOR": "cpu",
         "RAY_OVERRIDE_RESOURCES": json.dumps({"CPU": FAKE_CPUS, "GPU": FAKE_GPUS}),
         "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_worker_niceness": "0",  # 15 by default: starved by whatever else runs here
         "RAY_raylet_start_wait_time_s": "180",  # 30 by default, too short on a busy machine
         "OMP_NUM_THREADS": str(threads),
         "OMP_WAIT_POLICY": "PASSIVE",
