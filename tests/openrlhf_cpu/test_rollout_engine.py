@@ -19,6 +19,7 @@ class Extension:
     model_runner: Any
 
     def update_weight(self, weights: dict[str, Any]) -> None:
+        self.version += 1
         self.model_runner.model.load_weights(list(weights.items()))
 
 

@@ -1,8 +1,8 @@
 """A CPU rollout engine behind the few vLLM names that OpenRLHF uses: it batches requests that come in together.
 
 One thread runs the batches with the shared sampler; weight updates take the same lock, so they fall between batches.
-Each row's random numbers come from the seed, a hash of the weights, its prompt and its how-many-th sample of that
-prompt: what it draws depends neither on the order of arrival, nor on how the rows were split into batches, nor on
+Each row's random numbers come from the seed, the optimizer step, its prompt and its how-many-th sample of that prompt:
+what it draws depends neither on the order of arrival, nor on how the rows were split into batches, nor on
 whether the run was interrupted and resumed on the way.
 Knows nothing of rewards or recipes.
 """

@@ -207,6 +207,19 @@ def _broadcast(module: Any) -> None:
     trainer = module.ActorPPOTrainer
     trainer._init_vllm_sync_group = lambda _self, _backend: None
     trainer.broadcast_to_vllm = _broadcast_to_engines
+    trainer.ppo_train = _shuffled_by_step(trainer.ppo_train)
+
+
+def _shuffled_by_step(inner: Callable[..., Any]) -> Callable[..., Any]:
+    """The micro-batches of a step in an order that follows from seed and step: the same in a run that was resumed."""
+
+    def ppo_train(self: Any, *args: Any, **options: Any) -> Any:
+        import torch
+
+        torch.manual_seed(self.strategy.args.train.seed * 1_000_003 + self.actor.model.global_steps)
+        return inner(self, *args, **options)
+
+    return ppo_train
 
 
 def _broadcast_to_engines(self: Any) -> None:
@@ -219,16 +232,18 @@ def _broadcast_to_engines(self: Any) -> None:
     with deepspeed.zero.GatheredParameters(list(parameters.values()), enabled=sharded):
         if torch.distributed.get_rank() == 0:
             weights = ray.put({name: p.detach().clone() for name, p in parameters.items()})
-            ray.get([engine.update_weight.remote("*", weights, None) for engine in self.vllm_engines])
+            step = str(self.actor.model.global_steps)
+            ray.get([engine.update_weight.remote(step, weights, None) for engine in self.vllm_engines])
     torch.distributed.barrier()
 
 
 @after("openrlhf.trainer.ray.vllm_worker_wrap")
 def _receive(module: Any) -> None:
     def update_weight(
-        self: Any, _name: str, weights: Mapping[str, Any], _shape: None, empty_cache: bool = False
+        self: Any, step: str, weights: Mapping[str, Any], _shape: None, empty_cache: bool = False
     ) -> None:
         del empty_cache
+        self.version = int(step)
         self.model_runner.model.load_weights(weights=list(weights.items()))
 
     module.WorkerWrap.update_weight = update_weight

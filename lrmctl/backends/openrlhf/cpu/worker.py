@@ -5,7 +5,6 @@ Looks to OpenRLHF like a vLLM worker: OpenRLHF's own `WorkerWrap` is mixed in an
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import os
 from collections.abc import Iterable, Sequence
@@ -19,7 +18,10 @@ if TYPE_CHECKING:
 
 
 class Worker:
-    """A model with its tokenizer; `version` names the weights it has now."""
+    """A model with its tokenizer; `version` is the number of optimizer steps behind the weights it has now.
+
+    It comes with the weights and is not counted here: a resumed run then draws what an uninterrupted one draws.
+    """
 
     def __init__(self, model: Any, tokenizer: Any, dtype: Any) -> None:
         import torch
@@ -32,7 +34,7 @@ class Worker:
         self._parameters = dict(model.named_parameters())
         self._eos = _end_tokens(model, tokenizer)
         self._pad = tokenizer.pad_token_id or 0
-        self.version = self._digest()
+        self.version = 0
 
     def sample(
         self, prompts: Sequence[Sequence[int]], params: Sequence[Sampling], seeds: Sequence[int], max_len: int
@@ -59,21 +61,6 @@ class Worker:
                 if value.dtype != self.model_config.dtype:
                     raise ValueError(f"{name} comes as {value.dtype}, the engine has {self.model_config.dtype}")
                 self._parameters[name].copy_(value)
-        self.version = self._digest()
-
-    def _digest(self) -> str:
-        """A hash of the norms and biases, which every update changes.
-
-        A count of updates would start anew with each process; a hash makes a resumed run draw what the run that was
-        not interrupted draws.
-        """
-        import torch
-
-        total = hashlib.blake2b(digest_size=8)
-        for parameter in self._parameters.values():
-            if parameter.ndim == 1:
-                total.update(parameter.detach().contiguous().view(torch.uint8).numpy().tobytes())
-        return total.hexdigest()
 
 
 def load_worker(args: Any) -> Worker:
