@@ -82,13 +82,16 @@ def run_study(
         RunExistsError: the folder holds a study of another recipe.
         BackendError: at least one arm failed; the report was written without it.
     """
+    from lrmctl.recipe.check import load_arms
+
     recipe: StudyRecipe = loaded.recipe  # type: ignore[assignment]  # the CLI sends only studies here
     folder = runs_dir / (name or recipe.name)
     _claim(folder, loaded, rebuild_base)
     model = _base_model(recipe, folder, runs_dir, rebuild_base, on_event)
-    tasks = _tasks(loaded, folder, model)
+    arms = load_arms(loaded)
+    tasks = _tasks(recipe, arms, folder, model)
     failures = _run_graph(tasks, recipe.jobs, on_event)
-    report = _report(recipe, folder, failures)
+    report = _report(recipe, folder, (*_same_judge(recipe, arms), *_failed(failures)))
     if failures:
         arm, error = next(iter(failures.items()))
         raise BackendError(
@@ -157,14 +160,11 @@ def _pretrain(out: Path, seed: int, on_event: Callable[[StudyEvent], None]) -> N
     on_event(StudyEvent(BASE, "pretrain", "done", seconds=time.monotonic() - start))
 
 
-def _tasks(study: LoadedRecipe, folder: Path, base_model: Path) -> dict[str, Task]:
+def _tasks(recipe: StudyRecipe, arms: Mapping[str, LoadedRecipe], folder: Path, base_model: Path) -> dict[str, Task]:
     """Every stage of every arm by name. Training comes before evaluation comes before analysis."""
     import lrmctl
     from lrmctl.models import fingerprint
-    from lrmctl.recipe.check import load_arms
 
-    recipe: StudyRecipe = study.recipe  # type: ignore[assignment]  # see run_study
-    arms = load_arms(study)
     base_print = fingerprint(base_model)
     tasks: dict[str, Task] = {}
 
@@ -307,19 +307,32 @@ def _analyze(task: Task, emit: Callable[[StudyEvent], None]) -> None:
     )
 
 
-def _report(recipe: StudyRecipe, folder: Path, failures: Mapping[str, str]) -> Path:
+def _report(recipe: StudyRecipe, folder: Path, notes: tuple[str, ...]) -> Path:
     from lrmctl.report.build import ArmFolder, build_report
 
     arms = [ArmFolder(BASE, "Base", False, folder / BASE)]
     arms += [ArmFolder(a.name, a.label or a.name, a.control, folder / a.name) for a in recipe.arms]
-    notes = tuple(f"{arm} failed: {error.splitlines()[0]}" for arm, error in failures.items())
     return build_report(arms, folder / "report.html", title=recipe.description or recipe.name, notes=notes)
 
 
-def stage_seconds(folder: Path) -> dict[str, dict[str, float]]:
-    """Seconds that each finished stage of each arm took, from the stamps."""
-    return {
-        arm.name: {s.stem: json.loads(s.read_text())["seconds"] for s in sorted((arm / "stages").glob("*.json"))}
-        for arm in sorted(folder.iterdir())
-        if (arm / "stages").is_dir()
-    }
+def _failed(failures: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(f"{arm} failed: {error.splitlines()[0]}" for arm, error in failures.items())
+
+
+def _same_judge(recipe: StudyRecipe, arms: Mapping[str, LoadedRecipe]) -> tuple[str, ...]:
+    """A note on arms that were rewarded by the judge that evaluates them: its errors then count for both."""
+    judges = {s.judge for s in recipe.evaluation.safety}
+    same = [name for name, loaded in arms.items() if _reward_judges(loaded) & judges]
+    if not same:
+        return ()
+    return (
+        f"{', '.join(same)}: rewarded by the judge that evaluates ({', '.join(sorted(judges))}); "
+        "what that judge gets wrong, training may have learned to use",
+    )
+
+
+def _reward_judges(loaded: LoadedRecipe) -> set[str]:
+    recipe: Any = loaded.recipe
+    rejection = getattr(getattr(recipe, "data", None), "rejection", None)
+    reward = getattr(recipe, "reward", None) or getattr(rejection, "reward", None)
+    return {c.options["judge"] for c in reward.components if "judge" in c.options} if reward else set()
