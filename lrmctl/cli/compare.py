@@ -25,7 +25,7 @@ def compare(a: Run, b: Run, runs_dir: RunsDir = RUNS, as_json: AsJson = False) -
         console.emit_json("compare", deltas)
         return
     rows = [
-        (d.set, f"{d.temperature:g}", d.metric, f"{d.a:.3f}", f"{d.b:.3f}", _interval(d), f"{d.p:.3f}", d.prompts)
+        (d.set, f"{d.temperature:g}", d.metric, f"{d.a:.3f}", f"{d.b:.3f}", _interval(d), _p(d.p), d.prompts)
         for d in deltas
     ]
     console.table("", ("set", "T", "metric", "A", "B", "B - A [95 %]", "p", "prompts"), rows)
@@ -33,3 +33,7 @@ def compare(a: Run, b: Run, runs_dir: RunsDir = RUNS, as_json: AsJson = False) -
 
 def _interval(delta: Delta) -> str:
     return f"{delta.delta:+.3f} [{delta.low:+.3f}, {delta.high:+.3f}]"
+
+
+def _p(p: float) -> str:
+    return f"{p:.3f}" if p >= 0.001 else "<0.001"
