@@ -129,19 +129,23 @@ class _Lines:
 
 
 class Clock:
-    """Time left, from the steps since the first one that ended; before it lies start-up, or an earlier attempt."""
+    """Time left, from the steps since the first one seen to end: before it lies start-up, or an earlier attempt."""
 
     def __init__(self) -> None:
         self.began = time.monotonic()
+        self.seen = 0
         self.first: tuple[int, float] | None = None
 
     def left(self, done: int, total: int) -> str:
         now = time.monotonic()
         if done and done == total:
             return f"took {duration(now - self.began)}"
-        if not done or not total:
+        if self.first is None:
+            if done == 1 or 0 < self.seen < done:
+                self.first = (done, now)
+            self.seen = done
             return ""
-        start, since = self.first = self.first or (done, now)
+        start, since = self.first
         return f"{duration((now - since) / (done - start) * (total - done))} left" if done > start else ""
 
 
