@@ -15,7 +15,7 @@ _PARTS = ("*.safetensors", "*.bin", "config.json", "generation_config.json", "to
 
 
 def resolve_model(ref: str, runs_dir: Path) -> Path:
-    """The local folder of a model reference; a hub id is downloaded into the hub's own cache.
+    """The local folder of a model reference, absolute; a hub id is downloaded into the hub's own cache.
 
     Raises:
         NotFoundError: nothing by that name, or a folder that is not a checkpoint.
@@ -37,7 +37,7 @@ def resolve_model(ref: str, runs_dir: Path) -> Path:
 def _checkpoint(path: Path, ref: str, hint: str) -> Path:
     if not (path / "config.json").is_file():
         raise NotFoundError(f"no model {ref!r}: there is no {path / 'config.json'}", fix=hint)
-    return path
+    return path.absolute()  # trainers run in a folder of their own
 
 
 def _download(ref: str) -> Path:

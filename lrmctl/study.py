@@ -85,7 +85,7 @@ def run_study(
     from lrmctl.recipe.check import load_arms
 
     recipe: StudyRecipe = loaded.recipe  # type: ignore[assignment]  # the CLI sends only studies here
-    folder = runs_dir / (name or recipe.name)
+    folder = (runs_dir / (name or recipe.name)).absolute()
     _claim(folder, loaded, rebuild_base)
     model = _base_model(recipe, folder, runs_dir, rebuild_base, on_event)
     arms = load_arms(loaded)
