@@ -146,7 +146,11 @@ def _curves(name: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[Panel]:
     if components:
         lines = [(k, k.removeprefix("reward/"), figures.series_color(i + 1)) for i, k in enumerate(components)]
         yield _panel(f"{name}-components", "Reward by component", rows, lines)
-    rest = {"kl": "KL to the base (nats per token)", "response_length": "Response length (tokens)"}
+    rest = {
+        "kl": "KL to the base (nats per token)",
+        "entropy": "Entropy of rollouts (nats per token)",
+        "response_length": "Response length (tokens)",
+    }
     if "reward" not in keys:
         return
     for key, title in rest.items():

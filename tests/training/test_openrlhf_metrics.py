@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,15 @@ def test_rl_lines_of_a_real_run_become_rows(tmp_path: Path) -> None:
     assert first["reward"] == pytest.approx(0.657031238079071)
     assert first["time/step"] == pytest.approx(30.101037740707397)
     assert {"entropy", "kl", "loss", "learning_rate", "grad_norm", "response_length", "truncated"} <= set(first)
+
+
+def test_without_a_reference_model_no_kl_is_reported(tmp_path: Path) -> None:
+    bare = plan("rl", 3)
+    recorder = Recorder(
+        tmp_path / "metrics.jsonl", replace(bare, estimates={**bare.estimates, "reference_model": False})
+    )
+    assert all("kl" not in p.metrics and "entropy" in p.metrics for p in recorder.read(lines("rl.txt")))
+    assert all("kl" not in row for row in read_jsonl(tmp_path / "metrics.jsonl"))
 
 
 def test_rates_of_kinds_and_components_are_ratios_of_means(tmp_path: Path) -> None:

@@ -144,11 +144,16 @@ class Recorder:
         for step, (wall, status) in sorted(read_tensorboard(self.tensorboard).items()):
             known = rows.get(step, {"step": step, "total": self.total, "seconds": self._seconds(wall)})
             if step <= self.total and (step not in rows or self.plan.kind == "sft"):
-                rows[step] = {**known, **translate(status)}
+                rows[step] = {**known, **self._measured(translate(status))}
         write_jsonl(self.path, [rows[step] for step in sorted(rows)])
         for step in sorted(s for s in rows if s > self.last):
             self.last = step
             yield Progress(step, self.total, _numbers(rows[step]))
+
+    def _measured(self, numbers: Mapping[str, float]) -> dict[str, float]:
+        """Without the 0 that OpenRLHF gives as the KL to a reference model that the run does not have."""
+        nothing = {"kl"} if self.plan.estimates.get("reference_model") is False else set()
+        return {k: v for k, v in numbers.items() if k not in nothing}
 
     def _seconds(self, wall: float) -> float:
         return round(self._before + wall - self.began, 3)
@@ -159,7 +164,7 @@ class Recorder:
             self._times.append(numbers.get("time/step", (now - self._clock) / (step - self.last)))
             shown["seconds_left"] = round(median(self._times[-10:]) * (self.total - step), 1)
         self._clock, self.last = now, step
-        row = {"step": step, "total": self.total, "seconds": self._seconds(now), **numbers}
+        row = {"step": step, "total": self.total, "seconds": self._seconds(now), **self._measured(numbers)}
         with self.path.open("a", encoding="utf-8") as out:
             out.write(json.dumps(row) + "\n")
         return Progress(step, self.total, _numbers(row) | shown)
