@@ -16,6 +16,9 @@ from lrmctl.engines.base import Sampled, Sampling
 if TYPE_CHECKING:
     from torch import Tensor
 
+_TINY = 20_000_000
+"""Parameters below which a decoding step's matrix products end before a second thread has woken up."""
+
 
 class Worker:
     """A model with its tokenizer; `version` is the number of optimizer steps behind the weights it has now.
@@ -77,6 +80,8 @@ def load_worker(args: Any) -> Worker:
     fp32 = os.environ.get("LRMCTL_OPENRLHF_DTYPE") == "fp32"
     dtype = torch.float32 if fp32 else getattr(torch, args.dtype)
     model: Any = AutoModelForCausalLM.from_pretrained(args.model, dtype=dtype)
+    if model.num_parameters() < _TINY:
+        torch.set_num_threads(1)
     mixed: type[Worker] = type("Worker", (extension, Worker), {})
     return mixed(model.eval(), AutoTokenizer.from_pretrained(args.model), dtype)
 
