@@ -24,6 +24,8 @@ class TrainJob:
             (`label` is a JSON string that comes back with every reward call).
         reward_url: HTTP endpoint of the reward service; RL only.
         resume: continue from the last checkpoint under `run_dir`.
+        eval_rows: rows that are looked at during training and not trained on, of the same form.
+        here: the job starts on this machine; else it is planned for a machine that cannot be asked for its GPUs.
     """
 
     recipe: SftRecipe | RlRecipe
@@ -32,6 +34,8 @@ class TrainJob:
     rows: Sequence[Mapping[str, str]]
     reward_url: str = ""
     resume: bool = False
+    eval_rows: Sequence[Mapping[str, str]] = ()
+    here: bool = True
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,8 @@ def evaluate(
         "eval", target, "--recipe", recipe, *(["--name", name] if name else []), sets=sets, runs_dir=runs_dir
     )
     with goes_on_with(again), console.progress(f"eval {label}") as on_progress:
-        section = loaded.recipe.evaluation  # type: ignore[union-attr]  # `load` let only eval and study through
-        summary = evaluate(model, section, folder, seed=loaded.recipe.seed, label=label, on_progress=on_progress)
+        asked = loaded.recipe
+        assert asked.kind in ("eval", "study")  # `load` let nothing else through
+        summary = evaluate(model, asked.evaluation, folder, seed=asked.seed, label=label, on_progress=on_progress)
     console.say(f"results are in {folder / 'eval'}")
     show_summary(summary, as_json)

@@ -17,7 +17,7 @@ from lrmctl.trace import split_text
 from lrmctl.types import Prompt
 
 if TYPE_CHECKING:
-    from lrmctl.recipe.schema import Use
+    from lrmctl.recipe.sections import Use
 
 KINDS = ("harmful", "benign", "reasoning")
 

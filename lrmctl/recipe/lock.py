@@ -18,8 +18,13 @@ _PACKAGES = ("lrmctl", "torch", "transformers", "openrlhf", "ray", "deepspeed", 
 
 
 def recipe_hash(loaded: LoadedRecipe) -> str:
-    """sha256 of the resolved recipe, defaults included; the same for any spelling of the same recipe."""
-    text = json.dumps(loaded.resolved, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    """sha256 of the resolved recipe, defaults included; the same for any spelling of the same recipe.
+
+    Where the job runs (`launch`) and where the model's folder lies (`model`; its fingerprint is locked by itself) are
+    not part of it, so that a run can go on elsewhere.
+    """
+    words = {key: value for key, value in loaded.resolved.items() if key not in ("launch", "model")}
+    text = json.dumps(words, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 

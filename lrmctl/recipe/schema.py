@@ -7,52 +7,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from lrmctl.recipe.algorithm import Algorithm, RlRollout, Rollout, TrainingEval
+from lrmctl.recipe.sections import BackendSection, Launch, Layout, Mixed, Name, Optimizer, Positive, Section, Share, Use
 from lrmctl.types import Kind, Part
-
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-Positive = Annotated[int, Field(gt=0)]
-
-
-class Section(BaseModel):
-    """Base of every section: frozen, and a key that is not known is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
-
-
-class Use(Section):
-    """A plugin by name with its options."""
-
-    use: str
-    """Registered name, e.g. `lab` (see `lrmctl plugin list`)."""
-    options: dict[str, Any] = {}
-    """Keyword arguments of the plugin's factory."""
-
-
-class BackendSection(Section):
-    name: str = "openrlhf"
-    """Registered backend."""
-    device: Literal["auto", "cuda", "cpu"] = "auto"
-    """`auto` takes CUDA where torch sees a GPU, else CPU."""
-    dtype: Literal["auto", "bf16", "fp16", "fp32"] = "auto"
-    """`auto` is bf16 on CUDA and fp32 on CPU. fp32 exists on CPU only."""
-    gpus: Positive = 1
-    """GPUs of the actor (SFT: of the job)."""
-    flags: dict[str, Any] = {}
-    """The backend's own flags, without the leading dashes, for what the recipe has no word for."""
-
-
-class Optimizer(Section):
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-6
-    warmup_ratio: Annotated[float, Field(ge=0, le=1)] = 0.05
-    schedule: Literal["constant", "cosine"] = "cosine"
-    """Both start with a linear warm-up; cosine ends at a tenth of the peak."""
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
-    micro_batch_size: Positive = 8
-    """Sequences per forward and backward pass on one device."""
-    zero_stage: Annotated[int, Field(ge=0, le=3)] = 2
 
 
 class Component(Section):
@@ -87,30 +46,6 @@ class RewardSection(Section):
         return self
 
 
-class Kl(Section):
-    coef: Annotated[float, Field(ge=0)] = 0.0
-    """0 trains without a reference model."""
-    estimator: Literal["k1", "k2", "k3"] = "k3"
-    place: Literal["loss", "reward"] = "loss"
-
-
-class Algorithm(Section):
-    name: Literal["grpo"] = "grpo"
-    """grpo: advantages are rewards minus the group's mean, over the group's standard deviation."""
-    steps: Positive = 80
-    prompts_per_step: Positive = 16
-    samples_per_prompt: Annotated[int, Field(ge=2)] = 8
-    clip_low: Annotated[float, Field(gt=0)] = 0.2
-    clip_high: Annotated[float, Field(gt=0)] = 0.2
-    kl: Kl = Kl()
-
-
-class Rollout(Section):
-    max_new_tokens: Positive = 4096
-    temperature: Annotated[float, Field(gt=0)] = 1.0
-    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-
-
 class Rejection(Section):
     """Rejection-sampling fine-tuning: sample from the base, keep what the reward accepts, imitate that."""
 
@@ -127,8 +62,14 @@ class Rejection(Section):
 class SftData(Section):
     """Where demonstrations come from: named sources, or the base's own samples filtered by a reward."""
 
-    sources: tuple[Use, ...] = ()
+    sources: tuple[Mixed, ...] = ()
     rejection: Rejection | None = None
+    rows: Positive | None = None
+    """Rows of one epoch where sources have weights; by default as many as the sources have together."""
+    turns: Literal["last", "all"] = "last"
+    """Of a conversation: the last response only, or one row for every response in it."""
+    eval_rows: Share = 0.0
+    """This share of the rows is held back; their loss is logged at every `train.eval_every` steps."""
     max_len: Positive = 8192
     """Tokens of prompt + response; longer rows are dropped and counted."""
 
@@ -143,6 +84,8 @@ class Train(Section):
     epochs: Positive = 3
     batch_size: Positive = 16
     """Sequences per optimizer step."""
+    eval_every: Positive | None = None
+    """Steps between two looks at the loss of the rows that `data.eval_rows` holds back; each epoch's end by default."""
 
 
 class _Recipe(Section):
@@ -158,21 +101,29 @@ class SftRecipe(_Recipe):
     data: SftData
     train: Train = Train()
     optimizer: Optimizer = Optimizer()
+    save_every: Positive | None = None
+    """Steps between checkpoints that `--resume` can start from; none by default."""
+    layout: Layout = Layout()
+    launch: Launch = Launch()
     backend: BackendSection = BackendSection()
 
 
 class RlRecipe(_Recipe):
     kind: Literal["rl"]
     model: str
-    prompts: Annotated[tuple[Use, ...], Field(min_length=1)]
+    prompts: Annotated[tuple[Mixed, ...], Field(min_length=1)]
     reward: RewardSection
     algorithm: Algorithm = Algorithm()
-    rollout: Rollout = Rollout()
+    rollout: RlRollout = RlRollout()
+    evaluation: TrainingEval | None = None
+    """Evaluation while training goes on."""
     optimizer: Optimizer = Optimizer()
     save_every: Positive | None = None
     """Steps between checkpoints that `--resume` can start from; none by default."""
     max_len: Positive = 8192
     """Tokens of prompt + response."""
+    layout: Layout = Layout()
+    launch: Launch = Launch()
     backend: BackendSection = BackendSection()
 
 

@@ -112,11 +112,11 @@ def test_all_rows_are_used_however_many(sft_job: Job) -> None:
 @pytest.mark.usefixtures("cuda")
 @pytest.mark.parametrize("gpus", [1, 4])
 def test_cuda_plans_are_accepted_by_the_real_parser(sft_job: Job, rl_job: Job, gpus: int) -> None:
-    tuned = sft.plan(sft_job(backend__gpus=gpus, optimizer__micro_batch_size=4))
+    tuned = sft.plan(sft_job(layout__gpus=gpus, optimizer__micro_batch_size=4))
     read = read_back(tuned)
     assert (read["ds.param_dtype"], read["ds.attn_implementation"]) == ("bf16", "flash_attention_2")
     assert ("torch.distributed.run" in tuned.argv) is (gpus > 1)
-    trained = rl.plan(rl_job(backend__gpus=gpus, optimizer__micro_batch_size=4))
+    trained = rl.plan(rl_job(layout__gpus=gpus, optimizer__micro_batch_size=4))
     read = read_back(trained)
     assert (read["actor.num_gpus_per_node"], read["vllm.num_engines"]) == (gpus, gpus)
     assert (read["train.colocate_all"], read["vllm.enable_sleep"], read["ds.enable_sleep"]) == (True, True, True)
@@ -141,7 +141,7 @@ def test_cpu_on_a_cuda_machine_is_refused(rl_job: Job) -> None:
     [
         ({"backend__device": "cuda"}, "no CUDA device"),
         ({"backend__dtype": "fp16"}, "fp16 on cpu"),
-        ({"backend__gpus": 2}, "one process"),
+        ({"layout__gpus": 2}, "one process"),
         ({"optimizer__micro_batch_size": 3}, "cannot be cut into micro-batches of 3"),
         ({"backend__flags": {"ds.packing_samples": True}}, "flash attention"),
         ({"max_len": 100000}, "more than the model's"),

@@ -13,7 +13,7 @@ from lrmctl.backends.base import TrainJob
 from lrmctl.backends.openrlhf import flags as cli
 from lrmctl.backends.supervisor import TEMP
 from lrmctl.errors import NotFoundError, RecipeError
-from lrmctl.recipe.schema import BackendSection, Optimizer
+from lrmctl.recipe.sections import BackendSection, Layout, Optimizer
 from lrmctl.types import Plan
 
 SCHEDULES = {"constant": "constant_with_warmup", "cosine": "cosine_with_min_lr"}
@@ -45,13 +45,16 @@ class Target:
         return "flash_attention_2" if self.device == "cuda" else "sdpa"
 
 
-def target(section: BackendSection) -> Target:
-    """The effective device and precision of a recipe on this machine.
+def target(section: BackendSection, layout: Layout, here: bool = True) -> Target:
+    """The effective device and precision of a recipe.
+
+    Args:
+        here: on this machine; else on one with the GPUs that the layout asks for, unless the recipe says `cpu`.
 
     Raises:
         RecipeError: for a device that is not here, or a precision that the device does not have.
     """
-    cuda = _cuda()
+    cuda = _cuda() if here else section.device != "cpu"
     device: Literal["cuda", "cpu"] = ("cuda" if cuda else "cpu") if section.device == "auto" else section.device
     if device == "cuda" and not cuda:
         raise RecipeError("torch sees no CUDA device", "backend.device", "say `device: auto` or `device: cpu`")
@@ -61,8 +64,8 @@ def target(section: BackendSection) -> Target:
             "backend.device",
             "say `device: auto`, or hide the GPUs with CUDA_VISIBLE_DEVICES=''",
         )
-    if device == "cpu" and section.gpus > 1:
-        raise RecipeError("a run on CPU has one process", "backend.gpus", "say `gpus: 1`")
+    if device == "cpu" and layout.gpus * layout.nodes > 1:
+        raise RecipeError("a run on CPU has one process", "layout.gpus", "say `gpus: 1` and `nodes: 1`")
     wanted = section.dtype if section.dtype != "auto" else ("bf16" if device == "cuda" else "fp32")
     if (device, wanted) in (("cuda", "fp32"), ("cpu", "fp16")):
         raise RecipeError(

@@ -20,7 +20,7 @@ from lrmctl.types import Plan
 _DATA = "data/prompts.jsonl"
 _OWNED: Mapping[str, str] = {
     "actor.model_name_or_path": "say it in the recipe: model",
-    "actor.num_gpus_per_node": "say it in the recipe: backend.gpus",
+    "actor.num_gpus_per_node": "say it in the recipe: layout.gpus",
     "actor.adam.lr": "say it in the recipe: optimizer.learning_rate",
     "actor.eps_clip_low_high": "say it in the recipe: algorithm.clip_low and clip_high",
     "actor.eps_clip": "say it in the recipe: algorithm.clip_low and clip_high",
@@ -62,7 +62,7 @@ def plan(job: TrainJob) -> Plan:
     """
     recipe = job.recipe
     assert isinstance(recipe, RlRecipe)
-    where = common.target(recipe.backend)
+    where = common.target(recipe.backend, recipe.layout, job.here)
     _check(job, recipe)
     flags, notes = common.merge_flags("train_ppo_ray", _flags(job, recipe, where), recipe.backend, _OWNED)
     if where.device == "cpu" and flags.get("ds.packing_samples"):
@@ -75,7 +75,7 @@ def plan(job: TrainJob) -> Plan:
         argv=common.program_argv("train_ppo_ray", flags),
         env={**common.environment(where), **_RAY},
         files={_DATA: common.rows_file(rows)},
-        resources={"gpus": recipe.backend.gpus if where.device == "cuda" else 0, "nodes": 1},
+        resources={"gpus": recipe.layout.gpus if where.device == "cuda" else 0, "nodes": 1},
         estimates={
             "steps": algorithm.steps,
             "device": where.device,
@@ -110,7 +110,7 @@ def _samples(recipe: RlRecipe) -> int:
 
 def _check(job: TrainJob, recipe: RlRecipe) -> None:
     """The rules that OpenRLHF leaves to asserts, or does not check at all."""
-    micro, gpus, samples = recipe.optimizer.micro_batch_size, recipe.backend.gpus, _samples(recipe)
+    micro, gpus, samples = recipe.optimizer.micro_batch_size, recipe.layout.gpus, _samples(recipe)
     if not job.rows:
         raise RecipeError("there is no prompt to train on", "prompts", "see what was dropped, and raise max_len")
     if recipe.rollout.max_new_tokens >= recipe.max_len:
@@ -131,7 +131,7 @@ def _check(job: TrainJob, recipe: RlRecipe) -> None:
 def _rollout_micro(recipe: RlRecipe) -> int:
     """Sequences per forward pass without gradients: twice those of a training pass, where that divides the step."""
     micro = recipe.optimizer.micro_batch_size
-    return micro if _samples(recipe) % (2 * micro * recipe.backend.gpus) else 2 * micro
+    return micro if _samples(recipe) % (2 * micro * recipe.layout.gpus) else 2 * micro
 
 
 def _flags(job: TrainJob, recipe: RlRecipe, where: common.Target) -> dict[str, Any]:
@@ -177,7 +177,7 @@ def _algorithm_flags(recipe: RlRecipe) -> dict[str, Any]:
 
 
 def _device_flags(recipe: RlRecipe, where: common.Target) -> dict[str, Any]:
-    gpus = recipe.backend.gpus
+    gpus = recipe.layout.gpus
     shared = {"actor.num_gpus_per_node": gpus, "ref.num_gpus_per_node": gpus, "vllm.num_engines": gpus}
     if where.device == "cpu":
         return {**shared, "vllm.tensor_parallel_size": 1, "vllm.enforce_eager": True, "vllm.sync_backend": "gloo"}

@@ -37,7 +37,7 @@ def plan(job: TrainJob) -> Plan:
     """
     recipe = job.recipe
     assert isinstance(recipe, SftRecipe)
-    where = common.target(recipe.backend)
+    where = common.target(recipe.backend, recipe.layout, job.here)
     common.check_positions(job.model_path, recipe.data.max_len, "data.max_len")
     steps = _steps(recipe, len(job.rows))
     flags, notes = common.merge_flags("train_sft", _flags(job, recipe, where), recipe.backend, _OWNED)
@@ -46,10 +46,10 @@ def plan(job: TrainJob) -> Plan:
     return Plan(
         backend="openrlhf",
         kind="sft",
-        argv=common.program_argv("train_sft", flags, recipe.backend.gpus),
-        env=_env(where, recipe.backend.gpus),
+        argv=common.program_argv("train_sft", flags, recipe.layout.gpus),
+        env=_env(where, recipe.layout.gpus),
         files={_DATA: common.rows_file(job.rows)},
-        resources={"gpus": recipe.backend.gpus if where.device == "cuda" else 0, "nodes": 1},
+        resources={"gpus": recipe.layout.gpus if where.device == "cuda" else 0, "nodes": 1},
         estimates={
             "steps": steps,
             "rows": len(job.rows),
@@ -65,12 +65,12 @@ def plan(job: TrainJob) -> Plan:
 
 def _steps(recipe: SftRecipe, rows: int) -> int:
     """Optimizer steps as OpenRLHF counts them: whole micro-batches per epoch, windows run on over epochs."""
-    gpus, micro, batch = recipe.backend.gpus, recipe.optimizer.micro_batch_size, recipe.train.batch_size
+    gpus, micro, batch = recipe.layout.gpus, recipe.optimizer.micro_batch_size, recipe.train.batch_size
     if batch % (micro * gpus):
         raise RecipeError(
             f"{batch} sequences a step cannot be cut into micro-batches of {micro} on {gpus} device(s)",
             "optimizer.micro_batch_size",
-            "train.batch_size must be a multiple of optimizer.micro_batch_size x backend.gpus",
+            "train.batch_size must be a multiple of optimizer.micro_batch_size x layout.gpus",
         )
     steps = (rows // gpus // micro) * recipe.train.epochs // _passes(recipe)
     if steps == 0:
@@ -83,7 +83,7 @@ def _steps(recipe: SftRecipe, rows: int) -> int:
 
 
 def _passes(recipe: SftRecipe) -> int:
-    return recipe.train.batch_size // recipe.optimizer.micro_batch_size // recipe.backend.gpus
+    return recipe.train.batch_size // recipe.optimizer.micro_batch_size // recipe.layout.gpus
 
 
 def _flags(job: TrainJob, recipe: SftRecipe, where: common.Target) -> dict[str, Any]:
