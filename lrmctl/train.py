@@ -27,6 +27,7 @@ from lrmctl.types import Plan
 
 if TYPE_CHECKING:
     from lrmctl.backends.rows import Rows
+    from lrmctl.data.sources import Demonstration
     from lrmctl.recipe.load import LoadedRecipe
     from lrmctl.rewards.service import RewardService
 
@@ -121,20 +122,48 @@ def _samples_first(recipe: SftRecipe | RlRecipe) -> bool:
 
 
 def _rows(start: _Start, folder: RunFolder | None = None) -> Rows:
-    from lrmctl.backends.rows import rl_rows, sft_rows
-    from lrmctl.data.sources import load_demonstrations, load_prompts
-
     recipe = start.recipe
-    if isinstance(recipe, RlRecipe):
-        room = recipe.max_len - recipe.rollout.max_new_tokens
-        return rl_rows(start.tokenizer, load_prompts(recipe.prompts), room)
-    if recipe.data.rejection is None:
-        return sft_rows(start.tokenizer, load_demonstrations(recipe.data.sources), recipe.data.max_len)
+    return _rl_rows(start, recipe) if isinstance(recipe, RlRecipe) else _sft_rows(start, recipe, folder)
+
+
+def _rl_rows(start: _Start, recipe: RlRecipe) -> Rows:
+    from lrmctl.backends.rows import eval_rows, rl_rows
+    from lrmctl.data.sources import load_prompts
+
+    room = recipe.max_len - recipe.rollout.max_new_tokens
+    rows = rl_rows(start.tokenizer, load_prompts(recipe.prompts, seed=recipe.seed), room)
+    if recipe.evaluation is None:
+        return rows
+    asked = load_prompts(recipe.evaluation.prompts, seed=recipe.seed)
+    metric = recipe.evaluation.best or "reward"
+    held = eval_rows(
+        start.tokenizer, asked, room, metric, recipe.reward.kinds(metric) if recipe.evaluation.best else ()
+    )
+    return replace(rows, eval_rows=held.rows)
+
+
+def _sft_rows(start: _Start, recipe: SftRecipe, folder: RunFolder | None) -> Rows:
+    from lrmctl.backends.rows import sft_rows
+    from lrmctl.data.mix import hold_back
+
+    data = recipe.data
+    demonstrations = _demonstrations(start, recipe, folder)
+    keys = [d.prompt.text for d in demonstrations]
+    trained, held = hold_back(demonstrations, keys, data.eval_rows, recipe.seed)
+    rows = sft_rows(start.tokenizer, trained, data.max_len)
+    return replace(rows, eval_rows=sft_rows(start.tokenizer, held, data.max_len).rows) if held else rows
+
+
+def _demonstrations(start: _Start, recipe: SftRecipe, folder: RunFolder | None) -> list[Demonstration]:
+    from lrmctl.data.sources import load_demonstrations
+
+    data = recipe.data
+    if data.rejection is None:
+        return load_demonstrations(data.sources, total=data.rows, turns=data.turns, seed=recipe.seed)
     from lrmctl.rewards.rejection import rejection_sample
 
     assert folder is not None  # its samples are kept in the run folder
-    kept = rejection_sample(start.model, recipe.data.rejection, seed=recipe.seed, out=folder.path)
-    return sft_rows(start.tokenizer, kept, recipe.data.max_len)
+    return rejection_sample(start.model, data.rejection, seed=recipe.seed, out=folder.path)
 
 
 def _plan(start: _Start, folder: RunFolder, rows: Rows | None, url: str = _NO_URL, resume: bool = False) -> Plan:
@@ -145,7 +174,7 @@ def _plan(start: _Start, folder: RunFolder, rows: Rows | None, url: str = _NO_UR
         stand_in = ({"prompt": "", "response": ""},) * recipe.train.batch_size
         plan = start.backend.plan(TrainJob(recipe, start.model, folder.path, stand_in))
         return replace(plan, notes=(*plan.notes, "steps are known when the model has been sampled"))
-    plan = start.backend.plan(TrainJob(recipe, start.model, folder.path, rows.rows, url, resume))
+    plan = start.backend.plan(TrainJob(recipe, start.model, folder.path, rows.rows, url, resume, rows.eval_rows))
     return replace(plan, notes=(*plan.notes, *rows.notes))
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lrmctl.data.render import render_prompt, render_response
 from lrmctl.data.sources import Demonstration
-from lrmctl.rewards.wire import encode_label
+from lrmctl.rewards.wire import decode_label, encode_label
 from lrmctl.trace import opens_thinking
 from lrmctl.types import Prompt
 
@@ -30,12 +30,14 @@ class Rows:
         too_long: rows dropped because they do not fit.
         merged: SFT rows in which one token spans the end of the prompt and the start of the response.
         longest: tokens of the longest row kept (RL: of the longest prompt kept).
+        eval_rows: rows that are looked at while training goes on; RL rows have a `datasource` too.
     """
 
     rows: tuple[Mapping[str, str], ...]
     too_long: int = 0
     merged: int = 0
     longest: int = 0
+    eval_rows: tuple[Mapping[str, str], ...] = ()
 
     @property
     def sha256(self) -> str:
@@ -87,6 +89,23 @@ def rl_rows(tokenizer: Any, prompts: Iterable[Prompt], room: int) -> Rows:
         too_long=len(texts) - len(kept),
         longest=max((lengths[i] for i in kept), default=0),
     )
+
+
+def eval_rows(tokenizer: Any, prompts: Iterable[Prompt], room: int, metric: str, kinds: Sequence[str]) -> Rows:
+    """Prompts to evaluate on while training goes on.
+
+    Args:
+        metric: the reward component that is averaged, or `reward`.
+        kinds: prompt kinds that the metric is defined on: their rows are averaged under the name `best`.
+    """
+    asked = list(prompts)
+    rows = rl_rows(tokenizer, asked, room)
+    labelled = []
+    for row in rows.rows:
+        prompt, opened = decode_label(row["label"])
+        source = "best" if prompt.kind in kinds else prompt.kind
+        labelled.append({**row, "label": encode_label(prompt, opened=opened, metric=metric), "datasource": source})
+    return replace(rows, rows=tuple(labelled))
 
 
 def _encode(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:

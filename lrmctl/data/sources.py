@@ -1,25 +1,28 @@
 """Training data by name: prompts for RL, demonstrations for SFT, from plugins, local files or the hub.
 
 A row of a file or hub data set is either a prompt (`prompt` or `messages`, with `kind`) or a demonstration
-(the same with `thinking` and `answer`, or with `response` holding both around think tags).
+(the same with `thinking` and `answer`, or with `response` holding both around think tags; or `messages` that end with
+such a response).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from lrmctl.data.mix import mix
 from lrmctl.errors import NotFoundError, RecipeError
 from lrmctl.trace import split_text
 from lrmctl.types import Prompt
 
 if TYPE_CHECKING:
-    from lrmctl.recipe.sections import Use
+    from lrmctl.recipe.sections import Mixed, Use
 
 KINDS = ("harmful", "benign", "reasoning")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -31,14 +34,41 @@ class Demonstration:
     answer: str
 
 
-def load_prompts(uses: Iterable[Use]) -> list[Prompt]:
-    """Prompts of several sources, in order."""
-    return [p for use in uses for p in _make(use).prompts()]
+def load_prompts(uses: Sequence[Mixed | Use], *, seed: int = 0) -> list[Prompt]:
+    """Prompts of several sources: all in order, or mixed by the sources' weights."""
+    return _mixed([_make(use).prompts() for use in uses], uses, None, seed)
 
 
-def load_demonstrations(uses: Iterable[Use]) -> list[Demonstration]:
-    """Demonstrations of several sources, in order."""
-    return [d for use in uses for d in _make(use).demonstrations()]
+def load_demonstrations(
+    uses: Sequence[Mixed | Use], *, total: int | None = None, turns: str = "last", seed: int = 0
+) -> list[Demonstration]:
+    """Demonstrations of several sources, in order or mixed.
+
+    Args:
+        total: rows of a weighted mixture.
+        turns: `last`, or `all` for one demonstration of every response in a conversation.
+    """
+    groups = [_make(use).demonstrations() for use in uses]
+    if turns == "all":
+        groups = [[turn for row in group for turn in every_turn(row)] for group in groups]
+    return _mixed(groups, uses, total, seed)
+
+
+def every_turn(row: Demonstration) -> Iterator[Demonstration]:
+    """A demonstration of each response in a conversation; past responses without closed thinking are left out."""
+    messages = row.prompt.messages
+    for i, message in enumerate(messages):
+        if message["role"] != "assistant":
+            continue
+        split = split_text(message["content"], opened=False)
+        if split.state == "closed":
+            prompt = replace(row.prompt, id=f"{row.prompt.id}-turn{i}", messages=messages[:i])
+            yield Demonstration(prompt, split.thinking, split.answer)
+    yield Demonstration(row.prompt, row.thinking, row.answer)
+
+
+def _mixed(groups: list[list[T]], uses: Sequence[Mixed | Use], total: int | None, seed: int) -> list[T]:
+    return mix(groups, [getattr(use, "weight", None) for use in uses], total=total, seed=seed)
 
 
 def _make(use: Use) -> Any:
@@ -83,6 +113,9 @@ class RowSource:
         )
 
     def _demonstration(self, i: int, row: Mapping[str, Any]) -> Demonstration:
+        messages = row.get("messages") or []
+        if messages and messages[-1]["role"] == "assistant":  # a conversation that ends with the response
+            row = {**row, "messages": messages[:-1], "response": messages[-1]["content"]}
         prompt = self._prompt(i, row)
         if isinstance(row.get("thinking"), str) and isinstance(row.get("answer"), str):
             return Demonstration(prompt, row["thinking"], row["answer"])

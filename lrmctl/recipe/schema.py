@@ -5,12 +5,24 @@ Words are the field's own, not the backend's. This file knows no files, no line 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, model_validator
 
 from lrmctl.recipe.algorithm import Algorithm, RlRollout, Rollout, TrainingEval
-from lrmctl.recipe.sections import BackendSection, Launch, Layout, Mixed, Name, Optimizer, Positive, Section, Share, Use
+from lrmctl.recipe.sections import (
+    BackendSection,
+    Launch,
+    Layout,
+    Mixed,
+    Name,
+    Optimizer,
+    Positive,
+    Section,
+    Share,
+    Use,
+    all_weighted_or_none,
+)
 from lrmctl.types import Kind, Part
 
 
@@ -45,6 +57,21 @@ class RewardSection(Section):
             raise ValueError(f"two components are logged as {sorted(twice)[0]!r}; give one of them a `name:`")
         return self
 
+    def kinds(self, name: str) -> tuple[Kind, ...]:
+        """Prompt kinds that a component applies to; all kinds for `reward`.
+
+        Raises:
+            ValueError: no component is logged under this name.
+        """
+        if name == "reward":
+            return get_args(Kind)
+        for component in self.components:
+            if (component.name or component.use) == name:
+                when = component.when
+                return get_args(Kind) if when is None else (when,) if isinstance(when, str) else when
+        known = ", ".join(c.name or c.use for c in self.components)
+        raise ValueError(f"no reward component is called {name!r}; there are: {known}, reward")
+
 
 class Rejection(Section):
     """Rejection-sampling fine-tuning: sample from the base, keep what the reward accepts, imitate that."""
@@ -77,6 +104,7 @@ class SftData(Section):
     def _one(self) -> SftData:
         if bool(self.sources) == (self.rejection is not None):
             raise ValueError("say exactly one of `sources:` and `rejection:`")
+        all_weighted_or_none(self.sources)
         return self
 
 
@@ -125,6 +153,14 @@ class RlRecipe(_Recipe):
     layout: Layout = Layout()
     launch: Launch = Launch()
     backend: BackendSection = BackendSection()
+
+    @model_validator(mode="after")
+    def _mixture(self) -> RlRecipe:
+        all_weighted_or_none(self.prompts)
+        if self.evaluation is not None:
+            all_weighted_or_none(self.evaluation.prompts)
+            self.reward.kinds(self.evaluation.best or "reward")
+        return self
 
 
 class SafetySet(Use):

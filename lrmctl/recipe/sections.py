@@ -5,6 +5,7 @@ Words are the field's own, not the backend's. One sentence under each field says
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -35,6 +36,13 @@ class Mixed(Use):
 
     weight: PositiveFloat | None = None
     """This source's share of the rows, relative to the other weights; without weights every row is taken once."""
+
+
+def all_weighted_or_none(sources: Sequence[Mixed]) -> None:
+    """Raises ValueError if only some sources of a mixture have a weight."""
+    without = [s.use for s in sources if s.weight is None]
+    if 0 < len(without) < len(sources):
+        raise ValueError(f"the source {without[0]!r} has no weight and others have; give all one, or none")
 
 
 class BackendSection(Section):

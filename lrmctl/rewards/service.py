@@ -21,7 +21,7 @@ from lrmctl.rewards.compose import ComposedReward, RolloutReward
 from lrmctl.rewards.http import Server, listen
 from lrmctl.rewards.logs import check_names, extra_logs
 from lrmctl.rewards.policy import FailurePolicy
-from lrmctl.rewards.wire import decode_call, read_call
+from lrmctl.rewards.wire import decode_call, metric_of, read_call
 from lrmctl.runs.append import JsonlAppender
 from lrmctl.types import Trace
 
@@ -117,19 +117,21 @@ class RewardService:
 
     async def _answer(self, body: bytes) -> dict[str, Any]:
         """The reply to one call: valid, whatever happens."""
-        trace, reward = None, None
+        trace, reward, metric = None, None, ""
         try:
             if self._policy.failure is None:
-                trace = decode_call(*read_call(body), self._end_tokens)
+                call = read_call(body)
+                metric = metric_of(call.label)
+                trace = decode_call(*call, self._end_tokens)
                 reward = await self._score(trace)
-                self._record(trace, reward)
+                self._record(trace, reward, metric)
         except RewardError as error:
             self._fail(trace, error.what)
         except OSError as error:
             self._policy.end(LrmctlError(f"cannot write rollouts: {error.strerror}", str(self._path)))
         except Exception as error:  # not the reward's: ours. It must reach the user all the same
             self._policy.end(error)
-        return self._reply(trace, reward)
+        return self._reply(trace, reward, metric)
 
     async def _score(self, trace: Trace) -> RolloutReward:
         waiting = asyncio.wrap_future(self._batcher.submit(trace))
@@ -140,8 +142,8 @@ class RewardService:
             what = f"prompt {trace.prompt.id!r}: no reward from {names} within {self._time_limit:g} s"
             raise RewardError(what) from error
 
-    def _record(self, trace: Trace, reward: RolloutReward) -> None:
-        self._write(trace, reward, reward.error)
+    def _record(self, trace: Trace, reward: RolloutReward, metric: str) -> None:
+        self._write(trace, reward, reward.error, "eval" if metric else "train")
         self._policy.seen(reward.blame(trace), self._row)
 
     def _fail(self, trace: Trace | None, what: str) -> None:
@@ -156,11 +158,12 @@ class RewardService:
     def _row(self) -> str:
         return f"{self._path}:{self._log.rows}"
 
-    def _write(self, trace: Trace | None, reward: RolloutReward | None, error: str) -> None:
+    def _write(self, trace: Trace | None, reward: RolloutReward | None, error: str, phase: str = "train") -> None:
         self._log.write(
             {
                 "n": self._log.rows + 1,
                 "attempt": self._attempt,
+                "phase": phase,
                 "seconds": round(time.monotonic() - self._started, 3),
                 "prompt_id": trace.prompt.id if trace else "",
                 "kind": trace.prompt.kind if trace else "",
@@ -178,8 +181,10 @@ class RewardService:
     def _total(self, reward: RolloutReward | None) -> float:
         return self._neutral if reward is None or reward.total is None else reward.total
 
-    def _reply(self, trace: Trace | None, reward: RolloutReward | None) -> dict[str, Any]:
-        """OpenRLHF's form. `scores`, which feed its dynamic filtering, are the reward clipped to [0, 1]."""
+    def _reply(self, trace: Trace | None, reward: RolloutReward | None, metric: str) -> dict[str, Any]:
+        """OpenRLHF's form. `scores`, which feed its dynamic filtering, are the reward's share of what it can reach."""
         total = self._total(reward)
         logs = extra_logs(self._reward.names, trace, reward, total)
-        return {"rewards": total, "scores": min(1.0, max(0.0, total)), "extra_logs": logs}
+        best = reward.best if reward and reward.best > 0 else 1.0
+        value = total if reward is None else reward.metric(metric, total)
+        return {"rewards": value, "scores": min(1.0, max(0.0, total / best)), "extra_logs": logs}

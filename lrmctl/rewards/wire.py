@@ -26,13 +26,23 @@ class Call(NamedTuple):
     label: str
 
 
-def encode_label(prompt: Prompt, *, opened: bool) -> str:
+def encode_label(prompt: Prompt, *, opened: bool, metric: str = "") -> str:
     """The label of a training row: one line of ASCII JSON.
 
     Args:
         opened: the rendered prompt already opened the thought (see `lrmctl.trace.opens_thinking`).
+        metric: of a row that is evaluated on and not trained on: the component whose value is wanted, or `reward`.
     """
-    return json.dumps({"lrmctl": VERSION, "opened": opened, "prompt": prompt.to_json()})
+    evaluated = {"metric": metric} if metric else {}
+    return json.dumps({"lrmctl": VERSION, "opened": opened, **evaluated, "prompt": prompt.to_json()})
+
+
+def metric_of(label: str) -> str:
+    """The metric of an evaluation row's label; empty for a training row's, and for what is no label."""
+    try:
+        return str(json.loads(label).get("metric", "")) if '"metric"' in label else ""
+    except (ValueError, AttributeError):
+        return ""
 
 
 def decode_label(label: str) -> tuple[Prompt, bool]:

@@ -36,7 +36,7 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> None:
         {"backend__dtype": "bf16"},
         {"optimizer__schedule": "constant"},
         {"optimizer__zero_stage": 3, "optimizer__weight_decay": 0.1, "optimizer__warmup_ratio": 0.0},
-        {"backend__flags": {"ckpt.save_steps": 2, "adam.betas": [0.9, 0.99], "ds.use_liger_kernel": False}},
+        {"save_every": 2, "optimizer__betas": [0.9, 0.99], "backend__flags": {"ds.use_liger_kernel": False}},
     ],
 )
 def test_sft_plans_are_accepted_by_the_real_parser(sft_job: Job, changes: dict[str, Any]) -> None:
@@ -55,7 +55,7 @@ def test_sft_plans_are_accepted_by_the_real_parser(sft_job: Job, changes: dict[s
         {"algorithm__kl": {"coef": 0.01, "estimator": "k2"}},
         {"algorithm__kl": {"coef": 0.1, "estimator": "k1", "place": "reward"}},
         {"algorithm__clip_high": 0.28, "optimizer__schedule": "constant", "save_every": 2, "rollout__top_p": 0.9},
-        {"backend__flags": {"actor.dual_clip": 3.0, "algo.dynamic_filtering_enable": True}},
+        {"algorithm__dual_clip": 3.0, "algorithm__dynamic_filtering": {}, "backend__flags": {"actor.adam.eps": 1e-6}},
     ],
 )
 def test_rl_plans_are_accepted_by_the_real_parser(rl_job: Job, changes: dict[str, Any]) -> None:
@@ -143,14 +143,14 @@ def test_cpu_on_a_cuda_machine_is_refused(rl_job: Job) -> None:
         ({"backend__dtype": "fp16"}, "fp16 on cpu"),
         ({"layout__gpus": 2}, "one process"),
         ({"optimizer__micro_batch_size": 3}, "cannot be cut into micro-batches of 3"),
-        ({"backend__flags": {"ds.packing_samples": True}}, "flash attention"),
+        ({"backend__flags": {"ds.packing_samples": True}}, "optimizer.packing"),
         ({"max_len": 100000}, "more than the model's"),
         ({"rollout__max_new_tokens": 192}, "no room for a prompt"),
         ({"backend__flags": {"ds.lora.rank": 8}}, "not free"),
         ({"backend__flags": {"train.agent_func_path": "x.py"}}, "not free"),
         ({"backend__flags": {"logger.wandb.key": "secret"}}, "not free"),
-        ({"backend__flags": {"actor.dual_clip": "many"}}, "invalid float value"),
-        ({"backend__flags": {"actor.policy_loss_type": "dpo"}}, "invalid choice"),
+        ({"backend__flags": {"actor.adam.eps": "many"}}, "invalid float value"),
+        ({"backend__flags": {"actor.optim": "dpo"}}, "invalid choice"),
     ],
 )
 def test_what_openrlhf_cannot_do_is_refused_before_it_starts(rl_job: Job, changes: dict[str, Any], words: str) -> None:
@@ -169,9 +169,14 @@ def test_an_unknown_or_shortened_flag_is_refused_with_a_suggestion(rl_job: Job, 
 
 
 def test_a_flag_that_replaces_a_planned_value_is_said(rl_job: Job) -> None:
-    plan = rl.plan(rl_job(backend__flags={"actor.entropy_coef": 0.01}))
-    assert read_back(plan)["actor.entropy_coef"] == 0.01
-    assert any("actor.entropy_coef" in note for note in plan.notes)
+    plan = rl.plan(rl_job(backend__flags={"actor.min_lr_ratio": 0.5}))
+    assert read_back(plan)["actor.min_lr_ratio"] == 0.5
+    assert any("actor.min_lr_ratio" in note for note in plan.notes)
+
+
+def test_what_the_recipe_has_a_word_for_is_not_said_as_a_flag(rl_job: Job) -> None:
+    with pytest.raises(RecipeError, match=r"algorithm\.entropy_coef"):
+        rl.plan(rl_job(backend__flags={"actor.entropy_coef": 0.01}))
 
 
 def test_without_openrlhf_the_error_says_how_to_get_it(rl_job: Job, monkeypatch: pytest.MonkeyPatch) -> None:

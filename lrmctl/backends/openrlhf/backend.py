@@ -10,6 +10,7 @@ from typing import Any
 from lrmctl.backends import launch as local
 from lrmctl.backends.base import Progress, TrainJob
 from lrmctl.backends.openrlhf import common, rl, sft
+from lrmctl.backends.openrlhf.evaluations import Evaluations, keep_best
 from lrmctl.backends.openrlhf.metrics import Recorder
 from lrmctl.backends.openrlhf.triage import diagnose
 from lrmctl.errors import BackendError
@@ -55,9 +56,11 @@ class OpenRlhf:
         resumed = "--ckpt.load_enable" in plan.argv
         start = common.checkpoint_step(folder.path) if resumed else 0
         recorder = Recorder(folder.metrics, plan, start, folder.logs / "tensorboard")
+        evaluations = Evaluations(folder.path / "evaluations.jsonl", plan.estimates.get("best", ""), start)
         on_progress(Progress(start, recorder.total))
 
         def read(lines: list[str]) -> None:
+            evaluations.read(lines)
             for progress in recorder.read(lines):
                 on_progress(progress)
 
@@ -66,7 +69,7 @@ class OpenRlhf:
             raise diagnose(log, code)
         for progress in recorder.finish():
             on_progress(progress)
-        return _finished_model(folder, recorder, log)
+        return _finished_model(plan, folder, recorder, log)
 
     def versions(self) -> Mapping[str, Any]:
         """Versions of OpenRLHF and what it stands on; what is not installed is left out."""
@@ -79,12 +82,14 @@ class OpenRlhf:
         return found
 
 
-def _finished_model(folder: RunFolder, recorder: Recorder, log: Path) -> Path:
+def _finished_model(plan: Plan, folder: RunFolder, recorder: Recorder, log: Path) -> Path:
     """Give the saved model its final name, which says that it is complete."""
     saved = folder.path / "model.part"
-    if recorder.last < recorder.total:
+    if recorder.last < recorder.total and not (recorder.last and plan.estimates.get("steps_are_at_most")):
         raise BackendError(f"OpenRLHF ended after {recorder.last} of {recorder.total} steps", str(log), "read the log")
     if not (saved / "config.json").exists():
         raise BackendError("OpenRLHF ended well but saved no model", str(log), "read the log")
+    if plan.estimates.get("best"):
+        keep_best(folder.path / "checkpoints", saved)
     saved.rename(folder.model)
     return folder.model

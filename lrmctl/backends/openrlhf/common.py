@@ -25,6 +25,11 @@ _SHARED_OWNED: Mapping[str, str] = {
     "train.micro_batch_size": "say it in the recipe: optimizer.micro_batch_size",
     "ds.zero_stage": "say it in the recipe: optimizer.zero_stage",
     "ds.param_dtype": "say it in the recipe: backend.dtype",
+    "ds.adam_offload": "say it in the recipe: optimizer.offload",
+    "ds.packing_samples": "say it in the recipe: optimizer.packing",
+    "ds.ring_attn_size": "say it in the recipe: optimizer.sequence_parallel",
+    **{f"ds.lora.{n}": f"say it in the recipe: optimizer.lora.{n}" for n in ("rank", "alpha", "dropout")},
+    "ds.lora.target_modules": "say it in the recipe: optimizer.lora.targets",
     "logger.wandb.key": "a key on the command line can be read by every user of the machine",
     "ckpt.load_enable": "use `lrmctl train --resume`",
     **dict.fromkeys(("ckpt.path", "ckpt.output_dir", "logger.tensorboard_dir", "logger.wandb.run_name"), _OWN),
@@ -115,8 +120,12 @@ def program_argv(program: cli.Program, arguments: Mapping[str, Any], processes: 
     return (*start, *cli.to_argv(arguments))
 
 
-def environment(where: Target) -> dict[str, str]:
-    """Variables of every OpenRLHF process: quiet, offline-safe, and temporary files in the launch's own folder."""
+def environment(where: Target, roles: int = 1) -> dict[str, str]:
+    """Variables of every OpenRLHF process: quiet, offline-safe, and temporary files in the launch's own folder.
+
+    Args:
+        roles: processes that want a GPU.
+    """
     env = {
         "TOKENIZERS_PARALLELISM": "false",
         "PYTHONUNBUFFERED": "1",
@@ -126,14 +135,16 @@ def environment(where: Target) -> dict[str, str]:
     if where.device == "cpu":
         from lrmctl.backends.openrlhf.cpu import cpu_env
 
-        env |= cpu_env("fp32" if where.dtype == "fp32" else "bf16")
+        env |= cpu_env("fp32" if where.dtype == "fp32" else "bf16", roles=roles)
     return env
 
 
 def optimizer_flags(optimizer: Optimizer, where: Target, prefix: str) -> dict[str, Any]:
-    """Flags of the optimizer section; `prefix` is `actor.` in RL."""
+    """Flags of the optimizer section; `prefix` is `actor.` or `critic.` in RL."""
+    packing = optimizer.packing and where.device == "cuda"
     return {
         f"{prefix}adam.lr": optimizer.learning_rate,
+        f"{prefix}adam.betas": list(optimizer.betas),
         f"{prefix}adam.weight_decay": optimizer.weight_decay,
         f"{prefix}lr_scheduler": SCHEDULES[optimizer.schedule],
         f"{prefix}lr_warmup_ratio": optimizer.warmup_ratio,
@@ -141,8 +152,24 @@ def optimizer_flags(optimizer: Optimizer, where: Target, prefix: str) -> dict[st
         f"{prefix}max_norm": optimizer.max_grad_norm,
         "train.micro_batch_size": optimizer.micro_batch_size,
         "ds.zero_stage": optimizer.zero_stage,
+        "ds.adam_offload": optimizer.offload,
         "ds.param_dtype": "fp16" if where.dtype == "fp16" else "bf16",
         "ds.attn_implementation": where.attention,
+        "ds.packing_samples": packing,
+        "ds.ring_attn_size": optimizer.sequence_parallel if optimizer.sequence_parallel > 1 else None,
+        **_lora_flags(optimizer),
+    }
+
+
+def _lora_flags(optimizer: Optimizer) -> dict[str, Any]:
+    lora = optimizer.lora
+    if lora is None:
+        return {}
+    return {
+        "ds.lora.rank": lora.rank,
+        "ds.lora.alpha": lora.alpha,
+        "ds.lora.dropout": lora.dropout,
+        "ds.lora.target_modules": list(lora.targets),
     }
 
 

@@ -12,35 +12,27 @@ from typing import Any
 
 from lrmctl.backends.base import TrainJob
 from lrmctl.backends.openrlhf import common
+from lrmctl.backends.openrlhf.cpu import ROLES
+from lrmctl.backends.openrlhf.rl_flags import RL_WORDS, recipe_flags, samples_per_step
 from lrmctl.backends.supervisor import TEMP
+from lrmctl.data.mix import passes
 from lrmctl.errors import RecipeError
 from lrmctl.recipe.schema import RlRecipe
 from lrmctl.types import Plan
 
 _DATA = "data/prompts.jsonl"
+_EVAL_DATA = "data/eval.jsonl"
 _OWNED: Mapping[str, str] = {
     "actor.model_name_or_path": "say it in the recipe: model",
-    "actor.num_gpus_per_node": "say it in the recipe: layout.gpus",
-    "actor.adam.lr": "say it in the recipe: optimizer.learning_rate",
-    "actor.eps_clip_low_high": "say it in the recipe: algorithm.clip_low and clip_high",
-    "actor.eps_clip": "say it in the recipe: algorithm.clip_low and clip_high",
-    "algo.kl.init_coef": "say it in the recipe: algorithm.kl.coef",
-    "algo.kl.use_loss": "say it in the recipe: algorithm.kl.place",
-    "algo.kl.estimator": "say it in the recipe: algorithm.kl.estimator",
-    "rollout.batch_size": "say it in the recipe: algorithm.prompts_per_step",
-    "rollout.n_samples_per_prompt": "say it in the recipe: algorithm.samples_per_prompt",
-    "rollout.max_new_tokens": "say it in the recipe: rollout.max_new_tokens",
-    "rollout.temperature": "say it in the recipe: rollout.temperature",
-    "rollout.top_p": "say it in the recipe: rollout.top_p",
-    "train.batch_size": "say it in the recipe: algorithm.prompts_per_step and samples_per_prompt",
-    "train.num_episodes": "say it in the recipe: algorithm.steps",
-    "ckpt.save_steps": "say it in the recipe: save_every",
+    "critic.model_name_or_path": "say it in the recipe: algorithm.critic.model",
     "data.prompt_dataset": "say it in the recipe: prompts",
+    "eval.dataset": "say it in the recipe: evaluation.prompts",
     "data.label_key": "lrmctl renders the data itself",
     "reward.remote_url": "say it in the recipe: reward",
     "reward.model_name_or_path": "say it in the recipe: reward",
     "train.agent_func_path": "rewards go through lrmctl's reward service, which the agent route does not call",
     "ds.lora.rank": "OpenRLHF 0.11 fails at the first weight broadcast with LoRA in RL",
+    **{flag: f"say it in the recipe: {key}" for flag, key in RL_WORDS.items()},
 }
 
 _RAY: Mapping[str, str] = {
@@ -68,49 +60,46 @@ def plan(job: TrainJob) -> Plan:
     if where.device == "cpu" and flags.get("ds.packing_samples"):
         raise RecipeError("packing needs flash attention, which is CUDA's", "backend.flags.ds.packing_samples")
     algorithm = recipe.algorithm
-    rows = rows_for(job.rows, algorithm.steps * algorithm.prompts_per_step, recipe.seed)
+    rows = passes(job.rows, algorithm.steps * algorithm.prompts_per_step, random.Random(recipe.seed))
     return Plan(
         backend="openrlhf",
         kind="rl",
         argv=common.program_argv("train_ppo_ray", flags),
-        env={**common.environment(where), **_RAY},
-        files={_DATA: common.rows_file(rows)},
-        resources={"gpus": recipe.layout.gpus if where.device == "cuda" else 0, "nodes": 1},
+        env={**common.environment(where, _roles(recipe)), **_RAY},
+        files=_files(job, rows),
+        resources={"gpus": recipe.layout.gpus if where.device == "cuda" else 0, "nodes": recipe.layout.nodes},
         estimates={
             "steps": algorithm.steps,
+            "steps_are_at_most": algorithm.dynamic_filtering is not None,
             "device": where.device,
             "dtype": where.dtype,
-            "samples_per_step": _samples(recipe),
-            "samples": _samples(recipe) * algorithm.steps,
+            "samples_per_step": samples_per_step(recipe),
+            "samples": samples_per_step(recipe) * algorithm.steps,
             "prompts": len(job.rows),
             "passes_over_prompts": round(len(rows) / len(job.rows), 2),
-            "tokens_at_most": _samples(recipe) * algorithm.steps * recipe.rollout.max_new_tokens,
+            "tokens_at_most": samples_per_step(recipe) * algorithm.steps * recipe.rollout.max_new_tokens,
             "reference_model": algorithm.kl.coef > 0,
+            "best": recipe.evaluation.best if recipe.evaluation else None,
         },
         notes=(*notes, *_notes(recipe), *common.notes(job, where)),
     )
 
 
-def rows_for(rows: Sequence[Mapping[str, str]], needed: int, seed: int) -> list[Mapping[str, str]]:
-    """Exactly `needed` rows: whole shuffled passes over all rows, the last one cut. The mix of kinds holds on average.
-
-    Args:
-        rows: at least one row.
-        seed: of the shuffles; each pass is shuffled anew.
-    """
-    draw, out = random.Random(seed), list[Mapping[str, str]]()
-    while len(out) < needed:
-        out += draw.sample(list(rows), len(rows))
-    return out[:needed]
+def _roles(recipe: RlRecipe) -> int:
+    """Processes that want a GPU of their own, on CPU one of each."""
+    algorithm = recipe.algorithm
+    asynchronous = recipe.rollout.mode != "sync"  # sampler and trainer are two more processes
+    return max(ROLES, 2 + (algorithm.kl.coef > 0) + (algorithm.name == "ppo") + asynchronous)
 
 
-def _samples(recipe: RlRecipe) -> int:
-    return recipe.algorithm.prompts_per_step * recipe.algorithm.samples_per_prompt
+def _files(job: TrainJob, rows: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    files = {_DATA: common.rows_file(rows)}
+    return files | {_EVAL_DATA: common.rows_file(job.eval_rows)} if job.eval_rows else files
 
 
 def _check(job: TrainJob, recipe: RlRecipe) -> None:
     """The rules that OpenRLHF leaves to asserts, or does not check at all."""
-    micro, gpus, samples = recipe.optimizer.micro_batch_size, recipe.layout.gpus, _samples(recipe)
+    micro, gpus, samples = recipe.optimizer.micro_batch_size, recipe.layout.gpus, samples_per_step(recipe)
     if not job.rows:
         raise RecipeError("there is no prompt to train on", "prompts", "see what was dropped, and raise max_len")
     if recipe.rollout.max_new_tokens >= recipe.max_len:
@@ -128,69 +117,17 @@ def _check(job: TrainJob, recipe: RlRecipe) -> None:
         )
 
 
-def _rollout_micro(recipe: RlRecipe) -> int:
-    """Sequences per forward pass without gradients: twice those of a training pass, where that divides the step."""
-    micro = recipe.optimizer.micro_batch_size
-    return micro if _samples(recipe) % (2 * micro * recipe.layout.gpus) else 2 * micro
-
-
 def _flags(job: TrainJob, recipe: RlRecipe, where: common.Target) -> dict[str, Any]:
+    evaluated = {"eval.dataset": str(job.run_dir / _EVAL_DATA)} if job.eval_rows else {}
+    critic = recipe.algorithm.critic.model if recipe.algorithm.name == "ppo" else None
     return {
         "actor.model_name_or_path": str(job.model_path),
+        "critic.model_name_or_path": critic,
         "data.prompt_dataset": str(job.run_dir / _DATA),
-        "data.input_key": "prompt",
-        "data.label_key": "label",
-        "data.max_len": recipe.max_len,
+        **evaluated,
         "reward.remote_url": job.reward_url,
-        "train.seed": recipe.seed,
-        **_algorithm_flags(recipe),
-        **common.optimizer_flags(recipe.optimizer, where, "actor."),
+        **recipe_flags(recipe, where),
         **common.folder_flags(job),
-        "ckpt.save_steps": recipe.save_every,
-        "ckpt.best_metric_key": "none",
-        **_device_flags(recipe, where),
-    }
-
-
-def _algorithm_flags(recipe: RlRecipe) -> dict[str, Any]:
-    algorithm, kl = recipe.algorithm, recipe.algorithm.kl
-    return {
-        "algo.advantage.estimator": "group_norm",
-        "rollout.batch_size": algorithm.prompts_per_step,
-        "rollout.n_samples_per_prompt": algorithm.samples_per_prompt,
-        "rollout.micro_batch_size": _rollout_micro(recipe),
-        "rollout.max_new_tokens": recipe.rollout.max_new_tokens,
-        "rollout.temperature": recipe.rollout.temperature,
-        "rollout.top_p": recipe.rollout.top_p,
-        "train.batch_size": _samples(recipe),
-        "train.num_episodes": 1,
-        "actor.eps_clip_low_high": [algorithm.clip_low, algorithm.clip_high],
-        "actor.entropy_coef": 0,  # logs the entropy, adds nothing to the loss
-        # The engine's own log-probabilities come back, so that vllm_kl is logged; a token's weight is cut at 2 (TIS).
-        "algo.advantage.is_correction_level": "token",
-        "algo.advantage.is_correction_mode": "clip",
-        "algo.advantage.is_correction_threshold": [0, 2],
-        "algo.kl.init_coef": kl.coef,
-        "algo.kl.use_loss": kl.coef > 0 and kl.place == "loss",
-        "algo.kl.estimator": kl.estimator if kl.coef > 0 else None,
-    }
-
-
-def _device_flags(recipe: RlRecipe, where: common.Target) -> dict[str, Any]:
-    gpus = recipe.layout.gpus
-    shared = {"actor.num_gpus_per_node": gpus, "ref.num_gpus_per_node": gpus, "vllm.num_engines": gpus}
-    if where.device == "cpu":
-        return {**shared, "vllm.tensor_parallel_size": 1, "vllm.enforce_eager": True, "vllm.sync_backend": "gloo"}
-    return {
-        **shared,
-        "vllm.tensor_parallel_size": 1,
-        "vllm.sync_backend": "nccl",
-        "vllm.gpu_memory_utilization": 0.6,
-        "train.colocate_all": True,
-        "vllm.enable_sleep": True,
-        "ds.enable_sleep": True,
-        "ds.packing_samples": True,
-        "actor.gradient_checkpointing_enable": True,
     }
 
 
@@ -198,6 +135,10 @@ def _notes(recipe: RlRecipe) -> list[str]:
     notes, kl = [], recipe.algorithm.kl
     if recipe.save_every is None:
         notes.append("no checkpoint is kept (save_every is not set): a run that breaks starts again from the beginning")
+    if recipe.algorithm.dynamic_filtering:
+        notes.append(
+            "dynamic filtering draws from steps x prompts_per_step prompts: fewer steps if prompts are left out"
+        )
     if kl.coef > 0 and kl.place == "loss" and kl.estimator == "k1":
         notes.append("the k1 estimator as a loss has no useful gradient; k3 (or k2) is meant for that place")
     if kl.coef > 0 and kl.place == "reward" and kl.estimator != "k1":

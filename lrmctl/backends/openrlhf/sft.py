@@ -16,11 +16,20 @@ from lrmctl.recipe.schema import SftRecipe
 from lrmctl.types import Plan
 
 _DATA = "data/train.jsonl"
+_EVAL_DATA = "data/eval.jsonl"
 _OWNED: Mapping[str, str] = {
     "model.model_name_or_path": "say it in the recipe: model",
     "train.batch_size": "say it in the recipe: train.batch_size",
     "train.max_epochs": "say it in the recipe: train.epochs",
     "adam.lr": "say it in the recipe: optimizer.learning_rate",
+    "adam.betas": "say it in the recipe: optimizer.betas",
+    "adam.weight_decay": "say it in the recipe: optimizer.weight_decay",
+    "lr_warmup_ratio": "say it in the recipe: optimizer.warmup_ratio",
+    "max_norm": "say it in the recipe: optimizer.max_grad_norm",
+    "model.gradient_checkpointing_enable": "say it in the recipe: optimizer.gradient_checkpointing",
+    "ckpt.save_steps": "say it in the recipe: save_every",
+    "eval.steps": "say it in the recipe: train.eval_every",
+    "eval.dataset": "say it in the recipe: data.eval_rows",
     "data.dataset": "say it in the recipe: data.sources",
     "data.output_key": "lrmctl renders the data itself",
     "data.multiturn": "lrmctl renders the data itself",
@@ -48,7 +57,7 @@ def plan(job: TrainJob) -> Plan:
         kind="sft",
         argv=common.program_argv("train_sft", flags, recipe.layout.gpus),
         env=_env(where, recipe.layout.gpus),
-        files={_DATA: common.rows_file(job.rows)},
+        files=_files(job),
         resources={"gpus": recipe.layout.gpus if where.device == "cuda" else 0, "nodes": 1},
         estimates={
             "steps": steps,
@@ -86,22 +95,37 @@ def _passes(recipe: SftRecipe) -> int:
     return recipe.train.batch_size // recipe.optimizer.micro_batch_size // recipe.layout.gpus
 
 
-def _flags(job: TrainJob, recipe: SftRecipe, where: common.Target) -> dict[str, Any]:
+def recipe_flags(recipe: SftRecipe, where: common.Target) -> dict[str, Any]:
+    """OpenRLHF's flags that follow from the recipe alone, on a device."""
     return {
-        "model.model_name_or_path": str(job.model_path),
-        "data.dataset": str(job.run_dir / _DATA),
         "data.input_key": "prompt",
         "data.output_key": "response",
         "data.input_template": "{}",
         "data.max_len": recipe.data.max_len,
-        "data.max_samples": len(job.rows),  # its default would cut a large set without a word
         "train.max_epochs": recipe.train.epochs,
         "train.batch_size": recipe.train.batch_size,
         "train.seed": recipe.seed,
         **common.optimizer_flags(recipe.optimizer, where, ""),
-        **common.folder_flags(job),
-        **({"ds.packing_samples": True, "model.gradient_checkpointing_enable": True} if where.device == "cuda" else {}),
+        "model.gradient_checkpointing_enable": where.device == "cuda" and recipe.optimizer.gradient_checkpointing,
+        "ckpt.save_steps": recipe.save_every,
+        "eval.steps": recipe.train.eval_every if recipe.data.eval_rows else None,
     }
+
+
+def _flags(job: TrainJob, recipe: SftRecipe, where: common.Target) -> dict[str, Any]:
+    return {
+        "model.model_name_or_path": str(job.model_path),
+        "data.dataset": str(job.run_dir / _DATA),
+        "data.max_samples": len(job.rows),  # its default would cut a large set without a word
+        "eval.dataset": str(job.run_dir / _EVAL_DATA) if job.eval_rows else None,
+        **recipe_flags(recipe, where),
+        **common.folder_flags(job),
+    }
+
+
+def _files(job: TrainJob) -> dict[str, str]:
+    files = {_DATA: common.rows_file(job.rows)}
+    return files | {_EVAL_DATA: common.rows_file(job.eval_rows)} if job.eval_rows else files
 
 
 def _env(where: common.Target, processes: int) -> dict[str, str]:

@@ -25,17 +25,17 @@ import os
 from pathlib import Path
 from typing import Literal
 
-FAKE_CPUS = 4
-FAKE_GPUS = 3
-"""Actor, reference and rollout engine: Ray only counts them."""
+ROLES = 3
+"""Actor, reference and rollout engine, each with a GPU that Ray only counts."""
 
 
-def cpu_env(dtype: Literal["fp32", "bf16"], *, threads: int | None = None) -> dict[str, str]:
+def cpu_env(dtype: Literal["fp32", "bf16"], *, threads: int | None = None, roles: int = ROLES) -> dict[str, str]:
     """Environment variables that make OpenRLHF run on CPU.
 
     Args:
         dtype: `bf16` as OpenRLHF has it, or `fp32`, which is faster on CPUs and must be said openly.
         threads: torch threads of each process; by default OMP_NUM_THREADS, or as many as there are cores, at most four.
+        roles: processes that want a GPU; Ray starts a spare process or two for each CPU that it counts.
     """
     inherited = os.environ.get("PYTHONPATH")
     return {
@@ -43,7 +43,7 @@ def cpu_env(dtype: Literal["fp32", "bf16"], *, threads: int | None = None) -> di
         "LRMCTL_OPENRLHF_DTYPE": dtype,
         "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent / "site"), *([inherited] if inherited else [])]),
         "DS_ACCELERATOR": "cpu",
-        "RAY_OVERRIDE_RESOURCES": json.dumps({"CPU": FAKE_CPUS, "GPU": FAKE_GPUS}),
+        "RAY_OVERRIDE_RESOURCES": json.dumps({"CPU": roles + 1, "GPU": roles}),
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_worker_niceness": "0",  # 15 by default: starved by whatever else runs here
         "RAY_raylet_start_wait_time_s": "180",  # 30 by default, too short on a busy machine

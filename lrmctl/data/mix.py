@@ -1,0 +1,64 @@
+"""Rows of several sources as one training set: all of them, or in the proportions that the recipe asks for."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def mix(groups: Sequence[Sequence[T]], weights: Sequence[float | None], *, total: int | None, seed: int) -> list[T]:
+    """Rows of all groups.
+
+    Args:
+        groups: the rows of each source.
+        weights: of each source; either all have one or none does. Without weights every row is taken once, in order.
+        total: rows of the mixture; by default as many as the groups have together.
+        seed: of the draws.
+
+    Returns:
+        With weights `total` rows, shuffled; each source's number is its share, rounded by largest remainders. A source
+        with fewer rows than its share is gone through several times.
+    """
+    given = [w for w in weights if w is not None]
+    if not given:
+        return [row for group in groups for row in group]
+    counts = shares(given, total if total is not None else sum(len(g) for g in groups))
+    draw = random.Random(seed)
+    mixed = [row for group, n in zip(groups, counts, strict=True) for row in passes(group, n, draw)]
+    draw.shuffle(mixed)
+    return mixed
+
+
+def shares(weights: Sequence[float], total: int) -> list[int]:
+    """Whole numbers that add up to `total`, in the proportion of the weights (largest remainders)."""
+    exact = [total * w / sum(weights) for w in weights]
+    counts = [int(x) for x in exact]
+    by_rest = sorted(range(len(weights)), key=lambda i: counts[i] - exact[i])
+    for i in by_rest[: total - sum(counts)]:
+        counts[i] += 1
+    return counts
+
+
+def passes(rows: Sequence[T], n: int, draw: random.Random) -> list[T]:
+    """Exactly n rows: whole shuffled passes over all rows, the last one cut. Nothing of nothing."""
+    out: list[T] = []
+    while rows and len(out) < n:
+        out += draw.sample(list(rows), len(rows))
+    return out[:n]
+
+
+def hold_back(rows: Sequence[T], keys: Sequence[str], share: float, seed: int) -> tuple[list[T], list[T]]:
+    """Rows to train on and rows to look at, cut between different keys so that no key is on both sides.
+
+    Args:
+        keys: of each row, e.g. its prompt.
+        share: of the distinct keys that are held back; at least one if it is above 0 and there are two.
+    """
+    distinct = sorted(set(keys))
+    n = min(max(round(share * len(distinct)), 1), len(distinct) - 1) if share > 0 else 0
+    held = set(random.Random(seed).sample(distinct, max(n, 0)))
+    pairs = list(zip(rows, keys, strict=True))
+    return [r for r, k in pairs if k not in held], [r for r, k in pairs if k in held]
