@@ -64,7 +64,9 @@ class Filtering(Section):
 
     low: Share = 0.0
     high: Share = 1.0
-    """A prompt is kept if the mean of its rewards, each cut to [0, 1], lies strictly between the two."""
+    """A prompt is kept if the mean of its samples' scores, each cut to [0, 1], lies strictly between the two."""
+    of: str = "reward"
+    """What the score is: the whole reward, or one component's value (where that component applies)."""
 
 
 class Overlong(Section):

@@ -160,6 +160,8 @@ class RlRecipe(_Recipe):
         if self.evaluation is not None:
             all_weighted_or_none(self.evaluation.prompts)
             self.reward.kinds(self.evaluation.best or "reward")
+        if self.algorithm.dynamic_filtering is not None:
+            self.reward.kinds(self.algorithm.dynamic_filtering.of)
         return self
 
 

@@ -55,13 +55,6 @@ class RolloutReward:
         """Name of the first component that failed."""
         return next((name for name, score in self.components.items() if score.failed), "")
 
-    @property
-    def best(self) -> float:
-        """Sum of the positive weights that count here: the reward if each such component gives 1."""
-        return sum(
-            self.weights[name] for name, s in self.components.items() if not s.missing and self.weights[name] > 0
-        )
-
     def metric(self, name: str, otherwise: float) -> float:
         """A component's own value, unweighted; `otherwise` for `reward`, or where the component has none."""
         score = self.components.get(name)

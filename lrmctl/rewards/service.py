@@ -41,6 +41,7 @@ class RewardService:
         port: 0 takes a free one.
         attempt: number of this launch, written into each row.
         time_limit: seconds after which a rollout without a reward has failed; OpenRLHF itself gives up after 180.
+        score_of: what dynamic filtering looks at: the whole reward, or one component.
 
     Raises:
         LrmctlError: unknown reward, options that do not fit, a component named like one of OpenRLHF's own metrics;
@@ -57,12 +58,13 @@ class RewardService:
         port: int = 0,
         attempt: int = 1,
         time_limit: float = 150.0,
+        score_of: str = "reward",
     ) -> None:
         self._reward = ComposedReward(section)
         check_names(self._reward.names)
         self._neutral = section.neutral_value
         self._path, self._end_tokens, self._attempt = rollouts, tuple(end_tokens), attempt
-        self._time_limit = time_limit
+        self._time_limit, self._score_of = time_limit, score_of
         self._policy = FailurePolicy(section)
         self._batcher = Batcher(self._reward.score)
         self._address = (host, port)
@@ -182,9 +184,8 @@ class RewardService:
         return self._neutral if reward is None or reward.total is None else reward.total
 
     def _reply(self, trace: Trace | None, reward: RolloutReward | None, metric: str) -> dict[str, Any]:
-        """OpenRLHF's form. `scores`, which feed its dynamic filtering, are the reward's share of what it can reach."""
+        """OpenRLHF's form. `scores`, which feed its dynamic filtering, lie in [0, 1]."""
         total = self._total(reward)
         logs = extra_logs(self._reward.names, trace, reward, total)
-        best = reward.best if reward and reward.best > 0 else 1.0
-        value = total if reward is None else reward.metric(metric, total)
-        return {"rewards": value, "scores": min(1.0, max(0.0, total / best)), "extra_logs": logs}
+        value, score = (reward.metric(n, total) if reward else total for n in (metric, self._score_of))
+        return {"rewards": value, "scores": min(1.0, max(0.0, score)), "extra_logs": logs}

@@ -93,10 +93,10 @@ def test_every_rollout_is_answered_and_written_with_every_component(tmp_path):
     assert [r["n"] for r in (first, second, third)] == [1, 2, 3]
 
 
-def test_scores_are_the_share_of_what_the_reward_can_reach(tmp_path):
+def test_scores_are_the_reward_clipped_to_the_unit_interval(tmp_path):
     with service(tmp_path, {"use": "odd-length"}, {"use": "format", "weight": 0.5}) as s:
         replies = post(s.url, [good(SUM, "four"), call(SUM, "hm"), good(SUM, "4")])
-    assert [(r["rewards"], r["scores"]) for r in replies] == [(4.0, 1.0), (-0.5, 0.0), (1.0, pytest.approx(2 / 3))]
+    assert [(r["rewards"], r["scores"]) for r in replies] == [(4.0, 1.0), (-0.5, 0.0), (1.0, 1.0)]
 
 
 def test_64_concurrent_calls_each_get_their_own_reward(tmp_path):

@@ -130,6 +130,18 @@ def _deepspeed_config(module: Any) -> None:
     module.get_train_ds_config = _reconfigured(module.get_train_ds_config)
     module.get_eval_ds_config = _reconfigured(module.get_eval_ds_config)
 
+    module.DeepspeedStrategy.moving_average = _on_cpu(module.DeepspeedStrategy.moving_average)
+
+
+def _on_cpu(inner: Callable[..., None]) -> Callable[..., None]:
+    """The running average of the weights, which upstream makes on "cuda" whatever there is."""
+
+    def moving_average(self: Any, model: Any, model_ema: Any, beta: float = 0.992, device: str = "cpu") -> None:
+        del device
+        inner(self, model, model_ema, beta, "cpu")
+
+    return moving_average
+
 
 def _reconfigured(inner: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
     def config(*args: Any, **options: Any) -> dict[str, Any]:
