@@ -278,6 +278,7 @@ def _train(task: Task, emit: Callable[[StudyEvent], None]) -> None:
         name=task.folder.name,
         model=str(task.model),
         resume=(task.folder / "lock.json").exists(),
+        restart="allow",
         on_progress=progress,
     )
 

@@ -15,13 +15,17 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import yaml
 
 from lrmctl import console
+from lrmctl import resume as resuming
 from lrmctl.backends.base import Backend, Progress, TrainJob
+from lrmctl.backends.launch import Job, launcher
 from lrmctl.errors import BackendError, LrmctlError, NotFoundError, RecipeError, RunExistsError
 from lrmctl.recipe.schema import RlRecipe, SftRecipe
+from lrmctl.recipe.sections import Launch
 from lrmctl.runs.folder import RunFolder, write_json
 from lrmctl.types import Plan
 
@@ -54,6 +58,7 @@ def train(
     model: str | None = None,
     resume: bool = False,
     dry_run: bool = False,
+    restart: resuming.Restart = "refuse",
     on_progress: OnProgress | None = None,
 ) -> RunFolder:
     """Train a model from an SFT or RL recipe.
@@ -62,6 +67,7 @@ def train(
         name: of the run; the recipe's by default.
         model: in place of the recipe's.
         resume: go on with the run of this name; one that is done is left as it is.
+        restart: with `resume`: whether a run without a checkpoint may start again, or any run has to.
         dry_run: plan only; the folder returned is a temporary one that holds `plan.json`.
 
     Raises:
@@ -78,9 +84,12 @@ def train(
         return _close(RunFolder(Path(runs_dir) / name))
     rows = None if _samples_first(start.recipe) else _rows(start)
     _plan(start, RunFolder(Path(runs_dir) / name), rows)
+    _check_launch(start.recipe)
     with _disk_errors(Path(runs_dir)):
         folder = RunFolder.create(Path(runs_dir), name, resume=resume)
         with folder.hold():
+            if resume:
+                _before_resume(start, folder, restart)
             return _run(start, folder, rows, resume, on_progress or (lambda _: None))
 
 
@@ -104,6 +113,23 @@ def _resolve(loaded: LoadedRecipe, runs_dir: Path, model: str | None) -> _Start:
     check_plugins(loaded)
     path = resolve_model(recipe.model, runs_dir)
     return _Start(loaded, recipe, registry.make("backend", recipe.backend.name), path, _tokenizer(path))
+
+
+def _check_launch(recipe: SftRecipe | RlRecipe) -> None:
+    if recipe.launch.via == "local" and recipe.layout.nodes > 1:
+        raise RecipeError(
+            f"{recipe.layout.nodes} nodes are not one machine", "layout.nodes", "--launch slurm, or --launch ray"
+        )
+    if recipe.launch.via == "ray" and recipe.kind == "sft" and recipe.layout.nodes > 1:
+        raise RecipeError("a Ray job of SFT has one node", "layout.nodes", "--launch slurm")
+    launcher(recipe.launch.model_dump()).check()
+
+
+def _before_resume(start: _Start, folder: RunFolder, restart: resuming.Restart) -> None:
+    resuming.refuse_running_job(folder)
+    resuming.check(folder, start.backend.checkpoint(folder.path), start.recipe.save_every, restart)
+    if restart == "always" and (aside := resuming.set_all_aside(folder)):
+        console.say(f"the old checkpoints are in {aside}")
 
 
 def _tokenizer(path: Path) -> Any:
@@ -169,13 +195,14 @@ def _demonstrations(start: _Start, recipe: SftRecipe, folder: RunFolder | None) 
 def _plan(start: _Start, folder: RunFolder, rows: Rows | None, url: str = _NO_URL, resume: bool = False) -> Plan:
     """The plan; without rows (they are sampled first) one of a single batch, which is checked in the same way."""
     recipe = start.recipe
+    here, launch = recipe.launch.via == "local", recipe.launch.model_dump(mode="json")
     if rows is None:
         assert isinstance(recipe, SftRecipe)
         stand_in = ({"prompt": "", "response": ""},) * recipe.train.batch_size
-        plan = start.backend.plan(TrainJob(recipe, start.model, folder.path, stand_in))
-        return replace(plan, notes=(*plan.notes, "steps are known when the model has been sampled"))
-    plan = start.backend.plan(TrainJob(recipe, start.model, folder.path, rows.rows, url, resume, rows.eval_rows))
-    return replace(plan, notes=(*plan.notes, *rows.notes))
+        plan = start.backend.plan(TrainJob(recipe, start.model, folder.path, stand_in, here=here))
+        return replace(plan, launch=launch, notes=(*plan.notes, "steps are known when the model has been sampled"))
+    plan = start.backend.plan(TrainJob(recipe, start.model, folder.path, rows.rows, url, resume, rows.eval_rows, here))
+    return replace(plan, launch=launch, notes=(*plan.notes, *rows.notes))
 
 
 def _dry_run(start: _Start) -> RunFolder:
@@ -184,6 +211,8 @@ def _dry_run(start: _Start) -> RunFolder:
     write_json(folder.plan, plan.to_json())
     for note in plan.notes:
         console.say(f"note: {note}")
+    if shown := launcher(plan.launch).preview(Job.of(plan, folder.path, folder.logs / "attempt-1" / "output.log")):
+        console.say(shown)
     return folder
 
 
@@ -233,9 +262,10 @@ def _close(folder: RunFolder) -> RunFolder:
 
 def _launch(start: _Start, folder: RunFolder, rows: Rows, resume: bool, on_progress: OnProgress) -> None:
     attempt = len(folder.attempts()) + 1
-    step = start.backend.checkpoint_step(folder.path) if resume else 0
-    if resume and attempt > 1:
-        console.say(f"going on from step {step}" if step else "no checkpoint was kept: starting from the beginning")
+    last = start.backend.checkpoint(folder.path) if resume else None
+    step = last.step if last else 0
+    for sentence in resuming.describe(folder, last) if resume and attempt > 1 else ():
+        console.say(sentence)
     with _service(start, folder, attempt) as service:
         plan = _plan(start, folder, rows, service.url if service else _NO_URL, resume and step > 0)
         write_json(folder.plan, plan.to_json())
@@ -258,10 +288,28 @@ def _service(start: _Start, folder: RunFolder, attempt: int) -> Any:
         return nullcontext()
     from lrmctl.rewards.service import RewardService
 
+    filtering = start.recipe.algorithm.dynamic_filtering
+    host, reached_as = _reach(start.recipe.launch)
     service: RewardService = RewardService(
-        start.recipe.reward, rollouts=folder.rollouts, end_tokens=_end_tokens(start), attempt=attempt
+        start.recipe.reward,
+        rollouts=folder.rollouts,
+        end_tokens=_end_tokens(start),
+        attempt=attempt,
+        score_of=filtering.of if filtering else "reward",
+        host=host,
+        reached_as=reached_as,
     )
     return service
+
+
+def _reach(section: Launch) -> tuple[str, str]:
+    """Where the reward service listens, and what other machines call it."""
+    if section.via == "local":
+        return "127.0.0.1", ""
+    from lrmctl.rewards.http import own_address
+
+    towards = urlsplit(section.address or "").hostname or ""
+    return "0.0.0.0", section.reward_host or own_address(towards)
 
 
 def _end_tokens(start: _Start) -> list[str]:

@@ -166,6 +166,7 @@ class Plan:
         resources: what the launch occupies, e.g. `{"gpus": 8, "nodes": 1}`.
         estimates: derived numbers for the reader (steps, samples per step, ...).
         notes: sentences the user should read before spending money.
+        launch: where it is run, as the recipe's `launch:` section says; empty for this machine.
     """
 
     backend: str
@@ -176,6 +177,7 @@ class Plan:
     resources: Mapping[str, float] = field(default_factory=dict)
     estimates: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    launch: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """JSON form without the file contents, which lie beside it in the run folder."""

@@ -40,11 +40,33 @@ class TrainJob:
 
 @dataclass(frozen=True)
 class Progress:
-    """One optimizer or RL step that has ended; `metrics` is what goes to metrics.jsonl."""
+    """One optimizer or RL step that has ended; `metrics` is what goes to metrics.jsonl.
+
+    Attributes:
+        phase: what the trainer is doing before its first step has ended (`loading the model`); empty afterwards.
+        checkpoint: last step of this launch that a checkpoint was kept of, 0 for none.
+    """
 
     step: int
     total: int
     metrics: Mapping[str, float] = field(default_factory=dict)
+    phase: str = ""
+    checkpoint: int = 0
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a resumed run goes on from.
+
+    Attributes:
+        saved: when it was written (seconds since the epoch).
+        passed_over: later checkpoints that cannot be loaded, each with the reason.
+    """
+
+    step: int
+    path: Path
+    saved: float
+    passed_over: tuple[str, ...] = ()
 
 
 class Backend(Protocol):
@@ -68,8 +90,8 @@ class Backend(Protocol):
         """
         ...
 
-    def checkpoint_step(self, run_dir: Path) -> int:
-        """Step that a resumed run would go on from; 0 if nothing was saved and it would start at the beginning."""
+    def checkpoint(self, run_dir: Path) -> Checkpoint | None:
+        """What a resumed run would go on from; None if nothing was saved and it would start at the beginning."""
         ...
 
     def versions(self) -> Mapping[str, Any]:

@@ -14,6 +14,23 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
 
+LOOPBACK = ("127.0.0.1", "localhost")
+
+
+def own_address(towards: str = "") -> str:
+    """The address under which a host that is reached through the network sees this machine; its name if unknown.
+
+    Args:
+        towards: that host; without it the default route decides.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((towards or "192.0.2.1", 9))  # datagrams: nothing is sent
+            return str(probe.getsockname()[0])
+        except OSError:
+            return socket.gethostname()
+
+
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket, so that a taken port is known before anything starts."""
     # asyncio switches Nagle's algorithm off only where the protocol is given; with it on, a reply takes 40 ms more

@@ -8,6 +8,7 @@ the server's event loop; scoring runs in the batcher's thread.
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from lrmctl.errors import LrmctlError, RewardError
 from lrmctl.recipe.schema import RewardSection
 from lrmctl.rewards.batcher import Batcher
 from lrmctl.rewards.compose import ComposedReward, RolloutReward
-from lrmctl.rewards.http import Server, listen
+from lrmctl.rewards.http import LOOPBACK, Server, listen
 from lrmctl.rewards.logs import check_names, extra_logs
 from lrmctl.rewards.policy import FailurePolicy
 from lrmctl.rewards.wire import decode_call, metric_of, read_call
@@ -42,6 +43,8 @@ class RewardService:
         attempt: number of this launch, written into each row.
         time_limit: seconds after which a rollout without a reward has failed; OpenRLHF itself gives up after 180.
         score_of: what dynamic filtering looks at: the whole reward, or one component.
+        host: address to listen on; on any other than this machine's own the URL holds a secret.
+        reached_as: name of this machine in the URL, for callers on other machines.
 
     Raises:
         LrmctlError: unknown reward, options that do not fit, a component named like one of OpenRLHF's own metrics;
@@ -59,6 +62,7 @@ class RewardService:
         attempt: int = 1,
         time_limit: float = 150.0,
         score_of: str = "reward",
+        reached_as: str = "",
     ) -> None:
         self._reward = ComposedReward(section)
         check_names(self._reward.names)
@@ -67,13 +71,15 @@ class RewardService:
         self._time_limit, self._score_of = time_limit, score_of
         self._policy = FailurePolicy(section)
         self._batcher = Batcher(self._reward.score)
-        self._address = (host, port)
+        self._address, self._reached_as = (host, port), reached_as or host
+        # who can reach it must not be able to guess it: OpenRLHF sends no header that could carry a key
+        self._secret = "" if host in LOOPBACK else f"/{secrets.token_urlsafe(16)}"
         self._started = time.monotonic()
 
     @property
     def url(self) -> str:
         """What goes to `--reward.remote_url`; known once the service is entered."""
-        return f"http://{self._address[0]}:{self._address[1]}/reward"
+        return f"http://{self._reached_as}:{self._address[1]}{self._secret}/reward"
 
     def failure(self) -> Exception | None:
         """The error that must end the run, as soon as there is one."""
@@ -113,8 +119,8 @@ class RewardService:
 
         app = FastAPI(openapi_url=None)
         # plain routes: the bodies are ours to check, and validation by pydantic would cost more than the reward
-        app.add_route("/reward", reward, methods=["POST"])
-        app.add_route("/health", health, methods=["GET"])
+        app.add_route(f"{self._secret}/reward", reward, methods=["POST"])
+        app.add_route(f"{self._secret}/health", health, methods=["GET"])
         return app
 
     async def _answer(self, body: bytes) -> dict[str, Any]:

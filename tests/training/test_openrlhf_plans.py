@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import torch
 
 from lrmctl.backends.base import TrainJob
 from lrmctl.backends.openrlhf import common, flags, rl, sft
@@ -193,6 +194,7 @@ def test_resume_is_asked_for_only_if_there_is_a_checkpoint(rl_job: Job) -> None:
     assert read_back(rl.plan(job))["ckpt.load_enable"] is False
     actor = job.run_dir / "checkpoints" / "_actor"
     (actor / "global_step20").mkdir(parents=True)
+    torch.save({}, actor / "global_step20" / "mp_rank_00_model_states.pt")
     (actor / "global_step40").mkdir()  # torn: DeepSpeed names a checkpoint in `latest` when it is complete
     (actor / "latest").write_text("global_step20")
     assert common.checkpoint_step(job.run_dir) == 20

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from lrmctl.backends import launch as local
-from lrmctl.backends.base import Progress, TrainJob
-from lrmctl.backends.openrlhf import common, rl, sft
+from lrmctl.backends import launch as launching
+from lrmctl.backends.base import Checkpoint, Progress, TrainJob
+from lrmctl.backends.openrlhf import checkpoints, rl, sft
 from lrmctl.backends.openrlhf.evaluations import Evaluations, keep_best
 from lrmctl.backends.openrlhf.metrics import Recorder
 from lrmctl.backends.openrlhf.triage import diagnose
@@ -35,9 +36,9 @@ class OpenRlhf:
         """
         return sft.plan(job) if job.recipe.kind == "sft" else rl.plan(job)
 
-    def checkpoint_step(self, run_dir: Path) -> int:
-        """Step that a resumed run would continue from; 0 if it would start at the beginning."""
-        return common.checkpoint_step(run_dir)
+    def checkpoint(self, run_dir: Path) -> Checkpoint | None:
+        """What a resumed run would continue from; None if it would start at the beginning."""
+        return checkpoints.last_checkpoint(run_dir)
 
     def launch(
         self,
@@ -54,7 +55,8 @@ class OpenRlhf:
             file.write_text(text, encoding="utf-8")
         log = folder.new_attempt() / "output.log"
         resumed = "--ckpt.load_enable" in plan.argv
-        start = common.checkpoint_step(folder.path) if resumed else 0
+        last = checkpoints.restore(folder.path) if resumed else None
+        start = last.step if last else 0
         recorder = Recorder(folder.metrics, plan, start, folder.logs / "tensorboard")
         evaluations = Evaluations(folder.path / "evaluations.jsonl", plan.estimates.get("best", ""), start)
         on_progress(Progress(start, recorder.total))
@@ -64,7 +66,13 @@ class OpenRlhf:
             for progress in recorder.read(lines):
                 on_progress(progress)
 
-        code = local.run(plan.argv, plan.env, cwd=folder.path, log=log, on_lines=read, abort=abort, keep=_RAY_LOGS)
+        job = launching.Job.of(plan, folder.path, log, _RAY_LOGS)
+        try:
+            code = launching.launcher(plan.launch).run(
+                job, read, abort, lambda found: folder.set_status("running", job=dict(found))
+            )
+        finally:
+            _forget_job(folder)
         if code:
             raise diagnose(log, code)
         for progress in recorder.finish():
@@ -80,6 +88,13 @@ class OpenRlhf:
             except metadata.PackageNotFoundError:
                 continue
         return found
+
+
+def _forget_job(folder: RunFolder) -> None:
+    """The launcher has seen to it that the job has ended."""
+    if folder.status().get("job"):
+        with suppress(OSError):  # a full disk; the job's own error is what counts
+            folder.set_status("running", job={})
 
 
 def _finished_model(plan: Plan, folder: RunFolder, recorder: Recorder, log: Path) -> Path:

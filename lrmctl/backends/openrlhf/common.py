@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from lrmctl.backends.base import TrainJob
 from lrmctl.backends.openrlhf import flags as cli
+from lrmctl.backends.openrlhf.checkpoints import last_checkpoint
 from lrmctl.backends.supervisor import TEMP
 from lrmctl.errors import NotFoundError, RecipeError
 from lrmctl.recipe.sections import BackendSection, Layout, Optimizer
@@ -120,11 +121,12 @@ def program_argv(program: cli.Program, arguments: Mapping[str, Any], processes: 
     return (*start, *cli.to_argv(arguments))
 
 
-def environment(where: Target, roles: int = 1) -> dict[str, str]:
+def environment(where: Target, roles: int = 1, engine: str = "builtin") -> dict[str, str]:
     """Variables of every OpenRLHF process: quiet, offline-safe, and temporary files in the launch's own folder.
 
     Args:
         roles: processes that want a GPU.
+        engine: of rollouts on CPU.
     """
     env = {
         "TOKENIZERS_PARALLELISM": "false",
@@ -135,7 +137,7 @@ def environment(where: Target, roles: int = 1) -> dict[str, str]:
     if where.device == "cpu":
         from lrmctl.backends.openrlhf.cpu import cpu_env
 
-        env |= cpu_env("fp32" if where.dtype == "fp32" else "bf16", roles=roles)
+        env |= cpu_env("fp32" if where.dtype == "fp32" else "bf16", roles=roles, engine=engine)
     return env
 
 
@@ -186,15 +188,9 @@ def folder_flags(job: TrainJob) -> dict[str, Any]:
 
 
 def checkpoint_step(run_dir: Path) -> int:
-    """Step of the last complete checkpoint, 0 if there is none. DeepSpeed writes the file `latest` last."""
-    for folder in (run_dir / "checkpoints" / "_actor", run_dir / "checkpoints"):
-        latest = folder / "latest"
-        if latest.is_file():
-            tag = latest.read_text(encoding="utf-8").strip()
-            step = tag.removeprefix("best_").removeprefix("global_step")
-            if step.isdigit() and (folder / tag).is_dir():
-                return int(step)
-    return 0
+    """Step of the last checkpoint that can be loaded, 0 if there is none."""
+    last = last_checkpoint(run_dir)
+    return last.step if last else 0
 
 
 def check_positions(model_path: Path, max_len: int, place: str) -> None:

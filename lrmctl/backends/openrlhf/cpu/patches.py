@@ -45,10 +45,13 @@ def _no_cuda_calls(cuda: Any) -> None:
 
 @after("ray._private.worker")
 def _own_cluster(worker: Any) -> None:
-    """Always a cluster of its own, never one that happens to run on this machine; and no dashboard."""
+    """A cluster of its own without a dashboard, never one that happens to run on this machine; but a job of a cluster,
+    which Ray or a batch script tells the address of that, joins it."""
     inner = worker.init
 
     def init(*args: Any, **options: Any) -> Any:
+        if os.environ.get("RAY_ADDRESS", "local") != "local":
+            return inner(*args, **options)
         return inner(*args, **{"address": "local", "include_dashboard": False, **options})
 
     worker.init = init
@@ -287,3 +290,33 @@ def _receive(module: Any) -> None:
         self.model_runner.model.load_weights(weights=list(weights.items()))
 
     module.WorkerWrap.update_weight = update_weight
+
+
+@after("vllm.engine.arg_utils")
+def _vllm_dtype(module: Any) -> None:
+    """OpenRLHF asks vLLM for bfloat16; where it trains in fp32, so must vLLM sample."""
+    inner = module.EngineArgs.__post_init__
+
+    def post_init(self: Any) -> None:
+        if _fp32():
+            self.dtype = "float32"
+        inner(self)
+
+    module.EngineArgs.__post_init__ = post_init
+
+
+@after("vllm.model_executor.layers.utils")
+def _vllm_live_weights(module: Any) -> None:
+    """vLLM's CPU backend packs linear weights anew when it loads them and drops the originals, so that later updates
+    would reach nothing. Plain matrix products on the live parameters instead."""
+    inner = module.dispatch_cpu_unquantized_gemm
+
+    def dispatch(layer: Any, remove_weight: bool) -> None:
+        import torch
+
+        if layer.weight.ndim != 2:
+            inner(layer, remove_weight)
+        else:
+            layer.cpu_linear = torch.nn.functional.linear
+
+    module.dispatch_cpu_unquantized_gemm = dispatch
