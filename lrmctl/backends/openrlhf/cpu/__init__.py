@@ -28,17 +28,30 @@ from typing import Literal
 ROLES = 3
 """Actor, reference and rollout engine, each with a GPU that Ray only counts."""
 
+_VLLM = {
+    "LRMCTL_OPENRLHF_ENGINE": "vllm",
+    "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB; by default half of the machine's memory
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # it would bind its threads to all cores but one, and this may be one of two
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+    "VLLM_NO_USAGE_STATS": "1",
+    "VLLM_LOGGING_LEVEL": "WARNING",
+}
 
-def cpu_env(dtype: Literal["fp32", "bf16"], *, threads: int | None = None, roles: int = ROLES) -> dict[str, str]:
+
+def cpu_env(
+    dtype: Literal["fp32", "bf16"], *, threads: int | None = None, roles: int = ROLES, engine: str = "builtin"
+) -> dict[str, str]:
     """Environment variables that make OpenRLHF run on CPU.
 
     Args:
         dtype: `bf16` as OpenRLHF has it, or `fp32`, which is faster on CPUs and must be said openly.
         threads: torch threads of each process; by default OMP_NUM_THREADS, or as many as there are cores, at most four.
         roles: processes that want a GPU; Ray starts a spare process or two for each CPU that it counts.
+        engine: `builtin`, or `vllm` for an installed vllm-cpu.
     """
     inherited = os.environ.get("PYTHONPATH")
     return {
+        **(_VLLM if engine == "vllm" else {}),
         "LRMCTL_OPENRLHF_CPU": "1",
         "LRMCTL_OPENRLHF_DTYPE": dtype,
         "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent / "site"), *([inherited] if inherited else [])]),

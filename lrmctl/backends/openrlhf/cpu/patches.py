@@ -7,6 +7,7 @@ while the shim is on.
 from __future__ import annotations
 
 import functools
+import io
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -274,18 +275,29 @@ def _broadcast_to_engines(self: Any) -> None:
     sharded = self.strategy.args.ds.zero_stage == 3
     with deepspeed.zero.GatheredParameters(list(parameters.values()), enabled=sharded):
         if torch.distributed.get_rank() == 0:
-            weights = ray.put({name: p.detach().clone() for name, p in parameters.items()})
+            weights = ray.put(_message({name: p.detach().clone() for name, p in parameters.items()}))
             step = str(self.actor.model.global_steps)
             ray.get([engine.update_weight.remote(step, weights, None) for engine in self.vllm_engines])
     torch.distributed.barrier()
 
 
+def _message(weights: dict[str, Any]) -> Any:
+    """As they are, or as bytes where they go on to a process of vLLM's, whose messages lose tensors in a mapping."""
+    if os.environ.get("LRMCTL_OPENRLHF_ENGINE") != "vllm":
+        return weights
+    import torch
+
+    torch.save(weights, buffer := io.BytesIO())
+    return buffer.getvalue()
+
+
 @after("openrlhf.trainer.ray.vllm_worker_wrap")
 def _receive(module: Any) -> None:
-    def update_weight(
-        self: Any, step: str, weights: Mapping[str, Any], _shape: None, empty_cache: bool = False
-    ) -> None:
+    def update_weight(self: Any, step: str, message: Any, _shape: None, empty_cache: bool = False) -> None:
+        import torch
+
         del empty_cache
+        weights = torch.load(io.BytesIO(message)) if isinstance(message, bytes) else message
         self.version = int(step)
         self.model_runner.model.load_weights(weights=list(weights.items()))
 

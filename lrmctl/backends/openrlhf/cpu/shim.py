@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.abc
 import importlib.machinery
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -35,13 +36,18 @@ def leave_out(name: str) -> None:
 
 
 def install() -> None:
-    """Turn the shim on in this process. Stand-ins go last on the path, so that real packages win."""
+    """Turn the shim on in this process.
+
+    Stand-ins come before real packages, so that lrmctl's rollout engine is used also where a vllm is installed; with
+    LRMCTL_OPENRLHF_ENGINE=vllm they come last, and the real vllm wins.
+    """
     if any(isinstance(finder, _Finder) for finder in sys.meta_path):
         return
     from lrmctl.backends.openrlhf.cpu import patches  # noqa: F401  (registers itself)
 
     sys.meta_path.insert(0, _Finder())
-    sys.path.append(str(Path(__file__).parent / "standins"))
+    place = len(sys.path) if os.environ.get("LRMCTL_OPENRLHF_ENGINE") == "vllm" else 0
+    sys.path.insert(place, str(Path(__file__).parent / "standins"))
 
 
 def refuse_cuda() -> None:
