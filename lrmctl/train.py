@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from lrmctl.backends.rows import Rows
     from lrmctl.data.sources import Demonstration
     from lrmctl.recipe.load import LoadedRecipe
+    from lrmctl.recipe.sections import Use
     from lrmctl.rewards.service import RewardService
 
 OnProgress = Callable[[Progress], None]
@@ -321,7 +322,15 @@ def _end_tokens(start: _Start) -> list[str]:
     return list(dict.fromkeys([*texts, start.tokenizer.eos_token]))
 
 
+def _sources(recipe: SftRecipe | RlRecipe) -> tuple[Use, ...]:
+    """Every source of data that a recipe names."""
+    if isinstance(recipe, RlRecipe):
+        return (*recipe.prompts, *(recipe.evaluation.prompts if recipe.evaluation else ()))
+    return recipe.data.rejection.prompts if recipe.data.rejection else recipe.data.sources
+
+
 def _write_lock(start: _Start, folder: RunFolder, rows: Rows | None, plan: Plan | None = None) -> None:
+    from lrmctl.data.sources import provenance
     from lrmctl.models import fingerprint
     from lrmctl.recipe.lock import write_lock
 
@@ -343,6 +352,7 @@ def _write_lock(start: _Start, folder: RunFolder, rows: Rows | None, plan: Plan 
         }
     if plan is not None:
         facts |= {k: plan.estimates[k] for k in ("device", "dtype") if k in plan.estimates}
+        facts["sources"] = provenance(_sources(start.recipe))
     write_lock(folder.lock, start.loaded, **facts)
 
 

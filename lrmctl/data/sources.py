@@ -7,6 +7,7 @@ such a response).
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -54,6 +55,16 @@ def load_demonstrations(
     return _mixed(groups, uses, total, seed)
 
 
+def provenance(uses: Sequence[Use]) -> list[dict[str, Any]]:
+    """Where the rows of each source came from, as far as it says: licence, url, revision, sha256, numbers of rows."""
+    told = []
+    for use in uses:
+        source = _make(use)
+        facts: Mapping[str, Any] = source.provenance() if hasattr(source, "provenance") else {}
+        told.append({"use": use.use, "options": use.options, **facts})
+    return told
+
+
 def every_turn(row: Demonstration) -> Iterator[Demonstration]:
     """A demonstration of each response in a conversation; past responses without closed thinking are left out."""
     messages = row.prompt.messages
@@ -80,8 +91,18 @@ def _make(use: Use) -> Any:
 class RowSource:
     """A source over plain rows; `where` names a row in errors."""
 
-    def __init__(self, rows: Sequence[Mapping[str, Any]], name: str, kind: str | None = None) -> None:
-        self._rows, self._name, self._kind = rows, name, kind
+    def __init__(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        name: str,
+        kind: str | None = None,
+        origin: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._rows, self._name, self._kind, self._origin = rows, name, kind, origin or {}
+
+    def provenance(self) -> dict[str, Any]:
+        """Where the rows came from, for the lock."""
+        return {**self._origin, "rows": len(self._rows)}
 
     def prompts(self) -> list[Prompt]:
         return [self._prompt(i, row) for i, row in enumerate(self._rows)]
@@ -140,9 +161,10 @@ def jsonl_source(path: str, kind: str | None = None, n: int | None = None) -> Ro
     if not file.is_file():
         raise NotFoundError(f"no data file {path}", fix="check `options: {path: ...}` of the source")
     text = file.read_text(encoding="utf-8")
+    origin = {"file": str(path), "sha256": hashlib.sha256(text.encode()).hexdigest(), "sha256_of": "file"}
     if file.suffix == ".json":
-        return RowSource(json.loads(text)[:n], str(path), kind)
-    return RowSource([json.loads(line) for line in text.splitlines() if line.strip()][:n], str(path), kind)
+        return RowSource(json.loads(text)[:n], str(path), kind, origin)
+    return RowSource([json.loads(line) for line in text.splitlines() if line.strip()][:n], str(path), kind, origin)
 
 
 def hub_source(
@@ -157,4 +179,5 @@ def hub_source(
         raise NotFoundError(
             f"cannot load data set {id!r}: {error}", fix="check the id and your access, or give a local path"
         ) from error
-    return RowSource([dict(row) for row in (rows.select(range(min(n, len(rows)))) if n else rows)], id, kind)
+    chosen = [dict(row) for row in (rows.select(range(min(n, len(rows)))) if n else rows)]
+    return RowSource(chosen, id, kind, {"hub": id, "config": config, "split": split})

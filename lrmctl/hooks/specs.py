@@ -65,7 +65,10 @@ class SftRow(Protocol):
 
 
 class Source(Protocol):
-    """Training data: prompts for RL, demonstrations for SFT. A source may offer only one of the two."""
+    """Training data: prompts for RL, demonstrations for SFT. A source may offer only one of the two.
+
+    A source may also have `provenance()`, a mapping of JSON values that the run's lock records: licence, url, sha256...
+    """
 
     def prompts(self) -> Sequence[Prompt]: ...
 

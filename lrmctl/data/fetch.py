@@ -1,0 +1,186 @@
+"""Rows of a catalogued data set: from a given file, from LRMCTL_DATA_DIR, from a fixed address, or from the hub.
+
+Says where they came from, so that a lock can; changes nothing in them. Knows no prompts and no recipes.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from lrmctl.data.catalog import DataSet
+from lrmctl.errors import NotFoundError, RecipeError
+
+FOLDER = "LRMCTL_DATA_DIR"
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """Rows, and where they came from (see `CatalogSource.provenance`)."""
+
+    rows: tuple[Row, ...]
+    facts: Mapping[str, Any]
+
+
+def fetch(data: DataSet, path: str | None = None, revision: str | None = None) -> Fetched:
+    """All rows of a data set.
+
+    Args:
+        path: a local file in place of what the catalogue says (.jsonl, .json, .csv, .tsv or .parquet).
+        revision: of the hub, in place of the catalogue's.
+
+    Raises:
+        NotFoundError: it cannot be had; says how to get it.
+        RecipeError: the rows are not what the set is known to hold.
+    """
+    fetched = _fetch(data, path or local_file(data), revision or data.revision)
+    if not fetched.rows:
+        raise RecipeError(f"the data set {data.name!r} has no rows", str(fetched.facts.get("file", data.url)))
+    if missing := [c for c in data.columns if c not in fetched.rows[0]]:
+        raise RecipeError(
+            f"rows of {data.name!r} have no column {', '.join(missing)}; they have {', '.join(fetched.rows[0])}",
+            str(fetched.facts.get("file", data.url)),
+            f"give the data set's own file (see {data.url})",
+        )
+    return fetched
+
+
+def local_file(data: DataSet) -> str | None:
+    """The set's file in LRMCTL_DATA_DIR, under its own name or as `train` of another format."""
+    folder = os.environ.get(FOLDER)
+    if not folder:
+        return None
+    own = Path(folder) / data.file
+    others = [own.with_name(f"{data.split}{suffix}") for suffix in _READERS]
+    return next((str(file) for file in (own, *others) if file.is_file()), None)
+
+
+@lru_cache(maxsize=16)  # a run asks for prompts, then for provenance
+def _fetch(data: DataSet, path: str | None, revision: str | None) -> Fetched:
+    told = {"name": data.name, "license": data.license, "url": data.url, "expected_rows": data.rows}
+    if path:
+        rows = read_rows(Path(path).expanduser())
+        origin: dict[str, Any] = {"file": path, "sha256": _file_sha256(Path(path).expanduser()), "sha256_of": "file"}
+    elif data.download:
+        rows, origin = _download(data)
+    else:
+        rows, origin = _from_hub(data, revision)
+    return Fetched(tuple(rows), {**told, **origin, "rows": len(rows)})
+
+
+def read_rows(file: Path) -> list[dict[str, Any]]:
+    """Rows of a local file.
+
+    Raises:
+        NotFoundError: no such file.
+        RecipeError: it cannot be read as what its name says.
+    """
+    if not file.is_file():
+        raise NotFoundError(f"there is no data file {file}", fix="check `options: {path: ...}` of the source")
+    reader = _READERS.get(file.suffix)
+    if reader is None:
+        raise RecipeError(f"cannot read {file.suffix!r} files", str(file), f"give one of {', '.join(_READERS)}")
+    try:
+        return [dict(row) for row in reader(file)]
+    except (ValueError, TypeError, csv.Error) as error:
+        raise RecipeError(f"cannot be read as {file.suffix}: {error}", str(file)) from error
+
+
+def _jsonl(file: Path) -> Iterable[Row]:
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n") if line.strip()]
+
+
+def _json(file: Path) -> Iterable[Row]:
+    rows = json.loads(file.read_text(encoding="utf-8"))
+    if not isinstance(rows, list):
+        raise ValueError("it holds no list")
+    return rows
+
+
+def _csv(file: Path) -> Iterable[Row]:
+    csv.field_size_limit(sys.maxsize)
+    with file.open(encoding="utf-8", newline="") as text:
+        return list(csv.DictReader(text, delimiter="\t" if file.suffix == ".tsv" else ","))
+
+
+def _parquet(file: Path) -> Iterable[Row]:
+    from datasets import Dataset
+
+    rows: Iterable[Row] = Dataset.from_parquet(str(file))
+    return rows
+
+
+_READERS = {".jsonl": _jsonl, ".json": _json, ".csv": _csv, ".tsv": _csv, ".parquet": _parquet}
+
+
+def _file_sha256(file: Path) -> str:
+    with file.open("rb") as data:
+        return hashlib.file_digest(data, "sha256").hexdigest()
+
+
+def _download(data: DataSet) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """A file at a fixed address, whose bytes are known."""
+    import httpx
+
+    try:
+        answer = httpx.get(data.download, follow_redirects=True, timeout=60).raise_for_status()
+    except httpx.HTTPError as error:
+        raise _unreachable(data, f"{data.download}: {error}") from error
+    found = hashlib.sha256(answer.content).hexdigest()
+    if found != data.sha256:
+        raise NotFoundError(
+            f"the file of {data.name!r} is not the one that is known: its sha256 is {found}",
+            data.download,
+            f"put a file that you trust at ${FOLDER}/{data.file}",
+        )
+    rows = [dict(row) for row in csv.DictReader(answer.text.splitlines(keepends=True))]
+    return rows, {"download": data.download, "sha256": found, "sha256_of": "file"}
+
+
+def _from_hub(data: DataSet, revision: str | None) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    from datasets import load_dataset
+
+    try:
+        split = load_dataset(data.hub, data.config, split=data.split, revision=revision, **dict(data.reader))
+        rows = [dict(row) for row in split]
+        revision = revision or _latest(data.hub)
+    except Exception as error:  # the library raises many unrelated types for "cannot get it"
+        raise _unreachable(data, f"{type(error).__name__}: {_first_line(error)}") from error
+    return rows, {"hub": data.hub, "revision": revision, "sha256": rows_sha256(rows), "sha256_of": "rows"}
+
+
+def _latest(hub: str) -> str | None:
+    """The commit that the hub now serves; None if it does not say."""
+    from huggingface_hub import HfApi
+
+    try:
+        return HfApi().dataset_info(hub).sha
+    except Exception:  # offline with a filled cache: the rows' own hash has to do
+        return None
+
+
+def rows_sha256(rows: Iterable[Row]) -> str:
+    """sha256 over the rows as JSON lines with sorted keys: the same for any file format."""
+    total = hashlib.sha256()
+    for row in rows:
+        total.update(json.dumps(row, sort_keys=True, ensure_ascii=False, default=str).encode() + b"\n")
+    return total.hexdigest()
+
+
+def _unreachable(data: DataSet, reason: str) -> NotFoundError:
+    gate = f"accept the owners' terms at {data.url} and `hf auth login`, or " if data.gated else ""
+    ways = f"put a copy at ${FOLDER}/{data.file}, or name one with `options: {{path: ...}}`"
+    return NotFoundError(f"the data set {data.hub or data.name!r} cannot be had: {reason}", fix=f"{gate}{ways}")
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).strip().splitlines()), "")

@@ -1,0 +1,134 @@
+"""A source over a catalogued data set: nothing is loaded before somebody asks for rows.
+
+How one row is read is the set's own business (`safety`, `mathematics`); here are the choice of rows, ids, and what a
+lock records of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from random import Random
+from typing import Any
+
+from lrmctl.data.catalog import DataSet
+from lrmctl.data.fetch import Fetched, Row, fetch
+from lrmctl.data.sources import Demonstration
+from lrmctl.errors import RecipeError
+from lrmctl.trace import split_text
+from lrmctl.types import Kind, Prompt
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How the rows of one set are read.
+
+    Attributes:
+        text: the user's message.
+        kind: what a good answer has to be.
+        response: thinking and answer, or None for a row that has no closed thinking; without it there are prompts only.
+        reference: the gold answer of a reasoning prompt.
+        keep: rows that count at all.
+    """
+
+    data: DataSet
+    text: Callable[[Row], str]
+    kind: Callable[[Row], Kind]
+    response: Callable[[Row], tuple[str, str] | None] | None = None
+    reference: Callable[[Row], str | None] = lambda _: None
+    keep: Callable[[Row], bool] = lambda _: True
+    id: str = "id"
+    meta: tuple[str, ...] = ()
+
+
+class CatalogSource:
+    """A `Source` over one public data set.
+
+    Args:
+        n: this many rows, drawn by `seed`, in the set's own order; all by default.
+        path: a local file in place of the hub's (see `lrmctl.data.fetch`).
+        revision: of the hub, in place of the catalogue's.
+    """
+
+    def __init__(self, reader: Reader, n: int | None, seed: int, path: str | None, revision: str | None) -> None:
+        if n is not None and n < 1:
+            raise RecipeError(f"n is {n}", f"source {reader.data.name}", "ask for at least one row, or leave it out")
+        self._reader, self._n, self._seed, self._path, self._revision = reader, n, seed, path, revision
+
+    @property
+    def data(self) -> DataSet:
+        return self._reader.data
+
+    def prompts(self) -> list[Prompt]:
+        return [self._prompt(i, row) for i, row in self._chosen(self._whole)]
+
+    def demonstrations(self) -> list[Demonstration]:
+        response = self._reader.response
+        if response is None:
+            raise RecipeError(
+                f"the source {self.data.name!r} has prompts only", fix="use it under `prompts:`, or take another source"
+            )
+        told = [(self._prompt(i, row), response(row)) for i, row in self._chosen(self._closed)]
+        return [Demonstration(prompt, *said) for prompt, said in told if said]
+
+    def provenance(self) -> dict[str, Any]:
+        """What a lock should hold: name, licence, url, file or hub and revision, sha256, rows found and expected."""
+        chosen = {"n": self._n, "seed": self._seed} if self._n else {}
+        unclosed = {"without_closed_thinking": len(self._whole) - len(self._closed)} if self._reader.response else {}
+        return {**self._fetched.facts, "kept": len(self._whole), **unclosed, **chosen}
+
+    @cached_property
+    def _fetched(self) -> Fetched:
+        return fetch(self.data, self._path, self._revision)
+
+    @cached_property
+    def _whole(self) -> list[tuple[int, Row]]:
+        return [(i, row) for i, row in enumerate(self._fetched.rows) if self._reader.keep(row)]
+
+    @cached_property
+    def _closed(self) -> list[tuple[int, Row]]:
+        response = self._reader.response
+        return [(i, row) for i, row in self._whole if response is None or response(row)]
+
+    def _chosen(self, rows: Sequence[tuple[int, Row]]) -> list[tuple[int, Row]]:
+        if self._n is None or self._n >= len(rows):
+            return list(rows)
+        order = sorted(Random(f"{self._seed}/{self.data.name}").sample(range(len(rows)), self._n))
+        return [rows[i] for i in order]
+
+    def _prompt(self, index: int, row: Row) -> Prompt:
+        reader = self._reader
+        text = reader.text(row).strip()
+        if not text:
+            raise RecipeError(f"row {index + 1} of {self.data.name!r} has no prompt", self.data.url)
+        return Prompt.user(
+            f"{self.data.name}/{row.get(reader.id) or index}",
+            text,
+            reader.kind(row),
+            source=self.data.name,
+            reference=reader.reference(row),
+            meta={key: row[key] for key in reader.meta if row.get(key)},
+        )
+
+
+def always(kind: Kind) -> Callable[[Row], Kind]:
+    """Every row is of this kind."""
+    return lambda _: kind
+
+
+def column(name: str) -> Callable[[Row], str]:
+    """The text of one column."""
+    return lambda row: str(row[name] or "")
+
+
+def thought_and_answer(name: str) -> Callable[[Row], tuple[str, str] | None]:
+    """A response around think tags; the opening tag may be missing, as where the chat template writes it."""
+
+    def read(row: Row) -> tuple[str, str] | None:
+        text = str(row[name] or "")
+        split = split_text(text, opened="<think>" not in text)
+        good = split.state == "closed" and not split.irregular and split.answer
+        return (split.thinking, split.answer) if good else None
+
+    return read
