@@ -9,6 +9,7 @@ from typing import Any, Literal
 from lrmctl import console
 from lrmctl.backends.base import Checkpoint
 from lrmctl.errors import LrmctlError, RunExistsError
+from lrmctl.recipe.schema import AnyRecipe, RlRecipe, SftRecipe
 from lrmctl.runs.folder import RunFolder
 from lrmctl.runs.rows import read_jsonl
 
@@ -36,6 +37,16 @@ def check(folder: RunFolder, last: Checkpoint | None, save_every: int | None, re
         str(folder.path),
         "start again on purpose with --resume --from-start, or choose another --name",
     )
+
+
+def must_start_again(run_dir: Path, recipe: AnyRecipe) -> bool:
+    """Whether a run has done steps that no checkpoint holds."""
+    from lrmctl.hooks import registry
+
+    folder = RunFolder(run_dir)
+    if not isinstance(recipe, (SftRecipe, RlRecipe)) or not steps_done(folder):
+        return False
+    return registry.make("backend", recipe.backend.name).checkpoint(folder.path) is None
 
 
 def set_all_aside(folder: RunFolder) -> Path | None:

@@ -68,7 +68,9 @@ class Slurm:
         """The batch script."""
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-        templates = Environment(loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined)
+        templates = Environment(
+            loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined, keep_trailing_newline=True
+        )
         cluster = job.nodes > 1 and job.kind == "rl"
         return templates.get_template("slurm.sh.j2").render(
             options=self._sbatch(job),
@@ -87,7 +89,7 @@ class Slurm:
         gpus = {"gpus-per-node": job.gpus} if job.gpus and not any(o in self._options for o in _GPU_OPTIONS) else {}
         own = {"job-name": f"lrmctl-{job.name}", "nodes": job.nodes, "ntasks-per-node": 1, **gpus}
         where = {"output": job.log, "error": job.log, "open-mode": "append", "no-requeue": None}
-        return {**own, **self._options, **where}
+        return {key: _directive(value) for key, value in {**own, **self._options, **where}.items()}
 
     def _wait(self, number: str, log: Path, tail: Tail, on_lines: OnLines, abort: Abort) -> int:
         asked, said, gone = 0.0, "", 0.0
@@ -112,6 +114,14 @@ def _command(job: Job) -> str:
     words = shlex.join(job.argv)
     meet = f'--nnodes {job.nodes} --rdzv_id "$SLURM_JOB_ID" --rdzv_backend c10d --rdzv_endpoint "$head_ip:$port"'
     return words.replace(" --standalone ", f" {meet} ", 1) if job.nodes > 1 else words
+
+
+def _directive(value: Any) -> str | None:
+    """A value as sbatch reads it from a script's head, where blanks end it unless it is quoted."""
+    if value is None:
+        return None
+    text = str(value)
+    return f'"{text}"' if any(c.isspace() for c in text) else text
 
 
 def _quoted(value: str) -> str:

@@ -48,11 +48,11 @@ def command_line(*words: str, sets: Sequence[str] | None = None, runs_dir: Path 
 
 
 @contextmanager
-def goes_on_with(command: str, started: Callable[[], bool] = lambda: True) -> Iterator[None]:
+def goes_on_with(command: str | Callable[[], str], started: Callable[[], bool] = lambda: True) -> Iterator[None]:
     """If what is inside fails after it has started, the last line the user reads is this command."""
     try:
         yield
     except BaseException as error:
         if started() and not (isinstance(error, LrmctlError) and error.exit_code == 2):
-            error.add_note(f"to continue: {command}")
+            error.add_note(f"to continue: {command if isinstance(command, str) else command()}")
         raise

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from lrmctl.cli.common import RUNS, Name, RecipeRef, RunsDir, Sets, command_line, goes_on_with, load
+
+if TYPE_CHECKING:
+    from lrmctl.recipe.load import LoadedRecipe
+
+
+def launched(loaded: LoadedRecipe, via: str | None, address: str | None) -> LoadedRecipe:
+    """The recipe with the command line's word on where it runs."""
+    words = {"launch.via": via, "launch.address": address}
+    said = {key: value for key, value in words.items() if value is not None}
+    return loaded.override(said, "--launch") if said else loaded
 
 
 def train(
@@ -16,12 +26,22 @@ def train(
     name: Name = None,
     runs_dir: RunsDir = RUNS,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run of this name.")] = False,
+    from_start: Annotated[
+        bool, typer.Option("--from-start", help="With --resume: start again from the beginning, on purpose.")
+    ] = False,
+    launch: Annotated[
+        Literal["local", "ray", "slurm"] | None,
+        typer.Option("--launch", help="Where to run, in place of the recipe's."),
+    ] = None,
+    address: Annotated[str | None, typer.Option("--address", help="The Ray cluster's dashboard (http://...).")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Plan and say what would run; start nothing.")] = False,
 ) -> None:
     """Train a model from an SFT or RL recipe."""
-    loaded = load(recipe, sets, "sft", "rl")
+    loaded = launched(load(recipe, sets, "sft", "rl"), launch, address)
 
     from lrmctl import console
+    from lrmctl.cli.live import training
+    from lrmctl.resume import must_start_again
     from lrmctl.train import train
 
     called = name or loaded.recipe.name
@@ -31,8 +51,24 @@ def train(
         console.out.print(planned.plan, markup=False)
         return
     words = ["train", recipe, *(["--model", model] if model else []), "--name", called, "--resume"]
-    again = command_line(*words, sets=sets, runs_dir=runs_dir)
-    with goes_on_with(again, (runs_dir / called).exists), console.progress(f"train {called}") as on_progress:
-        run = train(loaded, runs_dir=runs_dir, name=name, model=model, resume=resume, on_progress=on_progress)
+    words += [*(["--launch", launch] if launch else []), *(["--address", address] if address else [])]
+    run_dir, command = runs_dir / called, command_line(*words, sets=sets, runs_dir=runs_dir)
+
+    def again() -> str:
+        return f"{command} --from-start" if must_start_again(run_dir, loaded.recipe) else command
+
+    with (
+        goes_on_with(again, run_dir.exists),
+        training(called, f"writing to {run_dir}; if it breaks: {command}") as on_progress,
+    ):
+        run = train(
+            loaded,
+            runs_dir=runs_dir,
+            name=name,
+            model=model,
+            resume=resume or from_start,
+            restart="always" if from_start else "refuse",
+            on_progress=on_progress,
+        )
     console.say(f"the model is in {run.model}")
     console.out.print(run.path, markup=False)

@@ -1,4 +1,4 @@
-"""Checkpoints of a run as DeepSpeed writes them: which is the last one that can be loaded, and making it the one that is.
+"""Checkpoints of a run as DeepSpeed writes them: the last one that can be loaded, and making it the one that is.
 
 A checkpoint is a folder `global_stepN` below `checkpoints/` (SFT) or below `checkpoints/_actor` and, with a critic,
 `checkpoints/_critic` (RL). DeepSpeed names the last one in a file `latest`, which it writes when that one is complete.
@@ -42,7 +42,7 @@ def last_checkpoint(run_dir: Path) -> Checkpoint | None:
 
 
 def restore(run_dir: Path) -> Checkpoint | None:
-    """Make the last checkpoint that can be loaded the one that DeepSpeed loads; later ones move to `checkpoints.old`."""
+    """Make the last checkpoint that can be loaded the one that is; later ones move to `checkpoints.old`."""
     last = last_checkpoint(run_dir)
     if last is None:
         return None
@@ -53,6 +53,11 @@ def restore(run_dir: Path) -> Checkpoint | None:
                 set_aside(run_dir, folder)
         (role / "latest").write_text(last.path.name, encoding="utf-8")
     return last
+
+
+def named_step(run_dir: Path) -> int:
+    """Step of the last checkpoint that every role has written, not looked into; 0 for none."""
+    return min((_latest(role) for role in _roles(run_dir)), default=0)
 
 
 def set_aside(run_dir: Path, folder: Path) -> Path:
@@ -73,10 +78,13 @@ def _roles(run_dir: Path) -> list[Path]:
 
 def _tags(roles: list[Path]) -> list[_Found]:
     """What there is up to the step that `latest` names in all roles, the last one first."""
-    named = [_step((role / "latest").read_text(encoding="utf-8").strip()) for role in roles]
     tags = {folder.name for role in roles for folder in role.iterdir() if folder.is_dir()}
-    known = [(step, tag) for tag in tags if (step := _step(tag)) and step <= max(named)]
+    known = [(step, tag) for tag in tags if (step := _step(tag)) and step <= max(map(_latest, roles))]
     return [_Found(step, tag, _why_broken(roles, tag)) for step, tag in sorted(known, reverse=True)]
+
+
+def _latest(role: Path) -> int:
+    return _step((role / "latest").read_text(encoding="utf-8").strip())
 
 
 def _step(tag: str) -> int:

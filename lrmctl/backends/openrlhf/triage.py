@@ -17,6 +17,7 @@ _RANK = re.compile(r"^\[(?:default|rank)\d+\]: ?")
 _ERROR = re.compile(r"^(?:[A-Za-z_]\w*\.)*((?:[A-Z]\w*)?(?:Error|Exception|Interrupt|Exit|Failure|Died))(?::.*)?$")
 _WRAPPERS = re.compile(r"^(?:Ray\w*Error|ActorDiedError|ActorUnavailableError|WorkerCrashedError|ChildFailedError)")
 _LAST_LINES = 40
+_SLURM = re.compile(r"^slurm: job (\S+) ended as (\w+)")
 _PLACES: dict[str, str] = {"in get_tokenizer": "the model's tokenizer cannot be loaded: "}
 """What a frame of the traceback adds to an error whose own text does not say what was being done."""
 
@@ -34,6 +35,21 @@ def _sign(pattern: str, what: str, fix: str) -> _Sign:
 
 
 SIGNS: tuple[_Sign, ...] = (
+    _sign(
+        r"^slurm: job (\S+) ended as (TIMEOUT|DEADLINE)",
+        "Slurm ended job {0} at its time limit",
+        "raise `launch.options.time`, and go on with --resume",
+    ),
+    _sign(
+        r"^slurm: job (\S+) ended as OUT_OF_MEMORY",
+        "Slurm ended job {0} for using more memory than it asked for",
+        "raise `launch.options.mem`, or lower optimizer.micro_batch_size",
+    ),
+    _sign(
+        r"^slurm: job (\S+) ended as (?!CANCELLED|FAILED|UNKNOWN)(\w+)",
+        "Slurm ended job {0}: {1}",
+        "go on with --resume",
+    ),
     _sign(r"No space left on device|Errno 28|disk quota exceeded", "the disk is full", "free some space"),
     _sign(
         r"ModuleNotFoundError: No module named '([^']+)'",
@@ -142,4 +158,6 @@ def _by_code(code: int, lines: list[str]) -> tuple[str, str]:
         143: lambda: ("the trainer was ended from outside (SIGTERM)", "nothing needs changing"),
         127: lambda: (f"the trainer could not be started: {last}", "check the Python environment"),
     }
+    if match := next((m for line in reversed(lines) if (m := _SLURM.match(line))), None):
+        return f"Slurm job {match.group(1)} was ended from outside ({match.group(2)})", "go on with --resume"
     return said.get(code, lambda: (f"the trainer ended with code {code}: {last}", "read the log"))()

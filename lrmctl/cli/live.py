@@ -1,0 +1,122 @@
+"""How a training run goes, on stderr: a live panel on a terminal, else a plain line now and then.
+
+What is shown comes with the steps; the start-up before the first one is told phase by phase.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from lrmctl import console
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from lrmctl.backends.base import Progress
+
+OnProgress = Callable[["Progress"], None]
+SAFE = ("safe", "judged-safe", "safety")
+"""Names of reward components whose mean is read as the share of safe rollouts."""
+_PHASES = ("generate", "experience", "update", "broadcast")
+
+
+@contextmanager
+def training(name: str, greeting: str) -> Iterator[OnProgress]:
+    """A callback for `train` that shows how a run goes; the greeting is said when the run has started."""
+    if not console.err.is_terminal:
+        with console.progress(f"train {name}") as plain:
+            yield _Greeting(greeting, lambda progress: None if progress.phase else plain(progress))
+        return
+    from rich.live import Live
+
+    view = View(name)
+    with Live(view, console=console.err, refresh_per_second=2, transient=False):
+        yield _Greeting(greeting, view.update)
+
+
+class _Greeting:
+    """Says a line before the first report."""
+
+    def __init__(self, text: str, show: OnProgress) -> None:
+        self.text, self.show = text, show
+
+    def __call__(self, progress: Progress) -> None:
+        if self.text:
+            console.say(self.text)
+            self.text = ""
+        self.show(progress)
+
+
+class View:
+    """The panel: redrawn from the last step, and from the clock in between."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.began, self.phase_began = time.monotonic(), time.monotonic()
+        self.clock = console.Clock()
+        self.step, self.total, self.saved = 0, 0, 0
+        self.phase, self.left = "starting", ""
+        self.metrics: Mapping[str, float] = {}
+
+    def update(self, progress: Progress) -> None:
+        """Take in one report."""
+        if progress.phase and progress.phase != self.phase:
+            self.phase_began = time.monotonic()
+        self.phase = progress.phase or ("" if progress.metrics else self.phase)
+        self.step, self.total = progress.step, progress.total
+        self.saved = progress.checkpoint or self.saved
+        self.metrics = progress.metrics or self.metrics
+        self.left = self.clock.left(progress.step, progress.total)
+
+    def __rich__(self) -> RenderableType:
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        rows = Table.grid(padding=(0, 2))
+        for label, value in facts(self.metrics, self.saved):
+            rows.add_row(Text(label, style="dim"), Text(value))
+        head = Table.grid(padding=(0, 2))
+        head.add_row(Text(self.name, style="bold"), ProgressBar(self.total or 1, self.step, width=30), self._where())
+        return Group(head, rows) if self.metrics else Group(head)
+
+    def _where(self) -> str:
+        elapsed = console.duration(time.monotonic() - self.began)
+        if self.phase:
+            waiting = console.duration(time.monotonic() - self.phase_began)
+            return f"{self.step}/{self.total or '?'}  {self.phase} ({waiting}), {elapsed} so far"
+        return ", ".join(filter(None, (f"{self.step}/{self.total}", f"{elapsed} so far", self.left)))
+
+
+def facts(metrics: Mapping[str, float], saved: int = 0) -> list[tuple[str, str]]:
+    """What is worth a row of the panel: label and value. What a run does not measure has none."""
+    found: list[tuple[str, str]] = []
+    if "reward" in metrics:
+        parts = "  ".join(f"{k.removeprefix('reward/')} {v:.3f}" for k, v in metrics.items() if k.startswith("reward/"))
+        found.append(("reward", f"{metrics['reward']:.3f}   {parts}".rstrip()))
+    safe = next((metrics[f"reward/{name}"] for name in SAFE if f"reward/{name}" in metrics), None)
+    if safe is not None:
+        found.append(("safe", f"{safe:.1%} (mean of the component)"))
+    for key, label, shape in _ROWS:
+        if key in metrics:
+            found.append((label, shape.format(metrics[key])))
+    times = [f"{phase} {metrics[f'time/{phase}']:.1f}" for phase in _PHASES if f"time/{phase}" in metrics]
+    if "time/step" in metrics:
+        found.append(("seconds", f"{metrics['time/step']:.1f} a step   {'  '.join(times)}".rstrip()))
+    return [*found, ("checkpoint", f"step {saved}" if saved else "none yet")]
+
+
+_ROWS = (
+    ("loss", "loss", "{:.4f}"),
+    ("eval_loss", "held-out loss", "{:.4f}"),
+    ("kl", "KL", "{:.4f} nats a token"),
+    ("entropy", "entropy", "{:.3f} nats a token"),
+    ("response_length", "length", "{:.0f} tokens"),
+    ("truncated", "cut", "{:.1%} of samples"),
+    ("grad_norm", "gradient", "{:.3f}"),
+    ("learning_rate", "learning rate", "{:.2e}"),
+)
