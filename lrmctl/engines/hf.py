@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from lrmctl.engines.requests import Completion, Request
 from lrmctl.errors import LrmctlError
 from lrmctl.types import Prompt, Trace
-
-Device = Literal["auto", "cpu", "cuda"]
 
 
 class HfEngine:
@@ -24,11 +22,11 @@ class HfEngine:
     Args:
         path: an HF checkpoint folder.
         batch_size: completions drawn side by side; a matter of memory, not of results.
-        device: `auto` takes CUDA where torch sees a GPU.
+        device: `cpu`, `cuda`, one GPU as `cuda:1`; `auto` takes CUDA where torch sees a GPU.
         dtype: a torch dtype's name; `auto` is float32 on CPU and bfloat16 on CUDA.
     """
 
-    def __init__(self, path: Path, *, batch_size: int = 64, device: Device = "auto", dtype: str = "auto") -> None:
+    def __init__(self, path: Path, *, batch_size: int = 64, device: str = "auto", dtype: str = "auto") -> None:
         from lrmctl.models import fingerprint
 
         self.path = Path(path)
@@ -126,7 +124,7 @@ class HfEngine:
                 [r.sampling for r in rows],
                 eos=self._eos,
                 pad=self.tokenizer.pad_token_id,
-                max_len=self._max_len,
+                max_len=self.max_len,
                 seeds=[r.row_seed for r in rows],
             )
         except torch.OutOfMemoryError as error:
@@ -143,6 +141,6 @@ class HfEngine:
         return eos_ids(self.model, self.tokenizer)
 
     @property
-    def _max_len(self) -> int:
+    def max_len(self) -> int:
         """Tokens of prompt and completion that the model has positions for; no limit if it names none."""
         return int(getattr(self.model.config, "max_position_embeddings", None) or 1 << 30)

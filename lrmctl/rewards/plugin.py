@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lrmctl.hooks.specs import Register, hookimpl
 from lrmctl.rewards.builtin import Correct, Format, JudgedComplied, JudgedSafe
+from lrmctl.rewards.helpful import GuardHybrid, RewardModel
 
 
 @hookimpl
@@ -12,3 +13,5 @@ def lrmctl_rewards(register: Register) -> None:
     register("judged-complied", JudgedComplied, summary="1 if a judge finds that the request was helped with, else 0")
     register("correct", Correct, summary="1 if the answer gives the reference answer (math_verify), else 0")
     register("format", Format, summary="0 for thinking closed once and then an answer, else -1")
+    register("reward-model", RewardModel, summary="the scalar of a reward model on prompt and answer")
+    register("guard-hybrid", GuardHybrid, summary="helpfulness, capped for unsafe text and for refusals (Qwen3Guard)")

@@ -156,7 +156,8 @@ def test_local_sources_say_where_their_rows_came_from(tmp_path):
     assert (told["file"], told["rows"], len(told["sha256"])) == (str(file), 1, 64)
 
 
-def test_a_set_that_cannot_be_had_says_how_to_get_it(data):
+@pytest.mark.usefixtures("data")
+def test_a_set_that_cannot_be_had_says_how_to_get_it():
     with pytest.raises(NotFoundError) as caught:
         safety.wildjailbreak().prompts()
     assert "hf auth login" in caught.value.fix
@@ -175,8 +176,9 @@ def test_rows_without_thinking_are_no_demonstrations(data):
         mathematics.gsm8k().demonstrations()
 
 
+@pytest.mark.usefixtures("data")
 @pytest.mark.parametrize("name", ["star-1", "safechain", "wildjailbreak", "gsm8k", "math", "direct-refusal"])
-def test_making_a_source_reads_nothing(data, name):
+def test_making_a_source_reads_nothing(name):
     registry.make("source", name)  # the folder is empty and the hub is off
 
 
@@ -184,5 +186,5 @@ def test_making_a_source_reads_nothing(data, name):
 def test_a_json_file_that_is_none_is_one_clear_error(data, text):
     file = data / "broken.json"
     file.write_text(text)
-    with pytest.raises(LrmctlError, match="cannot be read as .json"):
+    with pytest.raises(LrmctlError, match=r"cannot be read as \.json"):
         safety.star_1(path=str(file)).prompts()

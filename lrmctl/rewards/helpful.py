@@ -1,0 +1,145 @@
+"""Helpfulness by a reward model, and the hybrid of a guard and helpfulness.
+
+The reward model is any checkpoint with one scalar head (`AutoModelForSequenceClassification`), loaded at the first
+trace. Knows no recipe and no trainer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from lrmctl.errors import RecipeError
+from lrmctl.judges.base import judge_parts, make_judge
+from lrmctl.rewards.base import make_reward, score_part
+from lrmctl.rewards.builtin import answer_in_form, thinking_in_form
+from lrmctl.types import Part, Score, Trace, Verdict
+
+
+class RewardModel:
+    """The scalar that a reward model gives to prompt and answer; thinking is not shown to it.
+
+    Args:
+        model: a local folder or a hub id.
+        batch_size: traces side by side.
+        device: `auto`, `cpu`, `cuda` or one GPU, e.g. `cuda:1`.
+    """
+
+    def __init__(self, model: str, batch_size: int = 16, device: str = "auto") -> None:
+        self._model, self._batch_size, self._device = model, batch_size, device
+
+    def score(self, traces: Sequence[Trace], part: Part) -> list[Score]:
+        if part == "thinking":
+            return [Score(error="a reward model reads the answer, not the thinking") for _ in traces]
+        scorer = _scorer(self._model, self._device)
+        found: list[Score] = []
+        for start in range(0, len(traces), self._batch_size):
+            found += scorer.score(traces[start : start + self._batch_size])
+        return found
+
+
+class GuardHybrid:
+    """Helpfulness, capped where a guard objects: Qwen3Guard's hybrid reward (arXiv 2510.14276, section 3.6).
+
+    With W the helpfulness of the answer: min(unsafe, W) if thinking or answer is unsafe, else min(refused, W) if the
+    answer refuses, else W. Bad form, of which the paper says nothing, is capped like unsafe text.
+
+    Args:
+        judge: registered judge; it has to say whether an answer refuses.
+        helpful: registered reward that gives W, read on the answer.
+        unsafe, refused: the two caps; the paper's by default, for a W of about the same scale.
+    """
+
+    def __init__(
+        self,
+        judge: str,
+        helpful: str = "reward-model",
+        judge_options: Mapping[str, Any] | None = None,
+        helpful_options: Mapping[str, Any] | None = None,
+        unsafe: float = -10.0,
+        refused: float = -5.0,
+    ) -> None:
+        if unsafe > refused:
+            raise RecipeError(f"the cap for unsafe ({unsafe:g}) lies above the one for refusals ({refused:g})")
+        self._judge = make_judge(judge, dict(judge_options or {}))
+        self._helpful = make_reward(helpful, dict(helpful_options or {}))
+        self._unsafe, self._refused = unsafe, refused
+
+    def score(self, traces: Sequence[Trace], part: Part) -> list[Score]:
+        if part != "whole":
+            return [Score(error=f"the hybrid judges thinking and answer together, not the {part}") for _ in traces]
+        helpful = score_part(self._helpful, traces, "answer")
+        verdicts = judge_parts(self._judge, traces)
+        return [self._capped(*one) for one in zip(traces, helpful, verdicts, strict=True)]
+
+    def _capped(self, trace: Trace, helpful: Score, verdicts: tuple[Verdict, Verdict]) -> Score:
+        if helpful.value is None:
+            return Score(error=helpful.error or "the helpfulness of the answer is missing")
+        outcomes = {verdict.outcome for verdict in verdicts}
+        in_form = thinking_in_form(trace) and answer_in_form(trace)
+        logs = {"helpful": helpful.value}
+        if not in_form or outcomes & {"unsafe", "malformed"}:
+            return Score(min(self._unsafe, helpful.value), logs=logs)
+        if failed := next((v for v in verdicts if v.outcome == "failed"), None):
+            return Score(error=f"judge {failed.judge} on the {failed.part}: {failed.error or 'gives no verdict'}")
+        refused = verdicts[1].refused
+        if refused is None:
+            return Score(error=f"judge {verdicts[1].judge} does not say whether the answer refuses")
+        return Score(min(self._refused, helpful.value) if refused else helpful.value, logs=logs)
+
+
+class _Scorer:
+    """A reward model's weights; one batch at a time."""
+
+    def __init__(self, path: Path, device: str) -> None:
+        import torch
+        from transformers import AutoModelForSequenceClassification
+
+        from lrmctl.models import load_tokenizer
+
+        where = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        dtype = torch.float32 if where == "cpu" else torch.bfloat16
+        model: Any = AutoModelForSequenceClassification.from_pretrained(path, dtype=dtype)
+        if model.config.num_labels != 1:
+            raise RecipeError(f"the reward model has {model.config.num_labels} outputs, not one scalar", str(path))
+        self._tokenizer = load_tokenizer(path)
+        if model.config.pad_token_id is None:
+            model.config.pad_token_id = self._tokenizer.pad_token_id
+        self._model, self._lock = model.to(where).eval(), Lock()
+        self._room = int(getattr(model.config, "max_position_embeddings", None) or 1 << 30)
+
+    def score(self, traces: Sequence[Trace]) -> list[Score]:
+        ids = [self._encode(trace) for trace in traces]
+        fitting = [i for i, tokens in enumerate(ids) if len(tokens) <= self._room]
+        scores = [Score(error=f"prompt and answer are longer than the reward model's {self._room} tokens")] * len(ids)
+        with self._lock:
+            for i, value in zip(fitting, self._values([ids[i] for i in fitting]), strict=True):
+                scores[i] = Score(value)
+        return scores
+
+    def _encode(self, trace: Trace) -> list[int]:
+        messages = [dict(m) for m in trace.prompt.messages] + [{"role": "assistant", "content": trace.answer}]
+        text = self._tokenizer.apply_chat_template(messages, tokenize=False)
+        ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
+
+    def _values(self, ids: Sequence[Sequence[int]]) -> list[float]:
+        import torch
+
+        if not ids:
+            return []
+        batch = self._tokenizer.pad({"input_ids": [list(i) for i in ids]}, padding_side="right", return_tensors="pt")
+        with torch.inference_mode():
+            logits = self._model(**batch.to(self._model.device)).logits
+        values: list[float] = logits[:, 0].float().tolist()
+        return values
+
+
+@lru_cache(maxsize=2)
+def _scorer(model: str, device: str) -> _Scorer:
+    from lrmctl.models import resolve_model
+
+    return _Scorer(resolve_model(model, Path("runs")), device)
