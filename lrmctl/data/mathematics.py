@@ -7,7 +7,6 @@ from functools import cache
 from lrmctl.data.catalog import CATALOG
 from lrmctl.data.fetch import Row, fetch, local_file
 from lrmctl.data.real import CatalogSource, Reader, always
-from lrmctl.reasoning.verify import last_boxed
 
 INSTRUCTION = "Please reason step by step, and put your final answer within \\boxed{}."
 """What DeepSeek-R1's model card asks to add to a mathematics prompt; answers are looked for in the box."""
@@ -58,9 +57,9 @@ def mathematics(
         CATALOG["math"],
         lambda row: _asked(row["problem"], instruction),
         always("reasoning"),
-        reference=lambda row: last_boxed(row["solution"]),
+        reference=lambda row: boxed(row["solution"]),
         keep=lambda row: (
-            bool(last_boxed(row["solution"]))
+            bool(boxed(row["solution"]))
             and ("level" not in row or str(row["level"]) in wanted)
             and _plain(row["problem"]) not in unseen()
         ),
@@ -68,6 +67,13 @@ def mathematics(
         meta=("level", "type"),
     )
     return CatalogSource(reader, n, seed, path, revision)
+
+
+def boxed(solution: str) -> str | None:
+    """The content of a solution's last box; None if there is none."""
+    from lrmctl.reasoning.verify import last_boxed
+
+    return last_boxed(solution)
 
 
 def gsm8k_answer(text: str) -> str | None:
