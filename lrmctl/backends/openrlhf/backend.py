@@ -11,6 +11,7 @@ from typing import Any
 from lrmctl.backends import launch as launching
 from lrmctl.backends.base import Checkpoint, Progress, TrainJob
 from lrmctl.backends.openrlhf import checkpoints, rl, sft
+from lrmctl.backends.openrlhf.adapters import is_adapter, merge_adapter
 from lrmctl.backends.openrlhf.evaluations import Evaluations, keep_best
 from lrmctl.backends.openrlhf.metrics import Recorder
 from lrmctl.backends.openrlhf.triage import diagnose
@@ -74,6 +75,8 @@ class OpenRlhf:
         finally:
             _forget_job(folder)
         if code:
+            with suppress(OSError):  # a full disk: the cause is what counts
+                folder.set_status("running", exit_code=code)
             raise diagnose(log, code)
         for progress in recorder.finish():
             on_progress(progress)
@@ -104,6 +107,8 @@ def _finished_model(plan: Plan, folder: RunFolder, recorder: Recorder, log: Path
         raise BackendError(f"OpenRLHF ended after {recorder.last} of {recorder.total} steps", str(log), "read the log")
     if not (saved / "config.json").exists():
         raise BackendError("OpenRLHF ended well but saved no model", str(log), "read the log")
+    if is_adapter(saved):
+        merge_adapter(saved, folder.path / "adapter")
     if plan.estimates.get("best"):
         keep_best(folder.path / "checkpoints", saved)
     saved.rename(folder.model)

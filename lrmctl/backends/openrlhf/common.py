@@ -171,7 +171,8 @@ def _lora_flags(optimizer: Optimizer) -> dict[str, Any]:
         "ds.lora.rank": lora.rank,
         "ds.lora.alpha": lora.alpha,
         "ds.lora.dropout": lora.dropout,
-        "ds.lora.target_modules": list(lora.targets),
+        # its default is this word as a string; given as a flag it would be a list, which peft takes for a module's name
+        "ds.lora.target_modules": None if lora.targets == ("all-linear",) else list(lora.targets),
     }
 
 
@@ -200,6 +201,8 @@ def check_positions(model_path: Path, max_len: int, place: str) -> None:
         NotFoundError: if the model has no readable configuration.
         RecipeError: if `max_len` is too large.
     """
+    if not model_path.exists():
+        return  # a hub id that is planned for but not downloaded; a run downloads it before it gets here
     file = model_path / "config.json"
     try:
         config = json.loads(file.read_text(encoding="utf-8"))

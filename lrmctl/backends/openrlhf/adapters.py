@@ -1,0 +1,38 @@
+"""OpenRLHF saves a LoRA run's adapter alone; a run's model is a whole one, so that everything can load it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from lrmctl.errors import BackendError
+
+
+def is_adapter(folder: Path) -> bool:
+    return (folder / "adapter_config.json").is_file()
+
+
+def merge_adapter(saved: Path, keep: Path) -> None:
+    """Put the whole model where the adapter was saved; the adapter moves to `keep`.
+
+    Args:
+        saved: adapter and tokenizer; its configuration names the base.
+
+    Raises:
+        BackendError: the base or the adapter cannot be loaded.
+    """
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    base = json.loads((saved / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"]
+    try:
+        whole: Any = AutoModelForCausalLM.from_pretrained(base, dtype="auto")
+        merged: Any = PeftModel.from_pretrained(whole, str(saved)).merge_and_unload()
+    except Exception as error:  # peft and transformers raise a dozen unrelated types
+        raise BackendError(f"the adapter cannot be merged into {base}: {error}", str(saved)) from error
+    saved.rename(keep)
+    merged.save_pretrained(saved)
+    for file in keep.iterdir():
+        if file.name.startswith(("tokenizer", "chat_template", "special_tokens", "vocab", "merges", "added_tokens")):
+            (saved / file.name).write_bytes(file.read_bytes())
