@@ -29,9 +29,16 @@ def resolve_model(ref: str, runs_dir: Path) -> Path:
     path = Path(ref).expanduser()
     if path.is_dir():
         return _checkpoint(path, ref, "a checkpoint folder holds config.json, weights and a tokenizer")
-    if ref.startswith((".", "/", "~")) or ref.count("/") != 1:
+    if not is_hub_id(ref):
         raise NotFoundError(f"no model {ref!r}", fix="give a local folder, a hub id (owner/name), run:NAME or lab:tiny")
     return _download(ref)
+
+
+def is_hub_id(ref: str) -> bool:
+    """Whether a reference names a model on the hub, downloaded or not: no run, no local folder."""
+    if ref.startswith(("run:", ".", "/", "~")) or ref.count("/") != 1:
+        return False
+    return not Path(ref).expanduser().is_dir()
 
 
 def _checkpoint(path: Path, ref: str, hint: str) -> Path:

@@ -22,6 +22,21 @@ _ROOM = 2  # OpenRLHF drops SFT prompts that leave less than this many tokens fo
 
 
 @dataclass(frozen=True)
+class Asked:
+    """One row that was asked for, kept or not.
+
+    Attributes:
+        prompt_tokens: of the rendered prompt.
+        tokens: of prompt and response together; RL: of the prompt.
+    """
+
+    prompt: Prompt
+    prompt_tokens: int
+    tokens: int
+    kept: bool
+
+
+@dataclass(frozen=True)
 class Rows:
     """Rendered rows, and what became of the others.
 
@@ -31,6 +46,7 @@ class Rows:
         merged: SFT rows in which one token spans the end of the prompt and the start of the response.
         longest: tokens of the longest row kept (RL: of the longest prompt kept).
         eval_rows: rows that are looked at while training goes on; RL rows have a `datasource` too.
+        asked: every row that was asked for, in order, with what was counted; empty for rows made elsewhere.
     """
 
     rows: tuple[Mapping[str, str], ...]
@@ -38,6 +54,7 @@ class Rows:
     merged: int = 0
     longest: int = 0
     eval_rows: tuple[Mapping[str, str], ...] = ()
+    asked: tuple[Asked, ...] = ()
 
     @property
     def sha256(self) -> str:
@@ -56,19 +73,21 @@ class Rows:
 
 def sft_rows(tokenizer: Any, demonstrations: Iterable[Demonstration], max_len: int) -> Rows:
     """Demonstrations as prompt and response; the response ends with the end of text."""
-    texts = []
-    for row in demonstrations:
+    texts, asked = [], list(demonstrations)
+    for row in asked:
         prompt = render_prompt(tokenizer, row.prompt)
         response = render_response(tokenizer, row.thinking, row.answer, opened=opens_thinking(prompt))
         texts.append((prompt, response))
     prompts, wholes = _encode(tokenizer, [p for p, _ in texts]), _encode(tokenizer, [p + r for p, r in texts])
     sizes = [(len(p), len(w)) for p, w in zip(prompts, wholes, strict=True)]
-    kept = [i for i, (prompt, whole) in enumerate(sizes) if whole <= max_len and prompt < max_len - _ROOM]
+    fits = [whole <= max_len and prompt < max_len - _ROOM for prompt, whole in sizes]
+    kept = [i for i, fit in enumerate(fits) if fit]
     return Rows(
         rows=tuple({"prompt": texts[i][0], "response": texts[i][1]} for i in kept),
         too_long=len(texts) - len(kept),
         merged=sum(wholes[i][: len(prompts[i])] != prompts[i] for i in kept),
         longest=max((len(wholes[i]) for i in kept), default=0),
+        asked=tuple(Asked(row.prompt, *size, fit) for row, size, fit in zip(asked, sizes, fits, strict=True)),
     )
 
 
@@ -88,6 +107,7 @@ def rl_rows(tokenizer: Any, prompts: Iterable[Prompt], room: int) -> Rows:
         ),
         too_long=len(texts) - len(kept),
         longest=max((lengths[i] for i in kept), default=0),
+        asked=tuple(Asked(p, n, n, n <= room) for p, n in zip(asked, lengths, strict=True)),
     )
 
 

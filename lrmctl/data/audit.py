@@ -1,0 +1,178 @@
+"""What training data looks like before it costs anything: lengths, what is left out, repeats, and evaluation leaks.
+
+Counts and shows; changes nothing. Knows no tokenizer and no model: lengths come from whoever rendered the rows.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from lrmctl.data.near import Corpus, Match
+from lrmctl.trace import split_text
+from lrmctl.types import Prompt
+
+BINS = 10
+EXAMPLES = 3
+_PERCENTILES = (50, 90, 99)
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Lengths of rows in tokens.
+
+    Attributes:
+        edges: BINS + 1 bounds; the last one belongs to the last bin.
+        percentiles: by name (`p50`), and `max` and `mean`.
+    """
+
+    edges: tuple[int, ...]
+    counts: tuple[int, ...]
+    percentiles: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Example:
+    """A text that repeats another one."""
+
+    text: str
+    repeats: str
+    exact: bool
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """Rows that repeat others, counted once each."""
+
+    exact: int = 0
+    near: int = 0
+    examples: tuple[Example, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What rendering found, row by row, dropped rows too.
+
+    Attributes:
+        sizes: tokens of the prompt, and of prompt and response together, of each row.
+        kept: whether the row is trained on.
+        responses: the rendered responses of SFT, of kept rows.
+        opened: whether the template opens the thought in the prompt.
+        merged: rows in which a token spans the end of the prompt and the start of the response.
+        strips: the template strips the thinking of past turns.
+    """
+
+    sizes: Sequence[tuple[int, int]]
+    kept: Sequence[bool]
+    responses: Sequence[str] = ()
+    opened: bool = False
+    merged: int = 0
+    strips: bool = False
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What was found; token counts only where there was a tokenizer.
+
+    Attributes:
+        rows: asked for, before any is left out.
+        counts: rows by `kind / source`.
+        tokens: histograms of `prompt`, `response` (SFT) and `total`.
+        dropped: rows that are too long, by `kind / source`; lrmctl leaves them out, a trainer would cut them.
+        thinking_lost: rendered responses whose thinking is empty or not closed.
+        past_thinking_stripped: conversations whose past thinking the template takes away.
+        duplicates: prompts that repeat an earlier one; what a weighted mixture repeats on purpose is not counted.
+        overlap: training prompts that are in an evaluation set, by set.
+        not_audited: what could not be looked at, and why.
+    """
+
+    rows: int
+    counts: Mapping[str, int]
+    tokens: Mapping[str, Histogram] = field(default_factory=dict)
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    thinking_lost: int = 0
+    past_thinking_stripped: int = 0
+    merged: int = 0
+    duplicates: Repeats = Repeats()
+    overlap: Mapping[str, Repeats] = field(default_factory=dict)
+    not_audited: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def audit(
+    prompts: Sequence[Prompt],
+    rendered: Rendered | None = None,
+    against: Mapping[str, Sequence[Prompt]] | None = None,
+    not_audited: Sequence[str] = (),
+) -> Audit:
+    """Look at training prompts, and at their rendered rows if there are any.
+
+    Args:
+        prompts: of every row asked for, in order.
+        rendered: of the same rows.
+        against: evaluation sets by name.
+    """
+    labels = [f"{p.kind} / {p.source or 'unnamed'}" for p in prompts]
+    distinct = list({p.id: p for p in prompts}.values())
+    corpus = Corpus([p.text for p in distinct])
+    texts = [p.text for p in distinct]
+    return Audit(
+        rows=len(prompts),
+        counts=dict(Counter(labels)),
+        duplicates=_repeats(corpus.duplicates(), texts, texts),
+        overlap={name: _overlap(corpus, texts, sets) for name, sets in (against or {}).items()},
+        not_audited=tuple(not_audited),
+        **(_lengths(prompts, labels, rendered) if rendered else {}),
+    )
+
+
+def _lengths(prompts: Sequence[Prompt], labels: Sequence[str], rendered: Rendered) -> dict[str, Any]:
+    dropped = Counter(label for label, kept in zip(labels, rendered.kept, strict=True) if not kept)
+    states = [split_text(text, opened=rendered.opened) for text in rendered.responses]
+    past = sum(any("</think>" in m["content"] for m in p.messages if m["role"] == "assistant") for p in prompts)
+    return {
+        "tokens": _histograms(rendered),
+        "dropped": dict(dropped),
+        "thinking_lost": sum(s.state != "closed" or not s.thinking for s in states),
+        "past_thinking_stripped": past if rendered.strips else 0,
+        "merged": rendered.merged,
+    }
+
+
+def _histograms(rendered: Rendered) -> dict[str, Histogram]:
+    prompts = [p for p, _ in rendered.sizes]
+    totals = [t for _, t in rendered.sizes]
+    if not prompts:
+        return {}
+    if totals == prompts:
+        return {"prompt": histogram(prompts)}
+    responses = [t - p for p, t in rendered.sizes]
+    return {"prompt": histogram(prompts), "response": histogram(responses), "total": histogram(totals)}
+
+
+def histogram(values: Sequence[int]) -> Histogram:
+    """Bins of equal width from the smallest to the largest value."""
+    import numpy as np
+
+    counts, edges = np.histogram(values, bins=BINS)
+    found = np.percentile(values, _PERCENTILES)
+    percentiles = {f"p{p}": float(v) for p, v in zip(_PERCENTILES, found, strict=True)}
+    percentiles |= {"mean": round(float(np.mean(values)), 1), "max": float(max(values))}
+    return Histogram(tuple(round(float(e)) for e in edges), tuple(int(c) for c in counts), percentiles)
+
+
+def _repeats(matches: Sequence[Match], texts: Sequence[str], others: Sequence[str]) -> Repeats:
+    exact = sum(m.exact for m in matches)
+    shown = [m for m in matches if not m.exact][:EXAMPLES] or matches[:EXAMPLES]
+    examples = tuple(Example(texts[m.index], others[m.other], m.exact) for m in shown)
+    return Repeats(exact, len(matches) - exact, examples)
+
+
+def _overlap(corpus: Corpus, texts: Sequence[str], evaluated: Sequence[Prompt]) -> Repeats:
+    """Evaluation prompts that training holds too; the example names the evaluation's text first."""
+    asked = [p.text for p in evaluated]
+    return _repeats(corpus.matches(asked), asked, texts)

@@ -1,0 +1,317 @@
+"""A run up to its launch, without launching: what would run where, what it takes, and what the data looks like.
+
+Takes the same path as a real run. What is not on this machine (a model, a tokenizer, a data set, a GPU) is said and
+left out; nothing is downloaded and no folder is made.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lrmctl.backends.base import Backend, TrainJob
+from lrmctl.errors import LrmctlError, NotFoundError, RecipeError
+from lrmctl.planning import Planning, describe
+from lrmctl.planning.derived import Data
+from lrmctl.planning.shapes import ModelShape, shape_of
+from lrmctl.planning.workload import Lengths
+from lrmctl.recipe.schema import RlRecipe, SftRecipe
+from lrmctl.runs.folder import RunFolder
+from lrmctl.training_data import Start, prompts_of, rows_of, samples_first, sources_of, tokenizer_of
+from lrmctl.types import Plan, Prompt
+
+if TYPE_CHECKING:
+    from lrmctl.backends.rows import Rows
+    from lrmctl.data.audit import Audit
+    from lrmctl.recipe.load import LoadedRecipe
+
+Recipe = SftRecipe | RlRecipe
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """What is known of a run before it runs.
+
+    Attributes:
+        run_dir: where it would lie.
+        plan: the exact launch; its files are only counted where the rows are not known.
+        audit: of the data, as far as it is here.
+        example: the first rendered row; empty without a tokenizer.
+        preview: what the launcher would submit, if it submits something.
+        missing: what is not on this machine, one sentence each.
+    """
+
+    name: str
+    run_dir: Path
+    plan: Plan
+    planning: Planning
+    audit: Audit
+    example: Mapping[str, str]
+    preview: str
+    missing: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        files = {name: len(text.encode()) for name, text in self.plan.files.items()}
+        return {
+            **self.plan.to_json(),
+            "name": self.name,
+            "run_dir": str(self.run_dir),
+            "files": files,
+            **self.planning.to_json(),
+            "audit": self.audit.to_json(),
+            "example": dict(self.example),
+            "preview": self.preview,
+            "missing": list(self.missing),
+        }
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What of a recipe's needs is on this machine."""
+
+    recipe: Recipe
+    backend: Backend
+    model: Path | None
+    rows: Rows | None
+    prompts: Sequence[Prompt] | None
+    strips: bool
+    missing: tuple[str, ...]
+
+
+def dry_run(
+    loaded: LoadedRecipe,
+    *,
+    runs_dir: Path,
+    name: str | None = None,
+    model: str | None = None,
+    against: LoadedRecipe | None = None,
+) -> DryRun:
+    """Plan a run and say everything about it.
+
+    Args:
+        against: eval recipe whose sets the training prompts are compared with; `lab/eval` for lab recipes by default.
+
+    Raises:
+        LrmctlError: what a real run would refuse too.
+    """
+    found = _find(loaded, runs_dir, model)
+    recipe = found.recipe
+    folder = RunFolder(runs_dir / (name or recipe.name))
+    here = _is_here(recipe)
+    plan = _plan(found, folder, here)
+    shape = _shape(recipe.model, found.model)
+    planning = describe(
+        recipe,
+        shape,
+        device=str(plan.estimates.get("device", "cuda")),
+        dtype=str(plan.estimates.get("dtype", "bf16")),
+        data=_data(found),
+        host_memory=_host_memory() if here else None,
+        critic=_critic_shape(recipe, shape, runs_dir),
+    )
+    return DryRun(
+        folder.name,
+        folder.path,
+        replace(plan, notes=(*plan.notes, *_notes(found, shape, here))),
+        planning,
+        _audit(found, loaded, against),
+        _example(found),
+        _preview(plan, folder),
+        found.missing,
+    )
+
+
+def sections(recipe: Recipe, model: Path, rows: Rows, plan: Plan) -> dict[str, Any]:
+    """What plan.json of a real run says beside the plan: layout, derived numbers, memory."""
+    prompts = [a.prompt for a in rows.asked if a.kept]
+    found = _Found(recipe, None, model, rows, prompts, False, ())  # type: ignore[arg-type]  # no backend is asked
+    shape = _shape(recipe.model, model)
+    device, dtype = str(plan.estimates.get("device", "cuda")), str(plan.estimates.get("dtype", "bf16"))
+    planned = describe(recipe, shape, device=device, dtype=dtype, data=_data(found), host_memory=_host_memory())
+    return planned.to_json()
+
+
+def _find(loaded: LoadedRecipe, runs_dir: Path, model: str | None) -> _Found:
+    from lrmctl.hooks import registry
+    from lrmctl.recipe.check import check_plugins
+
+    if model is not None:
+        loaded = loaded.override({"model": model}, "--model")
+    recipe = loaded.recipe
+    if not isinstance(recipe, (SftRecipe, RlRecipe)):
+        raise RecipeError(f"a recipe of kind {recipe.kind} does not train", str(loaded.path), "give an sft or rl one")
+    check_plugins(loaded)
+    path = local_model(recipe.model, runs_dir)
+    backend = registry.make("backend", recipe.backend.name)
+    missing = [*_missing_model(recipe.model, path), *_missing_data(recipe)]
+    if samples_first(recipe):
+        return _Found(recipe, backend, path, None, None, False, (*missing, "the rows are sampled from the model first"))
+    if _missing_data(recipe):
+        return _Found(recipe, backend, path, None, None, False, tuple(missing))
+    if path is None or not _has_tokenizer(path):
+        return _Found(recipe, backend, path, None, prompts_of(recipe), False, tuple(missing))
+    start = Start(loaded, recipe, backend, path, tokenizer_of(path))
+    rows = rows_of(start)
+    return _Found(recipe, backend, path, rows, [a.prompt for a in rows.asked], _strips(start.tokenizer), tuple(missing))
+
+
+def local_model(ref: str, runs_dir: Path) -> Path | None:
+    """The folder of a model that is on this machine; None for a hub id that would be downloaded first.
+
+    Raises:
+        NotFoundError: as `lrmctl.models.resolve_model`, for what is no hub id.
+    """
+    from lrmctl.data.here import hub_snapshot
+    from lrmctl.models import is_hub_id, resolve_model
+
+    if not is_hub_id(ref):
+        return resolve_model(ref, runs_dir)
+    snapshot = hub_snapshot(ref)
+    return snapshot if snapshot and (snapshot / "config.json").exists() else None
+
+
+def _has_tokenizer(path: Path) -> bool:
+    return any((path / name).exists() for name in ("tokenizer.json", "tokenizer.model", "vocab.json"))
+
+
+def _missing_model(ref: str, path: Path | None) -> list[str]:
+    if path is None:
+        return [f"the model {ref} is not on this machine (fix: hf download {ref}, which a run does itself)"]
+    if not _has_tokenizer(path):
+        return [f"the tokenizer of {ref} is not on this machine (fix: hf download {ref})"]
+    return []
+
+
+def _missing_data(recipe: Recipe) -> list[str]:
+    from lrmctl.data.here import why_not_here
+
+    return list(dict.fromkeys(filter(None, (why_not_here(use) for use in sources_of(recipe)))))
+
+
+def _is_here(recipe: Recipe) -> bool:
+    """Whether the run is planned for this machine: it is, unless it needs GPUs that are not here."""
+    layout, device = recipe.layout, recipe.backend.device
+    if recipe.launch.via != "local":
+        return False
+    meant_for_gpus = device == "cuda" or (
+        device == "auto" and (layout.gpus * layout.nodes > 1 or layout.gpu_type is not None)
+    )
+    return not meant_for_gpus or _nvidia_driver()
+
+
+def _nvidia_driver() -> bool:
+    """Whether this machine has an NVIDIA driver, without importing torch to ask."""
+    return Path("/proc/driver/nvidia/version").exists()
+
+
+def _plan(found: _Found, folder: RunFolder, here: bool) -> Plan:
+    recipe = found.recipe
+    if found.rows is not None:
+        rows: Sequence[Mapping[str, str]] = found.rows.rows
+    else:
+        rows = _stand_in(recipe, found.prompts)
+    job = TrainJob(
+        recipe,
+        found.model or Path(recipe.model),
+        folder.path,
+        rows,
+        reward_url="http://<reward service>/reward" if isinstance(recipe, RlRecipe) else "",
+        eval_rows=found.rows.eval_rows if found.rows else (),
+        here=here,
+    )
+    plan = found.backend.plan(job)
+    notes = found.rows.notes if found.rows else []
+    files = plan.files if found.rows else {}
+    launch = recipe.launch.model_dump(mode="json")
+    return replace(plan, launch=launch, files=files, notes=(*plan.notes, *notes))
+
+
+def _stand_in(recipe: Recipe, prompts: Sequence[Prompt] | None) -> Sequence[Mapping[str, str]]:
+    """Rows in place of those that cannot be rendered here: as many, where that is known."""
+    least = recipe.train.batch_size if isinstance(recipe, SftRecipe) else recipe.algorithm.prompts_per_step
+    key = "response" if isinstance(recipe, SftRecipe) else "label"
+    return ({"prompt": "", key: ""},) * max(least, len(prompts or ()))
+
+
+def _shape(ref: str, path: Path | None) -> ModelShape | LrmctlError:
+    try:
+        return shape_of(ref, path)
+    except (RecipeError, NotFoundError) as error:
+        return error
+
+
+def _critic_shape(recipe: Recipe, shape: ModelShape | LrmctlError, runs_dir: Path) -> ModelShape | None:
+    ref = recipe.algorithm.critic.model if isinstance(recipe, RlRecipe) else None
+    if ref is None or isinstance(shape, LrmctlError):
+        return None
+    found = _shape(ref, local_model(ref, runs_dir))
+    return None if isinstance(found, LrmctlError) else found
+
+
+def _data(found: _Found) -> Data:
+    kinds = Counter[str](p.kind for p in found.prompts) if found.prompts is not None else None
+    if found.rows is None:
+        return Data(rows=len(found.prompts) if found.prompts is not None else None, kinds=kinds)
+    kept = [a for a in found.rows.asked if a.kept]
+    tokens = sum(a.tokens for a in kept)
+    lengths = Lengths(found.rows.longest or None)
+    return Data(len(found.rows.rows), kinds, len(found.rows.eval_rows), tokens if kept else None, lengths)
+
+
+def _host_memory() -> int:
+    import psutil
+
+    return int(psutil.virtual_memory().total)
+
+
+def _notes(found: _Found, shape: ModelShape | LrmctlError, here: bool) -> list[str]:
+    said = [] if here else ["planned for another machine: its devices, versions and paths are not checked here"]
+    longest = found.recipe.data.max_len if isinstance(found.recipe, SftRecipe) else found.recipe.max_len
+    if isinstance(shape, ModelShape) and shape.max_positions and longest > shape.max_positions:
+        said.append(f"max_len {longest} is more than the model's {shape.max_positions} positions: the run is refused")
+    if found.rows is None and isinstance(found.recipe, SftRecipe):
+        said.append("steps are known when the rows are")
+    return said
+
+
+def _audit(found: _Found, loaded: LoadedRecipe, against: LoadedRecipe | None) -> Audit:
+    from lrmctl.data.audit import Rendered, audit
+    from lrmctl.evaluation_sets import evaluation_prompts
+
+    sets, unseen = evaluation_prompts(loaded, against)
+    unaudited = [*unseen, *(f"not audited: {why}" for why in found.missing)]
+    if found.rows is None:
+        return audit(found.prompts or (), None, sets if found.prompts else {}, unaudited)
+    asked, first = found.rows.asked, found.rows.rows[0] if found.rows.rows else {}
+    from lrmctl.trace import opens_thinking
+
+    rendered = Rendered(
+        sizes=[(a.prompt_tokens, a.tokens) for a in asked],
+        kept=[a.kept for a in asked],
+        responses=[row["response"] for row in found.rows.rows if "response" in row],
+        opened=opens_thinking(first.get("prompt", "")),
+        merged=found.rows.merged,
+        strips=found.strips,
+    )
+    return audit([a.prompt for a in asked], rendered, sets, unaudited)
+
+
+def _strips(tokenizer: Any) -> bool:
+    """Whether the chat template takes the thinking out of a past assistant turn."""
+    mark = "a thought to look for"
+    turns = [("user", "q"), ("assistant", f"<think>\n{mark}\n</think>\n\na"), ("user", "q")]
+    messages = [{"role": role, "content": content} for role, content in turns]
+    return mark not in tokenizer.apply_chat_template(messages, tokenize=False)
+
+
+def _example(found: _Found) -> Mapping[str, str]:
+    return dict(found.rows.rows[0]) if found.rows and found.rows.rows else {}
+
+
+def _preview(plan: Plan, folder: RunFolder) -> str:
+    from lrmctl.backends.launch import Job, launcher
+
+    return launcher(plan.launch).preview(Job.of(plan, folder.path, folder.logs / "attempt-1" / "output.log"))

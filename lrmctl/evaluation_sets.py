@@ -1,0 +1,85 @@
+"""The prompts that a model will be evaluated on, to be looked for among those it is trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from lrmctl.data.here import why_not_here
+from lrmctl.errors import LrmctlError
+from lrmctl.recipe.schema import EvalRecipe, RlRecipe, StudyRecipe
+from lrmctl.types import Prompt
+
+if TYPE_CHECKING:
+    from lrmctl.recipe.load import LoadedRecipe
+    from lrmctl.recipe.schema import EvalSection, SafetySet
+
+_LAB = "lab/eval"
+Sets = dict[str, Sequence[Prompt]]
+
+
+def evaluation_prompts(loaded: LoadedRecipe, against: LoadedRecipe | None) -> tuple[Sets, list[str]]:
+    """Evaluation sets by name, and a sentence for each one that cannot be looked at here.
+
+    Args:
+        loaded: the training recipe; what it evaluates on during training belongs to it.
+        against: a recipe with an `evaluation:` section; `lab/eval` for recipes of the lab by default.
+    """
+    sets: Sets = {}
+    unseen: list[str] = []
+    _during_training(loaded, sets, unseen)
+    section = _section(loaded, against)
+    for chosen in section.safety if section else ():
+        _try(lambda chosen=chosen: _benchmark(chosen), chosen.use, sets, unseen)  # type: ignore[misc]
+    for task in section.reasoning if section else ():
+        _try(lambda task=task: _task(task, section.limit if section else None), task, sets, unseen)  # type: ignore[misc]
+    if section is None:
+        unseen.append("not compared with evaluation sets: name them with --against EVAL_RECIPE")
+    return sets, unseen
+
+
+def _section(loaded: LoadedRecipe, against: LoadedRecipe | None) -> EvalSection | None:
+    if against is None and loaded.recipe.name.startswith("lab-"):
+        from lrmctl.recipe.load import load_recipe
+
+        against = load_recipe(_LAB)
+    recipe = against.recipe if against else None
+    return recipe.evaluation if isinstance(recipe, (EvalRecipe, StudyRecipe)) else None
+
+
+def _during_training(loaded: LoadedRecipe, sets: Sets, unseen: list[str]) -> None:
+    from lrmctl.data.sources import load_prompts
+
+    recipe = loaded.recipe
+    if not isinstance(recipe, RlRecipe) or recipe.evaluation is None:
+        return
+    uses = recipe.evaluation.prompts
+    missing = [why for use in uses if (why := why_not_here(use))]
+    if missing:
+        unseen.append(f"not compared with `evaluation`: {missing[0]}")
+    else:
+        _try(lambda: ("evaluation while training", load_prompts(uses, seed=recipe.seed)), "evaluation", sets, unseen)
+
+
+def _try(load: Callable[[], tuple[str, Sequence[Prompt]]], name: str, sets: Sets, unseen: list[str]) -> None:
+    try:
+        label, prompts = load()
+        sets[label] = [*sets.get(label, ()), *prompts]
+    except LrmctlError as error:
+        unseen.append(f"not compared with {name}: {error.what}")
+
+
+def _benchmark(chosen: SafetySet) -> tuple[str, Sequence[Prompt]]:
+    from lrmctl.hooks import registry
+
+    if why := why_not_here(chosen):
+        raise LrmctlError(why)
+    benchmark = registry.make("benchmark", chosen.use, **chosen.options)
+    split = str(getattr(benchmark, "split", ""))
+    return f"{benchmark.name}/{split}" if split else benchmark.name, benchmark.load()
+
+
+def _task(name: str, limit: int | None) -> tuple[str, Sequence[Prompt]]:
+    from lrmctl.reasoning.tasks import reasoning_task
+
+    return name, reasoning_task(name).load(limit)

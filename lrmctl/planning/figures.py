@@ -1,0 +1,90 @@
+"""What a memory estimate is made of: figures with their formulas, phases of a step, and the verdict on a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Verdict = Literal["fits", "tight", "does not fit", "unknown"]
+TIGHT = 0.9
+"""Share of a GPU above which an estimate is `tight`: the allocator's fragments take some of the rest."""
+
+ZERO = "arXiv 1910.02054, section 3"
+DEEPSPEED = "deepspeed/runtime/zero"
+ACTOR = "openrlhf/models/actor.py"
+UTILS = "openrlhf/models/utils.py"
+TRANSFORMERS = "transformers' models, measured"
+VLLM = "openrlhf/trainer/ray/vllm_engine.py"
+RULE = "rule of thumb"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One amount of memory.
+
+    Attributes:
+        role: whose it is.
+        what: weights, gradients, optimizer, activations, logits, ...
+        bytes: on one GPU, or on one node's host.
+        formula: short, with the numbers' names.
+        source: paper id, file of OpenRLHF or DeepSpeed, or `rule of thumb`.
+    """
+
+    role: str
+    what: str
+    bytes: int
+    formula: str
+    source: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {"role": self.role, "what": self.what, "bytes": self.bytes} | {
+            "formula": self.formula,
+            "source": self.source,
+        }
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What lies on one GPU at the same time."""
+
+    name: str
+    figures: tuple[Figure, ...]
+
+    @property
+    def total(self) -> int:
+        return sum(f.bytes for f in self.figures)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"phase": self.name, "bytes": self.total, "figures": [f.to_json() for f in self.figures]}
+
+
+@dataclass(frozen=True)
+class Group:
+    """GPUs that hold the same roles. Phases take turns, so the peak is the largest of them and not their sum."""
+
+    name: str
+    gpus: int
+    phases: tuple[Phase, ...]
+
+    @property
+    def peak(self) -> Phase:
+        return max(self.phases, key=lambda p: p.total)
+
+    def to_json(self) -> dict[str, Any]:
+        peak = {"peak_bytes": self.peak.total, "peak_phase": self.peak.name}
+        return {"group": self.name, "gpus": self.gpus, **peak, "phases": [p.to_json() for p in self.phases]}
+
+
+def judge(needed: int, capacity: int | None) -> Verdict:
+    """Whether `needed` bytes fit into `capacity` bytes."""
+    if capacity is None:
+        return "unknown"
+    if needed > capacity:
+        return "does not fit"
+    return "tight" if needed > TIGHT * capacity else "fits"
+
+
+def present(figures: Sequence[Figure]) -> tuple[Figure, ...]:
+    """Figures that are not zero."""
+    return tuple(f for f in figures if f.bytes > 0)

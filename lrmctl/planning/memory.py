@@ -1,0 +1,215 @@
+"""Memory per GPU and per host of a whole run: who lies beside whom in which phase, and the peak. Bytes.
+
+Colocated roles sleep in turn: the peak is the largest phase. Roles with GPUs of their own have phases of their own.
+On CPU everything lies in one host's memory at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lrmctl.planning import training_memory as train
+from lrmctl.planning.figures import RULE, Figure, Group, Phase, Verdict, judge, present
+from lrmctl.planning.layout import Placement, engines_apart
+from lrmctl.planning.serving_memory import GPU_SHARE, Serving, serving
+from lrmctl.planning.shapes import ModelShape
+from lrmctl.planning.training_memory import Trained
+from lrmctl.planning.workload import Lengths, critic, reference, trained
+from lrmctl.recipe.schema import RlRecipe, SftRecipe
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the estimate is held against.
+
+    Attributes:
+        capacity: bytes of one GPU (on CPU of the host); None if nobody said which.
+        name: of the GPU type.
+    """
+
+    device: str
+    dtype: str
+    capacity: int | None = None
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The estimate of a run.
+
+    Attributes:
+        groups: GPUs that hold the same roles (on CPU: the one host).
+        host: memory of one node's host.
+        serving: what the rollout engine makes of its share, if the GPU type is known.
+    """
+
+    target: Target
+    groups: tuple[Group, ...]
+    host: tuple[Figure, ...]
+    serving: Serving | None = None
+
+    @property
+    def peak(self) -> int:
+        return max(g.peak.total for g in self.groups)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Of the group that needs most; an engine whose cache holds not one sequence does not start."""
+        if self.serving is not None and self.serving.sequences < 1:
+            return "does not fit"
+        return judge(self.peak, self.target.capacity)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "gpu_type": self.target.name,
+            "capacity_bytes": self.target.capacity,
+            "peak_bytes": self.peak,
+            "verdict": self.verdict,
+            "groups": [g.to_json() for g in self.groups],
+            "host": [f.to_json() for f in self.host],
+            "serving": self.serving.to_json() if self.serving else None,
+        }
+
+
+def estimate(
+    recipe: SftRecipe | RlRecipe,
+    shape: ModelShape,
+    placed: Placement,
+    target: Target,
+    lengths: Lengths,
+    critic_shape: ModelShape | None = None,
+) -> Memory:
+    """Memory of a recipe's run, at worst: every sequence of a micro-batch as long as the longest can be."""
+    model = trained(recipe, shape, lengths, target.device, target.dtype)
+    if target.device == "cpu":
+        return _on_host(recipe, model, placed, target, critic_shape or shape)
+    if isinstance(recipe, SftRecipe):
+        phases = (Phase("update", (*train.process(model, True), *train.update(model))),)
+        per_node = recipe.layout.gpus
+        return Memory(target, (Group("trainer", model.processes, phases),), _host([model], per_node, False))
+    return _rl(recipe, model, placed, target, lengths, critic_shape or shape)
+
+
+def _rl(
+    recipe: RlRecipe, actor: Trained, placed: Placement, target: Target, lengths: Lengths, critic_shape: ModelShape
+) -> Memory:
+    frozen = reference(recipe, actor, placed) if placed.role("reference") else None
+    value = critic(recipe, critic_shape, actor, placed, True, target.dtype) if placed.role("critic") else None
+    engine = _engine(recipe, actor.shape, target, lengths)
+    models = [m for m in (actor, frozen, value) if m is not None]
+    groups = _together(recipe, models, engine) if placed.colocated else _apart(models)
+    if engines_apart(recipe):
+        size = placed.role("rollout engine")
+        share = Phase("generate", _share(recipe, actor.shape, engine))
+        groups = [*groups, Group("rollout engine", size.gpus if size else 0, (share,))]
+    learners = [m for m in (actor, value) if m is not None]
+    host = _host(learners, recipe.layout.gpus, placed.colocated)
+    return Memory(target, tuple(groups), (*host, *_rl_host(recipe, actor, placed)), engine)
+
+
+def _engine(recipe: RlRecipe, shape: ModelShape, target: Target, lengths: Lengths) -> Serving | None:
+    if target.capacity is None:
+        return None
+    return serving(
+        shape,
+        target.capacity,
+        gpu_share(recipe),
+        length=lengths.sequence(recipe),
+        tensor_parallel=recipe.layout.tensor_parallel,
+        graphs=recipe.rollout.cuda_graphs,
+    )
+
+
+def gpu_share(recipe: RlRecipe) -> float:
+    """Share of a GPU that vLLM takes."""
+    return recipe.rollout.gpu_memory or GPU_SHARE[recipe.layout.placement]
+
+
+def _share(recipe: RlRecipe, shape: ModelShape, engine: Serving | None) -> tuple[Figure, ...]:
+    """The engine's memory; without a GPU type only its weights are known."""
+    if engine is None:
+        size = 2 * shape.parameters // recipe.layout.tensor_parallel
+        return (Figure("rollout engine", "weights", size, "2 P / tensor_parallel (KV cache comes on top)", RULE),)
+    beyond = -min(0, engine.kv_cache)
+    lacking = Figure("rollout engine", "beyond its share", beyond, "what its share lacks", RULE)
+    return present([*engine.figures, lacking])
+
+
+def _together(recipe: RlRecipe, models: Sequence[Trained], engine: Serving | None) -> list[Group]:
+    """All roles on the same GPUs. Optimizer states and gradients sleep on the host; bf16 weights stay."""
+    contexts = [f for m in models for f in train.process(m, True)]
+    stay = [*contexts, *(train.weights(m) for m in models)]
+    phases = []
+    if not engines_apart(recipe):
+        phases.append(Phase("generate", (*stay, *_share(recipe, models[0].shape, engine))))
+        stay.append(Figure("rollout engine", "CUDA context", train.CONTEXT, "512 MiB", RULE))
+    work = max((train.forward(m) for m in models), key=lambda figures: sum(f.bytes for f in figures))
+    phases.append(Phase("experience", (*stay, *work)))
+    for model in models:
+        if model.role != "reference":
+            others = [f for f in stay if (f.role, f.what) != (model.role, "weights")]
+            phases.append(Phase(f"update {model.role}", (*others, *train.update(model))))
+    return [Group(" + ".join(_names(recipe, models)), models[0].processes, tuple(phases))]
+
+
+def _names(recipe: RlRecipe, models: Sequence[Trained]) -> list[str]:
+    return [*(m.role for m in models), *([] if engines_apart(recipe) else ["rollout engine"])]
+
+
+def _apart(models: Sequence[Trained]) -> list[Group]:
+    """Each role on GPUs of its own: nothing sleeps."""
+    groups = []
+    for model in models:
+        base = train.process(model, True)
+        if model.role == "reference":
+            phases = [Phase("experience", (*base, train.weights(model), *train.forward(model)))]
+        else:
+            states = train.resident(model)
+            passing = Phase("experience", present([*base, *states, *train.forward(model)]))
+            phases = [passing, Phase("update", (*base, *train.update(model)))]
+        groups.append(Group(model.role, model.processes, tuple(phases)))
+    return groups
+
+
+def _host(models: Sequence[Trained], per_node: int, sleeps: bool) -> tuple[Figure, ...]:
+    """Host memory of one node: what its processes keep there."""
+    figures = []
+    for model in models:
+        for one in train.host_bytes(model, sleeps):
+            figures.append(replace(one, bytes=one.bytes * per_node, formula=f"{one.formula}, x {per_node} processes"))
+    return tuple(figures)
+
+
+def _rl_host(recipe: RlRecipe, actor: Trained, placed: Placement) -> tuple[Figure, ...]:
+    """Host copies of an engine's weights while it sleeps, and of the running average."""
+    per_node, weights = recipe.layout.gpus, 2 * actor.shape.parameters
+    figures = []
+    if placed.colocated and not engines_apart(recipe):
+        size = weights * per_node // recipe.layout.tensor_parallel
+        figures.append(Figure("rollout engine", "sleeping weights", size, "2 P per engine", "vLLM, sleep level 1"))
+    if recipe.algorithm.ema is not None:
+        whole = weights * (1 if recipe.optimizer.zero_stage == 3 else per_node)
+        figures.append(
+            Figure("actor", "running average", whole, "2 P per process", "openrlhf/trainer/ray/ppo_actor.py")
+        )
+    return tuple(figures)
+
+
+def _on_host(
+    recipe: SftRecipe | RlRecipe, model: Trained, placed: Placement, target: Target, critic_shape: ModelShape
+) -> Memory:
+    """One host's memory: each role is a process, nothing sleeps."""
+    base = 600 * 1024**2  # of a Python process with torch, DeepSpeed and Ray
+    names = [r.name for r in placed.roles]
+    figures = [Figure(name, "process", base, "600 MiB", RULE) for name in names]
+    figures += train.update(model)
+    if isinstance(recipe, RlRecipe):
+        size = model.element * model.shape.parameters
+        figures.append(Figure("rollout engine", "weights", size, f"{model.element} P", RULE))
+        if placed.role("reference"):
+            figures.append(train.weights(reference(recipe, model, placed)))
+        if placed.role("critic"):
+            figures += train.update(critic(recipe, critic_shape, model, placed, False, target.dtype))
+    return Memory(target, (Group("host", 1, (Phase("update", present(figures)),)),), ())

@@ -1,0 +1,71 @@
+"""Memory of a rollout engine: the share that vLLM takes of a GPU, and what of it is left for the KV cache. Bytes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lrmctl.planning.figures import RULE, VLLM, Figure
+from lrmctl.planning.shapes import ModelShape
+
+GPU_SHARE = {"colocated": 0.6, "separate": 0.9}
+"""Share of a GPU where the recipe says none: colocated, and with GPUs of its own."""
+_BATCHED = 8192  # tokens of one step that vLLM measures its own activations with
+_SEQUENCES = 256  # sequences whose logits it measures with
+_GRAPHS = 1024**3
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A rollout engine on one of its GPUs.
+
+    Attributes:
+        share: bytes that vLLM takes, KV cache included.
+        kv_cache: bytes left for the cache; negative if even the weights do not fit.
+        per_token: bytes of keys and values of one token on one GPU.
+        sequences: sequences of `length` tokens that the cache of one engine holds at once.
+        figures: what the share is made of.
+    """
+
+    share: int
+    kv_cache: int
+    per_token: int
+    length: int
+    sequences: int
+    figures: tuple[Figure, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "figures": [f.to_json() for f in self.figures]}
+
+
+def kv_bytes_per_token(shape: ModelShape, tensor_parallel: int = 1) -> int:
+    """Keys and values of one token in bf16, on one of `tensor_parallel` GPUs; a head is never cut."""
+    heads = max(1, shape.kv_heads // tensor_parallel)
+    return 2 * shape.layers * heads * shape.head_dim * 2
+
+
+def serving(
+    shape: ModelShape, capacity: int, share: float, *, length: int, tensor_parallel: int = 1, graphs: bool = True
+) -> Serving:
+    """What vLLM does with its share of a GPU of `capacity` bytes.
+
+    Args:
+        length: tokens of the longest sequence, prompt and response.
+    """
+    total, role = int(share * capacity), "rollout engine"
+    per_token = kv_bytes_per_token(shape, tensor_parallel)
+    weights = 2 * shape.parameters // tensor_parallel
+    working = 2 * _BATCHED * (3 * shape.intermediate // tensor_parallel + 4 * shape.hidden)
+    working += 8 * _SEQUENCES * shape.vocab
+    drawn = _GRAPHS if graphs else 0
+    cache = total - weights - working - drawn
+    figures = (
+        Figure(role, "weights", weights, "2 P / tensor_parallel", f"{VLLM}: dtype bfloat16"),
+        Figure(role, "working memory", working, "8192 tokens, logits of 256 sequences", RULE),
+        Figure(role, "CUDA graphs", drawn, "1 GiB", RULE),
+        Figure(
+            role, "KV cache", max(0, cache), "the rest of the share; 4 L kv_heads head_dim a token", "arXiv 2309.06180"
+        ),
+    )
+    fitting = max(0, cache // per_token // length)
+    return Serving(total, cache, per_token, length, fitting, figures)

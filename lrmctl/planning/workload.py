@@ -1,0 +1,113 @@
+"""A recipe as the amounts that memory and time follow from: tokens of a micro-batch, processes, models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from lrmctl.planning.layout import Placement
+from lrmctl.planning.shapes import ModelShape
+from lrmctl.planning.training_memory import Trained
+from lrmctl.recipe.schema import RlRecipe, SftRecipe
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Tokens of the rows, where they were counted.
+
+    Attributes:
+        longest: of the longest row kept (RL: of the longest prompt kept); None if no tokenizer was there.
+    """
+
+    longest: int | None = None
+
+    def sequence(self, recipe: SftRecipe | RlRecipe) -> int:
+        """Tokens of the longest sequence that training can meet."""
+        if isinstance(recipe, SftRecipe):
+            return min(recipe.data.max_len, self.longest or recipe.data.max_len)
+        if self.longest is None:
+            return recipe.max_len
+        return min(recipe.max_len, self.longest + recipe.rollout.max_new_tokens)
+
+
+def micro_tokens(recipe: SftRecipe | RlRecipe, length: int, *, gradients: bool = True) -> int:
+    """Tokens of one micro-batch on one process, if every sequence has `length` tokens.
+
+    Passes without gradients take twice the sequences where that divides the step. Dynamic batches hold at most their
+    tokens, or one longer sequence. Ring attention cuts every sequence over its GPUs.
+    """
+    optimizer = recipe.optimizer
+    if optimizer.dynamic_batch_tokens is not None and isinstance(recipe, RlRecipe):
+        whole = max(optimizer.dynamic_batch_tokens * optimizer.sequence_parallel, length)
+    else:
+        whole = length * (optimizer.micro_batch_size if gradients else _forward_batch(recipe))
+    return -(-whole // optimizer.sequence_parallel)
+
+
+def _forward_batch(recipe: SftRecipe | RlRecipe) -> int:
+    micro = recipe.optimizer.micro_batch_size
+    if not isinstance(recipe, RlRecipe):
+        return micro
+    samples = recipe.algorithm.prompts_per_step * recipe.algorithm.samples_per_prompt
+    return micro if samples % (2 * micro * recipe.layout.nodes * recipe.layout.gpus) else 2 * micro
+
+
+def trained(recipe: SftRecipe | RlRecipe, shape: ModelShape, lengths: Lengths, device: str, dtype: str) -> Trained:
+    """The model that the recipe trains: the SFT model, or the actor."""
+    length, cuda = lengths.sequence(recipe), device == "cuda"
+    rl = isinstance(recipe, RlRecipe)
+    return Trained(
+        role="actor" if rl else "trainer",
+        shape=shape,
+        processes=recipe.layout.nodes * recipe.layout.gpus,
+        tokens=micro_tokens(recipe, length),
+        forward_tokens=micro_tokens(recipe, length, gradients=False) if rl else 0,
+        head=shape.vocab,
+        temperature=recipe.rollout.temperature if isinstance(recipe, RlRecipe) else 1.0,
+        entropy=isinstance(recipe, RlRecipe) and recipe.algorithm.entropy_coef != 0,
+        lora=recipe.optimizer.lora,
+        **_states(recipe, cuda, dtype),
+    )
+
+
+def critic(recipe: RlRecipe, shape: ModelShape, actor: Trained, placed: Placement, cuda: bool, dtype: str) -> Trained:
+    """PPO's value model: a trained one with a single output."""
+    role = placed.role("critic")
+    return Trained(
+        role="critic",
+        shape=shape,
+        processes=(role.gpus if role else 0) or actor.processes,
+        tokens=actor.tokens,
+        forward_tokens=actor.forward_tokens,
+        head=1,
+        **_states(recipe, cuda, dtype),
+    )
+
+
+def _states(recipe: SftRecipe | RlRecipe, cuda: bool, dtype: str) -> dict[str, Any]:
+    optimizer = recipe.optimizer
+    return {
+        "element": 4 if dtype == "fp32" else 2,
+        "zero_stage": optimizer.zero_stage,
+        "offload": optimizer.offload,
+        "checkpointing": optimizer.gradient_checkpointing and cuda,
+        "cuda": cuda,
+    }
+
+
+def reference(recipe: RlRecipe, actor: Trained, placed: Placement) -> Trained:
+    """The frozen model of the KL: sharded in stage 3 only, else whole on every GPU."""
+    role = placed.role("reference")
+    return Trained(
+        role="reference",
+        shape=actor.shape,
+        element=actor.element,
+        processes=(role.gpus if role else 0) or actor.processes,
+        zero_stage=3 if recipe.optimizer.zero_stage == 3 else 0,
+        offload=False,
+        checkpointing=False,
+        tokens=0,
+        forward_tokens=actor.forward_tokens,
+        head=actor.head,
+        cuda=actor.cuda,
+    )
