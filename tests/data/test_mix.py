@@ -59,9 +59,9 @@ def test_a_weight_for_some_sources_only_is_refused(tmp_path: Any) -> None:
 
 
 def test_weighted_prompts_come_from_both_sources() -> None:
-    uses = [
-        Mixed(use="lab-prompts", options={"n": 8, kind: 1.0}, weight=w) for kind, w in (("harmful", 1), ("benign", 3))
-    ]
+    none = {"harmful": 0.0, "benign": 0.0, "reasoning": 0.0}
+    asked = (("harmful", 1), ("benign", 3))
+    uses = [Mixed(use="lab-prompts", options={"n": 8, **none, kind: 1.0}, weight=w) for kind, w in asked]
     kinds = [p.kind for p in load_prompts(uses, seed=0)]
     assert (kinds.count("harmful"), kinds.count("benign")) == (4, 12)
 
