@@ -116,7 +116,7 @@ def audit(
         rendered: of the same rows.
         against: evaluation sets by name.
     """
-    labels = [f"{p.kind} / {p.source or 'unnamed'}" for p in prompts]
+    labels = [f"{p.kind} / {_short(p.source)}" for p in prompts]
     distinct = list({p.id: p for p in prompts}.values())
     corpus = Corpus([p.text for p in distinct])
     texts = [p.text for p in distinct]
@@ -128,6 +128,11 @@ def audit(
         not_audited=tuple(not_audited),
         **(_lengths(prompts, labels, rendered) if rendered else {}),
     )
+
+
+def _short(source: str) -> str:
+    """A local file by its name alone."""
+    return source.rpartition("/")[2] if source.startswith("/") else source or "unnamed"
 
 
 def _lengths(prompts: Sequence[Prompt], labels: Sequence[str], rendered: Rendered) -> dict[str, Any]:
