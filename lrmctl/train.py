@@ -12,7 +12,7 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -21,34 +21,23 @@ import yaml
 
 from lrmctl import console
 from lrmctl import resume as resuming
-from lrmctl.backends.base import Backend, Progress, TrainJob
+from lrmctl.backends.base import Progress, TrainJob
 from lrmctl.backends.launch import Job, launcher
-from lrmctl.errors import BackendError, LrmctlError, NotFoundError, RecipeError, RunExistsError
+from lrmctl.dry_run import sections
+from lrmctl.errors import BackendError, LrmctlError, RecipeError, RunExistsError
 from lrmctl.recipe.schema import RlRecipe, SftRecipe
 from lrmctl.recipe.sections import Launch
 from lrmctl.runs.folder import RunFolder, write_json
+from lrmctl.training_data import Start, rows_of, samples_first, sources_of, tokenizer_of
 from lrmctl.types import Plan
 
 if TYPE_CHECKING:
     from lrmctl.backends.rows import Rows
-    from lrmctl.data.sources import Demonstration
     from lrmctl.recipe.load import LoadedRecipe
-    from lrmctl.recipe.sections import Use
     from lrmctl.rewards.service import RewardService
 
 OnProgress = Callable[[Progress], None]
 _NO_URL = "http://127.0.0.1:0/reward"
-
-
-@dataclass(frozen=True)
-class _Start:
-    """What a run starts from, resolved."""
-
-    loaded: LoadedRecipe
-    recipe: SftRecipe | RlRecipe
-    backend: Backend
-    model: Path
-    tokenizer: Any
 
 
 def train(
@@ -83,7 +72,7 @@ def train(
     if resume and _is_done(RunFolder(Path(runs_dir) / name), start):
         console.say(f"{name} is done: nothing to do")
         return _close(RunFolder(Path(runs_dir) / name))
-    rows = None if _samples_first(start.recipe) else _rows(start)
+    rows = None if samples_first(start.recipe) else rows_of(start)
     _plan(start, RunFolder(Path(runs_dir) / name), rows)
     _check_launch(start.recipe)
     with _disk_errors(Path(runs_dir)):
@@ -97,11 +86,11 @@ def train(
 def plan_only(loaded: LoadedRecipe, *, runs_dir: Path = Path("runs"), model: str | None = None) -> Plan:
     """The plan of a recipe as it would be launched now; makes no folder."""
     start = _resolve(loaded, Path(runs_dir), model)
-    rows = None if _samples_first(start.recipe) else _rows(start)
+    rows = None if samples_first(start.recipe) else rows_of(start)
     return _plan(start, RunFolder(Path(runs_dir) / start.recipe.name), rows)
 
 
-def _resolve(loaded: LoadedRecipe, runs_dir: Path, model: str | None) -> _Start:
+def _resolve(loaded: LoadedRecipe, runs_dir: Path, model: str | None) -> Start:
     from lrmctl.hooks import registry
     from lrmctl.models import resolve_model
     from lrmctl.recipe.check import check_plugins
@@ -113,7 +102,7 @@ def _resolve(loaded: LoadedRecipe, runs_dir: Path, model: str | None) -> _Start:
         raise RecipeError(f"a recipe of kind {recipe.kind} does not train", str(loaded.path), "give an sft or rl one")
     check_plugins(loaded)
     path = resolve_model(recipe.model, runs_dir)
-    return _Start(loaded, recipe, registry.make("backend", recipe.backend.name), path, _tokenizer(path))
+    return Start(loaded, recipe, registry.make("backend", recipe.backend.name), path, tokenizer_of(path))
 
 
 def _check_launch(recipe: SftRecipe | RlRecipe) -> None:
@@ -126,74 +115,14 @@ def _check_launch(recipe: SftRecipe | RlRecipe) -> None:
     launcher(recipe.launch.model_dump()).check()
 
 
-def _before_resume(start: _Start, folder: RunFolder, restart: resuming.Restart) -> None:
+def _before_resume(start: Start, folder: RunFolder, restart: resuming.Restart) -> None:
     resuming.refuse_running_job(folder)
     resuming.check(folder, start.backend.checkpoint(folder.path), start.recipe.save_every, restart)
     if restart == "always" and (aside := resuming.set_all_aside(folder)):
         console.say(f"the old checkpoints are in {aside}")
 
 
-def _tokenizer(path: Path) -> Any:
-    from lrmctl.models import load_tokenizer
-
-    try:
-        return load_tokenizer(path)
-    except Exception as error:  # transformers raises a dozen unrelated types for a broken folder
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise NotFoundError(f"the model's tokenizer cannot be loaded: {reason}", str(path)) from error
-
-
-def _samples_first(recipe: SftRecipe | RlRecipe) -> bool:
-    """Whether the training rows are sampled from the model before training."""
-    return isinstance(recipe, SftRecipe) and recipe.data.rejection is not None
-
-
-def _rows(start: _Start, folder: RunFolder | None = None) -> Rows:
-    recipe = start.recipe
-    return _rl_rows(start, recipe) if isinstance(recipe, RlRecipe) else _sft_rows(start, recipe, folder)
-
-
-def _rl_rows(start: _Start, recipe: RlRecipe) -> Rows:
-    from lrmctl.backends.rows import eval_rows, rl_rows
-    from lrmctl.data.sources import load_prompts
-
-    room = recipe.max_len - recipe.rollout.max_new_tokens
-    rows = rl_rows(start.tokenizer, load_prompts(recipe.prompts, seed=recipe.seed), room)
-    if recipe.evaluation is None:
-        return rows
-    asked = load_prompts(recipe.evaluation.prompts, seed=recipe.seed)
-    metric = recipe.evaluation.best or "reward"
-    held = eval_rows(
-        start.tokenizer, asked, room, metric, recipe.reward.kinds(metric) if recipe.evaluation.best else ()
-    )
-    return replace(rows, eval_rows=held.rows)
-
-
-def _sft_rows(start: _Start, recipe: SftRecipe, folder: RunFolder | None) -> Rows:
-    from lrmctl.backends.rows import sft_rows
-    from lrmctl.data.mix import hold_back
-
-    data = recipe.data
-    demonstrations = _demonstrations(start, recipe, folder)
-    keys = [d.prompt.text for d in demonstrations]
-    trained, held = hold_back(demonstrations, keys, data.eval_rows, recipe.seed)
-    rows = sft_rows(start.tokenizer, trained, data.max_len)
-    return replace(rows, eval_rows=sft_rows(start.tokenizer, held, data.max_len).rows) if held else rows
-
-
-def _demonstrations(start: _Start, recipe: SftRecipe, folder: RunFolder | None) -> list[Demonstration]:
-    from lrmctl.data.sources import load_demonstrations
-
-    data = recipe.data
-    if data.rejection is None:
-        return load_demonstrations(data.sources, total=data.rows, turns=data.turns, seed=recipe.seed)
-    from lrmctl.rewards.rejection import rejection_sample
-
-    assert folder is not None  # its samples are kept in the run folder
-    return rejection_sample(start.model, data.rejection, seed=recipe.seed, out=folder.path)
-
-
-def _plan(start: _Start, folder: RunFolder, rows: Rows | None, url: str = _NO_URL, resume: bool = False) -> Plan:
+def _plan(start: Start, folder: RunFolder, rows: Rows | None, url: str = _NO_URL, resume: bool = False) -> Plan:
     """The plan; without rows (they are sampled first) one of a single batch, which is checked in the same way."""
     recipe = start.recipe
     here, launch = recipe.launch.via == "local", recipe.launch.model_dump(mode="json")
@@ -206,9 +135,9 @@ def _plan(start: _Start, folder: RunFolder, rows: Rows | None, url: str = _NO_UR
     return replace(plan, launch=launch, notes=(*plan.notes, *rows.notes))
 
 
-def _dry_run(start: _Start) -> RunFolder:
+def _dry_run(start: Start) -> RunFolder:
     folder = RunFolder(Path(tempfile.mkdtemp(prefix="lrmctl-plan-")) / start.recipe.name)
-    plan = _plan(start, folder, None if _samples_first(start.recipe) else _rows(start))
+    plan = _plan(start, folder, None if samples_first(start.recipe) else rows_of(start))
     write_json(folder.plan, plan.to_json())
     for note in plan.notes:
         console.say(f"note: {note}")
@@ -217,7 +146,7 @@ def _dry_run(start: _Start) -> RunFolder:
     return folder
 
 
-def _is_done(folder: RunFolder, start: _Start) -> bool:
+def _is_done(folder: RunFolder, start: Start) -> bool:
     """Whether a run is finished; a run of another recipe is not gone on with.
 
     Raises:
@@ -241,12 +170,12 @@ def _is_done(folder: RunFolder, start: _Start) -> bool:
     return folder.model.exists()  # it gets this name when it is complete
 
 
-def _run(start: _Start, folder: RunFolder, rows: Rows | None, resume: bool, on_progress: OnProgress) -> RunFolder:
+def _run(start: Start, folder: RunFolder, rows: Rows | None, resume: bool, on_progress: OnProgress) -> RunFolder:
     _write_lock(start, folder, rows)
     folder.set_status("running")
     try:
         with _disk_errors(folder.path):
-            rows = rows or _rows(start, folder)
+            rows = rows or rows_of(start, folder)
             _launch(start, folder, rows, resume, on_progress)
     except LrmctlError as error:
         with suppress(OSError):  # a full disk takes no status either; the folder then says `interrupted`
@@ -261,7 +190,7 @@ def _close(folder: RunFolder) -> RunFolder:
     return folder
 
 
-def _launch(start: _Start, folder: RunFolder, rows: Rows, resume: bool, on_progress: OnProgress) -> None:
+def _launch(start: Start, folder: RunFolder, rows: Rows, resume: bool, on_progress: OnProgress) -> None:
     attempt = len(folder.attempts()) + 1
     last = start.backend.checkpoint(folder.path) if resume else None
     step = last.step if last else 0
@@ -269,7 +198,7 @@ def _launch(start: _Start, folder: RunFolder, rows: Rows, resume: bool, on_progr
         console.say(sentence)
     with _service(start, folder, attempt) as service:
         plan = _plan(start, folder, rows, service.url if service else _NO_URL, resume and step > 0)
-        write_json(folder.plan, plan.to_json())
+        write_json(folder.plan, {**plan.to_json(), **sections(start.recipe, start.model, rows, plan)})
         _write_lock(start, folder, rows, plan)
         folder.set_status("running", attempt=attempt, resumed_from=step, steps=plan.estimates.get("steps"))
         for note in plan.notes:
@@ -283,7 +212,7 @@ def _launch(start: _Start, folder: RunFolder, rows: Rows, resume: bool, on_progr
             raise
 
 
-def _service(start: _Start, folder: RunFolder, attempt: int) -> Any:
+def _service(start: Start, folder: RunFolder, attempt: int) -> Any:
     """The reward service of an RL run, or nothing."""
     if not isinstance(start.recipe, RlRecipe):
         return nullcontext()
@@ -313,7 +242,7 @@ def _reach(section: Launch) -> tuple[str, str]:
     return "0.0.0.0", section.reward_host or own_address(towards)
 
 
-def _end_tokens(start: _Start) -> list[str]:
+def _end_tokens(start: Start) -> list[str]:
     """Text of every token that ends a completion: the generation config's and the tokenizer's."""
     file = start.model / "generation_config.json"
     listed = json.loads(file.read_text(encoding="utf-8")).get("eos_token_id") if file.exists() else None
@@ -322,14 +251,7 @@ def _end_tokens(start: _Start) -> list[str]:
     return list(dict.fromkeys([*texts, start.tokenizer.eos_token]))
 
 
-def _sources(recipe: SftRecipe | RlRecipe) -> tuple[Use, ...]:
-    """Every source of data that a recipe names."""
-    if isinstance(recipe, RlRecipe):
-        return (*recipe.prompts, *(recipe.evaluation.prompts if recipe.evaluation else ()))
-    return recipe.data.rejection.prompts if recipe.data.rejection else recipe.data.sources
-
-
-def _write_lock(start: _Start, folder: RunFolder, rows: Rows | None, plan: Plan | None = None) -> None:
+def _write_lock(start: Start, folder: RunFolder, rows: Rows | None, plan: Plan | None = None) -> None:
     from lrmctl.data.sources import provenance
     from lrmctl.models import fingerprint
     from lrmctl.recipe.lock import write_lock
@@ -352,7 +274,7 @@ def _write_lock(start: _Start, folder: RunFolder, rows: Rows | None, plan: Plan 
         }
     if plan is not None:
         facts |= {k: plan.estimates[k] for k in ("device", "dtype") if k in plan.estimates}
-        facts["sources"] = provenance(_sources(start.recipe))
+        facts["sources"] = provenance(sources_of(start.recipe))
     write_lock(folder.lock, start.loaded, **facts)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from lrmctl.cli.common import RUNS, Name, RecipeRef, RunsDir, Sets, command_line, goes_on_with, load
+from lrmctl.cli.common import RUNS, AsJson, Name, RecipeRef, RunsDir, Sets, command_line, goes_on_with, load
 
 if TYPE_CHECKING:
     from lrmctl.recipe.load import LoadedRecipe
@@ -17,6 +18,33 @@ def launched(loaded: LoadedRecipe, via: str | None, address: str | None) -> Load
     words = {"launch.via": via, "launch.address": address}
     said = {key: value for key, value in words.items() if value is not None}
     return loaded.override(said, "--launch") if said else loaded
+
+
+def only_plan(
+    loaded: LoadedRecipe,
+    runs_dir: Path,
+    name: str | None,
+    model: str | None,
+    against: str | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """The plan on stdout, as text or JSON, and in a file."""
+    from lrmctl import console
+    from lrmctl.dry_run import dry_run
+
+    other = load(against, None, "eval", "study") if against else None
+    planned = dry_run(loaded, runs_dir=runs_dir, name=name, model=model, against=other)
+    if out is not None:
+        from lrmctl.runs.folder import write_json
+
+        write_json(out, planned.to_json())
+    if as_json:
+        console.emit_json("plan", planned)
+        return
+    from lrmctl.cli.plan_view import show
+
+    show(planned)
 
 
 def train(
@@ -35,6 +63,11 @@ def train(
     ] = None,
     address: Annotated[str | None, typer.Option("--address", help="The Ray cluster's dashboard (http://...).")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Plan and say what would run; start nothing.")] = False,
+    against: Annotated[
+        str | None, typer.Option("--against", help="With --dry-run: look for this eval recipe's prompts in the data.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="With --dry-run: write the plan to this JSON file.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Train a model from an SFT or RL recipe."""
     loaded = launched(load(recipe, sets, "sft", "rl"), launch, address)
@@ -46,9 +79,7 @@ def train(
 
     called = name or loaded.recipe.name
     if dry_run:
-        planned = train(loaded, runs_dir=runs_dir, name=name, model=model, dry_run=True)
-        console.say("planned; nothing was started")
-        console.out.print(planned.plan, markup=False)
+        only_plan(loaded, runs_dir, name, model, against, out, as_json)
         return
     words = ["train", recipe, *(["--model", model] if model else []), "--name", called, "--resume"]
     words += [*(["--launch", launch] if launch else []), *(["--address", address] if address else [])]
