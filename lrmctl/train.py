@@ -28,6 +28,7 @@ from lrmctl.errors import BackendError, LrmctlError, RecipeError, RunExistsError
 from lrmctl.recipe.schema import RlRecipe, SftRecipe
 from lrmctl.recipe.sections import Launch
 from lrmctl.runs.folder import RunFolder, write_json
+from lrmctl.runs.tracking import both, mirror
 from lrmctl.training_data import Start, rows_of, samples_first, sources_of, tokenizer_of
 from lrmctl.types import Plan
 
@@ -66,6 +67,7 @@ def train(
         BackendError: the trainer's first root cause; also a full disk.
     """
     start = _resolve(loaded, Path(runs_dir), model)
+    _check_nodes(start.recipe)
     if dry_run:
         return _dry_run(start)
     name = name or start.recipe.name
@@ -74,7 +76,7 @@ def train(
         return _close(RunFolder(Path(runs_dir) / name))
     rows = None if samples_first(start.recipe) else rows_of(start)
     _plan(start, RunFolder(Path(runs_dir) / name), rows)
-    _check_launch(start.recipe)
+    launcher(start.recipe.launch.model_dump()).check()
     with _disk_errors(Path(runs_dir)):
         folder = RunFolder.create(Path(runs_dir), name, resume=resume)
         with folder.hold():
@@ -105,14 +107,13 @@ def _resolve(loaded: LoadedRecipe, runs_dir: Path, model: str | None) -> Start:
     return Start(loaded, recipe, registry.make("backend", recipe.backend.name), path, tokenizer_of(path))
 
 
-def _check_launch(recipe: SftRecipe | RlRecipe) -> None:
+def _check_nodes(recipe: SftRecipe | RlRecipe) -> None:
     if recipe.launch.via == "local" and recipe.layout.nodes > 1:
         raise RecipeError(
             f"{recipe.layout.nodes} nodes are not one machine", "layout.nodes", "--launch slurm, or --launch ray"
         )
     if recipe.launch.via == "ray" and recipe.kind == "sft" and recipe.layout.nodes > 1:
         raise RecipeError("a Ray job of SFT has one node", "layout.nodes", "--launch slurm")
-    launcher(recipe.launch.model_dump()).check()
 
 
 def _before_resume(start: Start, folder: RunFolder, restart: resuming.Restart) -> None:
@@ -200,12 +201,14 @@ def _launch(start: Start, folder: RunFolder, rows: Rows, resume: bool, on_progre
         plan = _plan(start, folder, rows, service.url if service else _NO_URL, resume and step > 0)
         write_json(folder.plan, {**plan.to_json(), **sections(start.recipe, start.model, rows, plan)})
         _write_lock(start, folder, rows, plan)
-        folder.set_status("running", attempt=attempt, resumed_from=step, steps=plan.estimates.get("steps"))
+        steps = plan.estimates.get("steps")
+        folder.set_status("running", attempt=attempt, resumed_from=step, steps=steps, exit_code=None)
         for note in plan.notes:
             console.say(f"note: {note}")
         failure = service.failure if service else (lambda: None)
         try:
-            start.backend.launch(plan, folder.path, on_progress, failure)
+            with mirror(folder, start.loaded.resolved, console.say) as log:
+                start.backend.launch(plan, folder.path, both(log, on_progress), failure)
         except BackendError:
             if error := failure():  # the trainer may fall over a failed reward before anybody has asked for it
                 raise error from None

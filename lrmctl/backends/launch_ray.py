@@ -25,6 +25,7 @@ from lrmctl.errors import BackendError, LrmctlError
 
 _PATIENCE = 300.0
 """Seconds that the cluster may stay silent before the run is given up."""
+_AGENT_PATIENCE = 60.0
 _ASK_EVERY = 1.0
 _KEPT = ("RAY_DEDUP_LOGS", "RAY_OVERRIDE_JOB_RUNTIME_ENV")
 _ADDRESSES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
@@ -55,7 +56,7 @@ class RayJobs:
         temp = job.cwd / "temp"
         follower = _Follower(client, name, job.log)
         try:
-            client.submit_job(submission_id=name, **self._request(job, temp))
+            self._submit(client, name, self._request(job, temp))
             follower.start()
             self._wait(client, name, tail, on_lines, abort)
         finally:
@@ -91,12 +92,24 @@ class RayJobs:
             try:
                 return JobSubmissionClient(address)
             except (ConnectionError, RuntimeError, ValueError) as error:
-                reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
                 raise LrmctlError(
-                    f"no Ray cluster answers at {address}: {reason}",
+                    f"no Ray cluster answers at {address}: {_first_line(error)}",
                     "launch.address",
                     "give the dashboard of the head node, e.g. http://HEAD:8265; `ray start --head` starts one",
                 ) from None
+
+    def _submit(self, client: Any, name: str, request: Mapping[str, Any]) -> None:
+        """Submit a job; the agent that starts it may come a while after the dashboard."""
+        end = time.monotonic() + _AGENT_PATIENCE
+        while True:
+            try:
+                client.submit_job(submission_id=name, **request)
+                return
+            except (RuntimeError, OSError) as error:
+                if "No available agent" not in str(error) or time.monotonic() > end:
+                    what = f"the Ray cluster at {self._address} does not take the job: {_first_line(error)}"
+                    raise BackendError(what, fix="see `launch.options` and the cluster's dashboard") from None
+            time.sleep(_ASK_EVERY)
 
     def _request(self, job: Job, temp: Path) -> dict[str, Any]:
         env = {k: v.replace(TEMP, str(temp)) for k, v in job.env.items() if not k.startswith("RAY_") or k in _KEPT}
@@ -174,6 +187,10 @@ class _Follower(threading.Thread):
         with self._log.open("ab") as out:
             out.write(data)
         self._written += len(data)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _stop(client: Any, name: str, patience: float = 30.0) -> None:

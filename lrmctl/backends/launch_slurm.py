@@ -25,6 +25,7 @@ ASK_EVERY = 2.0
 """Seconds between two questions to the scheduler."""
 _GONE = 30.0
 """Seconds to wait for a job's exit code on the shared disk after the scheduler has forgotten the job."""
+_SIGNALS = (137, 143)
 _LIVING = ("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "REQUEUED", "REQUEUE_HOLD", "RESIZING")
 _GPU_OPTIONS = ("gpus", "gpus-per-node", "gpus-per-task", "gres")
 
@@ -97,7 +98,7 @@ class Slurm:
             raise_if(abort())
             on_lines(tail.lines())
             if (code := _exit_code(log)) is not None:
-                return code
+                return code if code not in _SIGNALS else _ended(number, _settled(number), log)
             if (now := time.monotonic()) - asked >= ASK_EVERY:
                 asked, state = now, _state(number)
                 if state != said:
@@ -138,11 +139,19 @@ def _exit_code(log: Path) -> int | None:
     return None
 
 
+def _settled(number: str, patience: float = 60.0) -> str:
+    """The state of a job that is about to end, when it has."""
+    end = time.monotonic() + patience
+    while (state := _state(number)) in _LIVING and time.monotonic() < end:
+        time.sleep(POLL)
+    return state
+
+
 def _ended(number: str, state: str, log: Path) -> int:
-    """A job that wrote no exit code: the scheduler ended it. Its word goes into the log, where the cause is sought."""
+    """A job that was ended by a signal: the scheduler's word for it goes into the log, where the cause is sought."""
     with log.open("a", encoding="utf-8") as out:
         out.write(f"slurm: job {number} ended as {state or 'UNKNOWN'}\n")
-    return 143 if state.startswith("CANCELLED") else 1
+    return 143 if state.startswith("CANCELLED") else _exit_code(log) or 1
 
 
 def _state(number: str) -> str:
@@ -161,13 +170,11 @@ def _state(number: str) -> str:
 
 def _cancel(number: str) -> None:
     """End a job that has not ended, and wait a while until it has."""
-    end = time.monotonic() + 60.0
     if _state(number) not in _LIVING:
         return
     with contextlib.suppress(BackendError):
         _slurm("scancel", number)
-    while _state(number) in _LIVING and time.monotonic() < end:
-        time.sleep(POLL)
+    _settled(number)
 
 
 def _slurm(*words: str) -> str:

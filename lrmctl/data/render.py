@@ -14,7 +14,11 @@ from lrmctl.types import Prompt
 
 
 def render_prompt(tokenizer: Any, prompt: Prompt) -> str:
-    """The chat template applied to the prompt, generation prompt included."""
+    """The chat template applied to the prompt, generation prompt included.
+
+    Raises:
+        LrmctlError: there is no template, it is broken, or it refuses this prompt.
+    """
     if not getattr(tokenizer, "chat_template", None):
         raise LrmctlError(
             "the tokenizer has no chat template",
@@ -22,7 +26,16 @@ def render_prompt(tokenizer: Any, prompt: Prompt) -> str:
             fix="use a chat model, or save the template as chat_template.jinja beside tokenizer.json",
         )
     messages = [dict(m) for m in prompt.messages]
-    return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+    from jinja2 import TemplateError
+
+    try:
+        return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+    except TemplateError as error:
+        raise LrmctlError(
+            f"the chat template cannot render prompt {prompt.id!r}: {error}",
+            where=str(getattr(tokenizer, "name_or_path", "")),
+            fix="correct chat_template.jinja of the model, or leave out messages that it does not take",
+        ) from error
 
 
 def render_response(tokenizer: Any, thinking: str, answer: str, *, opened: bool, tags: ThinkTags = DEFAULT_TAGS) -> str:

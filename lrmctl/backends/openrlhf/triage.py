@@ -5,7 +5,9 @@ wrap and rename errors until the reason is far above the end.
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +19,9 @@ _RANK = re.compile(r"^\[(?:default|rank)\d+\]: ?")
 _ERROR = re.compile(r"^(?:[A-Za-z_]\w*\.)*((?:[A-Z]\w*)?(?:Error|Exception|Interrupt|Exit|Failure|Died))(?::.*)?$")
 _WRAPPERS = re.compile(r"^(?:Ray\w*Error|ActorDiedError|ActorUnavailableError|WorkerCrashedError|ChildFailedError)")
 _LAST_LINES = 40
+_LITTLE = 64 * 1024
+"""Bytes; a disk with less is full."""
+_FULL = ("the disk is full", "free some space")
 _SLURM = re.compile(r"^slurm: job (\S+) ended as (\w+)")
 _PLACES: dict[str, str] = {"in get_tokenizer": "the model's tokenizer cannot be loaded: "}
 """What a frame of the traceback adds to an error whose own text does not say what was being done."""
@@ -50,7 +55,12 @@ SIGNS: tuple[_Sign, ...] = (
         "Slurm ended job {0}: {1}",
         "go on with --resume",
     ),
-    _sign(r"No space left on device|Errno 28|disk quota exceeded", "the disk is full", "free some space"),
+    _sign(r"No space left on device|Errno 28|disk quota exceeded", *_FULL),
+    _sign(
+        r"basic_ios::clear: iostream error|PytorchStreamWriter failed writing",
+        "a checkpoint could not be written, most often because the disk is full",
+        "free some space",
+    ),
     _sign(
         r"ModuleNotFoundError: No module named '([^']+)'",
         "the Python module {0!r} is missing",
@@ -62,7 +72,8 @@ SIGNS: tuple[_Sign, ...] = (
         "lower optimizer.micro_batch_size or max_len, or raise optimizer.zero_stage",
     ),
     _sign(
-        r"running low on memory|Cannot allocate memory|std::bad_alloc|DefaultCPUAllocator: can't allocate",
+        r"running low on memory|[Cc]annot allocate memory|std::bad_alloc|DefaultCPUAllocator: can't allocate"
+        r"|^MemoryError|failed to map segment|OpenBLAS error: Memory allocation",
         "the machine ran out of memory",
         "lower optimizer.micro_batch_size or max_len, or run fewer jobs at once",
     ),
@@ -102,8 +113,16 @@ def diagnose(log: Path, exit_code: int) -> BackendError:
         log: the attempt's output; may be missing or empty.
     """
     lines = [_plain(line) for line in _read(log)]
-    what, fix = next(_causes(lines), None) or _by_code(exit_code, lines)
+    # where nothing can be written any more the log has no end, and says what broke over it if anything
+    found = _FULL if _is_full(log) else next(_causes(lines), None)
+    what, fix = found or _by_code(exit_code, lines)
     return BackendError(what, str(log), fix)
+
+
+def _is_full(log: Path) -> bool:
+    with suppress(OSError):
+        return shutil.disk_usage(log.parent).free < _LITTLE
+    return False
 
 
 def _read(log: Path) -> list[str]:
@@ -131,6 +150,19 @@ def _causes(lines: list[str]) -> Iterator[tuple[str, str]]:
         if (error := _error(lines, i)) and not found:
             found.append((error, "read the log"))
     yield from found
+    yield from _dead_workers(lines)
+
+
+def _dead_workers(lines: list[str]) -> Iterator[tuple[str, str]]:
+    """A Ray worker that went without a word of its own: killed from outside, or crashed below Python."""
+    for i, line in enumerate(lines):
+        if "ActorDiedError: The actor died unexpectedly" in line or "WorkerCrashedError" in line:
+            named = (a.partition("class_name: ")[2] for a in lines[i : i + 4] if "class_name: " in a)
+            who = next(named, "a task")
+            yield (
+                f"a worker of the trainer was killed ({who}), most often by the system for want of memory",
+                "see what ended it (dmesg); run fewer jobs at once, or lower optimizer.micro_batch_size; then --resume",
+            )
 
 
 def _handled(lines: list[str], i: int) -> bool:
