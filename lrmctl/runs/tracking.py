@@ -74,7 +74,8 @@ def _start(folder: RunFolder, facts: Mapping[str, Any], say: Callable[[str], Non
 
         folder.logs.mkdir(parents=True, exist_ok=True)
         name = hashlib.sha256(folder.lock.read_bytes() + folder.name.encode()).hexdigest()[:16]
-        return wandb.init(
+        run = wandb.init(
+            settings=wandb.Settings(silent=True),  # its own talk would tear the live panel apart
             id=_id(folder, name),
             name=folder.name,
             dir=str(folder.logs),
@@ -82,6 +83,8 @@ def _start(folder: RunFolder, facts: Mapping[str, Any], say: Callable[[str], Non
             resume="allow",
             project=os.environ.get("WANDB_PROJECT", "lrmctl"),
         )
+        say(f"wandb: {run.url or run.dir}")
+        return run
     except Exception as error:  # network, a wrong key, a full disk
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         say(f"wandb: {reason}; the run goes on without it")
