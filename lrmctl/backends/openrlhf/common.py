@@ -12,8 +12,10 @@ from typing import Any, Literal
 from lrmctl.backends.base import TrainJob
 from lrmctl.backends.openrlhf import flags as cli
 from lrmctl.backends.openrlhf.checkpoints import last_checkpoint
+from lrmctl.backends.openrlhf.given import flag_problems
 from lrmctl.backends.supervisor import TEMP
 from lrmctl.errors import NotFoundError, RecipeError
+from lrmctl.recipe.problems import raise_for
 from lrmctl.recipe.sections import BackendSection, Layout, Optimizer
 from lrmctl.types import Plan
 
@@ -94,13 +96,9 @@ def merge_flags(
     """The plan's flags with `backend.flags` on top, and a note for each planned value that was replaced.
 
     Raises:
-        RecipeError: for a flag that OpenRLHF does not have, or one that the recipe or lrmctl itself decides.
+        ProblemsError: flags that OpenRLHF does not have or take, or that the recipe or lrmctl itself decides.
     """
-    cli.check_names(program, section.flags)
-    refused = {**_SHARED_OWNED, **owned}
-    for name in section.flags:
-        if name in refused:
-            raise RecipeError(f"the flag {name!r} is not free", f"backend.flags.{name}", refused[name])
+    raise_for(flag_problems(program, section.flags, {**_SHARED_OWNED, **owned}))
     notes = [
         f"backend.flags.{name} is {value!r} in place of {planned[name]!r}"
         for name, value in section.flags.items()

@@ -1,8 +1,9 @@
-"""OpenRLHF's own command line, as the installed version defines it, without importing OpenRLHF.
+"""OpenRLHF's own command line, as one version defines it, without importing OpenRLHF.
 
 Its parsers are built under `if __name__ == "__main__":`. That block, run only up to `parse_args()`, needs argparse and
-nothing else, so that every flag of a plan is checked by the real parser within milliseconds. Flags must match exactly:
-argparse would otherwise accept `--train.num_ep` for `--train.num_episodes`. This room knows no recipe.
+nothing else, so that every flag of a plan is checked by the real parser within milliseconds. Where OpenRLHF is not
+installed, a snapshot of a known version's parser stands in (`tools/openrlhf_snapshots.py` makes them). Flags must match
+exactly: argparse would otherwise accept `--train.num_ep` for `--train.num_episodes`. This room knows no recipe.
 """
 
 from __future__ import annotations
@@ -10,40 +11,110 @@ from __future__ import annotations
 import argparse
 import ast
 import importlib.util
+import json
 import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 from lrmctl.errors import LrmctlError, NotFoundError, RecipeError
-from lrmctl.suggest import did_you_mean
 
 Program = Literal["train_sft", "train_ppo_ray"]
 Flags = Mapping[str, Any]
+PROGRAMS: tuple[Program, ...] = ("train_ppo_ray", "train_sft")
+SNAPSHOTS = Path(__file__).parent / "snapshots"
 
 _INSTALL = "pip install 'lrmctl[openrlhf]' on a CUDA machine; on a CPU machine `make setup` in a clone of lrmctl"
+_TYPES = {"int": int, "float": float, "str": str}
+
+
+class Refused(RecipeError):
+    """A command line that OpenRLHF does not take.
+
+    Attributes:
+        flag: what it does not take, without dashes; empty if argparse does not say.
+    """
+
+    def __init__(self, what: str, where: str = "backend.flags", fix: str = "", flag: str = "") -> None:
+        super().__init__(what, where, fix)
+        self.flag = flag
 
 
 class _Parser(argparse.ArgumentParser):
     """Raises instead of leaving the process, and takes no abbreviations."""
 
     def __init__(self) -> None:
-        super().__init__(prog="openrlhf", allow_abbrev=False, add_help=False)
+        super().__init__(prog="openrlhf", allow_abbrev=False, add_help=False, exit_on_error=False)
 
     def error(self, message: str) -> NoReturn:
-        raise RecipeError(f"OpenRLHF does not accept the plan: {message}", "backend.flags")
+        raise Refused(f"OpenRLHF does not accept the plan: {message}")
 
 
-def _source(program: Program) -> Path:
+class _Today(datetime):
+    """Default names of runs hold the time; every reading of one parser is to be the same."""
+
+    @classmethod
+    def now(cls, tz: Any = None) -> _Today:
+        return cls(2000, 1, 1, tzinfo=tz)
+
+
+def folder() -> Path | None:
+    """Where OpenRLHF is installed; None if it is not."""
     spec = importlib.util.find_spec("openrlhf")
-    if spec is None or not spec.submodule_search_locations:
+    return Path(next(iter(spec.submodule_search_locations))) if spec and spec.submodule_search_locations else None
+
+
+def installed() -> str | None:
+    """Version of the installed OpenRLHF; None if there is none."""
+    try:
+        return metadata.version("openrlhf") if folder() else None
+    except metadata.PackageNotFoundError:
+        return "unknown"  # a source tree on the path
+
+
+def require() -> None:
+    """For what runs OpenRLHF and not only plans for it.
+
+    Raises:
+        NotFoundError: it is not installed.
+    """
+    if folder() is None:
         raise NotFoundError("OpenRLHF is not installed", fix=_INSTALL)
-    path = Path(next(iter(spec.submodule_search_locations))) / "cli" / f"{program}.py"
-    if not path.exists():
-        raise LrmctlError(f"this OpenRLHF has no {program}", str(path), _INSTALL)
-    return path
+
+
+def known_versions() -> list[str]:
+    """Versions with a snapshot, oldest first."""
+    return sorted((f.stem for f in SNAPSHOTS.glob("*.json")), key=lambda v: [int(n) for n in v.split(".")])
+
+
+def about() -> str | None:
+    """What there is to know of the parser that is used here; nothing if it is that of an installed, known version."""
+    here, versions = installed(), known_versions()
+    if here is None:
+        return f"OpenRLHF is not installed here: flags are checked against the parser of {versions[-1]}"
+    if here not in versions:
+        return (
+            f"OpenRLHF {here} is installed; lrmctl knows {versions[0]} to {versions[-1]} and uses {here}'s own parser"
+        )
+    return None
+
+
+def recover(path: Path) -> argparse.ArgumentParser:
+    """The parser that a program's source builds, made without importing OpenRLHF.
+
+    Raises:
+        LrmctlError: the source is built in another way than in the known versions.
+    """
+    fake = argparse.Namespace(ArgumentParser=_Parser)
+    names: dict[str, Any] = {"argparse": fake, "datetime": _Today, "os": os}
+    exec(compile(ast.Module(body=_setup_statements(path), type_ignores=[]), str(path), "exec"), names)
+    built = names.get("parser")
+    if not isinstance(built, argparse.ArgumentParser):
+        raise LrmctlError("this OpenRLHF's command line cannot be read", str(path), "pip install 'openrlhf==0.11.2'")
+    return built
 
 
 def _setup_statements(path: Path) -> list[ast.stmt]:
@@ -59,36 +130,83 @@ def _setup_statements(path: Path) -> list[ast.stmt]:
 
 
 @cache
-def parser(program: Program) -> argparse.ArgumentParser:
-    """The real parser of one OpenRLHF program.
+def parser(program: Program, version: str | None = None) -> argparse.ArgumentParser:
+    """The parser of one OpenRLHF program.
+
+    Args:
+        version: of the snapshot to use; by default the installed OpenRLHF's own source, else the newest snapshot.
 
     Raises:
-        NotFoundError: if OpenRLHF is not installed.
+        NotFoundError: there is no snapshot of this version.
     """
-    path = _source(program)
-    fake = argparse.Namespace(ArgumentParser=_Parser)
-    names: dict[str, Any] = {"argparse": fake, "datetime": datetime, "os": os}
-    exec(compile(ast.Module(body=_setup_statements(path), type_ignores=[]), str(path), "exec"), names)
-    built = names["parser"]
-    assert isinstance(built, argparse.ArgumentParser)
+    here = folder()
+    if version is not None or here is None:
+        return rebuild(snapshot(version or known_versions()[-1])[program])
+    path = here / "cli" / f"{program}.py"
+    if not path.exists():
+        raise LrmctlError(f"this OpenRLHF has no {program}", str(path), _INSTALL)
+    return recover(path)
+
+
+def snapshot(version: str) -> Mapping[str, list[dict[str, Any]]]:
+    """Program -> its options, as `options_of` gives them.
+
+    Raises:
+        NotFoundError: no snapshot of this version.
+    """
+    file = SNAPSHOTS / f"{version}.json"
+    if not file.is_file():
+        raise NotFoundError(f"there is no snapshot of OpenRLHF {version}", fix=f"known: {', '.join(known_versions())}")
+    programs: dict[str, list[dict[str, Any]]] = json.loads(file.read_text(encoding="utf-8"))
+    return programs
+
+
+def options_of(built: argparse.ArgumentParser) -> list[dict[str, Any]]:
+    """A parser as JSON-able data: what decides what it takes and returns, without help texts.
+
+    Raises:
+        LrmctlError: an option of a kind that `rebuild` does not know.
+    """
+    return [_option(action) for action in built._actions]
+
+
+def _option(action: argparse.Action) -> dict[str, Any]:
+    kind = {"_StoreAction": "store", "_StoreTrueAction": "store_true", "_StoreFalseAction": "store_false"}.get(
+        type(action).__name__
+    )
+    cast = getattr(action.type, "__name__", None)
+    if kind is None or cast not in (None, *_TYPES):
+        raise LrmctlError(f"{action.option_strings}: an option of an unknown kind, {type(action).__name__}, {cast}")
+    plain = action.option_strings == [f"--{action.dest}"]
+    said: dict[str, Any] = {"flags": action.option_strings, "dest": None if plain else action.dest}
+    if kind == "store":
+        said |= {"type": cast, "nargs": action.nargs, "choices": list(action.choices) if action.choices else None}
+    else:
+        said["action"] = kind
+    default = action.default
+    said["default"] = list(default) if isinstance(default, tuple) else str(default) if default == _INF else default
+    said["required"] = action.required or None
+    return {key: value for key, value in said.items() if value is not None}
+
+
+_INF = float("inf")  # not JSON; argparse gives a default that is text to the option's type
+
+
+def rebuild(options: Sequence[Mapping[str, Any]]) -> argparse.ArgumentParser:
+    """The parser of `options_of`: takes and refuses the same lines."""
+    built = _Parser()
+    for option in options:
+        arguments = {"dest": option["flags"][0].removeprefix("--"), **option}
+        arguments = {key: value for key, value in arguments.items() if key not in ("flags", "type")}
+        if "type" in option:
+            arguments["type"] = _TYPES[option["type"]]
+        built.add_argument(*option["flags"], **arguments)
     return built
 
 
-def known(program: Program) -> list[str]:
+def known(program: Program, version: str | None = None) -> list[str]:
     """All flags of a program without the leading dashes."""
-    return sorted(o.removeprefix("--") for a in parser(program)._actions for o in a.option_strings)
-
-
-def check_names(program: Program, flags: Flags) -> None:
-    """Refuse flags that OpenRLHF does not have.
-
-    Raises:
-        RecipeError: naming the flag and the nearest real ones.
-    """
-    names = known(program)
-    for flag in flags:
-        if flag not in names:
-            raise RecipeError(f"OpenRLHF has no flag {flag!r}", f"backend.flags.{flag}", did_you_mean(flag, names))
+    return sorted(o.removeprefix("--") for a in parser(program, version)._actions for o in a.option_strings)
 
 
 def to_argv(flags: Flags) -> tuple[str, ...]:
@@ -103,10 +221,14 @@ def to_argv(flags: Flags) -> tuple[str, ...]:
     return tuple(words)
 
 
-def parse(program: Program, argv: Sequence[str]) -> dict[str, Any]:
+def parse(program: Program, argv: Sequence[str], version: str | None = None) -> dict[str, Any]:
     """What OpenRLHF will read from a command line: flag name -> value.
 
     Raises:
-        RecipeError: if its parser does not accept the line.
+        Refused: its parser does not accept the line.
     """
-    return vars(parser(program).parse_args(list(argv)))
+    try:
+        return vars(parser(program, version).parse_args(list(argv)))
+    except argparse.ArgumentError as error:
+        flag = (error.argument_name or "").removeprefix("--")
+        raise Refused(f"OpenRLHF does not accept the plan: {error}", flag=flag) from None

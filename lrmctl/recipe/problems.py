@@ -1,0 +1,107 @@
+"""What is wrong with a recipe that reads well: problems as data, and one error that names the line of each.
+
+Who finds problems (the schema, a backend) is not known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lrmctl.errors import RecipeError
+
+if TYPE_CHECKING:
+    from lrmctl.recipe.load import LoadedRecipe
+    from lrmctl.recipe.source import KeyPath
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong, or only worth knowing.
+
+    Attributes:
+        key: dotted key of the recipe, e.g. `algorithm.samples_per_prompt` or `backend.flags.train.seed`.
+        what: one sentence.
+        fix: what to write instead.
+        note: nothing is wrong; it is said and the run goes on.
+    """
+
+    key: str
+    what: str
+    fix: str = ""
+    note: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.what}; {self.fix}" if self.fix else self.what
+
+
+class ProblemsError(RecipeError):
+    """A recipe's problems, all in one error.
+
+    Attributes:
+        problems: at least one.
+        places: where each key was written; empty if the recipe's file is not known.
+    """
+
+    def __init__(self, problems: Sequence[Problem], places: Sequence[str] = ()) -> None:
+        self.problems = tuple(problems)
+        self.places = tuple(places)
+        files = places or [""] * len(problems)
+        wheres = [f"{file}: {p.key}" if file else p.key for file, p in zip(files, problems, strict=True)]
+        if len(problems) == 1:
+            super().__init__(problems[0].what, wheres[0], problems[0].fix)
+        else:
+            lines = [f"\n  {where}: {problem}" for where, problem in zip(wheres, problems, strict=True)]
+            super().__init__(f"the recipe has {len(lines)} problems:" + "".join(lines))
+
+    def __reduce__(self) -> Any:
+        return type(self), (self.problems, self.places)
+
+
+def raise_for(problems: Sequence[Problem]) -> None:
+    """Raises ProblemsError if anything is wrong; notes alone are not."""
+    if wrong := [p for p in problems if not p.note]:
+        raise ProblemsError(wrong)
+
+
+def place(loaded: LoadedRecipe, key: str) -> str:
+    """`file:line` (or the `--set`) of a dotted key; of the nearest section that was written if it was not itself."""
+    return loaded.where(*key_path(loaded.resolved, key))
+
+
+def key_path(data: Any, key: str) -> KeyPath:
+    """A dotted key as a path into data. Keys may hold dots themselves, as a backend's flags do."""
+    words, path = key.split("."), list[str | int]()
+    while words:
+        taken = next((n for n in range(len(words), 0, -1) if _holds(data, ".".join(words[:n]))), 1)
+        word: str | int = ".".join(words[:taken])
+        if isinstance(data, list) and str(word).isdigit():
+            word = int(word)
+        data = data[word] if _holds(data, str(word)) else None
+        path.append(word)
+        words = words[taken:]
+    return tuple(path)
+
+
+def _holds(data: Any, word: str) -> bool:
+    if isinstance(data, dict):
+        return word in data
+    return isinstance(data, list) and word.isdigit() and int(word) < len(data)
+
+
+@contextmanager
+def located(loaded: LoadedRecipe) -> Iterator[None]:
+    """Errors from inside that name a key of the recipe name its file and line too."""
+    try:
+        yield
+    except ProblemsError as error:
+        if error.places:
+            raise
+        raise ProblemsError(error.problems, [place(loaded, p.key) for p in error.problems]) from None
+    except RecipeError as error:
+        section = error.where.partition(".")[0]
+        if section not in loaded.resolved:
+            raise
+        raise type(error)(error.what, f"{place(loaded, error.where)}: {error.where}", error.fix) from None
