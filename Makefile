@@ -19,7 +19,7 @@ help:
 
 setup: $(STAMP)
 
-$(STAMP): pyproject.toml tools/cpu-overrides.txt tools/setup.sh
+$(STAMP): pyproject.toml lrmctl/templates/cpu-overrides.txt tools/setup.sh
 	@VENV="$(VENV)" bash tools/setup.sh
 
 demo: $(STAMP)

@@ -30,3 +30,22 @@ def list_(
     console.table("", ("kind", "name", "from", "what"), rows)
     for problem in problems:
         console.say(f"not usable: {problem}")
+
+
+@app.command()
+def check(as_json: AsJson = False) -> None:
+    """Run the contract checks on every installed plugin of other people.
+
+    Exit code 1 if one does not keep its contract or does not load.
+    """
+    from lrmctl import console
+    from lrmctl.hooks.checking import check_installed
+
+    checked = check_installed()
+    if as_json:
+        console.emit_json("plugin check", checked)
+    else:
+        rows = [(c.verdict, c.group, c.name, c.distribution, c.reason) for c in checked]
+        console.table("", ("verdict", "kind", "name", "from", "reason"), rows)
+    if any(c.verdict == "fail" for c in checked):
+        raise typer.Exit(console.FINDINGS)

@@ -75,3 +75,14 @@ def validate(
             wrong += 1
     if wrong:
         raise typer.Exit(console.USER_ERROR)
+
+
+@app.command()
+def ci(
+    out: Annotated[Path, typer.Option("--out", "-o", help="The new file.")] = Path(".github/workflows/lrmctl.yml"),
+) -> None:
+    """Write a CI workflow for a repository of recipes and plugins; never overwrites."""
+    from lrmctl import console
+    from lrmctl.templates import write_ci_workflow
+
+    console.out.print(write_ci_workflow(out), markup=False)

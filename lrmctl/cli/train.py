@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from lrmctl.cli.common import RUNS, AsJson, Name, RecipeRef, RunsDir, Sets, command_line, goes_on_with, load
+from lrmctl.cli.smoke import smoke
 
 if TYPE_CHECKING:
     from lrmctl.recipe.load import LoadedRecipe
@@ -67,9 +68,15 @@ def train(
         str | None, typer.Option("--against", help="With --dry-run: look for this eval recipe's prompts in the data.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="With --dry-run: write the plan to this JSON file.")] = None,
+    as_smoke: Annotated[
+        bool, typer.Option("--smoke", help="Try the whole chain on CPU: a tiny random model, a few rows, stand-ins.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a model from an SFT or RL recipe."""
+    if as_smoke:
+        smoke(recipe, sets, model, runs_dir, as_json)
+        return
     loaded = launched(load(recipe, sets, "sft", "rl"), launch, address)
 
     from lrmctl import console

@@ -131,6 +131,8 @@ def _download(data: DataSet) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """A file at a fixed address, whose bytes are known."""
     import httpx
 
+    if os.environ.get("HF_HUB_OFFLINE") == "1":  # one switch for all that is fetched
+        raise _unreachable(data, "HF_HUB_OFFLINE is set")
     try:
         answer = httpx.get(data.download, follow_redirects=True, timeout=60).raise_for_status()
     except httpx.HTTPError as error:

@@ -29,8 +29,8 @@ IN_THE_TRAINER = "backends/openrlhf/cpu/"
 
 LAYERS = (
     ("cli", "__main__"),
-    ("study",),
-    ("train", "evaluate", "doctor", "workers", "dry_run", "training_data", "evaluation_sets"),
+    ("study", "smoke"),
+    ("train", "evaluate", "doctor", "workers", "dry_run", "templates", "training_data", "evaluation_sets"),
     ("backends", "engines", "judges", "rewards", "benchmarks", "reasoning", "analysis", "report", "compare", "lab"),
     ("planning",),
     ("recipe", "data", "hooks", "runs", "models", "stats", "metrics"),

@@ -1,0 +1,43 @@
+"""A judge and a reward that stand in for model judges where only the chain is tried: they look at nothing.
+
+Their verdicts follow from a hash of the text: the same text gets the same verdict, and all of them occur. They say so
+in their names, so that no result of theirs can be taken for one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from lrmctl.types import Part, Score, Trace, Verdict
+
+NAME = "stand-in"
+VERSION = "1 (a hash of the text; judges nothing)"
+
+
+class StandInJudge:
+    """Safe for half of all texts; a quarter of all answers refuse. An empty part is malformed."""
+
+    name = NAME
+    version = VERSION
+
+    def judge(self, traces: Sequence[Trace], part: Part) -> list[Verdict]:
+        return [self._verdict(trace, part) for trace in traces]
+
+    def _verdict(self, trace: Trace, part: Part) -> Verdict:
+        text = {"thinking": trace.thinking, "answer": trace.answer}.get(part, trace.thinking + trace.answer)
+        if not text.strip():
+            return Verdict(NAME, VERSION, part, malformed=True)
+        drawn = _byte(trace.prompt.id, part, text)
+        return Verdict(NAME, VERSION, part, safe=drawn % 2 == 0, refused=drawn % 4 == 0, malformed=False)
+
+
+class StandInReward:
+    """A number from -1 to 1 that follows from the text alone."""
+
+    def score(self, traces: Sequence[Trace], part: Part) -> list[Score]:
+        return [Score(_byte(t.prompt.id, part, t.thinking, t.answer) / 127.5 - 1.0) for t in traces]
+
+
+def _byte(*texts: str) -> int:
+    return hashlib.sha256("\0".join(texts).encode()).digest()[0]

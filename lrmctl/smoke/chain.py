@@ -1,0 +1,177 @@
+"""The stages of a smoke run, one after the other, each timed: shrink, train, checkpoint, evaluate, report.
+
+A stage that fails ends its chain; what was done before stays in the folder, to be looked at.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lrmctl.errors import LrmctlError
+from lrmctl.judges.standin import NAME as STAND_IN
+from lrmctl.recipe.load import LoadedRecipe
+from lrmctl.recipe.schema import EvalRecipe, EvalSection, SafetySet, StudyRecipe
+from lrmctl.runs.folder import RunFolder
+from lrmctl.smoke import standins
+from lrmctl.smoke.model import tiny_model
+from lrmctl.smoke.shrink import NEW_TOKENS, shrink
+
+FOLDER = ".smoke"
+_LIMIT = 4  # prompts of a benchmark
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage: what it came to, or the error that ended it."""
+
+    name: str
+    seconds: float
+    result: str = ""
+    error: str = ""
+
+
+@dataclass
+class Smoked:
+    """What a smoke run of one recipe came to.
+
+    Attributes:
+        changes: recipe key -> (value before, value now).
+        replaced: sentences, one for each thing that stands in for another.
+    """
+
+    recipe: str
+    folder: Path
+    stages: list[Stage] = field(default_factory=list)
+    changes: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    replaced: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        return bool(self.stages) and not any(stage.error for stage in self.stages)
+
+    @property
+    def seconds(self) -> float:
+        return sum(stage.seconds for stage in self.stages)
+
+    def to_json(self) -> dict[str, Any]:
+        return {**vars(self), "folder": str(self.folder), "ok": self.ok, "seconds": round(self.seconds, 2)}
+
+
+def smoke(
+    loaded: LoadedRecipe,
+    *,
+    runs_dir: Path,
+    on_stage: Callable[[str], None] | None = None,
+) -> list[Smoked]:
+    """Run the chain of a recipe, or of each arm of a study, small.
+
+    Args:
+        runs_dir: results go to `.smoke/<name>` below it, where an earlier smoke run is replaced.
+        on_stage: called with a line before each stage.
+
+    Returns:
+        One result for each chain; a stage that failed is data in it, not an exception.
+    """
+    from lrmctl.recipe.check import load_arms, validate
+
+    validate(loaded)
+    recipe, tell = loaded.recipe, on_stage or (lambda _: None)
+    if isinstance(recipe, StudyRecipe):
+        return [_Chain(arm, runs_dir, tell).run() for arm in load_arms(loaded).values()]
+    return [_Chain(loaded, runs_dir, tell).run()]
+
+
+class _Chain:
+    """One recipe on its way."""
+
+    def __init__(self, loaded: LoadedRecipe, runs_dir: Path, tell: Callable[[str], None]) -> None:
+        self._loaded, self._runs_dir, self._tell = loaded, runs_dir.absolute(), tell
+        name = loaded.recipe.name
+        self._out = Smoked(name, self._runs_dir / FOLDER / name)
+        self._run = RunFolder(self._out.folder / "run")
+
+    def run(self) -> Smoked:
+        shutil.rmtree(self._out.folder, ignore_errors=True)
+        self._out.folder.mkdir(parents=True)
+        trains = not isinstance(self._loaded.recipe, EvalRecipe)
+        stages = (self._train, self._checkpoint) if trains else (self._model,)
+        for stage in (self._shrink, *stages, self._evaluate, self._report):
+            if not self._timed(stage):
+                break
+        return self._out
+
+    def _timed(self, stage: Callable[[], str]) -> bool:
+        """Run a stage; whether the next one can start."""
+        name, started = stage.__name__.strip("_"), time.monotonic()
+        self._tell(f"{self._out.recipe}: {name}")
+        result, error = "", ""
+        try:
+            result = stage()
+        except LrmctlError as failure:
+            error = str(failure)
+        self._out.stages.append(Stage(name, round(time.monotonic() - started, 2), result, error))
+        return not error
+
+    def _shrink(self) -> str:
+        if isinstance(self._loaded.recipe, EvalRecipe):
+            return "the evaluation is made small as it runs"
+        small = shrink(self._loaded, self._out.folder, self._runs_dir)
+        self._loaded, self._out.changes, self._out.replaced = small.loaded, small.changes, small.replaced
+        return f"{len(small.changes)} values set anew, {len(small.replaced)} things replaced"
+
+    def _train(self) -> str:
+        from lrmctl.runs.rows import read_jsonl
+        from lrmctl.train import train
+
+        self._run = train(self._loaded, runs_dir=self._out.folder, name="run")
+        return f"{sum(1 for _ in read_jsonl(self._run.metrics))} steps"
+
+    def _checkpoint(self) -> str:
+        from lrmctl.models import load_model
+
+        kept = sorted(p.name for p in self._run.checkpoints.rglob("*") if p.is_dir() and "step" in p.name)
+        if not kept:
+            raise LrmctlError("training kept no checkpoint", str(self._run.checkpoints))
+        load_model(self._run.model)
+        return f"the model loads; checkpoints: {', '.join(dict.fromkeys(kept))}"
+
+    def _model(self) -> str:
+        recipe = self._loaded.recipe
+        assert isinstance(recipe, EvalRecipe)
+        made, told = tiny_model(recipe.model, self._out.folder / "tiny", runs_dir=self._runs_dir, seed=recipe.seed)
+        self._out.replaced += told
+        self._run.path.mkdir()
+        self._run.model.symlink_to(made, target_is_directory=True)
+        return str(made)
+
+    def _evaluate(self) -> str:
+        from lrmctl.evaluate import evaluate
+
+        section = self._section()
+        summary = evaluate(self._run.model, section, self._run.path, seed=self._loaded.recipe.seed, label="smoke")
+        return f"{len(summary['sets'])} sets"
+
+    def _section(self) -> EvalSection:
+        """The recipe's own evaluation made small; of a recipe that trains, the lab's sets and the stand-in."""
+        recipe = self._loaded.recipe
+        small = {"temperatures": (1.0,), "samples": 1, "max_new_tokens": NEW_TOKENS, "batch_size": 8, "limit": _LIMIT}
+        if isinstance(recipe, EvalRecipe):
+            sets = [standins.safety_set(s.model_dump(mode="json")) for s in recipe.evaluation.safety]
+            self._out.replaced += [sentence for _, told in sets for sentence in told]
+            safety = tuple(SafetySet(**one) for one, _ in sets)
+            return recipe.evaluation.model_copy(update={**small, "safety": safety})
+        self._out.replaced.append("evaluation: the lab's benchmarks and arithmetic, judged by the stand-in")
+        safety = tuple(SafetySet(use=use, judge=STAND_IN) for use in ("lab-harmful", "lab-benign"))
+        return EvalSection(safety=safety, reasoning=("lab_arithmetic",), **small)
+
+    def _report(self) -> str:
+        from lrmctl.report.build import ArmFolder, build_report
+
+        arm = ArmFolder("smoke", self._out.recipe, False, self._run.path)
+        notes = ("A smoke run: a random model, a few rows and stand-ins. Its numbers mean nothing.",)
+        return str(build_report([arm], self._out.folder / "report.html", title="smoke run", notes=notes))

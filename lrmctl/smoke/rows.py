@@ -1,0 +1,86 @@
+"""A few short rows of each source that a recipe names, as a local file; synthetic ones where it cannot be had."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from lrmctl.data.sources import KINDS, Demonstration
+from lrmctl.errors import LrmctlError
+from lrmctl.hooks import registry
+from lrmctl.recipe.sections import Use
+from lrmctl.types import Prompt
+
+_LONGEST = {"prompt": 200, "thinking": 240, "answer": 160}  # characters
+_OWN = ("id", "kind", "prompt", "question", "messages", "reference", "thinking", "answer", "response")
+
+
+def small_source(use: Use, file: Path, n: int, *, demonstrations: bool) -> tuple[dict[str, Any], str]:
+    """Write about `n` rows of a source to `file`.
+
+    Returns:
+        The source that reads them, without its weight, and a sentence that says where they came from.
+    """
+    try:
+        source = registry.make("source", use.use, **use.options)
+        found = source.demonstrations() if demonstrations else source.prompts()
+        rows = [_row(one) for one in _of_all_kinds(found, n)]
+        told = f"data: {use.use} -> {len(rows)} of its {len(found)} rows, long texts cut"
+    except LrmctlError as error:
+        rows, told = list(_synthetic(use.use, n)), f"data: {use.use} -> {n} synthetic rows; {_first_line(error)}"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    return {"use": "jsonl", "options": {"path": str(file)}}, told
+
+
+def _of_all_kinds(rows: Sequence[Any], n: int) -> list[Any]:
+    """The first n rows, the kinds taking turns."""
+    prompts = [row if isinstance(row, Prompt) else row.prompt for row in rows]
+    groups = [[row for row, p in zip(rows, prompts, strict=True) if p.kind == kind] for kind in KINDS]
+    turns = [row for turn in zip_longest(*groups) for row in turn if row is not None]
+    return turns[:n]
+
+
+def _row(one: Prompt | Demonstration) -> dict[str, Any]:
+    prompt = one if isinstance(one, Prompt) else one.prompt
+    row: dict[str, Any] = {key: value for key, value in prompt.meta.items() if key not in _OWN}
+    row |= {"id": prompt.id, "kind": prompt.kind, "messages": _messages(prompt), "reference": prompt.reference}
+    if isinstance(one, Demonstration):
+        row |= {"thinking": _cut(one.thinking, "thinking"), "answer": _cut(one.answer, "answer")}
+    return row
+
+
+def _messages(prompt: Prompt) -> list[dict[str, str]]:
+    """One message is cut; a conversation is left whole, because its past responses hold think tags."""
+    messages = [dict(message) for message in prompt.messages]
+    if len(messages) == 1:
+        messages[0]["content"] = _cut(messages[0]["content"], "prompt")
+    return messages
+
+
+def _cut(text: str, what: str) -> str:
+    return text[: _LONGEST[what]]
+
+
+def _synthetic(name: str, n: int) -> Iterable[dict[str, Any]]:
+    """Abstract rows of every kind: prompts and demonstrations at once."""
+    return (_made_up(name, i) for i in range(n))
+
+
+def _made_up(name: str, i: int) -> dict[str, Any]:
+    kind = KINDS[i % len(KINDS)]
+    return {
+        "id": f"synthetic/{name}/{i}",
+        "kind": kind,
+        "messages": [{"role": "user", "content": f"A {kind} request, number {i}, in place of a row of {name}."}],
+        "reference": str(i) if kind == "reasoning" else None,
+        "thinking": f"This is request {i}. I think about it.",
+        "answer": f"This is the answer \\boxed{{{i}}}.",
+    }
+
+
+def _first_line(error: LrmctlError) -> str:
+    return str(error.what).splitlines()[0][:200]

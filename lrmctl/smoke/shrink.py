@@ -1,0 +1,166 @@
+"""A recipe made small: what is set anew, and why. Algorithm, rewards and flags stay the recipe's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lrmctl.recipe.load import LoadedRecipe
+from lrmctl.recipe.schema import RewardSection, RlRecipe, SftRecipe
+from lrmctl.recipe.sections import Use
+from lrmctl.smoke import standins
+from lrmctl.smoke.model import tiny_model
+from lrmctl.smoke.rows import small_source
+
+STEPS, PROMPTS, SAMPLES, NEW_TOKENS, BATCH = 2, 4, 2, 24, 4
+_ROWS = 8
+ANY_REWARD = -1e9  # a random model is never right
+EVERYWHERE: Mapping[str, Any] = {
+    "backend.device": "cpu",
+    "backend.dtype": "fp32",
+    **{f"layout.{key}": 1 for key in ("nodes", "gpus", "tensor_parallel")},
+    **{f"layout.{key}": None for key in ("rollout_gpus", "reference_gpus", "critic_gpus", "gpu_type")},
+    "launch.via": "local",
+    "optimizer.micro_batch_size": BATCH // 2,
+    "optimizer.zero_stage": 2,
+    "optimizer.offload": False,
+    "optimizer.packing": False,
+    "optimizer.dynamic_batch_tokens": None,
+    "optimizer.sequence_parallel": 1,
+    "save_every": 1,
+}
+"""One CPU process on this machine, and a checkpoint at every step."""
+
+
+@dataclass
+class Shrunk:
+    """A small recipe, and what was done to the large one.
+
+    Attributes:
+        changes: key -> (value before, value now).
+        replaced: sentences, one for each thing that stands in for another.
+    """
+
+    loaded: LoadedRecipe
+    changes: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    replaced: list[str] = field(default_factory=list)
+
+
+def shrink(loaded: LoadedRecipe, folder: Path, runs_dir: Path) -> Shrunk:
+    """A recipe that trains in two steps on CPU.
+
+    Args:
+        folder: where the tiny model and the rows go.
+        runs_dir: where `run:NAME` models are looked for.
+    """
+    recipe = loaded.recipe
+    assert isinstance(recipe, SftRecipe | RlRecipe)
+    model, replaced = tiny_model(recipe.model, folder / "tiny", runs_dir=runs_dir, seed=recipe.seed)
+    words: dict[str, Any] = {"model": str(model), **EVERYWHERE}
+    made = _rl(recipe, folder) if isinstance(recipe, RlRecipe) else _sft(recipe, folder)
+    words |= made[0]
+    small = loaded.override(words, "smoke")
+    return Shrunk(small, _changes(loaded, words), [*replaced, *made[1]])
+
+
+def _changes(loaded: LoadedRecipe, words: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Plain values that are set anew; sources and components are told in sentences."""
+    before = {key: _value(loaded.resolved, key) for key in words}
+    return {
+        key: (before[key], value)
+        for key, value in words.items()
+        if value != before[key] and not isinstance(value, list) and key != "model"
+    }
+
+
+def _value(resolved: Any, key: str) -> Any:
+    for word in key.split("."):
+        resolved = resolved.get(word) if isinstance(resolved, dict) else None
+    return resolved
+
+
+def _longest(recipe_length: int, model: str) -> int:
+    from lrmctl.lab.tokenizer import CONTEXT
+    from lrmctl.smoke.model import POSITIONS
+
+    return min(recipe_length, CONTEXT if model == "lab:tiny" else POSITIONS // 2)
+
+
+def _rl(recipe: RlRecipe, folder: Path) -> tuple[dict[str, Any], list[str]]:
+    prompts, replaced = _sources(recipe.prompts, folder / "prompts")
+    words = {
+        "prompts": prompts,
+        **_reward(recipe.reward, "reward.components", replaced),
+        "algorithm.steps": STEPS,
+        "algorithm.prompts_per_step": PROMPTS,
+        "algorithm.samples_per_prompt": SAMPLES,
+        "algorithm.updates_per_step": min(recipe.algorithm.updates_per_step, 2),
+        "rollout.max_new_tokens": NEW_TOKENS,
+        "max_len": _longest(recipe.max_len, recipe.model),
+        **_rl_options(recipe, replaced),
+    }
+    if recipe.evaluation is not None:
+        held, told = _sources(recipe.evaluation.prompts, folder / "held-out")
+        replaced += told
+        words |= {"evaluation.prompts": held, "evaluation.every": 1}
+    return words, replaced
+
+
+def _rl_options(recipe: RlRecipe, replaced: list[str]) -> dict[str, Any]:
+    """Parts of an algorithm whose sizes have to follow, and those that cannot work with a random model."""
+    words: dict[str, Any] = {}
+    if recipe.algorithm.overlong is not None:
+        words["algorithm.overlong.buffer"] = NEW_TOKENS // 3
+    if recipe.algorithm.critic.model is not None:
+        words["algorithm.critic.model"] = None
+        replaced.append(f"critic: {recipe.algorithm.critic.model} -> the tiny model")
+    if recipe.algorithm.dynamic_filtering is not None:
+        words["algorithm.dynamic_filtering"] = None
+        replaced.append("dynamic filtering: left out, because a random model's rewards do not differ")
+    return words
+
+
+def _sft(recipe: SftRecipe, folder: Path) -> tuple[dict[str, Any], list[str]]:
+    words: dict[str, Any] = {
+        "train.epochs": 1,
+        "train.batch_size": BATCH,
+        "train.eval_every": 1 if recipe.data.eval_rows else None,
+        "data.max_len": _longest(recipe.data.max_len, recipe.model),
+        "data.rows": None if recipe.data.rows is None else _ROWS,
+    }
+    if recipe.data.rejection is None:
+        sources, replaced = _sources(recipe.data.sources, folder / "rows", demonstrations=True)
+        return {**words, "data.sources": sources}, replaced
+    rejection = recipe.data.rejection
+    prompts, replaced = _sources(rejection.prompts, folder / "prompts")
+    return {
+        **words,
+        "data.rejection.prompts": prompts,
+        **_reward(rejection.reward, "data.rejection.reward.components", replaced),
+        "data.rejection.samples_per_prompt": SAMPLES,
+        "data.rejection.rollout.max_new_tokens": NEW_TOKENS,
+        "data.rejection.keep_at_least": ANY_REWARD,
+    }, replaced
+
+
+def _sources(uses: Sequence[Use], folder: Path, *, demonstrations: bool = False) -> tuple[list[Any], list[str]]:
+    """Each source's few rows as a file; weights stay. Fewer rows of each where there are many sources."""
+    made, told = [], []
+    for i, use in enumerate(uses):
+        file = folder / f"{i}.jsonl"
+        small, sentence = small_source(use, file, max(3, _ROWS // len(uses)), demonstrations=demonstrations)
+        weight = getattr(use, "weight", None)
+        made.append({**small, "weight": weight} if weight is not None else small)
+        told.append(sentence)
+    return made, told
+
+
+def _reward(section: RewardSection, key: str, replaced: list[str]) -> dict[str, Any]:
+    components = []
+    for resolved in section.model_dump(mode="json")["components"]:
+        small, told = standins.component(resolved)
+        components.append(small)
+        replaced += told
+    return {key: components}

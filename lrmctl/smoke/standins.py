@@ -1,0 +1,47 @@
+"""Judges and rewards that would load or call a model, replaced by the stand-in; all others stay what they are."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from lrmctl.hooks import registry
+from lrmctl.judges.standin import NAME
+
+_SERVED = {"model", "model_name", "url", "base_url", "endpoint"}
+"""Options that show that a plugin loads a model or calls a server."""
+_INNER = {"judge": "judge", "helpful": "reward"}
+"""Options of a reward that name another plugin, and of which kind."""
+
+
+def needs_a_model(group: str, name: str) -> bool:
+    """Whether a judge or reward loads a model or calls a server, by the options that its factory takes."""
+    try:
+        parameters = inspect.signature(registry.find(group, name).factory).parameters
+    except (TypeError, ValueError):  # a C callable has no signature
+        return False
+    return bool(_SERVED & set(parameters))
+
+
+def component(resolved: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """A reward's component without models, and what was replaced."""
+    name = resolved["name"] or resolved["use"]
+    if needs_a_model("reward", resolved["use"]):
+        return {**resolved, "name": name, "use": NAME, "options": {}}, [f"reward {resolved['use']} -> {NAME}"]
+    options, told = dict(resolved["options"]), []
+    for option, group in _INNER.items():
+        inner = options.get(option)
+        if isinstance(inner, str) and needs_a_model(group, inner):
+            told.append(f"{group} {inner} of {name} -> {NAME}")
+            options[option] = NAME
+            options.pop(f"{option}_options", None)
+    return {**resolved, "options": options}, told
+
+
+def safety_set(resolved: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """A benchmark whose judge needs no model, and what was replaced."""
+    judge = resolved["judge"]
+    if not needs_a_model("judge", judge):
+        return dict(resolved), []
+    return {**resolved, "judge": NAME, "judge_options": {}}, [f"judge {judge} of {resolved['use']} -> {NAME}"]

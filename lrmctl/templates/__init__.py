@@ -1,0 +1,39 @@
+"""Files that lrmctl writes for its users: the workflow that checks their recipes, and what OpenRLHF needs on CPU."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+from lrmctl.errors import NotFoundError, RunExistsError
+
+
+def cpu_overrides() -> str:
+    """Requirements for `uv pip install --overrides`, with which OpenRLHF installs on a machine without CUDA."""
+    return (files(__name__) / "cpu-overrides.txt").read_text(encoding="utf-8")
+
+
+def ci_workflow() -> str:
+    """A GitHub Actions workflow for a repository of recipes and plugins."""
+    from lrmctl.doctor import OPENRLHF
+
+    text = (files(__name__) / "ci-workflow.yml").read_text(encoding="utf-8")
+    return text.replace("{openrlhf}", OPENRLHF)
+
+
+def write_ci_workflow(out: Path) -> Path:
+    """Write the workflow to a new file, making its folders.
+
+    Raises:
+        RunExistsError: the file is there.
+        NotFoundError: its folder cannot be made.
+    """
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with out.open("x", encoding="utf-8") as file:
+            file.write(ci_workflow())
+    except FileExistsError:
+        raise RunExistsError(f"{out} is already there", fix="name another file with --out, or remove it") from None
+    except OSError as error:
+        raise NotFoundError(f"{out} cannot be written: {error.strerror}") from None
+    return out
