@@ -18,6 +18,7 @@ from lrmctl.planning import Planning, describe
 from lrmctl.planning.derived import Data
 from lrmctl.planning.shapes import ModelShape, shape_of
 from lrmctl.planning.workload import Lengths
+from lrmctl.recipe.problems import located
 from lrmctl.recipe.schema import RlRecipe, SftRecipe
 from lrmctl.runs.folder import RunFolder
 from lrmctl.training_data import Start, prompts_of, rows_of, samples_first, sources_of, tokenizer_of
@@ -101,7 +102,8 @@ def dry_run(
     recipe = found.recipe
     folder = RunFolder(runs_dir / (name or recipe.name))
     here = _is_here(recipe)
-    plan = _plan(found, folder, here)
+    with located(loaded):
+        plan = _plan(found, folder, here)
     shape = _shape(recipe.model, found.model)
     planning = describe(
         recipe,
@@ -136,14 +138,14 @@ def sections(recipe: Recipe, model: Path, rows: Rows, plan: Plan) -> dict[str, A
 
 def _find(loaded: LoadedRecipe, runs_dir: Path, model: str | None) -> _Found:
     from lrmctl.hooks import registry
-    from lrmctl.recipe.check import check_plugins
+    from lrmctl.recipe.check import validate
 
     if model is not None:
         loaded = loaded.override({"model": model}, "--model")
     recipe = loaded.recipe
     if not isinstance(recipe, (SftRecipe, RlRecipe)):
         raise RecipeError(f"a recipe of kind {recipe.kind} does not train", str(loaded.path), "give an sft or rl one")
-    check_plugins(loaded)
+    validate(loaded)
     path = local_model(recipe.model, runs_dir)
     backend = registry.make("backend", recipe.backend.name)
     missing = [*_missing_model(recipe.model, path), *_missing_data(recipe)]

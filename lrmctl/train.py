@@ -25,6 +25,7 @@ from lrmctl.backends.base import Progress, TrainJob
 from lrmctl.backends.launch import Job, launcher
 from lrmctl.dry_run import sections
 from lrmctl.errors import BackendError, LrmctlError, RecipeError, RunExistsError
+from lrmctl.recipe.problems import located
 from lrmctl.recipe.schema import RlRecipe, SftRecipe
 from lrmctl.recipe.sections import Launch
 from lrmctl.runs.folder import RunFolder, write_json
@@ -67,7 +68,8 @@ def train(
         BackendError: the trainer's first root cause; also a full disk.
     """
     start = _resolve(loaded, Path(runs_dir), model)
-    _check_nodes(start.recipe)
+    with located(start.loaded):
+        _check_nodes(start.recipe)
     if dry_run:
         return _dry_run(start)
     name = name or start.recipe.name
@@ -77,6 +79,8 @@ def train(
     rows = None if samples_first(start.recipe) else rows_of(start)
     _plan(start, RunFolder(Path(runs_dir) / name), rows)
     launcher(start.recipe.launch.model_dump()).check()
+    if ready := getattr(start.backend, "ready", None):  # optional: see `lrmctl.backends.base.Checks`
+        ready()
     with _disk_errors(Path(runs_dir)):
         folder = RunFolder.create(Path(runs_dir), name, resume=resume)
         with folder.hold():
@@ -95,25 +99,24 @@ def plan_only(loaded: LoadedRecipe, *, runs_dir: Path = Path("runs"), model: str
 def _resolve(loaded: LoadedRecipe, runs_dir: Path, model: str | None) -> Start:
     from lrmctl.hooks import registry
     from lrmctl.models import resolve_model
-    from lrmctl.recipe.check import check_plugins
+    from lrmctl.recipe.check import validate
 
     if model is not None:
         loaded = loaded.override({"model": model}, "--model")
     recipe = loaded.recipe
     if not isinstance(recipe, (SftRecipe, RlRecipe)):
         raise RecipeError(f"a recipe of kind {recipe.kind} does not train", str(loaded.path), "give an sft or rl one")
-    check_plugins(loaded)
+    validate(loaded)
     path = resolve_model(recipe.model, runs_dir)
     return Start(loaded, recipe, registry.make("backend", recipe.backend.name), path, tokenizer_of(path))
 
 
 def _check_nodes(recipe: SftRecipe | RlRecipe) -> None:
+    """Said before anything else of several nodes, such as that this machine has no GPU."""
     if recipe.launch.via == "local" and recipe.layout.nodes > 1:
         raise RecipeError(
             f"{recipe.layout.nodes} nodes are not one machine", "layout.nodes", "--launch slurm, or --launch ray"
         )
-    if recipe.launch.via == "ray" and recipe.kind == "sft" and recipe.layout.nodes > 1:
-        raise RecipeError("a Ray job of SFT has one node", "layout.nodes", "--launch slurm")
 
 
 def _before_resume(start: Start, folder: RunFolder, restart: resuming.Restart) -> None:
@@ -130,9 +133,12 @@ def _plan(start: Start, folder: RunFolder, rows: Rows | None, url: str = _NO_URL
     if rows is None:
         assert isinstance(recipe, SftRecipe)
         stand_in = ({"prompt": "", "response": ""},) * recipe.train.batch_size
-        plan = start.backend.plan(TrainJob(recipe, start.model, folder.path, stand_in, here=here))
+        with located(start.loaded):
+            plan = start.backend.plan(TrainJob(recipe, start.model, folder.path, stand_in, here=here))
         return replace(plan, launch=launch, notes=(*plan.notes, "steps are known when the model has been sampled"))
-    plan = start.backend.plan(TrainJob(recipe, start.model, folder.path, rows.rows, url, resume, rows.eval_rows, here))
+    job = TrainJob(recipe, start.model, folder.path, rows.rows, url, resume, rows.eval_rows, here)
+    with located(start.loaded):
+        plan = start.backend.plan(job)
     return replace(plan, launch=launch, notes=(*plan.notes, *rows.notes))
 
 

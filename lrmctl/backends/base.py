@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from lrmctl.types import Plan
 
 if TYPE_CHECKING:
+    from lrmctl.recipe.problems import Problem
     from lrmctl.recipe.schema import RlRecipe, SftRecipe
 
 
@@ -96,4 +97,20 @@ class Backend(Protocol):
 
     def versions(self) -> Mapping[str, Any]:
         """Versions for the lock file, without importing the trainer."""
+        ...
+
+
+class Checks(Protocol):
+    """What a backend may offer beside `Backend`; who asks does without where it is missing."""
+
+    def check(self, recipe: SftRecipe | RlRecipe) -> Sequence[Problem]:
+        """What is wrong with a recipe, and notes, without a model, data, a GPU or the trainer itself."""
+        ...
+
+    def ready(self) -> None:
+        """Asked before a run folder is made.
+
+        Raises:
+            NotFoundError: the trainer is not installed.
+        """
         ...

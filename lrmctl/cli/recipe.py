@@ -1,13 +1,14 @@
-"""`lrmctl recipe`: shipped recipes, and checking one's own."""
+"""`lrmctl recipe`: shipped recipes, checking one's own, and comparing two."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from lrmctl.cli.common import AsJson, RecipeRef, Sets
+from lrmctl.cli.common import RUNS, AsJson, RecipeRef, RunsDir, Sets
+from lrmctl.errors import LrmctlError
 
 app = typer.Typer(help="Recipes: list, show, copy, validate.", no_args_is_help=True)
 
@@ -58,23 +59,79 @@ def copy(
 def validate(
     recipes: Annotated[list[str], typer.Argument(metavar="RECIPE...", help="Files or shipped names.")],
     sets: Sets = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Check recipes without running: keys, values, plugins and their options, the recipes of a study's arms."""
+    """Check recipes without running: keys, values, plugins, the trainer's flags, what goes together, a study's arms.
+
+    Needs no GPU, model, data or trainer. Exit code 2 if something is wrong.
+    """
     from lrmctl import console
-    from lrmctl.errors import LrmctlError
+
+    checked = {recipe: _check(recipe, sets) for recipe in recipes}
+    if as_json:
+        console.emit_json("recipe-check", [row for row, _ in checked.values()])
+    for recipe, (row, error) in {} if as_json else checked.items():
+        for note in row["notes"]:
+            console.say(f"note: {note['where']}: {note['key']}: {note['what']}")
+        if error is not None:
+            console.print_error(error)
+        else:
+            console.out.print(f"{recipe}: ok", markup=False)
+    if any(error for _, error in checked.values()):
+        raise typer.Exit(console.USER_ERROR)
+
+
+def _check(recipe: str, sets: list[str] | None) -> tuple[dict[str, Any], LrmctlError | None]:
+    """One recipe's result as data, and its error."""
     from lrmctl.recipe.check import validate
     from lrmctl.recipe.load import load_recipe
+    from lrmctl.recipe.problems import ProblemsError
 
-    wrong = 0
-    for recipe in recipes:
-        try:
-            validate(load_recipe(recipe, sets or ()))
-            console.out.print(f"{recipe}: ok", markup=False)
-        except LrmctlError as error:
-            console.print_error(error)
-            wrong += 1
-    if wrong:
-        raise typer.Exit(console.USER_ERROR)
+    row: dict[str, Any] = {"recipe": recipe, "ok": True, "problems": [], "notes": []}
+    try:
+        notes = validate(load_recipe(recipe, sets or ()))
+        row["notes"] = [{"where": n.where, "key": n.problem.key, "what": n.problem.what} for n in notes]
+        return row, None
+    except ProblemsError as error:
+        pairs = zip(error.places, error.problems, strict=True)
+        row["problems"] = [{"where": w, "key": p.key, "what": p.what, "fix": p.fix} for w, p in pairs]
+        return row | {"ok": False}, error
+    except LrmctlError as error:
+        row["problems"] = [{"where": error.where, "key": "", "what": error.what, "fix": error.fix}]
+        return row | {"ok": False}, error
+
+
+@app.command()
+def diff(
+    a: Annotated[str, typer.Argument(metavar="A", help="A recipe file, a shipped name, or run:NAME.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="The other one.")],
+    runs_dir: RunsDir = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Show what two resolved recipes differ in, and where each value was written.
+
+    Exit code 1 if they differ.
+    """
+    from lrmctl import console
+    from lrmctl.recipe.diff import diff, side
+
+    found = diff(side(a, runs_dir), side(b, runs_dir))
+    if as_json:
+        console.emit_json("recipe-diff", found)
+    elif found:
+        rows = [(d.key, *_shown(d.a, d.where_a), *_shown(d.b, d.where_b)) for d in found]
+        console.table("", ("key", a, "from", b, "from"), rows)
+    else:
+        console.say(f"{a} and {b} are the same recipe")
+    if found:
+        raise typer.Exit(console.FINDINGS)
+
+
+def _shown(value: Any, where: str) -> tuple[str, str]:
+    """A value as YAML would have it on one line, and its place; a dash for what is not there."""
+    import json
+
+    return (json.dumps(value, ensure_ascii=False), where) if where else ("-", "")
 
 
 @app.command()

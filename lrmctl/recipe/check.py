@@ -1,15 +1,20 @@
-"""Whether the names in a recipe exist: plugins, their options, and the recipes of a study's arms. Runs nothing."""
+"""Whether a recipe can run: plugins and their options, the recipes of a study's arms, what the backend takes.
+
+Runs nothing, loads no model and no data. What a backend takes is the backend's own to say.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lrmctl.errors import LrmctlError, RecipeError
 from lrmctl.hooks import registry
 from lrmctl.hooks.manager import Entry
 from lrmctl.recipe.load import LoadedRecipe, load_recipe
+from lrmctl.recipe.problems import Problem, ProblemsError, place
+from lrmctl.recipe.schema import RlRecipe, SftRecipe, StudyRecipe
 from lrmctl.recipe.source import KeyPath, dotted, walk
 
 _HOLDERS = {"sources": "source", "prompts": "source", "components": "reward", "safety": "benchmark"}
@@ -74,27 +79,67 @@ def load_arms(loaded: LoadedRecipe) -> dict[str, LoadedRecipe]:
     Raises:
         RecipeError: an arm's recipe does not load, or is not one that trains; names the arm's line.
     """
-    from lrmctl.recipe.schema import StudyRecipe
-
     study = loaded.recipe
     if not isinstance(study, StudyRecipe):
         return {}
     arms: dict[str, LoadedRecipe] = {}
     for index, arm in enumerate(study.arms):
-        place = loaded.where("arms", index, "recipe")
+        line = loaded.where("arms", index, "recipe")
         try:
             found = load_recipe(arm.recipe, beside=loaded.path)
             if found.recipe.kind not in ("sft", "rl"):
                 raise RecipeError(f"is a recipe of kind {found.recipe.kind}; an arm trains, with sft or rl")
-            arms[arm.name] = found.override({"seed": study.seed, **arm.set, "model": study.base}, f"{place}: set")
+            arms[arm.name] = found.override({"seed": study.seed, **arm.set, "model": study.base}, f"{line}: set")
         except LrmctlError as error:
-            raise RecipeError(f"arm {arm.name!r}: {error}", where=place) from None
+            raise RecipeError(f"arm {arm.name!r}: {error}", where=line) from None
     return arms
 
 
-def validate(loaded: LoadedRecipe) -> list[Entry]:
-    """Everything that can be known without running: plugins, options, and the same of every arm."""
-    entries = check_plugins(loaded)
-    for arm in load_arms(loaded).values():
-        entries += check_plugins(arm)
-    return entries
+@dataclass(frozen=True)
+class Found:
+    """A problem or a note, and where its key was written."""
+
+    where: str
+    problem: Problem
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.problem.key}: {self.problem}"
+
+
+def examine(loaded: LoadedRecipe) -> list[Found]:
+    """What the backend has to say of a recipe that trains, or of each arm of a study; nothing of an eval recipe.
+
+    Raises:
+        RecipeError: names that nobody registers or options that do not fit; an arm that does not load.
+    """
+    check_plugins(loaded)
+    found = _by_backend(loaded, "")
+    for name, arm in load_arms(loaded).items():
+        check_plugins(arm)
+        found += _by_backend(arm, f"arm {name}: ")
+    return found
+
+
+def _by_backend(loaded: LoadedRecipe, prefix: str) -> list[Found]:
+    recipe = loaded.recipe
+    if not isinstance(recipe, (SftRecipe, RlRecipe)):
+        return []
+    backend = registry.make("backend", recipe.backend.name)
+    check = getattr(backend, "check", None)  # optional: see `lrmctl.backends.base.Checks`
+    problems: Sequence[Problem] = check(recipe) if check else ()
+    return [Found(place(loaded, p.key), replace(p, key=prefix + p.key)) for p in problems]
+
+
+def validate(loaded: LoadedRecipe) -> list[Found]:
+    """Everything that can be known without running: plugins, options, flags, what goes together, the same of each arm.
+
+    Returns:
+        What is allowed and worth knowing.
+
+    Raises:
+        RecipeError: everything that is wrong, each with its line.
+    """
+    found = examine(loaded)
+    if wrong := [f for f in found if not f.problem.note]:
+        raise ProblemsError([f.problem for f in wrong], [f.where for f in wrong])
+    return found

@@ -47,6 +47,15 @@ class LoadedRecipe:
         """`file:line` (or the `--set`) of a key, e.g. `where("reward", "components", 0, "use")`."""
         return str(self._document.where(path))
 
+    def says(self, *path: str | int) -> bool:
+        """Whether a key is written in the recipe, in one it extends or in a `--set`; else it is a default."""
+        data = self._document.data
+        for key in path:
+            if not _holds(data, key):
+                return False
+            data = data[key]
+        return True
+
     def override(self, values: Mapping[str, Any], place: str = "override") -> LoadedRecipe:
         """The same recipe with some dotted keys set to other values, checked again.
 

@@ -11,7 +11,7 @@ import torch
 
 from lrmctl.backends.base import TrainJob
 from lrmctl.backends.openrlhf import common, flags, rl, sft
-from lrmctl.errors import NotFoundError, RecipeError
+from lrmctl.errors import RecipeError
 from lrmctl.types import Plan
 
 Job = Callable[..., TrainJob]
@@ -178,14 +178,6 @@ def test_a_flag_that_replaces_a_planned_value_is_said(rl_job: Job) -> None:
 def test_what_the_recipe_has_a_word_for_is_not_said_as_a_flag(rl_job: Job) -> None:
     with pytest.raises(RecipeError, match=r"algorithm\.entropy_coef"):
         rl.plan(rl_job(backend__flags={"actor.entropy_coef": 0.01}))
-
-
-def test_without_openrlhf_the_error_says_how_to_get_it(rl_job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    flags.parser.cache_clear()
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    with pytest.raises(NotFoundError, match="OpenRLHF is not installed") as caught:
-        rl.plan(rl_job())
-    assert "pip install" in caught.value.fix
 
 
 def test_resume_is_asked_for_only_if_there_is_a_checkpoint(rl_job: Job) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
@@ -10,12 +10,14 @@ from typing import Any
 
 from lrmctl.backends import launch as launching
 from lrmctl.backends.base import Checkpoint, Progress, TrainJob
-from lrmctl.backends.openrlhf import checkpoints, rl, sft
+from lrmctl.backends.openrlhf import checkpoints, flags, rl, sft
 from lrmctl.backends.openrlhf.adapters import is_adapter, merge_adapter
 from lrmctl.backends.openrlhf.evaluations import Evaluations, keep_best
 from lrmctl.backends.openrlhf.metrics import Recorder
 from lrmctl.backends.openrlhf.triage import diagnose
 from lrmctl.errors import BackendError
+from lrmctl.recipe.problems import Problem
+from lrmctl.recipe.schema import RlRecipe, SftRecipe
 from lrmctl.runs.folder import RunFolder
 from lrmctl.types import Plan
 
@@ -36,6 +38,16 @@ class OpenRlhf:
             NotFoundError: if OpenRLHF is not installed.
         """
         return sft.plan(job) if job.recipe.kind == "sft" else rl.plan(job)
+
+    def check(self, recipe: SftRecipe | RlRecipe) -> Sequence[Problem]:
+        """What is wrong with a recipe, and notes; needs neither OpenRLHF nor a GPU, a model or data."""
+        from lrmctl.backends.openrlhf.validate import check
+
+        return check(recipe)
+
+    def ready(self) -> None:
+        """Raises NotFoundError: OpenRLHF is not installed here."""
+        flags.require()
 
     def checkpoint(self, run_dir: Path) -> Checkpoint | None:
         """What a resumed run would continue from; None if it would start at the beginning."""

@@ -12,17 +12,15 @@ from typing import Any, Literal
 from lrmctl.backends.base import TrainJob
 from lrmctl.backends.openrlhf import flags as cli
 from lrmctl.backends.openrlhf.checkpoints import last_checkpoint
-from lrmctl.backends.openrlhf.given import flag_problems
 from lrmctl.backends.supervisor import TEMP
 from lrmctl.errors import NotFoundError, RecipeError
-from lrmctl.recipe.problems import raise_for
 from lrmctl.recipe.sections import BackendSection, Layout, Optimizer
 from lrmctl.types import Plan
 
 SCHEDULES = {"constant": "constant_with_warmup", "cosine": "cosine_with_min_lr"}
 
 _OWN = "lrmctl sets this one itself"
-_SHARED_OWNED: Mapping[str, str] = {
+OWNED: Mapping[str, str] = {
     "train.seed": "say it in the recipe: seed",
     "data.max_len": "say it in the recipe: max_len",
     "train.micro_batch_size": "say it in the recipe: optimizer.micro_batch_size",
@@ -88,25 +86,6 @@ def _cuda() -> bool:
     import torch
 
     return torch.cuda.is_available()
-
-
-def merge_flags(
-    program: cli.Program, planned: Mapping[str, Any], section: BackendSection, owned: Mapping[str, str]
-) -> tuple[dict[str, Any], list[str]]:
-    """The plan's flags with `backend.flags` on top, and a note for each planned value that was replaced.
-
-    Raises:
-        ProblemsError: flags that OpenRLHF does not have or take, or that the recipe or lrmctl itself decides.
-    """
-    raise_for(flag_problems(program, section.flags, {**_SHARED_OWNED, **owned}))
-    notes = [
-        f"backend.flags.{name} is {value!r} in place of {planned[name]!r}"
-        for name, value in section.flags.items()
-        if name in planned and planned[name] != value
-    ]
-    merged = {**planned, **section.flags}
-    cli.parse(program, cli.to_argv(merged))
-    return merged, notes
 
 
 def program_argv(program: cli.Program, arguments: Mapping[str, Any], processes: int = 1) -> tuple[str, ...]:

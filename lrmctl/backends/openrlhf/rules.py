@@ -11,6 +11,7 @@ from typing import Any
 
 from lrmctl.backends.openrlhf import flags as cli
 from lrmctl.backends.openrlhf.common import Target
+from lrmctl.backends.openrlhf.given import flag_problems
 from lrmctl.backends.openrlhf.rl_rules import rl_problems
 from lrmctl.backends.openrlhf.rule_notes import rl_notes, sft_notes, shared_notes
 from lrmctl.backends.openrlhf.shares import Shares
@@ -22,27 +23,51 @@ _ONE_FILE = "OpenRLHF sees one file of rows, which lrmctl writes"
 _LAYOUT = Layout()
 
 
+def judge(
+    recipe: SftRecipe | RlRecipe, where: Target, planned: Mapping[str, Any], words: Mapping[str, str]
+) -> tuple[dict[str, Any], list[Problem]]:
+    """The planned flags with the recipe's `backend.flags` on top, and all that there is to say of them and the recipe.
+
+    Args:
+        words: flags that are not the recipe's to give, and why.
+    """
+    wrong = flag_problems(_program(recipe), recipe.backend.flags, words)
+    refused = {p.key.removeprefix("backend.flags.") for p in wrong}
+    taken = {name: value for name, value in recipe.backend.flags.items() if name not in refused}
+    replaced = [
+        Problem(f"backend.flags.{name}", f"backend.flags.{name} is {value!r} in place of {planned[name]!r}", note=True)
+        for name, value in taken.items()
+        if name in planned and planned[name] != value
+    ]
+    merged = {**planned, **taken}
+    return merged, [*wrong, *problems(recipe, where, merged), *replaced, *notes(recipe, where, merged)]
+
+
 def problems(recipe: SftRecipe | RlRecipe, where: Target, flags: Mapping[str, Any]) -> list[Problem]:
     """What is wrong with a recipe on a device; empty if nothing is.
 
     Args:
         flags: OpenRLHF's flags of the plan, the recipe's `backend.flags` among them. Each is one that its parser takes.
     """
-    read = _read(recipe, flags)
-    own = rl_problems(recipe, where, read) if isinstance(recipe, RlRecipe) else _sft(recipe)
-    return [*_devices(recipe, where), *_shared(recipe, where, read), *own, *_given(recipe, where, read)]
+    known = read(recipe, flags)
+    own = rl_problems(recipe, where, known) if isinstance(recipe, RlRecipe) else _sft(recipe)
+    return [*_devices(recipe, where), *_shared(recipe, where, known), *own, *_given(recipe, where, known)]
 
 
 def notes(recipe: SftRecipe | RlRecipe, where: Target, flags: Mapping[str, Any]) -> list[Problem]:
     """What is allowed and worth knowing."""
-    read = _read(recipe, flags)
-    own = rl_notes(recipe, read) if isinstance(recipe, RlRecipe) else sft_notes(recipe, where)
-    return [*shared_notes(recipe, read), *own]
+    known = read(recipe, flags)
+    own = rl_notes(recipe, known) if isinstance(recipe, RlRecipe) else sft_notes(recipe, where)
+    return [*shared_notes(recipe, known), *own]
 
 
-def _read(recipe: SftRecipe | RlRecipe, flags: Mapping[str, Any]) -> dict[str, Any]:
+def read(recipe: SftRecipe | RlRecipe, flags: Mapping[str, Any]) -> dict[str, Any]:
     """The flags as OpenRLHF will read them: typed, with its own defaults."""
-    return cli.parse("train_ppo_ray" if recipe.kind == "rl" else "train_sft", cli.to_argv(flags))
+    return cli.parse(_program(recipe), cli.to_argv(flags))
+
+
+def _program(recipe: SftRecipe | RlRecipe) -> cli.Program:
+    return "train_ppo_ray" if recipe.kind == "rl" else "train_sft"
 
 
 def _devices(recipe: SftRecipe | RlRecipe, where: Target) -> Iterator[Problem]:
@@ -122,12 +147,6 @@ def _sft(recipe: SftRecipe) -> Iterator[Problem]:
             yield Problem(f"layout.{word}", "SFT has one role; this is about RL's", "leave it out")
     if recipe.train.eval_every is not None and not data.eval_rows:
         yield Problem("train.eval_every", "no rows are held back to look at", "say `data.eval_rows: 0.05`")
-    if data.rejection and data.rejection.rollout.max_new_tokens >= data.max_len:
-        yield Problem(
-            "data.rejection.rollout.max_new_tokens",
-            f"{data.rejection.rollout.max_new_tokens} new tokens leave no room for a prompt in max_len {data.max_len}",
-            "max_len counts prompt and response together",
-        )
 
 
 def _given(recipe: SftRecipe | RlRecipe, where: Target, read: Mapping[str, Any]) -> Iterator[Problem]:

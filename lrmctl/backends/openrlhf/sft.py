@@ -10,14 +10,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from lrmctl.backends.base import TrainJob
-from lrmctl.backends.openrlhf import common
+from lrmctl.backends.openrlhf import common, rules
+from lrmctl.backends.openrlhf.shares import Shares
 from lrmctl.errors import RecipeError
+from lrmctl.recipe.problems import raise_for
 from lrmctl.recipe.schema import SftRecipe
 from lrmctl.types import Plan
 
 _DATA = "data/train.jsonl"
 _EVAL_DATA = "data/eval.jsonl"
-_OWNED: Mapping[str, str] = {
+OWNED: Mapping[str, str] = {
     "model.model_name_or_path": "say it in the recipe: model",
     "train.batch_size": "say it in the recipe: train.batch_size",
     "train.max_epochs": "say it in the recipe: train.epochs",
@@ -48,10 +50,10 @@ def plan(job: TrainJob) -> Plan:
     assert isinstance(recipe, SftRecipe)
     where = common.target(recipe.backend, recipe.layout, job.here)
     common.check_positions(job.model_path, recipe.data.max_len, "data.max_len")
-    steps = _steps(recipe, len(job.rows))
-    flags, notes = common.merge_flags("train_sft", _flags(job, recipe, where), recipe.backend, _OWNED)
-    if where.device == "cpu" and flags.get("ds.packing_samples"):
-        raise RecipeError("packing needs flash attention, which is CUDA's", "backend.flags.ds.packing_samples")
+    flags, said = rules.judge(recipe, where, _flags(job, recipe, where), {**common.OWNED, **OWNED})
+    raise_for(said)
+    shares = Shares.of(recipe, rules.read(recipe, flags))
+    steps = _steps(recipe, shares, len(job.rows))
     return Plan(
         backend="openrlhf",
         kind="sft",
@@ -66,22 +68,16 @@ def plan(job: TrainJob) -> Plan:
             "device": where.device,
             "dtype": where.dtype,
             "steps_per_epoch": steps / recipe.train.epochs,
-            "backward_passes_per_step": _passes(recipe),
+            "backward_passes_per_step": _passes(recipe, shares),
         },
-        notes=(*notes, *common.notes(job, where)),
+        notes=(*(note.what for note in said), *common.notes(job, where)),
     )
 
 
-def _steps(recipe: SftRecipe, rows: int) -> int:
+def _steps(recipe: SftRecipe, shares: Shares, rows: int) -> int:
     """Optimizer steps as OpenRLHF counts them: whole micro-batches per epoch, windows run on over epochs."""
-    gpus, micro, batch = recipe.layout.gpus, recipe.optimizer.micro_batch_size, recipe.train.batch_size
-    if batch % (micro * gpus):
-        raise RecipeError(
-            f"{batch} sequences a step cannot be cut into micro-batches of {micro} on {gpus} device(s)",
-            "optimizer.micro_batch_size",
-            "train.batch_size must be a multiple of optimizer.micro_batch_size x layout.gpus",
-        )
-    steps = (rows // gpus // micro) * recipe.train.epochs // _passes(recipe)
+    micro, batch = recipe.optimizer.micro_batch_size, recipe.train.batch_size
+    steps = (rows // shares.parallel // micro) * recipe.train.epochs // _passes(recipe, shares)
     if steps == 0:
         raise RecipeError(
             f"{rows} rows for {recipe.train.epochs} epochs are less than one step of {batch}",
@@ -91,8 +87,8 @@ def _steps(recipe: SftRecipe, rows: int) -> int:
     return steps
 
 
-def _passes(recipe: SftRecipe) -> int:
-    return recipe.train.batch_size // recipe.optimizer.micro_batch_size // recipe.layout.gpus
+def _passes(recipe: SftRecipe, shares: Shares) -> int:
+    return recipe.train.batch_size // recipe.optimizer.micro_batch_size // shares.parallel
 
 
 def recipe_flags(recipe: SftRecipe, where: common.Target) -> dict[str, Any]:

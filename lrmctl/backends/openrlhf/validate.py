@@ -1,0 +1,46 @@
+"""What is wrong with a recipe, as far as it can be known without a model, data, OpenRLHF or a GPU.
+
+A recipe that says `device: auto` may run on either device, so it is fine if one of them can run it; what the other one
+refuses is a note if that is the one with GPUs. Where none can, the reasons are those of CUDA, which most runs are for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+from lrmctl.backends.openrlhf import common, flags, rl, rl_flags, rules, sft
+from lrmctl.errors import RecipeError
+from lrmctl.recipe.problems import Problem
+from lrmctl.recipe.schema import RlRecipe, SftRecipe
+
+Device = Literal["cuda", "cpu"]
+
+
+def check(recipe: SftRecipe | RlRecipe) -> list[Problem]:
+    """Everything that is wrong, and notes."""
+    said = recipe.backend.device
+    devices: tuple[Device, ...] = ("cuda", "cpu") if said == "auto" else (said,)
+    found = {device: on_device(recipe, device) for device in devices}
+    fine = [device for device in devices if all(p.note for p in found[device])]
+    if not fine:
+        return found[devices[0]]
+    other = [p for p in found["cuda"] if not p.note] if fine == ["cpu"] and said == "auto" else []
+    about = [Problem("backend.name", text, note=True)] if (text := flags.about()) else []
+    on_gpu = [Problem(p.key, f"runs on CPU only: {p.what}", p.fix, note=True) for p in other]
+    return [*about, *on_gpu, *found[fine[0]]]
+
+
+def on_device(recipe: SftRecipe | RlRecipe, device: Device) -> list[Problem]:
+    """What is wrong on one device, and notes; whether this machine has it is not asked."""
+    section = recipe.backend.model_copy(update={"device": device})
+    try:
+        where = common.target(section, recipe.layout, here=False)
+    except RecipeError as error:
+        return [Problem(error.where, error.what, error.fix)]
+    if isinstance(recipe, RlRecipe):
+        _, found = rules.judge(recipe, where, rl_flags.recipe_flags(recipe, where), {**common.OWNED, **rl.OWNED})
+    else:
+        _, found = rules.judge(recipe, where, sft.recipe_flags(recipe, where), {**common.OWNED, **sft.OWNED})
+    # a recipe for several nodes is fine: how it is launched may be said on the command line
+    return [replace(p, note=True) if p.key == "layout.nodes" else p for p in found]

@@ -1,0 +1,121 @@
+"""What two recipes differ in, when everything is resolved: key, both values, and where each was written.
+
+A recipe is a file, a shipped name, or `run:NAME` for what a run was locked to. A run's recipe is not checked again: it
+may be older than the schema.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lrmctl.errors import NotFoundError, RecipeError
+from lrmctl.recipe.algorithm import PRESETS
+from lrmctl.recipe.load import load_recipe
+from lrmctl.recipe.source import KeyPath, dotted, read
+
+_ABSENT = object()
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One key that differs; a value is None with an empty place where a recipe does not have the key.
+
+    Attributes:
+        a, b: the values, as JSON has them.
+        where_a, where_b: `file:line`, `preset NAME` or `default`.
+    """
+
+    key: str
+    a: Any
+    b: Any
+    where_a: str
+    where_b: str
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two recipes.
+
+    Attributes:
+        data: resolved.
+        where: place of a key path.
+    """
+
+    data: dict[str, Any]
+    where: Callable[[KeyPath], str]
+
+
+def side(ref: str, runs_dir: Path) -> Side:
+    """A recipe by reference.
+
+    Raises:
+        NotFoundError: no such recipe or run.
+        RecipeError: the recipe does not fit.
+    """
+    if ref.startswith("run:"):
+        return _of_run(runs_dir / ref.removeprefix("run:"), ref)
+    loaded = load_recipe(ref)
+
+    def where(path: KeyPath) -> str:
+        return loaded.where(*path) if loaded.says(*path) else _unsaid(data, path)
+
+    data = loaded.resolved
+    return Side(data, where)
+
+
+def _unsaid(data: dict[str, Any], path: KeyPath) -> str:
+    """Where a value comes from that no file says."""
+    preset = data["algorithm"]["preset"] if path[0] == "algorithm" else None
+    return f"preset {preset}" if preset and path[1] in PRESETS[preset] else "default"
+
+
+def _of_run(folder: Path, ref: str) -> Side:
+    lock = folder / "lock.json"
+    try:
+        data = json.loads(lock.read_text(encoding="utf-8"))["recipe"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise NotFoundError(f"no run {ref!r} with a locked recipe", str(lock), "`lrmctl run list`") from None
+    try:
+        written = read(folder / "recipe.yaml")
+    except (NotFoundError, RecipeError):
+        written = None
+    same = written is not None and written.data == data
+
+    def where(path: KeyPath) -> str:
+        return str(written.where(path)) if written is not None and same else str(lock)
+
+    return Side(data, where)
+
+
+def diff(a: Side, b: Side) -> list[Difference]:
+    """The keys that differ, in the order of `a`, then what only `b` has."""
+    return [
+        Difference(
+            dotted(path),
+            None if one is _ABSENT else one,
+            None if other is _ABSENT else other,
+            "" if one is _ABSENT else a.where(path),
+            "" if other is _ABSENT else b.where(path),
+        )
+        for path, one, other in _walk(a.data, b.data, ())
+    ]
+
+
+def _walk(a: Any, b: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any, Any]]:
+    """Pairs of unlike values, as deep as both are of one form; a list of plain values is one value."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        for key in dict.fromkeys((*a, *b)):
+            yield from _walk(a.get(key, _ABSENT), b.get(key, _ABSENT), (*path, key))
+    elif _is_list_of_sections(a) and _is_list_of_sections(b):
+        for i in range(max(len(a), len(b))):
+            yield from _walk(a[i] if i < len(a) else _ABSENT, b[i] if i < len(b) else _ABSENT, (*path, i))
+    elif a != b or isinstance(a, bool) is not isinstance(b, bool):
+        yield path, a, b
+
+
+def _is_list_of_sections(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
