@@ -53,7 +53,9 @@ def _wide(name: str, weight: Tensor, old: int, new: int) -> Tensor:
     rotary = kind in ("q_proj", "k_proj")
     rows = weight.T if kind == "o_proj" else weight
     wide = rows.new_zeros(rows.shape[0] // old, new, *rows.shape[1:])
-    wide[:, _places(old, new, rotary)] = rows.reshape(-1, old, *rows.shape[1:]) * ((new / old) ** 0.25 if rotary else 1.0)
+    wide[:, _places(old, new, rotary)] = rows.reshape(-1, old, *rows.shape[1:]) * (
+        (new / old) ** 0.25 if rotary else 1.0
+    )
     flat = wide.flatten(0, 1)
     return (flat.T if kind == "o_proj" else flat).contiguous()
 
