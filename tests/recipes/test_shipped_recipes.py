@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -87,3 +88,14 @@ def test_listing_all_recipes_takes_less_than_seconds():
     heavy = "print(','.join(m for m in ('torch','transformers','datasets') if m in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code + heavy], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == ""
+
+
+@pytest.mark.parametrize("name", [f"{model}/{what}" for model in MODELS for what in ("sft-star1", "rl-guard")])
+def test_the_machine_that_a_recipe_names_is_large_enough(name, tmp_path, monkeypatch):
+    """By the plan's memory model, with a fifth of each GPU left over; in RL the guard goes there."""
+    from lrmctl.dry_run import dry_run
+
+    monkeypatch.delenv("LRMCTL_DATA_DIR", raising=False)
+    memory = json.loads(json.dumps(dry_run(load_recipe(name), runs_dir=tmp_path).to_json(), default=str))["memory"]
+    assert memory["verdict"] == "fits"
+    assert 1e9 < memory["peak_bytes"] < 0.8 * memory["capacity_bytes"]
