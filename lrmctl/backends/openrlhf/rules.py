@@ -86,7 +86,8 @@ def _devices(recipe: SftRecipe | RlRecipe, where: Target) -> Iterator[Problem]:
 
 def _shared(recipe: SftRecipe | RlRecipe, where: Target, read: Mapping[str, Any]) -> Iterator[Problem]:
     yield from _packing(recipe, where)
-    yield from _batches(recipe, read)
+    if where.device == "cuda" or recipe.optimizer.sequence_parallel == 1:
+        yield from _batches(recipe, read)
     if recipe.optimizer.offload and recipe.optimizer.zero_stage == 0:
         yield Problem("optimizer.offload", "without ZeRO there is nothing to offload", "say `zero_stage: 1`, 2 or 3")
 
@@ -116,19 +117,31 @@ def _batches(recipe: SftRecipe | RlRecipe, read: Mapping[str, Any]) -> Iterator[
         )
         return
     micro, batch = recipe.optimizer.micro_batch_size, shares.batch
-    if recipe.kind == "rl" and recipe.optimizer.dynamic_batch_tokens is not None:
-        if batch % shares.parallel:
-            yield Problem(
-                "layout.gpus",
-                f"{batch} samples of an update cannot be shared evenly by {shares.parallel} processes",
-                "prompts_per_step x samples_per_prompt / updates_per_step must be a multiple of them",
-            )
+    if isinstance(recipe, RlRecipe) and recipe.optimizer.dynamic_batch_tokens is not None:
+        yield from _shares_of_tokens(recipe, read, shares)
     elif batch % (micro * shares.parallel):
         what, rule = _BATCH[recipe.kind]
         yield Problem(
             "optimizer.micro_batch_size",
             f"{batch} {what} cannot be cut into micro-batches of {micro} on {shares.parallel} device(s)",
             f"{rule} must be a multiple of micro_batch_size x devices",
+        )
+
+
+def _shares_of_tokens(recipe: RlRecipe, read: Mapping[str, Any], shares: Shares) -> Iterator[Problem]:
+    if shares.batch % shares.parallel:
+        yield Problem(
+            "layout.gpus",
+            f"{shares.batch} samples an update cannot be shared evenly by {shares.parallel} processes",
+            "prompts_per_step x samples_per_prompt / updates_per_step must be a multiple of them",
+        )
+    step = recipe.algorithm.prompts_per_step * recipe.algorithm.samples_per_prompt
+    if step // read["rollout.micro_batch_size"] < shares.parallel:  # asked for though the size itself is not used
+        yield Problem(
+            "optimizer.micro_batch_size",
+            f"{step} samples in micro-batches of {read['rollout.micro_batch_size']} are less than one for each of "
+            f"{shares.parallel} processes",
+            "lower it",
         )
 
 
