@@ -20,6 +20,7 @@ from lrmctl.planning.shapes import ModelShape, shape_of
 from lrmctl.planning.workload import Lengths
 from lrmctl.recipe.problems import located
 from lrmctl.recipe.schema import RlRecipe, SftRecipe
+from lrmctl.reward_models import guests_of
 from lrmctl.runs.folder import RunFolder
 from lrmctl.training_data import Start, prompts_of, rows_of, samples_first, sources_of, tokenizer_of
 from lrmctl.types import Plan, Prompt
@@ -105,6 +106,7 @@ def dry_run(
     with located(loaded):
         plan = _plan(found, folder, here)
     shape = _shape(recipe.model, found.model)
+    guests, uncounted = guests_of(recipe)
     planning = describe(
         recipe,
         shape,
@@ -113,11 +115,12 @@ def dry_run(
         data=_data(found),
         host_memory=_host_memory() if here else None,
         critic=_critic_shape(recipe, shape, runs_dir),
+        guests=guests,
     )
     return DryRun(
         folder.name,
         folder.path,
-        replace(plan, notes=(*plan.notes, *_notes(found, shape, here))),
+        replace(plan, notes=(*plan.notes, *_notes(found, shape, here), *uncounted)),
         planning,
         _audit(found, loaded, against),
         _example(found),
@@ -132,7 +135,9 @@ def sections(recipe: Recipe, model: Path, rows: Rows, plan: Plan) -> dict[str, A
     found = _Found(recipe, None, model, rows, prompts, False, ())  # type: ignore[arg-type]  # no backend is asked
     shape = _shape(recipe.model, model)
     device, dtype = str(plan.estimates.get("device", "cuda")), str(plan.estimates.get("dtype", "bf16"))
-    planned = describe(recipe, shape, device=device, dtype=dtype, data=_data(found), host_memory=_host_memory())
+    guests, _ = guests_of(recipe)
+    data, host = _data(found), _host_memory()
+    planned = describe(recipe, shape, device=device, dtype=dtype, data=data, host_memory=host, guests=guests)
     return planned.to_json()
 
 

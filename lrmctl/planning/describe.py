@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from lrmctl.errors import LrmctlError
 from lrmctl.planning.advice import Change, first_change
 from lrmctl.planning.derived import Data, Derived, derive
 from lrmctl.planning.gpus import gpu_memory
+from lrmctl.planning.guests import Guest
 from lrmctl.planning.layout import Placement, placement
 from lrmctl.planning.memory import Memory, Target, estimate
 from lrmctl.planning.shapes import ModelShape
@@ -51,6 +52,7 @@ def describe(
     data: Data = Data(),
     host_memory: int | None = None,
     critic: ModelShape | None = None,
+    guests: Sequence[Guest] = (),
 ) -> Planning:
     """Placement, derived numbers and memory of a recipe.
 
@@ -59,6 +61,7 @@ def describe(
         device, dtype: the effective ones.
         host_memory: bytes of this machine, which a run on CPU is held against.
         critic: shape of PPO's value model, if it is another model.
+        guests: models of the reward service on the run's GPUs.
 
     Raises:
         RecipeError: an unknown `layout.gpu_type`.
@@ -71,7 +74,7 @@ def describe(
         return Planning(placed, derived, None, None, None, shape.what)
 
     def again(changed: SftRecipe | RlRecipe) -> Memory:
-        return estimate(changed, shape, placement(changed, device), target, data.lengths, critic)
+        return estimate(changed, shape, placement(changed, device), target, data.lengths, critic, guests)
 
     memory = again(recipe)
     change = first_change(recipe, memory, again) if device == "cuda" else None

@@ -12,6 +12,7 @@ from typing import Any
 
 from lrmctl.planning import training_memory as train
 from lrmctl.planning.figures import RULE, Figure, Group, Phase, Verdict, judge, present
+from lrmctl.planning.guests import Guest, with_guests
 from lrmctl.planning.layout import Placement, engines_apart
 from lrmctl.planning.serving_memory import GPU_SHARE, Serving, serving
 from lrmctl.planning.shapes import ModelShape
@@ -80,6 +81,7 @@ def estimate(
     target: Target,
     lengths: Lengths,
     critic_shape: ModelShape | None = None,
+    guests: Sequence[Guest] = (),
 ) -> Memory:
     """Memory of a recipe's run, at worst: every sequence of a micro-batch as long as the longest can be."""
     model = trained(recipe, shape, lengths, target.device, target.dtype)
@@ -89,7 +91,9 @@ def estimate(
         phases = (Phase("update", (*train.process(model, True), *train.update(model))),)
         per_node = recipe.layout.gpus
         return Memory(target, (Group("trainer", model.processes, phases),), _host([model], per_node, False))
-    return _rl(recipe, model, placed, target, lengths, critic_shape or shape)
+    memory = _rl(recipe, model, placed, target, lengths, critic_shape or shape)
+    groups = with_guests(memory.groups, guests, lengths.sequence(recipe), placed.gpus)
+    return replace(memory, groups=tuple(groups))
 
 
 def _rl(

@@ -6,6 +6,7 @@ MLP's width, V the vocabulary, N processes that share the model states, e bytes 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -197,20 +198,24 @@ def resident(model: Trained) -> list[Figure]:
     return [weights(model), *states, gradients(model)]
 
 
-def update(model: Trained) -> tuple[Figure, ...]:
-    """Everything at the moment of an update when most of it is there.
-
-    The candidates: the start of the backward pass (logits and their gradient), a layer computed again, the step.
-    """
+def passing(model: Trained) -> tuple[Figure, ...]:
+    """The larger of two moments of a backward pass: its start (logits, their gradient), or a layer computed again."""
     kept = activations(model)
     head = [logits_held(model)] if model.head else []
     start = [*head, logits_backward(model), kept[0]] if model.head else kept[:1]
-    middle = [*head, *kept]
-    passes = max((start, middle), key=lambda figures: sum(f.bytes for f in figures))
-    backward = [*buffers(model), *passes]
-    step = [step_scratch(model)]
-    largest = max((backward, step), key=lambda figures: sum(f.bytes for f in figures))
-    return present([*resident(model), *largest])
+    moments: list[list[Figure]] = [start, [*head, *kept]]
+    largest = max(moments, key=_total)
+    return tuple(largest)
+
+
+def update(model: Trained) -> tuple[Figure, ...]:
+    """Everything at the moment of an update when most of it is there: in the backward pass, or in the step."""
+    moments: list[Sequence[Figure]] = [(*buffers(model), *passing(model)), (step_scratch(model),)]
+    return present([*resident(model), *max(moments, key=_total)])
+
+
+def _total(figures: Sequence[Figure]) -> int:
+    return sum(f.bytes for f in figures)
 
 
 def forward(model: Trained) -> tuple[Figure, ...]:

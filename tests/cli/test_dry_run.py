@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from conftest import Lrmctl
 
 from lrmctl.lab import base_path
+
+if TYPE_CHECKING:
+    from conftest import Lrmctl
 
 HUB = "deepseek-ai/DeepSeek-R1-Distill-Qwen-7B"
 RL: dict[str, Any] = {
@@ -104,6 +106,17 @@ def test_prompts_of_an_evaluation_recipe_are_looked_for(lrmctl: Lrmctl, folder: 
         "lab-benign/in",
         "lab_arithmetic",
     }
+
+
+def test_a_guard_in_the_reward_service_is_counted_on_its_gpu(lrmctl: Lrmctl, folder: Path) -> None:
+    def groups(**options: Any) -> list[str]:
+        component = {"use": "judged-safe", "options": {"judge": "qwen3guard", "judge_options": options}}
+        found = plan(lrmctl, write(folder, reward={"components": [component]}))
+        return [group["group"] for group in found["memory"]["groups"]]
+
+    assert groups()[-1] == "actor + reference + rollout engine + qwen3guard (GPU 0)"
+    assert groups(device="cuda:7")[-1] == "qwen3guard (GPU 7)"
+    assert len(groups(device="cpu")) == 1
 
 
 def test_the_text_fits_into_a_hundred_columns_and_has_every_section(lrmctl: Lrmctl, folder: Path) -> None:

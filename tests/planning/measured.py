@@ -23,14 +23,16 @@ SHAPES = {
 VOCAB = 16_000
 
 
-def build(family: str, *, tied: bool = False, dtype: torch.dtype = torch.float32, **changes: Any) -> Any:
+def build(
+    family: str, *, tied: bool = False, dtype: torch.dtype = torch.float32, attention: str = "sdpa", **changes: Any
+) -> Any:
     """A real model of the family with random weights."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
     shape = {"num_key_value_heads": 1 if family == "qwen2" else 4, "vocab_size": VOCAB, **SHAPES[family], **changes}
     config = AutoConfig.for_model(family, tie_word_embeddings=tied, max_position_embeddings=4096, **shape)
     config.use_cache = False
-    model = AutoModelForCausalLM.from_config(config, attn_implementation="sdpa", dtype=dtype)
+    model = AutoModelForCausalLM.from_config(config, attn_implementation=attention, dtype=dtype)
     return model.train()
 
 

@@ -10,6 +10,7 @@ from lrmctl.errors import RecipeError
 from lrmctl.planning import Planning, describe
 from lrmctl.planning.derived import Data
 from lrmctl.planning.gpus import gpu_memory, smallest_that_holds
+from lrmctl.planning.guests import Guest
 from lrmctl.planning.layout import placement
 from lrmctl.planning.shapes import known_models
 from lrmctl.planning.text import bar, number, size, verdict
@@ -114,6 +115,22 @@ def test_the_peak_of_colocated_roles_is_a_phase_and_not_the_sum() -> None:
     (group,) = memory.groups
     assert [p.name for p in group.phases] == ["generate", "experience", "update actor"]
     assert memory.peak == max(p.total for p in group.phases) < sum(p.total for p in group.phases)
+
+
+def test_a_guard_on_a_gpu_of_the_run_is_counted_there_and_elsewhere_it_is_alone() -> None:
+    recipe = rl(layout={"gpus": 2, "gpu_type": "H100-80GB"}, optimizer={"micro_batch_size": 1})
+    shape, guard = known_models()["Qwen/Qwen3-4B"], known_models()["Qwen/Qwen3Guard-Gen-4B"]
+
+    def of(*guests: Guest) -> dict[str, int]:
+        found = describe(recipe, shape, device="cuda", dtype="bf16", guests=guests).memory
+        assert found is not None
+        return {g.name: g.peak.total for g in found.groups}
+
+    ((base, alone),) = of().items()
+    shared = of(Guest("guard", guard, 0, 8))
+    assert shared[base] == alone
+    assert shared[f"{base} + guard (GPU 0)"] > alone + 2 * guard.parameters
+    assert of(Guest("guard", guard, 2, 8))["guard (GPU 2)"] < shared[f"{base} + guard (GPU 0)"] - alone + GIB
 
 
 def test_a_change_that_is_advised_makes_the_run_fit() -> None:
