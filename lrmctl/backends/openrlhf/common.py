@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from lrmctl.backends.openrlhf import flags as cli
 from lrmctl.backends.openrlhf.checkpoints import last_checkpoint
 from lrmctl.backends.supervisor import TEMP
 from lrmctl.errors import NotFoundError, RecipeError
+from lrmctl.planning.layout import placement
+from lrmctl.recipe.schema import RlRecipe, SftRecipe
 from lrmctl.recipe.sections import BackendSection, Layout, Optimizer
 from lrmctl.types import Plan
 
@@ -88,14 +91,22 @@ def _cuda() -> bool:
     return torch.cuda.is_available()
 
 
-def program_argv(program: cli.Program, arguments: Mapping[str, Any], processes: int = 1) -> tuple[str, ...]:
-    """Command line of a program; several processes go through torchrun."""
+def program_argv(
+    program: cli.Program, arguments: Mapping[str, Any], processes: int = 1, nodes: int = 1
+) -> tuple[str, ...]:
+    """Command line of a program; several processes (of each node) go through torchrun."""
     module = f"openrlhf.cli.{program}"
     start = [sys.executable, "-u", "-m", module]
-    if processes > 1:
+    if processes * nodes > 1:
         run = ["torch.distributed.run", "--standalone", "--nproc_per_node", str(processes), "--module", module]
         start = [sys.executable, "-u", "-m", *run]
     return (*start, *cli.to_argv(arguments))
+
+
+def resources(recipe: SftRecipe | RlRecipe, where: Target) -> dict[str, float]:
+    """What a launch occupies: nodes, and GPUs on each of them."""
+    placed = placement(recipe, where.device)
+    return {"gpus": math.ceil(placed.gpus / max(placed.nodes, 1)), "nodes": placed.nodes}
 
 
 def environment(where: Target, roles: int = 1, engine: str = "builtin") -> dict[str, str]:

@@ -71,7 +71,7 @@ def plan(job: TrainJob) -> Plan:
         argv=common.program_argv("train_ppo_ray", flags),
         env={**common.environment(where, _roles(recipe), _engine(job, recipe, where)), **_RAY},
         files=_files(job, rows),
-        resources={"gpus": recipe.layout.gpus if where.device == "cuda" else 0, "nodes": recipe.layout.nodes},
+        resources=common.resources(recipe, where),
         estimates={
             "steps": algorithm.steps,
             "steps_are_at_most": algorithm.dynamic_filtering is not None,

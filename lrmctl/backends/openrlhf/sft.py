@@ -57,10 +57,10 @@ def plan(job: TrainJob) -> Plan:
     return Plan(
         backend="openrlhf",
         kind="sft",
-        argv=common.program_argv("train_sft", flags, recipe.layout.gpus),
-        env=_env(where, recipe.layout.gpus),
+        argv=common.program_argv("train_sft", flags, recipe.layout.gpus, recipe.layout.nodes),
+        env=_env(where, recipe.layout.gpus * recipe.layout.nodes),
         files=_files(job),
-        resources={"gpus": recipe.layout.gpus if where.device == "cuda" else 0, "nodes": 1},
+        resources=common.resources(recipe, where),
         estimates={
             "steps": steps,
             "rows": len(job.rows),
