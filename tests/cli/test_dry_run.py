@@ -143,3 +143,14 @@ def test_rejection_sampling_is_planned_before_it_has_rows(lrmctl: Lrmctl, folder
     found = plan(lrmctl, "lab/rft")
     assert any("sampled" in why for why in found["audit"]["not_audited"])
     assert found["derived"]["steps"] is None
+
+
+def test_the_plan_of_a_real_run_holds_the_same_sections(start: Any, stub_backend: Path, tmp_path: Path) -> None:
+    run = start("train", "small.yaml", plugins=stub_backend)
+    assert run.wait(timeout=180) == 3  # the stub's own failure, after the plan was written
+    run.communicate()
+    found = json.loads((tmp_path / "runs" / "small" / "plan.json").read_text())
+    assert found["estimates"] == {"steps": 2}
+    assert found["derived"]["samples"] == 64 // 8 * 3 // 2 * 16
+    assert {"layout", "memory", "model"} < set(found)
+    assert "audit" not in found

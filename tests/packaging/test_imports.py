@@ -41,7 +41,6 @@ LAYERS = (
         "evaluation_sets",
         "reward_models",
         "resume",
-        "smoke",
     ),
     ("backends", "engines", "judges", "rewards", "benchmarks", "reasoning", "analysis", "report", "compare", "lab"),
     ("planning",),
