@@ -64,6 +64,8 @@ def check_plugins(loaded: LoadedRecipe) -> list[Entry]:
     problems: list[str] = []
     for named in named_plugins(loaded):
         try:
+            if not isinstance(named.options, Mapping):
+                raise RecipeError(f"the options of {named.group} {named.name!r} are not a mapping of names to values")
             entries.append(registry.check(named.group, named.name, named.options))
         except LrmctlError as error:
             fix = f"; {error.fix}" if error.fix else ""

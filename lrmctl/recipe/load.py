@@ -210,16 +210,21 @@ def _recipe_error(document: Document, model: type[BaseModel], error: ValidationE
     messages: dict[KeyPath, list[str]] = {}
     too_short: set[KeyPath] = set()
     for problem in error.errors(include_url=False):
-        path, missing = _data_path(document.data, problem["loc"])
+        about = getattr(problem.get("ctx", {}).get("error"), "at", ())
+        path, missing = _data_path(document.data, (*problem["loc"], *about))
         text = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "too_short" and path:
             too_short.add(path)
         if problem["type"] == "extra_forbidden":
             text = f"is not known here; {did_you_mean(str(path[-1]), _fields(model, path[:-1]))}"
         elif problem["type"] == "missing":
-            text = f"`{missing}:` is missing"
+            text = "has too few values" if isinstance(problem["loc"][-1], int) else f"`{missing}:` is missing"
+        elif problem["type"] == "model_type":
+            text = f"is a section with keys of its own, not {problem['input']!r:.40}"
         elif problem["type"] == "literal_error" and isinstance(problem["input"], str):
-            text += f", not {problem['input']!r}"
+            words = re.findall(r"'([^']*)'", str(problem.get("ctx", {}).get("expected", "")))
+            guess = did_you_mean(problem["input"], words)
+            text += f", not {problem['input']!r}" + (f"; {guess}" if guess.startswith("did") else "")
         known = messages.setdefault(path, [])
         if text not in known:
             known.append(text)

@@ -22,6 +22,7 @@ from lrmctl.recipe.sections import (
     Share,
     Use,
     all_weighted_or_none,
+    told_of,
 )
 from lrmctl.types import Kind, Part
 
@@ -104,7 +105,8 @@ class SftData(Section):
     def _one(self) -> SftData:
         if bool(self.sources) == (self.rejection is not None):
             raise ValueError("say exactly one of `sources:` and `rejection:`")
-        all_weighted_or_none(self.sources)
+        with told_of("sources"):
+            all_weighted_or_none(self.sources)
         return self
 
 
@@ -156,12 +158,16 @@ class RlRecipe(_Recipe):
 
     @model_validator(mode="after")
     def _mixture(self) -> RlRecipe:
-        all_weighted_or_none(self.prompts)
+        with told_of("prompts"):
+            all_weighted_or_none(self.prompts)
         if self.evaluation is not None:
-            all_weighted_or_none(self.evaluation.prompts)
-            self.reward.kinds(self.evaluation.best or "reward")
+            with told_of("evaluation", "prompts"):
+                all_weighted_or_none(self.evaluation.prompts)
+            with told_of("evaluation", "best"):
+                self.reward.kinds(self.evaluation.best or "reward")
         if self.algorithm.dynamic_filtering is not None:
-            self.reward.kinds(self.algorithm.dynamic_filtering.of)
+            with told_of("algorithm", "dynamic_filtering", "of"):
+                self.reward.kinds(self.algorithm.dynamic_filtering.of)
         return self
 
 

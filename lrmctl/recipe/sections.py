@@ -5,7 +5,8 @@ Words are the field's own, not the backend's. One sentence under each field says
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,6 +21,27 @@ class Section(BaseModel):
     """Base of every section: frozen, and a key that is not known is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
+
+
+class MisplacedError(ValueError):
+    """What is wrong between keys, told of one of them.
+
+    Attributes:
+        at: key path below the section that is checked.
+    """
+
+    def __init__(self, what: str, at: tuple[str | int, ...]) -> None:
+        super().__init__(what)
+        self.at = at
+
+
+@contextmanager
+def told_of(*at: str | int) -> Iterator[None]:
+    """A ValueError from inside is about this key, not about the whole section."""
+    try:
+        yield
+    except ValueError as error:
+        raise MisplacedError(str(error), at) from None
 
 
 class Use(Section):

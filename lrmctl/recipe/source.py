@@ -20,6 +20,7 @@ from lrmctl.errors import NotFoundError, RecipeError
 
 KeyPath = tuple[str | int, ...]
 _MAX_NODES = 100_000
+_TOO_LARGE = 2**63  # what a trainer could not hold either
 _TAG = "tag:yaml.org,2002:"
 
 
@@ -157,6 +158,8 @@ class _Builder:
             raise RecipeError(f"{node.value[:40]!r} is not a {kind}: {error}", where=str(mark)) from None
         if isinstance(value, float) and not math.isfinite(value):
             raise RecipeError(f"{node.value[:40]!r} is not a finite number", where=str(mark))
+        if isinstance(value, int) and abs(value) >= _TOO_LARGE:
+            raise RecipeError(f"{node.value[:40]!r} is too large a number", where=str(mark))
         return value
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import suppress
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lrmctl.errors import NotFoundError, RecipeError
+from lrmctl.backends.openrlhf import flags
+from lrmctl.backends.openrlhf.renamed import OLD_NAMES
+from lrmctl.errors import LrmctlError, NotFoundError, RecipeError
+from lrmctl.recipe.check import validate
 from lrmctl.recipe.load import load_recipe, shipped
 from lrmctl.recipe.source import walk
 
@@ -53,6 +57,53 @@ def test_a_mutated_recipe_loads_or_is_refused(data: st.DataObject) -> None:
             with suppress(TypeError, KeyError, IndexError):  # a new word where a list is: not a mutation
                 _place(recipe, path, data.draw(values), delete=data.draw(st.booleans()))
     load_text(yaml.safe_dump(recipe, allow_unicode=True), [])
+
+
+RESOLVED = [load_recipe(name).resolved for name in shipped()]
+odd = (
+    scalars
+    | st.sampled_from(
+        [10**18, -(10**18), 2**63, 10**400, 1e308, 5e-324, "\u202e\U0001f642", "a.b", "--x", "\x00", "9" * 99]
+    )
+    | st.text(max_size=30)
+)
+odd_values = st.recursive(
+    odd, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3)
+)
+FLAGS = flags.known("train_ppo_ray") + list(OLD_NAMES["train_ppo_ray"]) + ["ds.zero", "ds."]
+
+
+def mutate(recipe: Any, data: st.DataObject) -> None:
+    """Drop, rename, retype or nest a few keys anywhere in a recipe, or give the trainer a flag."""
+    for _ in range(data.draw(st.integers(1, 4))):
+        path = data.draw(st.sampled_from([path for path, _ in walk(recipe) if path]))
+        what = data.draw(st.sampled_from(["drop", "rename", "value", "value", "nest", "flag"]))
+        with suppress(TypeError, KeyError, IndexError, AttributeError):  # no such key any more: not a mutation
+            if what == "flag":
+                recipe["backend"]["flags"][data.draw(st.sampled_from(FLAGS))] = data.draw(odd_values)
+                continue
+            holder = recipe
+            for key in path[:-1]:
+                holder = holder[key]
+            old = holder[path[-1]]
+            if what in ("drop", "rename"):
+                del holder[path[-1]]
+            if what != "drop":
+                key = data.draw(st.text(max_size=6)) if what == "rename" else path[-1]
+                new = data.draw(odd_values) if what == "value" else old if what == "rename" else [{"use": old}]
+                holder[key] = new
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_a_mutated_recipe_is_valid_or_refused_and_never_a_traceback(data: st.DataObject) -> None:
+    recipe = deepcopy(data.draw(st.sampled_from(RESOLVED)))
+    mutate(recipe, data)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "r.yaml"
+        file.write_text(yaml.safe_dump(recipe, allow_unicode=True), encoding="utf-8", errors="surrogatepass")
+        with suppress(LrmctlError):
+            assert all(f.problem.note and str(f) for f in validate(load_recipe(file)))
 
 
 @settings(max_examples=150, deadline=None)
