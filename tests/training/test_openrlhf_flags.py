@@ -147,7 +147,7 @@ def test_names_are_found_whatever_dots_and_underscores_they_have() -> None:
         ("ptx_coef", 0.1, "any more", "pretraining loss"),
         ("--actor.adam.eps", 1e-8, "written with dashes", "write 'actor.adam.eps'"),
         ("actor.adam.eps", "many", "invalid float value", "it takes one number"),
-        ("actor.optim", "sgd", "invalid choice", "it takes one word"),
+        ("actor.optim", "sgd", "does not take this value: invalid choice", "it takes one of adam, muon"),
         ("eval.split", {"a": 1}, "a flag's value is", ""),
         ("eval.split", "--train.seed=3", "a flag's value is", ""),
         ("eval.split", [None], "a flag's value is", ""),

@@ -16,6 +16,7 @@ from training_recipes import RL, SFT, merged
 
 from lrmctl.backends.openrlhf import common, flags, rl, rl_flags, rules, sft
 from lrmctl.backends.openrlhf.common import Target
+from lrmctl.backends.openrlhf.model_rules import model_problems
 from lrmctl.backends.openrlhf.validate import check
 from lrmctl.errors import RecipeError
 from lrmctl.recipe.algorithm import AlgorithmName
@@ -310,6 +311,23 @@ def test_what_only_the_data_shows_is_refused_with_a_line_too(tmp_path: Path) -> 
     file.write_text("extends: lab/sft-mixed\ndata: {max_len: 100000}\n")
     with pytest.raises(RecipeError, match=r"r\.yaml:2: data\.max_len: 100000 tokens are more than the model's"):
         plan_only(load_recipe(file), runs_dir=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"layout__gpus": 6, "layout__tensor_parallel": 3}, "layout.tensor_parallel"),
+        ({"layout__gpus": 4, "layout__tensor_parallel": 4}, None),  # fewer heads of keys than GPUs: they are copied
+        ({"layout__gpus": 2, "optimizer__sequence_parallel": 2, "backend__flags": {"ds.ring_attn_head_stride": 3}},
+         "backend.flags.ds.ring_attn_head_stride"),
+    ],
+)  # fmt: skip
+def test_attention_heads_are_dealt_out_whole(tmp_path: Path, changes: dict[str, Any], key: str | None) -> None:
+    (tmp_path / "config.json").write_text('{"num_attention_heads": 8, "num_key_value_heads": 2}')
+    recipe = RlRecipe.model_validate(merged(RL, {k.replace("__", "."): v for k, v in changes.items()}))
+    read = rules.read(recipe, {**rl_flags.recipe_flags(recipe, CUDA), **recipe.backend.flags})
+    assert [p.key for p in model_problems(recipe, tmp_path, read)] == ([key] if key else [])
+    assert model_problems(recipe, tmp_path / "nowhere", read) == []
 
 
 def test_auto_is_fine_where_one_device_can_run_it() -> None:

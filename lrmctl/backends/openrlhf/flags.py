@@ -28,6 +28,8 @@ PROGRAMS: tuple[Program, ...] = ("train_ppo_ray", "train_sft")
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 
 _INSTALL = "pip install 'lrmctl[openrlhf]' on a CUDA machine; on a CPU machine `make setup` in a clone of lrmctl"
+REFUSED = "OpenRLHF does not accept the plan: "
+"""How the text of `Refused` begins."""
 _TYPES = {"int": int, "float": float, "str": str}
 
 
@@ -50,7 +52,7 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(prog="openrlhf", allow_abbrev=False, add_help=False, exit_on_error=False)
 
     def error(self, message: str) -> NoReturn:
-        raise Refused(f"OpenRLHF does not accept the plan: {message}")
+        raise Refused(REFUSED + message)
 
 
 class _Today(datetime):
@@ -231,4 +233,4 @@ def parse(program: Program, argv: Sequence[str], version: str | None = None) -> 
         return vars(parser(program, version).parse_args(list(argv)))
     except argparse.ArgumentError as error:
         flag = (error.argument_name or "").removeprefix("--")
-        raise Refused(f"OpenRLHF does not accept the plan: {error}", flag=flag) from None
+        raise Refused(f"{REFUSED}{error}", flag=flag) from None

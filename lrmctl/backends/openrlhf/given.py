@@ -34,7 +34,10 @@ def _of_one(
         try:
             cli.parse(program, cli.to_argv({flag: value}))
         except cli.Refused as error:
-            yield Problem(key, error.what, _takes(program, flag))
+            reason = error.what.rpartition(f"argument --{flag}: ")[2].removeprefix(
+                "OpenRLHF does not accept the plan: "
+            )
+            yield Problem(key, f"OpenRLHF does not take this value: {reason}", _takes(program, flag))
 
 
 def _is_plain(value: Any) -> bool:
@@ -49,6 +52,8 @@ def _takes(program: cli.Program, flag: str) -> str:
     action = next(a for a in cli.parser(program)._actions if f"--{flag}" in a.option_strings)
     if action.nargs == 0:
         return "it takes no value: say true or false"
+    if action.choices:
+        return f"it takes one of {', '.join(map(str, action.choices))}"
     kind = "whole number" if action.type is int else "number" if action.type is float else "word"
     if action.nargs is None:
         return f"it takes one {kind}"

@@ -16,6 +16,7 @@ from typing import Any
 from lrmctl.backends.base import TrainJob
 from lrmctl.backends.openrlhf import common, rules
 from lrmctl.backends.openrlhf.cpu import ROLES
+from lrmctl.backends.openrlhf.model_rules import model_problems
 from lrmctl.backends.openrlhf.rl_flags import RL_WORDS, recipe_flags, samples_per_step
 from lrmctl.backends.supervisor import TEMP
 from lrmctl.data.mix import passes
@@ -62,7 +63,7 @@ def plan(job: TrainJob) -> Plan:
     where = common.target(recipe.backend, recipe.layout, job.here)
     _check(job, recipe)
     flags, said = rules.judge(recipe, where, _flags(job, recipe, where), {**common.OWNED, **OWNED})
-    raise_for(said)
+    raise_for([*said, *model_problems(recipe, job.model_path, rules.read(recipe, flags))])
     algorithm = recipe.algorithm
     rows = passes(job.rows, algorithm.steps * algorithm.prompts_per_step, random.Random(recipe.seed))
     return Plan(

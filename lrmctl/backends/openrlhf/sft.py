@@ -11,6 +11,7 @@ from typing import Any
 
 from lrmctl.backends.base import TrainJob
 from lrmctl.backends.openrlhf import common, rules
+from lrmctl.backends.openrlhf.model_rules import model_problems
 from lrmctl.backends.openrlhf.shares import Shares
 from lrmctl.errors import RecipeError
 from lrmctl.recipe.problems import raise_for
@@ -51,8 +52,9 @@ def plan(job: TrainJob) -> Plan:
     where = common.target(recipe.backend, recipe.layout, job.here)
     common.check_positions(job.model_path, recipe.data.max_len, "data.max_len")
     flags, said = rules.judge(recipe, where, _flags(job, recipe, where), {**common.OWNED, **OWNED})
-    raise_for(said)
-    shares = Shares.of(recipe, rules.read(recipe, flags))
+    read = rules.read(recipe, flags)
+    raise_for([*said, *model_problems(recipe, job.model_path, read)])
+    shares = Shares.of(recipe, read)
     steps = _steps(recipe, shares, len(job.rows))
     return Plan(
         backend="openrlhf",
