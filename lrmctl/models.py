@@ -79,13 +79,19 @@ def load_tokenizer(path: Path) -> Any:
     return tokenizer
 
 
+def without_bars() -> None:
+    """No bars of transformers' own for weights read or written: they would tear ours apart."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+
+
 def load_model(path: Path, *, dtype: str = "float32", device: str = "cpu") -> Any:
     """The causal LM in evaluation mode on `device`."""
     import torch
     from transformers import AutoModelForCausalLM
-    from transformers.utils import logging
 
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # its bar per weight would tear ours apart
+    without_bars()
     model: Any = AutoModelForCausalLM.from_pretrained(path, dtype=getattr(torch, dtype))
     return model.to(device).eval()
 

@@ -53,6 +53,7 @@ def make_base(
     """
     from lrmctl.lab.gate import check_base
     from lrmctl.lab.tokenizer import build_tokenizer, verify_tokenizer
+    from lrmctl.models import without_bars
 
     if out.exists() and any(out.iterdir()):
         raise RunExistsError(f"{out} is not empty", fix="give a new folder, or remove this one")
@@ -60,6 +61,7 @@ def make_base(
     tokenizer = build_tokenizer()
     model = pretrain(tokenizer, seed, steps=steps, on_progress=on_progress)
     seconds = time.process_time() - started
+    without_bars()
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
     verify_tokenizer(out)

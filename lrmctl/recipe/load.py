@@ -5,6 +5,7 @@ The words a recipe may use are in `schema`; reading YAML is in `source`. Nothing
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
@@ -109,7 +110,7 @@ def find_recipe(ref: str | Path, beside: Path | None = None) -> Path:
     """The file of a reference: beside the naming recipe, in the working folder, or shipped."""
     for folder in (beside.parent,) if beside else (Path(),):
         if _there(file := folder / ref) and file.is_file():
-            return file
+            return Path(os.path.normpath(file))
     known = shipped()
     if str(ref) in known:
         return known[str(ref)]

@@ -25,6 +25,9 @@ def merge_adapter(saved: Path, keep: Path) -> None:
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
+    from lrmctl.models import without_bars
+
+    without_bars()
     base = json.loads((saved / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"]
     try:
         whole: Any = AutoModelForCausalLM.from_pretrained(base, dtype="auto")
