@@ -114,7 +114,8 @@ class Algorithm(Section):
     dual_clip: Annotated[float, Field(gt=1)] | None = None
     """Bound of the loss where the advantage is negative."""
     normalize_std: bool = True
-    """grpo: divide by the group's standard deviation."""
+    """ppo, reinforce, reinforce_pp: advantages over their standard deviation in the batch. grpo divides by the group's
+    in any case; dr_grpo, rloo and flash_reinforce never divide."""
     gamma: Share = 1.0
     gae_lambda: Share = 1.0
     critic: Critic = Critic()
@@ -125,7 +126,7 @@ class Algorithm(Section):
     truncated_penalty: float | None = None
     """A sample cut at `max_new_tokens`: its reward times this (0 to 1), or this in place of its reward (below 0)."""
     normalize_reward: bool = False
-    """Rewards over their running standard deviation before advantages are made."""
+    """Of a reward model that OpenRLHF runs itself; without effect on rewards from lrmctl's service."""
     reward_clip: tuple[float, float] | None = None
     """Bounds of the reward before advantages are made; (-10, 10) by default, OpenRLHF's own."""
     entropy_coef: float = 0.0

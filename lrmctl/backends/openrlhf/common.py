@@ -203,7 +203,7 @@ def check_positions(model_path: Path, max_len: int, place: str) -> None:
 
 def notes(job: TrainJob, where: Target) -> list[str]:
     """What to know of any run: a precision that is not OpenRLHF's own, and models that bring code, which it runs."""
-    said = []
+    said = [about] if (about := cli.about()) else []
     if where.dtype == "fp32":
         said.append("training in fp32 on CPU; OpenRLHF itself has bf16 and fp16 only")
     if any(job.model_path.glob("*.py")):
