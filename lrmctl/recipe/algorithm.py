@@ -125,8 +125,6 @@ class Algorithm(Section):
     overlong: Overlong | None = None
     truncated_penalty: float | None = None
     """A sample cut at `max_new_tokens`: its reward times this (0 to 1), or this in place of its reward (below 0)."""
-    normalize_reward: bool = False
-    """Of a reward model that OpenRLHF runs itself; without effect on rewards from lrmctl's service."""
     reward_clip: tuple[float, float] | None = None
     """Bounds of the reward before advantages are made; (-10, 10) by default, OpenRLHF's own."""
     entropy_coef: float = 0.0

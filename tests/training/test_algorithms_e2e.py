@@ -61,7 +61,7 @@ def rl(folder: Path, steps: int = 2, **changes: Any) -> RunFolder:
 @pytest.mark.parametrize("name", ["dr_grpo", "rloo", "reinforce"])
 @pytest.mark.slow
 def test_algorithms_without_a_critic_train(tmp_path: Path, name: str) -> None:
-    rl(tmp_path, algorithm__name=name, algorithm__normalize_reward=True)
+    rl(tmp_path, algorithm__name=name)
 
 
 def test_ppo_trains_a_critic_first_and_adapts_the_kl_coefficient(tmp_path: Path) -> None:

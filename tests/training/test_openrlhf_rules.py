@@ -171,7 +171,6 @@ def test_every_algorithm_with_its_own_words_is_fine(name: str) -> None:
         ({"rollout__top_p": 0.9}, "rollout.top_p"),
         ({"algorithm__name": "ppo"}, "algorithm.critic.warmup_steps"),
         ({"algorithm__loss": "gspo"}, "algorithm.aggregation"),
-        ({"algorithm__normalize_reward": True}, "algorithm.normalize_reward"),
         ({"algorithm__dynamic_filtering": {}}, "algorithm.dynamic_filtering"),
         ({"algorithm__truncated_penalty": 0.5}, "algorithm.truncated_penalty"),
         ({"rollout__mode": "async", "algorithm__importance": {"level": "off"}}, "algorithm.importance.level"),

@@ -75,7 +75,6 @@ RL_WORDS: Mapping[str, str] = {
     "critic.adam.lr": "algorithm.critic.learning_rate",
     "critic.value_clip": "algorithm.critic.value_clip",
     "critic.freezing_steps": "algorithm.critic.warmup_steps",
-    "reward.normalize_enable": "algorithm.normalize_reward",
     "reward.clip_range": "algorithm.reward_clip",
     "reward.overlong_buffer_len": "algorithm.overlong.buffer",
     "reward.overlong_penalty_factor": "algorithm.overlong.penalty",
@@ -197,7 +196,6 @@ def _critic_flags(recipe: RlRecipe, where: common.Target) -> dict[str, Any]:
 def _reward_flags(algorithm: Algorithm) -> dict[str, Any]:
     filtering, overlong = algorithm.dynamic_filtering, algorithm.overlong
     return {
-        "reward.normalize_enable": algorithm.normalize_reward,
         "reward.clip_range": list(algorithm.reward_clip) if algorithm.reward_clip else None,
         "reward.overlong_buffer_len": overlong.buffer if overlong else None,
         "reward.overlong_penalty_factor": overlong.penalty if overlong else None,

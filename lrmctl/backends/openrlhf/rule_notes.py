@@ -88,11 +88,6 @@ def _algorithm_notes(algorithm: Algorithm) -> Iterator[Problem]:
             "algorithm.importance",
             "gspo takes the rollout engine's probabilities as the old ones and has no bound on the importance weights",
         )
-    if algorithm.normalize_reward:
-        yield _note(
-            "algorithm.normalize_reward",
-            "has no effect: OpenRLHF normalises only what its own reward model says, and rewards come from a service",
-        )
     if algorithm.truncated_penalty is not None and algorithm.truncated_penalty >= 0:
         yield _note(
             "algorithm.truncated_penalty",
