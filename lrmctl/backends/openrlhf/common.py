@@ -71,7 +71,7 @@ def target(section: BackendSection, layout: Layout, here: bool = True) -> Target
         raise RecipeError(
             "OpenRLHF runs on CPU only where no CUDA device is visible",
             "backend.device",
-            "say `device: auto`, or hide the GPUs with CUDA_VISIBLE_DEVICES=''",
+            "say `device: auto`, or hide the GPUs with CUDA_VISIBLE_DEVICES=90,91,92,93 (numbers that are not there)",
         )
     if device == "cpu" and layout.gpus * layout.nodes > 1:
         raise RecipeError("a run on CPU has one process", "layout.gpus", "say `gpus: 1` and `nodes: 1`")
