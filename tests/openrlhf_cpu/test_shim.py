@@ -44,18 +44,21 @@ def test_nothing_happens_without_the_variable() -> None:
     assert not any("lrmctl.backends" in entry or entry.endswith("standins") for entry in seen)
 
 
-def test_stand_ins_come_last_on_the_path() -> None:
-    seen = answer(LOOK, **cpu_env("fp32"))
+@pytest.mark.parametrize(("engine", "first"), [("builtin", True), ("vllm", False)])
+def test_stand_ins_come_before_real_packages_unless_a_real_vllm_is_wanted(engine: str, first: bool) -> None:
+    seen = answer(LOOK, **cpu_env("fp32", engine=engine))
     assert "lrmctl.backends.openrlhf.cpu.shim" in seen
-    assert seen[-1].endswith("standins")
+    place = {entry.rsplit("/", 1)[-1]: i for i, entry in enumerate(seen)}
+    assert (place["standins"] < place["site-packages"]) is first
 
 
-def test_a_real_package_wins_over_its_stand_in(tmp_path: Any) -> None:
+@pytest.mark.parametrize(("engine", "real"), [("builtin", False), ("vllm", True)])
+def test_the_recipe_says_whether_an_installed_vllm_is_used(tmp_path: Any, engine: str, real: bool) -> None:
     (tmp_path / "vllm.py").write_text("__version__ = 'real'\n")
-    env = cpu_env("fp32")
+    env = cpu_env("fp32", engine=engine)
     code = "import json, vllm; print(json.dumps(vllm.__version__))"
-    assert answer(code, **env) != "real"
-    assert answer(code, **{**env, "PYTHONPATH": f"{env['PYTHONPATH']}{os.pathsep}{tmp_path}"}) == "real"
+    found = answer(code, **{**env, "PYTHONPATH": f"{env['PYTHONPATH']}{os.pathsep}{tmp_path}"})
+    assert (found == "real") is real
 
 
 def test_start_up_imports_nothing_heavy() -> None:

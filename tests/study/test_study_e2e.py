@@ -20,7 +20,7 @@ kind: study
 name: small
 arms:
   - {name: sft, label: SFT, recipe: lab/sft-mixed, set: {train.epochs: 1, data.sources.0.options.n: 32}}
-  - {name: broken, label: Broken, recipe: lab/sft-mixed, set: {backend.flags: {ds.zero_stage: 9}}}
+  - {name: broken, label: Broken, recipe: lab/sft-mixed, set: {data.max_len: 8}}
 evaluation:
   safety: [{use: lab-harmful, options: {n: 8}}, {use: lab-benign, options: {n: 8}}]
   reasoning: [lab_arithmetic]
@@ -86,7 +86,7 @@ def test_killed_it_goes_on_where_it_was_and_reports_the_arm_that_failed(folder):
     second = start(folder)
     _, err = second.communicate(timeout=400)
     assert second.returncode == 3, err
-    assert "ds.zero_stage" in err
+    assert "0 rows for" in err  # known only when the data has been read
     assert err.rstrip().splitlines()[-1] == "to continue: lrmctl study small.yaml"
     assert {k: v for k, v in stamps(folder).items() if k in before} == before
     assert {Path(k).parent.parent.name for k in stamps(folder)} == {"base", "sft"}

@@ -85,7 +85,7 @@ def trained(runs: Path) -> RunFolder:
 
 def test_sft_trains_to_a_model_that_loads(runs: Path) -> None:
     seen: list[int] = []
-    folder = train(recipe(runs, SFT), runs_dir=runs, on_progress=lambda p: seen.append(p.step))
+    folder = train(recipe(runs, SFT), runs_dir=runs, on_progress=lambda p: p.phase or seen.append(p.step))
     rows = list(read_jsonl(folder.metrics))
     assert [row["step"] for row in rows] == list(range(1, 9))
     assert rows[-1]["loss"] < rows[0]["loss"]
