@@ -86,6 +86,7 @@ def train(
         with folder.hold():
             if resume:
                 _before_resume(start, folder, restart)
+                _same_data(start, folder, rows)
             return _run(start, folder, rows, resume, on_progress or (lambda _: None))
 
 
@@ -124,6 +125,23 @@ def _before_resume(start: Start, folder: RunFolder, restart: resuming.Restart) -
     resuming.check(folder, start.backend.checkpoint(folder.path), start.recipe.save_every, restart)
     if restart == "always" and (aside := resuming.set_all_aside(folder)):
         console.say(f"the old checkpoints are in {aside}")
+
+
+def _same_data(start: Start, folder: RunFolder, rows: Rows | None) -> None:
+    """The rows that a run goes on with are those that it was started with: a file of the same name may have changed.
+
+    Raises:
+        RunExistsError: they differ, and there is a checkpoint to go on from.
+    """
+    if rows is None or not folder.lock.exists() or start.backend.checkpoint(folder.path) is None:
+        return
+    was = json.loads(folder.lock.read_text(encoding="utf-8")).get("data", {}).get("sha256")
+    if was not in (None, rows.sha256):
+        raise RunExistsError(
+            f"the data of the run {folder.name!r} is not what it was when the run started",
+            str(folder.lock),
+            "bring the old data back, start again with --resume --from-start, or choose another --name",
+        )
 
 
 def _plan(start: Start, folder: RunFolder, rows: Rows | None, url: str = _NO_URL, resume: bool = False) -> Plan:

@@ -15,7 +15,7 @@ from training_recipes import RL, SFT, merged
 
 from lrmctl import resume
 from lrmctl.backends.openrlhf.checkpoints import last_checkpoint, restore
-from lrmctl.errors import BackendError, LrmctlError
+from lrmctl.errors import BackendError, LrmctlError, RunExistsError
 from lrmctl.recipe.load import LoadedRecipe, load_recipe
 from lrmctl.runs.folder import RunFolder
 from lrmctl.runs.rows import read_jsonl, write_jsonl
@@ -121,6 +121,22 @@ def test_a_run_whose_steps_would_be_lost_is_not_started_again_without_being_told
     assert "--resume --from-start" in caught.value.fix
     assert len(list(read_jsonl(folder.metrics))) == 3
     assert resume.must_start_again(folder.path, loaded.recipe)
+
+
+def test_a_run_whose_data_has_changed_is_not_gone_on_with(tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    rows = [{"prompt": f"p{i}", "kind": "benign", "thinking": "t", "answer": f"a{i}"} for i in range(64)]
+    write_jsonl(file, rows)
+    source = {"use": "jsonl", "options": {"path": str(file)}}
+    loaded = recipe(tmp_path, SFT, data__sources=[source], save_every=2)
+    folder = failed_run(tmp_path, loaded, steps=4)
+    save(folder.path, 4)
+    write_jsonl(file, [{**rows[0], "answer": "another"}, *rows[1:]])
+    with pytest.raises(RunExistsError, match="data of the run"):
+        train(loaded, runs_dir=tmp_path / "runs", resume=True)
+    write_jsonl(file, rows)
+    with pytest.raises(BackendError, match="disk"):  # it gets as far as the full disk
+        train(loaded, runs_dir=tmp_path / "runs", resume=True)
 
 
 def test_told_to_or_without_steps_it_does_start_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
