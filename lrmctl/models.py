@@ -6,6 +6,7 @@ Loading goes through transformers only. torch and transformers are imported insi
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -71,12 +72,31 @@ def fingerprint(path: Path) -> str:
 
 def load_tokenizer(path: Path) -> Any:
     """The checkpoint's tokenizer, with a padding token (its own end of text where it names none)."""
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(path)
+    tokenizer = _tokenizer_class(path).from_pretrained(path)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
+
+
+def _tokenizer_class(path: Path) -> Any:
+    """transformers' choice. For a Llama-type checkpoint that names the generic class that is known without its registry
+    of all models, whose import takes two seconds; other types may get a class of their own in place of the generic."""
+    named = [_read_json(path / name) for name in ("tokenizer_config.json", "config.json")]
+    if (named[0].get("tokenizer_class"), named[1].get("model_type")) == ("TokenizersBackend", "llama"):
+        from transformers import PreTrainedTokenizerFast
+
+        return PreTrainedTokenizerFast
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def without_bars() -> None:

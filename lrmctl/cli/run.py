@@ -55,6 +55,10 @@ def show(run: Run, runs_dir: RunsDir = RUNS, as_json: AsJson = False) -> None:
         last, best = found["metrics"], found["best"] or {}
         rows = [(key, _number(value), _number(best.get(key))) for key, value in last.items() if key != "total"]
         console.table("", ("metric", "last", "best"), rows)
+    if evaluations := found["evaluations"]:
+        columns = list(dict.fromkeys(key for row in evaluations for key in row))
+        console.out.print("evaluated while training", markup=False)
+        console.table("", columns, [[_number(row.get(c)) for c in columns] for row in evaluations])
     if found["eval"]:
         show_summary(found["eval"], as_json=False)
 

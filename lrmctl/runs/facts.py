@@ -41,6 +41,7 @@ def full(folder: RunFolder) -> dict[str, Any]:
         "attempts": [_attempt(path, folder) for path in folder.attempts()],
         "metrics": last_metrics(folder),
         "best": best_metrics(folder),
+        "evaluations": list(read_jsonl(folder.path / "evaluations.jsonl")),
         "checkpoints": [_checkpoint(path, folder) for path in checkpoint_folders(folder)],
         "bytes": size(folder.path),
         "eval": _json(folder.eval / "summary.json") or None,

@@ -83,6 +83,15 @@ def test_show_has_attempts_metrics_checkpoints_and_disk(lrmctl: Lrmctl) -> None:
     assert "resumed from step 2" in text
 
 
+def test_show_has_what_was_evaluated_while_training(lrmctl: Lrmctl, failed: RunFolder) -> None:
+    write_jsonl(
+        failed.path / "evaluations.jsonl", [{"step": 2, "safe": 0.75}, {"step": 4, "safe": 0.5, "truncated": 0.1}]
+    )
+    shown = lrmctl("run", "show", "bad").out
+    assert "evaluated while training" in shown
+    assert ["4", "0.5", "0.1"] in [line.split() for line in shown.splitlines()]
+
+
 @pytest.mark.usefixtures("failed")
 def test_logs_are_the_last_attempts_with_the_cause_at_the_end(lrmctl: Lrmctl) -> None:
     said = lrmctl("run", "logs", "bad")

@@ -9,7 +9,7 @@ import pytest
 
 from lrmctl.errors import NotFoundError
 from lrmctl.lab import base_path
-from lrmctl.models import fingerprint, resolve_model
+from lrmctl.models import fingerprint, load_tokenizer, resolve_model
 
 
 def test_a_relative_folder_and_a_run_become_absolute(tmp_path, monkeypatch):
@@ -38,3 +38,12 @@ def test_the_fingerprint_follows_weights_and_template(tmp_path):
     assert fingerprint(copy) == fingerprint(base_path())
     (copy / "chat_template.jinja").write_text("{{ messages }}")
     assert fingerprint(copy) != fingerprint(base_path())
+
+
+def test_the_short_way_to_a_tokenizer_gives_the_one_that_transformers_chooses() -> None:
+    from transformers import AutoTokenizer
+
+    short, chosen = load_tokenizer(base_path()), AutoTokenizer.from_pretrained(base_path())
+    assert type(short) is type(chosen)
+    assert short.backend_tokenizer.to_str() == chosen.backend_tokenizer.to_str()
+    assert (short.chat_template, short.special_tokens_map) == (chosen.chat_template, chosen.special_tokens_map)
