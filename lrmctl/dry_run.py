@@ -22,7 +22,7 @@ from lrmctl.recipe.problems import located
 from lrmctl.recipe.schema import RlRecipe, SftRecipe
 from lrmctl.reward_models import guests_of
 from lrmctl.runs.folder import RunFolder
-from lrmctl.training_data import Start, prompts_of, rows_of, samples_first, sources_of, tokenizer_of
+from lrmctl.training_data import Start, prompts_of, rows_of, samples_first, sources_of, tokenizer_of, trainable
 from lrmctl.types import Plan, Prompt
 
 if TYPE_CHECKING:
@@ -143,14 +143,8 @@ def sections(recipe: Recipe, model: Path, rows: Rows, plan: Plan) -> dict[str, A
 
 def _find(loaded: LoadedRecipe, runs_dir: Path, model: str | None) -> _Found:
     from lrmctl.hooks import registry
-    from lrmctl.recipe.check import validate
 
-    if model is not None:
-        loaded = loaded.override({"model": model}, "--model")
-    recipe = loaded.recipe
-    if not isinstance(recipe, (SftRecipe, RlRecipe)):
-        raise RecipeError(f"a recipe of kind {recipe.kind} does not train", str(loaded.path), "give an sft or rl one")
-    validate(loaded)
+    loaded, recipe = trainable(loaded, model)
     path = local_model(recipe.model, runs_dir)
     backend = registry.make("backend", recipe.backend.name)
     missing = [*_missing_model(recipe.model, path), *_missing_data(recipe)]

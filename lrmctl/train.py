@@ -30,7 +30,7 @@ from lrmctl.recipe.schema import RlRecipe, SftRecipe
 from lrmctl.recipe.sections import Launch
 from lrmctl.runs.folder import RunFolder, write_json
 from lrmctl.runs.tracking import both, mirror
-from lrmctl.training_data import Start, rows_of, samples_first, sources_of, tokenizer_of
+from lrmctl.training_data import Start, rows_of, samples_first, sources_of, tokenizer_of, trainable
 from lrmctl.types import Plan
 
 if TYPE_CHECKING:
@@ -100,14 +100,8 @@ def plan_only(loaded: LoadedRecipe, *, runs_dir: Path = Path("runs"), model: str
 def _resolve(loaded: LoadedRecipe, runs_dir: Path, model: str | None) -> Start:
     from lrmctl.hooks import registry
     from lrmctl.models import resolve_model
-    from lrmctl.recipe.check import validate
 
-    if model is not None:
-        loaded = loaded.override({"model": model}, "--model")
-    recipe = loaded.recipe
-    if not isinstance(recipe, (SftRecipe, RlRecipe)):
-        raise RecipeError(f"a recipe of kind {recipe.kind} does not train", str(loaded.path), "give an sft or rl one")
-    validate(loaded)
+    loaded, recipe = trainable(loaded, model)
     path = resolve_model(recipe.model, runs_dir)
     return Start(loaded, recipe, registry.make("backend", recipe.backend.name), path, tokenizer_of(path))
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lrmctl.errors import NotFoundError
+from lrmctl.errors import NotFoundError, RecipeError
 from lrmctl.recipe.schema import RlRecipe, SftRecipe
 
 if TYPE_CHECKING:
@@ -33,6 +33,23 @@ class Start:
     backend: Backend
     model: Path
     tokenizer: Any
+
+
+def trainable(loaded: LoadedRecipe, model: str | None) -> tuple[LoadedRecipe, SftRecipe | RlRecipe]:
+    """A recipe that trains, checked whole, with `model` in place of its own if one is given.
+
+    Raises:
+        RecipeError: it is of another kind, or something in it cannot be.
+    """
+    from lrmctl.recipe.check import validate
+
+    if model is not None:
+        loaded = loaded.override({"model": model}, "--model")
+    recipe = loaded.recipe
+    if not isinstance(recipe, (SftRecipe, RlRecipe)):
+        raise RecipeError(f"a recipe of kind {recipe.kind} does not train", str(loaded.path), "give an sft or rl one")
+    validate(loaded)
+    return loaded, recipe
 
 
 def tokenizer_of(path: Path) -> Any:
