@@ -275,7 +275,15 @@ def _notes(found: _Found, shape: ModelShape | LrmctlError, here: bool) -> list[s
         said.append(f"max_len {longest} is more than the model's {shape.max_positions} positions: the run is refused")
     if found.rows is None and isinstance(found.recipe, SftRecipe):
         said.append("steps are known when the rows are")
-    return said
+    return [*said, *_unrewarded(found)]
+
+
+def _unrewarded(found: _Found) -> list[str]:
+    """Prompts that are there and that nothing is added up for; `recipe validate` can only say which kinds."""
+    if not isinstance(found.recipe, RlRecipe) or not found.prompts:
+        return []
+    kinds = Counter(p.kind for p in found.prompts if p.kind in found.recipe.reward.uncovered)
+    return [f"{n} {kind} prompts always get a reward of 0: no component covers them" for kind, n in kinds.items()]
 
 
 def _audit(found: _Found, loaded: LoadedRecipe, against: LoadedRecipe | None) -> Audit:

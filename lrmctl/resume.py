@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -95,3 +97,28 @@ def refuse_running_job(folder: RunFolder) -> None:
         str(folder.status_file),
         f"end it with `{launcher(job).stop_command(job)}`, then --resume",
     )
+
+
+def same_inputs(folder: RunFolder, data: str | None, functions: Mapping[str, str]) -> None:
+    """The run's data and its reward's functions are those that it was started with: files of a name may have changed.
+
+    Args:
+        data: sha256 of the rows; None where they are sampled first.
+        functions: sha256 by file.
+
+    Raises:
+        RunExistsError: naming what differs.
+    """
+    if not folder.lock.exists():
+        return
+    lock = json.loads(folder.lock.read_text(encoding="utf-8"))
+    was = lock.get("functions", {})
+    changed = [f"the function file {file}" for file in sorted(was) if functions.get(file) != was[file]]
+    if data is not None and lock.get("data", {}).get("sha256") not in (None, data):
+        changed.insert(0, "the data")
+    if changed:
+        raise RunExistsError(
+            f"{changed[0]} of the run {folder.name!r} is not what it was when the run started",
+            str(folder.lock),
+            "bring the old one back, start again with --resume --from-start, or choose another --name",
+        )

@@ -45,6 +45,8 @@ def _gpu(device: str) -> int | None:
 def _loaded(recipe: RlRecipe) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Names and options, defaults included, of all plugins in the reward that load a model."""
     for component in recipe.reward.components:
+        if component.use is None:  # a function in a file: nobody knows what it loads
+            continue
         yield from _with_model("reward", component.use, component.options)
         defaults = _defaults("reward", component.use)
         for group, key, key_options in _NESTED:
@@ -55,8 +57,14 @@ def _loaded(recipe: RlRecipe) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 def _with_model(group: str, name: str, options: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     whole = {**_defaults(group, name), **options}
-    if isinstance(whole.get("model"), str):
+    if isinstance(whole.get("model"), str) and _is_here(whole.get("engine", "hf")):
         yield name, whole
+
+
+def _is_here(engine: object) -> bool:
+    """Whether an engine loads its model in this process; a server loads its own, wherever it is."""
+    use = engine.get("use", "hf") if isinstance(engine, Mapping) else engine
+    return use != "openai"
 
 
 def _defaults(group: str, name: str) -> dict[str, Any]:

@@ -336,4 +336,4 @@ def _reward_judges(loaded: LoadedRecipe) -> set[str]:
     recipe: Any = loaded.recipe
     rejection = getattr(getattr(recipe, "data", None), "rejection", None)
     reward = getattr(recipe, "reward", None) or getattr(rejection, "reward", None)
-    return {c.options["judge"] for c in reward.components if "judge" in c.options} if reward else set()
+    return {c.options["judge"] for c in reward.components if c.use and "judge" in c.options} if reward else set()

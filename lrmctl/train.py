@@ -11,7 +11,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from lrmctl.backends.base import Progress, TrainJob
 from lrmctl.backends.launch import Job, launcher
 from lrmctl.dry_run import sections
 from lrmctl.errors import BackendError, LrmctlError, RecipeError, RunExistsError
+from lrmctl.recipe.functions import fingerprints
 from lrmctl.recipe.problems import located
 from lrmctl.recipe.schema import RlRecipe, SftRecipe
 from lrmctl.recipe.sections import Launch
@@ -86,7 +87,7 @@ def train(
         with folder.hold():
             if resume:
                 _before_resume(start, folder, restart)
-                _same_data(start, folder, rows)
+                _same_inputs(start, folder, rows)
             return _run(start, folder, rows, resume, on_progress or (lambda _: None))
 
 
@@ -121,21 +122,10 @@ def _before_resume(start: Start, folder: RunFolder, restart: resuming.Restart) -
         console.say(f"the old checkpoints are in {aside}")
 
 
-def _same_data(start: Start, folder: RunFolder, rows: Rows | None) -> None:
-    """The rows that a run goes on with are those that it was started with: a file of the same name may have changed.
-
-    Raises:
-        RunExistsError: they differ, and there is a checkpoint to go on from.
-    """
-    if rows is None or not folder.lock.exists() or start.backend.checkpoint(folder.path) is None:
-        return
-    was = json.loads(folder.lock.read_text(encoding="utf-8")).get("data", {}).get("sha256")
-    if was not in (None, rows.sha256):
-        raise RunExistsError(
-            f"the data of the run {folder.name!r} is not what it was when the run started",
-            str(folder.lock),
-            "bring the old data back, start again with --resume --from-start, or choose another --name",
-        )
+def _same_inputs(start: Start, folder: RunFolder, rows: Rows | None) -> None:
+    """What a run with a checkpoint goes on with is what it was started with."""
+    if start.backend.checkpoint(folder.path) is not None:
+        resuming.same_inputs(folder, rows.sha256 if rows else None, fingerprints(start.loaded.resolved))
 
 
 def _plan(start: Start, folder: RunFolder, rows: Rows | None, url: str = _NO_URL, resume: bool = False) -> Plan:
@@ -225,8 +215,11 @@ def _launch(start: Start, folder: RunFolder, rows: Rows, resume: bool, on_progre
             console.say(f"note: {note}")
         failure = service.failure if service else (lambda: None)
         try:
-            with mirror(folder, start.loaded.resolved, console.say) as log:
-                start.backend.launch(plan, folder.path, both(log, on_progress), failure)
+            with (
+                mirror(folder, start.loaded.resolved, console.say) as log,
+                _watched(start, folder, on_progress) as watching,
+            ):
+                start.backend.launch(plan, folder.path, both(log, watching), failure)
         except BackendError:
             if error := failure():  # the trainer may fall over a failed reward before anybody has asked for it
                 raise error from None
@@ -244,13 +237,30 @@ def _service(start: Start, folder: RunFolder, attempt: int) -> Any:
     service: RewardService = RewardService(
         start.recipe.reward,
         rollouts=folder.rollouts,
-        end_tokens=_end_tokens(start),
+        end_tokens=end_tokens(start.model, start.tokenizer),
         attempt=attempt,
         score_of=filtering.of if filtering else "reward",
         host=host,
         reached_as=reached_as,
+        samples=group_sizes(start.recipe),
+        log=folder.logs / f"rewards-{attempt}.log",
     )
     return service
+
+
+def _watched(start: Start, folder: RunFolder, on_progress: OnProgress) -> AbstractContextManager[OnProgress]:
+    """Progress that looks for reward hacking after each step of an RL run."""
+    if not isinstance(start.recipe, RlRecipe):
+        return nullcontext(on_progress)
+    from lrmctl.monitors.live import watched
+
+    return watched(folder.path, on_progress, console.say)
+
+
+def group_sizes(recipe: RlRecipe) -> dict[str, int]:
+    """Samples of one prompt that are scored together, by phase."""
+    evaluated = recipe.evaluation.samples_per_prompt if recipe.evaluation else 0
+    return {"train": recipe.algorithm.samples_per_prompt, "eval": evaluated}
 
 
 def _reach(section: Launch) -> tuple[str, str]:
@@ -263,13 +273,13 @@ def _reach(section: Launch) -> tuple[str, str]:
     return "0.0.0.0", section.reward_host or own_address(towards)
 
 
-def _end_tokens(start: Start) -> list[str]:
+def end_tokens(model: Path, tokenizer: Any) -> list[str]:
     """Text of every token that ends a completion: the generation config's and the tokenizer's."""
-    file = start.model / "generation_config.json"
+    file = model / "generation_config.json"
     listed = json.loads(file.read_text(encoding="utf-8")).get("eos_token_id") if file.exists() else None
     ids = listed if isinstance(listed, list) else [listed]
-    texts = [start.tokenizer.convert_ids_to_tokens(i) for i in ids if i is not None]
-    return list(dict.fromkeys([*texts, start.tokenizer.eos_token]))
+    texts = [tokenizer.convert_ids_to_tokens(i) for i in ids if i is not None]
+    return list(dict.fromkeys([*texts, tokenizer.eos_token]))
 
 
 def _write_lock(start: Start, folder: RunFolder, rows: Rows | None, plan: Plan | None = None) -> None:

@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 Kind = Literal["harmful", "benign", "reasoning"]
 Part = Literal["thinking", "answer", "whole"]
+Scope = Literal["thinking", "answer", "whole", "both", "segments"]
+"""What can be asked about: a part, both parts (the worse counts), each segment of the thinking (the worst counts)."""
 ThinkingState = Literal["closed", "unclosed", "absent"]
 FinishReason = Literal["stop", "length", "error"]
 Outcome = Literal["safe", "unsafe", "malformed", "failed"]

@@ -46,6 +46,7 @@ class Progress:
     Attributes:
         phase: what the trainer is doing before its first step has ended (`loading the model`); empty afterwards.
         checkpoint: last step of this launch that a checkpoint was kept of, 0 for none.
+        alarms: names of the reward-hacking alarms that have fired (`lrmctl.monitors`).
     """
 
     step: int
@@ -53,6 +54,7 @@ class Progress:
     metrics: Mapping[str, float] = field(default_factory=dict)
     phase: str = ""
     checkpoint: int = 0
+    alarms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,23 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from lrmctl.cli import analyze, compare, demo, doctor, evaluate, model, plugin, recipe, report, run, study, train
+from lrmctl.cli import (
+    analyze,
+    compare,
+    demo,
+    doctor,
+    evaluate,
+    judge,
+    model,
+    monitor,
+    plugin,
+    recipe,
+    report,
+    reward,
+    run,
+    study,
+    train,
+)
 
 
 class Ended(Exception):
@@ -61,10 +77,13 @@ app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
 app.command("analyze")(analyze.analyze)
 app.command("compare")(compare.compare)
+app.command("monitor")(monitor.monitor)
 app.command("report")(report.report)
 app.command("study")(study.study)
 app.command("doctor")(doctor.doctor)
 app.add_typer(recipe.app, name="recipe")
 app.add_typer(plugin.app, name="plugin")
+app.add_typer(reward.app, name="reward")
+app.add_typer(judge.app, name="judge")
 app.add_typer(model.app, name="model")
 app.add_typer(run.app, name="run")

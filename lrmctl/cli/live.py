@@ -60,6 +60,7 @@ class View:
         self.step, self.total, self.saved = 0, 0, 0
         self.phase, self.left = "starting", ""
         self.metrics: Mapping[str, float] = {}
+        self.alarms: tuple[str, ...] = ()
 
     def update(self, progress: Progress) -> None:
         """Take in one report."""
@@ -69,6 +70,7 @@ class View:
         self.step, self.total = progress.step, progress.total
         self.saved = progress.checkpoint or self.saved
         self.metrics = progress.metrics or self.metrics
+        self.alarms = progress.alarms or self.alarms
         self.left = self.clock.left(progress.step, progress.total)
 
     def __rich__(self) -> RenderableType:
@@ -80,6 +82,8 @@ class View:
         rows = Table.grid(padding=(0, 2))
         for label, value in facts(self.metrics, self.saved):
             rows.add_row(Text(label, style="dim"), Text(value))
+        if self.alarms:
+            rows.add_row(Text("alarms", style="bold red"), Text(", ".join(self.alarms)))
         head = Table.grid(padding=(0, 2))
         head.add_row(Text(self.name, style="bold"), ProgressBar(self.total or 1, self.step, width=30), self._where())
         return Group(head, rows) if self.metrics else Group(head)

@@ -11,6 +11,9 @@ import typer
 from lrmctl.cli.common import RUNS, AsJson, RunsDir
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lrmctl.rewards.shares import Shares
     from lrmctl.runs.folder import RunFolder
 
 app = typer.Typer(help="Training runs on this machine.", no_args_is_help=True)
@@ -44,9 +47,11 @@ def show(run: Run, runs_dir: RunsDir = RUNS, as_json: AsJson = False) -> None:
     """Show one run: its state, attempts, metrics, checkpoints, disk, evaluation."""
     from lrmctl import console
     from lrmctl.cli.targets import show_summary
+    from lrmctl.rewards.shares import shares_of_file
     from lrmctl.runs.facts import full
 
-    found = full(_folder(run, runs_dir))
+    folder = _folder(run, runs_dir)
+    found = {**full(folder), "shares": shares_of_file(folder.rollouts)}
     if as_json:
         console.emit_json("run", found)
         return
@@ -55,6 +60,7 @@ def show(run: Run, runs_dir: RunsDir = RUNS, as_json: AsJson = False) -> None:
         last, best = found["metrics"], found["best"] or {}
         rows = [(key, _number(value), _number(best.get(key))) for key, value in last.items() if key != "total"]
         console.table("", ("metric", "last", "best"), rows)
+    _show_shares(found["shares"])
     if evaluations := found["evaluations"]:
         columns = list(dict.fromkeys(key for row in evaluations for key in row))
         console.out.print("evaluated while training", markup=False)
@@ -112,6 +118,16 @@ def rm(
         return
     freed = remove(folder, checkpoints_only=checkpoints_only)
     console.say(f"deleted {what}: {_bytes(freed)}")
+
+
+def _show_shares(found: Sequence[Shares]) -> None:
+    """Which component moved the reward: its share of the variance, over the last rollouts."""
+    from lrmctl import console
+    from lrmctl.cli.reward import share_rows
+
+    if found:
+        console.out.print("share of the reward's variance, last rollouts", markup=False)
+        console.table("", *share_rows(found))
 
 
 def _folder(run: str, runs_dir: Path) -> RunFolder:

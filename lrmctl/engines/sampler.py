@@ -28,6 +28,7 @@ def sample(
     pad: int,
     max_len: int,
     seeds: Sequence[int],
+    share_prefix: bool = False,
 ) -> list[Sampled]:
     """Draw one completion per prompt, all in one batch.
 
@@ -39,6 +40,7 @@ def sample(
         pad: token id to fill the left of shorter prompts with.
         max_len: limit of prompt plus completion in tokens; a prompt that fills it gets an empty completion.
         seeds: one seed per row for its uniform stream.
+        share_prefix: compute the tokens that all prompts begin with once; changes results by rounding only.
 
     Raises:
         ValueError: for an empty prompt, or numbers of rows that differ.
@@ -50,9 +52,85 @@ def sample(
     if not prompts:
         return []
     with torch.inference_mode():
-        rows = _Rows.start(prompts, params, seeds, eos=eos, pad=pad, max_len=max_len, device=model.device)
-        _decode(_Forward(model), rows)
+        known, cache = shared_prefix(model, prompts) if share_prefix else (0, None)
+        rest = [prompt[known:] for prompt in prompts]
+        rows = _Rows.start(rest, params, seeds, eos=eos, pad=pad, max_len=max_len - known, device=model.device)
+        rows.go_on_after(known)
+        _decode(_Forward(model, cache), rows)
     return rows.results(eos)
+
+
+_WORTH = 16
+"""Tokens; a shorter common beginning is not worth a forward pass of its own."""
+
+
+def shared_prefix(model: Any, prompts: Sequence[Sequence[int]]) -> tuple[int, Any]:
+    """How many tokens all prompts begin with, and the model's cache after them, once for each row.
+
+    Questions to a guard begin with the same policy. 0 and None where that is short, or where the model's cache is not
+    one of plain full attention: behind a shared prefix rows are padded in the middle, which windows would count.
+    """
+    import torch
+
+    rows = [tuple(prompt) for prompt in prompts]
+    first, last = min(rows), max(rows)  # of sorted sequences, what these two share all share
+    most = min(map(len, rows)) - 1  # every row has at least one token of its own to read
+    known = next((i for i in range(min(len(first), len(last))) if first[i] != last[i]), min(len(first), len(last)))
+    known = min(known, most)
+    if len(rows) < 2 or known < _WORTH:
+        return 0, None
+    out = model(input_ids=torch.tensor([list(first[:known])], device=model.device), use_cache=True, **_last_only(model))
+    cache = out.past_key_values
+    if any(type(layer).__name__ != "DynamicLayer" for layer in getattr(cache, "layers", [None])):
+        return 0, None
+    cache.batch_repeat_interleave(len(rows))
+    return known, cache
+
+
+def _last_only(model: Any) -> dict[str, Any]:
+    return {"logits_to_keep": 1} if "logits_to_keep" in _accepted(model) else {}
+
+
+def _accepted(model: Any) -> Collection[str]:
+    """Names of the arguments of the model's forward call."""
+    owner = model.get_base_model() if hasattr(model, "get_base_model") else model  # PEFT hides the signature
+    return inspect.signature(owner.forward).parameters.keys()
+
+
+def next_token_probabilities(model: Any, prompts: Sequence[Sequence[int]], *, pad: int) -> Tensor:
+    """Probability of every token to come next, float32 `[B, V]` on the CPU, by one forward pass over the whole batch.
+
+    Tokens that all prompts begin with are computed once (see `shared_prefix`).
+
+    Args:
+        model, prompts, pad: as in `sample`.
+
+    Raises:
+        ArithmeticError: if the model's logits were not numbers.
+    """
+    import torch
+
+    if not prompts:
+        return torch.empty(0, 0)
+    with torch.inference_mode():
+        known, cache = shared_prefix(model, prompts)
+        tokens, mask = left_pad([prompt[known:] for prompt in prompts], pad)
+        extra = _last_only(model)
+        if "position_ids" in _accepted(model):
+            extra["position_ids"] = ((mask.cumsum(1) - 1).clamp(min=0) + known).to(model.device)
+        if cache is not None:
+            extra["past_key_values"] = cache
+            mask = torch.nn.functional.pad(mask, (known, 0), value=1)
+        out = model(
+            input_ids=tokens.to(model.device),
+            attention_mask=mask.to(model.device),
+            use_cache=cache is not None,
+            **extra,
+        )
+        found: Tensor = out.logits[:, -1].float().softmax(-1).cpu()
+    if bool(found.isnan().any()):
+        raise ArithmeticError(_BROKEN)
+    return found
 
 
 def _check(prompts: Sequence[Sequence[int]], params: Sequence[Sampling], seeds: Sequence[int]) -> None:
@@ -77,13 +155,10 @@ def _decode(forward: _Forward, rows: _Rows) -> None:
 class _Forward:
     """The model's forward call with its cache; passes only what the model's signature has."""
 
-    def __init__(self, model: Any) -> None:
-        owner = model.get_base_model() if hasattr(model, "get_base_model") else model  # PEFT hides the signature
-        accepted = inspect.signature(owner.forward).parameters
-        self._model = model
-        self._positions = "position_ids" in accepted
-        self._extra = {"logits_to_keep": 1} if "logits_to_keep" in accepted else {}
-        self._cache: Any = None
+    def __init__(self, model: Any, cache: Any = None) -> None:
+        self._model, self._cache = model, cache
+        self._positions = "position_ids" in _accepted(model)
+        self._extra = _last_only(model)
 
     def __call__(self, rows: _Rows) -> Tensor:
         """Logits of the next token, float32 `[rows, V]`."""
@@ -105,6 +180,7 @@ class _Forward:
 
 # torch fills a tensor in another order from 16 numbers on: equal blocks make a stream independent of its length
 _BLOCK = 64
+_BROKEN = "the model's logits are not numbers (NaN): its weights or its dtype are broken"
 
 _RUNNING = (
     *("index", "tokens", "mask", "positions", "temperature", "greedy", "top_p", "top_k"),
@@ -149,7 +225,7 @@ class _Rows:
     ) -> _Rows:
         import torch
 
-        tokens, mask = _left_pad(prompts, pad)
+        tokens, mask = left_pad(prompts, pad)
         limits = [max(0, min(s.max_new_tokens, max_len - len(p))) for s, p in zip(params, prompts, strict=True)]
         count, longest = len(prompts), max(limits)
 
@@ -177,6 +253,13 @@ class _Rows:
             filtering=any(s.top_k or s.top_p < 1 for s in params),
             holding=any(s.min_new_tokens for s in params),
         )
+
+    def go_on_after(self, known: int) -> None:
+        """The rows come after this many tokens that are in the model's cache."""
+        import torch
+
+        self.mask = torch.nn.functional.pad(self.mask, (known, 0), value=1)
+        self.positions = self.positions + known
 
     def record(self, step: int, logits: Tensor) -> None:
         """Draw one token per running row from its logits `[R, V]` and make it the next input."""
@@ -211,7 +294,7 @@ class _Rows:
 
     def results(self, eos: Collection[int]) -> list[Sampled]:
         if bool(self.logprobs.isnan().any()):
-            raise ArithmeticError("the model's logits are not numbers (NaN): its weights or its dtype are broken")
+            raise ArithmeticError(_BROKEN)
         pairs = zip(self.ids.tolist(), self.logprobs.tolist(), strict=True)
         return [_sampled(ids, logprobs, eos) for ids, logprobs in pairs]
 
@@ -222,7 +305,7 @@ def _sampled(ids: list[int], logprobs: list[float], eos: Collection[int]) -> Sam
     return Sampled(tuple(ids[:count]), tuple(logprobs[:count]), "stop" if stopped else "length")
 
 
-def _left_pad(prompts: Sequence[Sequence[int]], pad: int) -> tuple[Tensor, Tensor]:
+def left_pad(prompts: Sequence[Sequence[int]], pad: int) -> tuple[Tensor, Tensor]:
     """Token ids `[B, P]`, padded on the left, and their attention mask `[B, P]`."""
     import torch
 

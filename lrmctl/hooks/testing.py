@@ -6,13 +6,22 @@ def test_contract(): check_reward(Brevity(limit=20))
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TypeVar, get_args
 
 from lrmctl.errors import LrmctlError
+from lrmctl.hooks.reward_checks import check_contract, sample_traces
 from lrmctl.hooks.specs import Benchmark, Judge, Reward, Source
-from lrmctl.types import Kind, Part, Prompt, Score, Trace, Verdict
+from lrmctl.types import Kind, Part, Prompt, Trace, Verdict
+
+__all__ = [
+    "ContractError",
+    "check_benchmark",
+    "check_judge",
+    "check_reward",
+    "check_source",
+    "sample_traces",
+]
 
 T = TypeVar("T")
 
@@ -21,36 +30,12 @@ class ContractError(AssertionError):
     """A plugin that does not keep its side."""
 
 
-def sample_traces() -> list[Trace]:
-    """Traces as training and evaluation really produce them: good ones and every way to be odd, of all kinds."""
-    traces: list[Trace] = []
-    for kind in get_args(Kind):
-        prompt = Prompt.user(
-            f"contract-{kind}", f"a {kind} question", kind, reference="4" if kind == "reasoning" else None
-        )
-        traces += [
-            Trace(prompt, "2 and 2 make 4.", "The answer is 4.", "closed", thinking_tokens=7, answer_tokens=5),
-            Trace(prompt, "2 and 2 make", "", "unclosed", "length", thinking_tokens=5, sample=1),
-            Trace(prompt, "", "The answer is 4.", "absent", answer_tokens=5, sample=2),
-            Trace(prompt, "", "", "closed", irregular=("empty",), sample=3),
-            Trace(prompt, "x" * 5000, "\u00e9\u4e2d\x00", "closed", irregular=("nested",), sample=4),
-        ]
-    return traces
-
-
 def check_reward(reward: Reward, traces: Sequence[Trace] | None = None) -> None:
-    """One finite, missing or failed `Score` per trace, in order, whatever else is in the batch."""
-    traces = sample_traces() if traces is None else list(traces)
-    for part in get_args(Part):
-        scores = _one_each(reward.score(traces, part), traces, Score)
-        for score in scores:
-            _require(score.value is None or math.isfinite(score.value), f"{score.value} is not a finite score")
-            _require(score.value is None or not score.failed, "a score that failed must have no value")
-        backwards = list(reward.score(traces[::-1], part))[::-1]
-        _require([s.value for s in backwards] == [s.value for s in scores], "a score depends on the order of the batch")
-        alone = [next(iter(reward.score([trace], part))).value for trace in traces]
-        _require(alone == [s.value for s in scores], "a score depends on the rest of the batch")
-    _require(list(reward.score([], "whole")) == [], "an empty batch must give no scores")
+    """One finite, missing or failed `Score` per trace, in order and in the reward's range, whatever else is in the
+    batch, in which order, and from however many threads. `lrmctl reward test` says more, and how long it takes.
+    """
+    for check in check_contract(reward, traces):
+        _require(check.ok, f"{check.name}: {check.found}")
 
 
 def check_judge(judge: Judge, traces: Sequence[Trace] | None = None) -> None:

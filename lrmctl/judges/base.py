@@ -18,15 +18,17 @@ R = TypeVar("R")
 
 
 def make_judge(name: str, options: dict[str, Any] | None = None) -> Judge:
-    """A registered judge by name.
+    """A registered judge by name, shared by all of this process that ask for the same options.
 
     Raises:
         LrmctlError: unknown name, options that it does not take, or a plugin that cannot be loaded.
     """
     from lrmctl.hooks import registry
+    from lrmctl.judges.shared import share
 
-    judge: Judge = registry.make("judge", name, **(options or {}))
-    return judge
+    chosen = options or {}
+    judge: Any = share(name, chosen, lambda: registry.make("judge", name, **chosen))
+    return judge  # type: ignore[no-any-return]
 
 
 def judge_parts(judge: Judge, traces: Sequence[Trace]) -> list[tuple[Verdict, Verdict]]:

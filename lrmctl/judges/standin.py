@@ -16,7 +16,7 @@ VERSION = "1 (a hash of the text; judges nothing)"
 
 
 class StandInJudge:
-    """Safe for half of all texts; a quarter of all answers refuse. An empty part is malformed."""
+    """Safe for half of all texts, with a probability to match; a quarter of all answers refuse. Empty is malformed."""
 
     name = NAME
     version = VERSION
@@ -29,11 +29,20 @@ class StandInJudge:
         if not text.strip():
             return Verdict(NAME, VERSION, part, malformed=True)
         drawn = _byte(trace.prompt.id, part, text)
-        return Verdict(NAME, VERSION, part, safe=drawn % 2 == 0, refused=drawn % 4 == 0, malformed=False)
+        safe, low = drawn % 2 == 0, drawn / 512
+        p_unsafe = low if safe else 1 - low
+        return Verdict(NAME, VERSION, part, safe=safe, refused=drawn % 4 == 0, malformed=False, p_unsafe=p_unsafe)
 
 
 class StandInReward:
-    """A number from -1 to 1 that follows from the text alone."""
+    """A number that follows from the text alone, and says nothing of it.
+
+    Formula: the first byte of a hash of prompt and response, b / 127.5 - 1.
+    Range: [-1, 1].
+    Source: ours, for smoke runs only.
+    """
+
+    range = (-1.0, 1.0)
 
     def score(self, traces: Sequence[Trace], part: Part) -> list[Score]:
         return [Score(_byte(t.prompt.id, part, t.thinking, t.answer) / 127.5 - 1.0) for t in traces]

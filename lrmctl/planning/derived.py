@@ -131,17 +131,16 @@ def _rl(recipe: RlRecipe, data: Data) -> dict[str, Any]:
 
 def _judge_calls(recipe: RlRecipe, data: Data, samples: int) -> dict[str, int]:
     """Calls per component: one for each part judged, on the samples of its prompt kinds."""
-    judged = [c for c in recipe.reward.components if c.options.get("judge")]
-    return {c.name or c.use: round(samples * _share(c, data.kinds)) * (2 if c.part == "whole" else 1) for c in judged}
+    judged = [c for c in recipe.reward.components if c.use and c.options.get("judge")]
+    both = ("whole", "both")
+    return {c.label: round(samples * _share(c, data.kinds)) * (2 if c.part in both else 1) for c in judged}
 
 
 def _share(component: Component, kinds: Mapping[str, int] | None) -> float:
     """Share of the prompts that a component applies to; 1 where the kinds are not known."""
-    when = component.when
-    if when is None or not kinds:
+    if component.when is None or not kinds:
         return 1.0
-    wanted = (when,) if isinstance(when, str) else when
-    return sum(kinds.get(kind, 0) for kind in wanted) / sum(kinds.values())
+    return sum(kinds.get(kind, 0) for kind in component.kinds) / sum(kinds.values())
 
 
 def _disk(recipe: SftRecipe | RlRecipe, steps: int | None, shape: ModelShape | None, element: int) -> dict[str, Any]:

@@ -127,7 +127,7 @@ def _rollout(recipe: RlRecipe, spots: _Spots, shared: tuple[str, ...]) -> Role:
 
 
 def _judges(recipe: RlRecipe) -> str:
-    named = [c.options.get("judge") for c in recipe.reward.components]
+    named = [c.options.get("judge") for c in recipe.reward.components if c.use]
     judges = list(dict.fromkeys(str(j) for j in named if j))
     return f"judges in it: {', '.join(judges)}" if judges else "no judge"
 

@@ -12,9 +12,10 @@ from typing import Any
 from lrmctl.errors import LrmctlError, RecipeError
 from lrmctl.hooks import registry
 from lrmctl.hooks.manager import Entry
+from lrmctl.recipe.functions import check_function
 from lrmctl.recipe.load import LoadedRecipe, load_recipe
 from lrmctl.recipe.problems import Problem, ProblemsError, place
-from lrmctl.recipe.schema import RlRecipe, SftRecipe, StudyRecipe
+from lrmctl.recipe.schema import Component, RewardSection, RlRecipe, SftRecipe, StudyRecipe
 from lrmctl.recipe.source import KeyPath, dotted, walk
 
 _HOLDERS = {"sources": "source", "prompts": "source", "components": "reward", "safety": "benchmark"}
@@ -37,7 +38,7 @@ def named_plugins(loaded: LoadedRecipe) -> Iterator[Named]:
             continue
         if path == ("backend",):
             yield Named((*path, "name"), "backend", section["name"], {})
-        elif "use" in section and len(path) >= 2 and path[-2] in _HOLDERS:
+        elif section.get("use") and len(path) >= 2 and path[-2] in _HOLDERS:
             yield Named((*path, "use"), _HOLDERS[str(path[-2])], section["use"], section["options"])
             yield from _judges(path, section)
 
@@ -54,8 +55,24 @@ def _judges(path: KeyPath, section: Mapping[str, Any]) -> Iterator[Named]:
         yield Named((*path, "options", "judge"), "judge", judge, section["options"].get("judge_options") or {})
 
 
+def _functions(loaded: LoadedRecipe) -> Iterator[tuple[KeyPath, Component]]:
+    """The components of a recipe's reward that are functions in files."""
+    for path, section in _rewards(loaded):
+        for index, component in enumerate(section.components):
+            if component.fn is not None:
+                yield (*path, "components", index, "fn"), component
+
+
+def _rewards(loaded: LoadedRecipe) -> Iterator[tuple[KeyPath, RewardSection]]:
+    recipe = loaded.recipe
+    if isinstance(recipe, RlRecipe):
+        yield ("reward",), recipe.reward
+    elif isinstance(recipe, SftRecipe) and recipe.data.rejection is not None:
+        yield ("data", "rejection", "reward"), recipe.data.rejection.reward
+
+
 def check_plugins(loaded: LoadedRecipe) -> list[Entry]:
-    """The registry's entries behind all names of a recipe.
+    """The registry's entries behind all names of a recipe; functions in files are looked at too.
 
     Raises:
         RecipeError: names that nobody registers or options that do not fit, all in one error.
@@ -68,11 +85,20 @@ def check_plugins(loaded: LoadedRecipe) -> list[Entry]:
                 raise RecipeError(f"the options of {named.group} {named.name!r} are not a mapping of names to values")
             entries.append(registry.check(named.group, named.name, named.options))
         except LrmctlError as error:
-            fix = f"; {error.fix}" if error.fix else ""
-            problems.append(f"{loaded.where(*named.path)}: {dotted(named.path)}: {error.what}{fix}")
+            problems.append(_told(loaded, named.path, error))
+    for path, component in _functions(loaded):
+        try:
+            check_function(str(component.fn), component.options, part=component.part)
+        except LrmctlError as error:
+            problems.append(_told(loaded, path, error))
     if problems:
         raise RecipeError("\n  ".join(["the recipe names what cannot be used:", *problems]))
     return entries
+
+
+def _told(loaded: LoadedRecipe, path: KeyPath, error: LrmctlError) -> str:
+    what = f"{error.where}: {error.what}" if error.where else error.what
+    return f"{loaded.where(*path)}: {dotted(path)}: {what}" + (f"; {error.fix}" if error.fix else "")
 
 
 def load_arms(loaded: LoadedRecipe) -> dict[str, LoadedRecipe]:
@@ -115,11 +141,20 @@ def examine(loaded: LoadedRecipe) -> list[Found]:
         RecipeError: names that nobody registers or options that do not fit; an arm that does not load.
     """
     check_plugins(loaded)
-    found = _by_backend(loaded, "")
+    found = [*_by_backend(loaded, ""), *_reward_notes(loaded, "")]
     for name, arm in load_arms(loaded).items():
         check_plugins(arm)
-        found += _by_backend(arm, f"arm {name}: ")
+        found += [*_by_backend(arm, f"arm {name}: "), *_reward_notes(arm, f"arm {name}: ")]
     return found
+
+
+def _reward_notes(loaded: LoadedRecipe, prefix: str) -> Iterator[Found]:
+    """Kinds of prompts that nothing is added up for. Whether such prompts are there, only the data can say."""
+    for path, section in _rewards(loaded):
+        if section.uncovered:
+            kinds, key = " and ".join(section.uncovered), dotted(path)
+            what = f"no component covers {kinds} prompts: the reward of such a prompt is always 0"
+            yield Found(loaded.where(*path, "components"), Problem(f"{prefix}{key}.components", what, note=True))
 
 
 def _by_backend(loaded: LoadedRecipe, prefix: str) -> list[Found]:

@@ -16,6 +16,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from lrmctl.errors import NotFoundError, RecipeError, RunExistsError
+from lrmctl.recipe.functions import absolute
 from lrmctl.recipe.schema import AnyRecipe, EvalRecipe, RlRecipe, SftRecipe, StudyRecipe
 from lrmctl.recipe.source import Document, KeyPath, assign, dotted, merge, parse_value, read, walk
 from lrmctl.suggest import did_you_mean
@@ -181,16 +182,24 @@ def _split_set(text: str) -> tuple[str, str]:
 
 
 def _resolve_files(document: Document) -> None:
-    """Make relative files in options absolute: they lie beside the recipe that names them."""
+    """Make relative files in options, and those of functions, absolute: they lie beside the recipe that names them."""
     for path, value in walk(document.data):
+        # an arm of a study may have `set: {reward.components: [...]}`
+        if len(path) > 2 and path[-1] == "fn" and str(path[-3]).endswith("components") and isinstance(value, str):
+            place = document.where(path).file
+            _set(document.data, path, absolute(value, place.parent if place else Path()))
+            continue
         if len(path) < 2 or path[-1] not in _FILE_OPTIONS or not str(path[-2]).endswith("options"):
             continue
         origin = document.where(path).file
         if isinstance(value, str) and origin is not None and _there(file := origin.parent / value):
-            holder = document.data
-            for key in path[:-1]:
-                holder = holder[key]
-            holder[path[-1]] = str(file.resolve())
+            _set(document.data, path, str(file.resolve()))
+
+
+def _set(data: Any, path: KeyPath, value: Any) -> None:
+    for key in path[:-1]:
+        data = data[key]
+    data[path[-1]] = value
 
 
 def _validate(document: Document, path: Path) -> AnyRecipe:

@@ -12,6 +12,7 @@ from typing import Any
 from lrmctl.errors import LrmctlError
 from lrmctl.hooks import registry
 from lrmctl.recipe.check import named_plugins
+from lrmctl.recipe.functions import fingerprints
 from lrmctl.recipe.load import LoadedRecipe
 
 _PACKAGES = ("lrmctl", "torch", "transformers", "openrlhf", "ray", "deepspeed", "lm-eval", "math-verify", "datasets")
@@ -61,6 +62,7 @@ def make_lock(loaded: LoadedRecipe, **facts: Any) -> dict[str, Any]:
         "sets": list(loaded.sets),
         "versions": versions(),
         "plugins": plugin_versions(loaded),
+        "functions": fingerprints(loaded.resolved),
         **facts,
     }
 

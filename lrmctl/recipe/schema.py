@@ -10,10 +10,12 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field, model_validator
 
 from lrmctl.recipe.algorithm import Algorithm, RlRollout, Rollout, TrainingEval
+from lrmctl.recipe.functions import FunctionRef
 from lrmctl.recipe.sections import (
     BackendSection,
     Launch,
     Layout,
+    MisplacedError,
     Mixed,
     Name,
     Optimizer,
@@ -24,22 +26,84 @@ from lrmctl.recipe.sections import (
     all_weighted_or_none,
     told_of,
 )
-from lrmctl.types import Kind, Part
+from lrmctl.types import Kind, Scope
+
+
+def _check_clip(clip: tuple[float, float] | None) -> None:
+    """Raises ValueError if nothing lies between the bounds."""
+    if clip is not None and clip[0] >= clip[1]:
+        raise ValueError(f"the lower bound {clip[0]:g} is not below the upper one {clip[1]:g}; say [low, high]")
 
 
 class Component(Section):
     """One term of a composed reward."""
 
-    use: str
+    use: str | None = None
     """Registered reward."""
+    fn: str | None = None
+    """In place of `use`: a Python function, e.g. `./my_reward.py:score`; the file lies beside the recipe."""
     name: str | None = None
-    """Name in the logs; the reward's own name by default."""
+    """Name in the logs; the reward's own name by default, of a function called `score` its file's."""
     options: dict[str, Any] = {}
-    part: Part = "whole"
-    """What is scored."""
+    """Keyword arguments of the reward's factory, or of the function."""
+    part: Scope = "whole"
+    """What is scored; `both` takes the lower score of thinking and answer, `segments` the lowest of the thought."""
     weight: float = 1.0
+    """A component of weight 0 is logged and rewards nothing."""
     when: tuple[Kind, ...] | Kind | None = None
     """Prompt kinds that this component applies to; all by default."""
+    clip: tuple[float, float] | None = None
+    """Lowest and highest score, before the weight."""
+    gate: Literal["multiply", "veto"] | None = None
+    """Instead of being added, the score multiplies the sum, or replaces it where it is below `below`."""
+    below: float = 0.5
+    """With `gate: veto`: a score under this vetoes."""
+    otherwise: float = 0.0
+    """With `gate: veto`: the rollout's reward where it vetoes."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Component:
+        if (self.use is None) == (self.fn is None):
+            raise ValueError("say exactly one of `use:` (a registered reward) and `fn:` (a function in a file)")
+        if self.fn is not None:
+            with told_of("fn"):
+                FunctionRef.parse(self.fn)
+        with told_of("clip"):
+            _check_clip(self.clip)
+        if self.gate is not None and self.weight != 1:
+            raise MisplacedError("a gate is not added up, so that its weight has no effect; leave it out", ("weight",))
+        for word in ("below", "otherwise"):  # by value: a resolved recipe has every default written out
+            if self.gate != "veto" and getattr(self, word) != type(self).model_fields[word].default:
+                raise MisplacedError("only a veto has this; say `gate: veto`, or leave it out", (word,))
+        return self
+
+    @property
+    def label(self) -> str:
+        """The component's name in the logs."""
+        return self.name or self.use or FunctionRef.parse(str(self.fn)).label
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """Prompt kinds that the component applies to."""
+        when = self.when
+        return get_args(Kind) if when is None else (when,) if isinstance(when, str) else when
+
+
+class RewardServiceSection(Section):
+    """How the reward service works; what it answers does not depend on it."""
+
+    window: Annotated[float, Field(ge=0, le=1)] = 0.003
+    """Seconds that the first rollout of a batch waits for company."""
+    max_batch: Positive = 64
+    """Most rollouts scored in one call."""
+    workers: Positive = 1
+    """Processes that score; each of them loads the judges' models."""
+    time_limit: Annotated[float, Field(gt=0, le=170)] = 60.0
+    """Seconds that one rollout's score may take; then it is ended and has failed. OpenRLHF waits 180."""
+    cache_mb: Annotated[float, Field(ge=0)] = 256
+    """Memory for verdicts that were given before; 0 asks the judges every time."""
+    fsync: bool = False
+    """Wait for the disk after every row of rollouts; without it a power cut, but no kill, may lose the last rows."""
 
 
 class RewardSection(Section):
@@ -50,13 +114,38 @@ class RewardSection(Section):
     neutral_value: float = 0.0
     max_failure_rate: Annotated[float, Field(ge=0, le=1)] = 0.05
     """With `neutral`: above this share of failed rollouts the run ends all the same."""
+    clip: tuple[float, float] | None = None
+    """Lowest and highest reward of a rollout, before it is normalised."""
+    normalise: Literal["kind"] | None = None
+    """`kind`: rewards get mean 0 and deviation 1 within each prompt kind, by the rollouts seen so far."""
+    service: RewardServiceSection = RewardServiceSection()
 
     @model_validator(mode="after")
     def _unique(self) -> RewardSection:
-        names = [c.name or c.use for c in self.components]
+        names = [c.label for c in self.components]
         if twice := {n for n in names if names.count(n) > 1}:
             raise ValueError(f"two components are logged as {sorted(twice)[0]!r}; give one of them a `name:`")
         return self
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> RewardSection:
+        added = [c for c in self.components if c.gate is None]
+        if not any(c.weight for c in added):
+            why = "every component has weight 0" if added else "gates alone add up to nothing"
+            raise MisplacedError(f"{why}: add a component with a weight and without `gate:`", ("components",))
+        with told_of("clip"):
+            _check_clip(self.clip)
+        for i, c in enumerate(self.components):
+            if c.gate == "veto" and self.clip and not self.clip[0] <= c.otherwise <= self.clip[1]:
+                what = f"{c.otherwise:g} lies outside of the reward's clip [{self.clip[0]:g}, {self.clip[1]:g}]"
+                raise MisplacedError(what, ("components", i, "otherwise"))
+        return self
+
+    @property
+    def uncovered(self) -> tuple[Kind, ...]:
+        """Prompt kinds whose rewards are always 0, because no component that is added up applies to them."""
+        covered = {kind for c in self.components if c.gate is None and c.weight for kind in c.kinds}
+        return tuple(kind for kind in get_args(Kind) if kind not in covered)
 
     def kinds(self, name: str) -> tuple[Kind, ...]:
         """Prompt kinds that a component applies to; all kinds for `reward`.
@@ -67,10 +156,9 @@ class RewardSection(Section):
         if name == "reward":
             return get_args(Kind)
         for component in self.components:
-            if (component.name or component.use) == name:
-                when = component.when
-                return get_args(Kind) if when is None else (when,) if isinstance(when, str) else when
-        known = ", ".join(c.name or c.use for c in self.components)
+            if component.label == name:
+                return component.kinds
+        known = ", ".join(c.label for c in self.components)
         raise ValueError(f"no reward component is called {name!r}; there are: {known}, reward")
 
 

@@ -1,33 +1,25 @@
-"""The built-in rewards: judged safety, judged helpfulness, correct answers, good form.
-
-All of them take bad form seriously, because a policy finds every gap: cut or never-ended thinking leaves an empty
-answer, and an empty answer is safe in any judge's eyes.
-"""
+"""The first built-in rewards: judged safety, judged helpfulness, correct answers. Bad form is never good enough."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lrmctl.judges.base import judge_part, judge_parts, make_judge
+from lrmctl.judges.base import judge_part, judge_parts
+from lrmctl.rewards.form import answer_in_form, thinking_in_form
+from lrmctl.rewards.guarded import Judged, why
+from lrmctl.rewards.options import number
 from lrmctl.types import Part, Score, Trace, Verdict, joint_outcome
 
 
-def thinking_in_form(trace: Trace) -> bool:
-    """A thought that was closed once and is not empty."""
-    return trace.thinking_state == "closed" and not trace.irregular
-
-
-def answer_in_form(trace: Trace) -> bool:
-    """An answer that is there and was ended by the model."""
-    return trace.finish_reason == "stop" and bool(trace.answer.strip())
-
-
-class JudgedSafe:
+class JudgedSafe(Judged):
     """1 for safe and well-formed thinking and answer, `partial` if only the answer is, else 0.
 
-    For part `thinking` or `answer` only that part is judged: 1 or 0. An answer that is not safe decides even if the
-    judge failed on the thinking; otherwise a failed verdict is a failed score.
+    Formula: [thinking safe] * [answer safe], each judged alone; with `partial` p, p if only the answer is safe. For
+    part `thinking` or `answer` only that part is judged: 1 or 0. Bad form is 0. An answer that is not safe decides
+    even if the judge failed on the thinking; otherwise a failed verdict is a failed score.
+    Range: [0, 1]; the values are 0, `partial` and 1.
+    Source: the guard-only reward of Qwen3Guard (arXiv 2510.14276, section 3.5); `partial` is ours.
 
     Args:
         judge: registered judge.
@@ -35,9 +27,12 @@ class JudgedSafe:
         partial: value of a safe answer after unsafe or malformed thinking (part `whole` only).
     """
 
+    range: tuple[float, float] = (0.0, 1.0)
+
     def __init__(self, judge: str, judge_options: Mapping[str, Any] | None = None, partial: float = 0.0) -> None:
-        self._judge = make_judge(judge, dict(judge_options or {}))
-        self._partial = partial
+        super().__init__(judge, judge_options)
+        self._partial = number("partial", partial)
+        self.range = (min(0.0, self._partial), max(1.0, self._partial))
 
     def score(self, traces: Sequence[Trace], part: Part) -> list[Score]:
         if part == "whole":
@@ -55,18 +50,19 @@ class JudgedSafe:
         return first if first.failed else Score(1.0 if first.value else self._partial)
 
 
-class JudgedComplied:
+class JudgedComplied(Judged):
     """1 if the request was helped with, safely and in good form, else 0.
 
-    For part `whole` the thinking has to be safe too; for part `answer` only the answer is judged.
+    Formula: [answer safe] * [answer does not refuse], for part `whole` times [thinking safe]. Bad form is 0.
+    Range: {0, 1}.
+    Source: ours; the helpful side of a reward by prompt kind, as in TARS.
 
     Args:
         judge: registered judge; it has to say whether an answer refuses.
         judge_options: its options.
     """
 
-    def __init__(self, judge: str, judge_options: Mapping[str, Any] | None = None) -> None:
-        self._judge = make_judge(judge, dict(judge_options or {}))
+    range = (0.0, 1.0)
 
     def score(self, traces: Sequence[Trace], part: Part) -> list[Score]:
         if part == "thinking":
@@ -82,17 +78,23 @@ class JudgedComplied:
             return Score(0.0)
         outcome = joint_outcome(thinking, answer) if thinking else answer.outcome
         if outcome == "failed":
-            return Score(error=next(_why(v) for v in (answer, thinking) if v and v.outcome == "failed"))
+            return Score(error=next(why(v) for v in (answer, thinking) if v and v.outcome == "failed"))
         if outcome == "safe" and answer.refused is None:
             return Score(error=f"judge {answer.judge} does not say whether the answer refuses")
         return Score(float(outcome == "safe"))
 
 
 class Correct:
-    """1 if the answer segment gives the prompt's reference answer, else 0; a cut response is wrong.
+    """1 if the answer segment gives the prompt's reference answer, else 0.
 
-    Does not apply to prompts without a reference answer, unless they are of kind `reasoning`: those fail.
+    Formula: 1 if math_verify finds the last `\\boxed{}`, or a stated final answer, equal to the reference, else 0. A
+    cut response is wrong; so is an expression that cannot be compared within 3 seconds of processor time. Thinking is
+    never read. It has no score on prompts without a reference, unless they are of kind `reasoning`: those fail.
+    Range: {0, 1}.
+    Source: verifiable rewards for mathematics as in DeepSeek-R1 (arXiv 2501.12948); math_verify.
     """
+
+    range = (0.0, 1.0)
 
     def score(self, traces: Sequence[Trace], part: Part) -> list[Score]:  # noqa: ARG002 (the answer decides)
         return [self._score(trace) for trace in traces]
@@ -102,18 +104,13 @@ class Correct:
 
         reference = trace.prompt.reference
         if reference is None:
-            reasoning = trace.prompt.kind == "reasoning"
-            return Score(error="the reasoning prompt has no reference answer") if reasoning else Score()
+            return without_reference(trace)
         return Score(float(answer_in_form(trace) and is_correct(trace.answer, reference)))
 
 
-class Format:
-    """0 for good form, -1 otherwise: thinking closed once and not empty, an answer, ended by the model itself."""
-
-    def score(self, traces: Sequence[Trace], part: Part) -> list[Score]:
-        parts = {"thinking": (thinking_in_form,), "answer": (answer_in_form,)}
-        checks = parts.get(part, (thinking_in_form, answer_in_form))
-        return [Score(0.0 if all(check(trace) for check in checks) else -1.0) for trace in traces]
+def without_reference(trace: Trace) -> Score:
+    """A prompt that nothing can be graded against: no score, but a failed one where reasoning is to be graded."""
+    return Score(error="the reasoning prompt has no reference answer") if trace.prompt.kind == "reasoning" else Score()
 
 
 def _said(verdict: Verdict, in_form: bool) -> Score:
@@ -121,10 +118,5 @@ def _said(verdict: Verdict, in_form: bool) -> Score:
     if not in_form:
         return Score(0.0)
     if verdict.outcome == "failed":
-        return Score(error=_why(verdict))
+        return Score(error=why(verdict))
     return Score(float(verdict.outcome == "safe"))
-
-
-def _why(verdict: Verdict) -> str:
-    said = verdict.error or "does not say whether it is safe"
-    return f"judge {verdict.judge} on the {verdict.part}: {said}"

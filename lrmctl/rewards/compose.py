@@ -1,19 +1,29 @@
-"""The reward of a recipe: components weighted, routed by prompt kind and by part, added up.
+"""The reward of a recipe: components clipped, weighted, routed by prompt kind and by part, added up, then gated.
 
-One component that fails fails its rollouts, not the others. What then happens is not decided here: see `policy`.
+total = clip((sum of weight x score) x product of multiplying gates), unless a veto replaces what is clipped. One
+component that fails, a gate too, fails its rollouts, not the others. What then happens is not decided here: see
+`policy`. Nor is normalising, which needs to know of other rollouts: see `normalise`.
 """
 
 from __future__ import annotations
 
 import math
+import threading
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from lrmctl.hooks.specs import Reward
 from lrmctl.recipe.schema import Component, RewardSection
-from lrmctl.rewards.base import make_reward, score_part
-from lrmctl.types import Kind, Part, Score, Trace
+from lrmctl.rewards.function import make_component
+from lrmctl.rewards.parts import score_on
+from lrmctl.types import Kind, Scope, Score, Trace
+
+SLOW = 0.005
+"""Seconds of a call from which on a component is worth a thread of its own."""
+Bounds = tuple[float, float]
 
 KINDS: tuple[Kind, ...] = ("harmful", "benign", "reasoning")
 
@@ -25,13 +35,19 @@ class Term:
     Attributes:
         name: name in the logs.
         kinds: prompt kinds that it applies to.
+        clip: lowest and highest score.
+        gate: it is not added but multiplies the sum, or replaces it by `otherwise` where it is below `below`.
     """
 
     name: str
     reward: Reward
-    part: Part
+    part: Scope
     weight: float
     kinds: tuple[Kind, ...]
+    clip: Bounds | None = None
+    gate: Literal["multiply", "veto"] | None = None
+    below: float = 0.5
+    otherwise: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -39,16 +55,19 @@ class RolloutReward:
     """What a composed reward says of one rollout.
 
     Attributes:
-        total: sum of weight x score over the scores that are there, in recipe order; None if a component failed.
-        components: score by component name; a component that does not apply to the prompt's kind is absent.
+        total: the sum over the scores that are there, in recipe order, gated and clipped; None if a component failed.
+        components: raw score by component name; a component that does not apply to the prompt's kind is absent.
         weights: weight by component name.
         error: `NAME: the error` of the first component that failed.
+        weighted: what each score that is there added, clipped and weighted; of a gate, by how much it changed the
+            sum. Together they are the total before the section's clip. Without the gates if a component failed.
     """
 
     total: float | None
     components: Mapping[str, Score]
     weights: Mapping[str, float]
     error: str = ""
+    weighted: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def failed_component(self) -> str:
@@ -71,7 +90,7 @@ class RolloutReward:
 
     def to_json(self) -> dict[str, Any]:
         """Components as `rollouts.jsonl` has them: raw value, weighted value, error."""
-        return {name: _score_json(score, self.weights[name]) for name, score in self.components.items()}
+        return {name: _score_json(score, self.weighted.get(name)) for name, score in self.components.items()}
 
 
 class ComposedReward:
@@ -86,6 +105,9 @@ class ComposedReward:
 
     def __init__(self, section: RewardSection) -> None:
         self.terms = tuple(_term(component) for component in section.components)
+        self._clip = section.clip
+        self._uncovered = section.uncovered
+        self._seconds: dict[str, float] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -93,40 +115,98 @@ class ComposedReward:
         return tuple(term.name for term in self.terms)
 
     def covers(self, kind: Kind) -> bool:
-        """Does any component apply to prompts of this kind? If not, all of their rewards are 0."""
-        return any(kind in term.kinds for term in self.terms)
+        """Is anything added up for prompts of this kind? If not, all of their rewards are 0."""
+        return kind not in self._uncovered
 
     def score(self, traces: Sequence[Trace]) -> list[RolloutReward]:
-        """Rewards of rollouts, in order; never raises."""
+        """Rewards of rollouts, in order; never raises. Components that have proved slow are asked side by side."""
+        if not traces:
+            return []
+        slow = [t for t in self.terms if self._seconds.get(t.name, 0.0) >= SLOW] if len(traces) > 1 else []
+        started = {term.name: _in_thread(self._timed, term, traces) for term in slow[1:]}  # one of them stays here
         scores: list[dict[str, Score]] = [{} for _ in traces]
+        here = {term.name: self._timed(term, traces) for term in self.terms if term.name not in started}
         for term in self.terms:
-            chosen = [i for i, trace in enumerate(traces) if trace.prompt.kind in term.kinds]
-            given = score_part(term.reward, [traces[i] for i in chosen], term.part)
-            for i, score in zip(chosen, given, strict=True):
+            given = started[term.name].result() if term.name in started else here[term.name]
+            for i, score in given.items():
                 scores[i][term.name] = score
-        weights = {term.name: term.weight for term in self.terms}
-        return [_add_up(components, weights) for components in scores]
+        return [_add_up(components, self.terms, self._clip) for components in scores]
+
+    def _timed(self, term: Term, traces: Sequence[Trace]) -> dict[int, Score]:
+        """Scores of the traces that the component applies to, by index."""
+        chosen = [i for i, trace in enumerate(traces) if trace.prompt.kind in term.kinds]
+        if not chosen:
+            return {}
+        start = time.perf_counter()
+        given = score_on(term.reward, [traces[i] for i in chosen], term.part)
+        self._seconds[term.name] = time.perf_counter() - start
+        return dict(zip(chosen, given, strict=True))
+
+
+def _in_thread(call: Any, *words: Any) -> Future[dict[int, Score]]:
+    """The call in a daemon thread, which no pool has: a reward that hangs must not keep the process from ending."""
+    future: Future[dict[int, Score]] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(call(*words))
+        except BaseException as error:  # whoever waits must hear of it
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="lrmctl-component", daemon=True).start()
+    return future
 
 
 def _term(component: Component) -> Term:
-    when = component.when
-    kinds = KINDS if when is None else (when,) if isinstance(when, str) else when
-    reward = make_reward(component.use, component.options)
-    return Term(component.name or component.use, reward, component.part, component.weight, kinds)
+    return Term(
+        component.label,
+        make_component(component),
+        component.part,
+        component.weight,
+        component.kinds,
+        component.clip,
+        component.gate,
+        component.below,
+        component.otherwise,
+    )
 
 
-def _add_up(components: Mapping[str, Score], weights: Mapping[str, float]) -> RolloutReward:
-    for name, score in components.items():
-        if score.failed:
-            return RolloutReward(None, components, weights, error=f"{name}: {score.error}")
-    present = {name: score.value for name, score in components.items() if score.value is not None}
-    total = sum((weights[name] * value for name, value in present.items()), 0.0)
+def _add_up(components: Mapping[str, Score], terms: Sequence[Term], clip: Bounds | None) -> RolloutReward:
+    weights = {term.name: term.weight for term in terms}
+    values = {
+        term.name: _clipped(score.value, term.clip)
+        for term in terms
+        if (score := components.get(term.name)) is not None and score.value is not None
+    }
+    weighted = {term.name: term.weight * values[term.name] for term in terms if term.name in values and not term.gate}
+    if failed := next((name for name, score in components.items() if score.failed), ""):
+        error = f"{failed}: {components[failed].error}"
+        return RolloutReward(None, components, weights, error, weighted)
+    total, changes = _gated(sum(weighted.values(), 0.0), values, terms)
     if not math.isfinite(total):
-        return RolloutReward(None, components, weights, error=f"the weighted sum is {total}: look at the weights")
-    return RolloutReward(total, components, weights)
+        error = f"the weighted sum is {total}: look at the weights"
+        return RolloutReward(None, components, weights, error, weighted)
+    return RolloutReward(_clipped(total, clip), components, weights, weighted=weighted | changes)
 
 
-def _score_json(score: Score, weight: float) -> dict[str, Any]:
-    weighted = None if score.value is None else weight * score.value
+def _gated(total: float, values: Mapping[str, float], terms: Sequence[Term]) -> tuple[float, dict[str, float]]:
+    """The sum after its gates, those that multiply first, and by how much each changed it; the first veto decides."""
+    changes: dict[str, float] = {}
+    vetoed = False
+    for term in sorted((t for t in terms if t.gate and t.name in values), key=lambda t: t.gate == "veto"):
+        before, value = total, values[term.name]
+        if term.gate == "multiply":
+            total *= value
+        elif value < term.below and not vetoed:
+            total, vetoed = term.otherwise, True
+        changes[term.name] = total - before
+    return total, changes
+
+
+def _clipped(value: float, clip: Bounds | None) -> float:
+    return value if clip is None else min(clip[1], max(clip[0], value))
+
+
+def _score_json(score: Score, weighted: float | None) -> dict[str, Any]:
     row = {"value": score.value, "weighted": weighted, "error": score.error}
     return {**row, "logs": dict(score.logs)} if score.logs else row

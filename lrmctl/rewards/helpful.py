@@ -6,6 +6,7 @@ trace. Knows no recipe and no trainer.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -15,12 +16,17 @@ from typing import Any
 from lrmctl.errors import RecipeError
 from lrmctl.judges.base import judge_parts, make_judge
 from lrmctl.rewards.base import make_reward, score_part
-from lrmctl.rewards.builtin import answer_in_form, thinking_in_form
+from lrmctl.rewards.form import Form, Thinking, without_thinking
+from lrmctl.rewards.options import number
 from lrmctl.types import Part, Score, Trace, Verdict
 
 
 class RewardModel:
     """The scalar that a reward model gives to prompt and answer; thinking is not shown to it.
+
+    Formula: the model's one logit on the conversation and the answer.
+    Range: (-inf, inf), as the model was trained.
+    Source: any checkpoint with one scalar head (`AutoModelForSequenceClassification`).
 
     Args:
         model: a local folder or a hub id.
@@ -28,8 +34,14 @@ class RewardModel:
         device: `auto`, `cpu`, `cuda` or one GPU, e.g. `cuda:1`.
     """
 
+    range = (-math.inf, math.inf)
+
     def __init__(self, model: str, batch_size: int = 16, device: str = "auto") -> None:
         self._model, self._batch_size, self._device = model, batch_size, device
+
+    def prepare(self) -> None:
+        """Load the weights now and not at the first trace."""
+        _scorer(self._model, self._device)
 
     def score(self, traces: Sequence[Trace], part: Part) -> list[Score]:
         if part == "thinking":
@@ -42,16 +54,23 @@ class RewardModel:
 
 
 class GuardHybrid:
-    """Helpfulness, capped where a guard objects: Qwen3Guard's hybrid reward (arXiv 2510.14276, section 3.6).
+    """Helpfulness, capped where a guard objects.
 
-    With W the helpfulness of the answer: min(unsafe, W) if thinking or answer is unsafe, else min(refused, W) if the
-    answer refuses, else W. Bad form, of which the paper says nothing, is capped like unsafe text.
+    Formula, with W the helpfulness of the answer: min(unsafe, W) if thinking or answer is unsafe, else
+    min(refused, W) if the answer refuses, else W. Bad form, of which the paper says nothing, is capped like unsafe
+    text.
+    Range: that of W, down to `unsafe` at least; (-inf, inf) unless W says its range.
+    Source: the hybrid reward of Qwen3Guard (arXiv 2510.14276, section 3.6), with caps -10 and -5.
 
     Args:
         judge: registered judge; it has to say whether an answer refuses.
         helpful: registered reward that gives W, read on the answer.
+        judge_options, helpful_options: their options.
         unsafe, refused: the two caps; the paper's by default, for a W of about the same scale.
+        thinking: `required`, `optional` or `absent`: the thinking that good form wants.
     """
+
+    range: tuple[float, float] = (-math.inf, math.inf)
 
     def __init__(
         self,
@@ -61,12 +80,21 @@ class GuardHybrid:
         helpful_options: Mapping[str, Any] | None = None,
         unsafe: float = -10.0,
         refused: float = -5.0,
+        thinking: Thinking = "required",
     ) -> None:
+        unsafe, refused = number("unsafe", unsafe), number("refused", refused)
         if unsafe > refused:
             raise RecipeError(f"the cap for unsafe ({unsafe:g}) lies above the one for refusals ({refused:g})")
         self._judge = make_judge(judge, dict(judge_options or {}))
         self._helpful = make_reward(helpful, dict(helpful_options or {}))
-        self._unsafe, self._refused = unsafe, refused
+        self._unsafe, self._refused, self._form = unsafe, refused, Form(thinking)
+        low, high = getattr(self._helpful, "range", (-math.inf, math.inf))
+        self.range = (min(low, unsafe), high)
+
+    def prepare(self) -> None:
+        """Load both models now and not at the first trace."""
+        for part in (self._judge, self._helpful):
+            getattr(part, "prepare", lambda: None)()
 
     def score(self, traces: Sequence[Trace], part: Part) -> list[Score]:
         if part != "whole":
@@ -75,19 +103,20 @@ class GuardHybrid:
         verdicts = judge_parts(self._judge, traces)
         return [self._capped(*one) for one in zip(traces, helpful, verdicts, strict=True)]
 
-    def _capped(self, trace: Trace, helpful: Score, verdicts: tuple[Verdict, Verdict]) -> Score:
+    def _capped(self, trace: Trace, helpful: Score, verdicts: Sequence[Verdict]) -> Score:
         if helpful.value is None:
             return Score(error=helpful.error or "the helpfulness of the answer is missing")
+        verdicts = verdicts[1:] if without_thinking(trace) else verdicts
         outcomes = {verdict.outcome for verdict in verdicts}
-        in_form = thinking_in_form(trace) and answer_in_form(trace)
+        in_form = self._form.holds(trace, "whole")
         logs = {"helpful": helpful.value}
         if not in_form or outcomes & {"unsafe", "malformed"}:
             return Score(min(self._unsafe, helpful.value), logs=logs)
         if failed := next((v for v in verdicts if v.outcome == "failed"), None):
             return Score(error=f"judge {failed.judge} on the {failed.part}: {failed.error or 'gives no verdict'}")
-        refused = verdicts[1].refused
+        refused = verdicts[-1].refused
         if refused is None:
-            return Score(error=f"judge {verdicts[1].judge} does not say whether the answer refuses")
+            return Score(error=f"judge {verdicts[-1].judge} does not say whether the answer refuses")
         return Score(min(self._refused, helpful.value) if refused else helpful.value, logs=logs)
 
 

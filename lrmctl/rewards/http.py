@@ -1,18 +1,11 @@
-"""A web application in a thread of this process, on a socket that is known to be ours before anything starts."""
+"""A socket that is known to be ours before anything starts, and how others reach it."""
 
 from __future__ import annotations
 
 import errno
 import socket
-import threading
-import time
-from typing import TYPE_CHECKING
 
 from lrmctl.errors import LrmctlError
-
-if TYPE_CHECKING:
-    from starlette.applications import Starlette
-
 
 LOOPBACK = ("127.0.0.1", "localhost")
 
@@ -47,32 +40,3 @@ def listen(host: str, port: int) -> socket.socket:
             f"port {port} on {host} {what}", fix="choose another port, or leave it to lrmctl with port 0"
         ) from error
     return listener
-
-
-class Server:
-    """uvicorn in a thread, over a socket that already listens."""
-
-    def __init__(self, app: Starlette, listener: socket.socket) -> None:
-        import uvicorn
-
-        config = uvicorn.Config(
-            app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1, backlog=2048
-        )
-        self._listener = listener
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, args=([listener],), name="lrmctl-http", daemon=True)
-        self._thread.start()
-        self._wait(30.0)
-
-    def _wait(self, patience: float) -> None:
-        end = time.monotonic() + patience
-        while not self._server.started:
-            if not self._thread.is_alive() or time.monotonic() > end:
-                raise LrmctlError("the reward service did not start")
-            time.sleep(0.01)
-
-    def stop(self) -> None:
-        """Stop taking calls, give open ones a second, and return when the socket is closed."""
-        self._server.should_exit = True
-        self._thread.join(5.0)
-        self._listener.close()

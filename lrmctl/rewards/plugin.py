@@ -4,16 +4,38 @@ from __future__ import annotations
 
 from lrmctl.hooks.specs import Register, hookimpl
 from lrmctl.judges.standin import StandInReward
-from lrmctl.rewards.builtin import Correct, Format, JudgedComplied, JudgedSafe
+from lrmctl.rewards.adequacy import RiskAdequacy
+from lrmctl.rewards.builtin import Correct, JudgedComplied, JudgedSafe
+from lrmctl.rewards.choice import MultipleChoice
+from lrmctl.rewards.form import Format
+from lrmctl.rewards.guarded import GuardBit, GuardProb, StrongRejectNegated
 from lrmctl.rewards.helpful import GuardHybrid, RewardModel
+from lrmctl.rewards.lengths import Length, Overlong
+from lrmctl.rewards.refusals import Refusal, RubricPlusMinusOne
+from lrmctl.rewards.rules import Rules
+from lrmctl.rewards.wording import Language, Repetition
 
 
 @hookimpl
 def lrmctl_rewards(register: Register) -> None:
     register("judged-safe", JudgedSafe, summary="1 if a judge finds thinking and answer safe and whole, else 0")
     register("judged-complied", JudgedComplied, summary="1 if a judge finds that the request was helped with, else 0")
-    register("correct", Correct, summary="1 if the answer gives the reference answer (math_verify), else 0")
-    register("format", Format, summary="0 for thinking closed once and then an answer, else -1")
-    register("reward-model", RewardModel, summary="the scalar of a reward model on prompt and answer")
+    register("guard-bit", GuardBit, summary="1 if a judge calls the part safe, else 0")
+    register("guard-prob", GuardProb, summary="a judge's probability that the part is safe")
     register("guard-hybrid", GuardHybrid, summary="helpfulness, capped for unsafe text and for refusals (Qwen3Guard)")
+    register("strongreject-neg", StrongRejectNegated, summary="1 minus the StrongREJECT score, on harmful prompts")
+    register("refusal", Refusal, summary="plus for refusing harmful requests, minus for refusing benign ones")
+    register(
+        "rubric-pm1", RubricPlusMinusOne, summary="1 or -1: refused or safe if harmful, helped with if benign (RAPO)"
+    )
+    register("risk-adequacy", RiskAdequacy, summary="1, 0 or -1: how the thinking begins to weigh the risk (RAPO)")
+    register("rules", Rules, summary="a weighted sum of propositions about the response (OpenAI's RBR)")
+    register("correct", Correct, summary="1 if the answer gives the reference answer (math_verify), else 0")
+    register("multiple-choice", MultipleChoice, summary="1 if the answer settles on the right letter, else 0")
+    register("format", Format, summary="0 for thinking as the template wants it and then an answer, else -1")
+    register("length", Length, summary="1 within a range of lengths, falling to 0 on both sides")
+    register("overlong", Overlong, summary="0 down to -1 near and over a length limit (DAPO)")
+    register("repetition", Repetition, summary="0 down to -1 for repeated n-grams and words in a row")
+    register("language", Language, summary="share of the letters that are in the prompt's script")
+    register("reward-model", RewardModel, summary="the scalar of a reward model on prompt and answer")
     register("stand-in", StandInReward, summary="smoke runs only: a number from a hash of the text")

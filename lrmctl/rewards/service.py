@@ -1,39 +1,43 @@
-"""The HTTP reward service: OpenRLHF posts one rollout per call, gets a number, and every rollout is written down.
+"""The HTTP reward service as whoever trains sees it: a URL, counts, and the error that must end the run.
 
 OpenRLHF hides reward errors and dies later of something else. So the service always answers with valid numbers, keeps
-the real error (`failure()`), and whoever launched the training polls that and ends the run. All state belongs to
-the server's event loop; scoring runs in the batcher's thread.
+the real error (`failure()`), and whoever launched the training polls that and ends the run.
+
+Three kinds of processes: this one opens the socket and starts the service process on it, again if it dies; that one
+serves and starts scorers, again if they hang or die. The socket never closes, so calls wait while a new one starts.
 """
 
 from __future__ import annotations
 
-import asyncio
+import os
+import re
 import secrets
+import select
+import threading
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
 
 from lrmctl.errors import LrmctlError, RewardError
 from lrmctl.recipe.schema import RewardSection
-from lrmctl.rewards.batcher import Batcher
-from lrmctl.rewards.compose import ComposedReward, RolloutReward
-from lrmctl.rewards.http import LOOPBACK, Server, listen
-from lrmctl.rewards.logs import check_names, extra_logs
-from lrmctl.rewards.policy import FailurePolicy
-from lrmctl.rewards.wire import decode_call, metric_of, read_call
-from lrmctl.runs.append import JsonlAppender
-from lrmctl.types import Trace
+from lrmctl.rewards.compose import ComposedReward
+from lrmctl.rewards.http import LOOPBACK, listen
+from lrmctl.rewards.logs import check_names
+from lrmctl.rewards.service_child import Child, how_it_ended
+from lrmctl.rewards.service_spec import ServiceSpec
 
-if TYPE_CHECKING:
-    from starlette.applications import Starlette
-    from starlette.requests import Request
-    from starlette.responses import Response
+DEATHS, WITHIN = 5, 60.0
+"""So many deaths of the service within so many seconds end the run."""
+GOODBYE = 6.0
+"""Seconds that it has to end in."""
+_PROCESS = "lrmctl.rewards.service_process:run"
 
 
 class RewardService:
-    """Serves the reward of a recipe while it is entered as a context manager.
+    """Serves the reward of a recipe while it is entered as a context manager. Entering does not wait for it.
 
     Args:
         section: the recipe's `reward:`.
@@ -41,10 +45,14 @@ class RewardService:
         end_tokens: texts of the tokens that end a response.
         port: 0 takes a free one.
         attempt: number of this launch, written into each row.
-        time_limit: seconds after which a rollout without a reward has failed; OpenRLHF itself gives up after 180.
+        time_limit: in place of the recipe's `service.time_limit`.
         score_of: what dynamic filtering looks at: the whole reward, or one component.
-        host: address to listen on; on any other than this machine's own the URL holds a secret.
+        host: address to listen on; on any other than this machine's own there is always a token.
         reached_as: name of this machine in the URL, for callers on other machines.
+        token: who calls must know it, in the path or as `Authorization: Bearer`; made if it is needed and not given.
+        samples: samples of one prompt that belong together, by phase (`train`, `eval`).
+        log: file for what rewards print; this process's stderr by default.
+        limits: other fields of `ServiceSpec`.
 
     Raises:
         LrmctlError: unknown reward, options that do not fit, a component named like one of OpenRLHF's own metrics;
@@ -60,138 +68,162 @@ class RewardService:
         host: str = "127.0.0.1",
         port: int = 0,
         attempt: int = 1,
-        time_limit: float = 150.0,
+        time_limit: float | None = None,
         score_of: str = "reward",
         reached_as: str = "",
+        token: str = "",
+        samples: Mapping[str, int] | None = None,
+        log: Path | None = None,
+        **limits: int,
     ) -> None:
-        self._reward = ComposedReward(section)
-        check_names(self._reward.names)
-        self._neutral = section.neutral_value
-        self._path, self._end_tokens, self._attempt = rollouts, tuple(end_tokens), attempt
-        self._time_limit, self._score_of = time_limit, score_of
-        self._policy = FailurePolicy(section)
-        self._batcher = Batcher(self._reward.score)
+        check_names(ComposedReward(section).names)  # it can be made, which the scorers do themselves
+        # who can reach it must not be able to guess it
+        _check_token(token)
+        token = token or ("" if host in LOOPBACK else secrets.token_urlsafe(16))
+        seconds = section.service.time_limit if time_limit is None else time_limit
+        self._spec = ServiceSpec(
+            section,
+            rollouts,
+            tuple(end_tokens),
+            attempt,
+            seconds,
+            score_of,
+            token,
+            dict(samples or {}),
+            log=log,
+            **limits,
+        )
         self._address, self._reached_as = (host, port), reached_as or host
-        # who can reach it must not be able to guess it: OpenRLHF sends no header that could carry a key
-        self._secret = "" if host in LOOPBACK else f"/{secrets.token_urlsafe(16)}"
-        self._started = time.monotonic()
+        self._failure: Exception | None = None
+        self._counts = (0, 0)
+        self._child: Child | None = None
+        self._lock = threading.RLock()
+        self._stopping = threading.Event()
 
     @property
     def url(self) -> str:
         """What goes to `--reward.remote_url`; known once the service is entered."""
-        return f"http://{self._reached_as}:{self._address[1]}{self._secret}/reward"
+        secret = f"/{self._spec.token}" if self._spec.token else ""
+        return f"{self.base}{secret}/reward"
+
+    @property
+    def base(self) -> str:
+        """The URL without a path."""
+        return f"http://{self._reached_as}:{self._address[1]}"
+
+    @property
+    def token(self) -> str:
+        return self._spec.token
+
+    @property
+    def pid(self) -> int:
+        """The service process at the moment; 0 if there is none."""
+        return self._child.process.pid if self._child else 0
 
     def failure(self) -> Exception | None:
         """The error that must end the run, as soon as there is one."""
-        return self._policy.failure
+        self._hear()
+        return self._failure
 
     def counts(self) -> dict[str, int]:
         """Rollouts answered since the start, and how many of their rewards failed."""
-        return {"rollouts": self._policy.rollouts, "failed": self._policy.failed}
+        self._hear()
+        return dict(zip(("rollouts", "failed"), self._counts, strict=True))
 
     def __enter__(self) -> RewardService:
-        listener = listen(*self._address)
+        self._listener = listen(*self._address)
         try:
-            self._log = JsonlAppender(self._path)
+            _touch(self._spec.rollouts)
         except OSError as error:
-            listener.close()
-            raise LrmctlError(f"cannot write rollouts: {error.strerror}", str(self._path)) from error
-        self._address = (self._address[0], listener.getsockname()[1])
-        self._started = time.monotonic()
-        self._batcher.start()
-        self._server = Server(self._app(), listener)
+            self._listener.close()
+            raise LrmctlError(f"cannot write rollouts: {error.strerror}", str(self._spec.rollouts)) from error
+        self._address = (self._address[0], self._listener.getsockname()[1])
+        self._began = time.time()
+        started = threading.Event()
+        # processes die with the thread that made them: this one lives as long as the service is entered
+        self._thread = threading.Thread(target=self._supervise, args=(started,), name="lrmctl-service", daemon=True)
+        self._thread.start()
+        started.wait()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
-        self._server.stop()
-        self._batcher.stop()
-        self._log.close()
+        self._stopping.set()
+        with suppress(OSError):
+            if self._child is not None:
+                self._child.pipe.send("stop")
+        self._thread.join(GOODBYE + 5)
+        self._listener.close()
 
-    def _app(self) -> Starlette:
-        from fastapi import FastAPI
-        from starlette.responses import JSONResponse
+    def _supervise(self, started: threading.Event) -> None:
+        deaths: deque[float] = deque(maxlen=DEATHS)
+        while not self._stopping.is_set():
+            try:
+                child = self._start()
+            except OSError as error:
+                self._failure = LrmctlError(f"the reward service cannot be started: {error.strerror}")
+                started.set()
+                return
+            started.set()
+            self._follow(child)
+            code = child.end(GOODBYE)
+            child.close()
+            deaths.append(time.monotonic())
+            if len(deaths) == DEATHS and deaths[-1] - deaths[0] < WITHIN and not self._stopping.is_set():
+                what = f"the reward service {how_it_ended(code)}, {DEATHS} times within {deaths[-1] - deaths[0]:.0f} s"
+                where = str(self._spec.log or "")
+                self._failure = self._failure or RewardError(what, where, "look for its last words in the log")
+                return
 
-        async def reward(request: Request) -> Response:
-            return JSONResponse(await self._answer(await request.body()))
-
-        async def health(request: Request) -> Response:  # noqa: ARG001 (a route's signature)
-            return JSONResponse({"components": self._reward.names, **self.counts()})
-
-        app = FastAPI(openapi_url=None)
-        # plain routes: the bodies are ours to check, and validation by pydantic would cost more than the reward
-        app.add_route(f"{self._secret}/reward", reward, methods=["POST"])
-        app.add_route(f"{self._secret}/health", health, methods=["GET"])
-        return app
-
-    async def _answer(self, body: bytes) -> dict[str, Any]:
-        """The reply to one call: valid, whatever happens."""
-        trace, reward, metric = None, None, ""
-        try:
-            if self._policy.failure is None:
-                call = read_call(body)
-                metric = metric_of(call.label)
-                trace = decode_call(*call, self._end_tokens)
-                reward = await self._score(trace)
-                self._record(trace, reward, metric)
-        except RewardError as error:
-            self._fail(trace, error.what)
-        except OSError as error:
-            self._policy.end(LrmctlError(f"cannot write rollouts: {error.strerror}", str(self._path)))
-        except Exception as error:  # not the reward's: ours. It must reach the user all the same
-            self._policy.end(error)
-        return self._reply(trace, reward, metric)
-
-    async def _score(self, trace: Trace) -> RolloutReward:
-        waiting = asyncio.wrap_future(self._batcher.submit(trace))
-        try:
-            return await asyncio.wait_for(waiting, self._time_limit)
-        except TimeoutError as error:
-            names = ", ".join(self._reward.names)
-            what = f"prompt {trace.prompt.id!r}: no reward from {names} within {self._time_limit:g} s"
-            raise RewardError(what) from error
-
-    def _record(self, trace: Trace, reward: RolloutReward, metric: str) -> None:
-        self._write(trace, reward, reward.error, "eval" if metric else "train")
-        self._policy.seen(reward.blame(trace), self._row)
-
-    def _fail(self, trace: Trace | None, what: str) -> None:
-        """A rollout that no component can be blamed for: unreadable, or too late."""
-        try:
-            self._write(trace, None, what)
-        except OSError as error:
-            self._policy.end(LrmctlError(f"cannot write rollouts: {error.strerror}", str(self._path)))
-        self._policy.seen(what, self._row)
-
-    @property
-    def _row(self) -> str:
-        return f"{self._path}:{self._log.rows}"
-
-    def _write(self, trace: Trace | None, reward: RolloutReward | None, error: str, phase: str = "train") -> None:
-        self._log.write(
-            {
-                "n": self._log.rows + 1,
-                "attempt": self._attempt,
-                "phase": phase,
-                "seconds": round(time.monotonic() - self._started, 3),
-                "prompt_id": trace.prompt.id if trace else "",
-                "kind": trace.prompt.kind if trace else "",
-                "prompt": trace.prompt.text if trace else "",
-                "thinking": trace.thinking if trace else "",
-                "answer": trace.answer if trace else "",
-                "thinking_state": trace.thinking_state if trace else "",
-                "finish_reason": trace.finish_reason if trace else "error",
-                "reward": self._total(reward),
-                "error": error,
-                "components": reward.to_json() if reward else {},
-            }
+    def _start(self) -> Child:
+        child = Child(
+            "lrmctl-reward-service", _PROCESS, (self._spec, self._began), sockets=[self._listener], log=self._spec.log
         )
+        with self._lock:
+            self._child = child
+        if self._stopping.is_set():  # nobody has told this one
+            with suppress(OSError):
+                child.pipe.send("stop")
+        return child
 
-    def _total(self, reward: RolloutReward | None) -> float:
-        return self._neutral if reward is None or reward.total is None else reward.total
+    def _follow(self, child: Child) -> None:
+        """Hear the service until its pipe is closed, or until it should have ended."""
+        patience: float | None = None
+        while self._hear():
+            if self._stopping.is_set():
+                patience = patience or time.monotonic() + GOODBYE
+                if time.monotonic() > patience:
+                    return
+            select.select([child.pipe], [], [], 0.5)
 
-    def _reply(self, trace: Trace | None, reward: RolloutReward | None, metric: str) -> dict[str, Any]:
-        """OpenRLHF's form. `scores`, which feed its dynamic filtering, lie in [0, 1]."""
-        total = self._total(reward)
-        logs = extra_logs(self._reward.names, trace, reward, total)
-        value, score = (reward.metric(n, total) if reward else total for n in (metric, self._score_of))
-        return {"rewards": value, "scores": min(1.0, max(0.0, score)), "extra_logs": logs}
+    def _hear(self) -> bool:
+        """Take what the service has said; False once its pipe is closed."""
+        with self._lock:
+            if self._child is None:
+                return False
+            pipe = self._child.pipe
+            try:
+                while pipe.poll():
+                    match pipe.recv():
+                        case ("counts", rollouts, failed):
+                            self._counts = (rollouts, failed)
+                        case ("failure", error):
+                            self._failure = self._failure or error
+            except (EOFError, OSError):
+                return False
+            return True
+
+
+def _check_token(token: str) -> None:
+    """Raises LrmctlError for a token that cannot stand in a URL's path."""
+    if not re.fullmatch(r"[A-Za-z0-9._~-]*", token):
+        raise LrmctlError("the token has characters that cannot stand in a URL", fix="letters, digits and -._~")
+
+
+def _touch(path: Path) -> None:
+    """See that the file can be written.
+
+    Raises:
+        OSError: it cannot.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666))

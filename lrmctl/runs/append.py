@@ -1,22 +1,31 @@
-"""Appending to a JSONL file that a kill may have left with a torn last line. One writer per file at a time."""
+"""Appending to a JSONL file that a kill may have left with a torn last line. One writer per file at a time.
+
+A row is in the system's hands when `write` returns, so a kill of the writer does not lose it; a power cut may, unless
+the writer waits for the disk (`fsync`).
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 
 class JsonlAppender:
-    """Appends rows, each on disk when `write` returns; a torn last line of an earlier writer is cut off first.
+    """Appends rows; a torn last line of an earlier writer is cut off first.
+
+    Args:
+        fsync: wait until rows are on the disk itself.
 
     Attributes:
         rows: rows in the file, those of earlier writers included.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, fsync: bool = False) -> None:
+        self._fsync = fsync
         path.parent.mkdir(parents=True, exist_ok=True)
         self.rows = _mend(path)
         # unbuffered: after a full disk nothing is left behind that a later write or close would stumble over
@@ -28,11 +37,22 @@ class JsonlAppender:
         Raises:
             OSError: the disk is full, or the file is gone.
         """
+        self.write_all([row])
+
+    def write_all(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Append rows with one call to the system.
+
+        Raises:
+            OSError: the disk is full, or the file is gone.
+        """
+        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         # a lone surrogate (from damaged text) becomes `\udXXX`, which is the JSON escape that reads back as it
-        line = (json.dumps(row, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
-        while line:
-            line = line[self._file.write(line) :]
-        self.rows += 1
+        data = text.encode("utf-8", "backslashreplace")
+        while data:
+            data = data[self._file.write(data) :]
+        if self._fsync:
+            os.fsync(self._file.fileno())
+        self.rows += len(rows)
 
     def close(self) -> None:
         self._file.close()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lrmctl.errors import LrmctlError
 from lrmctl.types import Outcome, Trace, Verdict, joint_outcome
 
 
@@ -74,10 +75,43 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
     """Rows of a JSONL file; a torn last line is skipped. Nothing if the file is not there."""
     if not path.exists():
         return
-    with path.open(encoding="utf-8") as lines:
+    with path.open("rb") as lines:  # bytes: a torn line may end in the middle of a character
         for line in lines:
-            if line.endswith("\n") and line.strip():
+            if line.endswith(b"\n") and line.strip():
                 yield json.loads(line)
+
+
+def row_of(line: bytes) -> dict[str, Any] | None:
+    """The row of a line; None if it is not a JSON object, for readers that go on over damage."""
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) else None
+
+
+def numbered_rows(path: Path, fix: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Rows of somebody's JSONL file, each with its line number from 1; a torn last line is skipped.
+
+    Args:
+        fix: what a row should look like, for the error.
+
+    Raises:
+        LrmctlError: a line that is not a JSON object, by its number.
+    """
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                if not line.endswith("\n"):
+                    return
+                raise LrmctlError(f"is not JSON: {error}", f"{path}:{number}", fix) from error
+            if not isinstance(row, dict):
+                raise LrmctlError(f"is a {type(row).__name__}, not an object", f"{path}:{number}", fix)
+            yield number, row
 
 
 def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -25,18 +25,30 @@ def needs_a_model(group: str, name: str) -> bool:
 
 
 def component(resolved: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """A reward's component without models, and what was replaced."""
+    """A reward's component without models, and what was replaced. A function in a file stays: that it runs is tried."""
+    if resolved["use"] is None:
+        return dict(resolved), []
     name = resolved["name"] or resolved["use"]
     if needs_a_model("reward", resolved["use"]):
         return {**resolved, "name": name, "use": NAME, "options": {}}, [f"reward {resolved['use']} -> {NAME}"]
     options, told = dict(resolved["options"]), []
+    defaults = _defaults("reward", resolved["use"])
     for option, group in _INNER.items():
-        inner = options.get(option)
+        inner = options.get(option, defaults.get(option))
         if isinstance(inner, str) and needs_a_model(group, inner):
             told.append(f"{group} {inner} of {name} -> {NAME}")
             options[option] = NAME
             options.pop(f"{option}_options", None)
     return {**resolved, "options": options}, told
+
+
+def _defaults(group: str, name: str) -> dict[str, Any]:
+    """Values of the options that a recipe leaves out."""
+    try:
+        parameters = inspect.signature(registry.find(group, name).factory).parameters.values()
+    except (TypeError, ValueError):
+        return {}
+    return {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
 
 
 def safety_set(resolved: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:

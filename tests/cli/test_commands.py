@@ -18,11 +18,25 @@ def test_help_names_every_command(lrmctl: Lrmctl) -> None:
     result = lrmctl("--help")
     assert result.code == 0
     commands = re.findall(r"^  ([a-z]+) ", result.out.partition("Commands:")[2], re.MULTILINE)
-    words = "demo train eval analyze compare report study doctor recipe plugin model run"
+    words = "demo train eval analyze compare monitor report study doctor recipe plugin reward judge model run"
     assert commands == words.split()
 
 
-@pytest.mark.parametrize("words", ["train", "eval", "study", "demo", "recipe copy", "run show", "model tiny"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "train",
+        "eval",
+        "study",
+        "demo",
+        "monitor",
+        "recipe copy",
+        "reward score",
+        "judge measure",
+        "run show",
+        "model tiny",
+    ],
+)
 def test_every_command_has_help(lrmctl: Lrmctl, words: str) -> None:
     result = lrmctl(*words.split(), "--help")
     assert result.code == 0

@@ -52,6 +52,12 @@ def test_rows_survive_json_and_a_torn_last_line_is_skipped(tmp_path):
     assert EvalRow.from_json(only) == row
 
 
+def test_a_line_torn_in_the_middle_of_a_character_is_skipped(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes('{"a": "\u00fc"}\n{"a": "\u00fc'.encode()[:-1])
+    assert list(read_jsonl(path)) == [{"a": "\u00fc"}]
+
+
 @pytest.mark.parametrize("kind", [c for c in vars(errors).values() if isinstance(c, type)])
 def test_errors_survive_pickling_with_their_advice(kind):
     error = pickle.loads(pickle.dumps(kind("what", "file:1", "do this")))

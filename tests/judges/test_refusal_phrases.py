@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from lrmctl.errors import RecipeError
 from lrmctl.hooks import registry
 from lrmctl.types import Prompt, Trace
 
@@ -45,3 +46,29 @@ def test_its_phrases_can_be_replaced():
 
 def test_its_summary_says_that_it_is_for_smoke_tests():
     assert "smoke tests only" in registry.find("judge", "refusal-phrases").summary
+
+
+def test_the_jailbreakbench_list_is_matched_as_written():
+    assert verdict("Sorry, no.", lists="jailbreakbench").refused is True
+    assert verdict("sorry, no.", lists="jailbreakbench").refused is False
+    assert verdict("I won't.", lists="jailbreakbench").refused is False
+
+
+def test_several_lists_are_one_and_the_version_says_which():
+    judge = registry.make("judge", "refusal-phrases", lists=["lrmctl", "jailbreakbench"])
+    assert judge.version == "2/lrmctl+jailbreakbench"
+    assert verdict("I won't.", lists=["lrmctl", "jailbreakbench"]).refused is True
+    assert verdict("Hello! Here.", lists=["lrmctl", "jailbreakbench"]).refused is True
+    own = [registry.make("judge", "refusal-phrases", phrases=[p]).version for p in ("a", "b")]
+    assert len({judge.version, *own}) == 3
+
+
+@pytest.mark.parametrize("options", [{"lists": "jailbrakebench"}, {"lists": []}, {"phrases": []}, {"phrases": "no"}])
+def test_a_list_that_is_not_there_is_the_users_error(options):
+    with pytest.raises(RecipeError, match="refusal-phrases"):
+        registry.make("judge", "refusal-phrases", **options)
+
+
+def test_an_empty_answer_to_a_harmful_prompt_is_malformed_and_not_unsafe():
+    assert verdict("  ").outcome == "malformed"
+    assert verdict("  ").refused is None

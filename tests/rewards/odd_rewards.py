@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
+import hashlib
+import math
+import os
+import re
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -59,12 +65,79 @@ def exiting() -> Odd:
     return Odd(score)
 
 
+def on(text: str, does: str) -> Odd:
+    """Does something to the process that scores as soon as an answer has the text in it."""
+
+    def score(traces: Sequence[Trace]) -> list[Score]:
+        for trace in traces:
+            if text in trace.answer:
+                _DOES[does]()
+        return [Score(1.0) for _ in traces]
+
+    return Odd(score)
+
+
+_DOES: dict[str, Callable[[], Any]] = {
+    "sleep": lambda: time.sleep(3600),
+    "regex": lambda: re.match(r"(a+)+$", "a" * 64 + "b"),  # holds the interpreter's lock for longer than anybody waits
+    "exit": lambda: os._exit(7),
+    "segfault": lambda: ctypes.string_at(0),
+}
+
+
+def slow_each(seconds: float) -> Odd:
+    """Takes its time over every single trace."""
+
+    def score(traces: Sequence[Trace]) -> list[Score]:
+        time.sleep(seconds * len(traces))
+        return [Score(1.0) for _ in traces]
+
+    return Odd(score)
+
+
+def faulty(every: int, does: str) -> Odd:
+    """Goes wrong on one sample in `every`, always the same ones."""
+
+    def one(trace: Trace) -> Any:
+        text = f"{trace.prompt.id} {trace.thinking} {trace.answer}".encode()
+        if int.from_bytes(hashlib.sha256(text).digest()[:4]) % every:
+            return Score(float(trace.well_formed))
+        if does == "raise":
+            raise ValueError("a line that the parser does not know")
+        if does == "sleep":
+            time.sleep(3600)
+        return Score({"nan": math.nan, "inf": math.inf, "type": "high"}[does])  # type: ignore[arg-type]
+
+    return Odd(lambda traces: [one(trace) for trace in traces])
+
+
+class Loading(Odd):
+    """Takes seconds to get ready, or fails at it, or takes the process with it."""
+
+    def __init__(self, seconds: float = 0.0, does: str = "") -> None:
+        super().__init__(lambda traces: [Score(1.0) for _ in traces])
+        self._seconds, self._does = seconds, does
+
+    def prepare(self) -> None:
+        print("loading the guard")
+        time.sleep(self._seconds)
+        if self._does == "raise":
+            raise OSError("guard-1b is not on this disk")
+        if self._does:
+            print("last words", file=sys.stderr, flush=True)
+            _DOES[self._does]()
+
+
 @hookimpl
 def lrmctl_rewards(register: Callable[..., None]) -> None:
     register("odd-raising", raising)
     register("odd-raising-on", raising_on)
     register("odd-constant", constant)
     register("odd-slow", slow)
+    register("odd-slow-each", slow_each)
+    register("odd-on", on)
+    register("odd-faulty", faulty)
+    register("odd-loading", Loading)
     register("odd-exiting", exiting)
     register("odd-too-few", lambda: Odd(lambda traces: [Score(1.0) for _ in traces][:-1]))
     register("odd-float", lambda: Odd(lambda traces: [1.0 for _ in traces]))

@@ -21,9 +21,9 @@ def test_a_service_that_others_can_reach_is_found_only_by_its_secret(tmp_path: P
         secret = url.path.removesuffix("/reward")
         assert len(secret) > 20
         there = f"http://127.0.0.1:{url.port}"
-        assert httpx.get(f"{there}{secret}/health").status_code == 200
+        assert httpx.get(f"{there}{secret}/healthz").status_code in (200, 503)
         assert httpx.post(service.url, content=b"{}").status_code == 200
-        assert [httpx.post(f"{there}{path}").status_code for path in ("/reward", "/health")] == [404, 404]
+        assert [httpx.post(f"{there}{path}").status_code for path in ("/reward", "/healthz")] == [401, 401]
 
 
 def test_every_launch_has_another_secret(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
 from lrmctl.errors import LrmctlError, RewardError
@@ -270,9 +271,9 @@ def test_leaving_the_service_frees_the_port_and_ends_its_threads(tmp_path):
     with service(tmp_path, *LAB) as s:
         client = httpx.Client()
         client.post(s.url, json=good(HARMFUL, REFUSAL))  # the connection stays open
-        assert client.get(s.url.replace("/reward", "/health")).json()["rollouts"] == 1
+        assert client.get(s.url.replace("/reward", "/healthz")).json()["rollouts"] == 1
     names = {t.name for t in threading.enumerate()}
-    assert not names & {"lrmctl-http", "lrmctl-rewards"}
+    assert "lrmctl-service" not in names
     with pytest.raises(httpx.ConnectError):
         httpx.post(s.url, json=good(HARMFUL, REFUSAL))
     client.close()
@@ -291,3 +292,21 @@ def test_rows_are_there_while_the_service_still_runs(tmp_path):
         while not rows(tmp_path) and time.monotonic() < deadline:
             time.sleep(0.01)
         assert len(rows(tmp_path)) == 1
+
+
+def test_normalising_goes_on_from_the_rows_of_earlier_attempts(tmp_path):
+    shape = {"low": 1, "high": 5, "falloff": 40}
+    words = section({"use": "length", "part": "answer", "options": shape}, normalise="kind")
+    answers = [" ".join(["word"] * (1 + i % 30)) for i in range(40)]
+
+    def given(attempt: int, texts: Sequence[str]) -> list[float]:
+        with RewardService(words, rollouts=tmp_path / "rollouts.jsonl", end_tokens=[END], attempt=attempt) as s:
+            return [reply["rewards"] for reply in post(s.url, [good(BENIGN, text) for text in texts], at_once=1)]
+
+    first, again = given(1, answers), given(2, answers[:1])
+    totals = [row["total"] for row in rows(tmp_path)]
+    assert first[:31] == totals[:31]  # too few to know a mean
+    assert first[31:] != totals[31:40]
+    mean, deviation = np.mean(totals), np.std(totals)
+    assert again == [pytest.approx((totals[-1] - mean) / deviation)]
+    assert all(row["irregular"] == [] for row in rows(tmp_path))

@@ -129,6 +129,26 @@ def test_a_users_own_reward_is_kept_and_its_failure_fails_the_run(smoke, tmp_pat
     assert "Traceback" not in said
 
 
+def test_a_function_in_a_file_is_a_reward_without_a_package(smoke, tmp_path):
+    """With the other words of a composed reward: a gate, a clip, normalising by kind."""
+    (tmp_path / "own.py").write_text("def calm(trace, *, word):\n    return word not in trace.thinking\n")
+    own = {"fn": "./own.py:calm", "options": {"word": "hazard"}}
+    gate = {"use": "format", "gate": "veto", "below": -0.5, "otherwise": -2, "clip": [-1, 0]}
+    recipe = yaml.safe_load(RECIPE % 1) | {"name": "own"}
+    recipe["reward"] = {"components": [own, gate], "clip": [-2, 1], "normalise": "kind"}
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(recipe))
+    code, chains, said = smoke("own.yaml")
+    check(code, chains, said)
+    folder = Path(chains[0]["folder"]) / "run"
+    rows = [json.loads(line) for line in (folder / "rollouts.jsonl").read_text().splitlines()]
+    assert rows
+    for row in rows:
+        assert list(row["components"]) == ["calm", "format"]
+        assert row["total"] == sum(part["weighted"] for part in row["components"].values())
+    lock = json.loads((folder / "lock.json").read_text())
+    assert [Path(file).name for file in lock["functions"]] == ["own.py"]
+
+
 def test_a_recipe_that_does_not_validate_is_a_user_error(smoke, tmp_path):
     (tmp_path / "mine.yaml").write_text(RECIPE % 1)  # its reward is not installed
     code, chains, said = smoke("mine.yaml")

@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -180,19 +181,43 @@ def test_an_rl_recipe_trains_as_a_job_of_the_cluster(cluster: str, tmp_path: Pat
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/[\w-]{20,}/reward", url)
 
 
-@pytest.mark.slow
-@pytest.mark.e2e
-def test_a_job_that_outlived_a_killed_lrmctl_keeps_resume_out_until_it_is_stopped(cluster: str, tmp_path: Path) -> None:
+def long_sft(cluster: str, tmp_path: Path) -> tuple[list[str], RunFolder]:
+    """The command of a run of many minutes on the cluster, and its folder."""
     launch = {"via": "ray", "address": cluster}
     recipe = merged(SFT, {"train.epochs": 400, "launch": launch, "backend": {"device": "cpu"}})
     file = tmp_path / "sft.yaml"
     file.write_text(yaml.safe_dump(recipe))
     words = [sys.executable, "-m", "lrmctl", "train", str(file), "--runs-dir", str(tmp_path / "runs")]
-    process = subprocess.Popen(words, stderr=subprocess.DEVNULL)
-    folder = RunFolder(tmp_path / "runs" / "tiny-sft")
+    return words, RunFolder(tmp_path / "runs" / "tiny-sft")
+
+
+def wait_for_a_step(process: subprocess.Popen[Any], folder: RunFolder) -> None:
     while not list(read_jsonl(folder.metrics)):
         assert process.poll() is None
         time.sleep(0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.e2e
+def test_an_interrupt_stops_the_job_and_says_how_to_go_on(cluster: str, tmp_path: Path) -> None:
+    words, folder = long_sft(cluster, tmp_path)
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    wait_for_a_step(process, folder)
+    started = folder.status()["job"]
+    assert launcher(started).is_running(started)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said.strip().splitlines()[-1].startswith("to continue: lrmctl train ")
+    assert not launcher(started).is_running(started)
+
+
+@pytest.mark.slow
+@pytest.mark.e2e
+def test_a_job_that_outlived_a_killed_lrmctl_keeps_resume_out_until_it_is_stopped(cluster: str, tmp_path: Path) -> None:
+    words, folder = long_sft(cluster, tmp_path)
+    process = subprocess.Popen(words, stderr=subprocess.DEVNULL)
+    wait_for_a_step(process, folder)
     process.send_signal(signal.SIGKILL)
     process.wait()
     again = subprocess.run([*words, "--resume"], capture_output=True, text=True, check=False)

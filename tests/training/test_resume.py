@@ -100,7 +100,8 @@ def failed_run(tmp_path: Path, loaded: LoadedRecipe, steps: int) -> RunFolder:
     """A run that was begun for real and could not write its data; as if it had done some steps before."""
     folder = RunFolder(tmp_path / "runs" / loaded.recipe.name)
     folder.data.mkdir(parents=True)
-    (folder.data / "train.jsonl").symlink_to("/dev/full")
+    name = "train.jsonl" if loaded.recipe.kind == "sft" else "prompts.jsonl"
+    (folder.data / name).symlink_to("/dev/full")
     with pytest.raises(BackendError, match="disk"):
         train(loaded, runs_dir=tmp_path / "runs")
     folder.new_attempt()
@@ -136,6 +137,20 @@ def test_a_run_whose_data_has_changed_is_not_gone_on_with(tmp_path: Path) -> Non
         train(loaded, runs_dir=tmp_path / "runs", resume=True)
     write_jsonl(file, rows)
     with pytest.raises(BackendError, match="disk"):  # it gets as far as the full disk
+        train(loaded, runs_dir=tmp_path / "runs", resume=True)
+
+
+def test_a_run_whose_reward_function_has_changed_is_not_gone_on_with(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("def score(trace): return 1.0\n")
+    loaded = recipe(tmp_path, RL, reward={"components": [{"fn": f"{file}:score"}]}, save_every=2)
+    folder = failed_run(tmp_path, loaded, steps=4)
+    save(folder.path, 4, "_actor")
+    file.write_text("def score(trace): return 0.0\n")
+    with pytest.raises(RunExistsError, match=r"the function file .*mine\.py of the run"):
+        train(loaded, runs_dir=tmp_path / "runs", resume=True)
+    file.write_text("def score(trace): return 1.0\n")
+    with pytest.raises(BackendError, match="disk"):
         train(loaded, runs_dir=tmp_path / "runs", resume=True)
 
 

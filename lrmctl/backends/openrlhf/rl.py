@@ -36,7 +36,8 @@ OWNED: Mapping[str, str] = {
     "data.label_key": "lrmctl renders the data itself",
     "reward.remote_url": "say it in the recipe: reward",
     "reward.model_name_or_path": "say it in the recipe: reward",
-    "reward.normalize_enable": "it normalises only what OpenRLHF's own reward model says; rewards come from a service",
+    "reward.normalize_enable": "it normalises only what OpenRLHF's own reward model says, and rewards come from a "
+    "service; say it in the recipe: reward.normalise: kind",
     "train.agent_func_path": "rewards go through lrmctl's reward service, which the agent route does not call",
     "ds.lora.rank": "OpenRLHF 0.11 fails at the first weight broadcast with LoRA in RL",
     **{flag: f"say it in the recipe: {key}" for flag, key in RL_WORDS.items()},

@@ -1,0 +1,240 @@
+"""The contract of a reward as a list of checks, each with what it found, and how long a trace takes.
+
+Every check asks the reward itself, without the guard that rewards are asked through while training: what it raises is
+a finding. Knows no command line and no recipe.
+"""
+
+from __future__ import annotations
+
+import math
+import pickle
+import random
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from lrmctl.hooks.specs import Reward
+from lrmctl.types import Kind, Part, Prompt, Score, Trace
+
+TOLERANCE = 1e-4
+"""Two values are equal within this, absolute and relative: a model pads a batch, and its last digits differ."""
+THREADS = 8
+_PARTS: tuple[Part, ...] = get_args(Part)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One clause of the contract: kept or not, and what was seen."""
+
+    name: str
+    ok: bool
+    found: str = ""
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds per trace, median and 95th percentile: asked one by one, and within batches of `batch`."""
+
+    single_p50: float
+    single_p95: float
+    batched_p50: float
+    batched_p95: float
+    batch: int
+
+
+class _Finding(Exception):
+    """What a check did not like."""
+
+
+def sample_traces() -> list[Trace]:
+    """Traces as training and evaluation really produce them: good ones and every way to be odd, of all kinds."""
+    traces: list[Trace] = []
+    for kind in get_args(Kind):
+        prompt = Prompt.user(
+            f"contract-{kind}", f"a {kind} question", kind, reference="4" if kind == "reasoning" else None
+        )
+        traces += [
+            Trace(prompt, "2 and 2 make 4.", "The answer is 4.", "closed", thinking_tokens=7, answer_tokens=5),
+            Trace(prompt, "2 and 2 make", "", "unclosed", "length", thinking_tokens=5, sample=1),
+            Trace(prompt, "", "The answer is 4.", "absent", answer_tokens=5, sample=2),
+            Trace(prompt, "", "", "closed", irregular=("empty",), sample=3),
+            Trace(prompt, "x" * 5000, "\u00e9\u4e2d\x00", "closed", irregular=("nested",), sample=4),
+            Trace(prompt, "\U0001f9ea \u0627\u0644 \ufeff\n\n\n", "The answer", "closed", "length", 4, 2, 5),
+            Trace(prompt, "", "", "unclosed", "error", sample=6),
+        ]
+    return traces
+
+
+def check_contract(reward: Reward, traces: Sequence[Trace] | None = None) -> list[Check]:
+    """Every clause of the contract, tried on these traces (by default on `sample_traces`)."""
+    traces = sample_traces() if traces is None else list(traces)
+    first = _try("one score per trace", lambda: _one_each(reward, traces))
+    if not first.ok:  # nothing else can be asked of it
+        return [first]
+    clauses: Sequence[tuple[str, Callable[[], str]]] = (
+        ("finite", lambda: _finite(reward, traces)),
+        ("in its range", lambda: _in_range(reward, traces)),
+        ("the same twice", lambda: _twice(reward, traces)),
+        ("any order", lambda: _any_order(reward, traces)),
+        ("alone as in a batch", lambda: _alone(reward, traces)),
+        ("thread-safe", lambda: _threads(reward, traces)),
+        ("pickled traces", lambda: _pickled(reward, traces)),
+        ("empty batch", lambda: _empty(reward)),
+    )
+    return [first, *(_try(name, clause) for name, clause in clauses)]
+
+
+def check_failures(reward: Reward, traces: Sequence[Trace] | None = None) -> Check:
+    """Whether whole traces are scored at all. To fail is allowed, but ends a run unless its recipe forgives it."""
+    traces = sample_traces() if traces is None else list(traces)
+
+    def clause() -> str:
+        failed = [(t, s) for t, s in zip(traces, reward.score(traces, "whole"), strict=True) if s.failed]
+        if failed:
+            raise _Finding(f"{len(failed)} of {len(traces)} failed; first: {failed[0][1].error} ({_odd(failed[0][0])})")
+        return f"none of {len(traces)} failed"
+
+    return _try("no failures", clause)
+
+
+def latency(reward: Reward, traces: Sequence[Trace] | None = None, *, seconds: float = 1.0, batch: int = 64) -> Latency:
+    """How long a whole trace takes, over about `seconds` each way; the first call of each is not counted."""
+    traces = sample_traces() if traces is None else list(traces)
+    many = (list(traces) * (batch // len(traces) + 1))[:batch]
+    single = _timed([lambda t=t: reward.score([t], "whole") for t in traces], seconds, 1)  # type: ignore[misc]
+    batched = _timed([lambda: reward.score(many, "whole")], seconds, batch)
+    return Latency(*_quantiles(single), *_quantiles(batched), batch)
+
+
+def _try(name: str, clause: Callable[[], str]) -> Check:
+    try:
+        return Check(name, True, clause())
+    except _Finding as finding:
+        return Check(name, False, str(finding))
+    except (Exception, SystemExit) as error:
+        return Check(name, False, f"raises {type(error).__name__}: {error}")
+
+
+def _one_each(reward: Reward, traces: Sequence[Trace]) -> str:
+    for part in _PARTS:
+        scores = list(reward.score(traces, part))
+        if len(scores) != len(traces):
+            raise _Finding(f"{len(scores)} results for {len(traces)} traces")
+        for score in scores:
+            if not isinstance(score, Score):
+                raise _Finding(f"{type(score).__name__} is not a Score")
+    return f"{len(traces)} traces, {len(_PARTS)} parts"
+
+
+def _finite(reward: Reward, traces: Sequence[Trace]) -> str:
+    for trace, score in _all(reward, traces):
+        if score.value is not None and (isinstance(score.value, bool) or not math.isfinite(score.value)):
+            raise _Finding(f"{score.value} is not a finite score ({_odd(trace)})")
+        if score.value is not None and score.failed:
+            raise _Finding("a score that failed must have no value")
+    return ""
+
+
+def _in_range(reward: Reward, traces: Sequence[Trace]) -> str:
+    bounds = getattr(reward, "range", None)
+    if bounds is None:
+        return "declares none"
+    low, high = bounds
+    for trace, score in _all(reward, traces):
+        if score.value is not None and not low <= score.value <= high:
+            raise _Finding(f"{score.value:g} is not in [{low:g}, {high:g}] ({_odd(trace)})")
+    return f"[{low:g}, {high:g}]"
+
+
+def _twice(reward: Reward, traces: Sequence[Trace]) -> str:
+    for part in _PARTS:
+        first, second = _values(reward, traces, part), _values(reward, traces, part)
+        _same(traces, first, second, "asked twice, it says two things")
+    return ""
+
+
+def _any_order(reward: Reward, traces: Sequence[Trace]) -> str:
+    for part in _PARTS:
+        forwards, backwards = _values(reward, traces, part), _values(reward, traces[::-1], part)[::-1]
+        _same(traces, forwards, backwards, "a score depends on the order of the batch")
+    return ""
+
+
+def _alone(reward: Reward, traces: Sequence[Trace]) -> str:
+    for part in _PARTS:
+        alone = [_values(reward, [trace], part)[0] for trace in traces]
+        _same(traces, _values(reward, traces, part), alone, "a score depends on the rest of the batch")
+    return ""
+
+
+def _threads(reward: Reward, traces: Sequence[Trace]) -> str:
+    """Each thread scores the traces in an order of its own, all at once."""
+    expected = _values(reward, traces, "whole")
+    orders = [random.Random(seed).sample(range(len(traces)), len(traces)) for seed in range(THREADS)]
+    with ThreadPoolExecutor(THREADS) as pool:
+        found = list(pool.map(lambda order: _values(reward, [traces[i] for i in order], "whole"), orders))
+    for order, values in zip(orders, found, strict=True):
+        _same([traces[i] for i in order], [expected[i] for i in order], values, "a score depends on other threads")
+    return f"{THREADS} threads"
+
+
+def _pickled(reward: Reward, traces: Sequence[Trace]) -> str:
+    sent = pickle.loads(pickle.dumps(list(traces)))
+    _same(traces, _values(reward, traces, "whole"), _values(reward, sent, "whole"), "a score depends on the objects")
+    pickle.dumps(list(reward.score(traces, "whole")))
+    return ""
+
+
+def _empty(reward: Reward) -> str:
+    if list(reward.score([], "whole")):
+        raise _Finding("an empty batch must give no scores")
+    return ""
+
+
+def _all(reward: Reward, traces: Sequence[Trace]) -> list[tuple[Trace, Score]]:
+    return [pair for part in _PARTS for pair in zip(traces, reward.score(traces, part), strict=True)]
+
+
+def _values(reward: Reward, traces: Sequence[Trace], part: Part) -> list[float | None]:
+    return [score.value for score in reward.score(traces, part)]
+
+
+def _same(traces: Sequence[Trace], a: Sequence[float | None], b: Sequence[float | None], what: str) -> None:
+    if len(a) != len(b):
+        raise _Finding(f"{len(b)} results for {len(a)} traces")
+    for trace, x, y in zip(traces, a, b, strict=True):
+        if (x is None) is not (y is None) or (x is not None and y is not None and not _near(x, y)):
+            raise _Finding(f"{what}: {x} and {y} ({_odd(trace)})")
+
+
+def _near(x: float, y: float) -> bool:
+    return math.isclose(x, y, rel_tol=TOLERANCE, abs_tol=TOLERANCE) or (math.isnan(x) and math.isnan(y))
+
+
+def _odd(trace: Trace) -> str:
+    """A trace in a few words."""
+    words = (trace.prompt.kind, f"thinking {trace.thinking_state}", *trace.irregular)
+    ended = () if trace.finish_reason == "stop" else (f"ended by {trace.finish_reason}",)
+    return ", ".join((*words, *ended, "" if trace.answer else "no answer")).rstrip(", ")
+
+
+def _timed(calls: Sequence[Callable[[], Any]], seconds: float, traces: int) -> list[float]:
+    """Milliseconds per trace of each call, round after round."""
+    calls[0]()
+    found: list[float] = []
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until or len(found) < len(calls):
+        for call in calls:
+            start = time.perf_counter()
+            call()
+            found.append((time.perf_counter() - start) * 1000 / traces)
+    return found
+
+
+def _quantiles(values: Sequence[float]) -> tuple[float, float]:
+    if len(values) < 2:
+        return values[0], values[0]
+    return statistics.median(values), statistics.quantiles(values, n=20, method="inclusive")[-1]

@@ -1,0 +1,118 @@
+"""How well yes-or-no answers agree with labels: rates with 95 % intervals. Numbers only: no judges, no files.
+
+Proportions have Wilson intervals. Cohen's kappa has the large-sample interval of Fleiss, Cohen and Everitt (1969), by
+statsmodels; F1 the percentile bootstrap over rows. Where rows never disagree these two have no interval, and none is
+given: an interval of no width would claim too much.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+RESAMPLES = 10_000
+_SEED = 20240229
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Counts of rows by answer and label: true and false positives, false and true negatives."""
+
+    tp: int = 0
+    fp: int = 0
+    fn: int = 0
+    tn: int = 0
+
+    @property
+    def n(self) -> int:
+        return self.tp + self.fp + self.fn + self.tn
+
+
+class Estimate(NamedTuple):
+    """A value with its 95 % interval; None is what cannot be had of these counts. `n`: rows that it is of."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+
+
+def confusion(answers: Iterable[bool], labels: Iterable[bool]) -> Confusion:
+    """Counts of equally many answers and labels."""
+    pairs = list(zip(answers, labels, strict=True))
+    tp, fp, fn = (pairs.count(pair) for pair in ((True, True), (True, False), (False, True)))
+    return Confusion(tp, fp, fn, len(pairs) - tp - fp - fn)
+
+
+def agreement(c: Confusion) -> dict[str, Estimate]:
+    """Accuracy, precision, recall (which is sensitivity), specificity, false-positive rate, F1 and Cohen's kappa."""
+    return {
+        "accuracy": proportion(c.tp + c.tn, c.n),
+        "precision": proportion(c.tp, c.tp + c.fp),
+        "recall": proportion(c.tp, c.tp + c.fn),
+        "sensitivity": proportion(c.tp, c.tp + c.fn),
+        "specificity": proportion(c.tn, c.tn + c.fp),
+        "false_positive_rate": proportion(c.fp, c.tn + c.fp),
+        "f1": _f1(c),
+        "kappa": _kappa(c),
+    }
+
+
+def proportion(count: int, n: int) -> Estimate:
+    """A share with its Wilson interval."""
+    import numpy as np
+
+    from lrmctl.stats import interval
+
+    if not n:
+        return Estimate(None, None, None, 0)
+    return Estimate(count / n, *interval(np.repeat((1.0, 0.0), (count, n - count)), 1), n)
+
+
+def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> float:
+    """Exact two-sided p of McNemar's test: is one of two judges right more often on the same rows?
+
+    Args:
+        first, second: whether each judge is right, row by row.
+    """
+    from statsmodels.stats.contingency_tables import mcnemar as exact
+
+    pairs = list(zip(first, second, strict=True))
+    table = [[pairs.count((a, b)) for b in (True, False)] for a in (True, False)]
+    return float(exact(table, exact=True).pvalue) if table[0][1] + table[1][0] else 1.0
+
+
+def _f1(c: Confusion) -> Estimate:
+    """2 tp / (2 tp + fp + fn); a resampled table is a draw from the multinomial of the cells."""
+    import numpy as np
+
+    if not c.tp + c.fp + c.fn:
+        return Estimate(None, None, None, c.n)
+    value = 2 * c.tp / (2 * c.tp + c.fp + c.fn)
+    if not c.tp or not c.fp + c.fn:
+        return Estimate(value, None, None, c.n)
+    cells = np.array([c.tp, c.fp, c.fn, c.tn]) / c.n
+    tp, fp, fn, _ = np.random.default_rng(_SEED).multinomial(c.n, cells, size=RESAMPLES).T
+    some = tp + fp + fn > 0
+    low, high = np.percentile(2 * tp[some] / (2 * tp + fp + fn)[some], (2.5, 97.5))
+    return Estimate(value, float(low), float(high), c.n)
+
+
+def _kappa(c: Confusion) -> Estimate:
+    import warnings
+
+    from statsmodels.stats.inter_rater import cohens_kappa
+
+    if not c.n:
+        return Estimate(None, None, None, 0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # where one answer is the only one: 0 / 0, which is looked at below
+        found = cohens_kappa([[c.tp, c.fp], [c.fn, c.tn]])
+    if not math.isfinite(found.kappa):
+        return Estimate(None, None, None, c.n)
+    low, high = float(found.kappa_low), float(found.kappa_upp)
+    if not low < high:
+        return Estimate(float(found.kappa), None, None, c.n)
+    return Estimate(float(found.kappa), max(-1.0, low), min(1.0, high), c.n)

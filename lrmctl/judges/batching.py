@@ -1,0 +1,180 @@
+"""Merging the questions of threads that ask one judge at the same time into few large calls.
+
+There is no thread of its own: of the callers that wait, one calls the judge for all (the leader), and then hands the
+lead to the first of those that came meanwhile. A busy judge therefore gets full batches without anybody waiting for
+company. An idle one waits for the window only where there was company lately and a call takes longer than waiting.
+A merged call that raises is no word on anyone: each caller's traces are then asked again by themselves.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from threading import Event, Lock
+from time import perf_counter
+from typing import Any
+
+from lrmctl.types import Part, Trace
+
+Call = Callable[[Sequence[Trace], Part], Sequence[Any]]
+
+
+@dataclass(eq=False)
+class Group:
+    """One caller's traces, asked together.
+
+    Attributes:
+        alone: not to be merged with others.
+        results: one per trace, or any other number if the judge broke its contract.
+        error: what the judge raised on these traces alone.
+        leads: the owner is to make the next call.
+        wake: to the owner: there are results, or the lead.
+        finished: to others who want the same verdicts: the owner is through, with results or without.
+    """
+
+    traces: Sequence[Trace]
+    part: Part
+    alone: bool = False
+    results: Sequence[Any] | None = None
+    error: BaseException | None = None
+    leads: bool = False
+    wake: Event = field(default_factory=Event)
+    finished: Event = field(default_factory=Event)
+
+    @property
+    def done(self) -> bool:
+        return self.results is not None or self.error is not None
+
+
+class Batches:
+    """The queue in front of one judge.
+
+    Args:
+        call: asks the judge.
+        limits: the window in seconds and the most traces of a merged call, read anew for every batch.
+        parallel: calls at the same time.
+
+    Attributes:
+        calls, seconds: made so far, and how long they took together.
+    """
+
+    def __init__(self, call: Call, limits: Callable[[], tuple[float, int]], parallel: int = 1) -> None:
+        self._call, self._limits, self._free = call, limits, parallel
+        self._lock, self._queue = Lock(), deque[Group]()
+        self._full = Event()
+        self._company, self._last = False, 0.0
+        self.calls, self.seconds = 0, 0.0
+
+    def run(self, group: Group) -> None:
+        """Have a group's traces judged; returns when its results, or its error, are there.
+
+        A caller's traces are never split, however many they are.
+        """
+        try:
+            self._enter(group)
+            while not group.done:
+                if group.leads:
+                    self._lead(group)
+                else:
+                    group.wake.wait()
+                    group.wake.clear()
+        finally:
+            self._leave(group)
+
+    def _enter(self, group: Group) -> None:
+        with self._lock:
+            self._queue.append(group)
+            if self._free:
+                self._free -= 1
+                group.leads = True
+            elif sum(len(g.traces) for g in self._queue) >= self._limits()[1]:
+                self._full.set()
+
+    def _lead(self, leader: Group) -> None:
+        """One call for whoever is first in the queue, then on to the next leader."""
+        window, most = self._limits()
+        pause = min(window, self._last / 4) if self._company else 0.0
+        if pause and sum(len(g.traces) for g in list(self._queue)) < most:
+            self._full.wait(pause)
+        with self._lock:
+            self._full.clear()
+            batch = self._take(most)
+        again: list[Group] = batch
+        try:
+            again = self._ask(batch)
+        finally:  # also when the leader was interrupted: the others are not
+            with self._lock:
+                self._queue.extendleft(g for g in reversed(again) if not g.done)
+                self._hand_over(leader)
+            for group in batch:
+                group.wake.set()
+
+    def _take(self, most: int) -> list[Group]:
+        if not self._queue:
+            return []
+        first, rest = self._queue.popleft(), deque[Group]()
+        batch, size = [first], len(first.traces)
+        for group in self._queue:
+            fits = group.part == first.part and size + len(group.traces) <= most
+            if first.alone or group.alone or not fits:
+                rest.append(group)
+            else:
+                batch.append(group)
+                size += len(group.traces)
+        self._queue = rest
+        return batch
+
+    def _ask(self, batch: list[Group]) -> list[Group]:
+        """Put results or errors into the groups; returns those that have to be asked again, alone."""
+        if not batch:
+            return []
+        traces = [trace for group in batch for trace in group.traces]
+        began = perf_counter()
+        try:
+            results = list(self._call(traces, batch[0].part))
+        except (Exception, SystemExit) as error:  # a plugin may do anything; it is told to whom it concerns
+            if len(batch) == 1:
+                batch[0].error = error
+                return []
+            return self._apart(batch)
+        finally:
+            self._count(perf_counter() - began, len(batch))
+        if len(batch) == 1:
+            batch[0].results = results
+            return []
+        if len(results) != len(traces):
+            return self._apart(batch)
+        rest = iter(results)
+        for group in batch:
+            group.results = [next(rest) for _ in group.traces]
+        return []
+
+    def _apart(self, batch: list[Group]) -> list[Group]:
+        for group in batch:
+            group.alone = True
+        return batch
+
+    def _count(self, seconds: float, callers: int) -> None:
+        with self._lock:
+            self.calls += 1
+            self.seconds += seconds
+            self._last, self._company = seconds, callers > 1 or len(self._queue) > 0
+
+    def _hand_over(self, leader: Group) -> None:
+        """Give the lead to the first that waits and does not lead; with the lock held."""
+        leader.leads = False
+        for group in self._queue:
+            if not group.leads:
+                group.leads = True
+                group.wake.set()
+                return
+        self._free += 1
+
+    def _leave(self, group: Group) -> None:
+        """Leave nothing behind, however the caller goes: an interrupted one may be queued, or be the next leader."""
+        with self._lock:
+            if group in self._queue:
+                self._queue.remove(group)
+            if group.leads:
+                self._hand_over(group)

@@ -1,0 +1,169 @@
+"""What there is to know of a judge without asking it anything: options, what it says, the exact question it puts.
+
+Judges that need no model are tried on a few sample traces; a model is never loaded.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lrmctl.errors import LrmctlError
+from lrmctl.hooks import registry
+from lrmctl.hooks.manager import Entry
+from lrmctl.types import Prompt, Trace
+
+EXAMPLE = Trace(
+    Prompt.user("example", "How do I get hazard-3?", "harmful"),
+    "The user wants hazard-3.",
+    "I cannot help with hazard-3.",
+    "closed",
+)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A judge in a list.
+
+    Attributes:
+        origin: `lrmctl`, or the distribution that offers it.
+        needs_model: it loads or calls a model.
+        says_refusal: whether its verdicts say if a response refuses; None if that cannot be known without asking it.
+        smoke_only: good for trying out a chain, never for a result.
+    """
+
+    name: str
+    origin: str
+    needs_model: bool
+    says_refusal: bool | None
+    smoke_only: bool
+    summary: str
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option of a judge; `default` is None where it must be given."""
+
+    name: str
+    default: Any
+    required: bool
+    type: str
+
+
+@dataclass(frozen=True)
+class Shown:
+    """All that is known of a judge; `questions` are what it asks a model about `example`."""
+
+    listed: Listed
+    version: str
+    options: tuple[Option, ...]
+    documentation: str
+    questions: tuple[Mapping[str, Any], ...] = ()
+    example: Mapping[str, Any] = field(default_factory=EXAMPLE.to_json)
+
+
+def judges() -> list[Listed]:
+    """Every registered judge."""
+    return [_listed(entry) for entry in registry.names("judge")]
+
+
+def show(name: str, options: Mapping[str, Any] | None = None) -> Shown:
+    """One judge with these options; a model or a question that it needs and did not get is stood in for.
+
+    Raises:
+        LrmctlError: no such judge, or options that it does not take.
+    """
+    entry = registry.find("judge", name)
+    judge = _made_or_none(entry, options or {})
+    return Shown(
+        _listed(entry, judge),
+        str(getattr(judge, "version", "")),
+        _options(entry),
+        inspect.getdoc(entry.factory) or "",
+        _questions(judge),
+    )
+
+
+def _listed(entry: Entry, judge: Any = None) -> Listed:
+    origin = entry.distribution if entry.builtin else f"{entry.distribution} {entry.version}"
+    needs_model = any(option.name == "model" for option in _options(entry))
+    judge = judge or _made_or_none(entry)
+    refusal = _says_refusal(judge, needs_model)
+    return Listed(entry.name, origin, needs_model, refusal, entry.summary.startswith("smoke"), entry.summary)
+
+
+def _options(entry: Entry) -> tuple[Option, ...]:
+    try:
+        parameters = _signature(entry).parameters.values()
+    except (TypeError, ValueError):
+        return ()
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return tuple(_option(p) for p in parameters if p.kind in named)
+
+
+def _option(parameter: inspect.Parameter) -> Option:
+    required = parameter.default is inspect.Parameter.empty
+    said = "" if parameter.annotation is inspect.Parameter.empty else parameter.annotation
+    kind = said if isinstance(said, str) else inspect.formatannotation(said)
+    kind = kind.replace("typing.", "").replace("collections.abc.", "")
+    return Option(parameter.name, None if required else parameter.default, required, kind)
+
+
+def _signature(entry: Entry) -> inspect.Signature:
+    try:
+        return inspect.signature(entry.factory, eval_str=True)
+    except NameError:  # a type that is only imported for type checkers stays as it is written
+        return inspect.signature(entry.factory)
+
+
+def _made_or_none(entry: Entry, options: Mapping[str, Any] | None = None) -> Any:
+    """The judge with its defaults, and with stand-ins for a model or a question that it needs; making loads nothing.
+
+    None where it needs something else, or something that is not installed; with options that is an error.
+    """
+    needed = {
+        option.name: _NEEDED[option.name] for option in _options(entry) if option.required and option.name in _NEEDED
+    }
+    try:
+        return registry.make("judge", entry.name, **{**needed, **(options or {})})
+    except LrmctlError:
+        if options:
+            raise
+        return None
+
+
+_NEEDED = {"model": "MODEL", "question": "(your question) {response}"}
+
+
+def _says_refusal(judge: Any, needs_model: bool) -> bool | None:
+    """The judge's own word `says_refusal`, if it has one; else a judge without a model is tried."""
+    told = getattr(judge, "says_refusal", getattr(_form(judge), "says_refusal", None))
+    if told is not None or judge is None or needs_model:
+        return None if told is None else bool(told)
+    try:
+        return any(v.refused is not None for v in judge.judge([EXAMPLE, _LABS], "answer"))
+    except Exception:  # somebody else's judge may raise anything; then nothing is known
+        return None
+
+
+_LABS = Trace(Prompt.user("example", "?", "harmful", meta={"object": "kite"}), "No.", "I cannot help.", "closed")
+
+
+def _form(judge: Any) -> Any:
+    """What a model judge asks and how it reads (see `judges.forms`)."""
+    return getattr(judge, "form", None) or getattr(judge, "_form", None)
+
+
+def _questions(judge: Any) -> tuple[Mapping[str, Any], ...]:
+    """What the judge asks its model about the example's answer."""
+    asks = getattr(_form(judge), "asks", None)
+    if asks is None:
+        return ()
+    return tuple(_question(ask) for ask in asks(EXAMPLE.prompt.text, EXAMPLE.answer, ()))
+
+
+def _question(ask: Any) -> Mapping[str, Any]:
+    fields = ("messages", "text", "prefill", "choices", "max_new_tokens", "template_args")
+    return {name: value for name in fields if (value := getattr(ask, name, None))}

@@ -1,0 +1,311 @@
+"""Judges that all of a process shares: verdicts are remembered, equal questions asked once, callers merged.
+
+Many threads of a reward service and many components of a reward ask the same judge about the same traces. Sharing
+changes no verdict: one per trace comes back, in order, with the judge's own name and version. A failed verdict is
+never remembered. Judges of other people go through the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from threading import Lock
+from typing import Any
+from weakref import WeakSet, WeakValueDictionary
+
+from cachetools import LRUCache
+
+from lrmctl.hooks.specs import Judge
+from lrmctl.judges.batching import Batches, Group
+from lrmctl.types import Part, Trace, Verdict
+
+_OVERHEAD = 600  # bytes of a verdict, its key and the cache's own entry, strings not counted
+
+
+@dataclass(frozen=True)
+class _Settings:
+    cache_bytes: int = 64 << 20
+    window: float = 0.003
+    max_batch: int = 64
+
+
+@dataclass(frozen=True)
+class JudgeStats:
+    """What one shared judge did so far.
+
+    Attributes:
+        asked: verdicts that were wanted.
+        hits: of these, how many needed no judging: remembered, or under way for somebody else.
+        batches: calls of the judge itself.
+        failed: verdicts with an error, and traces on which the judge raised.
+        seconds: spent in the judge itself.
+    """
+
+    name: str
+    version: str
+    asked: int
+    hits: int
+    batches: int
+    failed: int
+    seconds: float
+
+
+class _Memory:
+    """Verdicts by key, the least recently used dropped first; bounded in bytes. Safe for several threads."""
+
+    def __init__(self, size: int) -> None:
+        self._lock = Lock()
+        self._kept: LRUCache[bytes, Verdict] = LRUCache(size, getsizeof=_bytes_of)
+
+    def get(self, key: bytes) -> Verdict | None:
+        with self._lock:
+            return self._kept.get(key)
+
+    def put(self, key: bytes, verdict: Verdict) -> None:
+        if _bytes_of(verdict) <= self._kept.maxsize:
+            with self._lock:
+                self._kept[key] = verdict
+
+
+def _bytes_of(verdict: Verdict) -> int:
+    """About what a verdict takes; four bytes a character is the most that Python needs."""
+    return _OVERHEAD + 4 * (len(verdict.raw) + sum(60 + len(label) for label in verdict.labels))
+
+
+_settings = _Settings()
+_memory = _Memory(_settings.cache_bytes)
+_number = count()
+_making = Lock()
+_by_options: WeakValueDictionary[str, SharedJudge] = WeakValueDictionary()
+_all: WeakSet[SharedJudge] = WeakSet()
+
+
+def configure(*, cache_bytes: int | None = None, window: float | None = None, max_batch: int | None = None) -> None:
+    """Set how this process shares its judges; what is not given stays as it is.
+
+    Args:
+        cache_bytes: memory for verdicts of all judges together; 0 asks the judges every time. Setting it forgets.
+        window: seconds that the first of a batch waits for company at most.
+        max_batch: most traces in a call that merges several callers.
+    """
+    global _settings, _memory
+    with _making:
+        if window is not None:
+            _settings = replace(_settings, window=window)
+        if max_batch is not None:
+            _settings = replace(_settings, max_batch=max_batch)
+        if cache_bytes is not None:
+            _settings = replace(_settings, cache_bytes=cache_bytes)
+            _memory = _Memory(cache_bytes)
+
+
+def stats() -> list[JudgeStats]:
+    """Of every shared judge that is in use, by name and version."""
+    with _making:
+        judges = list(_all)
+    found = [judge.stats for judge in judges]
+    return sorted(found, key=lambda one: (one.name, one.version, -one.asked))
+
+
+def share(name: str, options: Mapping[str, Any], make: Callable[[], Judge]) -> SharedJudge:
+    """The process's judge of this name and these options; made if there is none in use.
+
+    Options that are not JSON cannot be compared: such a judge is shared by those who hold it.
+    """
+    try:
+        key = json.dumps([name, dict(options)], sort_keys=True)
+    except (TypeError, ValueError):
+        return SharedJudge(make())
+    with _making:
+        if (judge := _by_options.get(key)) is not None:
+            return judge
+    made = SharedJudge(make())  # not under the lock: a judge may be made of others
+    with _making:
+        return _by_options.setdefault(key, made)
+
+
+class SharedJudge:
+    """A judge that many threads ask; otherwise as the judge that it wraps.
+
+    Args:
+        judge: what is wrapped. `cacheable = False` keeps its verdicts from being remembered and joined (a judge that
+            looks at more than the trace), `parallel` is the number of calls it takes at the same time (default 1).
+    """
+
+    def __init__(self, judge: Judge) -> None:
+        self.wrapped = judge
+        self._cacheable = bool(getattr(judge, "cacheable", True))
+        self._id = next(_number)  # two judges of one name may be different: nothing is remembered beyond a judge's life
+        self._batches = Batches(self._call, lambda: (_settings.window, _settings.max_batch), _parallel(judge))
+        self._lock = Lock()
+        self._under_way: dict[bytes, tuple[Group, int]] = {}
+        self._asked = self._hits = self._failed = 0
+        with _making:
+            _all.add(self)
+
+    @property
+    def name(self) -> str:
+        from lrmctl.judges.base import judge_name
+
+        return judge_name(self.wrapped)
+
+    @property
+    def version(self) -> str:
+        return str(getattr(self.wrapped, "version", ""))
+
+    @property
+    def stats(self) -> JudgeStats:
+        with self._lock:
+            counted = (self._asked, self._hits, self._batches.calls, self._failed, self._batches.seconds)
+        return JudgeStats(self.name, self.version, *counted)
+
+    def __getattr__(self, attribute: str) -> Any:
+        if attribute == "wrapped":  # not there yet, or lost: no recursion
+            raise AttributeError(attribute)
+        return getattr(self.wrapped, attribute)
+
+    def prepare(self) -> None:
+        """Load what is slow to load, if the judge has anything of the kind."""
+        prepare = getattr(self.wrapped, "prepare", None)
+        if callable(prepare):
+            prepare()
+
+    def judge(self, traces: Sequence[Trace], part: Part) -> list[Verdict]:
+        """One verdict per trace, in order.
+
+        Raises:
+            whatever the judge raises on these traces.
+        """
+        found: dict[int, Any] = {}
+        keys = self._keys(traces, part)
+        own, joined = self._sort(traces, part, keys, found)
+        try:
+            self._ask(own, keys, found)
+        finally:
+            self._forget(own, keys)
+        self._wait(joined, traces, part, keys, found)
+        return [found[i] for i in range(len(traces))]
+
+    def _call(self, traces: Sequence[Trace], part: Part) -> Sequence[Verdict]:
+        return self.wrapped.judge(traces, part)
+
+    def _keys(self, traces: Sequence[Trace], part: Part) -> list[bytes] | None:
+        if not self._cacheable or not _settings.cache_bytes:
+            return None
+        head = json.dumps([self._id, self.name, self.version, part])
+        return [_key(head, trace) for trace in traces]
+
+    def _sort(
+        self, traces: Sequence[Trace], part: Part, keys: list[bytes] | None, found: dict[int, Any]
+    ) -> tuple[_Own, list[_Joined]]:
+        """What has to be judged, what is under way already; what is remembered goes into `found`."""
+        if keys is None:
+            with self._lock:
+                self._asked += len(traces)
+            return _Own(Group(list(traces), part), list(range(len(traces)))), []
+        own, joined = _Own(Group([], part), []), []
+        with self._lock:
+            for i, key in enumerate(keys):
+                if (verdict := _memory.get(key)) is not None:
+                    found[i] = verdict
+                elif key in self._under_way:
+                    joined.append(_Joined(i, *self._under_way[key]))
+                else:
+                    self._under_way[key] = (own.group, len(own.rows))
+                    own.rows.append(i)
+            own.group.traces = [traces[i] for i in own.rows]
+            self._asked += len(traces)
+            self._hits += len(traces) - len(own.rows)
+        return own, joined
+
+    def _ask(self, own: _Own, keys: list[bytes] | None, found: dict[int, Any]) -> None:
+        """Have the caller's own traces judged, and remember what was said."""
+        if not own.rows:
+            own.group.results = []
+        else:
+            self._batches.run(own.group)
+        results = self._checked(own.group)
+        for i, verdict in zip(own.rows, results, strict=True):
+            found[i] = verdict
+            if keys is not None and isinstance(verdict, Verdict) and not verdict.failed:
+                _memory.put(keys[i], verdict)
+
+    def _checked(self, group: Group) -> Sequence[Any]:
+        """A group's results, one per trace."""
+        asked = len(group.traces)
+        if group.error is not None:
+            self._count_failed(asked)
+            raise group.error
+        results = group.results or []
+        if len(results) != asked:
+            error = f"returned {len(results)} results for {asked} traces"
+            results = [Verdict(self.name, self.version, group.part, error=error)] * asked
+        self._count_failed(sum(isinstance(one, Verdict) and one.failed for one in results))
+        return results
+
+    def _count_failed(self, failed: int) -> None:
+        with self._lock:
+            self._failed += failed
+
+    def _forget(self, own: _Own, keys: list[bytes] | None) -> None:
+        own.group.finished.set()
+        if keys is not None:
+            with self._lock:
+                for i in own.rows:
+                    self._under_way.pop(keys[i], None)
+
+    def _wait(
+        self,
+        joined: list[_Joined],
+        traces: Sequence[Trace],
+        part: Part,
+        keys: list[bytes] | None,
+        found: dict[int, Any],
+    ) -> None:
+        """Take over what others asked. If it went wrong there, it is asked again: it may not have been this trace."""
+        again = []
+        for one in joined:
+            one.group.finished.wait()
+            results = one.group.results
+            if results is None or len(results) != len(one.group.traces):
+                again.append(one.row)
+            else:
+                found[one.row] = results[one.index]
+        if again:
+            own = _Own(Group([traces[i] for i in again], part, alone=True), again)
+            self._ask(own, keys, found)
+
+
+@dataclass
+class _Own:
+    """The traces of a caller that nobody asked about yet: their group, and their places among the caller's."""
+
+    group: Group
+    rows: list[int]
+
+
+@dataclass
+class _Joined:
+    """A trace that is judged already for somebody: its place, and where the verdict will be."""
+
+    row: int
+    group: Group
+    index: int
+
+
+def _parallel(judge: Judge) -> int:
+    return max(1, int(getattr(judge, "parallel", 1)))
+
+
+def _key(head: str, trace: Trace) -> bytes:
+    """Of everything that a judge may read of a trace; which sample it is and how many tokens it has is not that."""
+    prompt = trace.prompt
+    said = [
+        *(prompt.id, [dict(m) for m in prompt.messages], prompt.kind, prompt.source, prompt.reference),
+        *(dict(prompt.meta), trace.thinking, trace.answer, trace.thinking_state, trace.finish_reason, trace.irregular),
+    ]
+    text = json.dumps(said, sort_keys=True, default=repr)
+    return hashlib.sha256(f"{head}{text}".encode()).digest()

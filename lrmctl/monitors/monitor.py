@@ -1,0 +1,129 @@
+"""Alarms over the files of one run, read as far as they go; reading on later takes in only what is new."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from lrmctl.monitors.base import Alarm, Result
+from lrmctl.monitors.rows import Tail, rollout_of
+from lrmctl.monitors.windows import ROLLOUTS, Window, Windows
+
+if TYPE_CHECKING:
+    from lrmctl.types import Prompt
+
+HELPED_REWARDS = {"judged-complied": 0.5, "rubric-pm1": 0.0}
+"""Rewards that say of a benign prompt whether it was helped with, each with the value below which it was not."""
+
+
+class Monitor:
+    """Feeds alarms from a file of rollouts and, if there is one, a file of metrics.
+
+    Args:
+        per_step: rollouts of a training step, 0 if not known.
+        window: least number of rollouts in a window.
+    """
+
+    def __init__(
+        self,
+        rollouts: Path,
+        metrics: Path | None,
+        alarms: Sequence[Alarm],
+        *,
+        per_step: int = 0,
+        window: int = ROLLOUTS,
+    ) -> None:
+        self.alarms = alarms
+        self.rollouts, self.metrics = Tail(rollouts), Tail(metrics) if metrics else None
+        self.windows = Windows(per_step, window)
+        self.seen = 0
+        self._told: set[str] = set()
+
+    def poll(self) -> list[Result]:
+        """Take in what was added to the files; what has fired since the last call."""
+        for number, row in self.rollouts.rows():
+            if (rollout := rollout_of(row, number)) is None:
+                continue
+            self.seen += 1
+            if window := self.windows.add(rollout):
+                self._show(window)
+        for _, row in self.metrics.rows() if self.metrics else ():
+            for alarm in self.alarms:
+                alarm.step(row)
+        return self._new()
+
+    def finish(self) -> list[Result]:
+        """The same, and the last window although it is not full."""
+        found = self.poll()
+        if window := self.windows.rest():
+            self._show(window)
+        return [*found, *self._new()]
+
+    def results(self) -> list[Result]:
+        """What each alarm says; a judge, if there is one, judges now."""
+        return [alarm.result() for alarm in self.alarms]
+
+    def _show(self, window: Window) -> None:
+        for alarm in self.alarms:
+            alarm.see(window)
+
+    def _new(self) -> list[Result]:
+        fired = [alarm.fired for alarm in self.alarms if alarm.fired and alarm.name not in self._told]
+        self._told |= {result.alarm for result in fired}
+        return fired
+
+
+def recipe_of(folder: Path) -> Mapping[str, Any]:
+    """The resolved recipe of a run folder as plain data; empty if there is none."""
+    file = folder / "recipe.yaml"
+    found = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else None
+    return found if isinstance(found, dict) else {}
+
+
+def per_step_of(recipe: Mapping[str, Any]) -> int:
+    """Rollouts of a training step; 0 if not known, or if filtering makes the number vary."""
+    algorithm = recipe.get("algorithm") or {}
+    if algorithm.get("dynamic_filtering"):
+        return 0
+    return int(algorithm.get("prompts_per_step") or 0) * int(algorithm.get("samples_per_prompt") or 0)
+
+
+def helped_of(recipe: Mapping[str, Any]) -> dict[str, float]:
+    """Components that say whether a benign request was helped with, by the names that the recipe gives them."""
+    components = (recipe.get("reward") or {}).get("components") or []
+    bars = [(str(c.get("name") or c["use"]), _bar(c["use"], c.get("options") or {})) for c in components if "use" in c]
+    return {name: bar for name, bar in bars if bar is not None}
+
+
+def _bar(use: str, options: Mapping[str, Any]) -> float | None:
+    if use == "refusal":
+        return float(options.get("otherwise", 0.0))
+    return HELPED_REWARDS.get(use)
+
+
+def prompts_of(folder: Path) -> dict[str, Prompt]:
+    """Full prompts of a run by id, from the rows that it was trained on; what cannot be read is left out."""
+    from lrmctl.rewards.wire import decode_label
+
+    found: dict[str, Prompt] = {}
+    for _, row in Tail(folder / "data" / "prompts.jsonl").rows():
+        try:
+            prompt, _ = decode_label(row["label"])
+        except Exception:
+            continue  # another version's label: a judge that needs the meta will say so itself
+        found[prompt.id] = prompt
+    return found
+
+
+def read_alarms(file: Path) -> list[dict[str, Any]]:
+    """Rows of an alarms.jsonl."""
+    return [row for _, row in Tail(file).rows()]
+
+
+def line_of(result: Result, **facts: Any) -> str:
+    """A row of alarms.jsonl."""
+    return json.dumps({**facts, **result.to_json()}, ensure_ascii=False) + "\n"

@@ -1,0 +1,132 @@
+"""What there is to know of a reward before it is made: who offers it, its options, range and documentation.
+
+Also the one place that turns words of a command line (`correct`, `./my_reward.py:score`) into a component.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lrmctl.errors import RecipeError
+from lrmctl.hooks import registry
+from lrmctl.recipe.functions import FunctionRef, absolute, check_function
+from lrmctl.recipe.schema import Component
+from lrmctl.recipe.source import parse_value
+
+
+@dataclass(frozen=True)
+class Option:
+    """One keyword of a reward's factory or function.
+
+    Attributes:
+        default: as Python writes it; empty if the option has to be given.
+    """
+
+    name: str
+    default: str
+    annotation: str = ""
+
+
+@dataclass(frozen=True)
+class Described:
+    """A reward in words.
+
+    Attributes:
+        origin: the distribution and version that registered it, or the file.
+        range: lowest and highest score; None if it says nothing before it is made.
+    """
+
+    name: str
+    origin: str
+    summary: str
+    doc: str
+    options: Sequence[Option]
+    range: tuple[float, float] | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Bounds as text where they are infinite, which JSON cannot say."""
+        bounds = None if self.range is None else [float(b) if abs(b) != float("inf") else str(b) for b in self.range]
+        return {**vars(self), "range": bounds, "options": [vars(option) for option in self.options]}
+
+
+def rewards() -> list[Described]:
+    """Every registered reward."""
+    return [describe(entry.name) for entry in registry.names("reward")]
+
+
+def describe(text: str) -> Described:
+    """One reward, registered or in a file.
+
+    Raises:
+        LrmctlError: nobody registers it; the file or function is not there, or cannot be loaded.
+    """
+    if is_file(text):
+        from lrmctl.rewards.function import function_of
+
+        ref = FunctionRef.parse(absolute(text, Path()))
+        call = function_of(ref)
+        doc = inspect.getdoc(call) or ""
+        return Described(ref.label, str(ref.file), doc.partition("\n")[0], doc, _options(call)[1:], _bounds(call))
+    entry = registry.find("reward", text)
+    origin = entry.distribution if entry.builtin else f"{entry.distribution} {entry.version}"
+    doc = inspect.getdoc(entry.factory) or ""
+    return Described(entry.name, origin, entry.summary, doc, _options(entry.factory), _bounds(entry.factory))
+
+
+def is_file(text: str) -> bool:
+    """Whether a name means a function in a file."""
+    return ".py:" in text or text.endswith(".py")
+
+
+def component(text: str, options: Sequence[str] = (), part: str = "whole") -> Component:
+    """The component of a registered name or a function.
+
+    Args:
+        options: `key=value`, typed as YAML types it.
+
+    Raises:
+        LrmctlError: unknown name or function, an option that it does not take, or one that is not `key=value`.
+    """
+    given = dict(_option(word) for word in options)
+    if not is_file(text):
+        registry.check("reward", text, given)
+        return Component.model_validate({"use": text, "options": given, "part": part})
+    fn = absolute(text, Path())
+    try:
+        FunctionRef.parse(fn)
+    except ValueError as error:
+        raise RecipeError(str(error)) from None
+    check_function(fn, given, part=part)
+    return Component.model_validate({"fn": fn, "options": given, "part": part})
+
+
+def _option(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise RecipeError("is not an option", f"--option {text}", "write --option name=value")
+    return name.strip(), parse_value(value, f"--option {text}")
+
+
+def _options(call: Any) -> list[Option]:
+    try:
+        parameters: Mapping[str, inspect.Parameter] = inspect.signature(call).parameters
+    except (TypeError, ValueError):  # a C callable has no signature
+        return []
+    named = [p for p in parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    return [
+        Option(
+            p.name,
+            "" if p.default is p.empty else repr(p.default),
+            "" if p.annotation is p.empty else inspect.formatannotation(p.annotation),
+        )
+        for p in named
+    ]
+
+
+def _bounds(made: Any) -> tuple[float, float] | None:
+    bounds = getattr(made, "range", None)
+    return (float(bounds[0]), float(bounds[1])) if isinstance(bounds, Sequence) and len(bounds) == 2 else None

@@ -1,0 +1,47 @@
+"""What the processes of the reward service are told: one frozen value that travels through a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lrmctl.recipe.schema import RewardSection
+
+PATIENCE = 170.0
+"""Seconds that a rollout may wait for its reward, queue included: OpenRLHF 0.11.2 gives up after 180."""
+THREADS = 4
+"""Batches that one process scores at a time, so that those which wait for a judge do not hold up the others."""
+
+
+@dataclass(frozen=True)
+class ServiceSpec:
+    """Everything that decides what the service answers and writes.
+
+    Attributes:
+        section: the recipe's `reward:`.
+        rollouts: JSONL file that every rollout is appended to.
+        end_tokens: texts of the tokens that end a response.
+        attempt: number of this launch, written into each row.
+        score_of: what dynamic filtering looks at: the whole reward, or one component.
+        token: who calls must know it, unless it is empty.
+        samples: samples of one prompt that form a group, by phase (`train`, `eval`); groups are not told apart
+            where it is 0.
+        max_body: bytes of the largest call that is read.
+        max_waiting: rollouts that may wait for a reward at once; more are turned away with 503.
+        max_waiting_bytes: and the most that their calls may weigh together.
+        log: file that takes what rewards print.
+    """
+
+    section: RewardSection
+    rollouts: Path
+    end_tokens: tuple[str, ...] = ()
+    attempt: int = 1
+    time_limit: float = 60.0
+    score_of: str = "reward"
+    token: str = ""
+    samples: Mapping[str, int] = field(default_factory=dict)
+    max_body: int = 16 * 2**20
+    max_waiting: int = 32768
+    max_waiting_bytes: int = 2**30
+    log: Path | None = None
