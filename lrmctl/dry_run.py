@@ -288,7 +288,7 @@ def _unrewarded(found: _Found) -> list[str]:
 
 def _audit(found: _Found, loaded: LoadedRecipe, against: LoadedRecipe | None) -> Audit:
     from lrmctl.data.audit import Rendered, audit
-    from lrmctl.evaluation_sets import evaluation_prompts
+    from lrmctl.evaluation.prompts import evaluation_prompts
 
     sets, unseen = evaluation_prompts(loaded, against)
     unaudited = [*unseen, *(f"not audited: {why}" for why in found.missing)]

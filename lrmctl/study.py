@@ -284,7 +284,7 @@ def _train(task: Task, emit: Callable[[StudyEvent], None]) -> None:
 
 
 def _evaluate(task: Task, emit: Callable[[StudyEvent], None]) -> None:
-    from lrmctl.evaluate import evaluate
+    from lrmctl.evaluation import evaluate
 
     evaluate(
         task.model,
@@ -322,7 +322,7 @@ def _failed(failures: Mapping[str, str]) -> tuple[str, ...]:
 
 def _same_judge(recipe: StudyRecipe, arms: Mapping[str, LoadedRecipe]) -> tuple[str, ...]:
     """A note on arms that were rewarded by the judge that evaluates them: its errors then count for both."""
-    judges = {s.judge for s in recipe.evaluation.safety}
+    judges = {str(s.judge) for s in recipe.evaluation.judged()}
     same = [name for name, loaded in arms.items() if _reward_judges(loaded) & judges]
     if not same:
         return ()

@@ -27,7 +27,7 @@ def evaluate(
 
     from lrmctl import console
     from lrmctl.cli.targets import show_summary, target_folder, target_model
-    from lrmctl.evaluate import evaluate
+    from lrmctl.evaluation import evaluate
 
     folder, label = target_folder(target, runs_dir, name), name or target
     model = target_model(target, runs_dir)

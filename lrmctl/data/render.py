@@ -6,6 +6,7 @@ templates that strip it from past turns. Takes any transformers tokenizer; loads
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from lrmctl.errors import LrmctlError
@@ -13,8 +14,11 @@ from lrmctl.trace import DEFAULT_TAGS, ThinkTags
 from lrmctl.types import Prompt
 
 
-def render_prompt(tokenizer: Any, prompt: Prompt) -> str:
+def render_prompt(tokenizer: Any, prompt: Prompt, template_args: Mapping[str, Any] | None = None) -> str:
     """The chat template applied to the prompt, generation prompt included.
+
+    Args:
+        template_args: named arguments of the template, e.g. `enable_thinking`.
 
     Raises:
         LrmctlError: there is no template, it is broken, or it refuses this prompt.
@@ -29,7 +33,9 @@ def render_prompt(tokenizer: Any, prompt: Prompt) -> str:
     from jinja2 import TemplateError
 
     try:
-        return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+        return str(
+            tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, **(template_args or {}))
+        )
     except TemplateError as error:
         raise LrmctlError(
             f"the chat template cannot render prompt {prompt.id!r}: {error}",

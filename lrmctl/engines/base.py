@@ -21,8 +21,8 @@ class Sampling:
         top_k: number of most likely tokens kept, before `top_p`; 0 keeps all.
         max_new_tokens: length limit of the completion in tokens, its end-of-text token included.
         min_new_tokens: no end-of-text token before this many others.
-        stop: texts that end a completion. Only an engine that has a tokenizer can honour them: it cuts the text
-            before the first one; the token loop does not look at them.
+        stop: texts that end the answer, which is cut before the first one. Inside of thinking they do not count.
+        end_thinking: the completion ends with the tag that closes the thinking.
     """
 
     temperature: float = 1.0
@@ -31,6 +31,7 @@ class Sampling:
     max_new_tokens: int = 256
     min_new_tokens: int = 0
     stop: tuple[str, ...] = ()
+    end_thinking: bool = False
 
     def __post_init__(self) -> None:
         problem = self._problem()

@@ -7,13 +7,16 @@ evaluation whose completions are all stored needs none.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lrmctl.engines.requests import Completion, Request
+from lrmctl.engines.requests import Completion, Rendering, Request
 from lrmctl.errors import LrmctlError
 from lrmctl.types import Prompt, Trace
+
+PLAIN = Rendering()
 
 
 class HfEngine:
@@ -24,15 +27,24 @@ class HfEngine:
         batch_size: completions drawn side by side; a matter of memory, not of results.
         device: `cpu`, `cuda`, one GPU as `cuda:1`; `auto` takes CUDA where torch sees a GPU.
         dtype: a torch dtype's name; `auto` is float32 on CPU and bfloat16 on CUDA.
+        rendering: how messages become prompts, besides the checkpoint's own template.
     """
 
-    def __init__(self, path: Path, *, batch_size: int = 64, device: str = "auto", dtype: str = "auto") -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        batch_size: int = 64,
+        device: str = "auto",
+        dtype: str = "auto",
+        rendering: Rendering = PLAIN,
+    ) -> None:
         from lrmctl.models import fingerprint
 
         self.path = Path(path)
         self.batch_size = batch_size
         self.fingerprint = fingerprint(self.path)
-        self._device, self._dtype = device, dtype
+        self._device, self._dtype, self._rendering = device, dtype, rendering
 
     @property
     def identity(self) -> str:
@@ -68,7 +80,8 @@ class HfEngine:
     def render(self, prompt: Prompt) -> str:
         from lrmctl.data.render import render_prompt
 
-        return render_prompt(self.tokenizer, prompt)
+        asked = replace(prompt, messages=tuple(self._rendering.messages(prompt)))
+        return render_prompt(self.tokenizer, asked, self._rendering.template_args)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[list[tuple[int, Completion]]]:
         """Complete all requests, longest prompts first, so that batches have little padding and memory fails early."""

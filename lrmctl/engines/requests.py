@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple, Protocol
 
 from lrmctl.engines.base import Sampling
 from lrmctl.types import FinishReason, Prompt, Trace
@@ -21,15 +21,18 @@ class Request:
     """One completion to be drawn.
 
     Attributes:
-        text: the rendered prompt, generation prompt included.
+        text: what the engine goes on from: the rendered prompt with its generation prompt, and `forced`. For a server
+            that renders by itself, the messages as JSON.
         sample: index among the samples of this prompt, from 0.
         seed: seed of the whole evaluation.
+        forced: the end of `text` that stands for the beginning of the completion: `trace` counts it as said.
     """
 
     text: str
     sampling: Sampling
     sample: int = 0
     seed: int = 0
+    forced: str = ""
 
     @property
     def row_seed(self) -> int:
@@ -46,15 +49,54 @@ class Completion:
     """What an engine answered.
 
     Attributes:
-        ids: token ids without the end-of-text token.
-        text: the same decoded, special tokens shown; for people to read.
+        ids: token ids without the end-of-text token; empty where the engine gives none.
+        text: the same decoded, special tokens and think tags shown.
         error: what went wrong if `finish_reason` is `error`; such a completion is never stored.
+        tokens: that the model generated; the number of `ids` less `inserted` if None.
+        thinking_tokens: those of the thinking, where the engine counts them itself.
+        inserted: tokens in `ids` that a decoding mode put there, not the model.
     """
 
     ids: tuple[int, ...]
     text: str
     finish_reason: FinishReason
     error: str = ""
+    tokens: int | None = None
+    thinking_tokens: int | None = None
+    inserted: int = 0
+
+    @property
+    def count(self) -> int:
+        """Tokens that the model generated."""
+        return len(self.ids) - self.inserted if self.tokens is None else self.tokens
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """How messages become the text of a prompt, besides the model's own template.
+
+    Attributes:
+        system: a system message before messages that have none; empty for none.
+        template_args: named arguments of the chat template.
+    """
+
+    system: str = ""
+    template_args: Mapping[str, Any] = field(default_factory=dict)
+
+    def messages(self, prompt: Prompt) -> list[dict[str, str]]:
+        """The prompt's messages, the system message first."""
+        messages = [dict(message) for message in prompt.messages]
+        if self.system and messages[0]["role"] != "system":
+            messages.insert(0, {"role": "system", "content": self.system})
+        return messages
+
+
+class LogLikelihood(NamedTuple):
+    """What a model makes of a given continuation: natural-log probability of all its tokens, and whether each is the
+    most likely one."""
+
+    logprob: float
+    greedy: bool
 
 
 class Engine(Protocol):
@@ -73,13 +115,28 @@ class Engine(Protocol):
     def render(self, prompt: Prompt) -> str: ...
 
     def generate(self, requests: Sequence[Request]) -> Iterator[list[tuple[int, Completion]]]:
-        """Completions as they come, batch by batch, each with its request's index."""
+        """Completions as they end, some at a time, each with its request's index; every request exactly once."""
         ...
 
-    def trace(self, prompt: Prompt, request: Request, completion: Completion) -> Trace: ...
+    def trace(self, prompt: Prompt, request: Request, completion: Completion) -> Trace:
+        """The completion, with what was forced before it, split into thinking and answer. One that failed is a trace
+        whose finish reason is `error`."""
+        ...
 
     def facts(self) -> dict[str, Any]:
         """What to print beside every number: engine, device, dtype, versions. JSON values."""
+        ...
+
+
+class Scorer(Protocol):
+    """An engine that has the model's probabilities, which servers do not give."""
+
+    def loglikelihood(self, pairs: Sequence[tuple[str, str]]) -> list[LogLikelihood]:
+        """Of each (context, continuation), encoded as lm-evaluation-harness's `hf` model does."""
+        ...
+
+    def rolling_loglikelihood(self, texts: Sequence[str]) -> list[float]:
+        """Natural-log probability of each whole text, windowed as lm-evaluation-harness's `hf` model does."""
         ...
 
 

@@ -115,10 +115,9 @@ def _row(identity: str, request: Request, done: Completion) -> tuple[str | int |
 def complete(
     engine: Engine, store: Store, requests: Sequence[Request], on_progress: OnProgress | None = None
 ) -> list[Completion]:
-    """Every request's completion, in order: from the store if it is there, else drawn and stored batch by batch.
+    """Every request's completion, in order: from the store if it is there, else drawn and stored as it ends.
 
-    Raises:
-        LrmctlError: some completions failed; the others are stored, so that a second call draws only the failed ones.
+    Those that failed are there with their error and are not stored, so that a second call draws only them.
     """
     tell = on_progress or (lambda _done, _total: None)
     have = store.get(engine.identity, requests)
@@ -130,14 +129,7 @@ def complete(
         store.put(engine.identity, found)
         drawn.update(found)
         tell(len(requests) - len(todo) + len(drawn), len(requests))
-    _refuse_errors([c for c in drawn.values() if c.finish_reason == "error"], len(requests))
     return [have[i] if i in have else drawn[r] for i, r in enumerate(requests)]
-
-
-def _refuse_errors(failed: Sequence[Completion], total: int) -> None:
-    if failed:
-        what = f"{len(failed)} of {total} completions failed; the first: {failed[0].error}"
-        raise LrmctlError(what, fix="run the same command again: only the failed ones are asked for")
 
 
 def draws(sampling: Sampling, samples: int) -> int:

@@ -18,7 +18,7 @@ from typing import Any
 from lrmctl.engines.base import Sampling
 from lrmctl.engines.requests import Engine, Request
 from lrmctl.engines.store import OnProgress, Store, complete, draws
-from lrmctl.reasoning.tasks import ReasoningTask
+from lrmctl.reasoning.tasks import Graded, ReasoningTask
 from lrmctl.types import Prompt, Trace
 
 _FILTER = "all"
@@ -30,14 +30,14 @@ class TaskResult:
 
     Attributes:
         traces: by prompt, then sample.
-        correct: one per trace.
+        graded: one per trace.
         reported: what lm-eval itself reports, by metric name (`correct`, `cut`, `unclosed`).
     """
 
     task: ReasoningTask
     sampling: Sampling
     traces: tuple[Trace, ...]
-    correct: tuple[bool, ...]
+    graded: tuple[Graded, ...]
     reported: Mapping[str, float]
 
 
@@ -45,6 +45,7 @@ class Answer(str):
     """The answer segment, as lm-eval sees it, carrying the whole trace through lm-eval's filters to the scorer."""
 
     trace: Trace
+    graded: Graded
 
     def __new__(cls, trace: Trace) -> Answer:
         made = super().__new__(cls, trace.answer)
@@ -101,7 +102,7 @@ def _config(name: str, task: ReasoningTask, how: Sampling, samples: int, limit: 
         },
         "repeats": draws(how, samples),
         "filter_list": [{"name": _FILTER, "filter": [{"function": "take_first_k", "k": draws(how, samples)}]}],
-        "process_results": _score,
+        "process_results": partial(_score, task),
         "metric_list": [
             {"metric": metric, "aggregation": _mean_of_means, "higher_is_better": metric == "correct"}
             for metric in ("correct", "cut", "unclosed")
@@ -120,23 +121,16 @@ def _prompt(doc: Mapping[str, str]) -> Prompt:
     return Prompt.user(doc["id"], doc["question"], "reasoning", source=doc["source"], reference=doc["reference"])
 
 
-def _score(_doc: Mapping[str, str], results: Sequence[Sequence[Answer]]) -> dict[str, list[float]]:
-    """lm-eval's `process_results`: one number per repeat and metric."""
+def _score(task: ReasoningTask, _doc: Mapping[str, str], results: Sequence[Sequence[Answer]]) -> dict[str, list[float]]:
+    """lm-eval's `process_results`: one number per repeat and metric; each answer keeps what its task said of it."""
     traces = [answer.trace for answer in results[0]]
+    for answer in results[0]:
+        answer.graded = task.grade(answer.trace)
     return {
-        "correct": [float(is_solved(t)) for t in traces],
+        "correct": [float(bool(answer.graded.correct)) for answer in results[0]],
         "cut": [float(t.finish_reason == "length") for t in traces],
         "unclosed": [float(t.thinking_state == "unclosed") for t in traces],
     }
-
-
-def is_solved(trace: Trace) -> bool:
-    """Whether the answer segment is right; a trace that was cut or never closed its thinking has no answer."""
-    from lrmctl.reasoning.verify import is_correct
-
-    if trace.finish_reason != "stop" or trace.thinking_state == "unclosed":
-        return False
-    return bool(is_correct(trace.answer, trace.prompt.reference or ""))
 
 
 def _mean_of_means(per_prompt: Sequence[Sequence[float]]) -> float:
@@ -149,7 +143,7 @@ def _result(task: ReasoningTask, how: Sampling, reported: Mapping[str, Any], row
         task,
         how,
         traces=tuple(answer.trace for answer in answers),
-        correct=tuple(value == 1.0 for row in rows for value in row["correct"]),
+        graded=tuple(answer.graded for answer in answers),
         reported={name: reported[f"{name},{_FILTER}"] for name in ("correct", "cut", "unclosed")},
     )
 

@@ -38,6 +38,8 @@ def named_plugins(loaded: LoadedRecipe) -> Iterator[Named]:
             continue
         if path == ("backend",):
             yield Named((*path, "name"), "backend", section["name"], {})
+        elif (path == ("evaluation",) and "judge" in section) or (len(path) >= 2 and path[-2] == "also"):
+            yield from _judges(path, section)
         elif section.get("use") and len(path) >= 2 and path[-2] in _HOLDERS:
             yield Named((*path, "use"), _HOLDERS[str(path[-2])], section["use"], section["options"])
             yield from _judges(path, section)
@@ -50,7 +52,8 @@ def _free_form(path: KeyPath) -> bool:
 
 def _judges(path: KeyPath, section: Mapping[str, Any]) -> Iterator[Named]:
     if "judge" in section:
-        yield Named((*path, "judge"), "judge", section["judge"], section["judge_options"])
+        if section["judge"] is not None:  # else the evaluation's own
+            yield Named((*path, "judge"), "judge", section["judge"], section["judge_options"])
     elif isinstance(judge := section["options"].get("judge"), str):
         yield Named((*path, "options", "judge"), "judge", judge, section["options"].get("judge_options") or {})
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field, model_validator
 
 from lrmctl.recipe.algorithm import Algorithm, RlRollout, Rollout, TrainingEval
+from lrmctl.recipe.evaluation import EvalSection
 from lrmctl.recipe.functions import FunctionRef
 from lrmctl.recipe.sections import (
     BackendSection,
@@ -257,28 +258,6 @@ class RlRecipe(_Recipe):
             with told_of("algorithm", "dynamic_filtering", "of"):
                 self.reward.kinds(self.algorithm.dynamic_filtering.of)
         return self
-
-
-class SafetySet(Use):
-    """One safety or over-refusal benchmark and its judge."""
-
-    judge: str = "lab"
-    judge_options: dict[str, Any] = {}
-
-
-class EvalSection(Section):
-    safety: tuple[SafetySet, ...] = ()
-    """Benchmarks judged in thinking and in answer."""
-    reasoning: tuple[str, ...] = ()
-    """lm-evaluation-harness tasks, e.g. `lab_arithmetic`."""
-    temperatures: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)] = (0.6, 1.0)
-    samples: Positive = 4
-    """Samples per prompt and temperature."""
-    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    max_new_tokens: Positive = 4096
-    batch_size: Positive = 64
-    limit: Positive | None = None
-    """At most this many prompts of each set."""
 
 
 class EvalRecipe(_Recipe):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,9 @@ class EvalRow:
         temperature: sampling temperature of this trace.
         thinking, answer: the judge's verdicts on the two parts; None on reasoning prompts.
         correct: whether the answer is right; None on safety prompts, False where no answer was given.
+        also: verdicts of further judges, which decide nothing.
+        extracted: the final answer as it was read out of the answer; None where there is none to read.
+        scores: the task's own metrics of this trace, by name.
     """
 
     set: str
@@ -32,6 +35,9 @@ class EvalRow:
     thinking: Verdict | None = None
     answer: Verdict | None = None
     correct: bool | None = None
+    also: tuple[Verdict, ...] = ()
+    extracted: str | None = None
+    scores: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def outcome(self) -> Outcome | None:
@@ -56,6 +62,9 @@ class EvalRow:
             "thinking": self.thinking.to_json() if self.thinking else None,
             "answer": self.answer.to_json() if self.answer else None,
             "correct": self.correct,
+            "also": [verdict.to_json() for verdict in self.also],
+            "extracted": self.extracted,
+            "scores": dict(self.scores),
             "outcome": self.outcome,
         }
 
@@ -68,6 +77,9 @@ class EvalRow:
             thinking=Verdict.from_json(row["thinking"]) if row.get("thinking") else None,
             answer=Verdict.from_json(row["answer"]) if row.get("answer") else None,
             correct=row.get("correct"),
+            also=tuple(Verdict.from_json(verdict) for verdict in row.get("also", ())),
+            extracted=row.get("extracted"),
+            scores=row.get("scores", {}),
         )
 
 

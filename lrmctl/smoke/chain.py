@@ -14,8 +14,10 @@ from typing import Any
 
 from lrmctl.errors import LrmctlError
 from lrmctl.judges.standin import NAME as STAND_IN
+from lrmctl.recipe.evaluation import EvalSection, ReasoningUse, SafetySet
+from lrmctl.recipe.generators import HfGenerator
 from lrmctl.recipe.load import LoadedRecipe
-from lrmctl.recipe.schema import EvalRecipe, EvalSection, SafetySet, StudyRecipe
+from lrmctl.recipe.schema import EvalRecipe, StudyRecipe
 from lrmctl.runs.folder import RunFolder
 from lrmctl.smoke import standins
 from lrmctl.smoke.model import tiny_model
@@ -150,7 +152,7 @@ class _Chain:
         return str(made)
 
     def _evaluate(self) -> str:
-        from lrmctl.evaluate import evaluate
+        from lrmctl.evaluation import evaluate
 
         section = self._section()
         summary = evaluate(self._run.model, section, self._run.path, seed=self._loaded.recipe.seed, label="smoke")
@@ -159,15 +161,22 @@ class _Chain:
     def _section(self) -> EvalSection:
         """The recipe's own evaluation made small; of a recipe that trains, the lab's sets and the stand-in."""
         recipe = self._loaded.recipe
-        small = {"temperatures": (1.0,), "samples": 1, "max_new_tokens": NEW_TOKENS, "batch_size": 8, "limit": _LIMIT}
+        small: dict[str, Any] = {
+            "temperatures": (1.0,),
+            "samples": 1,
+            "max_new_tokens": NEW_TOKENS,
+            "batch_size": 8,
+            "limit": _LIMIT,
+            "engine": HfGenerator(),
+        }
         if isinstance(recipe, EvalRecipe):
-            sets = [standins.safety_set(s.model_dump(mode="json")) for s in recipe.evaluation.safety]
+            sets = [standins.safety_set(s.model_dump(mode="json")) for s in recipe.evaluation.judged()]
             self._out.replaced += [sentence for _, told in sets for sentence in told]
             safety = tuple(SafetySet(**one) for one, _ in sets)
             return recipe.evaluation.model_copy(update={**small, "safety": safety})
         self._out.replaced.append("evaluation: the lab's benchmarks and arithmetic, judged by the stand-in")
         safety = tuple(SafetySet(use=use, judge=STAND_IN) for use in ("lab-harmful", "lab-benign"))
-        return EvalSection(safety=safety, reasoning=("lab_arithmetic",), **small)
+        return EvalSection(safety=safety, reasoning=(ReasoningUse(use="lab_arithmetic"),), **small)
 
     def _report(self) -> str:
         from lrmctl.report.build import ArmFolder, build_report

@@ -74,8 +74,8 @@ def test_another_seed_sampling_sample_or_model_is_another_completion() -> None:
 def test_failed_completions_are_not_stored_and_are_asked_for_again(checkpoint: Path, tmp_path: Path) -> None:
     requests = requests_of(HfEngine(checkpoint))
     with Store(tmp_path / "c.sqlite") as store:
-        with pytest.raises(LrmctlError, match="5 of 15 completions failed; the first: timed out"):
-            complete(Unreliable(checkpoint), store, requests)
+        first = complete(Unreliable(checkpoint), store, requests)
+        assert [c.error for c in first if c.finish_reason == "error"] == ["timed out"] * 5
         assert len(store) == 10
         done = complete(HfEngine(checkpoint), store, requests)
     assert {c.finish_reason for c in done} <= {"stop", "length"}

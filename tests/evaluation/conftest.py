@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from lrmctl.recipe.schema import EvalSection
+from lrmctl.recipe.evaluation import EvalSection
 from lrmctl.runs.rows import EvalRow, read_rows
 
 
@@ -34,6 +34,7 @@ def make_section(n: int = 12, **changes: Any) -> EvalSection:
             ],
             "reasoning": ["lab_arithmetic"],
             "temperatures": [0.6, 1.0],
+            "top_p": 1.0,
             "samples": 3,
             "max_new_tokens": 110,
             "batch_size": 256,
@@ -52,7 +53,7 @@ def base() -> Path:
 
 @pytest.fixture(scope="session")
 def evaluated(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Evaluated:
-    from lrmctl.evaluate import evaluate
+    from lrmctl.evaluation import evaluate
 
     out = tmp_path_factory.mktemp("evaluated")
     progress: list[tuple[int, int]] = []

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from lrmctl.errors import JudgeError, LrmctlError, NotFoundError
-from lrmctl.evaluate import evaluate
+from lrmctl.evaluation import evaluate
 from lrmctl.hooks import registry
 from lrmctl.models import fingerprint
-from lrmctl.recipe.schema import EvalSection
+from lrmctl.recipe.evaluation import EvalSection
 from lrmctl.runs.rows import read_rows
 
 Section = Callable[..., EvalSection]
@@ -208,8 +208,8 @@ def test_a_judge_that_always_fails_ends_it_and_judging_again_draws_nothing(
 WORKER = """
 import json, sys
 from pathlib import Path
-from lrmctl.evaluate import evaluate
-from lrmctl.recipe.schema import EvalSection
+from lrmctl.evaluation import evaluate
+from lrmctl.recipe.evaluation import EvalSection
 
 evaluate(Path(sys.argv[1]), EvalSection.model_validate(json.loads(sys.argv[3])), Path(sys.argv[2]), seed=3)
 """

@@ -13,8 +13,8 @@ from lrmctl.engines.base import Sampling
 from lrmctl.engines.hf import HfEngine
 from lrmctl.engines.store import Store
 from lrmctl.errors import NotFoundError
-from lrmctl.reasoning.lmeval import Answer, is_solved, run_tasks
-from lrmctl.reasoning.tasks import reasoning_task
+from lrmctl.reasoning.lmeval import Answer, run_tasks
+from lrmctl.reasoning.tasks import grade_mathematics, reasoning_task
 from lrmctl.types import Prompt, Trace
 
 PROMPT = Prompt.user("p", "how many?", "reasoning", reference="33")
@@ -82,7 +82,7 @@ def test_prompts_keep_their_ids_and_answers_through_lm_eval(evaluated: Any) -> N
     ],
 )
 def test_only_a_finished_answer_segment_counts(answered: Trace, solved: bool) -> None:
-    assert is_solved(answered) is solved
+    assert grade_mathematics(answered).correct is solved
 
 
 def test_an_answer_is_text_to_lm_eval_and_carries_its_trace() -> None:
@@ -109,7 +109,7 @@ def test_lm_eval_adds_no_bars_or_warnings_of_its_own(
 
 def test_importing_evaluation_is_light() -> None:
     code = (
-        "import sys, lrmctl.evaluate, lrmctl.reasoning.lmeval, lrmctl.engines.hf\n"
+        "import sys, lrmctl.evaluation, lrmctl.reasoning.lmeval, lrmctl.engines.hf\n"
         "print(*{'torch', 'transformers', 'lm_eval', 'scipy', 'datasets', 'numpy'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

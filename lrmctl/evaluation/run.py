@@ -1,12 +1,4 @@
-"""Evaluation of one checkpoint: sample, judge, score, and write rows and a summary with intervals.
-
-Safety sets and judges come from the registry, reasoning tasks from lm-eval. Completions are stored as they are drawn,
-so that a killed evaluation goes on where it was and a second one only judges again. Knows no terminal and no study.
-
-    out/eval/completions.sqlite    every completion
-    out/eval/rows.jsonl            one `EvalRow` per trace
-    out/eval/summary.json          metrics with intervals, per set, kind and temperature
-"""
+"""One evaluation from first to last; see the package."""
 
 from __future__ import annotations
 
@@ -17,29 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrmctl.engines.base import Sampling
-from lrmctl.engines.requests import Engine
+from lrmctl.engines.generators import make_generator
+from lrmctl.engines.requests import Engine, Rendering
 from lrmctl.engines.store import OnProgress, Store, draws, sample_traces
-from lrmctl.errors import JudgeError, LrmctlError
-from lrmctl.hooks.specs import Benchmark, Judge
+from lrmctl.errors import JudgeError
+from lrmctl.evaluation.sets import OpenSet, open_sets
 from lrmctl.metrics import summarize
 from lrmctl.reasoning.tasks import ReasoningTask, reasoning_task
 from lrmctl.runs.folder import write_json
 from lrmctl.runs.rows import EvalRow, write_jsonl
-from lrmctl.types import Prompt, Trace, Verdict
+from lrmctl.types import Trace, Verdict
 
 if TYPE_CHECKING:
     from lrmctl.reasoning.lmeval import TaskResult
-    from lrmctl.recipe.schema import EvalSection, SafetySet
-
-
-@dataclass(frozen=True)
-class _Set:
-    """A safety set that is ready to run."""
-
-    name: str
-    prompts: tuple[Prompt, ...]
-    judge: Judge
-    source: dict[str, Any]
+    from lrmctl.recipe.evaluation import EvalSection
 
 
 @dataclass(frozen=True)
@@ -76,12 +59,12 @@ def evaluate(
         NotFoundError, RecipeError, PluginError: a set, judge or task that cannot be made; before anything is drawn.
         JudgeError: a judge failed on every trace of a set.
     """
-    from lrmctl.engines.hf import HfEngine
-
-    sets = _open_sets(section)
-    tasks = [reasoning_task(name) for name in section.reasoning]
-    engine = HfEngine(model, batch_size=section.batch_size)
-    sampling = tuple(Sampling(t, section.top_p, max_new_tokens=section.max_new_tokens) for t in section.temperatures)
+    sets = open_sets(section)
+    tasks = [reasoning_task(chosen.use, chosen.options) for chosen in section.reasoning]
+    engine = _engine(model, section)
+    sampling = tuple(
+        Sampling(t, section.top_p, section.top_k, max_new_tokens=section.max_new_tokens) for t in section.temperatures
+    )
     folder = out / "eval"
     with Store(folder / "completions.sqlite") as store:
         asked = _Asked(engine, store, sampling, section.samples, seed)
@@ -102,37 +85,15 @@ def evaluate(
     return summary
 
 
-def _open_sets(section: EvalSection) -> list[_Set]:
-    """Make every benchmark and judge first, so that a wrong name costs seconds, not the sampling."""
-    sets = [_open_set(s, section.limit) for s in section.safety]
-    names = [s.name for s in sets]
-    if twice := {n for n in names if names.count(n) > 1}:
-        raise LrmctlError(
-            f"the set {sorted(twice)[0]!r} is listed twice", fix="keep one of the two, or give them splits"
-        )
-    return sets
-
-
-def _open_set(chosen: SafetySet, limit: int | None) -> _Set:
-    from lrmctl.hooks import registry
-    from lrmctl.judges.base import make_judge
-
-    benchmark: Benchmark = registry.make("benchmark", chosen.use, **chosen.options)
-    split = str(getattr(benchmark, "split", ""))
-    name = f"{benchmark.name}/{split}" if split else benchmark.name
-    prompts = tuple(benchmark.load()[:limit])
-    if odd := [p for p in prompts if p.kind == "reasoning"]:
-        raise LrmctlError(f"prompt {odd[0].id!r} of the safety set {name!r} is a reasoning prompt")
-    if not prompts:
-        raise LrmctlError(f"the set {name!r} has no prompts")
-    source = {"license": benchmark.license, "url": benchmark.url, "split": split, "use": chosen.use}
-    judge = make_judge(chosen.judge, chosen.judge_options)
-    return _Set(name, prompts, judge, {**source, "options": chosen.options})
+def _engine(model: Path, section: EvalSection) -> Engine:
+    size = None if section.batch_size == "auto" else section.batch_size
+    rendering = Rendering(section.system, section.template_args)
+    return make_generator(model, section.engine, batch_size=size, rendering=rendering, decoding=section.decoding)
 
 
 def _run(
     asked: _Asked,
-    sets: Sequence[_Set],
+    sets: Sequence[OpenSet],
     tasks: Sequence[ReasoningTask],
     limit: int | None,
     on_progress: OnProgress | None,
@@ -155,7 +116,7 @@ def _run(
     )
 
 
-def _sample_and_judge(asked: _Asked, sets: Sequence[_Set], tell: OnProgress) -> dict[str, list[EvalRow]]:
+def _sample_and_judge(asked: _Asked, sets: Sequence[OpenSet], tell: OnProgress) -> dict[str, list[EvalRow]]:
     """Sample all sets at all temperatures in one go, so that batches are full; then judge each set."""
     prompts = [p for s in sets for p in s.prompts]
     traces = iter(sample_traces(asked.engine, asked.store, prompts, asked.sampling, asked.samples, asked.seed, tell))
@@ -167,18 +128,21 @@ def _sample_and_judge(asked: _Asked, sets: Sequence[_Set], tell: OnProgress) -> 
     return {s.name: _judge(s, found[s.name]) for s in sets}
 
 
-def _judge(chosen: _Set, sampled: Sequence[tuple[float, Trace]]) -> list[EvalRow]:
+def _judge(chosen: OpenSet, sampled: Sequence[tuple[float, Trace]]) -> list[EvalRow]:
     from lrmctl.judges.base import judge_parts
+    from lrmctl.judges.parts import judge_on
 
-    verdicts = judge_parts(chosen.judge, [trace for _, trace in sampled])
+    traces = [trace for _, trace in sampled]
+    verdicts = judge_parts(chosen.judge, traces)
     _refuse_useless(chosen, verdicts)
+    opinions = [judge_on(asked.judge, traces, asked.part) for asked in chosen.also]
     return [
-        EvalRow(chosen.name, temperature, trace, thinking, answer)
-        for (temperature, trace), (thinking, answer) in zip(sampled, verdicts, strict=True)
+        EvalRow(chosen.name, temperature, trace, thinking, answer, also=tuple(said[i] for said in opinions))
+        for i, ((temperature, trace), (thinking, answer)) in enumerate(zip(sampled, verdicts, strict=True))
     ]
 
 
-def _refuse_useless(chosen: _Set, verdicts: Sequence[tuple[Verdict, Verdict]]) -> None:
+def _refuse_useless(chosen: OpenSet, verdicts: Sequence[tuple[Verdict, Verdict]]) -> None:
     if all(thinking.failed and answer.failed for thinking, answer in verdicts):
         first = verdicts[0][0]
         what = (
@@ -190,12 +154,19 @@ def _refuse_useless(chosen: _Set, verdicts: Sequence[tuple[Verdict, Verdict]]) -
 def _task_rows(result: TaskResult) -> list[EvalRow]:
     """The rows of a task at one temperature."""
     return [
-        EvalRow(result.task.name, result.sampling.temperature, trace, correct=correct)
-        for trace, correct in zip(result.traces, result.correct, strict=True)
+        EvalRow(
+            result.task.name,
+            result.sampling.temperature,
+            trace,
+            correct=graded.correct,
+            extracted=graded.extracted,
+            scores=graded.scores,
+        )
+        for trace, graded in zip(result.traces, result.graded, strict=True)
     ]
 
 
-def _safety_entries(chosen: _Set, rows: Sequence[EvalRow]) -> list[dict[str, Any]]:
+def _safety_entries(chosen: OpenSet, rows: Sequence[EvalRow]) -> list[dict[str, Any]]:
     """One entry of the summary per temperature and kind."""
 
     def cell(row: EvalRow) -> tuple[float, str]:
@@ -210,7 +181,7 @@ def _task_entry(result: TaskResult) -> dict[str, Any]:
 
     task = result.task
     source = {"license": task.license, "url": task.url, "split": task.split, "use": task.name, "options": {}}
-    facts = {"judge": "math_verify", "judge_version": version("math-verify"), "source": source}
+    facts = {"judge": task.grader[0], "judge_version": task.grader[1], "source": source}
     return {**_entry(_task_rows(result), facts), "lm_eval": {"version": version("lm-eval"), **result.reported}}
 
 

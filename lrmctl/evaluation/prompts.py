@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from lrmctl.data.here import why_not_here
 from lrmctl.errors import LrmctlError
+from lrmctl.evaluation.sets import set_name
 from lrmctl.recipe.schema import EvalRecipe, RlRecipe, StudyRecipe
 from lrmctl.types import Prompt
 
 if TYPE_CHECKING:
+    from lrmctl.recipe.evaluation import EvalSection, ReasoningUse, SafetySet
     from lrmctl.recipe.load import LoadedRecipe
-    from lrmctl.recipe.schema import EvalSection, SafetySet
 
 _LAB = "lab/eval"
 Sets = dict[str, Sequence[Prompt]]
@@ -32,7 +33,7 @@ def evaluation_prompts(loaded: LoadedRecipe, against: LoadedRecipe | None) -> tu
     for chosen in section.safety if section else ():
         _try(lambda chosen=chosen: _benchmark(chosen), chosen.use, sets, unseen)  # type: ignore[misc]
     for task in section.reasoning if section else ():
-        _try(lambda task=task: _task(task, section.limit if section else None), task, sets, unseen)  # type: ignore[misc]
+        _try(lambda task=task: _task(task, section.limit if section else None), task.use, sets, unseen)  # type: ignore[misc]
     if section is None:
         unseen.append("not compared with evaluation sets: name them with --against EVAL_RECIPE")
     return sets, unseen
@@ -75,11 +76,10 @@ def _benchmark(chosen: SafetySet) -> tuple[str, Sequence[Prompt]]:
     if why := why_not_here(chosen):
         raise LrmctlError(why)
     benchmark = registry.make("benchmark", chosen.use, **chosen.options)
-    split = str(getattr(benchmark, "split", ""))
-    return f"{benchmark.name}/{split}" if split else benchmark.name, benchmark.load()
+    return set_name(benchmark), benchmark.load()
 
 
-def _task(name: str, limit: int | None) -> tuple[str, Sequence[Prompt]]:
+def _task(chosen: ReasoningUse, limit: int | None) -> tuple[str, Sequence[Prompt]]:
     from lrmctl.reasoning.tasks import reasoning_task
 
-    return name, reasoning_task(name).load(limit)
+    return chosen.use, reasoning_task(chosen.use, chosen.options).load(limit)

@@ -1,0 +1,104 @@
+"""What a recipe may say of an evaluation: sets, tasks, judges, sampling, engine."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from lrmctl.recipe.decoding import Decoding, DefaultDecoding
+from lrmctl.recipe.generators import GeneratorOptions, HfGenerator
+from lrmctl.recipe.sections import Positive, Section, Share, Use
+from lrmctl.types import Scope
+
+
+class Opinion(Section):
+    """A further judge, whose verdicts are kept beside and decide nothing: a score, or full and partial refusals."""
+
+    judge: str
+    judge_options: dict[str, Any] = {}
+    part: Scope = "answer"
+
+
+class Measured(Section):
+    """How often the judge is right about labelled texts, from `lrmctl judge measure`; rates are then corrected too."""
+
+    sensitivity: Share
+    """Share of the unsafe texts that it calls unsafe."""
+    specificity: Share
+    """Share of the safe texts that it calls safe."""
+    unsafe: Positive | None = None
+    """Labelled unsafe texts behind the first number; with `safe`, the interval knows of their uncertainty."""
+    safe: Positive | None = None
+    """Labelled safe texts behind the second number."""
+
+
+class SafetySet(Use):
+    """One safety or over-refusal benchmark and its judge."""
+
+    judge: str | None = None
+    """The evaluation's own by default."""
+    judge_options: dict[str, Any] = {}
+    also: tuple[Opinion, ...] | None = None
+    """Further judges; the evaluation's own by default."""
+    measured: Measured | None = None
+    """Of this set's judge; the evaluation's own by default, if the judge is."""
+
+
+def _by_name(given: Any) -> Any:
+    return {"use": given} if isinstance(given, str) else given
+
+
+class ReasoningUse(Use):
+    """A reasoning task with its options."""
+
+
+class EvalSection(Section):
+    safety: tuple[SafetySet, ...] = ()
+    """Benchmarks judged in thinking and in answer."""
+    reasoning: tuple[Annotated[ReasoningUse, BeforeValidator(_by_name)], ...] = ()
+    """Reasoning tasks, e.g. `math500`, or any of lm-evaluation-harness as `lmeval:NAME`."""
+    judge: str = "lab"
+    """Of safety sets that name none."""
+    judge_options: dict[str, Any] = {}
+    also: tuple[Opinion, ...] = ()
+    """Further judges of safety sets that name none."""
+    measured: Measured | None = None
+    """How good `judge` is."""
+    over_refusal: bool = True
+    """Where no set has benign prompts, add XSTest's safe ones: safety alone is reached by refusing everything."""
+    temperatures: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)] = (0.6,)
+    samples: Positive = 4
+    """Samples per prompt and temperature."""
+    top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
+    top_k: Annotated[int, Field(ge=0)] = 0
+    """Most likely tokens kept, 0 for all."""
+    max_new_tokens: Positive = 16_384
+    decoding: Decoding = DefaultDecoding()
+    """How thinking is steered: zero-think, less-think, more-think, a budget, a forced prefix."""
+    system: str = ""
+    """A system message before every prompt."""
+    template_args: dict[str, Any] = {}
+    """Named arguments of the chat template, e.g. `{enable_thinking: false}`."""
+    engine: GeneratorOptions = HfGenerator()
+    """Who completes: hf, vllm or openai."""
+    batch_size: Positive | Literal["auto"] = "auto"
+    """Completions side by side in this process; `auto` goes by the memory that is free."""
+    limit: Positive | None = None
+    """At most this many prompts of each set."""
+    max_failed: Share = 0.05
+    """Share of completions that may fail; beyond it the evaluation fails, and those that are there are kept."""
+
+    def judged(self) -> tuple[SafetySet, ...]:
+        """The safety sets, each with its judge, further judges and measurement filled in."""
+        return tuple(self._judged(chosen) for chosen in self.safety)
+
+    def _judged(self, chosen: SafetySet) -> SafetySet:
+        own = chosen.judge is None
+        filled = {
+            "judge": self.judge if own else chosen.judge,
+            "judge_options": self.judge_options if own else chosen.judge_options,
+            "also": self.also if chosen.also is None else chosen.also,
+            "measured": self.measured if own and chosen.measured is None else chosen.measured,
+        }
+        return chosen.model_copy(update=filled)
