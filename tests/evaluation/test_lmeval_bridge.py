@@ -45,11 +45,11 @@ def test_every_repeat_is_scored_not_the_first_only(base: Path, tmp_path: Path) -
     with Store(tmp_path / "c.sqlite") as store:
         hot = Sampling(1.4, max_new_tokens=110)
         (result,) = run_tasks(engine, store, [reasoning_task("lab_arithmetic")], [hot], samples=6, seed=0, limit=20)
-    assert len(result.traces) == len(result.correct) == 120
+    assert len(result.traces) == len(result.graded) == 120
     assert [t.sample for t in result.traces] == [0, 1, 2, 3, 4, 5] * 20
     assert len({(t.thinking, t.answer) for t in result.traces}) > 60
-    first = sum(result.correct[::6]) / 20
-    everything = sum(result.correct) / 120
+    first = sum(bool(g.correct) for g in result.graded[::6]) / 20
+    everything = sum(bool(g.correct) for g in result.graded) / 120
     assert first != everything  # else this run could not tell the two ways of scoring apart
     assert result.reported["correct"] == pytest.approx(everything)
 
