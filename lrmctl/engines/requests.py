@@ -128,6 +128,16 @@ class Engine(Protocol):
         ...
 
 
+def request_of(engine: Engine, prompt: Prompt, sampling: Sampling, sample: int, seed: int) -> Request:
+    """The request for one sample of a prompt. An engine that puts words into the model's mouth has a method `request`
+    of the same arguments, which is asked instead."""
+    own = getattr(engine, "request", None)
+    if own is not None:
+        made: Request = own(prompt, sampling, sample, seed)
+        return made
+    return Request(engine.render(prompt), sampling, sample, seed)
+
+
 class Scorer(Protocol):
     """An engine that has the model's probabilities, which servers do not give."""
 

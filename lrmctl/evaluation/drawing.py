@@ -1,0 +1,97 @@
+"""Drawing completions into the store, and reading them back a part at a time, so that no evaluation is too large.
+
+Knows no judge and no benchmark. What failed is remembered until the evaluation ends: it is not in the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from lrmctl.engines.base import Sampling
+from lrmctl.engines.requests import Completion, Engine, Request, request_of
+from lrmctl.engines.store import OnProgress, Store, draws
+from lrmctl.errors import LrmctlError
+from lrmctl.types import Prompt, Trace
+
+AT_ONCE = 2_000
+"""Completions that are in memory at the same time."""
+
+
+@dataclass
+class Drawing:
+    """What is asked of the model, and by whom.
+
+    Attributes:
+        samples: per prompt and sampling; a greedy sampling gives one.
+        failed: what went wrong, by request.
+    """
+
+    engine: Engine
+    store: Store
+    sampling: tuple[Sampling, ...]
+    samples: int
+    seed: int
+    failed: dict[Request, Completion] = field(default_factory=dict)
+
+    @property
+    def each(self) -> int:
+        """Completions of one prompt."""
+        return sum(draws(how, self.samples) for how in self.sampling)
+
+    def fill(self, prompts: Sequence[Prompt], tell: OnProgress) -> None:
+        """Draw what is not in the store yet, everything at once so that batches are full.
+
+        Args:
+            tell: called with (completions done, completions in all).
+        """
+        asked = [request for how in self.sampling for _, request in self._asked(prompts, how)]
+        missing = self._missing(asked)
+        done = len(asked) - len(missing)
+        tell(done, len(asked))
+        for batch in self.engine.generate(missing):
+            found = [(missing[i], completion) for i, completion in batch]
+            self.store.put(self.engine.identity, found)
+            self.failed |= {request: c for request, c in found if c.finish_reason == "error"}
+            done += len(found)
+            tell(done, len(asked))
+
+    def traces(self, prompts: Sequence[Prompt], how: Sampling) -> Iterator[list[Trace]]:
+        """The traces of prompts that were drawn, by prompt, then sample, some prompts at a time."""
+        per_prompt = draws(how, self.samples)
+        step = max(1, AT_ONCE // per_prompt)
+        for start in range(0, len(prompts), step):
+            asked = self._asked(prompts[start : start + step], how)
+            have = self.store.get(self.engine.identity, [request for _, request in asked])
+            yield [
+                self.engine.trace(prompt, request, have[i] if i in have else self.failed[request])
+                for i, (prompt, request) in enumerate(asked)
+            ]
+
+    def _asked(self, prompts: Sequence[Prompt], how: Sampling) -> list[tuple[Prompt, Request]]:
+        first = [(prompt, request_of(self.engine, prompt, how, 0, self.seed)) for prompt in prompts]
+        return [(prompt, replace(one, sample=i)) for prompt, one in first for i in range(draws(how, self.samples))]
+
+    def _missing(self, asked: Sequence[Request]) -> list[Request]:
+        """Requests that are not in the store, each once."""
+        missing: dict[Request, None] = {}
+        for start in range(0, len(asked), AT_ONCE):
+            some = asked[start : start + AT_ONCE]
+            have = self.store.get(self.engine.identity, some)
+            missing |= {request: None for i, request in enumerate(some) if i not in have}
+        return list(missing)
+
+
+def refuse_failures(failed: int, total: int, first: str, most: float) -> str:
+    """A sentence about completions that failed, empty if none did.
+
+    Raises:
+        LrmctlError: more failed than the evaluation lets pass.
+    """
+    if not failed:
+        return ""
+    what = f"{failed} of {total} completions failed; the first: {first}"
+    if failed > most * total:
+        fix = "run the same command again: only the failed ones are asked for; `max_failed` is the share that may fail"
+        raise LrmctlError(what, fix=fix)
+    return f"{what}; they are left out of every rate and counted as generation_failed"
