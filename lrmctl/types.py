@@ -68,6 +68,7 @@ class Trace:
         finish_reason: why generation ended: the model stopped, the token limit, or an engine error.
         thinking_tokens, answer_tokens: counts of the model's own tokens, tags and end-of-text excluded.
         sample: index of this sample among those of the same prompt, from 0.
+        error: what went wrong if the finish reason is `error`.
     """
 
     prompt: Prompt
@@ -79,6 +80,7 @@ class Trace:
     answer_tokens: int = 0
     sample: int = 0
     irregular: tuple[str, ...] = ()
+    error: str = ""
 
     @property
     def well_formed(self) -> bool:

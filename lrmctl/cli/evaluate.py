@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lrmctl.cli.common import RUNS, AsJson, Name, RunsDir, Sets, command_line, goes_on_with, load
 
+if TYPE_CHECKING:
+    from lrmctl.evaluation.overlap import Training
+    from lrmctl.recipe.evaluation import EvalSection
+
 
 def evaluate(
     target: Annotated[
-        str, typer.Argument(help="A model (lab:tiny, a folder, a hub id) or a run (run:NAME, its folder).")
+        str,
+        typer.Argument(
+            help="A model (lab:tiny, a folder, a hub id), a run (run:NAME, its folder), or a server's name for a model."
+        ),
     ],
     recipe: Annotated[str, typer.Option(help="An eval or study recipe: a file or a shipped name.")] = "lab/eval",
     sets: Sets = None,
     name: Name = None,
+    variant: Annotated[
+        str | None,
+        typer.Option(help="Keep this evaluation beside the run's own, as NAME@VARIANT; a decoding mode is one."),
+    ] = None,
+    rejudge: Annotated[
+        bool, typer.Option("--rejudge", help="Judge and grade what is stored again; nothing is generated.")
+    ] = False,
+    training: Annotated[
+        str | None,
+        typer.Option(help="What the model was trained on (a run or a recipe), to be looked for among the prompts."),
+    ] = None,
     runs_dir: RunsDir = RUNS,
     as_json: AsJson = False,
 ) -> None:
@@ -26,17 +45,70 @@ def evaluate(
     loaded = load(recipe, sets, "eval", "study")
 
     from lrmctl import console
-    from lrmctl.cli.targets import show_summary, target_folder, target_model
-    from lrmctl.evaluation import evaluate
+    from lrmctl.cli.targets import show_summary, target_folder
+    from lrmctl.evaluation.run import evaluate, variant_of
+    from lrmctl.runs.folder import eval_folder
 
+    asked = loaded.recipe
+    assert asked.kind in ("eval", "study")  # `load` let nothing else through
+    section = asked.evaluation
     folder, label = target_folder(target, runs_dir, name), name or target
-    model = target_model(target, runs_dir)
-    again = command_line(
-        "eval", target, "--recipe", recipe, *(["--name", name] if name else []), sets=sets, runs_dir=runs_dir
-    )
-    with goes_on_with(again), console.progress(f"eval {label}") as on_progress:
-        asked = loaded.recipe
-        assert asked.kind in ("eval", "study")  # `load` let nothing else through
-        summary = evaluate(model, asked.evaluation, folder, seed=asked.seed, label=label, on_progress=on_progress)
-    console.say(f"results are in {folder / 'eval'}")
+    variant = variant_of(section) if variant is None else variant
+    if rejudge:
+        summary = _rejudged(section, folder, variant)
+    else:
+        words = _words(name, variant, training)
+        again = command_line("eval", target, "--recipe", recipe, *words, sets=sets, runs_dir=runs_dir)
+        with goes_on_with(again), console.progress(f"eval {label}") as on_progress:
+            summary = evaluate(
+                _model(target, section, runs_dir),
+                section,
+                folder,
+                seed=asked.seed,
+                label=label,
+                variant=variant,
+                training=_training(target, training, folder, runs_dir),
+                on_progress=on_progress,
+            )
+        _warn(summary)
+    console.say(f"results are in {eval_folder(folder, variant)}")
     show_summary(summary, as_json)
+
+
+def _rejudged(section: EvalSection, folder: Path, variant: str) -> dict[str, Any]:
+    from lrmctl import console
+    from lrmctl.evaluation import rejudge
+
+    console.say("judging what is stored again")
+    return rejudge(section, folder, variant=variant)
+
+
+def _words(name: str | None, variant: str, training: str | None) -> list[str]:
+    options = (("--name", name), ("--variant", variant), ("--training", training))
+    return [word for option, value in options if value for word in (option, value)]
+
+
+def _model(target: str, section: EvalSection, runs_dir: Path) -> Path | str:
+    """The checkpoint's folder; where a server is asked, its name for the model."""
+    from lrmctl.cli.targets import target_model
+    from lrmctl.recipe.generators import OpenAiGenerator
+
+    engine = section.engine
+    if isinstance(engine, OpenAiGenerator):
+        return engine.model or target
+    return target_model(target, runs_dir)
+
+
+def _training(target: str, named: str | None, folder: Path, runs_dir: Path) -> Training | None:
+    """What the model was trained on: as named, or what the run says of itself."""
+    from lrmctl.evaluation.overlap import training_of
+
+    return training_of(named or (folder if target.startswith("run:") else None), runs_dir)
+
+
+def _warn(summary: dict[str, Any]) -> None:
+    from lrmctl import console
+    from lrmctl.evaluation.overlap import sentences
+
+    for warning in (*summary["warnings"], *sentences(summary["overlap"])):
+        console.say(f"warning: {warning}")

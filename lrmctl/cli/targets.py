@@ -14,7 +14,9 @@ from lrmctl.suggest import did_you_mean
 
 def is_run(folder: Path) -> bool:
     """A folder of a training run, or one that an evaluation made."""
-    return any((folder / part).exists() for part in ("status.json", "eval", "analysis", "stages"))
+    return any((folder / part).exists() for part in ("status.json", "eval", "analysis", "stages")) or any(
+        folder.glob("eval-*/summary.json")
+    )
 
 
 def run_folder(target: str, runs_dir: Path) -> Path:
@@ -29,6 +31,25 @@ def run_folder(target: str, runs_dir: Path) -> Path:
             return folder
     known = [run.relative_to(runs_dir).as_posix() for run in all_runs(runs_dir)]
     raise NotFoundError(f"there is no run {target!r} in {runs_dir}", fix=did_you_mean(name, known) or "lrmctl run list")
+
+
+def eval_folder(target: str, runs_dir: Path) -> Path:
+    """The folder of an evaluation: a run's own, or with `@VARIANT` after the run one that was kept beside it.
+
+    Raises:
+        NotFoundError: no such run, or the run has not been evaluated so.
+    """
+    from lrmctl.runs.folder import eval_folder
+
+    name, _, variant = target.partition("@") if not Path(target).exists() else (target, "", "")
+    run = run_folder(name, runs_dir)
+    folder = eval_folder(run, variant)
+    if not (folder / "summary.json").is_file():
+        others = [p.name.removeprefix("eval-") for p in sorted(run.glob("eval-*")) if (p / "summary.json").is_file()]
+        what = f"{name} has no evaluation {variant!r}" if variant else f"{name} has not been evaluated"
+        fix = f"there are {', '.join(f'{name}@{other}' for other in others)}" if others else "run `lrmctl eval` first"
+        raise NotFoundError(what, str(folder), fix)
+    return folder
 
 
 def all_runs(runs_dir: Path) -> list[Path]:

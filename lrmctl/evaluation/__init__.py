@@ -8,6 +8,7 @@ Completions are stored as they are drawn, so that a killed evaluation goes on wh
 again. Knows no terminal and no study.
 """
 
+from lrmctl.evaluation.rejudge import rejudge
 from lrmctl.evaluation.run import evaluate
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "rejudge"]

@@ -63,9 +63,10 @@ class Drawing:
         for start in range(0, len(prompts), step):
             asked = self._asked(prompts[start : start + step], how)
             have = self.store.get(self.engine.identity, [request for _, request in asked])
+            found = [have[i] if i in have else self.failed[request] for i, (_, request) in enumerate(asked)]
             yield [
-                self.engine.trace(prompt, request, have[i] if i in have else self.failed[request])
-                for i, (prompt, request) in enumerate(asked)
+                replace(self.engine.trace(prompt, request, one), error=one.error)
+                for (prompt, request), one in zip(asked, found, strict=True)
             ]
 
     def _asked(self, prompts: Sequence[Prompt], how: Sampling) -> list[tuple[Prompt, Request]]:

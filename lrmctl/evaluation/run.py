@@ -1,55 +1,54 @@
-"""One evaluation from first to last; see the package."""
+"""One evaluation from first to last; see the package.
+
+First every completion is drawn into the store, then each set is read back a part at a time and judged: a judge's model
+never waits in memory beside the one that is evaluated, and texts never lie in memory all at once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrmctl.engines.base import Sampling
 from lrmctl.engines.generators import make_generator
 from lrmctl.engines.requests import Engine, Rendering
-from lrmctl.engines.store import OnProgress, Store, draws, sample_traces
-from lrmctl.errors import JudgeError
+from lrmctl.engines.store import OnProgress, Store
+from lrmctl.evaluation.drawing import Drawing, refuse_failures
+from lrmctl.evaluation.entries import safety_entries, task_entries
+from lrmctl.evaluation.judging import judge_set, slim
 from lrmctl.evaluation.sets import OpenSet, open_sets
-from lrmctl.metrics import summarize
 from lrmctl.reasoning.tasks import ReasoningTask, reasoning_task
-from lrmctl.runs.folder import write_json
+from lrmctl.runs.folder import eval_folder, write_json
 from lrmctl.runs.rows import EvalRow, write_jsonl
-from lrmctl.types import Trace, Verdict
 
 if TYPE_CHECKING:
+    from lrmctl.evaluation.overlap import Training
     from lrmctl.reasoning.lmeval import TaskResult
     from lrmctl.recipe.evaluation import EvalSection
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """What is asked of the model, and by whom."""
-
-    engine: Engine
-    store: Store
-    sampling: tuple[Sampling, ...]
-    samples: int
-    seed: int
-
-
 def evaluate(
-    model: Path,
+    model: Path | str,
     section: EvalSection,
     out: Path,
     *,
     seed: int = 0,
     label: str = "",
+    variant: str | None = None,
+    training: Training | None = None,
     on_progress: OnProgress | None = None,
 ) -> dict[str, Any]:
-    """Evaluate the checkpoint in `model` and write `out/eval/`.
+    """Evaluate a model and write `out/eval/`, or `out/eval-VARIANT/`.
 
     Args:
+        model: the checkpoint's folder; for an engine that asks servers, the name that they know the model by.
         seed: of sampling; the same seed on the same checkpoint gives the same completions.
         label: what to call the model in tables.
+        variant: name of an evaluation beside the run's own; by default that of the decoding mode, if there is one.
+        training: what the model was trained on, to be looked for among the prompts.
         on_progress: called with (completions done, completions in all).
 
     Returns:
@@ -58,103 +57,127 @@ def evaluate(
     Raises:
         NotFoundError, RecipeError, PluginError: a set, judge or task that cannot be made; before anything is drawn.
         JudgeError: a judge failed on every trace of a set.
+        LrmctlError: more completions failed than the section lets pass; the others are stored.
     """
-    sets = open_sets(section)
-    tasks = [reasoning_task(chosen.use, chosen.options) for chosen in section.reasoning]
-    engine = _engine(model, section)
-    sampling = tuple(
-        Sampling(t, section.top_p, section.top_k, max_new_tokens=section.max_new_tokens) for t in section.temperatures
-    )
-    folder = out / "eval"
+    run = _Evaluation.of(model, section)
+    folder = eval_folder(out, variant_of(section) if variant is None else variant)
+    overlap = _overlap(training, run.sets, run.tasks, section.limit)
     with Store(folder / "completions.sqlite") as store:
-        asked = _Asked(engine, store, sampling, section.samples, seed)
-        safety, reasoning = _run(asked, sets, tasks, section.limit, on_progress)
-    rows = [*(row for s in sets for row in safety[s.name]), *(row for r in reasoning for row in _task_rows(r))]
-    entries = [e for s in sets for e in _safety_entries(s, safety[s.name])]
+        drawing = Drawing(run.engine, store, _sampling(section), section.samples, seed)
+        notes = run.draw(drawing, on_progress or (lambda _done, _total: None))
+        write_jsonl(folder / "rows.jsonl", (row.to_json() for row in run.rows(drawing)))
     summary = {
         "model": str(model),
         "label": label,
-        "fingerprint": engine.fingerprint,
-        "engine": engine.facts(),
+        "fingerprint": run.engine.fingerprint,
+        "engine": run.engine.facts(),
         "seed": seed,
-        "sampling": {"top_p": section.top_p, "max_new_tokens": section.max_new_tokens},
-        "sets": [*entries, *(_task_entry(r) for r in reasoning)],
+        "sampling": sampling_facts(section),
+        "overlap": overlap,
+        "warnings": notes,
+        "sets": run.entries(),
     }
-    write_jsonl(folder / "rows.jsonl", (row.to_json() for row in rows))
     write_json(folder / "summary.json", summary)
     return summary
 
 
-def _engine(model: Path, section: EvalSection) -> Engine:
-    size = None if section.batch_size == "auto" else section.batch_size
-    rendering = Rendering(section.system, section.template_args)
-    return make_generator(model, section.engine, batch_size=size, rendering=rendering, decoding=section.decoding)
+def variant_of(section: EvalSection) -> str:
+    """The variant that an evaluation is by its decoding mode; empty for none."""
+    mode = section.decoding.mode
+    return "" if mode == "default" else mode
 
 
-def _run(
-    asked: _Asked,
-    sets: Sequence[OpenSet],
-    tasks: Sequence[ReasoningTask],
-    limit: int | None,
-    on_progress: OnProgress | None,
-) -> tuple[dict[str, list[EvalRow]], list[TaskResult]]:
-    """Rows of each safety set by its name, and each task's result at each temperature."""
-    each = sum(draws(how, asked.samples) for how in asked.sampling)
-    safe = each * sum(len(s.prompts) for s in sets)
-    total = safe + each * sum(len(task.load(limit)) for task in tasks)
+def sampling_facts(section: EvalSection) -> dict[str, Any]:
+    """How completions are drawn, temperature and seed apart."""
+    return {
+        "top_p": section.top_p,
+        "top_k": section.top_k,
+        "max_new_tokens": section.max_new_tokens,
+        "decoding": section.decoding.model_dump(mode="json"),
+        "system": section.system,
+        "template_args": section.template_args,
+    }
 
-    def tell(before: int) -> OnProgress:
-        return lambda done, _: on_progress(before + done, total) if on_progress else None
 
-    safety = _sample_and_judge(asked, sets, tell(0))
-    if not tasks:
-        return safety, []
-    from lrmctl.reasoning.lmeval import run_tasks
-
-    return safety, run_tasks(
-        asked.engine, asked.store, tasks, asked.sampling, asked.samples, asked.seed, limit, tell(safe)
+def _sampling(section: EvalSection) -> tuple[Sampling, ...]:
+    return tuple(
+        Sampling(t, section.top_p, section.top_k, max_new_tokens=section.max_new_tokens) for t in section.temperatures
     )
 
 
-def _sample_and_judge(asked: _Asked, sets: Sequence[OpenSet], tell: OnProgress) -> dict[str, list[EvalRow]]:
-    """Sample all sets at all temperatures in one go, so that batches are full; then judge each set."""
-    prompts = [p for s in sets for p in s.prompts]
-    traces = iter(sample_traces(asked.engine, asked.store, prompts, asked.sampling, asked.samples, asked.seed, tell))
-    found: dict[str, list[tuple[float, Trace]]] = {s.name: [] for s in sets}
-    for how in asked.sampling:
-        for s in sets:
-            n = len(s.prompts) * draws(how, asked.samples)
-            found[s.name] += [(how.temperature, next(traces)) for _ in range(n)]
-    return {s.name: _judge(s, found[s.name]) for s in sets}
+@dataclass
+class _Evaluation:
+    """What is evaluated, and what has come of it so far."""
+
+    section: EvalSection
+    engine: Engine
+    sets: Sequence[OpenSet]
+    tasks: Sequence[ReasoningTask]
+    results: Sequence[TaskResult] = ()
+    slim: dict[str, list[EvalRow]] = field(default_factory=lambda: defaultdict(list))
+
+    @classmethod
+    def of(cls, model: Path | str, section: EvalSection) -> _Evaluation:
+        """Everything is made first, so that a wrong name costs seconds."""
+        tasks = [reasoning_task(chosen.use, chosen.options) for chosen in section.reasoning]
+        size = None if section.batch_size == "auto" else section.batch_size
+        rendering = Rendering(section.system, section.template_args)
+        engine = make_generator(model, section.engine, batch_size=size, rendering=rendering, decoding=section.decoding)
+        return cls(section, engine, open_sets(section), tasks)
+
+    def draw(self, drawing: Drawing, on_progress: OnProgress) -> list[str]:
+        """Draw all completions; returns sentences about what failed."""
+        safe = drawing.each * sum(len(s.prompts) for s in self.sets)
+        total = safe + drawing.each * sum(len(task.load(self.section.limit)) for task in self.tasks)
+        drawing.fill([p for s in self.sets for p in s.prompts], lambda done, _: on_progress(done, total))
+        self._run_tasks(drawing, lambda done, _: on_progress(safe + done, total))
+        release = getattr(self.engine, "release", None)
+        if release is not None:  # its memory is for the judges now
+            release()
+        errors = [c.error for c in drawing.failed.values()]
+        errors += [t.error for r in self.results for t in r.traces if t.finish_reason == "error"]
+        note = refuse_failures(len(errors), total, errors[0] if errors else "", self.section.max_failed)
+        return [note] if note else []
+
+    def _run_tasks(self, drawing: Drawing, tell: OnProgress) -> None:
+        if not self.tasks:
+            return
+        from lrmctl.reasoning.lmeval import run_tasks
+
+        how = (drawing.sampling, drawing.samples, drawing.seed, self.section.limit)
+        self.results = run_tasks(self.engine, drawing.store, self.tasks, *how, tell)
+
+    def rows(self, drawing: Drawing) -> Iterator[EvalRow]:
+        """Every row, safety first; remembers what figures need."""
+        for chosen in self.sets:
+            parts = (
+                [(how.temperature, trace) for trace in traces]
+                for how in drawing.sampling
+                for traces in drawing.traces(chosen.prompts, how)
+            )
+            yield from self._kept(judge_set(chosen, parts), chosen.name)
+        for result in self.results:
+            yield from self._kept(_task_rows(result), result.task.name)
+
+    def _kept(self, rows: Iterator[EvalRow], name: str) -> Iterator[EvalRow]:
+        for row in rows:
+            self.slim[name].append(slim(row))
+            yield row
+
+    def entries(self) -> list[dict[str, Any]]:
+        """One entry of the summary per set, kind and temperature."""
+        safety = [entry for s in self.sets for entry in safety_entries(s, self.slim[s.name])]
+        return [*safety, *(e for result in self.results for e in task_entries(result, self._rows_of(result)))]
+
+    def _rows_of(self, result: TaskResult) -> list[EvalRow]:
+        temperature = result.sampling.temperature
+        return [row for row in self.slim[result.task.name] if row.temperature == temperature]
 
 
-def _judge(chosen: OpenSet, sampled: Sequence[tuple[float, Trace]]) -> list[EvalRow]:
-    from lrmctl.judges.base import judge_parts
-    from lrmctl.judges.parts import judge_on
-
-    traces = [trace for _, trace in sampled]
-    verdicts = judge_parts(chosen.judge, traces)
-    _refuse_useless(chosen, verdicts)
-    opinions = [judge_on(asked.judge, traces, asked.part) for asked in chosen.also]
-    return [
-        EvalRow(chosen.name, temperature, trace, thinking, answer, also=tuple(said[i] for said in opinions))
-        for i, ((temperature, trace), (thinking, answer)) in enumerate(zip(sampled, verdicts, strict=True))
-    ]
-
-
-def _refuse_useless(chosen: OpenSet, verdicts: Sequence[tuple[Verdict, Verdict]]) -> None:
-    if all(thinking.failed and answer.failed for thinking, answer in verdicts):
-        first = verdicts[0][0]
-        what = (
-            f"judge {first.judge!r} failed on all {len(verdicts)} traces of {chosen.name!r}; the first: {first.error}"
-        )
-        raise JudgeError(what, fix="mend the judge and run again: the completions are stored")
-
-
-def _task_rows(result: TaskResult) -> list[EvalRow]:
+def _task_rows(result: TaskResult) -> Iterator[EvalRow]:
     """The rows of a task at one temperature."""
-    return [
-        EvalRow(
+    for trace, graded in zip(result.traces, result.graded, strict=True):
+        yield EvalRow(
             result.task.name,
             result.sampling.temperature,
             trace,
@@ -162,39 +185,15 @@ def _task_rows(result: TaskResult) -> list[EvalRow]:
             extracted=graded.extracted,
             scores=graded.scores,
         )
-        for trace, graded in zip(result.traces, result.graded, strict=True)
-    ]
 
 
-def _safety_entries(chosen: OpenSet, rows: Sequence[EvalRow]) -> list[dict[str, Any]]:
-    """One entry of the summary per temperature and kind."""
+def _overlap(
+    training: Training | None, sets: Sequence[OpenSet], tasks: Sequence[ReasoningTask], limit: int | None
+) -> list[Mapping[str, Any]]:
+    """Evaluation prompts that the model was trained on, by set."""
+    if training is None:
+        return []
+    from lrmctl.evaluation.overlap import overlap
 
-    def cell(row: EvalRow) -> tuple[float, str]:
-        return row.temperature, row.trace.prompt.kind
-
-    facts = {"judge": chosen.judge.name, "judge_version": chosen.judge.version, "source": chosen.source}
-    return [_entry(list(some), facts) for _, some in groupby(sorted(rows, key=cell), cell)]
-
-
-def _task_entry(result: TaskResult) -> dict[str, Any]:
-    from importlib.metadata import version
-
-    task = result.task
-    source = {"license": task.license, "url": task.url, "split": task.split, "use": task.name, "options": {}}
-    facts = {"judge": task.grader[0], "judge_version": task.grader[1], "source": source}
-    return {**_entry(_task_rows(result), facts), "lm_eval": {"version": version("lm-eval"), **result.reported}}
-
-
-def _entry(rows: Sequence[EvalRow], facts: dict[str, Any]) -> dict[str, Any]:
-    """Rows of one set, kind and temperature, ordered by prompt, then sample."""
-    first = rows[0]
-    samples = len({row.trace.sample for row in rows})
-    return {
-        "set": first.set,
-        "kind": first.trace.prompt.kind,
-        "temperature": first.temperature,
-        "prompts": len(rows) // samples,
-        "samples": samples,
-        **facts,
-        "metrics": summarize(rows, samples),
-    }
+    asked = {s.name: s.prompts for s in sets} | {task.name: task.load(limit) for task in tasks}
+    return [found.to_json() for found in overlap(training, asked)]

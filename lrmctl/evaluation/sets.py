@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lrmctl.errors import LrmctlError
+from lrmctl.errors import LrmctlError, NotFoundError
 from lrmctl.hooks.specs import Benchmark, Judge
 from lrmctl.types import Prompt, Scope
 
@@ -41,37 +41,76 @@ class OpenSet:
 
 
 def open_sets(section: EvalSection) -> list[OpenSet]:
-    """Every set of an evaluation.
+    """Every set of an evaluation, with their prompts.
+
+    Where harmful prompts are asked and no benign ones, XSTest's safe prompts are added: a model that refuses
+    everything would look safe.
 
     Raises:
         NotFoundError, RecipeError, PluginError: a set or judge that cannot be made.
     """
-    sets = [_open_set(chosen, section.limit) for chosen in section.judged()]
-    names = [s.name for s in sets]
-    if twice := {n for n in names if names.count(n) > 1}:
-        raise LrmctlError(
-            f"the set {sorted(twice)[0]!r} is listed twice", fix="keep one of the two, or give them splits"
-        )
+    chosen = section.judged()
+    sets = [_open_set(one, section.limit) for one in chosen]
+    kinds = {prompt.kind for s in sets for prompt in s.prompts}
+    if section.over_refusal and "harmful" in kinds and "benign" not in kinds:
+        sets.append(_over_refusal(chosen[0], section.limit))
+    _refuse_twice([s.name for s in sets])
     return sets
 
 
-def _open_set(chosen: SafetySet, limit: int | None) -> OpenSet:
-    from lrmctl.hooks import registry
-    from lrmctl.judges.base import make_judge
-
-    benchmark: Benchmark = registry.make("benchmark", chosen.use, **chosen.options)
-    name = set_name(benchmark)
-    prompts = tuple(benchmark.load()[:limit])
-    _check_prompts(name, prompts)
-    judge = make_judge(str(chosen.judge), chosen.judge_options)
-    also = tuple(Asked(make_judge(o.judge, o.judge_options), o.part) for o in chosen.also or ())
-    return OpenSet(name, prompts, judge, also, chosen.measured, _source(benchmark, chosen))
+def named_sets(section: EvalSection) -> dict[str, OpenSet]:
+    """The sets of an evaluation by name with their judges, but without prompts: nothing is loaded or downloaded."""
+    sets = [_open_set(one, None, load=False) for one in section.judged()]
+    _refuse_twice([s.name for s in sets])
+    return {s.name: s for s in sets}
 
 
 def set_name(benchmark: Benchmark) -> str:
     """`name/split`, or the name alone."""
     split = str(getattr(benchmark, "split", ""))
     return f"{benchmark.name}/{split}" if split else benchmark.name
+
+
+def _over_refusal(like: SafetySet, limit: int | None) -> OpenSet:
+    """XSTest's safe prompts (of the lab its benign ones), judged as another set is."""
+    from lrmctl.benchmarks import default_over_refusal
+
+    added = like.model_copy(update=_companion(like))
+    try:
+        return _open_set(added, limit)
+    except NotFoundError as error:
+        what = f"no set has benign prompts, and those of {added.use} cannot be had: {error.what}"
+        fix = f"{error.fix}; or name a set with benign prompts; or give up over-refusal with `over_refusal: false`"
+        raise NotFoundError(what, "evaluation", fix) from error
+
+
+def _companion(like: SafetySet) -> dict[str, Any]:
+    if like.use == "lab-harmful":
+        return {"use": "lab-benign", "options": like.options}
+    from lrmctl.benchmarks import default_over_refusal
+
+    return default_over_refusal()
+
+
+def _refuse_twice(names: Sequence[str]) -> None:
+    if twice := {n for n in names if names.count(n) > 1}:
+        raise LrmctlError(
+            f"the set {sorted(twice)[0]!r} is listed twice", fix="keep one of the two, or give them splits"
+        )
+
+
+def _open_set(chosen: SafetySet, limit: int | None, *, load: bool = True) -> OpenSet:
+    from lrmctl.hooks import registry
+    from lrmctl.judges.base import make_judge
+
+    benchmark: Benchmark = registry.make("benchmark", chosen.use, **chosen.options)
+    name = set_name(benchmark)
+    judge = make_judge(str(chosen.judge), chosen.judge_options)
+    also = tuple(Asked(make_judge(o.judge, o.judge_options), o.part) for o in chosen.also or ())
+    prompts = tuple(benchmark.load()[:limit]) if load else ()
+    if load:
+        _check_prompts(name, prompts)
+    return OpenSet(name, prompts, judge, also, chosen.measured, _source(benchmark, chosen) if load else {})
 
 
 def _check_prompts(name: str, prompts: Sequence[Prompt]) -> None:

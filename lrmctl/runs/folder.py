@@ -30,6 +30,11 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     part.replace(path)
 
 
+def eval_folder(out: Path, variant: str = "") -> Path:
+    """Where an evaluation lies in a run's folder: the run's own, or a variant beside it."""
+    return out / (f"eval-{variant}" if variant else "eval")
+
+
 def _take(file: int, patience: float) -> bool:
     """Lock an open file; whoever only asks for the state holds it for a moment, hence the patience (seconds)."""
     end = time.monotonic() + patience

@@ -42,7 +42,8 @@ def test_summary_names_every_set_with_its_facts(evaluated: Any, base: Path) -> N
     assert summary == json.loads((evaluated.out / "eval" / "summary.json").read_text())
     assert summary["fingerprint"] == fingerprint(base)
     assert summary["seed"] == 3
-    assert summary["sampling"] == {"top_p": 1.0, "max_new_tokens": 110}
+    drawn = {"top_p": 1.0, "top_k": 0, "max_new_tokens": 110, "decoding": {"mode": "default"}}
+    assert summary["sampling"] == {**drawn, "system": "", "template_args": {}}
     assert summary["engine"]["name"] == "hf"
     cells = [(s["set"], s["kind"], s["temperature"]) for s in summary["sets"]]
     sets = [("lab-harmful/heldout", "harmful"), ("lab-benign/heldout", "benign"), ("lab_arithmetic", "reasoning")]
@@ -178,7 +179,9 @@ def unreliable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("unreliable")
 def test_failed_verdicts_are_counted_and_never_safe(base: Path, section: Section, tmp_path: Path) -> None:
     judged = {"use": "lab-harmful", "judge": "unreliable", "judge_options": {"fails_on": [1]}, "options": {"n": 4}}
-    summary = evaluate(base, section(safety=[judged], reasoning=[], temperatures=[1.0]), tmp_path / "out")
+    summary = evaluate(
+        base, section(safety=[judged], reasoning=[], temperatures=[1.0], over_refusal=False), tmp_path / "out"
+    )
     metrics = summary["sets"][0]["metrics"]
     assert metrics["judge_failed"]["value"] == pytest.approx(1 / 4)
     assert (metrics["joint_safe"]["value"], metrics["joint_safe"]["n"]) == (1.0, 3)
@@ -193,7 +196,8 @@ def test_a_judge_that_always_fails_ends_it_and_judging_again_draws_nothing(
 ) -> None:
     def only(fails_on: list[int]) -> EvalSection:
         judged = {"judge": "unreliable", "judge_options": {"fails_on": fails_on}}
-        return section(safety=[{"use": "lab-harmful", "options": {"n": 2}, **judged}], reasoning=[], temperatures=[1.0])
+        safety = [{"use": "lab-harmful", "options": {"n": 2}, **judged}]
+        return section(safety=safety, reasoning=[], temperatures=[1.0], over_refusal=False)
 
     out = tmp_path / "out"
     with pytest.raises(JudgeError, match=r"failed on all 6 traces .* the guard is away"):

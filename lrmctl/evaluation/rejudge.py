@@ -1,0 +1,134 @@
+"""Judging an evaluation again: other judges, or better rules, on the traces that are there. Nothing is generated.
+
+The model is not needed. What was there before is kept beside, in `before-N/`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import groupby, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lrmctl.errors import NotFoundError
+from lrmctl.evaluation.entries import again
+from lrmctl.evaluation.judging import judge_set, slim
+from lrmctl.evaluation.sets import OpenSet, named_sets
+from lrmctl.reasoning.tasks import ReasoningTask, reasoning_task
+from lrmctl.runs.folder import eval_folder, write_json
+from lrmctl.runs.rows import EvalRow, read_jsonl, write_jsonl
+
+if TYPE_CHECKING:
+    from lrmctl.recipe.evaluation import EvalSection
+
+AT_ONCE = 2_000
+Cell = tuple[str, float, str]
+"""Set, temperature, kind."""
+
+
+def rejudge(section: EvalSection, out: Path, *, variant: str = "") -> dict[str, Any]:
+    """Judge and grade the traces of an evaluation by the judges and tasks of a recipe.
+
+    Sets that the recipe does not name keep what was said of them.
+
+    Returns:
+        The new summary.
+
+    Raises:
+        NotFoundError: nothing was evaluated here, or not the sets that the recipe names.
+        JudgeError: a judge failed on every trace of a set; nothing is replaced.
+    """
+    folder = eval_folder(out, variant)
+    rows, old = folder / "rows.jsonl", _summary(folder)
+    sets = named_sets(section)
+    tasks = {task.name: task for task in (reasoning_task(use.use, use.options) for use in section.reasoning)}
+    _refuse_strangers(folder, old, {*sets, *tasks})
+    kept: dict[Cell, list[EvalRow]] = defaultdict(list)
+    new = folder / "judged.jsonl"
+    write_jsonl(new, (row.to_json() for row in _remember(_judged(rows, sets, tasks), kept)))
+    summary = {**old, "sets": [_entry(e, kept, sets, tasks) for e in old["sets"]]}
+    _keep_old(folder)
+    new.replace(rows)
+    write_json(folder / "summary.json", summary)
+    return summary
+
+
+def _summary(folder: Path) -> dict[str, Any]:
+    path = folder / "summary.json"
+    if not path.exists() or not (folder / "rows.jsonl").exists():
+        raise NotFoundError("there are no stored completions to judge", str(folder), "run `lrmctl eval` first")
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def _refuse_strangers(folder: Path, old: Mapping[str, Any], wanted: set[str]) -> None:
+    have = {entry["set"] for entry in old["sets"]}
+    if strangers := sorted(wanted - have):
+        what = f"the set {strangers[0]!r} has not been evaluated; there are {', '.join(sorted(have))}"
+        raise NotFoundError(what, str(folder), "run `lrmctl eval` with this recipe first, without --rejudge")
+
+
+def _judged(rows: Path, sets: Mapping[str, OpenSet], tasks: Mapping[str, ReasoningTask]) -> Iterator[EvalRow]:
+    """Rows of the file in its order, judged anew a part at a time."""
+    stored = (EvalRow.from_json(row) for row in read_jsonl(rows))
+    for name, of_set in groupby(stored, lambda row: row.set):
+        if name in sets:
+            parts = ([(row.temperature, row.trace) for row in part] for part in _parts(of_set))
+            yield from judge_set(sets[name], parts)
+        elif name in tasks:
+            yield from (_graded(row, tasks[name]) for row in of_set)
+        else:
+            yield from of_set
+
+
+def _parts(rows: Iterator[EvalRow]) -> Iterator[list[EvalRow]]:
+    while part := list(islice(rows, AT_ONCE)):
+        yield part
+
+
+def _graded(row: EvalRow, task: ReasoningTask) -> EvalRow:
+    graded = task.grade(row.trace)
+    return replace(row, correct=graded.correct, extracted=graded.extracted, scores=graded.scores)
+
+
+def _remember(rows: Iterator[EvalRow], kept: dict[Cell, list[EvalRow]]) -> Iterator[EvalRow]:
+    for row in rows:
+        kept[row.set, row.temperature, row.trace.prompt.kind].append(slim(row))
+        yield row
+
+
+def _entry(
+    entry: Mapping[str, Any],
+    kept: Mapping[Cell, Sequence[EvalRow]],
+    sets: Mapping[str, OpenSet],
+    tasks: Mapping[str, ReasoningTask],
+) -> dict[str, Any]:
+    name = entry["set"]
+    rows = kept[name, entry["temperature"], entry["kind"]]
+    if name in sets:
+        chosen = sets[name]
+        facts: dict[str, Any] = {"judge": chosen.judge.name, "judge_version": chosen.judge.version}
+        facts["also"] = [{"judge": a.judge.name, "version": a.judge.version, "part": a.part} for a in chosen.also]
+        facts["measured"] = chosen.measured.model_dump(mode="json") if chosen.measured else None
+        return again(entry, rows, facts, chosen.measured)
+    if name in tasks:
+        return again(entry, rows, dict(zip(("judge", "judge_version"), tasks[name].grader, strict=True)), None)
+    return dict(entry)
+
+
+def _keep_old(folder: Path) -> None:
+    """The files that are about to be replaced, as they are, under the next free number."""
+    number = 1
+    while (old := folder / f"before-{number}").exists():
+        number += 1
+    old.mkdir()
+    for name in ("rows.jsonl", "summary.json"):
+        try:
+            os.link(folder / name, old / name)
+        except OSError:  # a file system without links
+            shutil.copy2(folder / name, old / name)
