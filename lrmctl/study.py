@@ -292,6 +292,7 @@ def _evaluate(task: Task, emit: Callable[[StudyEvent], None]) -> None:
         task.folder,
         seed=task.study.seed,
         label=task.arm,
+        variant="",
         on_progress=lambda done, total: emit(StudyEvent(task.arm, "eval", "progress", "", done, total)),
     )
 

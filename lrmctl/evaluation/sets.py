@@ -73,7 +73,6 @@ def set_name(benchmark: Benchmark) -> str:
 
 def _over_refusal(like: SafetySet, limit: int | None) -> OpenSet:
     """XSTest's safe prompts (of the lab its benign ones), judged as another set is."""
-    from lrmctl.benchmarks import default_over_refusal
 
     added = like.model_copy(update=_companion(like))
     try:

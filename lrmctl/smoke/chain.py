@@ -155,7 +155,8 @@ class _Chain:
         from lrmctl.evaluation import evaluate
 
         section = self._section()
-        summary = evaluate(self._run.model, section, self._run.path, seed=self._loaded.recipe.seed, label="smoke")
+        seed = self._loaded.recipe.seed
+        summary = evaluate(self._run.model, section, self._run.path, seed=seed, label="smoke", variant="")
         return f"{len(summary['sets'])} sets"
 
     def _section(self) -> EvalSection:
@@ -168,6 +169,7 @@ class _Chain:
             "batch_size": 8,
             "limit": _LIMIT,
             "engine": HfGenerator(),
+            "over_refusal": False,
         }
         if isinstance(recipe, EvalRecipe):
             sets = [standins.safety_set(s.model_dump(mode="json")) for s in recipe.evaluation.judged()]
