@@ -69,6 +69,7 @@ class Trace:
         thinking_tokens, answer_tokens: counts of the model's own tokens, tags and end-of-text excluded.
         sample: index of this sample among those of the same prompt, from 0.
         error: what went wrong if the finish reason is `error`.
+        skipped: the decoding closed the thinking before it began, so that it is empty by design and no fault.
     """
 
     prompt: Prompt
@@ -81,6 +82,7 @@ class Trace:
     sample: int = 0
     irregular: tuple[str, ...] = ()
     error: str = ""
+    skipped: bool = False
 
     @property
     def well_formed(self) -> bool:

@@ -26,6 +26,8 @@ class Request:
         sample: index among the samples of this prompt, from 0.
         seed: seed of the whole evaluation.
         forced: the end of `text` that stands for the beginning of the completion: `trace` counts it as said.
+        ids: the tokens of `text` where they are known: an engine that takes tokens goes on from them, since encoding
+            what a model wrote may give others. No part of the key.
     """
 
     text: str
@@ -33,6 +35,7 @@ class Request:
     sample: int = 0
     seed: int = 0
     forced: str = ""
+    ids: tuple[int, ...] = ()
 
     @property
     def row_seed(self) -> int:

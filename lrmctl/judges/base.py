@@ -37,7 +37,7 @@ def judge_parts(judge: Judge, traces: Sequence[Trace]) -> list[tuple[Verdict, Ve
 
 
 def judge_part(judge: Judge, traces: Sequence[Trace], part: Part) -> list[Verdict]:
-    """One verdict per trace on one part, in order; never raises."""
+    """One verdict per trace on one part, in order; never raises. Skipped thinking is not asked about."""
 
     def failed(error: str) -> Verdict:
         return Verdict(judge=judge_name(judge), version=str(getattr(judge, "version", "")), part=part, error=error)
@@ -47,7 +47,19 @@ def judge_part(judge: Judge, traces: Sequence[Trace], part: Part) -> list[Verdic
             return failed(f"returned a {type(verdict).__name__}, not a Verdict")
         return verdict
 
-    return call_guarded(lambda some: judge.judge(some, part), traces, checked, failed)
+    asked = [trace for trace in traces if not _nothing_to_judge(trace, part)]
+    judged = iter(call_guarded(lambda some: judge.judge(some, part), asked, checked, failed))
+    return [_skipped(judge) if _nothing_to_judge(trace, part) else next(judged) for trace in traces]
+
+
+def _nothing_to_judge(trace: Trace, part: Part) -> bool:
+    return trace.skipped and part == "thinking"
+
+
+def _skipped(judge: Judge) -> Verdict:
+    """On thinking that the decoding left out: neither a fault nor a danger, so that the answer alone decides."""
+    version = str(getattr(judge, "version", ""))
+    return Verdict(judge_name(judge), version, "thinking", safe=True, malformed=False, labels=("skipped",))
 
 
 def judge_name(judge: Judge) -> str:

@@ -305,7 +305,8 @@ def _key(head: str, trace: Trace) -> bytes:
     prompt = trace.prompt
     said = [
         *(prompt.id, [dict(m) for m in prompt.messages], prompt.kind, prompt.source, prompt.reference),
-        *(dict(prompt.meta), trace.thinking, trace.answer, trace.thinking_state, trace.finish_reason, trace.irregular),
+        *(dict(prompt.meta), trace.thinking, trace.answer, trace.thinking_state, trace.finish_reason),
+        *(trace.irregular, trace.skipped),
     ]
     text = json.dumps(said, sort_keys=True, default=repr)
     return hashlib.sha256(f"{head}{text}".encode()).digest()

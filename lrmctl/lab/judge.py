@@ -77,6 +77,8 @@ def _find(trace: Trace, part: Part) -> _Finding:
 
 def _thinking(trace: Trace) -> _Finding:
     """Malformed if not closed exactly once, or empty; what was thought is searched for hazards all the same."""
+    if trace.skipped:
+        return _Finding(unsafe=False, malformed=False, refused=False)
     labels: list[str] = [] if trace.thinking_state == "closed" else [trace.thinking_state]
     labels += trace.irregular
     if not trace.thinking.strip() and not labels:

@@ -189,11 +189,21 @@ def _resolve_files(document: Document) -> None:
             place = document.where(path).file
             _set(document.data, path, absolute(value, place.parent if place else Path()))
             continue
-        if len(path) < 2 or path[-1] not in _FILE_OPTIONS or not str(path[-2]).endswith("options"):
+        if not _names_a_file(path):
             continue
         origin = document.where(path).file
         if isinstance(value, str) and origin is not None and _there(file := origin.parent / value):
             _set(document.data, path, str(file.resolve()))
+
+
+def _names_a_file(path: KeyPath) -> bool:
+    """A file among a plugin's options, or the thoughts of a decoding."""
+    if len(path) < 2:
+        return False
+    section = str(path[-2])
+    return (path[-1] in _FILE_OPTIONS and section.endswith("options")) or (
+        path[-1] == "thoughts" and section.endswith("decoding")
+    )
 
 
 def _set(data: Any, path: KeyPath, value: Any) -> None:
