@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 import os
 import sys
@@ -35,7 +36,8 @@ def fetch(data: DataSet, path: str | None = None, revision: str | None = None) -
     """All rows of a data set.
 
     Args:
-        path: a local file in place of what the catalogue says (.jsonl, .json, .csv, .tsv or .parquet).
+        path: a local file in place of what the catalogue says (.jsonl, .json, .csv, .tsv, .txt or .parquet), or a
+            folder that is a copy of the hub's repository.
         revision: of the hub, in place of the catalogue's.
 
     Raises:
@@ -60,20 +62,24 @@ def local_file(data: DataSet) -> str | None:
     if not folder:
         return None
     own = Path(folder) / data.file
-    others = [own.with_name(f"{data.split}{suffix}") for suffix in _READERS]
+    others = [own.with_name(f"{data.split}{suffix}") for suffix in (*_READERS, ".parquet")]
     return next((str(file) for file in (own, *others) if file.is_file()), None)
 
 
 @lru_cache(maxsize=16)  # a run asks for prompts, then for provenance
 def _fetch(data: DataSet, path: str | None, revision: str | None) -> Fetched:
     told = {"name": data.name, "license": data.license, "url": data.url, "expected_rows": data.rows}
-    if path:
-        rows = read_rows(Path(path).expanduser())
-        origin: dict[str, Any] = {"file": path, "sha256": _file_sha256(Path(path).expanduser()), "sha256_of": "file"}
+    local = Path(path).expanduser() if path else None
+    if local and local.is_dir():
+        rows, origin = _from_folder(data, local)
+    elif local:
+        rows, origin = read_rows(local), {"file": path, "sha256": _file_sha256(local), "sha256_of": "file"}
     elif data.download:
         rows, origin = _download(data)
     else:
         rows, origin = _from_hub(data, revision)
+    if data.lower:
+        rows = [{str(key).lower(): value for key, value in row.items()} for row in rows]
     return Fetched(tuple(rows), {**told, **origin, "rows": len(rows)})
 
 
@@ -86,40 +92,51 @@ def read_rows(file: Path) -> list[dict[str, Any]]:
     """
     if not file.is_file():
         raise NotFoundError(f"there is no data file {file}", fix="check `options: {path: ...}` of the source")
-    reader = _READERS.get(file.suffix)
-    if reader is None:
-        raise RecipeError(f"cannot read {file.suffix!r} files", str(file), f"give one of {', '.join(_READERS)}")
+    if file.suffix not in (*_READERS, ".parquet"):
+        ways = ", ".join((*_READERS, ".parquet"))
+        raise RecipeError(f"cannot read {file.suffix!r} files", str(file), f"give one of {ways}")
     try:
-        return [dict(row) for row in reader(file)]
+        return _parquet(file) if file.suffix == ".parquet" else _parse(file.read_bytes().decode(), file.suffix)
     except (ValueError, TypeError, csv.Error) as error:
         raise RecipeError(f"cannot be read as {file.suffix}: {error}", str(file)) from error
 
 
-def _jsonl(file: Path) -> Iterable[Row]:
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n") if line.strip()]
+def _parse(text: str, suffix: str) -> list[dict[str, Any]]:
+    return [dict(row) for row in _READERS[suffix](text.removeprefix("\ufeff"))]
 
 
-def _json(file: Path) -> Iterable[Row]:
-    rows = json.loads(file.read_text(encoding="utf-8"))
+def _jsonl(text: str) -> Iterable[Row]:
+    return [json.loads(line) for line in text.split("\n") if line.strip()]
+
+
+def _json(text: str) -> Iterable[Row]:
+    rows = json.loads(text)
     if not isinstance(rows, list):
         raise ValueError("it holds no list")
     return rows
 
 
-def _csv(file: Path) -> Iterable[Row]:
+def _csv(text: str, delimiter: str = ",") -> Iterable[Row]:
     csv.field_size_limit(sys.maxsize)
-    with file.open(encoding="utf-8", newline="") as text:
-        return list(csv.DictReader(text, delimiter="\t" if file.suffix == ".tsv" else ","))
+    return csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
 
 
-def _parquet(file: Path) -> Iterable[Row]:
+def _tsv(text: str) -> Iterable[Row]:
+    return _csv(text, "\t")
+
+
+def _txt(text: str) -> Iterable[Row]:
+    """One prompt a line."""
+    return [{"prompt": line.strip()} for line in text.split("\n") if line.strip()]
+
+
+def _parquet(file: Path) -> list[dict[str, Any]]:
     from datasets import Dataset
 
-    rows: Iterable[Row] = Dataset.from_parquet(str(file))
-    return rows
+    return [dict(row) for row in Dataset.from_parquet(str(file))]
 
 
-_READERS = {".jsonl": _jsonl, ".json": _json, ".csv": _csv, ".tsv": _csv, ".parquet": _parquet}
+_READERS = {".jsonl": _jsonl, ".json": _json, ".csv": _csv, ".tsv": _tsv, ".txt": _txt}
 
 
 def _file_sha256(file: Path) -> str:
@@ -138,14 +155,27 @@ def _download(data: DataSet) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     except httpx.HTTPError as error:
         raise _unreachable(data, f"{data.download}: {error}") from error
     found = hashlib.sha256(answer.content).hexdigest()
-    if found != data.sha256:
+    if data.sha256 and found != data.sha256:
         raise NotFoundError(
             f"the file of {data.name!r} is not the one that is known: its sha256 is {found}",
             data.download,
             f"put a file that you trust at ${FOLDER}/{data.file}",
         )
-    rows = [dict(row) for row in csv.DictReader(answer.text.splitlines(keepends=True))]
+    rows = _parse(answer.content.decode(), Path(data.download).suffix)
     return rows, {"download": data.download, "sha256": found, "sha256_of": "file"}
+
+
+def _from_folder(data: DataSet, folder: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """A copy of the hub's repository, read as the hub itself would be."""
+    from datasets import load_dataset
+
+    try:
+        rows = [dict(row) for row in load_dataset(str(folder), data.config, split=data.split, **dict(data.reader))]
+    except Exception as error:  # the library raises many unrelated types for "cannot read it"
+        what = f"the data set {data.name!r} cannot be read: {type(error).__name__}: {_first_line(error)}"
+        fix = f"give a copy of {data.hub or data.url}, with its README.md, or a single file"
+        raise NotFoundError(what, str(folder), fix) from error
+    return rows, {"folder": str(folder), "sha256": rows_sha256(rows), "sha256_of": "rows"}
 
 
 def _from_hub(data: DataSet, revision: str | None) -> tuple[list[dict[str, Any]], dict[str, Any]]:
