@@ -6,20 +6,15 @@ an error with the beginning of what came: an empty or broken answer must never l
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lrmctl.engines.chat import Ask, Reply
+from lrmctl.engines.server_form import UnreadableError, joined, message_of, read_choice, short
 
 _WORDS_AHEAD = 8
 """Tokens asked for where only the first word counts: blank ones may come before it."""
-_SHOWN = 160  # characters of an answer that cannot be read
-
-
-class UnreadableError(ValueError):
-    """An answer that is none; the message says why."""
 
 
 def request_of(model: str, ask: Ask, top_logprobs: int, extra: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -53,55 +48,26 @@ def read_reply(ask: Ask, data: bytes) -> Reply:
         return Reply(error=str(error))
 
 
-def told_error(data: bytes) -> tuple[str, int]:
-    """The server's own words of what is wrong, and the status that it names inside; empty and 0 if there are none."""
-    try:
-        body = json.loads(data)
-    except (ValueError, RecursionError):
-        return "", 0
-    error = body.get("error", body.get("message", body.get("detail"))) if isinstance(body, dict) else None
-    if not error:
-        return "", 0
-    if not isinstance(error, dict):
-        return _short(error), 0
-    code = error.get("code")
-    return _short(error.get("message", error)), code if isinstance(code, int) else 0
-
-
 def _choice(data: bytes) -> dict[str, Any]:
-    try:
-        body = json.loads(data)
-    except (ValueError, RecursionError):
-        raise UnreadableError(f"the server answered something else than JSON: {_short(data)}") from None
-    if words := told_error(data)[0]:
-        raise UnreadableError(f"the server answered with an error: {words}")
-    choices = body.get("choices") if isinstance(body, dict) else None
-    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-        raise UnreadableError(f"the server's answer has no choices: {_short(data)}")
-    if choices[0].get("finish_reason") == "content_filter":
+    choice = read_choice(data)[0]
+    if choice.get("finish_reason") == "content_filter":
         raise UnreadableError("the server's content filter withheld the answer")
-    return choices[0]
+    return choice
 
 
 def _text(choice: Mapping[str, Any]) -> str:
     if not isinstance(text := choice.get("text"), str):
-        raise UnreadableError(f"the server's answer has no text: {_short(choice)}")
+        raise UnreadableError(f"the server's answer has no text: {short(choice)}")
     if not text.strip():
         raise UnreadableError("the model's answer is empty")
     return text
 
 
 def _content(choice: Mapping[str, Any]) -> str:
-    message = choice.get("message")
-    if not isinstance(message, dict):
-        raise UnreadableError(f"the server's answer has no message: {_short(choice)}")
-    content = message.get("content")
-    if isinstance(content, list):  # parts, as in OpenAI's newer form
-        content = "".join(str(p.get("text", "")) for p in content if isinstance(p, dict) and p.get("type") == "text")
-    if isinstance(content, str) and content.strip():
+    message = message_of(choice)
+    content = joined(message.get("content"))
+    if content.strip():
         return content
-    if content is not None and not isinstance(content, str):
-        raise UnreadableError(f"the content of the server's answer is no text: {_short(content)}")
     raise UnreadableError(_why_empty(choice, message))
 
 
@@ -109,7 +75,7 @@ def _why_empty(choice: Mapping[str, Any], message: Mapping[str, Any]) -> str:
     if message.get("reasoning_content") or message.get("reasoning"):
         return "the model's answer is empty, all tokens went into its reasoning: allow more, or switch reasoning off"
     if refusal := message.get("refusal"):
-        return f"the model refused to judge: {_short(refusal)}"
+        return f"the model refused to judge: {short(refusal)}"
     return f"the model's answer is empty (finish_reason {choice.get('finish_reason')!r})"
 
 
@@ -124,7 +90,7 @@ def _positions(choice: Mapping[str, Any]) -> list[tuple[str, dict[str, float]]]:
         tables = zip(found["tokens"], found["token_logprobs"], found["top_logprobs"], strict=True)
         return [(token, {token: logprob, **(table or {})}) for token, logprob, table in tables]
     except (KeyError, TypeError, ValueError):
-        raise UnreadableError(f"the token probabilities cannot be read: {_short(found)}") from None
+        raise UnreadableError(f"the token probabilities cannot be read: {short(found)}") from None
 
 
 def _listed(at: Mapping[str, Any]) -> dict[str, float]:
@@ -155,9 +121,3 @@ def _owner(word: str, choices: Sequence[str]) -> str:
         return word
     begun = [choice for choice in choices if len(word) > 1 and choice.startswith(word)]
     return begun[0] if len(begun) == 1 else ""
-
-
-def _short(found: object) -> str:
-    text = found.decode("utf-8", "replace") if isinstance(found, bytes) else str(found)
-    text = " ".join(text.split())
-    return repr(text[:_SHOWN] + ("..." if len(text) > _SHOWN else ""))

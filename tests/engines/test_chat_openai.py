@@ -17,9 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrmctl.engines.chat import Ask, Reply
-from lrmctl.engines.chat_openai import OpenAiChat, _Outage
+from lrmctl.engines.chat_openai import OpenAiChat
 from lrmctl.engines.make import make_engine
 from lrmctl.engines.openai_form import read_reply, request_of
+from lrmctl.engines.server import Outage
 from lrmctl.errors import JudgeError
 
 WORDS = ("safe", "unsafe")
@@ -255,7 +256,7 @@ def test_patience_is_with_the_server_and_forgets_old_outages() -> None:
         outcome = None
 
     now = [0.0]
-    outage = _Outage(10, now=lambda: now[0])
+    outage = Outage(10, now=lambda: now[0])
     outage.failed()
     now[0] = 11.0
     outage.failed()

@@ -1,0 +1,148 @@
+"""Patience with servers: what may pass by itself, how long to wait for it, and what to do about what will not.
+
+For every engine that asks a server over HTTP. Knows neither judges nor evaluations, and no form of a question.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from threading import Event, Lock
+
+import httpx
+from tenacity import RetryCallState, wait_random_exponential
+
+AGAIN = (408, 409, 425, 429)
+"""Statuses below 500 that may be answered otherwise when asked again."""
+_growing = wait_random_exponential(multiplier=0.5, max=8)
+
+
+class TryAgainError(Exception):
+    """What may go away by itself.
+
+    Attributes:
+        after: seconds that the server wants to be left alone; 0 if it does not say.
+    """
+
+    def __init__(self, what: str, after: float = 0.0) -> None:
+        super().__init__(what)
+        self.after = after
+
+
+class Outage:
+    """Since when a server gives no answers: patience is with the server, not with each of a thousand questions."""
+
+    def __init__(self, patience: float, now: Callable[[], float] = time.monotonic) -> None:
+        self._patience, self._now, self._lock = patience, now, Lock()
+        self._since: float | None = None
+        self._latest = 0.0
+
+    def failed(self) -> None:
+        with self._lock:
+            now = self._now()
+            if self._since is None or now - self._latest > self._patience + 60:  # nobody asked meanwhile
+                self._since = now
+            self._latest = now
+
+    def ended(self) -> None:
+        with self._lock:
+            self._since = None
+
+    @property
+    def lasts(self) -> float | None:
+        """Seconds since the first failure; None for a server that answers."""
+        with self._lock:
+            return None if self._since is None else self._now() - self._since
+
+    def over(self, state: RetryCallState) -> bool:
+        """Whether a question that just failed is given up: patience is over, or would be before it may be put again."""
+        waited = max(self.lasts or 0.0, state.seconds_since_start or 0.0)
+        return waited >= self._patience or waited + _after(state) > self._patience
+
+
+class Pace:
+    """At most so many requests a minute, evenly spaced."""
+
+    def __init__(self, per_minute: int | None) -> None:
+        self._gap = 60 / per_minute if per_minute else 0.0
+        self._lock, self._next = Lock(), 0.0
+
+    def reserve(self) -> float:
+        """Take the next place; seconds until it comes."""
+        if not self._gap:
+            return 0.0
+        with self._lock:
+            now = time.monotonic()
+            mine = max(now, self._next)
+            self._next = mine + self._gap
+        return mine - now
+
+    def wait(self, stop: Event) -> None:
+        if pause := self.reserve():
+            stop.wait(pause)
+
+
+def pause_of(state: RetryCallState) -> float:
+    """Seconds to the next try: as long as the server wants, else growing and jittered, 8 at most."""
+    return max(_after(state), _growing(state))
+
+
+def pause_after(tries: int) -> float:
+    """Seconds to wait after so many tries in vain: growing and jittered, 8 at most."""
+    return float(min(8.0, 0.25 * 2 ** min(max(tries, 1), 10)) * random.uniform(0.5, 1.0))
+
+
+def retry_after(answer: httpx.Response) -> float:
+    """The header's seconds, which may be written as a date; 0 if there is none or it cannot be read."""
+    said = answer.headers.get("retry-after", "").strip()
+    try:
+        return max(0.0, float(said))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, (parsedate_to_datetime(said) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return 0.0
+
+
+def place_of(url: str) -> str:
+    """Host and port of an address, without its path and whatever secrets it may hold."""
+    parts = httpx.URL(url)
+    return f"{parts.host}:{parts.port or ''}".rstrip(":")
+
+
+def named(error: Exception) -> str:
+    """An exception in words; httpx leaves many without any."""
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def key_of(variable: str | None) -> str:
+    """The key in an environment variable; empty if none is named, or the one that is named is not set."""
+    return os.environ.get(variable, "").strip() if variable else ""
+
+
+def refused(whose: str, status: int, words: str, *, model: str, variable: str | None) -> str:
+    """What to do about an answer that will not change by asking again.
+
+    Args:
+        whose: "the judge's server", say.
+        words: the server's own.
+        variable: that holds the key, if one does.
+    """
+    key = f"check the key in {variable}" if variable else "name the variable that holds the key as `api_key_env`"
+    fixes = {
+        401: key,
+        403: key,
+        404: f"check `base_url` (it ends with the version, /v1) and the model's name {model!r}",
+        400: "a key that the server does not know is left out by `extra_body: {key: null}`",
+    }
+    return f"{whose} answers {status}: {words}" + (f"; {fixes[status]}" if status in fixes else "")
+
+
+def _after(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    return error.after if isinstance(error, TryAgainError) else 0.0
