@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from lrmctl.cli import (
     analyze,
+    benchmark,
     compare,
     demo,
     doctor,
@@ -85,5 +86,6 @@ app.add_typer(recipe.app, name="recipe")
 app.add_typer(plugin.app, name="plugin")
 app.add_typer(reward.app, name="reward")
 app.add_typer(judge.app, name="judge")
+app.add_typer(benchmark.app, name="benchmark")
 app.add_typer(model.app, name="model")
 app.add_typer(run.app, name="run")

@@ -60,7 +60,7 @@ BENCHMARKS = (
     DataSet(
         "jailbreakbench-harmful",  # arXiv 2404.01318
         license="MIT",
-        columns=("goal", "behavior", "category"),
+        columns=("index", "goal", "behavior", "category"),
         rows=100,
         url=f"{_HUB}/JailbreakBench/JBB-Behaviors",
         hub="JailbreakBench/JBB-Behaviors",
@@ -73,7 +73,7 @@ BENCHMARKS = (
     DataSet(
         "jailbreakbench-benign",
         license="MIT",
-        columns=("goal", "behavior", "category"),
+        columns=("index", "goal", "behavior", "category"),
         rows=100,
         url=f"{_HUB}/JailbreakBench/JBB-Behaviors",
         hub="JailbreakBench/JBB-Behaviors",

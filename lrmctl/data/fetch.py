@@ -68,7 +68,7 @@ def local_file(data: DataSet) -> str | None:
 
 @lru_cache(maxsize=16)  # a run asks for prompts, then for provenance
 def _fetch(data: DataSet, path: str | None, revision: str | None) -> Fetched:
-    told = {"name": data.name, "license": data.license, "url": data.url, "expected_rows": data.rows}
+    told = {"name": data.name, "license": data.license, "url": data.url, "expected_rows": data.rows or None}
     local = Path(path).expanduser() if path else None
     if local and local.is_dir():
         rows, origin = _from_folder(data, local)

@@ -6,6 +6,7 @@ MODULES = (
     "lrmctl.rewards.plugin",
     "lrmctl.judges.plugin",
     "lrmctl.data.plugin",
+    "lrmctl.benchmarks.plugin",
     "lrmctl.lab.plugin",
     "lrmctl.backends.plugin",
 )

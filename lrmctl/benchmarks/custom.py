@@ -1,0 +1,143 @@
+"""A user's own prompts as a benchmark, by one entry of a recipe: a file, or a data set of the hub."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lrmctl.benchmarks.public import PublicBenchmark, Selection, column
+from lrmctl.data.catalog import DataSet
+from lrmctl.data.fetch import Row
+from lrmctl.errors import RecipeError
+from lrmctl.suggest import did_you_mean
+from lrmctl.types import Kind
+
+_KINDS: tuple[Kind, ...] = ("harmful", "benign")
+_UNSAID = "not stated in the recipe"
+
+
+def prompts_file(
+    path: str,
+    prompt: str = "prompt",
+    kind: str = "harmful",
+    labels: Mapping[str, str] | None = None,
+    context: str | None = None,
+    id: str | None = None,
+    meta: Sequence[str] = (),
+    name: str | None = None,
+    license: str = _UNSAID,
+    url: str = "",
+    split: str = "",
+    rows: int | None = None,
+    n: int | None = None,
+    seed: int = 0,
+) -> PublicBenchmark:
+    """Prompts of a local .csv, .tsv, .jsonl, .json, .txt or .parquet file; a StrongREJECT-style file needs one line.
+
+    Args:
+        prompt: the column of the user's message; of a .txt file each line is one.
+        kind: `harmful`, `benign`, or the column that says which.
+        labels: what the column's values mean, e.g. `{unsafe: harmful, safe: benign}`.
+        context: a column that is put before the prompt.
+        id: a column of ids; by the text of each prompt otherwise.
+        meta: columns that judges and tables get to see.
+        name, license, url, split: printed with every result; the name is the file's by default.
+        rows: how many prompts there must be.
+        n, seed: this many of them, drawn by the seed.
+    """
+    data = DataSet(name or Path(path).stem, license, (), rows or 0, url or path, file=path)
+    read = _Reading(data.name, prompt, kind, labels or {}, context, id, tuple(meta))
+    return PublicBenchmark(read.selection(data, split, rows), n, seed, path)
+
+
+def prompts_hub(
+    repo: str,
+    prompt: str = "prompt",
+    kind: str = "harmful",
+    labels: Mapping[str, str] | None = None,
+    context: str | None = None,
+    id: str | None = None,
+    meta: Sequence[str] = (),
+    config: str | None = None,
+    hub_split: str = "train",
+    revision: str | None = None,
+    name: str | None = None,
+    license: str = _UNSAID,
+    url: str = "",
+    split: str = "",
+    rows: int | None = None,
+    n: int | None = None,
+    seed: int = 0,
+) -> PublicBenchmark:
+    """Prompts of a data set of the hub, or of a local folder that is a copy of one.
+
+    Args:
+        repo: its id or the folder.
+        config, hub_split, revision: of the hub.
+        prompt, kind, labels, context, id, meta, name, license, url, split, rows, n, seed: as of `prompts-file`.
+    """
+    folder = repo if Path(repo).expanduser().is_dir() else None
+    page = url or (repo if folder else f"https://huggingface.co/datasets/{repo}")
+    own = name or repo.rstrip("/").rpartition("/")[2].lower()
+    file, hub = f"{own}/{hub_split}.jsonl", "" if folder else repo
+    data = DataSet(own, license, (), rows or 0, page, file, hub=hub, config=config, split=hub_split)
+    read = _Reading(own, prompt, kind, labels or {}, context, id, tuple(meta))
+    return PublicBenchmark(read.selection(data, split, rows), n, seed, folder, revision)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """Which of the user's columns means what. Each has to be there."""
+
+    benchmark: str
+    prompt: str
+    kind: str
+    labels: Mapping[str, str]
+    context: str | None
+    id: str | None
+    meta: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if odd := sorted(set(self.labels.values()) - set(_KINDS)):
+            raise RecipeError(f"a prompt is harmful or benign, not {odd[0]!r}", f"benchmark {self.benchmark}: labels")
+
+    def selection(self, data: DataSet, split: str, rows: int | None) -> Selection:
+        return Selection(
+            data,
+            self.benchmark,
+            split,
+            self._kinds,
+            rows,
+            self._text,
+            self._kind,
+            id=self._column(self.id) if self.id else None,
+            meta={key: self._column(key) for key in self.meta},
+            own=True,
+        )
+
+    @property
+    def _kinds(self) -> tuple[Kind, ...]:
+        return tuple(kind for kind in _KINDS if self.kind not in _KINDS or self.kind == kind)
+
+    def _text(self, row: Row) -> str:
+        before = self._column(self.context)(row) if self.context else ""
+        return "\n\n".join(filter(None, (before, self._column(self.prompt)(row))))
+
+    def _kind(self, row: Row) -> Kind:
+        said = self.kind if self.kind in _KINDS else self._column(self.kind)(row)
+        meant = self.labels.get(said, said)
+        for kind in _KINDS:
+            if meant == kind:
+                return kind
+        fix = f"say what it means, e.g. `labels: {{{said}: harmful}}`"
+        raise RecipeError(f"{self.kind} is {said!r}, neither harmful nor benign", f"benchmark {self.benchmark}", fix)
+
+    def _column(self, name: str) -> Callable[[Row], str]:
+        def read(row: Row) -> str:
+            if name not in row:
+                where = f"benchmark {self.benchmark}"
+                raise RecipeError(f"there is no column {name!r}", where, did_you_mean(name, map(str, row)))
+            return column(name)(row)
+
+        return read

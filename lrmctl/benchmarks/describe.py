@@ -1,0 +1,146 @@
+"""What there is to know of a benchmark without running it: kinds, prompts, licence, how to get it, whether it is here.
+
+Listing reads no public set; showing one reads it if it is on this machine, and never downloads.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lrmctl.benchmarks.factory import PublicSet
+from lrmctl.benchmarks.public import PublicBenchmark, how_to_get
+from lrmctl.errors import LrmctlError
+from lrmctl.hooks import registry
+from lrmctl.hooks.manager import Entry
+from lrmctl.types import Prompt
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split of a benchmark; None is what cannot be known without loading it.
+
+    Attributes:
+        options: that name it in a recipe.
+        name: as it is printed with results.
+        prompts: as published; of a set that is generated, as found.
+        here: no download is needed.
+        how_to_get: empty if it is here.
+        facts: of the data set behind it: rows of the whole, hub id, sha256, what they are known from.
+    """
+
+    options: Mapping[str, Any]
+    name: str
+    kinds: tuple[str, ...] | None
+    prompts: int | None
+    license: str
+    url: str
+    gated: bool | None
+    here: bool | None
+    how_to_get: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A registered benchmark.
+
+    Attributes:
+        origin: `lrmctl`, or the distribution that offers it.
+        splits: the default one first; none of a benchmark that needs options.
+        needs: why it has none.
+    """
+
+    name: str
+    origin: str
+    summary: str
+    splits: tuple[Split, ...] = ()
+    needs: str = ""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """All that is known of a benchmark.
+
+    Attributes:
+        options: name -> default, `...` where it must be given.
+        split: the one that the given options choose.
+        provenance, prompts: None where the set is not on this machine.
+    """
+
+    listed: Listed
+    about: str
+    options: Mapping[str, Any]
+    split: Split
+    provenance: Mapping[str, Any] | None
+    prompts: tuple[Prompt, ...] | None
+
+
+def benchmarks() -> list[Listed]:
+    """Every registered benchmark."""
+    return [_listed(entry) for entry in registry.names("benchmark")]
+
+
+def show(name: str, options: Mapping[str, Any]) -> Shown:
+    """One benchmark with these options.
+
+    Raises:
+        NotFoundError, RecipeError: no such benchmark, or options that it does not take.
+    """
+    entry = registry.find("benchmark", name)
+    benchmark = registry.make("benchmark", name, **options)
+    here = _here(benchmark)
+    prompts = tuple(benchmark.load()) if here is not False else None
+    told = dict(getattr(benchmark, "provenance", dict)()) if prompts is not None else None
+    parameters = inspect.signature(entry.factory).parameters.values()
+    defaults = {p.name: "..." if p.default is inspect.Parameter.empty else p.default for p in parameters}
+    about = inspect.getdoc(entry.factory) or ""
+    return Shown(_listed(entry), about, defaults, _split(benchmark, options, prompts), told, prompts)
+
+
+def _listed(entry: Entry) -> Listed:
+    origin = "lrmctl" if entry.builtin else f"{entry.distribution} {entry.version}"
+    try:
+        return Listed(entry.name, origin, entry.summary, _splits(entry))
+    except LrmctlError as error:
+        return Listed(entry.name, origin, entry.summary, needs=error.what)
+
+
+def _splits(entry: Entry) -> tuple[Split, ...]:
+    if isinstance(entry.factory, PublicSet):
+        return tuple(_published(benchmark, options) for options, benchmark in entry.factory.benchmarks())
+    benchmark = registry.make("benchmark", entry.name)
+    return (_split(benchmark, {}, list(benchmark.load()) if entry.builtin else None),)  # the lab's own are generated
+
+
+def _split(benchmark: Any, options: Mapping[str, Any], prompts: Sequence[Prompt] | None) -> Split:
+    """Of any benchmark; what is known of a public set is told without its prompts."""
+    if isinstance(benchmark, PublicBenchmark):
+        return _published(benchmark, options)
+    kinds = tuple(dict.fromkeys(prompt.kind for prompt in prompts or ()))
+    count = None if prompts is None else len(prompts)
+    here = _here(benchmark) if prompts is None else True
+    return Split(dict(options), _name(benchmark), kinds or None, count, benchmark.license, benchmark.url, None, here)
+
+
+def _published(benchmark: PublicBenchmark, options: Mapping[str, Any]) -> Split:
+    data, rows, here = benchmark.selection.data, benchmark.selection.rows, _here(benchmark)
+    get = "" if here else how_to_get(data)
+    facts = {"rows": data.rows or None, "hub": data.hub, "config": data.config, "download": data.download}
+    more = {"file": data.file, "sha256": data.sha256, "known from": data.seen, "note": data.note}
+    told = {key: value for key, value in {**facts, **more}.items() if value}
+    kinds: tuple[str, ...] = benchmark.kinds
+    return Split(dict(options), _name(benchmark), kinds, rows, data.license, data.url, data.gated, here, get, told)
+
+
+def _name(benchmark: Any) -> str:
+    split = str(getattr(benchmark, "split", ""))
+    return f"{benchmark.name}/{split}" if split else str(benchmark.name)
+
+
+def _here(benchmark: Any) -> bool | None:
+    """Whether it is on this machine; None for what does not say, which is then taken at its word and loaded."""
+    why = getattr(benchmark, "why_not_here", None)
+    return not why() if why else None

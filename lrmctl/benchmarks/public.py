@@ -1,0 +1,184 @@
+"""A public data set, or a split of it, as a benchmark: prompts with stable ids, and proof that they are all there.
+
+Rows come from `lrmctl.data.fetch`; what a row means is each set's own business (`harmful`, `benign`, `custom`).
+Making a benchmark reads nothing. Knows no recipes, no judges and no models.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from random import Random
+from typing import Any
+
+from lrmctl.data.catalog import DataSet
+from lrmctl.data.fetch import FOLDER, Fetched, Row, fetch, local_file
+from lrmctl.data.here import hub_snapshot
+from lrmctl.errors import RecipeError
+from lrmctl.types import Kind, Prompt
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a benchmark takes of a data set, and how it reads a row.
+
+    Attributes:
+        split: printed after the name; empty for a set that is taken whole.
+        kinds: that prompts may be of.
+        rows: prompts of this split as published; None where nobody has published a number.
+        text: the user's message.
+        kind: of one row.
+        id: of one row, stable across copies of the set; by the text where the set has no ids.
+        keep: rows of this split.
+        meta: key -> what a judge or a reader may want of a row; empty values are left out.
+        own: the user's own prompts, which nobody has published.
+    """
+
+    data: DataSet
+    name: str
+    split: str
+    kinds: tuple[Kind, ...]
+    rows: int | None
+    text: Callable[[Row], str]
+    kind: Callable[[Row], Kind]
+    id: Callable[[Row], str] | None = None
+    keep: Callable[[Row], bool] = lambda _: True
+    meta: Mapping[str, Callable[[Row], Any]] = field(default_factory=dict)
+    own: bool = False
+
+
+class PublicBenchmark:
+    """A `Benchmark` over a public data set.
+
+    Args:
+        n: this many prompts, drawn by `seed`, in the set's own order; all by default.
+        path: a local file, or a folder that is a copy of the hub's repository, in place of where the set is published.
+        revision: of the hub, in place of the catalogue's.
+        any_size: take a file that does not have the published number of rows.
+    """
+
+    def __init__(
+        self,
+        selection: Selection,
+        n: int | None = None,
+        seed: int = 0,
+        path: str | None = None,
+        revision: str | None = None,
+        any_size: bool = False,
+    ) -> None:
+        if n is not None and n < 1:
+            raise RecipeError(f"n is {n}", f"benchmark {selection.name}", "ask for at least one, or leave it out")
+        self.selection, self._any_size = selection, any_size
+        self._n, self._seed, self._path, self._revision = n, seed, path, revision
+        self.name, self.split, self.kinds = selection.name, selection.split, selection.kinds
+        self.license, self.url = selection.data.license, selection.data.url
+
+    def load(self) -> list[Prompt]:
+        """The prompts.
+
+        Raises:
+            NotFoundError: the set cannot be had; says how to get it.
+            RecipeError: the rows are not those of the published set.
+        """
+        prompts = self._prompts
+        if self._n is None or self._n >= len(prompts):
+            return list(prompts)
+        chosen = sorted(Random(f"{self._seed}/{self.name}/{self.split}").sample(range(len(prompts)), self._n))
+        return [prompts[i] for i in chosen]
+
+    def provenance(self) -> dict[str, Any]:
+        """Where the prompts came from: licence, url, file or hub and revision, sha256, rows found and published."""
+        known = {"sha256_published": self.selection.data.sha256} if self.selection.data.sha256 else {}
+        chosen = {"n": self._n, "seed": self._seed} if self._n else {}
+        prompts = {"prompts": len(self._prompts), "expected_prompts": self.selection.rows}
+        gate = {"gated": self.selection.data.gated}
+        asked = {"prompts_sha256": prompts_sha256(self.load())}
+        return {**self._fetched.facts, **known, **gate, **prompts, **asked, **chosen}
+
+    def why_not_here(self) -> str:
+        """Why the set would have to be downloaded first; empty if it is on this machine."""
+        data = self.selection.data
+        if self._path or local_file(data) or (data.hub and hub_snapshot(data.hub, "datasets")):
+            return ""
+        return f"the data set {data.name} is not on this machine (fix: {how_to_get(data)})"
+
+    @cached_property
+    def _fetched(self) -> Fetched:
+        return fetch(self.selection.data, self._path or local_file(self.selection.data), self._revision)
+
+    @cached_property
+    def _prompts(self) -> tuple[Prompt, ...]:
+        rows = [row for row in self._fetched.rows if self.selection.keep(row)]
+        self._check_size(len(self._fetched.rows), len(rows))
+        texts = [self.selection.text(row).strip() for row in rows]
+        if empty := [i for i, text in enumerate(texts) if not text]:
+            raise self._wrong(f"prompt {empty[0] + 1} is empty")
+        ids = self._ids(rows, texts)
+        return tuple(self._prompt(*one) for one in zip(ids, rows, texts, strict=True))
+
+    def _check_size(self, whole: int, kept: int) -> None:
+        """The whole set, or a file that holds this split and nothing else."""
+        published, split = self.selection.data.rows, self.selection.rows
+        if self._any_size or split is None:
+            if not kept:
+                raise self._wrong(f"none of its {whole} rows is one of {self.split or 'the set'}")
+            return
+        if whole not in (published, kept):
+            raise self._wrong(f"it has {whole} rows, not {published}")
+        if kept != split:
+            raise self._wrong(f"{kept} of its {whole} rows are of {self.split or 'the set'}, not {split}")
+
+    def _wrong(self, what: str) -> RecipeError:
+        data, where = self.selection.data, self._fetched.facts
+        found = str(where.get("file") or where.get("folder") or where.get("download") or data.url)
+        if self.selection.own:
+            return RecipeError(f"the prompts of {data.name!r} are not as the recipe says: {what}", found)
+        fix = f"give the whole set (see {data.url}), or allow other sizes with `any_size: true`"
+        return RecipeError(f"the data set {data.name!r} is not the published one: {what}", found, fix)
+
+    def _ids(self, rows: Sequence[Row], texts: Sequence[str]) -> list[str]:
+        """The set's own, or by the text; one that comes again gets a number."""
+        own = self.selection.id
+        found = [own(row) if own else _digest(text) for row, text in zip(rows, texts, strict=True)]
+        seen: Counter[str] = Counter()
+        ids = []
+        for one in found:
+            seen[one] += 1
+            ids.append(f"{self.name}/{one}" + (f"-{seen[one]}" if seen[one] > 1 else ""))
+        return ids
+
+    def _prompt(self, id: str, row: Row, text: str) -> Prompt:
+        meta = {key: value for key, read in self.selection.meta.items() if (value := read(row)) not in (None, "")}
+        return Prompt.user(id, text, self.selection.kind(row), source=self.name, meta=meta)
+
+
+def how_to_get(data: DataSet) -> str:
+    """One sentence for somebody who does not have the set."""
+    place = f"put a copy at ${FOLDER}/{data.file}, or name one with `options: {{path: ...}}`"
+    if data.gated:
+        return f"accept the owners' terms at {data.url}, then `hf auth login`; or {place}"
+    return f"it is downloaded when it is first asked for; or {place}"
+
+
+def prompts_sha256(prompts: Sequence[Prompt]) -> str:
+    """sha256 over ids, messages and kinds, in order: equal if two evaluations asked the same."""
+    asked = [[p.id, [dict(m) for m in p.messages], p.kind] for p in prompts]
+    return hashlib.sha256(json.dumps(asked, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def column(name: str) -> Callable[[Row], str]:
+    """The text of one column; empty where there is none."""
+    return lambda row: "" if row.get(name) is None else str(row[name])
+
+
+def columns(*names: str) -> dict[str, Callable[[Row], str]]:
+    """Meta that is kept under the columns' own names."""
+    return {name: column(name) for name in names}
