@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 RESAMPLES = 2_000
 SEED = 20240229
-_FEW = 64
+FEW = 64
 """Distinct values up to which a resample is drawn as counts of each value."""
-_AT_ONCE = 4_000_000
+AT_ONCE = 4_000_000
 """Numbers of a resample that are in memory at the same time."""
 
 
@@ -118,10 +118,10 @@ def resampled_means(x: Vector) -> Vector:
 
     rng = np.random.default_rng(SEED)
     values, counts = np.unique(x, return_counts=True)
-    if values.size <= _FEW:
+    if values.size <= FEW:
         means: Vector = rng.multinomial(x.size, counts / x.size, size=RESAMPLES) @ values / x.size
         return means
-    step = max(1, _AT_ONCE // x.size)
+    step = max(1, AT_ONCE // x.size)
     parts = [_drawn(rng, x, min(step, RESAMPLES - start)) for start in range(0, RESAMPLES, step)]
     return np.concatenate(parts)
 

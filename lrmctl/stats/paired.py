@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lrmctl.stats.intervals import SEED, bca, percentile
+from lrmctl.stats.intervals import AT_ONCE, FEW, SEED, bca, percentile
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     Vector = NDArray[np.float64]
 
 PERMUTATIONS = 9_999
-_AT_ONCE = 4_000_000
 
 
 class PairedDelta(NamedTuple):
@@ -91,12 +90,15 @@ def _random_sums(sizes: Vector, counts: NDArray[np.int64]) -> Any:
     import numpy as np
 
     rng = np.random.default_rng(SEED)
-    step = max(1, _AT_ONCE // sizes.size)
+    if sizes.size <= FEW:
+        return (2 * rng.binomial(counts, 0.5, size=(PERMUTATIONS, sizes.size)) - counts) @ sizes
+    each = np.repeat(sizes, counts)
+    step = max(1, AT_ONCE // each.size)
     sums = [
-        (2 * rng.binomial(counts, 0.5, size=(min(step, PERMUTATIONS - start), sizes.size)) - counts) @ sizes
+        rng.integers(2, size=(min(step, PERMUTATIONS - start), each.size), dtype=np.int8) @ each
         for start in range(0, PERMUTATIONS, step)
     ]
-    return np.concatenate(sums)
+    return 2 * np.concatenate(sums) - each.sum()
 
 
 def mcnemar_p(a: Any, b: Any) -> float:

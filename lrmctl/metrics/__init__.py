@@ -1,0 +1,11 @@
+"""The metrics of an evaluation: what one row counts as, what a prompt's samples count as, and a set's figures.
+
+Unsafe, malformed and failed stay apart: outcomes of one part are safe, unsafe or malformed and add up to 1. A verdict
+that failed is left out of every rate and counted in `judge_failed`; a completion that failed counts in
+`generation_failed` only. Each metric's formula, unit and source is in docs/metrics.md. Knows rows and statistics only.
+"""
+
+from lrmctl.metrics.of_rows import METRICS, Metric
+from lrmctl.metrics.summary import per_prompt, summarize
+
+__all__ = ["METRICS", "Metric", "per_prompt", "summarize"]

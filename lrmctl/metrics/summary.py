@@ -1,0 +1,59 @@
+"""All figures of one set, kind and temperature."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from lrmctl.metrics.corrected import corrected
+from lrmctl.metrics.figures import NOTHING, of_samples, spread
+from lrmctl.metrics.of_prompts import at_k
+from lrmctl.metrics.of_rows import METRICS, TOKENS, Metric
+from lrmctl.metrics.table import Table
+from lrmctl.runs.rows import EvalRow
+
+if TYPE_CHECKING:
+    from lrmctl.recipe.evaluation import Measured
+
+
+def summarize(rows: Iterable[EvalRow], samples: int = 1, measured: Measured | None = None) -> dict[str, dict[str, Any]]:
+    """Every metric of the rows' kind with its 95 % interval over prompts.
+
+    Args:
+        rows: of one set, kind and temperature, ordered by prompt, then sample; read once, texts are not kept.
+        samples: per prompt, as they were asked for. A prompt that has fewer counts for what it has, and not at @K.
+        measured: how good the judge is; rates that it gave are then corrected as well.
+
+    Returns:
+        name -> {"value", "low", "high", "n"}: mean over prompts of each prompt's mean, and how many prompts
+        count; the first three are None if none does. Where samples count one by one, "samples" says how many do;
+        lengths have "median" and "p95", over samples.
+    """
+    rows = iter(rows)
+    first = next(rows, None)
+    if first is None:
+        return {}
+    kind = first.trace.prompt.kind
+    table = Table(chain((first,), rows), METRICS[kind], samples)
+    found = {name: _figure(table, name) for name in METRICS[kind]}
+    found |= {name: _figure(table, name) for name in table.extra}
+    found |= dict(at_k(table, kind))
+    if measured is not None and kind == "harmful":
+        found |= dict(corrected(table, measured))
+    return found
+
+
+def per_prompt(rows: Sequence[EvalRow], samples: int, metric: Metric) -> Any:
+    """Each prompt's mean over its samples that count, `[prompts]` float64; NaN where none does."""
+    from lrmctl.stats import prompt_means
+
+    return prompt_means(Table(rows, {"metric": metric}, samples).matrix("metric"))
+
+
+def _figure(table: Table, name: str) -> dict[str, Any]:
+    matrix = table.matrix(name)
+    found = of_samples(matrix)
+    if not found["n"]:
+        return dict(NOTHING)
+    return {**found, **spread(matrix)} if name in TOKENS else found
