@@ -84,7 +84,7 @@ class Registry:
         _bind(entry, signature, options)
         return entry
 
-    def make(self, group: str, name: str, **options: Any) -> Any:
+    def make(self, group: str, name: str, /, **options: Any) -> Any:
         """The thing itself: its factory called with the options."""
         entry = self.check(group, name, options)
         try:
