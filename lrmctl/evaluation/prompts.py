@@ -73,9 +73,9 @@ def _try(load: Callable[[], tuple[str, Sequence[Prompt]]], name: str, sets: Sets
 def _benchmark(chosen: SafetySet) -> tuple[str, Sequence[Prompt]]:
     from lrmctl.hooks import registry
 
-    if why := why_not_here(chosen):
-        raise LrmctlError(why)
     benchmark = registry.make("benchmark", chosen.use, **chosen.options)
+    if why := getattr(benchmark, "why_not_here", str)():  # what is not here is not downloaded for this
+        raise LrmctlError(why)
     return set_name(benchmark), benchmark.load()
 
 
