@@ -11,8 +11,9 @@ from types import MappingProxyType
 
 from lrmctl.data.catalog_benchmarks import BENCHMARKS
 from lrmctl.data.catalog_form import DataSet
+from lrmctl.data.catalog_reasoning import REASONING
 from lrmctl.data.catalog_training import TRAINING
 
 __all__ = ["CATALOG", "DataSet"]
 
-CATALOG: Mapping[str, DataSet] = MappingProxyType({data.name: data for data in (*TRAINING, *BENCHMARKS)})
+CATALOG: Mapping[str, DataSet] = MappingProxyType({data.name: data for data in (*TRAINING, *BENCHMARKS, *REASONING)})
