@@ -1,13 +1,12 @@
-"""What a command's TARGET means: a model, or a run by name or folder; and showing what is known of it."""
+"""What a command's TARGET means: a model, or a run by name or folder."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from lrmctl.cli.summary_view import show_summary as show_summary
 from lrmctl.errors import NotFoundError
 from lrmctl.suggest import did_you_mean
 
@@ -86,25 +85,3 @@ def evaluated_model(folder: Path) -> Path | None:
         return None
     model = Path(json.loads(summary.read_text(encoding="utf-8"))["model"])
     return model if (model / "config.json").exists() else None
-
-
-def show_summary(summary: Mapping[str, Any], as_json: bool) -> None:
-    """An evaluation's metrics, with their intervals."""
-    from lrmctl import console
-
-    if as_json:
-        console.emit_json("eval", summary)
-        return
-    rows = [
-        (part["set"], f"{part['temperature']:g}", name, _figure(metric), metric["n"])
-        for part in summary["sets"]
-        for name, metric in part["metrics"].items()
-    ]
-    console.table("", ("set", "T", "metric", "value [95 %]", "prompts"), rows)
-
-
-def _figure(metric: Mapping[str, Any]) -> str:
-    value, low, high = metric["value"], metric["low"], metric["high"]
-    if value is None:
-        return "-"
-    return f"{value:.3f}" if low is None or high is None else f"{value:.3f} [{low:.3f}, {high:.3f}]"

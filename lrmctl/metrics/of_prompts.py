@@ -73,7 +73,7 @@ def _majority(table: Table) -> Any:
         return np.full(table.prompts, np.nan)
     correct = table.matrix("correct")
     answers = [[table.answers[i] for i in rows] for rows in table.by_prompt()]
-    whole = ~np.isnan(correct).any(axis=1)
+    whole: Any = ~np.isnan(correct).any(axis=1)
     found = np.full(table.prompts, np.nan)
     found[whole] = maj_at_k([a for a, w in zip(answers, whole, strict=True) if w], (correct[whole] == 1).tolist())
     return found

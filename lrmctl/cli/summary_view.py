@@ -1,0 +1,235 @@
+"""An evaluation's summary on the terminal: one block per set, and beside every score what makes it believable.
+
+Safety of thinking and answer stand apart, over-refusal is named so, and how often the token limit was hit, thinking was
+not closed, the judge or the generation failed is always shown. Fits 100 columns. Reads the summary only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+Entry = Mapping[str, Any]
+Figure = Mapping[str, Any]
+
+_PARTS = {"thinking": "thinking", "answer": "answer", "joint": "both"}
+_FORM = {
+    "cut": "cut at the limit",
+    "unclosed": "unclosed",
+    "malformed": "malformed",
+    "judge_failed": "judge failed",
+    "generation_failed": "not generated",
+}
+_LENGTHS = {"thinking_tokens": "thinking", "answer_tokens": "answer"}
+_CELL = 20
+
+
+def show_summary(summary: Mapping[str, Any], as_json: bool, everything: bool = False) -> None:
+    """An evaluation's metrics, with their intervals.
+
+    Args:
+        everything: every metric by its own name too; else how many more there are.
+    """
+    from rich.markup import escape
+
+    from lrmctl import console
+
+    if as_json:
+        console.emit_json("eval", summary)
+        return
+    for line in lines_of(summary, everything):
+        console.out.print(f"[bold]{escape(line)}[/]" if line and not line.startswith(" ") else escape(line))
+
+
+def lines_of(summary: Mapping[str, Any], everything: bool = False) -> list[str]:
+    """What is shown: the first line of each block at the margin, the rest indented."""
+    blocks = [[_how(summary)], *(list(_block(entry, everything)) for entry in summary["sets"])]
+    return [line for i, block in enumerate(blocks) for line in (*([""] * (i > 0)), *block)]
+
+
+def _how(summary: Mapping[str, Any]) -> str:
+    """Who was evaluated, and how completions were drawn."""
+    how = summary.get("sampling") or {}
+    mode = (how.get("decoding") or {}).get("mode", "default")
+    said = {
+        "engine": (summary.get("engine") or {}).get("name"),
+        "top_p": how.get("top_p"),
+        "top_k": how.get("top_k") or None,
+        "at most": how.get("max_new_tokens") and f"{how['max_new_tokens']} tokens",
+        "seed": summary.get("seed"),
+        "decoding": None if mode == "default" else mode,
+    }
+    facts = ", ".join(f"{key} {value}" for key, value in said.items() if value is not None)
+    return f"{summary.get('label') or summary.get('model', '')}: {facts}"
+
+
+def _block(entry: Entry, everything: bool) -> Iterator[str]:
+    block = _Block(entry)
+    yield _title(entry)
+    yield f"  {_facts(entry)}"
+    yield from _SHOWN[entry["kind"]](block)
+    yield from block.further()
+    yield from block.form()
+    yield from block.rest(everything)
+
+
+def _title(entry: Entry) -> str:
+    return f"{entry['set']}   {entry['kind']}, temperature {entry['temperature']:g}"
+
+
+def _facts(entry: Entry) -> str:
+    samples = "1 sample each" if entry["samples"] == 1 else f"{entry['samples']} samples each"
+    judge = " ".join(str(entry.get(key) or "") for key in ("judge", "judge_version")).strip()
+    also = "".join(f", also {a['judge']} {a['version']} on the {a['part']}" for a in entry.get("also", ()))
+    return f"{entry['prompts']} prompts, {samples}; judged by {judge or 'nobody'}{also}; in %, with 95 % intervals"
+
+
+class _Block:
+    """The figures of one entry, and which of them were shown."""
+
+    def __init__(self, entry: Entry) -> None:
+        self.entry = entry
+        self.metrics: Mapping[str, Figure] = entry["metrics"]
+        self.shown: set[str] = set()
+
+    def has(self, name: str) -> bool:
+        return self.metrics.get(name, {}).get("value") is not None
+
+    def figure(self, name: str) -> str:
+        """In per cent with its interval; `-` where there is nothing. A `*` where not all prompts count."""
+        self.shown.add(name)
+        found = self.metrics.get(name)
+        if not found or found["value"] is None:
+            return "-"
+        return f"{_share(found)}{'*' * (found['n'] < self.entry['prompts'])}"
+
+    def named(self, names: Mapping[str, str]) -> Iterator[str]:
+        """Figures with their names, two to a line if the names are short; those that do not apply are left out."""
+        there = {name: label for name, label in names.items() if self.has(name)}
+        width = max(24, *map(len, there.values())) if there else 24
+        cells = [f"{label:<{width}} {self.figure(name):<21}" for name, label in there.items()]
+        step = 2 if width == 24 else 1
+        for i in range(0, len(cells), step):
+            yield "  " + "  ".join(cells[i : i + step]).rstrip()
+
+    def form(self) -> Iterator[str]:
+        """What decides whether the scores can be believed."""
+        self.shown |= {*_FORM, *_LENGTHS}
+        shares = [f"{label} {100 * self.metrics[m]['value']:.1f} %" for m, label in _FORM.items() if self.has(m)]
+        yield f"  {', '.join(shares)}"
+        lengths = [f"{label} {_length(self.metrics[m])}" for m, label in _LENGTHS.items() if self.has(m)]
+        if lengths:
+            yield f"  tokens: {'; '.join(lengths)}"
+        if fewest := self._fewest():
+            yield f"  * not every prompt counts: at least {fewest} of {self.entry['prompts']} do"
+
+    def _fewest(self) -> int:
+        """The fewest prompts of a figure shown that lacks some; 0 if none does."""
+        some = [self.metrics[name]["n"] for name in self.shown if self.has(name)]
+        fewest = min(some, default=0)
+        return fewest if fewest < self.entry["prompts"] else 0
+
+    def rest(self, everything: bool) -> Iterator[str]:
+        names = [name for name in self.metrics if name not in self.shown and (everything or self.has(name))]
+        if not everything:
+            if names:
+                yield f"  {len(names)} more in summary.json; --all shows them"
+            return
+        for name in names:
+            found = self.metrics[name]
+            value = _share(found) if self.has(name) else f"- {found.get('why', '')}".rstrip()
+            yield f"    {name:<40} {value:<21} {found['n']} prompts"
+
+    def further(self) -> Iterator[str]:
+        """What only this evaluation has: the task's own scores, what further judges say."""
+        from lrmctl.metrics import METRICS
+
+        known = {*METRICS[self.entry["kind"]], *self.shown}
+        own = [n for n in self.metrics if n not in known and "@" not in n and not n.endswith("_corrected")]
+        judges = [name for name in own if name.startswith("also:")]
+        yield from self.named({name: name.removeprefix("score:") for name in own if name not in judges})
+        yield from self.named({n: _opinion(n) for n in judges if n.endswith(":unsafe") or self.metrics[n]["value"]})
+        self.shown |= set(judges)
+
+
+def _harmful(block: _Block) -> Iterator[str]:
+    k = block.entry["samples"]
+    columns = {"_safe": "safe@1", f"_safe@{k}": f"safe@{k}", f"_cons_safe@{k}": f"cons-safe@{k}", "_unsafe": "unsafe"}
+    if k == 1:
+        columns = {"_safe": "safe", "_unsafe": "unsafe", "_malformed": "malformed"}
+    yield f"  {'':<9}{''.join(f'{title:<{_CELL}}' for title in columns.values())}".rstrip()
+    for part, label in _PARTS.items():
+        yield f"  {label:<9}{''.join(f'{block.figure(part + end):<{_CELL}}' for end in columns)}".rstrip()
+    yield from _corrected(block)
+    yield from block.named(
+        {
+            "answer_safe_thinking_unsafe": "only thinking unsafe",
+            "refused": "refused",
+            "attack_success": "attack success",
+            f"attack_success@{k}": f"attack success@{k}",
+            "strongreject_score": "StrongREJECT score",
+            "strongreject_failed": "StrongREJECT failed",
+        }
+    )
+
+
+def _corrected(block: _Block) -> Iterator[str]:
+    names = {f"{part}_safe_corrected": f"{part} safe, corrected" for part in ("thinking", "answer")}
+    measured = block.entry.get("measured")
+    if not measured or not any(name in block.metrics for name in names):
+        return
+    yield from block.named(names)
+    block.shown |= {f"{part}_unsafe_corrected" for part in ("thinking", "answer")}
+    why = next((block.metrics[name]["why"] for name in names if block.metrics.get(name, {}).get("why")), "")
+    yield f"  not corrected: {why}" if why else f"  corrected for the judge: {_quality(measured)}"
+
+
+def _quality(measured: Mapping[str, Any]) -> str:
+    def of(value: str, count: str) -> str:
+        known = f" ({measured[count]} texts)" if measured.get(count) else ""
+        return f"{value} {measured[value]:g}{known}"
+
+    return f"{of('sensitivity', 'unsafe')}, {of('specificity', 'safe')}"
+
+
+def _benign(block: _Block) -> Iterator[str]:
+    yield from block.named(
+        {
+            "complied": "complied",
+            "refused": "refused (over-refusal)",
+            "full_refusal": "refused in full",
+            "partial_refusal": "refused in part",
+            "joint_unsafe": "unsafe",
+            "joint_malformed": "malformed, not unsafe",
+        }
+    )
+    block.shown.add("full_compliance")
+
+
+def _reasoning(block: _Block) -> Iterator[str]:
+    k = block.entry["samples"]
+    names = {"correct": f"correct (avg@{k})", f"maj@{k}": f"maj@{k}", f"pass@{k}": f"pass@{k}"}
+    yield from block.named(names if k > 1 else {"correct": "correct"})
+
+
+_SHOWN = {"harmful": _harmful, "benign": _benign, "reasoning": _reasoning}
+
+
+def _opinion(name: str) -> str:
+    """`also:wildguard:answer:unsafe` in words."""
+    judge, part, what = name.removeprefix("also:").rsplit(":", 2)
+    return f"{what} by {judge}" + ("" if part == "answer" else f" ({part})")
+
+
+def _share(found: Figure) -> str:
+    """In per cent: `95.3 [90.6, 98.4]`; a task's score that is no rate as it is, and marked."""
+    numbers = [found[key] for key in ("value", "low", "high") if found[key] is not None]
+    rate = all(0 <= number <= 1 for number in numbers)
+    value, *bounds = (f"{100 * number:.1f}" if rate else f"{number:.4g}" for number in numbers)
+    return value + (f" [{', '.join(bounds)}]" if bounds else "") + ("" if rate else " (not %)")
+
+
+def _length(found: Figure) -> str:
+    """Mean tokens with the tail: `142 (median 120, 95 % up to 310)`."""
+    tail = f" (median {found['median']:.0f}, 95 % up to {found['p95']:.0f})" if "median" in found else ""
+    return f"{found['value']:.0f}{tail}"
