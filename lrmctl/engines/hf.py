@@ -1,22 +1,29 @@
 """The transformers engine: batched sampling from a local checkpoint on CPU or one GPU.
 
 Knows models and tokens, not benchmarks, judges or files of results. The weights are loaded at the first batch: an
-evaluation whose completions are all stored needs none.
+evaluation whose completions are all stored needs none. transformers' own continuous batching is not used: it has one
+seed for all rows, so that a sample would depend on its neighbours, and on a CPU it is many times slower.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lrmctl.engines.requests import Completion, Rendering, Request
+from lrmctl.engines.hf_loop import Loop, Row
+from lrmctl.engines.hf_stops import Watch, cut
+from lrmctl.engines.requests import Completion, LogLikelihood, Rendering, Request
 from lrmctl.errors import LrmctlError
 from lrmctl.types import Prompt, Trace
 
 PLAIN = Rendering()
+
+_GROUP = 0.1
+"""Seconds."""
 
 
 class HfEngine:
@@ -24,7 +31,8 @@ class HfEngine:
 
     Args:
         path: an HF checkpoint folder.
-        batch_size: completions drawn side by side; a matter of memory, not of results.
+        batch_size: completions drawn side by side; a matter of memory, not of results. None goes by the memory that
+            is free. Either is halved where it turns out too large.
         device: `cpu`, `cuda`, one GPU as `cuda:1`; `auto` takes CUDA where torch sees a GPU.
         dtype: a torch dtype's name; `auto` is float32 on CPU and bfloat16 on CUDA.
         rendering: how messages become prompts, besides the checkpoint's own template.
@@ -34,7 +42,7 @@ class HfEngine:
         self,
         path: Path,
         *,
-        batch_size: int = 64,
+        batch_size: int | None = None,
         device: str = "auto",
         dtype: str = "auto",
         rendering: Rendering = PLAIN,
@@ -45,6 +53,7 @@ class HfEngine:
         self.batch_size = batch_size
         self.fingerprint = fingerprint(self.path)
         self._device, self._dtype, self._rendering = device, dtype, rendering
+        self._used = 0
 
     @property
     def identity(self) -> str:
@@ -84,25 +93,39 @@ class HfEngine:
         return render_prompt(self.tokenizer, asked, self._rendering.template_args)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[list[tuple[int, Completion]]]:
-        """Complete all requests, longest prompts first, so that batches have little padding and memory fails early."""
-        ids = self._encode(requests)
-        order = sorted(range(len(requests)), key=lambda i: -len(ids[requests[i].text]))
-        for start in range(0, len(order), self.batch_size):
-            batch = order[start : start + self.batch_size]
-            rows = [requests[i] for i in batch]
-            yield list(zip(batch, self._batch(rows, [ids[r.text] for r in rows]), strict=True))
+        """Complete all requests, those that have ended at most every tenth of a second.
+
+        Longest prompts first, so that rows that start together have little padding and memory fails early. A request
+        that does not fit into memory even alone comes back with finish reason `error`.
+
+        Raises:
+            ArithmeticError: the model's logits are not numbers.
+        """
+        if not requests:
+            return
+        rows = self._rows(requests)
+        loop = Loop(self.model, size=self._side_by_side(rows), eos=self._eos, pad=self.tokenizer.pad_token_id)
+        for ended in _in_groups(loop.run(row for row in rows if row.limit), [row for row in rows if not row.limit]):
+            self._used = loop.size
+            yield [(row.index, completion) for row, completion in zip(ended, self._completions(ended), strict=True)]
 
     def trace(self, prompt: Prompt, request: Request, completion: Completion) -> Trace:
-        from lrmctl.trace import opens_thinking, trace_from_ids
+        """See `Engine.trace`. What was forced is part of the thinking or answer, but not of their token counts."""
+        from lrmctl.engines.hf_trace import trace_of
 
-        return trace_from_ids(
-            prompt,
-            completion.ids,
-            self.tokenizer,
-            opened=opens_thinking(request.text),
-            finish_reason=completion.finish_reason,
-            sample=request.sample,
-        )
+        return trace_of(prompt, request, completion, self.tokenizer)
+
+    def loglikelihood(self, pairs: Sequence[tuple[str, str]]) -> list[LogLikelihood]:
+        """See `Scorer`."""
+        from lrmctl.engines.hf_score import TextScorer
+
+        return TextScorer(self.model, self.tokenizer, self.batch_size).continuations(pairs)
+
+    def rolling_loglikelihood(self, texts: Sequence[str]) -> list[float]:
+        """See `Scorer`."""
+        from lrmctl.engines.hf_score import TextScorer
+
+        return TextScorer(self.model, self.tokenizer, self.batch_size).whole(texts)
 
     def facts(self) -> dict[str, Any]:
         from importlib.metadata import version
@@ -112,7 +135,7 @@ class HfEngine:
             "name": "hf",
             "device": self.device,
             "dtype": self.dtype,
-            "batch_size": self.batch_size,
+            "batch_size": self._used or self.batch_size or "auto",
             "versions": {name: version(name) for name in names},
         }
 
@@ -123,29 +146,38 @@ class HfEngine:
             return {}
         return dict(zip(texts, self.tokenizer(texts, add_special_tokens=False)["input_ids"], strict=True))
 
-    def _batch(self, rows: Sequence[Request], ids: Sequence[Sequence[int]]) -> list[Completion]:
-        import torch
+    def _rows(self, requests: Sequence[Request]) -> list[Row]:
+        """The requests as rows, longest prompts first, equal prompts side by side."""
+        ids = self._encode(requests)
+        empty = next((r for r in requests if not ids[r.text]), None)
+        if empty is not None:
+            raise LrmctlError("a prompt has no tokens: there is nothing to go on from", where=str(self.path))
+        order = sorted(range(len(requests)), key=lambda i: (-len(ids[requests[i].text]), requests[i].text))
+        return [self._row(i, requests[i], ids[requests[i].text]) for i in order]
 
-        from lrmctl.engines.sampler import sample
+    def _row(self, index: int, request: Request, ids: Sequence[int]) -> Row:
+        how = request.sampling
+        limit = max(0, min(how.max_new_tokens, self.max_len - len(ids)))
+        return Row(index, ids, how, request.row_seed, limit, Watch.of(request, self.tokenizer))
 
-        if any(r.sampling.stop for r in rows):
-            raise LrmctlError("the hf engine ends a completion at the end-of-text token only, not at stop texts")
-        try:
-            drawn = sample(
-                self.model,
-                ids,
-                [r.sampling for r in rows],
-                eos=self._eos,
-                pad=self.tokenizer.pad_token_id,
-                max_len=self.max_len,
-                seeds=[r.row_seed for r in rows],
-            )
-        except torch.OutOfMemoryError as error:
-            what = f"out of memory on {self.device} with {len(rows)} completions side by side"
-            raise LrmctlError(what, where=str(self.path), fix="lower `batch_size` or `max_new_tokens`") from error
-        kept = [s.ids[:-1] if s.finish_reason == "stop" else s.ids for s in drawn]
-        texts = self.tokenizer.batch_decode(kept, skip_special_tokens=False)
-        return [Completion(i, t, s.finish_reason) for i, t, s in zip(kept, texts, drawn, strict=True)]
+    def _side_by_side(self, rows: Sequence[Row]) -> int:
+        from lrmctl.engines.hf_memory import rows_that_fit
+
+        longest = max(len(row.prompt) + row.limit for row in rows)
+        return min(self.batch_size or rows_that_fit(self.model, longest), len(rows))
+
+    def _completions(self, rows: Sequence[Row]) -> list[Completion]:
+        texts = self.tokenizer.batch_decode([row.ids for row in rows], skip_special_tokens=False)
+        return [self._completion(row, text) for row, text in zip(rows, texts, strict=True)]
+
+    def _completion(self, row: Row, text: str) -> Completion:
+        if row.finish_reason == "error":
+            return Completion((), "", "error", row.error)
+        back = row.watch.cut_before_end if row.watch else None
+        if not back:
+            return Completion(tuple(row.ids), text, row.finish_reason or "length")
+        ids, kept = cut(row.ids, back, self.tokenizer)
+        return Completion(tuple(ids), kept, "stop", tokens=len(row.ids))
 
     @cached_property
     def _eos(self) -> set[int]:
@@ -157,3 +189,15 @@ class HfEngine:
     def max_len(self) -> int:
         """Tokens of prompt and completion that the model has positions for; no limit if it names none."""
         return int(getattr(self.model.config, "max_position_embeddings", None) or 1 << 30)
+
+
+def _in_groups(ended: Iterator[list[Row]], at_once: list[Row]) -> Iterator[list[Row]]:
+    """Rows that ended, in groups a tenth of a second apart: whoever stores them waits for a disk each time."""
+    group, last = at_once, time.monotonic()
+    for some in ended:
+        group = group + some
+        if group and time.monotonic() - last >= _GROUP:
+            yield group
+            group, last = [], time.monotonic()
+    if group:
+        yield group

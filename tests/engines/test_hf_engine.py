@@ -11,7 +11,6 @@ import pytest
 from lrmctl.engines.base import Sampling
 from lrmctl.engines.hf import HfEngine
 from lrmctl.engines.requests import Completion, Request
-from lrmctl.errors import LrmctlError
 from lrmctl.types import Prompt
 
 WARM = Sampling(1.0, max_new_tokens=24)
@@ -98,12 +97,6 @@ def test_context_limit_cuts_and_says_so(checkpoint: Path) -> None:
     nearly, over = drawn(engine, [Request(t, Sampling(0.0, max_new_tokens=4096)) for t in texts])
     assert len(nearly.ids) + len(engine.tokenizer(texts[0])["input_ids"]) <= limit
     assert over == Completion((), "", "length")
-
-
-def test_stop_texts_are_refused_not_ignored(checkpoint: Path) -> None:
-    engine = HfEngine(checkpoint)
-    with pytest.raises(LrmctlError, match="stop texts"):
-        drawn(engine, [Request("hi", Sampling(1.0, max_new_tokens=2, stop=("x",)))])
 
 
 def test_identity_tells_weights_and_precision_apart_but_not_places(

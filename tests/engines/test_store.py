@@ -54,7 +54,8 @@ def test_only_what_is_missing_is_drawn(checkpoint: Path, tmp_path: Path) -> None
         some = complete(engine, store, requests[3:8])
         everything = complete(engine, store, requests, lambda done, total: seen.append((done, total)))
     assert everything[3:8] == some
-    assert seen == [(5, 15), (9, 15), (13, 15), (15, 15)]
+    assert (seen[0], seen[-1]) == ((5, 15), (15, 15))
+    assert seen == sorted(seen)
 
 
 def test_another_seed_sampling_sample_or_model_is_another_completion() -> None:

@@ -1,0 +1,38 @@
+"""A completion's token ids as a trace: what was forced is said, but only the model's own tokens are counted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from lrmctl.engines.hf_stops import opened_before, starts_inside
+from lrmctl.engines.requests import Completion, Request
+from lrmctl.trace import split_ids, trace_from_ids
+from lrmctl.types import Prompt, Trace
+
+
+def trace_of(prompt: Prompt, request: Request, completion: Completion, tokenizer: Any) -> Trace:
+    """Thinking and answer of one completion with what was forced before it.
+
+    Tokens that a decoding mode put in are taken off the thinking, where modes put them, unless the completion says
+    itself how many the thinking has. One that failed has no parts.
+    """
+    if completion.finish_reason == "error":
+        return Trace(prompt, "", "", "absent", "error", sample=request.sample, error=completion.error)
+    before = tokenizer.encode(request.forced, add_special_tokens=False) if request.forced else []
+    trace = trace_from_ids(
+        prompt,
+        [*before, *completion.ids],
+        tokenizer,
+        opened=opened_before(request),
+        finish_reason=completion.finish_reason,
+        sample=request.sample,
+    )
+    if before:
+        own = split_ids(completion.ids, tokenizer, opened=starts_inside(request))
+        trace = replace(trace, thinking_tokens=own.thinking_tokens, answer_tokens=own.answer_tokens)
+    if completion.thinking_tokens is not None:
+        return replace(trace, thinking_tokens=completion.thinking_tokens)
+    if completion.inserted:
+        return replace(trace, thinking_tokens=max(0, trace.thinking_tokens - completion.inserted))
+    return trace

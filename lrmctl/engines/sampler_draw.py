@@ -1,0 +1,125 @@
+"""Drawing tokens from logits: temperature, top-k, top-p, and one stream of uniform numbers per row.
+
+Knows tensors only. What a row draws depends on its own logits and its own stream, never on its neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from lrmctl.engines.base import Sampling
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+BLOCK = 64
+"""Numbers drawn at a time: torch fills a tensor in another order from 16 numbers on, so that equal blocks make a
+stream independent of its length."""
+
+BROKEN = "the model's logits are not numbers (NaN): its weights or its dtype are broken"
+
+
+def block_of(generator: torch.Generator) -> Tensor:
+    """The next block of a row's stream, uniform in [0, 1), `[BLOCK]`."""
+    import torch
+
+    return torch.rand(BLOCK, generator=generator)
+
+
+class Ways(NamedTuple):
+    """How each row is drawn, as columns `[R, 1]`."""
+
+    temperature: Tensor
+    """1 for greedy rows."""
+    greedy: Tensor
+    top_p: Tensor
+    top_k: Tensor
+    """V or more keeps all."""
+    filtering: bool
+    """Some row filters."""
+
+    @classmethod
+    def of(cls, params: Sequence[Sampling], device: torch.device) -> Ways:
+        import torch
+
+        def column(values: list[Any], dtype: torch.dtype) -> Tensor:
+            return torch.tensor(values, dtype=dtype, device=device)[:, None]
+
+        everything = torch.iinfo(torch.int64).max
+        return cls(
+            temperature=column([1.0 if s.greedy else s.temperature for s in params], torch.float32),
+            greedy=column([s.greedy for s in params], torch.bool),
+            top_p=column([s.top_p for s in params], torch.float32),
+            top_k=column([s.top_k or everything for s in params], torch.int64),
+            filtering=any(s.top_k or s.top_p < 1 for s in params),
+        )
+
+    def rows(self, kept: Tensor) -> Ways:
+        """Those at these positions."""
+        return Ways(
+            self.temperature[kept], self.greedy[kept], self.top_p[kept], self.top_k[kept], filtering=self.filtering
+        )
+
+
+def draw(logits: Tensor, ways: Ways, uniform: Tensor) -> tuple[Tensor, Tensor]:
+    """Tokens `[R, 1]` drawn from logits `[R, V]`, and the log-probabilities `[R, V]` that they were drawn with.
+
+    Args:
+        uniform: one number in [0, 1) per row, `[R, 1]`.
+    """
+    import torch
+
+    scaled = logits / ways.temperature
+    if ways.filtering:
+        scaled = filtered(scaled, ways.top_k, ways.top_p)
+    logp = torch.log_softmax(scaled, -1)
+    return torch.where(ways.greedy, logits.argmax(-1, keepdim=True), by_inverse_cdf(logp, uniform)), logp
+
+
+def held_back(logits: Tensor, held: Tensor, eos: Tensor) -> Tensor:
+    """Logits `[R, V]` with the end-of-text tokens at -inf in the rows that may not end yet (`held`, `[R]`)."""
+    import torch
+
+    ends = torch.isin(torch.arange(logits.shape[-1], device=logits.device), eos)
+    return logits.masked_fill(held[:, None] & ends, float("-inf"))
+
+
+def uniforms(seeds: Sequence[int], limits: Sequence[int], width: int) -> Tensor:
+    """Uniform numbers in [0, 1) `[B, width]`; row i is the stream of seeds[i], whatever the other rows are."""
+    import torch
+
+    out = torch.zeros(len(seeds), width)
+    generator = torch.Generator()
+    for row, seed, limit in zip(out, seeds, limits, strict=True):
+        generator.manual_seed(seed)
+        for start in range(0, limit, BLOCK):
+            block = block_of(generator)
+            row[start : start + BLOCK] = block[: max(0, width - start)]
+    return out
+
+
+def filtered(scaled: Tensor, top_k: Tensor, top_p: Tensor) -> Tensor:
+    """Logits `[R, V]` with what top-k, then top-p, leave out at -inf; rows that filter nothing are not touched."""
+    import torch
+
+    rows = ((top_p < 1) | (top_k < scaled.shape[-1])).squeeze(1).nonzero()[:, 0]
+    values, order = scaled[rows].sort(dim=-1, descending=True, stable=True)
+    rank = torch.arange(scaled.shape[-1], device=scaled.device)
+    values = values.masked_fill(rank >= top_k[rows], float("-inf"))
+    probs = values.softmax(-1)
+    dropped = (rank >= top_k[rows]) | (probs.cumsum(-1) - probs >= top_p[rows])
+    kept = scaled[rows].masked_fill(dropped.scatter(1, order, dropped), float("-inf"))
+    return scaled.index_copy(0, rows, kept)
+
+
+def by_inverse_cdf(logp: Tensor, uniform: Tensor) -> Tensor:
+    """Tokens `[R, 1]` by inverse CDF: one uniform number each, far cheaper on a CPU than `torch.multinomial`."""
+    import torch
+
+    cdf = logp.exp().cumsum(-1)
+    total = cdf[:, -1:].contiguous()
+    # below the total, so that rounding can never pick a token of probability zero at the end of the vocabulary
+    target = torch.minimum(uniform * total, torch.nextafter(total, torch.zeros_like(total)))
+    return torch.searchsorted(cdf, target, right=True).clamp(max=logp.shape[-1] - 1)
