@@ -1,56 +1,44 @@
-"""The bridge to lm-evaluation-harness: the only file that imports lm_eval.
+"""Reasoning tasks run through lm-evaluation-harness: lm-eval asks, scores and aggregates; our engine and store answer.
 
-lm-eval asks, scores and aggregates; our engine and store answer. Three of its habits are kept away from reasoning
-models: its stop texts would end the thinking (`until: []`), its default filter would score the first sample only
-(`take_first_k`), and its text answers would not say whether the thinking was ever closed (`Answer`).
+Only the modules of this name import lm_eval. Its habits that hurt reasoning models are kept away: its stop texts would
+end the thinking, its default filter would score the first sample only, its text answers would not say whether the
+thinking was ever closed, and its caches leave the model out.
 """
 
 from __future__ import annotations
 
-import logging
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from lrmctl.engines.base import Sampling
-from lrmctl.engines.requests import Engine, Request
-from lrmctl.engines.store import OnProgress, Store, complete, draws
-from lrmctl.reasoning.tasks import Graded, ReasoningTask
-from lrmctl.types import Prompt, Trace
+from lrmctl.engines.requests import Engine
+from lrmctl.engines.store import OnProgress, Store
+from lrmctl.reasoning.base import ReasoningTask, TaskResult
+from lrmctl.reasoning.lmeval_foreign import ForeignRun
+from lrmctl.reasoning.lmeval_model import Answer, Cell, evaluate, make_lm, scorer
+from lrmctl.reasoning.lmeval_own import OwnRun
+from lrmctl.reasoning.lmeval_tasks import ForeignTask
 
-_FILTER = "all"
-
-
-@dataclass(frozen=True)
-class TaskResult:
-    """One task at one sampling.
-
-    Attributes:
-        traces: by prompt, then sample.
-        graded: one per trace.
-        reported: what lm-eval itself reports, by metric name (`correct`, `cut`, `unclosed`).
-    """
-
-    task: ReasoningTask
-    sampling: Sampling
-    traces: tuple[Trace, ...]
-    graded: tuple[Graded, ...]
-    reported: Mapping[str, float]
+__all__ = ["Answer", "TaskResult", "run_tasks"]
 
 
-class Answer(str):
-    """The answer segment, as lm-eval sees it, carrying the whole trace through lm-eval's filters to the scorer."""
+class _Run(Protocol):
+    """One task at one sampling, on its way through lm-eval."""
 
-    trace: Trace
-    graded: Graded
+    @property
+    def chat(self) -> bool:
+        """Whether prompts go through the chat template."""
+        ...
 
-    def __new__(cls, trace: Trace) -> Answer:
-        made = super().__new__(cls, trace.answer)
-        made.trace = trace
-        return made
+    def lm_tasks(self) -> Mapping[str, Any]:
+        """lm-eval's tasks by name."""
+        ...
+
+    def cells(self) -> Mapping[str, Cell]: ...
+
+    def result(self, found: Mapping[str, tuple[Any, Any]]) -> TaskResult:
+        """From lm-eval's (results, samples) by name."""
+        ...
 
 
 def run_tasks(
@@ -63,145 +51,36 @@ def run_tasks(
     limit: int | None = None,
     on_progress: OnProgress | None = None,
 ) -> list[TaskResult]:
-    """Run every task at every sampling in one lm-eval run, so that batches are full; resumable through the store."""
-    if not tasks:
-        return []
-    import lm_eval
-    from lm_eval.tasks import TaskManager
+    """Run every task at every sampling, everything that is generated at once so that batches are full; resumable.
 
-    cells = {f"{task.name}@{i}": (task, how) for task in tasks for i, how in enumerate(sampling)}
-    configs = [_config(name, task, how, samples, limit) for name, (task, how) in cells.items()]
-    with _quiet():
-        # `evaluate`, not `simple_evaluate`: that one reseeds the whole process, collects the machine's environment
-        # for a second and lets git complain on the terminal, and adds nothing to the scores.
-        found: dict[str, Any] = lm_eval.evaluate(
-            lm=_make_lm(engine, store, seed, on_progress),
-            task_dict=TaskManager(include_defaults=False).load(configs),
-            apply_chat_template=True,
-            bootstrap_iters=0,
-        )
-    return [_result(task, how, found["results"][name], found["samples"][name]) for name, (task, how) in cells.items()]
+    Tasks that compare log-likelihoods are run once, whatever the samplings: nothing is sampled.
 
+    Returns:
+        By task, a group's parts in its place, then sampling.
 
-def _config(name: str, task: ReasoningTask, how: Sampling, samples: int, limit: int | None) -> dict[str, Any]:
-    """The task as lm-eval's configuration, with callables in place of YAML."""
-    return {
-        "task": name,
-        "custom_dataset": lambda **_: _dataset(task.load(limit)),
-        "test_split": "test",
-        "output_type": "generate_until",
-        "num_fewshot": 0,
-        "doc_to_text": lambda doc: doc["question"],
-        "doc_to_target": lambda doc: doc["reference"],
-        "generation_kwargs": {
-            "until": [],
-            "max_gen_toks": how.max_new_tokens,
-            "do_sample": not how.greedy,
-            "temperature": how.temperature,
-            "top_p": how.top_p,
-        },
-        "repeats": draws(how, samples),
-        "filter_list": [{"name": _FILTER, "filter": [{"function": "take_first_k", "k": draws(how, samples)}]}],
-        "process_results": partial(_score, task),
-        "metric_list": [
-            {"metric": metric, "aggregation": _mean_of_means, "higher_is_better": metric == "correct"}
-            for metric in ("correct", "cut", "unclosed")
-        ],
-    }
+    Raises:
+        RecipeError: a task needs log-likelihoods and the engine gives none.
+    """
+    each = [part for task in tasks for part in task.parts or (task,)]
+    if any(isinstance(task, ForeignTask) and not task.generated for task in each):
+        scorer(engine)
+    runs = [run for number, task in enumerate(each) for run in _runs(f"{number}", task, sampling, samples, limit)]
+    found: dict[str, tuple[Any, Any]] = {}
+    for chat in (True, False):
+        some = [run for run in runs if run.chat == chat]
+        cells = {name: cell for run in some for name, cell in run.cells().items()}
+        asked = {name: made for run in some for name, made in run.lm_tasks().items()}
+        if asked:
+            done = evaluate(make_lm(engine, store, cells, seed, on_progress), asked, chat=chat)
+            found |= {name: (done["results"][name], done["samples"][name]) for name in asked}
+    return [run.result(found) for run in runs]
 
 
-def _dataset(prompts: Sequence[Prompt]) -> Any:
-    from datasets import Dataset, DatasetDict
-
-    rows = [{"id": p.id, "question": p.text, "reference": p.reference, "source": p.source} for p in prompts]
-    return DatasetDict({"test": Dataset.from_list(rows)})
-
-
-def _prompt(doc: Mapping[str, str]) -> Prompt:
-    return Prompt.user(doc["id"], doc["question"], "reasoning", source=doc["source"], reference=doc["reference"])
-
-
-def _score(task: ReasoningTask, _doc: Mapping[str, str], results: Sequence[Sequence[Answer]]) -> dict[str, list[float]]:
-    """lm-eval's `process_results`: one number per repeat and metric; each answer keeps what its task said of it."""
-    traces = [answer.trace for answer in results[0]]
-    for answer in results[0]:
-        answer.graded = task.grade(answer.trace)
-    return {
-        "correct": [float(bool(answer.graded.correct)) for answer in results[0]],
-        "cut": [float(t.finish_reason == "length") for t in traces],
-        "unclosed": [float(t.thinking_state == "unclosed") for t in traces],
-    }
-
-
-def _mean_of_means(per_prompt: Sequence[Sequence[float]]) -> float:
-    return sum(sum(x) / len(x) for x in per_prompt) / len(per_prompt)
-
-
-def _result(task: ReasoningTask, how: Sampling, reported: Mapping[str, Any], rows: Sequence[Any]) -> TaskResult:
-    answers = [answer for row in rows for answer in row["filtered_resps"][0]]
-    return TaskResult(
-        task,
-        how,
-        traces=tuple(answer.trace for answer in answers),
-        graded=tuple(answer.graded for answer in answers),
-        reported={name: reported[f"{name},{_FILTER}"] for name in ("correct", "cut", "unclosed")},
-    )
-
-
-def _make_lm(engine: Engine, store: Store, seed: int, on_progress: OnProgress | None) -> Any:
-    """Our engine as lm-eval's `LM`. A function, because the base class is lm-eval's."""
-    from lm_eval.api.model import LM
-
-    class EngineLM(LM):  # type: ignore[misc]  # lm_eval is untyped
-        @property
-        def tokenizer_name(self) -> str:
-            return engine.fingerprint
-
-        def chat_template(self, _name: bool | str = False) -> str:
-            return ""  # we render ourselves; lm-eval only logs this
-
-        def apply_chat_template(self, chat_history: list[dict[str, str]], **_: Any) -> str:
-            messages = tuple({"role": m["role"], "content": m["content"]} for m in chat_history)
-            return engine.render(Prompt("", messages, "reasoning"))
-
-        def generate_until(self, requests: list[Any]) -> list[Answer]:
-            asked = _asked(requests, seed)
-            done = complete(engine, store, asked, on_progress)
-            answers = zip(requests, asked, done, strict=True)
-            return [Answer(engine.trace(_prompt(r.doc), a, c)) for r, a, c in answers]
-
-        def loglikelihood(self, requests: list[Any]) -> list[tuple[float, bool]]:
-            raise NotImplementedError("reasoning tasks are generated, not ranked by likelihood")
-
-        loglikelihood_rolling = loglikelihood
-
-    return EngineLM()
-
-
-def _asked(instances: Sequence[Any], seed: int) -> list[Request]:
-    """lm-eval's instances as requests; the i-th repeat of a document is its sample i."""
-    seen: dict[tuple[str, int], int] = defaultdict(int)
-    asked = []
-    for instance in instances:
-        text, how = instance.args
-        document = (instance.task_name, instance.doc_id)
-        sampling = Sampling(how["temperature"], how["top_p"], max_new_tokens=how["max_gen_toks"])
-        asked.append(Request(text, sampling, seen[document], seed))
-        seen[document] += 1
-    return asked
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No warning of every default it takes for a task made of callables, no bar of its own; its errors still show."""
-    from lm_eval.api import task
-
-    logger = logging.getLogger("lm_eval")
-    level, bar = logger.level, task.tqdm
-    logger.setLevel(logging.ERROR)
-    task.tqdm = partial(bar, disable=True)  # it has no switch
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
-        task.tqdm = bar
+def _runs(
+    label: str, task: ReasoningTask, sampling: Sequence[Sampling], samples: int, limit: int | None
+) -> Sequence[_Run]:
+    if not isinstance(task, ForeignTask):
+        return [OwnRun(f"{task.name}@{label}.{i}", task, how, samples, limit) for i, how in enumerate(sampling)]
+    if task.generated:
+        return [ForeignRun(f"{task.name}@{label}.{i}", task, how, samples, limit) for i, how in enumerate(sampling)]
+    return [ForeignRun(f"{task.name}@{label}", task, Sampling(0.0), 1, limit)]

@@ -1,95 +1,131 @@
-"""Our own reasoning tasks: prompts with gold answers, how they are graded, and where they come from.
+"""Reasoning tasks by name: our own, and those of lm-evaluation-harness as `lmeval:NAME`.
 
-Knows no model and no lm-eval.
+Making a task checks its options and loads nothing of our own sets; a task of lm-eval is built with its data, because
+only that shows what it is. Knows no model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from importlib.metadata import version
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from lrmctl.errors import NotFoundError, RecipeError
+from lrmctl.reasoning import sets
+from lrmctl.reasoning.base import Graded, ReasoningTask
+from lrmctl.reasoning.grading import grade_mathematics
 from lrmctl.suggest import did_you_mean
-from lrmctl.types import Prompt, Trace
 
-DEFAULT_PROMPTS = 256  # of a task that is generated and so has no size of its own
+__all__ = ["LMEVAL", "Graded", "ReasoningTask", "TaskFacts", "grade_mathematics", "reasoning_task", "task_names"]
 
-
-@dataclass(frozen=True)
-class Graded:
-    """What a task says of one trace.
-
-    Attributes:
-        correct: None if it could not be graded: generation failed. Cut or unclosed thinking is False.
-        extracted: the final answer as it was read; None where there is none.
-        scores: further metrics of this trace, by name.
-    """
-
-    correct: bool | None
-    extracted: str | None = None
-    scores: Mapping[str, float] = field(default_factory=dict)
-
-
-def grade_mathematics(trace: Trace) -> Graded:
-    """By math_verify, the answer segment only."""
-    from lrmctl.reasoning.verify import is_correct, last_boxed
-
-    if trace.finish_reason == "error":
-        return Graded(None)
-    if trace.finish_reason != "stop" or trace.thinking_state == "unclosed":
-        return Graded(False)
-    return Graded(is_correct(trace.answer, trace.prompt.reference or ""), last_boxed(trace.answer))
+LMEVAL = "lmeval:"
 
 
 @dataclass(frozen=True)
-class ReasoningTask:
-    """A fixed list of reasoning prompts; every one has a reference answer and one user message.
+class _Known:
+    make: Callable[..., ReasoningTask]
+    summary: str
+    data: str = ""
+
+
+_TASKS = {
+    "math500": _Known(sets.math500, "competition mathematics, 7 subjects, 5 levels", "math-500"),
+    "aime24": _Known(sets.aime24, "AIME I and II of 2024; answers are integers up to 999", "aime24"),
+    "aime25": _Known(sets.aime25, "AIME I and II of 2025; answers are integers up to 999", "aime25"),
+    "gsm8k": _Known(sets.gsm8k, "grade-school word problems", "gsm8k-test"),
+    "gsm8k_platinum": _Known(sets.gsm8k_platinum, "GSM8K without its wrong and ambiguous problems", "gsm8k-platinum"),
+    "gpqa_diamond": _Known(sets.gpqa_diamond, "graduate-level science, 4 choices", "gpqa-diamond"),
+    "mmlu_pro": _Known(sets.mmlu_pro, "14 subjects, up to 10 choices; `categories` takes some", "mmlu-pro"),
+    "ifeval": _Known(sets.ifeval, "instructions that a program can check", "ifeval"),
+    "lab_arithmetic": _Known(sets.lab_arithmetic, "the lab's two-step word problems, generated"),
+}
+
+
+@dataclass(frozen=True)
+class TaskFacts:
+    """What a list of tasks shows.
 
     Attributes:
-        load: the first `limit` prompts, all (or `DEFAULT_PROMPTS`) for None; the same ones every time.
-        license, url, split: printed with every result made from it.
-        grade: what it says of a trace; from threads too.
-        grader: name and version of what grades.
-        provenance: where the prompts came from: file or hub revision, sha256, rows. Loads the data.
+        prompts: of the whole set as published; None for a generated task.
+        hub: id on the Hugging Face hub; empty for a generated task.
+        options: names that a recipe may give, with their defaults.
     """
 
     name: str
-    load: Callable[[int | None], Sequence[Prompt]]
+    summary: str
+    prompts: int | None
     license: str
     url: str
-    split: str
-    grade: Callable[[Trace], Graded] = grade_mathematics
-    grader: tuple[str, str] = ("math_verify", version("math-verify"))
-    provenance: Callable[[], Mapping[str, Any]] = dict
+    hub: str
+    gated: bool
+    file: str
+    options: Mapping[str, Any]
 
 
-def _lab_arithmetic(limit: int | None) -> Sequence[Prompt]:
-    from lrmctl.lab.arithmetic import prompts
+def task_names() -> list[TaskFacts]:
+    """Our own tasks; loads nothing. Those of lm-eval are far too many to list: see its documentation."""
+    return [_facts(name, known) for name, known in _TASKS.items()]
 
-    return prompts("heldout", limit or DEFAULT_PROMPTS, seed=0)
 
-
-TASKS = {
-    "lab_arithmetic": ReasoningTask(
-        "lab_arithmetic",
-        _lab_arithmetic,
-        license="Apache-2.0",
-        url="lrmctl.lab.arithmetic (generated)",
-        split="heldout",
-    ),
-}
+def _facts(name: str, known: _Known) -> TaskFacts:
+    options = {p.name: p.default for p in inspect.signature(known.make).parameters.values()}
+    if not known.data:
+        return TaskFacts(name, known.summary, None, "Apache-2.0", "", "", False, "", options)
+    d = sets.DATA[known.data]
+    return TaskFacts(name, known.summary, d.rows, d.license, d.url, d.hub, d.gated, d.file, options)
 
 
 def reasoning_task(name: str, options: Mapping[str, Any] | None = None) -> ReasoningTask:
     """The task of that name.
 
+    Args:
+        name: one of `task_names()`, or `lmeval:` and a task, group, tag or YAML file of lm-eval. A group is one task
+            here whose `parts` are run.
+
     Raises:
-        NotFoundError: there is none.
+        NotFoundError: there is none, or its data or packages are not here.
+        RecipeError: an option that it does not take.
     """
-    if name not in TASKS:
-        raise NotFoundError(f"there is no reasoning task called {name!r}", fix=did_you_mean(name, TASKS))
-    if options:
-        raise RecipeError(f"the task {name!r} takes no options")
-    return TASKS[name]
+    given = dict(options or {})
+    if name.startswith(LMEVAL):
+        from lrmctl.reasoning.lmeval_tasks import lmeval_task
+
+        return lmeval_task(name.removeprefix(LMEVAL), **checked(name, lmeval_task, given, skip=1))
+    if name not in _TASKS:
+        hint = did_you_mean(name, _TASKS)
+        raise NotFoundError(
+            f"there is no reasoning task called {name!r}", fix=f"{hint}; those of lm-eval are called {LMEVAL}NAME"
+        )
+    make = _TASKS[name].make
+    return make(**checked(name, make, given))
+
+
+def checked(name: str, make: Callable[..., Any], options: dict[str, Any], skip: int = 0) -> dict[str, Any]:
+    """The options, if the function takes them all.
+
+    Raises:
+        RecipeError: it does not take one, or one is of the wrong type.
+    """
+    known = list(inspect.signature(make).parameters.values())[skip:]
+    takes = {p.name: p.default for p in known}
+    for key, value in options.items():
+        if key not in takes:
+            hint = did_you_mean(key, takes)
+            raise RecipeError(f"the task {name!r} has no option {key!r}", fix=f"{hint}; it takes {', '.join(takes)}")
+        default = takes[key]
+        wanted = {"n": int, "seed": int, "num_fewshot": int}.get(key, type(default) if default is not None else str)
+        if wanted is not object and not _fits(value, wanted, default):
+            word = "a list" if wanted is tuple else wanted.__name__
+            raise RecipeError(f"the option {key!r} of the task {name!r} is {value!r}", fix=f"it takes {word}")
+    return options
+
+
+def _fits(value: Any, wanted: type, default: Any) -> bool:
+    if value is None:
+        return default is None
+    if wanted is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if wanted is tuple:
+        return isinstance(value, (list, tuple, str))
+    return isinstance(value, wanted)

@@ -92,8 +92,10 @@ def test_an_answer_is_text_to_lm_eval_and_carries_its_trace() -> None:
 
 
 def test_an_unknown_task_names_the_known_ones() -> None:
-    with pytest.raises(NotFoundError, match="lab_arithmetic"):
+    with pytest.raises(NotFoundError, match="did you mean 'gsm8k'"):
         reasoning_task("gsm9k")
+    with pytest.raises(NotFoundError, match=r"lab_arithmetic.*lmeval:NAME"):
+        reasoning_task("something else")
 
 
 def test_lm_eval_adds_no_bars_or_warnings_of_its_own(

@@ -1,0 +1,88 @@
+"""IFEval's checkers, which are lm-eval's own: a program says for each instruction whether the answer follows it.
+
+Only the answer segment is checked. The checkers need packages and word data that lm-eval does not bring by itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from importlib import import_module
+from importlib.metadata import version
+from typing import Any
+
+from lrmctl.errors import NotFoundError
+from lrmctl.reasoning.base import Graded, answered
+from lrmctl.types import Trace
+
+_PER_PROMPT = ("prompt_level_strict_acc", "prompt_level_loose_acc")
+_PER_INSTRUCTION = ("inst_level_strict_acc", "inst_level_loose_acc")
+
+
+def checkers_version() -> str:
+    """Version of lm-eval, whose checkers they are.
+
+    Raises:
+        NotFoundError: they cannot be used here.
+    """
+    _checkers()
+    return version("lm-eval")
+
+
+@lru_cache(maxsize=1)
+def _checkers() -> Any:
+    try:
+        langdetect = import_module("langdetect")
+        aside = io.StringIO()  # it tells of downloads
+        with contextlib.redirect_stdout(aside), contextlib.redirect_stderr(aside):
+            from lm_eval.tasks.ifeval import utils
+    except ImportError as error:
+        what = f"IFEval's checkers need a package that is not installed: {error.name}"
+        raise NotFoundError(what, "task ifeval", "pip install langdetect immutabledict 'nltk>=3.9.1'") from error
+    langdetect.DetectorFactory.seed = 0  # it guesses languages by sampling
+    return utils
+
+
+def grade_instructions(trace: Trace) -> Graded:
+    """Right if every instruction is followed to the letter; all scores are 0 where there is no finished answer.
+
+    Scores: whether all instructions are followed, and the share of them that is (`inst_level_*`), strictly, and
+    loosely: without markdown stars, a first or a last line; and the number of `instructions`.
+
+    Raises:
+        NotFoundError: an instruction needs word data that is not here.
+    """
+    if trace.finish_reason == "error":
+        return Graded(None)
+    meta = trace.prompt.meta
+    count = float(len(meta["instruction_id_list"]))
+    if not answered(trace) or not trace.answer:
+        return Graded(False, scores={**dict.fromkeys((*_PER_PROMPT, *_PER_INSTRUCTION), 0.0), "instructions": count})
+    found = _checked({"key": 0, "prompt": trace.prompt.text, **meta}, trace.answer)
+    scores = {name: float(found[name]) for name in _PER_PROMPT}
+    shares = {name: sum(found[name]) / count for name in _PER_INSTRUCTION}
+    return Graded(bool(found[_PER_PROMPT[0]]), scores={**scores, **shares, "instructions": count})
+
+
+def _checked(doc: Mapping[str, Any], answer: str) -> Mapping[str, Any]:
+    try:
+        found: Mapping[str, Any] = _checkers().process_results(doc, [answer])
+    except LookupError as error:
+        if "nltk" not in str(error).lower():
+            raise
+        what = "an instruction of IFEval needs nltk's word data, which is not here"
+        raise NotFoundError(what, "task ifeval", "python -m nltk.downloader punkt_tab") from error
+    return found
+
+
+def totals(graded: Sequence[Graded]) -> dict[str, float]:
+    """The published figures per instruction: every instruction weighs the same, not every prompt."""
+    counted = [g.scores for g in graded if g.scores]
+    instructions = sum(scores["instructions"] for scores in counted)
+    if not instructions:
+        return {}
+    prompts = {name: sum(s[name] for s in counted) / len(counted) for name in _PER_PROMPT}
+    each = {name: sum(s[name] * s["instructions"] for s in counted) / instructions for name in _PER_INSTRUCTION}
+    return {**prompts, **each}

@@ -1,0 +1,178 @@
+"""Our engine as lm-eval's model: what lm-eval asks becomes requests to the engine, and traces go back.
+
+lm-eval knows a task at one sampling by one name, its `Cell`; the i-th time that it asks for the same document is
+sample i. It sees answer segments only, and an empty one where the thinking was not closed or the answer was cut.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from lrmctl.engines.base import Sampling
+from lrmctl.engines.requests import Engine, Request, request_of
+from lrmctl.engines.store import OnProgress, Store, complete
+from lrmctl.errors import RecipeError
+from lrmctl.reasoning.base import Graded, answered
+from lrmctl.types import Prompt, Trace
+
+_LENGTHS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
+
+
+class Answer(str):
+    """The answer segment, as lm-eval sees it, carrying the whole trace through lm-eval's filters to the scorer."""
+
+    trace: Trace
+    graded: Graded
+
+    def __new__(cls, trace: Trace) -> Answer:
+        made = super().__new__(cls, trace.answer if answered(trace) else "")
+        made.trace = trace
+        return made
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One task at one sampling.
+
+    Blank lines that end an answer are looked for afterwards: every answer begins with one, after the thinking.
+
+    Attributes:
+        prompts: by lm-eval's number of the document.
+        first: the sample that lm-eval's first repeat is.
+        stops: whether lm-eval's task may end the answer at texts of its own, and ask for more tokens.
+    """
+
+    prompts: Sequence[Prompt]
+    sampling: Sampling
+    first: int = 0
+    stops: bool = False
+
+    def sampling_of(self, asked: Mapping[str, Any]) -> Sampling:
+        """The evaluation's sampling; lm-eval's temperature and `do_sample` never count."""
+        if not self.stops:
+            return self.sampling
+        stop = tuple(text for text in self.until(asked) if text.strip())
+        longest = max(int(asked.get(name) or 0) for name in _LENGTHS)
+        return replace(self.sampling, stop=stop, max_new_tokens=max(longest, self.sampling.max_new_tokens))
+
+    def until(self, asked: Mapping[str, Any]) -> tuple[str, ...]:
+        """The texts at which lm-eval's task wants the answer to end."""
+        until = asked.get("until") or ()
+        return tuple(text for text in ([until] if isinstance(until, str) else until) if text) if self.stops else ()
+
+
+def make_lm(
+    engine: Engine, store: Store, cells: Mapping[str, Cell], seed: int, on_progress: OnProgress | None = None
+) -> Any:
+    """Our engine as lm-eval's `LM`. A function, because the base class is lm-eval's."""
+    from lm_eval.api.model import LM
+
+    class EngineLM(LM):  # type: ignore[misc]  # lm_eval is untyped
+        @property
+        def tokenizer_name(self) -> str:
+            return engine.fingerprint
+
+        def chat_template(self, _name: bool | str = False) -> str:
+            return ""  # we render ourselves; lm-eval only logs this
+
+        def apply_chat_template(self, chat_history: list[dict[str, str]], **_: Any) -> str:
+            messages = tuple({"role": m["role"], "content": m["content"]} for m in chat_history)
+            return engine.render(Prompt("", messages, "reasoning"))
+
+        def generate_until(self, requests: list[Any]) -> list[Answer]:
+            asked = list(_asked(engine, cells, requests, seed))
+            done = complete(engine, store, [request for _, request in asked], on_progress)
+            until = [cells[r.task_name].until(r.args[1]) for r in requests]
+            return [
+                Answer(_ended(replace(engine.trace(prompt, request, one), error=one.error), stop))
+                for (prompt, request), one, stop in zip(asked, done, until, strict=True)
+            ]
+
+        def loglikelihood(self, requests: list[Any]) -> list[tuple[float, bool]]:
+            pairs = [(str(context), str(continuation)) for context, continuation in (r.args[:2] for r in requests)]
+            return [(found.logprob, found.greedy) for found in scorer(engine).loglikelihood(pairs)]
+
+        def loglikelihood_rolling(self, requests: list[Any]) -> list[float]:
+            return list(scorer(engine).rolling_loglikelihood([str(r.args[0]) for r in requests]))
+
+    return EngineLM()
+
+
+def _ended(trace: Trace, stop: Sequence[str]) -> Trace:
+    """The answer up to the first stop text; what a length limit cut only after it was whole."""
+    answer = trace.answer.strip()
+    found = [answer.index(text) for text in stop if text in answer]
+    if not found or trace.finish_reason == "error":
+        return trace
+    return replace(trace, answer=answer[: min(found)], finish_reason="stop")
+
+
+def scorer(engine: Engine) -> Any:
+    """The engine, if it has the model's probabilities.
+
+    Raises:
+        RecipeError: it has not.
+    """
+    if not hasattr(engine, "loglikelihood"):
+        name = engine.facts().get("name", "this engine")
+        what = f"the engine {name} gives no log-likelihoods, which a task of lm-eval needs"
+        raise RecipeError(what, "evaluation.engine", "use the engine hf, or leave the task out")
+    return engine
+
+
+def _asked(
+    engine: Engine, cells: Mapping[str, Cell], instances: Sequence[Any], seed: int
+) -> Iterator[tuple[Prompt, Request]]:
+    """lm-eval's instances as requests; one prompt is rendered once."""
+    seen: dict[tuple[str, int, int], int] = defaultdict(int)
+    made: dict[tuple[str, Sampling], Request] = {}
+    for instance in instances:
+        cell = cells[instance.task_name]
+        prompt, how = cell.prompts[instance.doc_id], cell.sampling_of(instance.args[1])
+        if (prompt.id, how) not in made:
+            made[prompt.id, how] = request_of(engine, prompt, how, 0, seed)
+        repeat = (instance.task_name, instance.doc_id, instance.idx)
+        yield prompt, replace(made[prompt.id, how], sample=cell.first + seen[repeat])
+        seen[repeat] += 1
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No warning of every default it takes for a task made of callables, no bar of its own; its errors still show."""
+    from lm_eval.api import task
+
+    logger = logging.getLogger("lm_eval")
+    level, bar = logger.level, task.tqdm
+    logger.setLevel(logging.ERROR)
+    task.tqdm = partial(bar, disable=True)  # it has no switch
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        task.tqdm = bar
+
+
+def evaluate(lm: Any, tasks: Mapping[str, Any], *, chat: bool, limit: int | None = None, unsafe: bool = False) -> Any:
+    """lm-eval's results for its tasks by name.
+
+    `evaluate`, not `simple_evaluate`: that one reseeds the whole process, collects the machine's environment for a
+    second and lets git complain on the terminal, and adds nothing to the scores. Requests are never cached by lm-eval:
+    its key leaves the model out.
+    """
+    import lm_eval
+
+    with quiet():
+        return lm_eval.evaluate(
+            lm=lm,
+            task_dict={"tasks": dict(tasks), "groups": {}},
+            limit=limit,
+            apply_chat_template=chat,
+            bootstrap_iters=0,
+            confirm_run_unsafe_code=unsafe,
+        )
