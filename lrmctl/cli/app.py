@@ -14,6 +14,7 @@ from lrmctl.cli import (
     demo,
     doctor,
     evaluate,
+    export,
     judge,
     model,
     monitor,
@@ -78,6 +79,7 @@ app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
 app.command("analyze")(analyze.analyze)
 app.command("compare")(compare.compare)
+app.command("export")(export.export)
 app.command("monitor")(monitor.monitor)
 app.command("report")(report.report)
 app.command("study")(study.study)

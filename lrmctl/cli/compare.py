@@ -54,7 +54,7 @@ def compare(
 
     _check(runs, flips, show_text, [as_md, as_csv, as_json])
     found = compare_all(
-        [(run, _folder(run, runs_dir)) for run in runs], allow=allow or (), metrics=_metrics(metric, every)
+        [(run, evaluated_folder(run, runs_dir)) for run in runs], allow=allow or (), metrics=_metrics(metric, every)
     )
     if as_json:
         console.emit_json("compare", [c.to_json() for c in found])
@@ -84,7 +84,7 @@ def _check(runs: Sequence[str], flips: int, show_text: bool, forms: Sequence[boo
         raise LrmctlError("--show-text shows the texts of flipped prompts", fix="add --flips N")
 
 
-def _folder(run: str, runs_dir: Path) -> Path:
+def evaluated_folder(run: str, runs_dir: Path) -> Path:
     """A folder that holds an evaluation is taken as it is."""
     from lrmctl.cli.targets import eval_folder
 

@@ -140,8 +140,9 @@ def places(a: Pairable, b: Pairable) -> tuple[list[str], list[int], list[int]]:
 
 def lower_is_better(kind: Kind, metric: str) -> bool:
     """Whether less of a metric is what one wants; of lengths, which are neither, more counts as a win."""
-    bad = metric.endswith(("unsafe", "malformed", "_failed")) or metric in _BAD
-    return bad or (kind == "benign" and metric in ("refused", "full_refusal", "partial_refusal"))
+    name = metric.partition("@")[0].removesuffix("_corrected")
+    bad = name.endswith(("unsafe", "malformed", "_failed")) or name in _BAD
+    return bad or (kind == "benign" and name in ("refused", "full_refusal", "partial_refusal"))
 
 
 _BAD = ("unclosed", "cut", "attack_success", "strongreject_score")
