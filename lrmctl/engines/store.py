@@ -15,12 +15,12 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
 
 from lrmctl.engines.base import Sampling
-from lrmctl.engines.requests import Completion, Engine, Request
+from lrmctl.engines.requests import Completion, Engine, Request, request_of
 from lrmctl.errors import LrmctlError
 from lrmctl.types import FinishReason, Prompt, Trace
 
@@ -193,12 +193,7 @@ def sample_traces(
         samples: per prompt and sampling; a greedy sampling gives one, since more would only repeat it.
     """
     several = [sampling] if isinstance(sampling, Sampling) else list(sampling)
-    rendered = [engine.render(p) for p in prompts]
-    asked = [
-        (prompt, Request(text, how, i, seed))
-        for how in several
-        for prompt, text in zip(prompts, rendered, strict=True)
-        for i in range(draws(how, samples))
-    ]
+    first = [(prompt, request_of(engine, prompt, how, 0, seed)) for how in several for prompt in prompts]
+    asked = [(prompt, replace(one, sample=i)) for prompt, one in first for i in range(draws(one.sampling, samples))]
     done = complete(engine, store, [request for _, request in asked], on_progress)
     return [engine.trace(p, r, c) for (p, r), c in zip(asked, done, strict=True)]

@@ -1,0 +1,133 @@
+"""One completion in the making: what the model said, what was put in between, and what is asked of it next.
+
+Kept as token ids where the engine gives them, since encoding a model's own words again may give other tokens; as text
+where it does not (servers). What was forced before is part of the request, not of the completion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from lrmctl.engines.requests import Completion, Request
+from lrmctl.trace import DEFAULT_TAGS
+from lrmctl.types import FinishReason
+
+OPEN = f"{DEFAULT_TAGS.open}\n"
+CLOSE = f"\n{DEFAULT_TAGS.close}\n\n"
+
+
+class Said:
+    """What stands behind a request's text so far.
+
+    Args:
+        asked: what is to be completed.
+        tokenizer: the model's.
+    """
+
+    def __init__(self, asked: Request, tokenizer: Any) -> None:
+        self._asked, self._tokenizer = asked, tokenizer
+        self._ids: list[int] = []
+        self._text = ""
+        self._by_ids = True  # until an engine answers without any
+        self._drawn = self._put = self._thought = 0
+        self._own: int | None = None
+        self.closed = False
+
+    @property
+    def left(self) -> int:
+        """Tokens that the model may still draw."""
+        return self._asked.sampling.max_new_tokens - self._drawn
+
+    @property
+    def thought(self) -> int:
+        """Tokens of the thinking, those put in among them, as long as it is the thinking that is asked for."""
+        return self._thought + self._put
+
+    @property
+    def seed(self) -> int:
+        return self._asked.row_seed
+
+    def encode(self, text: str) -> list[int]:
+        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False)
+        return ids
+
+    def thinking(self, most: int) -> Request:
+        """To be asked for more thinking, up to the tag that closes it."""
+        return self._next(max(0, min(most, self.left)), end_thinking=True, stop=(), min_new_tokens=0)
+
+    def answer(self) -> Request:
+        """To be asked for all that is left."""
+        return self._next(self.left, min_new_tokens=max(0, self._asked.sampling.min_new_tokens - self._drawn))
+
+    def think(self, done: Completion) -> None:
+        """Take what was thought."""
+        self.take(done)
+        self.closed = DEFAULT_TAGS.close in done.text
+        self._thought += max(0, done.count - (len(self.encode(DEFAULT_TAGS.close)) if self.closed else 0))
+        self._own = self._thought
+
+    def take(self, done: Completion) -> None:
+        """Take what was said."""
+        if done.text and not done.ids:
+            self._by_ids = False
+        self._ids += done.ids
+        self._drawn += done.count
+        self._text = self._decoded(len(self._ids)) if self._by_ids else self._text + done.text
+
+    def put(self, text: str) -> None:
+        """Put words in that are not the model's."""
+        ids = self.encode(text)
+        self._ids += ids
+        self._put += len(ids)
+        self._text += text
+
+    def reopen(self, words: str) -> None:
+        """Take away the tag that closed the thought, and go on with words."""
+        body = self._text.rstrip().removesuffix(DEFAULT_TAGS.close).rstrip()
+        if self._by_ids:
+            kept = len(self._ids)
+            while kept and len(self._decoded(kept)) > len(body):
+                kept -= 1
+            self._ids = [*self._ids[:kept], *self.encode(body[len(self._decoded(kept)) :])]
+        self._text, self.closed = body, False
+        self.put(words if not body or words[:1].isspace() else f" {words}")
+
+    def close(self, words: str = "") -> None:
+        """Put in the tag that closes the thought, and words before it."""
+        self.put(closing(words, after=self._text))
+        self.closed = True
+
+    def whole(self, why: FinishReason) -> Completion:
+        """All of it as one completion."""
+        ids = tuple(self._ids) if self._by_ids else ()
+        return Completion(ids, self._text, why, tokens=self._drawn, thinking_tokens=self._own, inserted=self._put)
+
+    def _next(self, most: int, **changes: Any) -> Request:
+        asked, sampling = self._asked, replace(self._asked.sampling, max_new_tokens=most, **changes)
+        ids = (*self.encode(asked.text), *self._ids) if self._by_ids and self._ids else ()
+        return replace(
+            asked, text=asked.text + self._text, forced=asked.forced + self._text, sampling=sampling, ids=ids
+        )
+
+    def _decoded(self, tokens: int) -> str:
+        text: str = self._tokenizer.decode(self._ids[:tokens], skip_special_tokens=False)
+        return text
+
+
+def closing(words: str, after: str) -> str:
+    """What closes a thought that ends with `after`."""
+    if not words:
+        return CLOSE.lstrip("\n") if after.endswith("\n") else CLOSE
+    apart = " " if after and not after[-1].isspace() and not words[0].isspace() else ""
+    return f"{apart}{words}{CLOSE}"
+
+
+def first_tokens(ids: Sequence[int], count: int, tokenizer: Any) -> str:
+    """Text of the first tokens; of fewer where the last one holds only a part of a character."""
+    while text := str(tokenizer.decode(ids[:count], skip_special_tokens=False)):
+        if not text.endswith("\ufffd"):
+            break
+        count -= 1
+    return text
