@@ -14,7 +14,7 @@ Figure = Mapping[str, Any]
 
 _PARTS = {"thinking": "thinking", "answer": "answer", "joint": "both"}
 _FORM = {
-    "cut": "cut at the limit",
+    "cut": "cap hit",
     "unclosed": "unclosed",
     "malformed": "malformed",
     "judge_failed": "judge failed",

@@ -73,7 +73,7 @@ def wilson(successes: float, n: float, confidence: float = 0.95) -> tuple[float,
     from scipy.special import ndtri
 
     z = float(ndtri((1 + confidence) / 2))
-    share, extra = successes / n, z * z / n
+    share, extra = float(successes / n), float(z * z / n)
     spread = math.sqrt(extra * share * (1 - share) + extra * extra / 4)
     low, high = ((share + extra / 2 + side * spread) / (1 + extra) for side in (-1, 1))
     return min(max(0.0, low), share), max(min(1.0, high), share)  # at 0 and 1 the share is itself a bound
