@@ -97,13 +97,14 @@ def do_not_answer() -> Selection:
     )
 
 
-def sorry_bench(version: str = "202503", style: str = "base") -> Selection:
+def sorry_bench(version: str | int = "202503", style: str = "base") -> Selection:
     """SORRY-Bench (arXiv 2406.14598): ten prompts of each of its categories, as they are or rewritten. Gated.
 
     Args:
         version: `202503` (44 categories, 440 prompts) or `202406` (45 categories, 450 prompts).
         style: `base`, one of the set's twenty mutations (its column `prompt_style`), or `all`.
     """
+    version = str(version)  # YAML reads a number
     one_of("sorry-bench", "version", version, SORRY)
     count = SORRY[version] * (STYLES if style == "all" else 1)
     return Selection(

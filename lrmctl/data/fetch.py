@@ -44,7 +44,8 @@ def fetch(data: DataSet, path: str | None = None, revision: str | None = None) -
         NotFoundError: it cannot be had; says how to get it.
         RecipeError: the rows are not what the set is known to hold.
     """
-    fetched = _fetch(data, path or local_file(data), revision or data.revision)
+    path = path or local_file(data)
+    fetched = _kept(data, path, revision or data.revision, _stamp(path))
     if not fetched.rows:
         raise RecipeError(f"the data set {data.name!r} has no rows", str(fetched.facts.get("file", data.url)))
     if missing := [c for c in data.columns if c not in fetched.rows[0]]:
@@ -66,7 +67,20 @@ def local_file(data: DataSet) -> str | None:
     return next((str(file) for file in (own, *others) if file.is_file()), None)
 
 
+def _stamp(path: str | None) -> tuple[int, int]:
+    """When a local file was last written, and its size: a changed file is read again."""
+    try:
+        found = Path(path or "").expanduser().stat()
+    except OSError:
+        return 0, 0
+    return found.st_mtime_ns, found.st_size
+
+
 @lru_cache(maxsize=16)  # a run asks for prompts, then for provenance
+def _kept(data: DataSet, path: str | None, revision: str | None, _: tuple[int, int]) -> Fetched:
+    return _fetch(data, path, revision)
+
+
 def _fetch(data: DataSet, path: str | None, revision: str | None) -> Fetched:
     told = {"name": data.name, "license": data.license, "url": data.url, "expected_rows": data.rows or None}
     local = Path(path).expanduser() if path else None

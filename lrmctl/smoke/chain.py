@@ -19,12 +19,11 @@ from lrmctl.recipe.generators import HfGenerator
 from lrmctl.recipe.load import LoadedRecipe
 from lrmctl.recipe.schema import EvalRecipe, StudyRecipe
 from lrmctl.runs.folder import RunFolder
-from lrmctl.smoke import standins
+from lrmctl.smoke import evaluated
 from lrmctl.smoke.model import tiny_model
 from lrmctl.smoke.shrink import NEW_TOKENS, shrink
 
 FOLDER = ".smoke"
-_LIMIT = 4  # prompts of a benchmark
 
 
 @dataclass(frozen=True)
@@ -167,15 +166,17 @@ class _Chain:
             "samples": 1,
             "max_new_tokens": NEW_TOKENS,
             "batch_size": 8,
-            "limit": _LIMIT,
+            "limit": evaluated.LIMIT,
             "engine": HfGenerator(),
             "over_refusal": False,
         }
         if isinstance(recipe, EvalRecipe):
-            sets = [standins.safety_set(s.model_dump(mode="json")) for s in recipe.evaluation.judged()]
-            self._out.replaced += [sentence for _, told in sets for sentence in told]
-            safety = tuple(SafetySet(**one) for one, _ in sets)
-            return recipe.evaluation.model_copy(update={**small, "safety": safety})
+            section = recipe.evaluation
+            safety, told = evaluated.small_sets(section, self._out.folder / "prompts")
+            reasoning, instead = evaluated.small_tasks(section.reasoning)
+            self._out.replaced += [*told, *instead]
+            sets = {"safety": safety, "reasoning": reasoning, "over_refusal": evaluated.over_refusal(section, safety)}
+            return section.model_copy(update={**small, **sets})
         self._out.replaced.append("evaluation: the lab's benchmarks and arithmetic, judged by the stand-in")
         safety = tuple(SafetySet(use=use, judge=STAND_IN) for use in ("lab-harmful", "lab-benign"))
         return EvalSection(safety=safety, reasoning=(ReasoningUse(use="lab_arithmetic"),), **small)

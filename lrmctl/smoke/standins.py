@@ -52,8 +52,14 @@ def _defaults(group: str, name: str) -> dict[str, Any]:
 
 
 def safety_set(resolved: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """A benchmark whose judge needs no model, and what was replaced."""
-    judge = resolved["judge"]
-    if not needs_a_model("judge", judge):
-        return dict(resolved), []
-    return {**resolved, "judge": NAME, "judge_options": {}}, [f"judge {judge} of {resolved['use']} -> {NAME}"]
+    """A benchmark whose judges need no model, and what was replaced."""
+    small, told = dict(resolved), []
+    if needs_a_model("judge", resolved["judge"]):
+        small |= {"judge": NAME, "judge_options": {}}
+        told.append(f"judge {resolved['judge']} of {resolved['use']} -> {NAME}")
+    also = []
+    for opinion in resolved.get("also") or ():
+        served = needs_a_model("judge", opinion["judge"])
+        also.append({**opinion, "judge": NAME, "judge_options": {}} if served else opinion)
+        told += [f"further judge {opinion['judge']} of {resolved['use']} -> {NAME}"] if served else []
+    return {**small, "also": also}, told

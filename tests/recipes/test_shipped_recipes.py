@@ -19,7 +19,7 @@ from lrmctl.recipe.schema import RlRecipe, SftRecipe
 
 MODELS = ("r1-distill-qwen-1.5b", "r1-distill-qwen-7b", "r1-distill-llama-8b", "qwen3-4b", "qwen3-8b")
 EACH = ("sft-star1", "sft-safechain", "sft-direct-refusal", "rl-guard", "rl-hybrid", "rft")
-REAL = [name for name in shipped() if not name.startswith(("lab/", "demo"))]
+REAL = [name for name in shipped() if not name.startswith(("lab/", "demo", "eval/"))]
 
 
 @pytest.mark.parametrize("name", list(shipped()))
