@@ -15,6 +15,7 @@ from lrmctl.errors import LrmctlError
 from lrmctl.metrics import METRICS
 from lrmctl.runs.reading import eval_folder_of, eval_rows
 from lrmctl.suggest import did_you_mean
+from lrmctl.types import Kind
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Beside:
     """Figures of both sides that say whether a difference can be believed; None where nothing counts."""
 
     set: str
-    kind: str
+    kind: Kind
     temperature: float
     a: dict[str, float | None]
     b: dict[str, float | None]

@@ -25,6 +25,9 @@ _BESIDE = {
 }
 _TESTS = {"mcnemar": "exact McNemar", "permutation": "sign-flip permutation"}
 _LONGEST = 60
+_DOUBTS = ("cut", "unclosed", "judge_failed", "generation_failed")
+NOTABLE = 0.02
+"""A difference beside the metrics that is worth a sentence."""
 FOOTER = (
     "Rates in %, differences in points. p: two-sided; p Holm: adjusted over the main metric of each set, kind and",
     "temperature. needed: prompts at which a difference like this would be found in 80 % of cases.",
@@ -41,7 +44,7 @@ class Block(NamedTuple):
 
 def blocks(comparison: Comparison) -> Iterator[Block]:
     """The tables of a comparison: one per set, kind and temperature, each with the figures beside it."""
-    beside = {Where(b.set, b.kind, b.temperature): b for b in comparison.beside}  # type: ignore[arg-type]  # a kind
+    beside = {Where(b.set, b.kind, b.temperature): b for b in comparison.beside}
     by_place: dict[Where, list[Delta]] = {where: [] for where in beside}
     for delta in comparison.deltas:
         by_place[Where(delta.set, delta.kind, delta.temperature)].append(delta)
@@ -68,23 +71,36 @@ def delta_cells(d: Delta) -> tuple[str, ...]:
 
 
 def beside_cells(beside: Beside) -> Iterator[tuple[str, ...]]:
-    for name, word in _BESIDE.items():
+    for name in _BESIDE:
         if name not in beside.a or name not in beside.b:
             continue
         a, b = beside.a[name], beside.b[name]
-        label = "over-refusal" if name == "refused" and beside.kind == "benign" else word
         change = "-" if a is None or b is None else signed(name, b - a)
-        yield label, *("-" if v is None else figure(name, v) for v in (a, b)), change
+        yield _word(name, beside.kind), *("-" if v is None else figure(name, v) for v in (a, b)), change
 
 
 def notes(comparison: Comparison) -> Iterator[str]:
     """Sentences: what was let pass, what was not paired, what has flipped, which settings differ."""
-    for said in comparison.allowed:
-        yield f"allowed: {said}"
+    yield from (f"allowed: {said}" for said in comparison.allowed)
+    yield from careful(comparison.beside)
     if comparison.unpaired:
         yield f"on one side only: {', '.join(comparison.unpaired)}"
     yield from flip_counts(comparison.flips)
     yield from (f"differs: {setting(d)}" for d in comparison.differences)
+
+
+def careful(beside: Sequence[Beside]) -> Iterator[str]:
+    """What differs beside the metrics by enough to explain, or to pay for, a difference in them."""
+    for one in beside:
+        for name in (*_DOUBTS, *(("refused",) if one.kind == "benign" else ())):
+            a, b = one.a.get(name), one.b.get(name)
+            if a is not None and b is not None and abs(b - a) >= NOTABLE:
+                place = _place(Where(one.set, one.kind, one.temperature))
+                yield f"careful, {place}: {_word(name, one.kind)} {signed(name, b - a)} points"
+
+
+def _word(name: str, kind: str) -> str:
+    return "over-refusal" if name == "refused" and kind == "benign" else _BESIDE[name]
 
 
 def flip_counts(found: Sequence[Flip]) -> Iterator[str]:
@@ -106,8 +122,8 @@ def flip_lines(
 ) -> Iterator[str]:
     """Prompts to read: ids and shares; with `texts` of both sides also what was said."""
     for flip in chosen(found, most):
-        place = f"{flip.set} at {flip.temperature:g}"
-        yield f"{place}  {plain_id(flip.prompt)}  {flip.before} -> {flip.after}  ({flip.a:.2f} -> {flip.b:.2f})"
+        change = f"{flip.before} -> {flip.after}  ({flip.a:.2f} -> {flip.b:.2f})"
+        yield f"{_place(flip.where)}  {plain_id(flip.prompt)}  {change}"
         for i, (name, side) in enumerate(zip(names, texts, strict=False)):
             if flip in side:
                 read = side[flip]
@@ -167,7 +183,7 @@ def plain_id(text: str) -> str:
 
 def _heading(where: Where, deltas: Sequence[Delta]) -> str:
     tests = ", ".join(dict.fromkeys(_TESTS[d.test] for d in deltas))
-    judge = f"; judge {deltas[0].judge}" if deltas[0].judge else ""
+    judge = f"; judge {plain_id(deltas[0].judge)}" if deltas[0].judge else ""
     return f"{_place(where)}: {_prompts(deltas[0])}{judge}; p: {tests}"
 
 
@@ -177,7 +193,7 @@ def _prompts(d: Delta) -> str:
 
 
 def _place(where: Where) -> str:
-    return f"{where.set} ({where.kind}, T {where.temperature:g})"
+    return f"{plain_id(where.set)} ({where.kind}, T {where.temperature:g})"
 
 
 def _short(n: int) -> str:

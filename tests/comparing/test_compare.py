@@ -1,34 +1,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from compared import evaluated, row
 
 from lrmctl.compare import Delta, compare
 from lrmctl.errors import LrmctlError, NotFoundError
-from lrmctl.runs.rows import EvalRow, write_jsonl
-from lrmctl.types import Prompt, Trace, Verdict
-
-
-def row(
-    prompt: str, safe: bool | None, *, sample: int = 0, text: str = "", judge: str = "1", t: float = 0.6
-) -> EvalRow:
-    asked = Prompt.user(prompt, text or f"ask {prompt}", "harmful")
-    error = "" if safe is not None else "no answer"
-
-    def verdict(part: str) -> Verdict:
-        return Verdict("lab", judge, part, safe=safe, malformed=None if error else False, error=error)  # type: ignore[arg-type]
-
-    trace = Trace(asked, "thinking", "answer", "closed", sample=sample)
-    return EvalRow("s", t, trace, verdict("thinking"), verdict("answer"))
-
-
-def evaluated(folder: Path, rows: Sequence[EvalRow], **summary: object) -> Path:
-    write_jsonl(folder / "eval" / "rows.jsonl", (r.to_json() for r in rows))
-    (folder / "eval" / "summary.json").write_text(json.dumps({"sets": [], **summary}))
-    return folder
+from lrmctl.runs.rows import EvalRow
 
 
 def joint(deltas: list[Delta]) -> Delta:
