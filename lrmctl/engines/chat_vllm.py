@@ -1,4 +1,4 @@
-"""Questions answered by vLLM in this process. The only file of this room that imports vLLM, and only when asked.
+"""Questions answered by vLLM in this process. vLLM is imported only when asked.
 
 Questions are encoded here, as for transformers, so that both engines ask the same thing; vLLM gets token ids. It
 batches by itself. A model of its own process is better asked with the engine `openai`: it can be on another machine.
@@ -16,6 +16,7 @@ from typing import Any
 from lrmctl.engines.chat import Ask, Reply
 from lrmctl.engines.encoding import Encoder, Row, reserved_tokens
 from lrmctl.engines.options import VllmOptions
+from lrmctl.engines.vllm_model import load_llm
 from lrmctl.errors import JudgeError, RecipeError
 
 
@@ -88,24 +89,14 @@ class VllmChat:
         return load_tokenizer(self._path)
 
     def _loaded(self) -> Any:
-        path = self._path
-        try:
-            from vllm import LLM
-        except ImportError as error:
-            fix = "install vllm here, or serve the model and use the engine openai, or use hf"
-            raise JudgeError(f"the engine 'vllm' cannot be used: {error}", "engine", fix) from error
-        how: dict[str, Any] = {
-            "model": str(path),
+        how = {
             "dtype": self._options.dtype,
             "gpu_memory_utilization": self._options.memory,
             "tensor_parallel_size": self._options.tensor_parallel,
             "max_model_len": self._options.max_len,
             "max_logprobs": max(20, self._options.top_logprobs),
         }
-        try:
-            return LLM(**{**how, **self._options.options})
-        except Exception as error:  # memory, an architecture that it does not know, an option
-            raise JudgeError(f"vLLM cannot load the judge's model: {error}", str(path)) from error
+        return load_llm(self._path, "the judge's model", {**how, **self._options.options}, JudgeError)
 
     def _answers(self, rows: Sequence[Row]) -> list[Reply]:
         if not rows:

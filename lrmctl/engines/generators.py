@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lrmctl.engines.requests import Engine, Rendering
+from lrmctl.errors import RecipeError
 from lrmctl.recipe.decoding import Decoding, DefaultDecoding
 from lrmctl.recipe.generators import GeneratorOptions, HfGenerator, OpenAiGenerator
 
@@ -28,13 +29,27 @@ def make_generator(
     Raises:
         RecipeError: what the engine cannot do, e.g. a decoding mode where the server renders the prompts.
     """
-    del decoding
+    engine = _plain(model, options, batch_size, rendering)
+    if isinstance(decoding, DefaultDecoding):
+        return engine
+    if isinstance(options, OpenAiGenerator) and options.api == "chat":
+        what = f"the decoding mode {decoding.mode!r} begins or cuts the thinking, and a chat server renders by itself"
+        raise RecipeError(what, "engine.api", "say `api: completions` and name the model's `tokenizer:`")
+    from lrmctl.engines.modes import steered
+
+    return steered(engine, decoding)
+
+
+def _plain(model: Path | str, options: GeneratorOptions, batch_size: int | None, rendering: Rendering) -> Engine:
     if isinstance(options, HfGenerator):
         from lrmctl.engines.hf import HfEngine
 
-        return HfEngine(
-            Path(model), batch_size=batch_size or 64, device=options.device, dtype=options.dtype, rendering=rendering
-        )
+        where = {"device": options.device, "dtype": options.dtype}
+        return HfEngine(Path(model), batch_size=batch_size, rendering=rendering, **where)
     if isinstance(options, OpenAiGenerator):
-        raise NotImplementedError("openai")
-    raise NotImplementedError("vllm")
+        from lrmctl.engines.generate_openai import OpenAiEngine
+
+        return OpenAiEngine(str(model), options, rendering=rendering)
+    from lrmctl.engines.generate_vllm import VllmEngine
+
+    return VllmEngine(Path(model), options, batch_size=batch_size, rendering=rendering)

