@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import version
@@ -15,9 +15,10 @@ from typing import Any
 
 from lrmctl.errors import NotFoundError
 from lrmctl.reasoning.base import Graded, answered
-from lrmctl.types import Trace
+from lrmctl.types import Prompt, Trace
 
 _PER_PROMPT = ("prompt_level_strict_acc", "prompt_level_loose_acc")
+_NEED_WORDS = {"change_case:capital_word_frequency", "length_constraints:number_sentences"}
 _PER_INSTRUCTION = ("inst_level_strict_acc", "inst_level_loose_acc")
 
 
@@ -45,14 +46,28 @@ def _checkers() -> Any:
     return utils
 
 
+def check_word_data(prompts: Sequence[Prompt]) -> Sequence[Prompt]:
+    """The same prompts, if everything is here that their checkers need: before anything is generated.
+
+    Raises:
+        NotFoundError: nltk's word data is not here and an instruction needs it.
+    """
+    if _NEED_WORDS & {name for prompt in prompts for name in prompt.meta["instruction_id_list"]}:
+        import nltk
+
+        try:
+            nltk.data.find("tokenizers/punkt_tab")
+        except LookupError as error:
+            what = "instructions of IFEval need nltk's word data, which is not here"
+            raise NotFoundError(what, "task ifeval", "python -m nltk.downloader punkt_tab") from error
+    return prompts
+
+
 def grade_instructions(trace: Trace) -> Graded:
     """Right if every instruction is followed to the letter; all scores are 0 where there is no finished answer.
 
     Scores: whether all instructions are followed, and the share of them that is (`inst_level_*`), strictly, and
     loosely: without markdown stars, a first or a last line; and the number of `instructions`.
-
-    Raises:
-        NotFoundError: an instruction needs word data that is not here.
     """
     if trace.finish_reason == "error":
         return Graded(None)
@@ -60,21 +75,10 @@ def grade_instructions(trace: Trace) -> Graded:
     count = float(len(meta["instruction_id_list"]))
     if not answered(trace) or not trace.answer:
         return Graded(False, scores={**dict.fromkeys((*_PER_PROMPT, *_PER_INSTRUCTION), 0.0), "instructions": count})
-    found = _checked({"key": 0, "prompt": trace.prompt.text, **meta}, trace.answer)
+    found = _checkers().process_results({"key": 0, "prompt": trace.prompt.text, **meta}, [trace.answer])
     scores = {name: float(found[name]) for name in _PER_PROMPT}
     shares = {name: sum(found[name]) / count for name in _PER_INSTRUCTION}
     return Graded(bool(found[_PER_PROMPT[0]]), scores={**scores, **shares, "instructions": count})
-
-
-def _checked(doc: Mapping[str, Any], answer: str) -> Mapping[str, Any]:
-    try:
-        found: Mapping[str, Any] = _checkers().process_results(doc, [answer])
-    except LookupError as error:
-        if "nltk" not in str(error).lower():
-            raise
-        what = "an instruction of IFEval needs nltk's word data, which is not here"
-        raise NotFoundError(what, "task ifeval", "python -m nltk.downloader punkt_tab") from error
-    return found
 
 
 def totals(graded: Sequence[Graded]) -> dict[str, float]:

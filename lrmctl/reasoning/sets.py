@@ -7,7 +7,7 @@ no model and no lm-eval.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from random import Random
 from typing import Any
@@ -266,7 +266,7 @@ def ifeval(
     Raises:
         NotFoundError: the checkers' packages are not installed.
     """
-    from lrmctl.reasoning.lmeval_ifeval import checkers_version, grade_instructions, totals
+    from lrmctl.reasoning.lmeval_ifeval import check_word_data, checkers_version, grade_instructions, totals
 
     def read(id: str, row: Row) -> Prompt:
         meta = {
@@ -277,7 +277,8 @@ def ifeval(
         return Prompt.user(id, str(row["prompt"]), "reasoning", source="ifeval", reference="", meta=meta)
 
     rows = _Rows(DATA["ifeval"], read, "key", path, revision, n, seed, any_size)
-    return _task("ifeval", rows, grade_instructions, ("lm_eval ifeval", checkers_version()), totals=totals)
+    task = _task("ifeval", rows, grade_instructions, ("lm_eval ifeval", checkers_version()), totals=totals)
+    return replace(task, load=lambda limit: check_word_data(rows.load(limit)))
 
 
 def lab_arithmetic(n: int = 256, seed: int = 0) -> ReasoningTask:
