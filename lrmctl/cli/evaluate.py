@@ -35,6 +35,7 @@ def evaluate(
         str | None,
         typer.Option(help="What the model was trained on (a run or a recipe), to be looked for among the prompts."),
     ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Show every metric.")] = False,
     runs_dir: RunsDir = RUNS,
     as_json: AsJson = False,
 ) -> None:
@@ -45,7 +46,8 @@ def evaluate(
     loaded = load(recipe, sets, "eval", "study")
 
     from lrmctl import console
-    from lrmctl.cli.targets import show_summary, target_folder
+    from lrmctl.cli.summary_view import show_summary
+    from lrmctl.cli.targets import target_folder
     from lrmctl.evaluation.run import evaluate, variant_of
     from lrmctl.runs.folder import eval_folder
 
@@ -72,7 +74,7 @@ def evaluate(
             )
         _warn(summary)
     console.say(f"results are in {eval_folder(folder, variant)}")
-    show_summary(summary, as_json)
+    show_summary(summary, as_json, everything)
 
 
 def _rejudged(section: EvalSection, folder: Path, variant: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ never waits in memory beside the one that is evaluated, and texts never lie in m
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -64,13 +65,15 @@ def evaluate(
     overlap = _overlap(training, run.sets, run.tasks, section.limit)
     with Store(folder / "completions.sqlite") as store:
         drawing = Drawing(run.engine, store, _sampling(section), section.samples, seed)
+        before = len(store)
         notes = run.draw(drawing, on_progress or (lambda _done, _total: None))
+        drawn = len(store) > before
         write_jsonl(folder / "rows.jsonl", (row.to_json() for row in run.rows(drawing)))
     summary = {
         "model": str(model),
         "label": label,
         "fingerprint": run.engine.fingerprint,
-        "engine": run.engine.facts(),
+        "engine": run.engine.facts() if drawn else _drawn_by(folder, run.engine),
         "seed": seed,
         "sampling": sampling_facts(section),
         "overlap": overlap,
@@ -79,6 +82,14 @@ def evaluate(
     }
     write_json(folder / "summary.json", summary)
     return summary
+
+
+def _drawn_by(folder: Path, engine: Engine) -> Mapping[str, Any]:
+    """The engine that drew what is stored, as an earlier run wrote it down; this one has drawn nothing."""
+    path = folder / "summary.json"
+    told = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    facts: Mapping[str, Any] = told.get("engine") if told.get("fingerprint") == engine.fingerprint else None
+    return facts or engine.facts()
 
 
 def variant_of(section: EvalSection) -> str:

@@ -1,0 +1,324 @@
+"""Tasks of lm-eval itself on a reasoning model: `lmeval:NAME`, from YAML files, on the shipped tiny model."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lrmctl.engines.base import Sampling
+from lrmctl.engines.hf import HfEngine
+from lrmctl.engines.store import Store
+from lrmctl.errors import LrmctlError, NotFoundError, RecipeError
+from lrmctl.lab.arithmetic import prompts
+from lrmctl.reasoning.lmeval import run_tasks
+from lrmctl.reasoning.tasks import ReasoningTask, reasoning_task
+from lrmctl.types import Trace
+
+N = 24
+GENERATED = r"""
+output_type: generate_until
+doc_to_text: "{{question}}"
+doc_to_target: "{{answer}}"
+filter_list:
+  - name: boxed
+    filter:
+      - {function: regex, regex_pattern: "boxed\\{([0-9]+)\\}"}
+      - {function: take_first}
+  - name: flexible
+    filter:
+      - {function: regex, group_select: -1, regex_pattern: "([0-9]+)"}
+      - {function: take_first}
+metric_list: [{metric: exact_match, aggregation: mean, higher_is_better: true}]
+"""
+TASKS = {
+    "sum_gen": GENERATED + 'generation_kwargs: {until: ["\\n\\n", "has", "Question:"], max_gen_toks: 7}\n',
+    "sum_shots": GENERATED + 'num_fewshot: 2\ngeneration_kwargs: {until: ["Question:"], do_sample: true}\n',
+    "sum_zero": GENERATED + "num_fewshot: 0\n",
+    "sum_begun": GENERATED + 'gen_prefix: "The answer is"\n',
+    "sum_code": GENERATED + "unsafe_code: true\n",
+    "sum_vote": r"""
+output_type: generate_until
+doc_to_text: "{{question}}"
+doc_to_target: "{{answer}}"
+repeats: 3
+filter_list:
+  - name: maj
+    filter:
+      - {function: regex, regex_pattern: "boxed\\{([0-9]+)\\}"}
+      - {function: majority_vote}
+      - {function: take_first}
+metric_list: [{metric: exact_match, aggregation: mean, higher_is_better: true}]
+""",
+    "sum_mc": """
+output_type: multiple_choice
+doc_to_text: "Q: {{question}}\\nA:"
+doc_to_choice: choices
+doc_to_target: gold
+num_fewshot: 1
+metric_list:
+  - {metric: acc, aggregation: mean, higher_is_better: true}
+  - {metric: acc_norm, aggregation: mean, higher_is_better: true}
+""",
+    "sum_ll": """
+output_type: loglikelihood
+doc_to_text: "Q: {{question}}\\nA:"
+doc_to_target: answer
+metric_list:
+  - {metric: perplexity, aggregation: perplexity, higher_is_better: false}
+  - {metric: acc, aggregation: mean, higher_is_better: true}
+""",
+    "sum_roll": """
+output_type: loglikelihood_rolling
+doc_to_text: ""
+doc_to_target: question
+metric_list:
+  - {metric: word_perplexity, aggregation: weighted_perplexity, higher_is_better: false}
+  - {metric: bits_per_byte, aggregation: bits_per_byte, higher_is_better: false}
+""",
+    "sum_missing": "output_type: generate_until\ndoc_to_text: x\ndoc_to_target: x\ndataset_path: /no/such/folder\n",
+}
+
+
+def row(problem: Any, i: int) -> dict[str, Any]:
+    right = int(problem.reference)
+    choices = [str(right + 1), str(right), str(right + 3)]
+    return {"question": problem.text, "answer": problem.reference, "choices": choices, "gold": 1, "i": i}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Task files over the lab's word problems."""
+    made = tmp_path_factory.mktemp("tasks")
+    for split, source, n in (("test", "heldout", N), ("few", "train", 6)):
+        rows = [row(p, i) for i, p in enumerate(prompts(source, n, 0))]  # type: ignore[arg-type]
+        (made / f"{split}.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows), encoding="utf-8")
+    head = (
+        f"dataset_path: json\ndataset_kwargs: {{data_files: {{test: {made}/test.jsonl, few: {made}/few.jsonl}}}}\n"
+        "test_split: test\nfewshot_split: few\n"
+    )
+    for name, text in TASKS.items():
+        start = "" if "dataset_path" in text else head
+        (made / f"{name}.yaml").write_text(f"task: {name}\n{start}{text}", encoding="utf-8")
+    (made / "both.yaml").write_text("group: sums\ntask: [sum_gen, sum_mc]\n", encoding="utf-8")
+    return made
+
+
+@pytest.fixture(scope="module")
+def named(folder: Path) -> Callable[..., ReasoningTask]:
+    def make(name: str, **options: Any) -> ReasoningTask:
+        return reasoning_task(f"lmeval:{name}", {"include_path": str(folder), **options})
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def engine(base: Path) -> HfEngine:
+    return HfEngine(base, batch_size=128)
+
+
+@pytest.fixture
+def run(engine: HfEngine, tmp_path: Path) -> Callable[..., list[Any]]:
+    def run(*tasks: ReasoningTask, samples: int = 1, limit: int | None = None, **how: Any) -> list[Any]:
+        sampling = [Sampling(**{"temperature": 1.0, "max_new_tokens": 110, **how})]
+        with Store(tmp_path / "c.sqlite") as store:
+            return run_tasks(engine, store, list(tasks), sampling, samples, seed=1, limit=limit)
+
+    return run
+
+
+def test_every_sample_is_scored_by_the_tasks_own_code(named: Any, run: Any) -> None:
+    (result,) = run(named("sum_shots", num_fewshot=0), samples=4)
+    assert [t.sample for t in result.traces] == [0, 1, 2, 3] * N
+    right = [f"\\boxed{{{t.prompt.reference}}}" in t.answer and t.finish_reason == "stop" for t in result.traces]
+    assert [g.correct for g in result.graded] == right
+    assert 0.3 < sum(right) / len(right) < 1
+    assert result.graded[0].scores.keys() == {"exact_match,boxed", "exact_match,flexible"}
+    assert result.reported["exact_match,boxed"] == pytest.approx(sum(right) / len(right))
+    assert any(right[i] != right[i + 1] for i in range(0, len(right), 4))  # samples are not copies of the first
+    assert all(
+        g.extracted == t.prompt.reference for t, g in zip(result.traces, result.graded, strict=True) if g.correct
+    )
+
+
+def test_stop_texts_end_the_answer_and_never_the_thinking(named: Any, run: Any) -> None:
+    (result,) = run(named("sum_gen"), temperature=0.0)
+    for t in result.traces:
+        assert t.thinking_state == "closed"
+        assert "has" in t.thinking  # a stop text of the task
+        assert t.answer.startswith("The answer is")  # after the blank line with which answers begin
+    assert result.reported["exact_match,boxed"] > 0.5  # its 7 tokens would not have been enough to think
+
+
+def test_thinking_that_is_cut_is_wrong_whatever_numbers_it_holds(named: Any, run: Any) -> None:
+    (result,) = run(named("sum_zero"), max_new_tokens=12)
+    assert {t.finish_reason for t in result.traces} == {"length"}
+    assert [(g.correct, g.extracted) for g in result.graded] == [(False, None)] * N
+    assert result.reported == {"exact_match,boxed": 0.0, "exact_match,flexible": 0.0}
+
+
+def test_a_task_that_votes_gets_its_own_number_of_completions_for_each_sample(named: Any, run: Any) -> None:
+    (result,) = run(named("sum_vote"), samples=2, limit=8)
+    assert [t.sample for t in result.traces] == [0, 3] * 8
+    assert sum(bool(g.correct) for g in result.graded) > 8
+    with pytest.raises(RecipeError, match="cannot grade stored traces"):
+        result.task.grade(result.traces[0])
+
+
+def test_prompts_are_lm_evals_with_the_same_examples_every_time(named: Any, run: Any) -> None:
+    task = named("sum_shots")
+    asked = task.load(None)
+    assert asked[0].text.count("How many") == 3  # two examples and the question
+    assert asked == named("sum_shots").load(None)
+    assert asked[:5] == task.load(5)
+    (result,) = run(task, samples=2, limit=5)
+    assert [t.prompt for t in result.traces[::2]] == asked[:5]
+    turns = named("sum_shots", fewshot_as_multiturn=True).load(1)[0]
+    assert [m["role"] for m in turns.messages] == ["user", "assistant"] * 2 + ["user"]
+
+
+def test_a_resumed_run_draws_nothing_and_says_the_same(named: Any, engine: HfEngine, tmp_path: Path) -> None:
+    how = [Sampling(1.0, max_new_tokens=110)]
+    with Store(tmp_path / "c.sqlite") as store:
+        first = run_tasks(engine, store, [named("sum_zero")], how, 3, seed=1, limit=6)
+        drawn = len(store)
+        again = run_tasks(engine, store, [named("sum_zero")], how, 3, seed=1, limit=6)
+        assert drawn == len(store) == 18
+    assert again[0].traces == first[0].traces
+    assert again[0].reported == first[0].reported
+
+
+def test_stored_traces_are_graded_as_they_were(named: Any, run: Any) -> None:
+    (result,) = run(named("sum_zero"), samples=2)
+    again = [result.task.grade(Trace.from_json(t.to_json())) for t in result.traces]
+    assert again == list(result.graded)
+    failed = result.traces[0]
+    assert result.task.grade(Trace(failed.prompt, "", "", "absent", "error")).correct is None
+
+
+@pytest.fixture(scope="module")
+def theirs(base: Path, folder: Path) -> Mapping[str, Any]:
+    """What lm-eval says of the same model with its own `hf` engine."""
+    import lm_eval
+    from lm_eval.tasks import TaskManager
+
+    found: Mapping[str, Any] = lm_eval.simple_evaluate(
+        model="hf",
+        model_args={"pretrained": str(base), "dtype": "float32", "device": "cpu"},
+        tasks=["sum_mc", "sum_ll", "sum_roll"],
+        task_manager=TaskManager(include_path=str(folder), include_defaults=False),
+        bootstrap_iters=0,
+    )
+    return found
+
+
+@pytest.mark.parametrize("name", ["sum_mc", "sum_ll", "sum_roll"])
+def test_log_likelihood_tasks_give_what_lm_eval_gives(name: str, named: Any, run: Any, theirs: Any) -> None:
+    (result,) = run(named(name), samples=4)
+    expected = {
+        key.partition(",")[0]: value
+        for key, value in theirs["results"][name].items()
+        if "," in key and "stderr" not in key
+    }
+    assert result.reported == pytest.approx(expected, rel=1e-5)
+    assert len(expected) == 2
+    assert len(result.traces) == N  # nothing is sampled: one row for each document
+    assert result.sampling.temperature == 0
+
+
+def test_each_row_of_a_multiple_choice_task_says_what_was_chosen(named: Any, run: Any, theirs: Any) -> None:
+    (result,) = run(named("sum_mc"))
+    rows = sorted(theirs["samples"]["sum_mc"], key=lambda r: r["doc_id"])
+    assert [g.scores for g in result.graded] == [{"acc": r["acc"], "acc_norm": r["acc_norm"]} for r in rows]
+    assert [g.correct for g in result.graded] == [r["acc"] == 1 for r in rows]
+    assert 0 < sum(r["acc"] for r in rows) < N
+    for t, g in zip(result.traces, result.graded, strict=True):
+        assert (g.extracted == t.prompt.reference) == g.correct
+        assert (t.answer, t.thinking_state) == (g.extracted, "absent")
+
+
+def test_rows_of_perplexity_hold_what_it_is_made_of(named: Any, run: Any) -> None:
+    (result,) = run(named("sum_roll"))
+    assert {g.correct for g in result.graded} == {None}
+    total = sum(g.scores["loglikelihood"] for g in result.graded)
+    words = sum(g.scores["words"] for g in result.graded)
+    assert result.reported["word_perplexity"] == pytest.approx(2.718281828459045 ** (-total / words))
+
+
+class Server:
+    """An engine that has no log-likelihoods, as servers have none."""
+
+    fingerprint = identity = "server"
+
+    def facts(self) -> dict[str, Any]:
+        return {"name": "openai"}
+
+
+def test_an_engine_without_log_likelihoods_is_refused_before_anything_is_drawn(named: Any, tmp_path: Path) -> None:
+    server: Any = Server()
+    with Store(tmp_path / "c.sqlite") as store, pytest.raises(RecipeError, match="use the engine hf"):
+        run_tasks(server, store, [named("sum_gen"), named("sum_mc")], [Sampling()], 1, seed=0)
+
+
+def test_a_group_is_its_tasks_and_own_tasks_run_beside(named: Any, run: Any) -> None:
+    group = named("sums")
+    assert [part.name for part in group.parts] == ["lmeval:sum_gen", "lmeval:sum_mc"]
+    assert len(group.load(3)) == 6
+    results = run(group, reasoning_task("lab_arithmetic"), samples=2, limit=3)
+    assert [r.task.name for r in results] == ["lmeval:sum_gen", "lmeval:sum_mc", "lab_arithmetic"]
+    assert [len(r.traces) for r in results] == [6, 3, 6]
+
+
+def test_a_task_file_is_named_by_its_path(folder: Path) -> None:
+    task = reasoning_task(f"lmeval:{folder}/sum_gen.yaml")
+    told = task.provenance()
+    assert task.name == "lmeval:sum_gen"
+    assert (told["rows"], len(told["sha256"]), told["num_fewshot"]) == (N, 64, 0)
+
+
+def test_another_metric_can_say_what_is_right(named: Any, run: Any) -> None:
+    (strict,) = run(named("sum_zero"), samples=2)
+    (loose,) = run(named("sum_zero", metric="exact_match,flexible"), samples=2)
+    assert [g.correct for g in loose.graded] == [
+        g.scores["exact_match,flexible"] == 1 and t.finish_reason == "stop"
+        for t, g in zip(strict.traces, strict.graded, strict=True)
+    ]
+    with pytest.raises(RecipeError, match="did you mean 'exact_match,boxed'"):
+        run(named("sum_zero", metric="exact_match,box"), limit=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "says"),
+    [
+        ("sum_gen", {"fewshots": 3}, "did you mean 'num_fewshot'"),
+        ("sum_gen", {"num_fewshot": "3"}, "it takes int"),
+        ("sum_zero", {"num_fewshot": 3}, "made without examples"),
+        ("sum_begun", {}, "begins the answer itself"),
+        ("sum_code", {}, "run_unsafe_code"),
+        ("sum_missing", {}, "cannot be made"),
+        ("no_such_file.yaml", {}, "no task file"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_with_the_way_out(named: Any, name: str, options: Any, says: str) -> None:
+    with pytest.raises(LrmctlError, match=says):
+        named(name, **options)
+
+
+def test_a_name_that_lm_eval_does_not_have_gets_a_suggestion(named: Any) -> None:
+    with pytest.raises(NotFoundError, match=r"no task called 'gsm8kk'(.|\n)*did you mean 'gsm8k"):
+        reasoning_task("lmeval:gsm8kk")
+
+
+def test_naming_our_own_tasks_does_not_import_lm_eval() -> None:
+    code = (
+        "import sys; from lrmctl.reasoning.tasks import reasoning_task, task_names\n"
+        "[reasoning_task(n) for n in ('math500', 'gpqa_diamond', 'mmlu_pro', 'lab_arithmetic')]; task_names()\n"
+        "print(*{'torch', 'transformers', 'lm_eval', 'scipy', 'datasets', 'numpy'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
