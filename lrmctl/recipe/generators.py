@@ -48,10 +48,13 @@ class OpenAiGenerator(Section):
     use: Literal["openai"] = "openai"
     base_url: Url | Annotated[tuple[Url, ...], Field(min_length=1)]
     """Address up to and with the version, e.g. `http://node1:8000/v1`; a list shares the work out."""
+    model: str = ""
+    """The name that the servers know the model by; by default the model that the evaluation is given."""
     api: Literal["chat", "completions"] = "chat"
     """chat: the server renders the prompt; completions: lrmctl does, with the tokenizer (needed by decoding modes)."""
     tokenizer: str | None = None
-    """Folder or hub id of the model's tokenizer: renders prompts, counts tokens."""
+    """Folder or hub id of the model's tokenizer: renders prompts, counts tokens, and shows of a template whether it
+    opens the thought, so that a thought cut by the length limit is known for one."""
     revision: str = ""
     """Which weights the server has, in your own words; part of what completions are stored under."""
     api_key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
@@ -65,7 +68,9 @@ class OpenAiGenerator(Section):
     requests_per_minute: Positive | None = None
     """Most requests started within a minute; no limit by default."""
     extra_body: dict[str, Any] = {}
-    """Keys put over those of each request; `null` leaves a key out."""
+    """Keys put over those of each request; `null` leaves a key out. Sent are model, temperature, top_p, top_k if it is
+    set, max_tokens, seed and n: a server may take its model's own defaults for others (vLLM does, unless it is served
+    with `--generation-config vllm`)."""
 
 
 def _by_name(given: Any) -> Any:
