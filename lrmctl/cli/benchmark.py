@@ -13,9 +13,7 @@ from lrmctl.cli.common import AsJson
 if TYPE_CHECKING:
     from lrmctl.benchmarks.describe import Listed, Shown, Split
 
-app = typer.Typer(
-    help="Safety and over-refusal benchmarks: what there is, and where it comes from.", no_args_is_help=True
-)
+app = typer.Typer(help="Benchmarks: what there is, where it comes from.", no_args_is_help=True)
 _IDS = 5
 _SOURCE = ("file", "folder", "hub", "download", "revision", "sha256", "rows")
 _SAID = {True: "yes", False: "no", None: "?"}

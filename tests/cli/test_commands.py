@@ -18,7 +18,7 @@ def test_help_names_every_command(lrmctl: Lrmctl) -> None:
     result = lrmctl("--help")
     assert result.code == 0
     commands = re.findall(r"^  ([a-z]+) ", result.out.partition("Commands:")[2], re.MULTILINE)
-    words = "demo train eval analyze compare monitor report study doctor recipe plugin reward judge model run"
+    words = "demo train eval analyze compare monitor report study doctor recipe plugin reward judge benchmark model run"
     assert commands == words.split()
 
 
@@ -33,6 +33,7 @@ def test_help_names_every_command(lrmctl: Lrmctl) -> None:
         "recipe copy",
         "reward score",
         "judge measure",
+        "benchmark show",
         "run show",
         "model tiny",
     ],
