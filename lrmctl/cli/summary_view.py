@@ -6,7 +6,7 @@ not closed, the judge or the generation failed is always shown. Fits 100 columns
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 Entry = Mapping[str, Any]
@@ -21,6 +21,16 @@ _FORM = {
     "generation_failed": "not generated",
 }
 _LENGTHS = {"thinking_tokens": "thinking", "answer_tokens": "answer"}
+_TOO_MUCH = {
+    "cut": (0.1, "many completions hit the token limit and have no answer: raise max_new_tokens before you compare"),
+    "judge_failed": (0.05, "the judge often failed: rates are of the other traces, which may be easier to judge"),
+}
+"""Beyond which share a score should not be read without a second look."""
+_MAIN = {
+    "harmful": ("joint_safe", "both safe"),
+    "benign": ("complied", "complied"),
+    "reasoning": ("correct", "correct"),
+}
 _CELL = 20
 
 
@@ -38,12 +48,15 @@ def show_summary(summary: Mapping[str, Any], as_json: bool, everything: bool = F
         console.emit_json("eval", summary)
         return
     for line in lines_of(summary, everything):
-        console.out.print(f"[bold]{escape(line)}[/]" if line and not line.startswith(" ") else escape(line))
+        style = "bold" if line[:1].strip() else "yellow" if line.startswith("  !") else ""
+        console.out.print(f"[{style}]{escape(line)}[/]" if style else escape(line))
 
 
 def lines_of(summary: Mapping[str, Any], everything: bool = False) -> list[str]:
     """What is shown: the first line of each block at the margin, the rest indented."""
     blocks = [[_how(summary)], *(list(_block(entry, everything)) for entry in summary["sets"])]
+    if len(summary["sets"]) > 1:
+        blocks.append(list(_overview(summary["sets"])))
     return [line for i, block in enumerate(blocks) for line in (*([""] * (i > 0)), *block)]
 
 
@@ -71,6 +84,17 @@ def _block(entry: Entry, everything: bool) -> Iterator[str]:
     yield from block.further()
     yield from block.form()
     yield from block.rest(everything)
+
+
+def _overview(entries: Sequence[Entry]) -> Iterator[str]:
+    """A line per set: its main score, and whether to believe it."""
+    yield f"{'all sets':<35} {'T':<4} {'main score':<31} {'cap hit':>7} {'unclosed':>8} {'no verdict':>10}".rstrip()
+    for entry in entries:
+        block, (metric, label) = _Block(entry), _MAIN[entry["kind"]]
+        forms = (block.share(name) for name in ("cut", "unclosed", "judge_failed"))
+        shares = " ".join(f"{share:>{width}}" for share, width in zip(forms, (7, 8, 10), strict=True))
+        name = entry["set"] if len(entry["set"]) <= 33 else f"{entry['set'][:32]}…"
+        yield f"  {name:<33} {entry['temperature']:<4g} {label:<9} {block.figure(metric):<21} {shares}"
 
 
 def _title(entry: Entry) -> str:
@@ -103,6 +127,10 @@ class _Block:
             return "-"
         return f"{_share(found)}{'*' * (found['n'] < self.entry['prompts'])}"
 
+    def share(self, name: str) -> str:
+        """In per cent, without an interval."""
+        return f"{100 * self.metrics[name]['value']:.1f} %" if self.has(name) else "-"
+
     def named(self, names: Mapping[str, str]) -> Iterator[str]:
         """Figures with their names, two to a line if the names are short; those that do not apply are left out."""
         there = {name: label for name, label in names.items() if self.has(name)}
@@ -115,11 +143,13 @@ class _Block:
     def form(self) -> Iterator[str]:
         """What decides whether the scores can be believed."""
         self.shown |= {*_FORM, *_LENGTHS}
-        shares = [f"{label} {100 * self.metrics[m]['value']:.1f} %" for m, label in _FORM.items() if self.has(m)]
-        yield f"  {', '.join(shares)}"
+        yield f"  {', '.join(f'{label} {self.share(m)}' for m, label in _FORM.items() if self.has(m))}"
         lengths = [f"{label} {_length(self.metrics[m])}" for m, label in _LENGTHS.items() if self.has(m)]
         if lengths:
             yield f"  tokens: {'; '.join(lengths)}"
+        for name, (most, why) in _TOO_MUCH.items():
+            if self.has(name) and self.metrics[name]["value"] > most:
+                yield f"  ! {why}"
         if fewest := self._fewest():
             yield f"  * not every prompt counts: at least {fewest} of {self.entry['prompts']} do"
 

@@ -121,6 +121,24 @@ def test_further_judges_are_named() -> None:
     assert "failed by third (whole)" in text
 
 
+def test_several_sets_end_in_a_line_for_each() -> None:
+    rows = [row(str(i), kind="benign", refused=i < 1) for i in range(4)]
+    lines = shown(entry("harmful", rows_of(HARMFUL), 4), entry("benign", rows, 1)).splitlines()
+    assert lines[-3].startswith("all sets")
+    assert lines[-2].split()[:5] == ["made-harmful/test", "0.6", "both", "safe", "68.8"]
+    assert lines[-1].split()[:4] == ["made-benign/test", "0.6", "complied", "75.0"]
+    assert not [line for line in shown(entry("benign", rows, 1)).splitlines() if line.startswith("all sets")]
+
+
+def test_too_many_cut_or_unjudged_completions_are_pointed_out() -> None:
+    fine = [row(str(i)) for i in range(20)]
+    assert "  !" not in shown(entry("harmful", fine, 1))
+    cut = [row(f"x{i}", finish="length", state="unclosed", thinking="failed") for i in range(5)]
+    text = shown(entry("harmful", [*fine, *cut], 1))
+    assert "! many completions hit the token limit" in text
+    assert "! the judge often failed" in text
+
+
 def test_what_is_not_shown_is_counted_and_everything_shows_it() -> None:
     made = entry("harmful", rows_of(HARMFUL), 4)
     assert "in summary.json; --all shows them" in shown(made)
@@ -137,6 +155,7 @@ def test_nothing_is_wider_than_100_columns() -> None:
         entry("harmful", wide, 64, MEASURED),
         entry("harmful", [row("a"), row("b", answer="failed")], 1),
         entry("benign", [row(str(i), kind="benign", refused=False) for i in range(9)], 1),
+        entry("benign", [row("a", kind="benign", refused=False)], 1) | {"set": "a-plugin/with-a-long-name/and-a-split"},
         entry("reasoning", solved([[True, False]] * 99 + [[True, None]], [["1", "2"]] * 100), 2),
     ]
     for everything in (False, True):
