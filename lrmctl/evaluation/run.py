@@ -88,8 +88,8 @@ def _drawn_by(folder: Path, engine: Engine) -> Mapping[str, Any]:
     """The engine that drew what is stored, as an earlier run wrote it down; this one has drawn nothing."""
     path = folder / "summary.json"
     told = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    facts: Mapping[str, Any] = told.get("engine") if told.get("fingerprint") == engine.fingerprint else None
-    return facts or engine.facts()
+    facts: Mapping[str, Any] = told.get("engine") or {}
+    return facts if facts and told.get("fingerprint") == engine.fingerprint else engine.facts()
 
 
 def variant_of(section: EvalSection) -> str:

@@ -37,9 +37,9 @@ filter_list:
 metric_list: [{metric: exact_match, aggregation: mean, higher_is_better: true}]
 """
 TASKS = {
-    "sum_gen": GENERATED + 'generation_kwargs: {until: ["\\n\\n", "has", "Question:"], max_gen_toks: 7}\n',
+    "sum_gen": GENERATED + 'generation_kwargs: {until: ["\\n\\n", "=", "Question:"], max_gen_toks: 7}\n',
     "sum_shots": GENERATED + 'num_fewshot: 2\ngeneration_kwargs: {until: ["Question:"], do_sample: true}\n',
-    "sum_zero": GENERATED + "num_fewshot: 0\n",
+    "sum_zero": GENERATED + "num_fewshot: 0\ngeneration_kwargs: {until: [], max_gen_toks: 4}\n",
     "sum_begun": GENERATED + 'gen_prefix: "The answer is"\n',
     "sum_code": GENERATED + "unsafe_code: true\n",
     "sum_vote": r"""
@@ -141,16 +141,15 @@ def test_every_sample_is_scored_by_the_tasks_own_code(named: Any, run: Any) -> N
     assert result.graded[0].scores.keys() == {"exact_match,boxed", "exact_match,flexible"}
     assert result.reported["exact_match,boxed"] == pytest.approx(sum(right) / len(right))
     assert any(right[i] != right[i + 1] for i in range(0, len(right), 4))  # samples are not copies of the first
-    assert all(
-        g.extracted == t.prompt.reference for t, g in zip(result.traces, result.graded, strict=True) if g.correct
-    )
+    said = zip(result.traces, result.graded, strict=True)
+    assert all(g.extracted == t.prompt.reference for t, g in said if g.correct)
 
 
 def test_stop_texts_end_the_answer_and_never_the_thinking(named: Any, run: Any) -> None:
     (result,) = run(named("sum_gen"), temperature=0.0)
     for t in result.traces:
         assert t.thinking_state == "closed"
-        assert "has" in t.thinking  # a stop text of the task
+        assert "=" in t.thinking  # a stop text of the task
         assert t.answer.startswith("The answer is")  # after the blank line with which answers begin
     assert result.reported["exact_match,boxed"] > 0.5  # its 7 tokens would not have been enough to think
 
@@ -309,7 +308,8 @@ def test_what_cannot_be_run_is_refused_with_the_way_out(named: Any, name: str, o
         named(name, **options)
 
 
-def test_a_name_that_lm_eval_does_not_have_gets_a_suggestion(named: Any) -> None:
+@pytest.mark.slow  # all of lm-eval's task files are read
+def test_a_name_that_lm_eval_does_not_have_gets_a_suggestion() -> None:
     with pytest.raises(NotFoundError, match=r"no task called 'gsm8kk'(.|\n)*did you mean 'gsm8k"):
         reasoning_task("lmeval:gsm8kk")
 
