@@ -42,6 +42,10 @@ class PublicSet:
         rest = {key: value for key, value in options.items() if key not in own}
         return PublicBenchmark(self.select(**mine), **rest)
 
+    def check_options(self, options: Mapping[str, Any]) -> None:
+        """Raises for a split that does not exist, so that a recipe that names it does not validate. Reads nothing."""
+        self(**options)
+
     def benchmarks(self) -> list[tuple[Mapping[str, Any], PublicBenchmark]]:
         """The benchmark of each split, with the options that name it. Reads nothing."""
         return [(options, self(**options)) for options in self.splits]

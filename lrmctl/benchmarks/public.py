@@ -70,8 +70,8 @@ class PublicBenchmark:
         revision: str | None = None,
         any_size: bool = False,
     ) -> None:
-        if n is not None and n < 1:
-            raise RecipeError(f"n is {n}", f"benchmark {selection.name}", "ask for at least one, or leave it out")
+        if n is not None and (not isinstance(n, int) or n < 1):
+            raise RecipeError(f"n is {n!r}", f"benchmark {selection.name}", "ask for at least one, or leave it out")
         self.selection, self._any_size = selection, any_size
         self._n, self._seed, self._path, self._revision = n, seed, path, revision
         self.name, self.split, self.kinds = selection.name, selection.split, selection.kinds

@@ -73,6 +73,8 @@ class Registry:
     def check(self, group: str, name: str, options: Mapping[str, Any]) -> Entry:
         """Find a name and bind the options to its factory without calling it.
 
+        A factory may have `check_options(options)`, which raises a RecipeError for values that it does not take.
+
         Raises:
             RecipeError: an option that the factory does not take, or one that it needs and did not get.
         """
@@ -82,6 +84,11 @@ class Registry:
         except (TypeError, ValueError):  # some C callables have none; calling them will tell
             return entry
         _bind(entry, signature, options)
+        if further := getattr(entry.factory, "check_options", None):
+            try:
+                further(options)
+            except (TypeError, ValueError) as error:
+                raise _not_taken(entry, error) from error
         return entry
 
     def make(self, group: str, name: str, /, **options: Any) -> Any:
@@ -92,7 +99,7 @@ class Registry:
         except LrmctlError:
             raise
         except (TypeError, ValueError) as error:
-            raise RecipeError(f"{group} {name!r} does not take these options: {error}") from error
+            raise _not_taken(entry, error) from error
         except Exception as error:
             what = f"{group} {name!r} of {entry.distribution} could not be made: {type(error).__name__}: {error}"
             raise PluginError(what) from error
@@ -113,6 +120,12 @@ class Registry:
         if broken := [*self.builtin.problems, *self.third_party.problems]:
             what += "; a plugin that may offer it did not load:" + "".join(f"\n  {problem}" for problem in broken)
         return NotFoundError(what, fix="; ".join(filter(None, (hint, "`lrmctl plugin list` lists all"))))
+
+
+def _not_taken(entry: Entry, error: Exception) -> LrmctlError:
+    if isinstance(error, LrmctlError):
+        return error
+    return RecipeError(f"{entry.group} {entry.name!r} does not take these options: {error}")
 
 
 def _known_group(group: str | None) -> None:

@@ -172,6 +172,24 @@ def test_a_split_that_does_not_exist_is_answered_with_one_that_does(name, option
     assert hint in caught.value.fix
 
 
+def test_a_recipe_that_names_a_wrong_split_does_not_validate(tmp_path):
+    from lrmctl.recipe.check import validate
+    from lrmctl.recipe.load import load_recipe
+
+    own = (
+        "kind: eval\nname: own\nmodel: lab:tiny\nevaluation:\n  safety:\n    - {use: xstest, options: {split: saef}}\n"
+    )
+    (tmp_path / "own.yaml").write_text(own)
+    with pytest.raises(RecipeError, match=r"own\.yaml:6.*xstest has no split 'saef'; did you mean 'safe'"):
+        validate(load_recipe(str(tmp_path / "own.yaml")))
+
+
+@pytest.mark.parametrize("options", [{"n": "many"}, {"split": ["safe"]}])
+def test_a_value_of_the_wrong_type_is_one_clear_error(options):
+    with pytest.raises(RecipeError, match="does not take these options"):
+        registry.check("benchmark", "xstest", options)
+
+
 def test_an_option_that_a_set_does_not_have_is_named():
     with pytest.raises(RecipeError, match="no option 'fonctional'") as caught:
         registry.check("benchmark", "harmbench", {"fonctional": "standard"})
