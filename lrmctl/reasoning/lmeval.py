@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from lrmctl.engines.base import Sampling
 from lrmctl.engines.requests import Engine
-from lrmctl.engines.store import OnProgress, Store
+from lrmctl.engines.store import OnProgress, Store, draws
 from lrmctl.reasoning.base import ReasoningTask, TaskResult
 from lrmctl.reasoning.lmeval_foreign import ForeignRun
 from lrmctl.reasoning.lmeval_model import Answer, Cell, evaluate, make_lm, scorer
@@ -73,6 +73,10 @@ def run_tasks(
         if asked:
             done = evaluate(make_lm(engine, store, cells, seed, on_progress), asked, chat=chat)
             found |= {name: (done["results"][name], done["samples"][name]) for name in asked}
+    if on_progress:
+        each_prompt = sum(draws(how, samples) for how in sampling)
+        total = each_prompt * sum(len(task.load(limit)) for task in each)  # as if nothing were compared only
+        on_progress(total, total)
     return [run.result(found) for run in runs]
 
 

@@ -53,10 +53,8 @@ def check_word_data(prompts: Sequence[Prompt]) -> Sequence[Prompt]:
         NotFoundError: nltk's word data is not here and an instruction needs it.
     """
     if _NEED_WORDS & {name for prompt in prompts for name in prompt.meta["instruction_id_list"]}:
-        import nltk
-
         try:
-            nltk.data.find("tokenizers/punkt_tab")
+            import_module("nltk").data.find("tokenizers/punkt_tab")
         except LookupError as error:
             what = "instructions of IFEval need nltk's word data, which is not here"
             raise NotFoundError(what, "task ifeval", "python -m nltk.downloader punkt_tab") from error

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from lrmctl.types import Prompt
 FEWSHOT_SEED = 1234
 _SEEDS = (0, 1234)
 """Of Python's and numpy's generators while a task is built, as in lm-eval's `simple_evaluate`."""
-_LOADERS = {"json", "csv", "parquet", "text", "arrow"}
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 @dataclass(frozen=True)
@@ -92,18 +93,18 @@ def _group(name: str, parts: Sequence[ForeignTask]) -> ReasoningTask:
 
 def _found(name: str, include_path: str | None, metadata: str) -> Mapping[str, Any]:
     """lm-eval's task objects by name; all of its own YAML files are read only if the name needs them (seconds)."""
-    path = Path(name).expanduser()
-    spec = str(path.resolve()) if path.suffix in (".yaml", ".yml") else name
-    if spec != name and not path.is_file():
+    file = Path(name).expanduser().resolve() if name.endswith((".yaml", ".yml")) else None
+    if file and not file.is_file():
         raise NotFoundError(f"there is no task file {name}", fix="check the path after `lmeval:`")
+    spec = str(file or name)  # absolute: lm-eval goes by the working directory
     own = _manager(include_path, metadata, False)
-    if spec != name or spec in own.all_tasks:
+    if file or name in own.all_tasks:
         try:
             return _built(name, own, spec)
         except KeyError:  # a group of tasks that it does not hold itself
             pass
     every = _manager(include_path, metadata, True)
-    if spec == name and spec not in every.all_tasks:
+    if not file and name not in every.all_tasks:
         raise NotFoundError(f"lm-eval has no task called {name!r}", fix=did_you_mean(name, every.all_tasks))
     return _built(name, every, spec)
 
@@ -178,7 +179,7 @@ def _task(
         name,
         prompts.load,
         license="see the data set's page",
-        url=f"https://huggingface.co/datasets/{data}" if data and data not in _LOADERS and "/" in data else data,
+        url=f"https://huggingface.co/datasets/{data}" if _HUB_ID.fullmatch(data) else "",
         split=str(made.get_config("test_split") or made.get_config("validation_split") or ""),
         grade=partial(regrade, name, made, metric, generated),
         grader=("lm_eval", version("lm-eval")),
@@ -240,6 +241,9 @@ class _Prompts:
         return [self._prompt(i, documents[i]) for i in range(count)]
 
     def _prompt(self, number: int, doc: Any) -> Prompt:
+        id, reference = f"{self.name}/{number}", _target(self.made, doc)
+        if self.made.get_config("output_type") == "loglikelihood_rolling":  # the text itself, and nothing before it
+            return Prompt.user(id, reference, "reasoning", source=self.name)
         context = self.made.fewshot_context(
             doc,
             num_fewshot=self.made.get_config("num_fewshot"),
@@ -248,8 +252,7 @@ class _Prompts:
             chat_template=_as_messages if self.chat else None,
             gen_prefix=self.made.doc_to_prefix(doc),
         )
-        reference = _target(self.made, doc)
-        return Prompt(f"{self.name}/{number}", _messages(context), "reasoning", source=self.name, reference=reference)
+        return Prompt(id, _messages(context), "reasoning", source=self.name, reference=reference)
 
 
 def _as_messages(history: Sequence[Mapping[str, str]], **_: Any) -> Any:
