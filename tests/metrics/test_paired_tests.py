@@ -56,6 +56,21 @@ def test_a_p_value_is_never_0() -> None:
     assert sign_flip_p(np.ones(500)) == 2 / 10_000
 
 
+@pytest.mark.parametrize(("k", "change"), [(1, 0.0), (4, 0.0), (4, 0.05)])
+def test_intervals_of_deltas_hold_the_truth_and_p_values_keep_their_promise(k: int, change: float) -> None:
+    """150 prompts whose chances differ: two models that are alike, and two of which one is 5 points better."""
+    rng, times, hits, small = np.random.default_rng(5), 400, 0, 0
+    for _ in range(times):
+        chance = 0.9 * rng.beta(4, 1, size=150)
+        a, b = rng.binomial(k, chance) / k, rng.binomial(k, chance + change) / k
+        found = paired_delta(a, b)
+        hits += found.low - 1e-12 <= change <= found.high + 1e-12
+        small += found.p < 0.05
+    print(f"K {k}, delta {change}: coverage {hits / times}, p below .05 in {small / times}")
+    assert 0.92 <= hits / times <= 0.985
+    assert small / times <= 0.08 if not change else small / times > 0.5
+
+
 def test_deltas_of_many_prompts_take_a_moment_and_little_memory() -> None:
     rng = np.random.default_rng(0)
     a, b = (rng.binomial(4, share, 25_000) / 4 for share in (0.9, 0.91))
