@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Any
 
 from lrmctl.engines.base import Sampling
-from lrmctl.engines.modes_said import CLOSE, OPEN, Said
+from lrmctl.engines.modes_said import CLOSE, OPEN, Said, closing
 from lrmctl.engines.modes_thoughts import Thoughts, beginning, open_thoughts
 from lrmctl.engines.modes_turns import Turns, answered, further, reserved, within
 from lrmctl.engines.requests import Completion, Engine, Request
@@ -178,7 +178,8 @@ class Steered:
         assert isinstance(mode, Prefix)
         if thought is None:
             raise _no_thought(f"the prompt {prompt.id!r} has no thought")
-        return beginning(thought, mode, self.tokenizer) + (CLOSE if mode.close else "")
+        part = beginning(thought, mode, self.tokenizer)
+        return part + closing("", after=part) if mode.close else part
 
 
 def _advance(

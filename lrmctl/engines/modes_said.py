@@ -78,9 +78,13 @@ class Said:
 
     def put(self, text: str) -> None:
         """Put words in that are not the model's."""
-        ids = self.encode(text)
-        self._ids += ids
-        self._put += len(ids)
+        known = len(self._ids)
+        last = self._tokenizer.decode(self._ids[-1:], skip_special_tokens=False)
+        if self._by_ids and last and "\ufffd" not in last:  # a token that spans the seam is what the model knows
+            self._ids[-1:] = self.encode(last + text)
+        else:
+            self._ids += self.encode(text)
+        self._put += len(self._ids) - known
         self._text += text
 
     def reopen(self, words: str) -> None:
@@ -102,7 +106,8 @@ class Said:
     def whole(self, why: FinishReason) -> Completion:
         """All of it as one completion."""
         ids = tuple(self._ids) if self._by_ids else ()
-        return Completion(ids, self._text, why, tokens=self._drawn, thinking_tokens=self._own, inserted=self._put)
+        drawn = None if len(ids) - self._put == self._drawn else self._drawn
+        return Completion(ids, self._text, why, tokens=drawn, thinking_tokens=self._own, inserted=self._put)
 
     def _next(self, most: int, **changes: Any) -> Request:
         asked, sampling = self._asked, replace(self._asked.sampling, max_new_tokens=most, **changes)

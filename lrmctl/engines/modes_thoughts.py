@@ -60,12 +60,14 @@ def open_thoughts(how: Prefix) -> Thoughts:
 
 
 def beginning(thought: str, how: Prefix, tokenizer: Any) -> str:
-    """The part of a thought that is forced."""
-    ids = tokenizer.encode(thought, add_special_tokens=False)
+    """The part of a thought that is forced. One out of a file is whole, and ends as it did before its closing tag: with
+    a line break, which may share its last token."""
+    whole = thought if how.thoughts is None else f"{thought}\n"
+    ids = tokenizer.encode(whole, add_special_tokens=False)
     count = len(ids) if how.tokens is None else how.tokens
     if how.share is not None:
         count = ceil(how.share * len(ids))
-    return thought if count >= len(ids) else first_tokens(ids, count, tokenizer)
+    return whole if count >= len(ids) else first_tokens(ids, count, tokenizer)
 
 
 def _file(named: str) -> Path:

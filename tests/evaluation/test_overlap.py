@@ -134,16 +134,16 @@ def test_what_holds_no_training_is_an_error_only_if_it_was_named(tmp_path: Path)
         training_of("no-such-thing", tmp_path)
 
 
-def test_thousands_of_prompts_against_forty_thousand_take_seconds() -> None:
+def test_thousands_of_prompts_against_twenty_thousand_take_seconds() -> None:
     draw = random.Random(0)
     words = [f"w{i}" for i in range(5_000)]
     weights = [1 / (i + 1) for i in range(5_000)]
-    texts = [" ".join(draw.choices(words, weights, k=draw.randint(8, 60))) for _ in range(43_000)]
-    asked = prompts([*texts[:300], *texts[40_000:]])
+    texts = [" ".join(draw.choices(words, weights, k=draw.randint(8, 60))) for _ in range(21_500)]
+    asked = prompts([*texts[:300], *texts[20_000:]])
     started = time.process_time()
-    (found,) = overlap(Training("t", tuple(texts[:40_000])), {"e": asked})
-    assert time.process_time() - started < 20  # 3.5 s on a machine with nothing else to do
-    assert (found.exact, found.n) == (300, 3_300)
+    (found,) = overlap(Training("t", tuple(texts[:20_000])), {"e": asked})
+    assert time.process_time() - started < 15  # 1 s on a machine with nothing else to do
+    assert (found.exact, found.n) == (300, 1_800)
 
 
 needs_data = pytest.mark.skipif(not os.environ.get("LRMCTL_DATA_DIR"), reason="LRMCTL_DATA_DIR is not set")
