@@ -139,21 +139,20 @@ class HfEngine:
             "versions": {name: version(name) for name in names},
         }
 
-    def _encode(self, requests: Sequence[Request]) -> dict[str, list[int]]:
-        """Token ids of each distinct prompt; the chat template has put in every special token already."""
-        texts = list(dict.fromkeys(r.text for r in requests))
-        if not texts:
-            return {}
-        return dict(zip(texts, self.tokenizer(texts, add_special_tokens=False)["input_ids"], strict=True))
+    def _encode(self, requests: Sequence[Request]) -> dict[Request, Sequence[int]]:
+        """Token ids of each prompt; the chat template has put in every special token already."""
+        texts = list(dict.fromkeys(r.text for r in requests if not r.ids))
+        encoded = self.tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
+        known = dict(zip(texts, encoded, strict=True))
+        return {r: r.ids or known[r.text] for r in requests}
 
     def _rows(self, requests: Sequence[Request]) -> list[Row]:
         """The requests as rows, longest prompts first, equal prompts side by side."""
         ids = self._encode(requests)
-        empty = next((r for r in requests if not ids[r.text]), None)
-        if empty is not None:
+        if not all(ids.values()):
             raise LrmctlError("a prompt has no tokens: there is nothing to go on from", where=str(self.path))
-        order = sorted(range(len(requests)), key=lambda i: (-len(ids[requests[i].text]), requests[i].text))
-        return [self._row(i, requests[i], ids[requests[i].text]) for i in order]
+        order = sorted(range(len(requests)), key=lambda i: (-len(ids[requests[i]]), requests[i].text))
+        return [self._row(i, requests[i], ids[requests[i]]) for i in order]
 
     def _row(self, index: int, request: Request, ids: Sequence[int]) -> Row:
         how = request.sampling

@@ -56,13 +56,14 @@ class Slots:
         for i, prompt in enumerate(prompts):
             rows.setdefault(tuple(prompt), []).append(i)
         found: list[Tensor] = []
+        order: list[int] = []
         for some in _portions(list(rows)):
             logits, cache = self._read(some)
             which = [n for n, prompt in enumerate(some) for _ in rows[prompt]]
-            owners = [slots[i] for prompt in some for i in rows[prompt]]
-            self._write(owners, which, [len(p) for p in some], cache)
+            members = [i for prompt in some for i in rows[prompt]]
+            self._write([slots[i] for i in members], which, [len(p) for p in some], cache)
             found.append(logits[which])
-        order = [i for prompt in rows for i in rows[prompt]]
+            order += members
         return torch.cat(found)[torch.tensor(order).argsort().to(found[0].device)]
 
     def step(self, tokens: Sequence[int], live: Sequence[bool]) -> Tensor:

@@ -13,6 +13,9 @@ from typing import Any
 from lrmctl.engines.requests import Request
 from lrmctl.trace import DEFAULT_TAGS, ThinkTags, opens_thinking, split_text
 
+_CHARACTER = 8
+"""Tokens that a character may have; after as many, bytes that are none are taken for what they are."""
+
 
 def opened_before(request: Request) -> bool:
     """Whether the prompt, without what was forced, opened the thinking."""
@@ -67,7 +70,8 @@ class Watch:
         self._ids.append(token)
         before = self._decode(self._ids[: self._read])
         now = self._decode(self._ids)
-        if len(now) <= len(before) or now.endswith("\ufffd"):
+        torn = now.endswith("\ufffd") and len(self._ids) - self._read < _CHARACTER
+        if torn or len(now) <= len(before):
             return ""
         self._ids, self._read = self._ids[self._read :], len(self._ids) - self._read
         return now[len(before) :]
