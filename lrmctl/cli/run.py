@@ -43,10 +43,15 @@ def list_(runs_dir: RunsDir = RUNS, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def show(run: Run, runs_dir: RunsDir = RUNS, as_json: AsJson = False) -> None:
+def show(
+    run: Run,
+    everything: Annotated[bool, typer.Option("--all", help="Show every metric of its evaluation.")] = False,
+    runs_dir: RunsDir = RUNS,
+    as_json: AsJson = False,
+) -> None:
     """Show one run: its state, attempts, metrics, checkpoints, disk, evaluation."""
     from lrmctl import console
-    from lrmctl.cli.targets import show_summary
+    from lrmctl.cli.summary_view import show_summary
     from lrmctl.rewards.shares import shares_of_file
     from lrmctl.runs.facts import full
 
@@ -66,7 +71,7 @@ def show(run: Run, runs_dir: RunsDir = RUNS, as_json: AsJson = False) -> None:
         console.out.print("evaluated while training", markup=False)
         console.table("", columns, [[_number(row.get(c)) for c in columns] for row in evaluations])
     if found["eval"]:
-        show_summary(found["eval"], as_json=False)
+        show_summary(found["eval"], as_json=False, everything=everything)
 
 
 @app.command()

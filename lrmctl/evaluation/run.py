@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -140,8 +140,9 @@ class _Evaluation:
         """Draw all completions; returns sentences about what failed."""
         safe = drawing.each * sum(len(s.prompts) for s in self.sets)
         total = safe + drawing.each * sum(len(task.load(self.section.limit)) for task in self.tasks)
-        drawing.fill([p for s in self.sets for p in s.prompts], lambda done, _: on_progress(done, total))
-        self._run_tasks(drawing, lambda done, _: on_progress(safe + done, total))
+        tell = _once(on_progress, total)
+        drawing.fill([p for s in self.sets for p in s.prompts], lambda done, _: tell(done))
+        self._run_tasks(drawing, lambda done, _: tell(safe + done))
         release = getattr(self.engine, "release", None)
         if release is not None:  # its memory is for the judges now
             release()
@@ -183,6 +184,18 @@ class _Evaluation:
     def _rows_of(self, result: TaskResult) -> list[EvalRow]:
         temperature = result.sampling.temperature
         return [row for row in self.slim[result.task.name] if row.temperature == temperature]
+
+
+def _once(on_progress: OnProgress, total: int) -> Callable[[int], None]:
+    """Tells of a number of completions once, however many parts end with it."""
+    told = [-1]
+
+    def tell(done: int) -> None:
+        if done != told[0]:
+            told[0] = done
+            on_progress(done, total)
+
+    return tell
 
 
 def _task_rows(result: TaskResult) -> Iterator[EvalRow]:

@@ -42,7 +42,7 @@ class SafetySet(Use):
     also: tuple[Opinion, ...] | None = None
     """Further judges; the evaluation's own by default."""
     measured: Measured | None = None
-    """Of this set's judge; the evaluation's own by default, if the judge is."""
+    """Of this set's judge; the evaluation's own by default, if the judge is the evaluation's too."""
 
 
 def _by_name(given: Any) -> Any:
@@ -94,7 +94,7 @@ class EvalSection(Section):
         return tuple(self._judged(chosen) for chosen in self.safety)
 
     def _judged(self, chosen: SafetySet) -> SafetySet:
-        own = chosen.judge is None
+        own = chosen.judge is None or (chosen.judge, chosen.judge_options) == (self.judge, self.judge_options)
         filled = {
             "judge": self.judge if own else chosen.judge,
             "judge_options": self.judge_options if own else chosen.judge_options,

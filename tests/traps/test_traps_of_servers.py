@@ -95,7 +95,7 @@ def test_11_a_server_that_ignores_the_temperature_is_told_of(tmp_path: Path) -> 
     def answer(_body: dict[str, Any]) -> dict[str, Any]:
         return {"content": "<think>\nalways this\n</think>\n\nThe answer."}
 
-    with serving(answer) as server, pytest.warns(UserWarning, match="temperature"):
+    with serving(answer) as server, pytest.warns(RuntimeWarning, match="temperature"):
         ours([server.url], tmp_path, samples=4)
 
 
