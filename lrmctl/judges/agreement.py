@@ -8,7 +8,7 @@ given: an interval of no width would claim too much.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -69,19 +69,6 @@ def proportion(count: int, n: int) -> Estimate:
     if not n:
         return Estimate(None, None, None, 0)
     return Estimate(count / n, *interval(np.repeat((1.0, 0.0), (count, n - count)), 1), n)
-
-
-def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> float:
-    """Exact two-sided p of McNemar's test: is one of two judges right more often on the same rows?
-
-    Args:
-        first, second: whether each judge is right, row by row.
-    """
-    from statsmodels.stats.contingency_tables import mcnemar as exact
-
-    pairs = list(zip(first, second, strict=True))
-    table = [[pairs.count((a, b)) for b in (True, False)] for a in (True, False)]
-    return float(exact(table, exact=True).pvalue) if table[0][1] + table[1][0] else 1.0
 
 
 def _f1(c: Confusion) -> Estimate:

@@ -11,7 +11,7 @@ from itertools import combinations
 from typing import Any
 
 from lrmctl.console import OnProgress
-from lrmctl.judges.agreement import Confusion, Estimate, agreement, confusion, mcnemar
+from lrmctl.judges.agreement import Confusion, Estimate, agreement, confusion
 from lrmctl.judges.labels import About, Labelled
 from lrmctl.judges.named import Named
 from lrmctl.judges.scoring import failures_of, score_items
@@ -119,6 +119,8 @@ def _measured(named: Named, verdicts: Sequence[Verdict], labelled: Labelled) -> 
 
 
 def _compared(first: Measured, second: Measured, labels: Sequence[bool]) -> Compared:
+    from lrmctl.stats import mcnemar_p
+
     rows = zip(first.answers, second.answers, labels, strict=True)
     right = [(a == label, b == label) for a, b, label in rows if a is not None and b is not None]
     return Compared(
@@ -127,5 +129,5 @@ def _compared(first: Measured, second: Measured, labels: Sequence[bool]) -> Comp
         len(right),
         right.count((True, False)),
         right.count((False, True)),
-        mcnemar([a for a, _ in right], [b for _, b in right]),
+        mcnemar_p([a for a, _ in right], [b for _, b in right]),
     )

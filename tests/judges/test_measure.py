@@ -13,13 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lrmctl.errors import LrmctlError, NotFoundError, RecipeError
-from lrmctl.judges.agreement import Confusion, Estimate, agreement, confusion, mcnemar, proportion
+from lrmctl.judges.agreement import Confusion, Estimate, agreement, confusion, proportion
 from lrmctl.judges.inputs import read_items
 from lrmctl.judges.labels import read_labelled
 from lrmctl.judges.measure import answer_of, measure
 from lrmctl.judges.named import Named, named_judges
 from lrmctl.judges.scoring import score_items, summary_of
 from lrmctl.judges.views import markdown, measure_table
+from lrmctl.stats import mcnemar_p
 from lrmctl.types import Verdict
 
 real = pytest.mark.skipif(not os.environ.get("LRMCTL_DATA_DIR"), reason="LRMCTL_DATA_DIR is not set")
@@ -112,8 +113,8 @@ def test_every_interval_holds_its_value(tp: int, fp: int, fn: int, tn: int) -> N
 def test_mcnemar_is_the_binomial_test_of_the_rows_where_one_is_right() -> None:
     first = [True] * 9 + [False] * 2 + [True] * 20
     second = [False] * 9 + [True] * 2 + [True] * 20
-    assert mcnemar(first, second) == pytest.approx(2 * sum(math.comb(11, k) for k in (0, 1, 2)) / 2**11)
-    assert mcnemar([True, False], [True, False]) == 1.0
+    assert mcnemar_p(first, second) == pytest.approx(2 * sum(math.comb(11, k) for k in (0, 1, 2)) / 2**11)
+    assert mcnemar_p([True, False], [True, False]) == 1.0
 
 
 @pytest.mark.parametrize(
