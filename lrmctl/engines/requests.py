@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from lrmctl.engines.base import Sampling
@@ -44,7 +45,7 @@ class Request:
 
     def key(self, identity: str) -> str:
         """Name of this completion in a store, given the engine's identity."""
-        return _sha256(identity, self.text, asdict(self.sampling), self.seed, self.sample)
+        return _sha256(identity, self.text, _words(self.sampling), self.seed, self.sample)
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,13 @@ class Scorer(Protocol):
     def rolling_loglikelihood(self, texts: Sequence[str]) -> list[float]:
         """Natural-log probability of each whole text, windowed as lm-evaluation-harness's `hf` model does."""
         ...
+
+
+@lru_cache
+def _words(sampling: Sampling) -> dict[str, Any]:
+    """The sampling as part of a key; without a word that stores made before it existed do not know."""
+    words = asdict(sampling)
+    return words if words["end_thinking"] else {name: value for name, value in words.items() if name != "end_thinking"}
 
 
 def _sha256(*parts: Any) -> str:

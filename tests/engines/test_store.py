@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -101,6 +104,65 @@ def test_sqlite_shows_the_completions_in_plain_columns(checkpoint: Path, tmp_pat
     )
     expected = {(r.text, 1.0, 0, len(c.ids), c.text) for r, c in zip(requests, done, strict=True)}
     assert set(rows) == expected
+
+
+def test_counts_of_tokens_come_back_as_they_were(tmp_path: Path) -> None:
+    told = [
+        Completion((5, 6, 7), "abc", "stop"),
+        Completion((), "from a server", "length", tokens=9, thinking_tokens=4),
+        Completion((5, 6, 7), "abc", "stop", inserted=2),
+        Completion((5, 6), "ab", "stop", tokens=3),
+    ]
+    requests = [Request("hi", WARM, i) for i in range(4)]
+    with Store(tmp_path / "c.sqlite") as store:
+        store.put("engine", zip(requests, told, strict=True))
+        assert store.get("engine", requests) == dict(enumerate(told))
+    rows = sqlite3.connect(tmp_path / "c.sqlite").execute("select tokens, thinking_tokens, inserted from completions")
+    assert sorted(rows, key=str) == [(1, None, 2), (3, None, 0), (3, None, 0), (9, 4, 0)]
+
+
+FIRST_FORM = """
+create table completions (
+    key text primary key, engine text not null, temperature real not null, seed integer not null,
+    sample integer not null, finish_reason text not null, tokens integer not null, prompt text not null,
+    completion text not null, ids text not null, sampling text not null,
+    created text not null default current_timestamp
+)
+"""
+
+
+def test_a_file_of_the_first_form_is_read_and_written_on(tmp_path: Path) -> None:
+    path = tmp_path / "c.sqlite"
+    request = Request("hi", Sampling(0.6, 0.95, max_new_tokens=16), 1, 7)
+    words = {"temperature": 0.6, "top_p": 0.95, "top_k": 0, "max_new_tokens": 16, "min_new_tokens": 0, "stop": []}
+    key = hashlib.sha256(json.dumps(["engine", "hi", words, 7, 1], sort_keys=True).encode()).hexdigest()
+    row = (key, "engine", 0.6, 7, 1, "stop", 2, "hi", "ab", "[5, 6]", json.dumps(words), "2025-01-01")
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(FIRST_FORM)
+        db.execute(f"insert into completions values ({','.join('?' * 12)})", row)
+        db.commit()
+    with Store(path) as store:
+        assert store.get("engine", [request]) == {0: Completion((5, 6), "ab", "stop")}
+        store.put("engine", [(replace(request, sample=2), Completion((), "x", "stop", tokens=1, thinking_tokens=0))])
+    with Store(path) as store:
+        assert len(store) == 2
+
+
+def test_forty_thousand_completions_are_found_in_seconds(tmp_path: Path) -> None:
+    requests = [Request(f"question {i % 10_000} " + "words " * 30, WARM, i // 10_000) for i in range(40_000)]
+    answer = Completion(tuple(range(100, 220)), "an answer of some length " * 20, "stop")
+    with Store(tmp_path / "c.sqlite") as store:
+        for start in range(0, 40_000, 2_000):
+            store.put("engine", [(r, answer) for r in requests[start : start + 2_000]])
+    before = time.process_time()
+    count = 0
+    with Store(tmp_path / "c.sqlite") as store:
+        for start in range(0, 40_000, 2_000):
+            count += len(store.get("engine", requests[start : start + 2_000]))
+    seconds = time.process_time() - before
+    print(f"40,000 completions of 120 tokens found again in {seconds:.1f} s of CPU time")
+    assert count == 40_000
+    assert seconds < 10
 
 
 def test_a_file_that_is_no_store_is_named(tmp_path: Path) -> None:
