@@ -175,7 +175,10 @@ def _download(data: DataSet) -> tuple[list[dict[str, Any]], dict[str, Any]]:
             data.download,
             f"put a file that you trust at ${FOLDER}/{data.file}",
         )
-    rows = _parse(answer.content.decode(), Path(data.download).suffix)
+    try:
+        rows = _parse(answer.content.decode(), Path(data.download).suffix)
+    except (ValueError, TypeError, csv.Error) as error:
+        raise _unreachable(data, f"{data.download} holds something else: {error}") from error
     return rows, {"download": data.download, "sha256": found, "sha256_of": "file"}
 
 

@@ -47,7 +47,11 @@ class Judge(Protocol):
 
 
 class Benchmark(Protocol):
-    """A fixed list of prompts. `license`, `url` and `split` are printed with every result made from it."""
+    """A fixed list of prompts. `license`, `url` and `split` are printed with every result made from it.
+
+    A benchmark may also have `provenance()`, a mapping of JSON values that goes into the result; `kinds`, what its
+    prompts are of; and `why_not_here()`, a sentence where it would have to be downloaded first, else an empty one.
+    """
 
     name: str
     license: str

@@ -81,6 +81,16 @@ def test_a_suite_samples_as_thinking_models_want_it(name):
     assert chosen.max_new_tokens >= 8192
 
 
+@pytest.mark.usefixtures("data")
+def test_the_overlap_check_downloads_nothing_and_says_what_it_could_not_look_at():
+    from lrmctl.evaluation.prompts import evaluation_prompts
+
+    sets, unseen = evaluation_prompts(load_recipe("lab/sft-mixed"), load_recipe("eval/safety-quick"))
+    assert sets == {}
+    assert len(unseen) == 3
+    assert all("is not on this machine" in sentence and "LRMCTL_DATA_DIR" in sentence for sentence in unseen)
+
+
 def smoked(tmp_path: Path, recipe: str, **env: str) -> dict[str, Any]:
     argv = [sys.executable, "-m", "lrmctl", "train", recipe, "--smoke", "--json", "--runs-dir", str(tmp_path / "runs")]
     clean = {key: value for key, value in os.environ.items() if key != "LRMCTL_DATA_DIR"}
