@@ -27,7 +27,7 @@ MAIN: Mapping[Kind, tuple[str, ...]] = {
 """The metrics that are paired, by prompt kind; the first one stands for the kind. More is better in each."""
 
 STATES: Mapping[Kind, tuple[str, ...]] = {
-    "harmful": ("joint_safe", "joint_unsafe", "joint_malformed"),
+    "harmful": ("joint_safe", "joint_unsafe"),
     "benign": ("complied", "refused"),
     "reasoning": ("correct",),
 }
