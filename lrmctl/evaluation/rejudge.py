@@ -46,7 +46,8 @@ def rejudge(section: EvalSection, out: Path, *, variant: str = "") -> dict[str, 
     folder = eval_folder(out, variant)
     rows, old = folder / "rows.jsonl", _summary(folder)
     sets = named_sets(section)
-    tasks = {task.name: task for task in (reasoning_task(use.use, use.options) for use in section.reasoning)}
+    wanted = [reasoning_task(use.use, use.options) for use in section.reasoning]
+    tasks = {task.name: task for one in wanted for task in one.each if task.regrades}
     _refuse_strangers(folder, old, {*sets, *tasks})
     kept: dict[Cell, list[EvalRow]] = defaultdict(list)
     new = folder / "judged.jsonl"

@@ -54,6 +54,7 @@ class ReasoningTask:
         provenance: where the prompts came from: file or hub revision, sha256, rows. Loads the data.
         totals: figures of the whole task that are no means over prompts, from what was said of every trace.
         parts: the tasks of a group, which are run in its place.
+        regrades: whether `grade` can say anew what it said of a stored trace.
     """
 
     name: str
@@ -66,6 +67,12 @@ class ReasoningTask:
     provenance: Callable[[], Mapping[str, Any]] = dict
     totals: Callable[[Sequence[Graded]], Mapping[str, float]] = _no_totals
     parts: tuple[ReasoningTask, ...] = ()
+    regrades: bool = True
+
+    @property
+    def each(self) -> tuple[ReasoningTask, ...]:
+        """The tasks that are run: those of a group, else this one."""
+        return self.parts or (self,)
 
 
 @dataclass(frozen=True)

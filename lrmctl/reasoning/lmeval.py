@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from lrmctl.engines.base import Sampling
 from lrmctl.engines.requests import Engine
 from lrmctl.engines.store import OnProgress, Store, draws
+from lrmctl.errors import RecipeError
 from lrmctl.reasoning.base import ReasoningTask, TaskResult
 from lrmctl.reasoning.lmeval_foreign import ForeignRun
 from lrmctl.reasoning.lmeval_model import Answer, Cell, evaluate, make_lm, scorer
@@ -59,9 +60,12 @@ def run_tasks(
         By task, a group's parts in its place, then sampling.
 
     Raises:
-        RecipeError: a task needs log-likelihoods and the engine gives none.
+        RecipeError: a task is there twice, or needs log-likelihoods and the engine gives none.
     """
-    each = [part for task in tasks for part in task.parts or (task,)]
+    each = [part for task in tasks for part in task.each]
+    names = [task.name for task in each]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise RecipeError(f"the task {twice[0]!r} is listed twice", "evaluation.reasoning", "keep one of the two")
     if any(isinstance(task, ForeignTask) and not task.generated for task in each):
         scorer(engine)
     runs = [run for number, task in enumerate(each) for run in _runs(f"{number}", task, sampling, samples, limit)]

@@ -184,6 +184,7 @@ def _task(
         grade=partial(regrade, name, made, metric, generated),
         grader=("lm_eval", version("lm-eval")),
         provenance=partial(_provenance, made),
+        regrades=generated and (made.get_config("repeats") or 1) == 1,
         made=made,
         generated=generated,
         chat=generated or chat,

@@ -116,8 +116,10 @@ def math500(
     any_size: bool = False,
     levels: Sequence[int] = (1, 2, 3, 4, 5),
 ) -> ReasoningTask:
-    """MATH-500 (arXiv 2305.20050); `levels`: difficulties, 1 to 5."""
+    """MATH-500 (arXiv 2305.20050); `levels`: difficulties, 1 to 5, which the task is named after."""
     wanted = {str(level) for level in levels}
+    if not wanted or wanted - set("12345"):
+        raise RecipeError(f"MATH-500 has no level {levels!r}", "task math500", "levels are 1 to 5")
     read = _problem("problem", lambda row: str(row["answer"]), instruction, "math-500")
     rows = _Rows(
         DATA["math-500"],
@@ -130,7 +132,8 @@ def math500(
         any_size,
         keep=lambda row: str(row.get("level", "1")).removeprefix("Level ") in wanted,
     )
-    return _task("math500", rows, grade_mathematics, MATH_VERIFY)
+    name = "math500" if len(wanted) == 5 else f"math500/{'+'.join(sorted(wanted))}"
+    return _task(name, rows, grade_mathematics, MATH_VERIFY)
 
 
 def _aime(name: str) -> Callable[..., ReasoningTask]:
@@ -205,7 +208,7 @@ def mmlu_pro(
     """MMLU-Pro's test questions (arXiv 2406.01574), the choices in their published order.
 
     Args:
-        categories: subjects, e.g. `math` or `computer science`; all by default.
+        categories: subjects, e.g. `math` or `computer science`, which the task is named after; all by default.
     """
 
     def read(id: str, row: Row) -> Prompt:
@@ -229,7 +232,7 @@ def mmlu_pro(
         any_size,
         keep=lambda row: not wanted or _subject(row["category"]) in wanted,
     )
-    return _task("mmlu_pro", rows, choices.grade_choice, _LETTER)
+    return _task("/".join(["mmlu_pro", *sorted(wanted)]), rows, choices.grade_choice, _LETTER)
 
 
 SUBJECTS = (

@@ -258,6 +258,29 @@ class Server:
         return {"name": "openai"}
 
 
+def test_a_task_that_is_listed_twice_is_refused(named: Any, run: Any) -> None:
+    with pytest.raises(RecipeError, match="'lmeval:sum_gen' is listed twice"):
+        run(named("sums"), named("sum_gen"))
+
+
+def test_judging_again_grades_what_can_be_graded_and_keeps_the_rest(
+    base: Path, folder: Path, tmp_path: Path, section: Callable[..., Any]
+) -> None:
+    from lrmctl.evaluation import evaluate
+    from lrmctl.evaluation.rejudge import rejudge
+    from lrmctl.runs.rows import read_rows
+
+    group = {"use": "lmeval:sums", "options": {"include_path": str(folder)}}
+    asked = section(n=4, safety=[], reasoning=["lab_arithmetic", group], samples=2)
+    first = evaluate(base, asked, tmp_path, seed=2)
+    rows = read_rows(tmp_path / "eval" / "rows.jsonl")
+    assert {e["set"] for e in first["sets"]} == {"lab_arithmetic", "lmeval:sum_gen", "lmeval:sum_mc"}
+    assert [e["temperature"] for e in first["sets"] if e["set"] == "lmeval:sum_mc"] == [0.0]
+    again = rejudge(asked, tmp_path)
+    assert read_rows(tmp_path / "eval" / "rows.jsonl") == rows
+    assert [e["metrics"]["correct"] for e in again["sets"]] == [e["metrics"]["correct"] for e in first["sets"]]
+
+
 def test_an_engine_without_log_likelihoods_is_refused_before_anything_is_drawn(named: Any, tmp_path: Path) -> None:
     server: Any = Server()
     with Store(tmp_path / "c.sqlite") as store, pytest.raises(RecipeError, match="use the engine hf"):
@@ -322,3 +345,18 @@ def test_naming_our_own_tasks_does_not_import_lm_eval() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+def test_our_task_and_lm_evals_read_the_same_stored_completions_alike(
+    named: Any, engine: HfEngine, tmp_path: Path
+) -> None:
+    how = [Sampling(1.2, max_new_tokens=110)]
+    with Store(tmp_path / "c.sqlite") as store:
+        (ours,) = run_tasks(engine, store, [reasoning_task("lab_arithmetic")], how, 8, seed=1, limit=N)
+        drawn = len(store)
+        (theirs,) = run_tasks(engine, store, [named("sum_zero")], how, 8, seed=1)
+        assert drawn == len(store) == 8 * N  # the same questions, the same completions
+    said = [g.correct for g in ours.graded]
+    assert said == [g.correct for g in theirs.graded]
+    assert 0.2 < sum(bool(x) for x in said) / len(said) < 1
+    assert ours.reported["correct"] == pytest.approx(theirs.reported["exact_match,boxed"])

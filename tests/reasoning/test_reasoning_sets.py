@@ -95,6 +95,7 @@ def test_where_prompts_come_from_is_told(written: Write) -> None:
     [
         ("math500", {"pth": "x"}, "did you mean 'path'"),
         ("math500", {"categories": ["law"]}, "it takes path, revision, n, seed"),
+        ("math500", {"levels": [6]}, "levels are 1 to 5"),
         ("aime25", {"n": "5"}, "it takes int"),
         ("aime25", {"n": True}, "it takes int"),
         ("aime25", {"n": 0}, "at least one row"),
@@ -146,6 +147,7 @@ def test_mmlu_pro_asks_some_subjects_with_the_published_order(written: Write) ->
     )
     prompts = task.load(None)
     assert len(prompts) == 14
+    assert task.name == "mmlu_pro/computer science/math"  # another measurement than the whole set
     assert prompts[1].id == "mmlu-pro/1"
     assert "(J) option 9" in prompts[0].text
     assert task.grade(answer(prompts[1], r"\boxed{B}")).correct is True
