@@ -7,6 +7,7 @@ sample i. It sees answer segments only, and an empty one where the thinking was 
 from __future__ import annotations
 
 import logging
+import random
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from lrmctl.errors import RecipeError
 from lrmctl.reasoning.base import Graded, answered
 from lrmctl.types import Prompt, Trace
 
+_SEED, _NUMPY_SEED = 0, 1234
 _LENGTHS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
 
 
@@ -158,6 +160,24 @@ def quiet() -> Iterator[None]:
         task.tqdm = bar
 
 
+@contextmanager
+def pinned_random() -> Iterator[None]:
+    """The global generators start as they do in `simple_evaluate`, and are afterwards as if nothing had been drawn.
+
+    Tasks draw from them while they are built and scored, and lm-eval does where nobody would think so.
+    """
+    import numpy as np
+
+    before, before_numpy = random.getstate(), np.random.get_state()
+    random.seed(_SEED)
+    np.random.seed(_NUMPY_SEED)
+    try:
+        yield
+    finally:
+        random.setstate(before)
+        np.random.set_state(before_numpy)
+
+
 def evaluate(lm: Any, tasks: Mapping[str, Any], *, chat: bool, limit: int | None = None, unsafe: bool = False) -> Any:
     """lm-eval's results for its tasks by name.
 
@@ -167,7 +187,7 @@ def evaluate(lm: Any, tasks: Mapping[str, Any], *, chat: bool, limit: int | None
     """
     import lm_eval
 
-    with quiet():
+    with quiet(), pinned_random():
         return lm_eval.evaluate(
             lm=lm,
             task_dict={"tasks": dict(tasks), "groups": {}},

@@ -7,10 +7,8 @@ the same documents and prompts every time, and those that lm-eval itself takes b
 from __future__ import annotations
 
 import json
-import random
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from importlib.metadata import version
@@ -19,13 +17,11 @@ from typing import Any
 
 from lrmctl.errors import LrmctlError, NotFoundError, RecipeError
 from lrmctl.reasoning.base import ReasoningTask
-from lrmctl.reasoning.lmeval_model import quiet
+from lrmctl.reasoning.lmeval_model import pinned_random, quiet
 from lrmctl.suggest import did_you_mean
 from lrmctl.types import Prompt
 
 FEWSHOT_SEED = 1234
-_SEEDS = (0, 1234)
-"""Of Python's and numpy's generators while a task is built, as in lm-eval's `simple_evaluate`."""
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -122,7 +118,7 @@ def _manager(include_path: str | None, metadata: str, defaults: bool) -> Any:
 
 def _built(name: str, manager: Any, spec: str) -> Mapping[str, Any]:
     try:
-        with quiet(), _pinned_random():
+        with quiet(), pinned_random():
             tasks: Mapping[str, Any] = manager.load([spec])["tasks"]
             for task in tasks.values():
                 _pin(task)
@@ -140,20 +136,6 @@ def _built(name: str, manager: Any, spec: str) -> Mapping[str, Any]:
     return tasks
 
 
-@contextmanager
-def _pinned_random() -> Iterator[None]:
-    import numpy as np
-
-    before, before_numpy = random.getstate(), np.random.get_state()
-    random.seed(_SEEDS[0])
-    np.random.seed(_SEEDS[1])
-    try:
-        yield
-    finally:
-        random.setstate(before)
-        np.random.set_state(before_numpy)
-
-
 def _pin(task: Any) -> None:
     """Keep the documents as they are now: a task may make them anew, and in another order, each time it is asked."""
     pin_documents(task, task.eval_docs)
@@ -169,7 +151,7 @@ def _task(
 ) -> ForeignTask:
     from lrmctl.reasoning.lmeval_foreign import regrade
 
-    name = f"lmeval:{made.task_name}"
+    name = f"lmeval:{made.get_config('task')}"
     _refuse(name, made, unsafe)
     _set_fewshot(name, made, num_fewshot)
     generated = made.get_config("output_type") == "generate_until"

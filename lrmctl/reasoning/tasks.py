@@ -114,11 +114,15 @@ def checked(name: str, make: Callable[..., Any], options: dict[str, Any], skip: 
             hint = did_you_mean(key, takes)
             raise RecipeError(f"the task {name!r} has no option {key!r}", fix=f"{hint}; it takes {', '.join(takes)}")
         default = takes[key]
-        wanted = {"n": int, "seed": int, "num_fewshot": int}.get(key, type(default) if default is not None else str)
-        if wanted is not object and not _fits(value, wanted, default):
+        wanted = _TYPES.get(key) or (str if default is None else type(default))
+        if not _fits(value, wanted, default):
             word = "a list" if wanted is tuple else wanted.__name__
             raise RecipeError(f"the option {key!r} of the task {name!r} is {value!r}", fix=f"it takes {word}")
     return options
+
+
+_TYPES = {"n": int, "num_fewshot": int, "metadata": dict}
+"""Of options that are None by default; the others are texts."""
 
 
 def _fits(value: Any, wanted: type, default: Any) -> bool:

@@ -36,6 +36,22 @@ filter_list:
       - {function: take_first}
 metric_list: [{metric: exact_match, aggregation: mean, higher_is_better: true}]
 """
+MADE = """
+import random
+from datasets import Dataset, DatasetDict
+
+def documents(count=4, **_):
+    texts = [(f"Tom has {i} pens.", [str(i), str(i + 70), "none"]) for i in range(count)]
+    rows = [{"question": question, "choices": choices, "gold": 0} for question, choices in texts]
+    return DatasetDict({"test": Dataset.from_list(rows)})
+
+def shuffled(rows):  # as lm-eval's GPQA does
+    def shuffle(row):
+        right, choices = row["choices"][row["gold"]], list(row["choices"])
+        random.shuffle(choices)
+        return {"choices": choices, "gold": choices.index(right)}
+    return rows.map(shuffle)
+"""
 TASKS = {
     "sum_gen": GENERATED + 'generation_kwargs: {until: ["\\n\\n", "=", "Question:"], max_gen_toks: 7}\n',
     "sum_shots": GENERATED + 'num_fewshot: 2\ngeneration_kwargs: {until: ["Question:"], do_sample: true}\n',
@@ -81,6 +97,17 @@ metric_list:
   - {metric: word_perplexity, aggregation: weighted_perplexity, higher_is_better: false}
   - {metric: bits_per_byte, aggregation: bits_per_byte, higher_is_better: false}
 """,
+    "sum_made": """
+custom_dataset: !function made.documents
+process_docs: !function made.shuffled
+dataset_path: none
+test_split: test
+output_type: multiple_choice
+doc_to_text: "{{question}}"
+doc_to_choice: choices
+doc_to_target: gold
+metric_list: [{metric: acc, aggregation: mean, higher_is_better: true}]
+""",
     "sum_missing": "output_type: generate_until\ndoc_to_text: x\ndoc_to_target: x\ndataset_path: /no/such/folder\n",
 }
 
@@ -105,6 +132,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, text in TASKS.items():
         start = "" if "dataset_path" in text else head
         (made / f"{name}.yaml").write_text(f"task: {name}\n{start}{text}", encoding="utf-8")
+    (made / "made.py").write_text(MADE, encoding="utf-8")
     (made / "both.yaml").write_text("group: sums\ntask: [sum_gen, sum_mc]\n", encoding="utf-8")
     return made
 
@@ -287,6 +315,24 @@ def test_an_engine_without_log_likelihoods_is_refused_before_anything_is_drawn(n
         run_tasks(server, store, [named("sum_gen"), named("sum_mc")], [Sampling()], 1, seed=0)
 
 
+def test_choices_that_a_task_shuffles_stay_where_they_are(named: Any, run: Any) -> None:
+    import random
+
+    state = random.getstate()
+    tasks = []
+    for seed in range(3):
+        random.seed(seed)
+        tasks.append(named("sum_made", metadata={"count": 30}))
+        assert random.random() == random.Random(seed).random()  # nobody else's luck is touched
+    random.setstate(state)
+    assert len({task.provenance()["sha256"] for task in tasks}) == 1
+    (result,) = run(tasks[0])
+    assert len(result.traces) == 30
+    assert len({t.prompt.reference for t in result.traces}) == 30
+    for t, g in zip(result.traces, result.graded, strict=True):
+        assert (t.answer == t.prompt.reference) == g.correct  # the gold answer is of the order that was asked
+
+
 def test_a_group_is_its_tasks_and_own_tasks_run_beside(named: Any, run: Any) -> None:
     group = named("sums")
     assert [part.name for part in group.parts] == ["lmeval:sum_gen", "lmeval:sum_mc"]
@@ -319,6 +365,7 @@ def test_another_metric_can_say_what_is_right(named: Any, run: Any) -> None:
     [
         ("sum_gen", {"fewshots": 3}, "did you mean 'num_fewshot'"),
         ("sum_gen", {"num_fewshot": "3"}, "it takes int"),
+        ("sum_gen", {"metadata": "x"}, "it takes dict"),
         ("sum_zero", {"num_fewshot": 3}, "made without examples"),
         ("sum_begun", {}, "begins the answer itself"),
         ("sum_code", {}, "run_unsafe_code"),
