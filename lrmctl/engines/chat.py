@@ -67,6 +67,10 @@ class ChatEngine(Protocol):
         """The model's control tokens as text, which judged text must not contain; empty where they are not known."""
         ...
 
+    def check(self) -> None:
+        """Raises what stands in the way of asking: no such model, no key. Loads no weights and asks nothing."""
+        ...
+
     def prepare(self) -> None:
         """Load what is slow to load; without it the first question does."""
         ...

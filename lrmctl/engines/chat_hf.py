@@ -40,6 +40,10 @@ class HfChat:
     def reserved(self) -> tuple[str, ...]:
         return reserved_tokens(self._weights.tokenizer)
 
+    def check(self) -> None:
+        """Raises LrmctlError if there is no such model, or it has no tokenizer; downloads it if it is the hub's."""
+        _ = self.reserved
+
     def prepare(self) -> None:
         self._weights.load()
 

@@ -61,6 +61,10 @@ class OpenAiChat:
         """Calls of `ask` at the same time: a server batches by itself, and a call must not wait for a slow other."""
         return self._options.concurrency
 
+    def check(self) -> None:
+        """Raises JudgeError if the key's variable is not set; nobody is contacted."""
+        self._headers()
+
     def prepare(self) -> None:
         """Nothing is loaded and nobody is contacted; raises JudgeError if the key's variable is not set."""
         self._headers()

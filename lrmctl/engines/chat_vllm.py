@@ -49,6 +49,10 @@ class VllmChat:
         with self._lock:
             return reserved_tokens(self._tokenizer)
 
+    def check(self) -> None:
+        """Raises LrmctlError if there is no such model, or it has no tokenizer; downloads it if it is the hub's."""
+        _ = self.reserved
+
     def prepare(self) -> None:
         with self._lock:
             if self._llm is None:

@@ -106,6 +106,9 @@ def _open_set(chosen: SafetySet, limit: int | None, *, load: bool = True) -> Ope
     name = set_name(benchmark)
     judge = make_judge(str(chosen.judge), chosen.judge_options)
     also = tuple(Asked(make_judge(o.judge, o.judge_options), o.part) for o in chosen.also or ())
+    for one in (judge, *(asked.judge for asked in also)):
+        if callable(check := getattr(one, "check", None)):  # hours of drawing must not end at a name that is not there
+            check()
     prompts = tuple(benchmark.load()[:limit]) if load else ()
     if load:
         _check_prompts(name, prompts)

@@ -29,6 +29,14 @@ class ModelJudge:
         self.parallel = int(getattr(engine, "parallel", 1))  # calls at the same time (see `judges.shared`)
         self._form, self._engine = form, engine
 
+    def check(self) -> None:
+        """Find out early whether the judge can be asked at all; loads no weights.
+
+        Raises:
+            LrmctlError: there is no model of this name, or no key for its server.
+        """
+        self._engine.check()
+
     def prepare(self) -> None:
         """Load the model.
 

@@ -137,6 +137,7 @@ def test_wrong_names_are_found_before_anything_is_drawn(base: Path, section: Sec
         ({"reasoning": ["lab_arithmetics"]}, "lab_arithmetics"),
         ({"safety": [{"use": "lab-harmfull"}]}, "lab-harmfull"),
         ({"safety": [{"use": "lab-harmful", "judge": "labb"}]}, "labb"),
+        ({"judge": "qwen3guard", "judge_options": {"model": "./gone"}, "safety": [{"use": "lab-harmful"}]}, "gone"),
     ):
         with pytest.raises(NotFoundError, match=name):
             evaluate(base, section(**wrong), tmp_path)
