@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -265,33 +269,44 @@ def test_every_mode_and_option_has_store_keys_of_its_own(engine: HfEngine, promp
     assert engines[4].facts()["decoding"] == {"mode": "budget", "tokens": 12, "closing": ""}
 
 
-class Dying(HfEngine):
-    """An engine that is killed at some turn."""
+DRAWS = """
+import sys
+from pathlib import Path
 
-    turns = 0
+from lrmctl.engines import modes
+from lrmctl.engines.base import Sampling
+from lrmctl.engines.hf import HfEngine
+from lrmctl.engines.store import Store, sample_traces
+from lrmctl.hooks import registry
+from lrmctl.lab import base_path
+from lrmctl.recipe.decoding import Budget
 
-    def generate(self, requests: Sequence[Request]) -> Iterator[list[tuple[int, Completion]]]:
-        self.turns += 1
-        if self.turns == 4:
-            raise KeyboardInterrupt
-        yield from super().generate(requests)
+modes.AT_ONCE = 6
+with Store(Path(sys.argv[1])) as store:
+    prompts = registry.make("benchmark", "lab-harmful").load()[:24]
+    engine = modes.steered(HfEngine(base_path(), device="cpu"), Budget(tokens=12))
+    sample_traces(engine, store, prompts, Sampling(0.6, 0.95, max_new_tokens=160), 2, 0)
+"""
 
 
-def test_a_killed_evaluation_keeps_what_was_complete_and_goes_on_with_the_rest(
-    prompts: list[Prompt], engine: HfEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(modes, "AT_ONCE", 6)
-    mode = Budget(tokens=12)
-    whole = completions(made := steered(engine, mode), asked := requests_of(made, prompts))
-    with Store(tmp_path / "c.sqlite") as store:
-        with pytest.raises(KeyboardInterrupt):
-            complete(steered(Dying(base_path()), mode), store, asked)
-        kept = len(store)
-        assert 0 < kept < len(asked)
+def test_a_killed_evaluation_keeps_what_was_complete_and_draws_only_the_rest(tmp_path: Path) -> None:
+    path, prompts = tmp_path / "c.sqlite", registry.make("benchmark", "lab-harmful").load()[:24]
+    made = steered(HfEngine(base_path(), device="cpu"), Budget(tokens=12))
+    asked = requests_of(made, prompts)
+    child = subprocess.Popen([sys.executable, "-c", DRAWS, str(path)])
+    end = time.monotonic() + 120
+    with Store(path) as store:
+        while len(store) < 6 and child.poll() is None and time.monotonic() < end:
+            time.sleep(0.01)
+        child.send_signal(signal.SIGKILL)
+        assert child.wait() == -signal.SIGKILL
+        kept = store.get(made.identity, asked)
+        assert 6 <= len(kept) < len(asked)
         seen: list[int] = []
-        assert complete(made, store, asked, lambda done, _: seen.append(done)) == whole
-        assert seen[0] == kept
-        assert len(store) == len(asked)
+        done = complete(made, store, asked, lambda done, _: seen.append(done))
+        assert (seen[0], len(store)) == (len(kept), len(asked))
+    assert all(done[i] == completion for i, completion in kept.items())
+    assert done[:16] == completions(made, asked[:16])
 
 
 class Failing(HfEngine):
