@@ -39,6 +39,31 @@ def say(text: str) -> None:
     err.print(text, markup=False)
 
 
+_warned: set[str] = set()
+
+
+def warn(text: str) -> None:
+    """A line of warning on stderr, once in this process however often it is said."""
+    if text not in _warned:
+        _warned.add(text)
+        err.print(f"[yellow]warning:[/] {escape(text)}")
+
+
+def show_own_warnings() -> None:
+    """Python's warnings of lrmctl's own modules as lines of talk; those of others stay as they are."""
+    import warnings
+
+    others, package = warnings.showwarning, str(Path(__file__).parent)
+
+    def show(message: Any, category: Any, filename: str, *where: Any, **more: Any) -> None:
+        if filename.startswith(package):
+            warn(str(message))
+        else:
+            others(message, category, filename, *where, **more)
+
+    warnings.showwarning = show
+
+
 def print_error(error: BaseException) -> None:
     """What happened, where and the fix, on stderr; never a traceback."""
     err.print(f"[bold red]error:[/] {escape(str(error) or type(error).__name__)}")

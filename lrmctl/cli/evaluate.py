@@ -51,6 +51,7 @@ def evaluate(
     from lrmctl.evaluation.run import evaluate, variant_of
     from lrmctl.runs.folder import eval_folder
 
+    console.show_own_warnings()
     asked = loaded.recipe
     assert asked.kind in ("eval", "study")  # `load` let nothing else through
     section = asked.evaluation
@@ -113,4 +114,4 @@ def _warn(summary: dict[str, Any]) -> None:
     from lrmctl.evaluation.overlap import sentences
 
     for warning in (*summary["warnings"], *sentences(summary["overlap"])):
-        console.say(f"warning: {warning}")
+        console.warn(warning)

@@ -5,8 +5,12 @@ Knows no judge and no benchmark. What failed is remembered until the evaluation 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
 from lrmctl.engines.base import Sampling
 from lrmctl.engines.requests import Completion, Engine, Request, request_of
@@ -14,6 +18,7 @@ from lrmctl.engines.store import OnProgress, Store, draws
 from lrmctl.errors import LrmctlError
 from lrmctl.types import Prompt, Trace
 
+_PACKAGE = str(Path(__file__).parents[1])
 AT_ONCE = 2_000
 """Completions that are in memory at the same time."""
 
@@ -81,6 +86,23 @@ class Drawing:
             have = self.store.get(self.engine.identity, some)
             missing |= {request: None for i, request in enumerate(some) if i not in have}
         return list(missing)
+
+
+@contextmanager
+def noted(notes: list[str]) -> Iterator[None]:
+    """Warnings that are given inside (out of memory, a server that ignores its sampling) are noted, each once."""
+    shown = warnings.showwarning
+
+    def show(message: Any, category: Any, *where: Any, **more: Any) -> None:
+        if issubclass(category, (RuntimeWarning, UserWarning)) and where and _PACKAGE in str(where[0]):
+            notes.extend({str(message)} - set(notes))
+        shown(message, category, *where, **more)
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = shown
 
 
 def refuse_failures(failed: int, total: int, first: str, most: float) -> str:

@@ -17,7 +17,7 @@ from lrmctl.engines.base import Sampling
 from lrmctl.engines.generators import make_generator
 from lrmctl.engines.requests import Engine, Rendering
 from lrmctl.engines.store import OnProgress, Store
-from lrmctl.evaluation.drawing import Drawing, refuse_failures
+from lrmctl.evaluation.drawing import Drawing, noted, refuse_failures
 from lrmctl.evaluation.entries import safety_entries, task_entries
 from lrmctl.evaluation.judging import judge_set, slim
 from lrmctl.evaluation.sets import OpenSet, open_sets
@@ -66,7 +66,9 @@ def evaluate(
     with Store(folder / "completions.sqlite") as store:
         drawing = Drawing(run.engine, store, _sampling(section), section.samples, seed)
         before = len(store)
-        notes = run.draw(drawing, on_progress or (lambda _done, _total: None))
+        notes: list[str] = []
+        with noted(notes):
+            notes += run.draw(drawing, on_progress or (lambda _done, _total: None))
         drawn = len(store) > before
         write_jsonl(folder / "rows.jsonl", (row.to_json() for row in run.rows(drawing)))
     summary = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from recording_server import Answer, serving
 from lrmctl.engines.base import Sampling
 from lrmctl.engines.generators import make_generator
 from lrmctl.engines.store import Store, sample_traces
+from lrmctl.evaluation.drawing import noted
 from lrmctl.reasoning.tasks import reasoning_task
 from lrmctl.recipe.generators import OpenAiGenerator
 from lrmctl.types import Trace
@@ -95,8 +97,12 @@ def test_11_a_server_that_ignores_the_temperature_is_told_of(tmp_path: Path) -> 
     def answer(_body: dict[str, Any]) -> dict[str, Any]:
         return {"content": "<think>\nalways this\n</think>\n\nThe answer."}
 
-    with serving(answer) as server, pytest.warns(RuntimeWarning, match="temperature"):
+    notes: list[str] = []
+    with serving(answer) as server, warnings.catch_warnings(), noted(notes):
+        warnings.simplefilter("default")
         ours([server.url], tmp_path, samples=4)
+    assert len(notes) == 1
+    assert "ignore temperature" in notes[0]
 
 
 def test_12_several_servers_share_the_work(tmp_path: Path) -> None:
