@@ -16,9 +16,14 @@ WARNING = (
 WITHOUT = "Texts were left out: ids, verdicts, lengths and scores only."
 
 
-def card(evaluation: Evaluation, columns: Sequence[str]) -> str:
-    """Markdown with a YAML head; names from the evaluation cannot break either."""
-    head = yaml.safe_dump(_head(evaluation), sort_keys=False, allow_unicode=True)
+def card(evaluation: Evaluation, files: Sequence[str], columns: Sequence[str]) -> str:
+    """Markdown with a YAML head; names from the evaluation cannot break either.
+
+    Args:
+        files: of the rows and of the metrics.
+        columns: of the rows.
+    """
+    head = yaml.safe_dump(_head(evaluation, *files), sort_keys=False, allow_unicode=True)
     lines = [
         f"# Evaluation of {plain(evaluation.model)}",
         WARNING if evaluation.text else WITHOUT,
@@ -39,7 +44,7 @@ def plain(text: object) -> str:
     return "".join(f"\\{c}" if c in "\\`*_[]<>|#!" else c for c in kept)
 
 
-def _head(evaluation: Evaluation) -> dict[str, Any]:
+def _head(evaluation: Evaluation, rows: str, metrics: str) -> dict[str, Any]:
     licences = dict.fromkeys(str(c.source.get("license") or "not stated") for c in evaluation.cells)
     return {
         "pretty_name": f"Evaluation of {evaluation.model}",
@@ -48,8 +53,8 @@ def _head(evaluation: Evaluation) -> dict[str, Any]:
         "license_details": "; ".join(licences),
         "tags": ["evaluation", "safety", "reasoning", "lrmctl"],
         "configs": [
-            {"config_name": "rows", "data_files": "rows.parquet", "default": True},
-            {"config_name": "metrics", "data_files": "metrics.parquet"},
+            {"config_name": "rows", "data_files": rows, "default": True},
+            {"config_name": "metrics", "data_files": metrics},
         ],
     }
 

@@ -1,7 +1,12 @@
-"""Tables that `datasets.load_dataset` opens: `rows` and `metrics` as Parquet, with a dataset card."""
+"""Tables that `datasets.load_dataset` opens: `rows` and `metrics` as Parquet, with a dataset card.
+
+A file is named after its content. The library's cache of a local folder goes by the names of folder and files alone: of
+two exports named alike, the second would be answered with the first one's rows.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -37,8 +42,15 @@ def write_hugging_face(evaluation: Evaluation, out: Path) -> list[Path]:
             writer.write_table(pa.Table.from_pylist([_row(row) for row in batch], schema=schema))
     figures = [figure for cell in cells for figure in _figures(cell)]
     pq.write_table(pa.Table.from_pylist(figures, schema=_figure_schema(pa)), out / METRICS)
-    (out / CARD).write_text(card(evaluation, [field.name for field in fields]), encoding="utf-8")
-    return [out / ROWS, out / METRICS, out / CARD]
+    named = [_named_after_content(out / name) for name in (ROWS, METRICS)]
+    (out / CARD).write_text(card(evaluation, [f.name for f in named], [f.name for f in fields]), encoding="utf-8")
+    return [*named, out / CARD]
+
+
+def _named_after_content(path: Path) -> Path:
+    with path.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    return path.rename(path.with_stem(f"{path.stem}-{digest[:12]}"))
 
 
 def _batches(evaluation: Evaluation) -> Iterator[Sequence[EvalRow]]:

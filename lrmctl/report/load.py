@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from lrmctl.analysis.cells import ALL
 from lrmctl.compare import Evaluated, tally
 from lrmctl.errors import LrmctlError
+from lrmctl.runs.reading import eval_rows
 from lrmctl.runs.rows import EvalRow, read_jsonl
 
 KINDS = ("harmful", "benign", "reasoning")
@@ -145,7 +146,8 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _rows(arm: ArmFolder) -> Iterator[EvalRow]:
-    return (EvalRow.from_json(row) for row in read_jsonl(arm.path / "eval" / "rows.jsonl"))
+    path = arm.path / "eval" / "rows.jsonl"
+    return eval_rows(path) if path.exists() else iter(())
 
 
 def _choose_samples(arms: Sequence[ArmData], per_kind: Mapping[str, int]) -> set[SampleKey]:

@@ -100,3 +100,14 @@ def test_an_unknown_metric_is_named(tmp_path: Path) -> None:
     a = evaluated(tmp_path / "a", [row("1", True)])
     with pytest.raises(LrmctlError, match=r"(?s)joint_saef.*did you mean 'joint_safe'"):
         compare(a, a, metrics=["joint_saef"])
+
+
+def test_an_interval_without_width_is_said_to_say_nothing(tmp_path: Path) -> None:
+    from lrmctl.comparing.text import alike
+
+    a = evaluated(tmp_path / "a", [row(p, False) for p in "123"])
+    b = evaluated(tmp_path / "b", [row(p, True) for p in "123"])
+    c = evaluated(tmp_path / "c", [row(p, p == "1") for p in "123"])
+    same = [d for d in compare(a, b) if d.low == d.high]
+    assert len(list(alike(same))) == len(same)
+    assert [said for said in alike(compare(a, c)) if "joint_safe" in said] == []

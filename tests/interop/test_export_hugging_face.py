@@ -76,3 +76,14 @@ def test_rows_beyond_one_batch_are_all_there(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(hugging_face, "AT_ONCE", 5)
     write_hugging_face(Evaluation(evaluated(tmp_path / "run", 7), "run"), tmp_path / "out")
     assert len(load(tmp_path / "out", "rows")) == 7 * 2 * 3
+
+
+def test_two_exports_of_one_name_are_not_mixed_up_by_the_cache(tmp_path: Path) -> None:
+    from datasets import load_dataset
+
+    for name, prompts in (("one", 3), ("two", 5)):
+        write_hugging_face(Evaluation(evaluated(tmp_path / name, prompts), name), tmp_path / name / "hf")
+        for config in ("rows", "metrics"):
+            load_dataset(str(tmp_path / name / "hf"), config, split="train", cache_dir=str(tmp_path / "cache"))
+    loaded = load_dataset(str(tmp_path / "two/hf"), "rows", split="train", cache_dir=str(tmp_path / "cache"))
+    assert len(loaded) == 5 * 2 * 3
