@@ -88,6 +88,8 @@ def reasoning_task(name: str, options: Mapping[str, Any] | None = None) -> Reaso
         RecipeError: an option that it does not take.
     """
     given = dict(options or {})
+    if name == LMEVAL:
+        raise RecipeError("`lmeval:` names no task", fix="put a task of lm-eval after it, e.g. lmeval:arc_challenge")
     if name.startswith(LMEVAL):
         from lrmctl.reasoning.lmeval_tasks import lmeval_task
 

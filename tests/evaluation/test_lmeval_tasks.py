@@ -55,7 +55,8 @@ def shuffled(rows):  # as lm-eval's GPQA does
 TASKS = {
     "sum_gen": GENERATED + 'generation_kwargs: {until: ["\\n\\n", "=", "Question:"], max_gen_toks: 7}\n',
     "sum_shots": GENERATED + 'num_fewshot: 2\ngeneration_kwargs: {until: ["Question:"], do_sample: true}\n',
-    "sum_zero": GENERATED + "num_fewshot: 0\ngeneration_kwargs: {until: [], max_gen_toks: 4}\n",
+    "sum_zero": GENERATED + "num_fewshot: 0\n"
+    "generation_kwargs: {until: [], max_gen_toks: 4, do_sample: false, temperature: 0.0}\n",
     "sum_begun": GENERATED + 'gen_prefix: "The answer is"\n',
     "sum_code": GENERATED + "unsafe_code: true\n",
     "sum_vote": r"""
@@ -277,6 +278,20 @@ def test_rows_of_perplexity_hold_what_it_is_made_of(named: Any, run: Any) -> Non
     assert result.reported["word_perplexity"] == pytest.approx(2.718281828459045 ** (-total / words))
 
 
+def test_tasks_are_asked_in_the_decoding_mode_of_the_evaluation(named: Any, base: Path, tmp_path: Path) -> None:
+    from lrmctl.engines.generators import make_generator
+    from lrmctl.recipe.decoding import ZeroThink
+    from lrmctl.recipe.generators import HfGenerator
+
+    engine = make_generator(base, HfGenerator(), decoding=ZeroThink())
+    tasks = [named("sum_zero"), reasoning_task("lab_arithmetic"), named("sum_mc")]
+    with Store(tmp_path / "c.sqlite") as store:
+        done = run_tasks(engine, store, tasks, [Sampling(0.6, max_new_tokens=110)], 2, seed=0, limit=8)
+    assert [len(result.traces) for result in done] == [16, 16, 8]
+    for result in done[:2]:  # the tiny model sometimes thinks nevertheless
+        assert sum(t.skipped and not t.thinking for t in result.traces) > 8
+
+
 class Server:
     """An engine that has no log-likelihoods, as servers have none."""
 
@@ -371,6 +386,7 @@ def test_another_metric_can_say_what_is_right(named: Any, run: Any) -> None:
         ("sum_code", {}, "run_unsafe_code"),
         ("sum_missing", {}, "cannot be made"),
         ("no_such_file.yaml", {}, "no task file"),
+        ("", {}, "names no task"),
     ],
 )
 def test_what_cannot_be_run_is_refused_with_the_way_out(named: Any, name: str, options: Any, says: str) -> None:
