@@ -16,12 +16,17 @@ if TYPE_CHECKING:
 
 def safety_entries(chosen: OpenSet, rows: Sequence[EvalRow]) -> list[dict[str, Any]]:
     """The entries of a safety set."""
+    return _entries(rows, {**judge_facts(chosen), "source": dict(chosen.source)}, chosen.measured)
+
+
+def judge_facts(chosen: OpenSet) -> dict[str, Any]:
+    """Who judged, by name and version, and how good the judge is."""
     facts: dict[str, Any] = {"judge": chosen.judge.name, "judge_version": chosen.judge.version}
     if chosen.also:
         facts["also"] = [{"judge": a.judge.name, "version": a.judge.version, "part": a.part} for a in chosen.also]
     if chosen.measured:
         facts["measured"] = chosen.measured.model_dump(mode="json")
-    return _entries(rows, {**facts, "source": dict(chosen.source)}, chosen.measured)
+    return facts
 
 
 def task_entries(result: TaskResult, rows: Sequence[EvalRow]) -> list[dict[str, Any]]:
@@ -37,7 +42,8 @@ def task_entries(result: TaskResult, rows: Sequence[EvalRow]) -> list[dict[str, 
 
 def again(entry: Mapping[str, Any], rows: Sequence[EvalRow], facts: Mapping[str, Any], measured: Any) -> dict[str, Any]:
     """An entry of an earlier summary with figures from rows that were judged again."""
-    (made,) = _entries(rows, {**entry, **facts}, measured)
+    kept = {key: value for key, value in entry.items() if key not in ("also", "measured")}
+    (made,) = _entries(rows, {**kept, **facts}, measured)
     return made
 
 

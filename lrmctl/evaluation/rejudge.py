@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrmctl.errors import NotFoundError
-from lrmctl.evaluation.entries import again
+from lrmctl.evaluation.entries import again, judge_facts
 from lrmctl.evaluation.judging import judge_set, slim
 from lrmctl.evaluation.sets import OpenSet, named_sets
 from lrmctl.reasoning.tasks import ReasoningTask, reasoning_task
@@ -112,11 +112,7 @@ def _entry(
     name = entry["set"]
     rows = kept[name, entry["temperature"], entry["kind"]]
     if name in sets:
-        chosen = sets[name]
-        facts: dict[str, Any] = {"judge": chosen.judge.name, "judge_version": chosen.judge.version}
-        facts["also"] = [{"judge": a.judge.name, "version": a.judge.version, "part": a.part} for a in chosen.also]
-        facts["measured"] = chosen.measured.model_dump(mode="json") if chosen.measured else None
-        return again(entry, rows, facts, chosen.measured)
+        return again(entry, rows, judge_facts(sets[name]), sets[name].measured)
     if name in tasks:
         return again(entry, rows, dict(zip(("judge", "judge_version"), tasks[name].grader, strict=True)), None)
     return dict(entry)
