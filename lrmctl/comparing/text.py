@@ -29,8 +29,8 @@ _DOUBTS = ("cut", "unclosed", "judge_failed", "generation_failed")
 NOTABLE = 0.02
 """A difference beside the metrics that is worth a sentence."""
 FOOTER = (
-    "Rates in %, differences in points. p: two-sided; p Holm: adjusted over the main metric of each set, kind and",
-    "temperature. needed: prompts at which a difference like this would be found in 80 % of cases.",
+    "Rates in %, differences in points. p: two-sided; p Holm: adjusted over the main metrics of all sets,",
+    "kinds and temperatures. needed: prompts at which such a difference is found in 80 % of cases.",
 )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +24,14 @@ class Cell:
 
     Attributes:
         entry: as it lies in summary.json.
+        slug: a name for files and tasks, of plain characters; no other cell of the evaluation has it.
     """
 
     set: str
     kind: Kind
     temperature: float
     entry: Mapping[str, Any]
-
-    @property
-    def slug(self) -> str:
-        """A name for files and tasks, of plain characters."""
-        return re.sub(r"[^A-Za-z0-9_.]+", "-", f"{self.set}-{self.kind}-t{self.temperature:g}").strip("-.")
+    slug: str
 
     @property
     def metrics(self) -> dict[str, Mapping[str, Any]]:
@@ -80,7 +78,8 @@ class Evaluation:
         entries = self.summary.get("sets", ())
         if not entries:
             raise LrmctlError("there is nothing to export: no summary", str(self.folder), "run `lrmctl eval` first")
-        return [Cell(e["set"], e["kind"], e["temperature"], e) for e in entries]
+        slugs = _unique([f"{e['set']}-{e['kind']}-t{e['temperature']:g}" for e in entries])
+        return [Cell(e["set"], e["kind"], e["temperature"], e, slug) for e, slug in zip(entries, slugs, strict=True)]
 
     def rows(self, cell: Cell | None = None) -> Iterator[EvalRow]:
         """The rows of one cell, or all."""
@@ -88,6 +87,16 @@ class Evaluation:
             place = (row.set, row.trace.prompt.kind, row.temperature)
             if cell is None or place == (cell.set, cell.kind, cell.temperature):
                 yield row if self.text else without_text(row)
+
+
+def _unique(names: Sequence[str]) -> list[str]:
+    """Of plain characters; names that are alike then are numbered."""
+    found: dict[str, None] = {}
+    for name in names:
+        plain = re.sub(r"[^A-Za-z0-9_.]+", "-", name).strip("-.")
+        free = (plain if n == 1 else f"{plain}-{n}" for n in count(1))
+        found[next(slug for slug in free if slug not in found)] = None
+    return list(found)
 
 
 def without_text(row: EvalRow) -> EvalRow:
