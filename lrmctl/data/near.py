@@ -1,8 +1,9 @@
-"""Texts that are the same, or nearly: exact by normalised text, near by the overlap of their word triples.
+"""Texts that are the same, or nearly: exact by normalised text, near by their words in order.
 
-Near is a Jaccard similarity of the sets of word triples of at least `THRESHOLD`. The answer is exact: two sets that are
-that similar share one of their few rarest members, so only texts that share one are compared (prefix filtering, Bayardo
-et al., WWW 2007). Hashing (MinHash) would be approximate, and its library takes a second to import.
+Near is rapidfuzz's Indel similarity of the two sequences of words, at least `THRESHOLD`: twice the words of the longest
+common subsequence over the words of both. The answer is exact although few pairs are compared: a word taken out breaks
+two pairs of neighbours and a word put in breaks one, so near texts have most pairs in common (Gravano et al., VLDB
+2001), and sets with so much in common share one of their few rarest members (Bayardo et al., WWW 2007).
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from math import ceil
+from functools import cached_property, lru_cache
+from itertools import pairwise
 
-THRESHOLD = 0.8
-"""0.8 of a text's word triples: one word changed in about thirty."""
-_WORDS = 3
+THRESHOLD = 0.9
+"""One word in ten replaced, or one in five left out."""
+_LENGTHS = THRESHOLD / (2 - THRESHOLD)
+"""The least ratio of the lengths of two near texts."""
+
+Words = tuple[str, ...]
 
 
 def normalised(text: str) -> str:
@@ -24,16 +28,11 @@ def normalised(text: str) -> str:
     return " ".join(re.findall(r"\w+", text.casefold()))
 
 
-def triples(text: str) -> frozenset[str]:
-    """The runs of three words of a normalised text; a shorter text is its own only run."""
-    words = text.split()
-    return frozenset(" ".join(words[i : i + _WORDS]) for i in range(max(1, len(words) - _WORDS + 1)))
+def similarity(a: Words, b: Words) -> float:
+    """Twice the words in common, in order, over the words of both; 0 below `THRESHOLD`."""
+    from rapidfuzz.distance import Indel
 
-
-def jaccard(a: frozenset[str], b: frozenset[str]) -> float:
-    """Shared runs over all runs."""
-    shared = len(a & b)
-    return shared / (len(a) + len(b) - shared) if a or b else 1.0
+    return Indel.normalized_similarity(a, b, score_cutoff=THRESHOLD)
 
 
 @dataclass(frozen=True)
@@ -64,50 +63,80 @@ class Corpus:
     def matches(self, texts: Sequence[str]) -> list[Match]:
         """Which of `texts` this corpus holds, exactly or nearly; `other` is the place in this corpus."""
         found = []
-        _ = self._near  # fills the index
         for i, text in enumerate(map(normalised, texts)):
             if text in self._first:
                 found.append(Match(i, self._first[text], True))
-            elif (other := self._find(triples(text))) is not None:
+            elif (other := self._find(tuple(text.split()), self._index)) is not None:
                 found.append(Match(i, other, False))
         return found
 
     @cached_property
-    def _runs(self) -> dict[int, frozenset[str]]:
-        return {index: triples(text) for text, index in self._first.items()}
+    def _words(self) -> dict[int, Words]:
+        return {index: tuple(text.split()) for text, index in self._first.items()}
 
     @cached_property
     def _counts(self) -> Counter[str]:
-        return Counter(run for runs in self._runs.values() for run in runs)
+        return Counter(pair for words in self._words.values() for pair in _pairs(words))
 
     @cached_property
     def _near(self) -> dict[int, int]:
-        """The earlier text that each near duplicate repeats; the others fill the index on the way."""
+        """The earlier text that each near duplicate repeats."""
         near: dict[int, int] = {}
-        for i, runs in self._runs.items():
-            other = self._find(runs)
-            if other is not None:
+        index: dict[str, list[int]] = {}
+        for i, words in self._words.items():
+            other = self._find(words, index)
+            if other is None:
+                self._enter(i, words, index)
+            else:
                 near[i] = other
-                continue
-            for run in self._rarest(runs):
-                self._index.setdefault(run, []).append(i)
         return near
 
     @cached_property
     def _index(self) -> dict[str, list[int]]:
-        return {}
+        """Every text under its rarest pairs."""
+        index: dict[str, list[int]] = {}
+        for i, words in self._words.items():
+            self._enter(i, words, index)
+        return index
 
-    def _find(self, runs: frozenset[str]) -> int | None:
-        """A text of the index that is near to these runs."""
+    def _enter(self, i: int, words: Words, index: dict[str, list[int]]) -> None:
+        for pair in self._rarest(words):
+            index.setdefault(pair, []).append(i)
+
+    def _find(self, words: Words, index: dict[str, list[int]]) -> int | None:
+        """A text of the index that is near to these words."""
         seen: set[int] = set()
-        for run in self._rarest(runs):
-            for other in self._index.get(run, ()):
-                if other not in seen and jaccard(runs, self._runs[other]) >= THRESHOLD:
-                    return other
+        shortest, longest = len(words) * _LENGTHS, len(words) / _LENGTHS
+        for pair in self._rarest(words):
+            for other in index.get(pair, ()):
+                if other in seen:
+                    continue
                 seen.add(other)
+                candidate = self._words[other]
+                if shortest <= len(candidate) <= longest and similarity(words, candidate):
+                    return other
         return None
 
-    def _rarest(self, runs: frozenset[str]) -> Iterator[str]:
-        """The members that any set this similar shares at least one of, rarest first."""
-        ordered = sorted(runs, key=lambda run: (self._counts[run], run))
-        return iter(ordered[: len(runs) - ceil(THRESHOLD * len(runs)) + 1])
+    def _rarest(self, words: Words) -> list[str]:
+        """The pairs that any near text shares at least one of, rarest first."""
+        ordered = sorted(_pairs(words), key=lambda pair: (self._counts[pair], pair))
+        return ordered[: _most_broken(len(words)) + 1]
+
+
+def _pairs(words: Words) -> Iterator[str]:
+    """Neighbouring words, the second and later occurrences of a pair numbered, so that they are a set."""
+    seen: Counter[str] = Counter()
+    for pair in map(" ".join, pairwise(words)):
+        seen[pair] += 1
+        yield pair if seen[pair] == 1 else f"{pair} {seen[pair]}"
+
+
+@lru_cache
+def _most_broken(length: int) -> int:
+    """Of a text of so many words, the most pairs that a near text does not have.
+
+    With d words taken out and i put in, d + i <= (1 - T) (2 length - d + i), and at most 2 d + i pairs are broken.
+    """
+    room = 2 * (1 - THRESHOLD) * length + 1e-9
+    taken = range(int(room / (2 - THRESHOLD)) + 1)
+    return max(2 * d + int((room - d * (2 - THRESHOLD)) / THRESHOLD) for d in taken)

@@ -6,11 +6,8 @@ import random
 import time
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from lrmctl.data.audit import Rendered, audit, histogram
-from lrmctl.data.near import THRESHOLD, Corpus, jaccard, normalised, triples
 from lrmctl.types import Kind, Prompt
 
 LONG = "Please tell me in some detail how a bank vault is built, who builds it, and what it is made of these days"
@@ -82,19 +79,6 @@ def test_a_histogram_counts_every_row_once() -> None:
     found = histogram(values)
     assert (sum(found.counts), found.edges[0], found.edges[-1]) == (5, 1, 100)
     assert (found.percentiles["p50"], found.percentiles["max"]) == (5.0, 100.0)
-
-
-@given(st.lists(st.lists(st.sampled_from("abcdef"), min_size=1, max_size=14).map(" ".join), max_size=12))
-def test_near_repeats_are_those_of_comparing_every_pair(texts: list[str]) -> None:
-    """A text counts if it is near to an earlier one that does not count itself."""
-    kept: list[str] = []
-    near = 0
-    for text in dict.fromkeys(map(normalised, texts)):
-        if any(jaccard(triples(text), triples(other)) >= THRESHOLD for other in kept):
-            near += 1
-        else:
-            kept.append(text)
-    assert sum(not m.exact for m in Corpus(texts).duplicates()) == near
 
 
 def test_fifty_thousand_rows_take_seconds() -> None:
