@@ -324,6 +324,31 @@ def test_judging_again_grades_what_can_be_graded_and_keeps_the_rest(
     assert [e["metrics"]["correct"] for e in again["sets"]] == [e["metrics"]["correct"] for e in first["sets"]]
 
 
+class Flaky(HfEngine):
+    """The engine, with a line that drops every second sample."""
+
+    def generate(self, requests: Any) -> Any:
+        from lrmctl.engines.requests import Completion
+
+        for batch in super().generate(requests):
+            lost = Completion((), "", "error", error="the server hung up")
+            yield [(i, lost if requests[i].sample % 2 else done) for i, done in batch]
+
+
+def test_samples_that_failed_are_neither_right_nor_wrong(base: Path, named: Any, tmp_path: Path) -> None:
+    engine, how = Flaky(base, batch_size=64), [Sampling(0.6, max_new_tokens=110)]
+    tasks = [reasoning_task("lab_arithmetic"), named("sum_zero")]
+    with Store(tmp_path / "c.sqlite") as store:
+        results = run_tasks(engine, store, tasks, how, 2, seed=0, limit=8)
+        assert len(store) == 8  # both tasks ask the same, and what failed is not stored
+    for result in results:
+        assert {g.correct for g in result.graded[1::2]} == {None}
+        assert None not in {g.correct for g in result.graded[::2]}
+        assert {(t.finish_reason, t.error) for t in result.traces[1::2]} == {("error", "the server hung up")}
+    own = results[0]
+    assert own.reported["correct"] == pytest.approx(sum(bool(g.correct) for g in own.graded[::2]) / 8)
+
+
 def test_an_engine_without_log_likelihoods_is_refused_before_anything_is_drawn(named: Any, tmp_path: Path) -> None:
     server: Any = Server()
     with Store(tmp_path / "c.sqlite") as store, pytest.raises(RecipeError, match="use the engine hf"):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import Any
 import pytest
 
 from lrmctl.data.mathematics import INSTRUCTION
-from lrmctl.errors import NotFoundError, RecipeError
+from lrmctl.errors import RecipeError
 from lrmctl.reasoning.tasks import reasoning_task, task_names
 from lrmctl.types import Trace
 
@@ -110,12 +112,12 @@ def test_wrong_options_are_refused_with_a_hint(name: str, options: dict[str, Any
         reasoning_task(name, options)
 
 
-def test_a_gated_set_that_is_not_here_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("LRMCTL_DATA_DIR", str(tmp_path))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
-    with pytest.raises(NotFoundError, match=r"accept the owners' terms at https://huggingface.co/datasets/Idavidrein"):
-        reasoning_task("gpqa_diamond").load(1)
+def test_a_gated_set_that_is_not_here_says_how_to_get_it(tmp_path: Path) -> None:
+    code = "from lrmctl.reasoning.tasks import reasoning_task; reasoning_task('gpqa_diamond').load(1)"
+    away = {"LRMCTL_DATA_DIR": str(tmp_path), "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=os.environ | away, capture_output=True, text=True)
+    assert "accept the owners' terms at https://huggingface.co/datasets/Idavidrein/gpqa" in done.stderr
+    assert "$LRMCTL_DATA_DIR/gpqa/gpqa_diamond.csv" in done.stderr
 
 
 def gpqa(n: int) -> list[dict[str, Any]]:
