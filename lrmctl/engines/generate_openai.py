@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -56,6 +56,7 @@ class OpenAiEngine:
             raise RecipeError(what, "engine.tokenizer", "add `tokenizer:`, a folder or a hub id, or say `api: chat`")
         self._model, self._options, self._rendering = model, options, rendering
         self._urls = (options.base_url,) if isinstance(options.base_url, str) else options.base_url
+        self._warned: list[str] = []
         self._fleet = Fleet(
             model,
             self._urls,
@@ -125,6 +126,15 @@ class OpenAiEngine:
         """
         headers = self._headers()
         self._refuse(requests)
+        nothing = [i for i, request in enumerate(requests) if not request.sampling.max_new_tokens]
+        if nothing:
+            yield [(i, Completion((), "", "length", tokens=0)) for i in nothing]
+        asked = [i for i, request in enumerate(requests) if request.sampling.max_new_tokens]
+        for done in self._asked([requests[i] for i in asked], headers):
+            yield [(asked[n], completion) for n, completion in done]
+
+    def _asked(self, requests: Sequence[Request], headers: Mapping[str, str]) -> Iterator[list[tuple[int, Completion]]]:
+        """Completions by the servers, those that nothing can be told of yet at the end."""
         sameness = Sameness(requests)
         held: list[tuple[int, Answer]] = []
         for arrived in self._fleet.ask(len(requests), lambda i: self._body(requests[i]), headers):
@@ -175,6 +185,7 @@ class OpenAiEngine:
             "revision": self._options.revision,
             "tokens": "by the tokenizer" if self._options.tokenizer else f"{said}; by characters where it says nothing",
             "versions": {"httpx": version("httpx")},
+            "warnings": list(dict.fromkeys(self._warned)),
         }
 
     @cached_property
@@ -265,10 +276,10 @@ class OpenAiEngine:
             "thought: name the model's `tokenizer:` in the engine's options, so that it can be read"
         )
 
-    @staticmethod
-    def _warn(words: str) -> None:
+    def _warn(self, words: str) -> None:
         if words:
-            warnings.warn(words, RuntimeWarning, stacklevel=3)
+            self._warned.append(words)
+            warnings.warn(words, RuntimeWarning, stacklevel=4)
 
 
 def _failed(error: str) -> Completion:

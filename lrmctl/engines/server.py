@@ -140,7 +140,7 @@ def refused(whose: str, status: int, words: str, *, model: str, variable: str | 
         401: key,
         403: key,
         404: f"check `base_url` (it ends with the version, /v1) and the model's name {model!r}",
-        400: "a key that the server does not know is left out by `extra_body: {key: null}`",
+        **dict.fromkeys((400, 422), "a key that the server does not know is left out by `extra_body: {key: null}`"),
     }
     return f"{whose} answers {status}: {words}" + (f"; {fixes[status]}" if status in fixes else "")
 

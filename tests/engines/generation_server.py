@@ -11,13 +11,21 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
 from chat_server import free_port
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Response
+from fastapi import Request as HttpRequest
+
+from lrmctl.engines.base import Sampling
+from lrmctl.engines.generate_openai import OpenAiEngine
+from lrmctl.engines.generators import make_generator
+from lrmctl.engines.requests import Completion, Request
+from lrmctl.recipe.generators import OpenAiGenerator
+from lrmctl.types import Prompt, Trace
 
 WORDS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
 
@@ -99,7 +107,7 @@ def app_of(generation: Generation) -> FastAPI:
         return Response("{}", generation.down or 200)
 
     @app.post("/v1/{path:path}")
-    def post(path: str, body: dict[str, Any], request: Request) -> Response:
+    def post(path: str, body: dict[str, Any], request: HttpRequest) -> Response:
         del path
         if body["model"] == "unknown":
             return Response(json.dumps({"error": {"message": "no such model"}}), 404)
@@ -150,3 +158,38 @@ def generating(generation: Generation, **how: Any) -> Iterator[str]:
         yield served.url
     finally:
         served.kill()
+
+
+WARM = Sampling(0.6, 0.95, max_new_tokens=64)
+
+
+def engine_of(url: str | Sequence[str], model: str = "lrm", **options: Any) -> OpenAiEngine:
+    urls = url if isinstance(url, str) else tuple(url)
+    made = make_generator(model, OpenAiGenerator(base_url=urls, **{"patience": 6, **options}))
+    assert isinstance(made, OpenAiEngine)
+    return made
+
+
+def prompt_of(text: str) -> Prompt:
+    return Prompt.user(text, text, "benign")
+
+
+def asked(engine: OpenAiEngine, texts: Sequence[str], samples: int = 1, sampling: Sampling = WARM) -> list[Request]:
+    return [Request(engine.render(prompt_of(text)), sampling, i, seed=5) for text in texts for i in range(samples)]
+
+
+def drawn_by(engine: OpenAiEngine, requests: Sequence[Request]) -> list[Completion]:
+    found = [one for batch in engine.generate(requests) for one in batch]
+    assert sorted(i for i, _ in found) == list(range(len(requests)))  # every request exactly once
+    return [completion for _, completion in sorted(found, key=lambda one: one[0])]
+
+
+def one(engine: OpenAiEngine, text: str, sampling: Sampling = WARM) -> tuple[Completion, Trace]:
+    requests = asked(engine, [text], sampling=sampling)
+    (completion,) = drawn_by(engine, requests)
+    return completion, engine.trace(prompt_of(text), requests[0], completion)
+
+
+def choice(finish: str | None = "stop", usage: Any = None, **message: Any) -> str:
+    body = {"choices": [{"message": message, "finish_reason": finish}]}
+    return "choice " + json.dumps(body | ({"usage": usage} if usage else {}))

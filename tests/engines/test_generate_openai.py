@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 import json
-import os
-import random
-import signal
-import threading
-import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from chat_server import free_port
-from generation_server import Generation, Served, drawn, generating
+from generation_server import (
+    WARM,
+    Generation,
+    asked,
+    choice,
+    drawn_by,
+    engine_of,
+    generating,
+    one,
+    prompt_of,
+)
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lrmctl.engines.base import Sampling
-from lrmctl.engines.generate_openai import OpenAiEngine
+from lrmctl.engines.generate_openai_form import chat_completion, plain_completion, read_answer
 from lrmctl.engines.generators import make_generator
 from lrmctl.engines.requests import Completion, Rendering, Request
-from lrmctl.engines.store import Store, complete
+from lrmctl.engines.server_form import UnreadableError
 from lrmctl.errors import LrmctlError, RecipeError
 from lrmctl.recipe.decoding import ZeroThink
 from lrmctl.recipe.generators import OpenAiGenerator
-from lrmctl.types import Prompt, Trace
-
-WARM = Sampling(0.6, 0.95, max_new_tokens=64)
+from lrmctl.trace import split_text
 
 
 @pytest.fixture(scope="module")
@@ -36,38 +40,6 @@ def served() -> Iterator[tuple[Generation, str]]:
     generation = Generation()
     with generating(generation) as url:
         yield generation, url
-
-
-def engine_of(url: str | Sequence[str], model: str = "lrm", **options: Any) -> OpenAiEngine:
-    urls = url if isinstance(url, str) else tuple(url)
-    made = make_generator(model, OpenAiGenerator(base_url=urls, **{"patience": 6, **options}))
-    assert isinstance(made, OpenAiEngine)
-    return made
-
-
-def prompt_of(text: str) -> Prompt:
-    return Prompt.user(text, text, "benign")
-
-
-def asked(engine: OpenAiEngine, texts: Sequence[str], samples: int = 1, sampling: Sampling = WARM) -> list[Request]:
-    return [Request(engine.render(prompt_of(text)), sampling, i, seed=5) for text in texts for i in range(samples)]
-
-
-def drawn_by(engine: OpenAiEngine, requests: Sequence[Request]) -> list[Completion]:
-    found = [one for batch in engine.generate(requests) for one in batch]
-    assert sorted(i for i, _ in found) == list(range(len(requests)))  # every request exactly once
-    return [completion for _, completion in sorted(found, key=lambda one: one[0])]
-
-
-def one(engine: OpenAiEngine, text: str, sampling: Sampling = WARM) -> tuple[Completion, Trace]:
-    requests = asked(engine, [text], sampling=sampling)
-    (completion,) = drawn_by(engine, requests)
-    return completion, engine.trace(prompt_of(text), requests[0], completion)
-
-
-def choice(finish: str | None = "stop", usage: Any = None, **message: Any) -> str:
-    body = {"choices": [{"message": message, "finish_reason": finish}]}
-    return "choice " + json.dumps(body | ({"usage": usage} if usage else {}))
 
 
 def test_samples_of_a_prompt_differ_each_by_its_own_seed_and_repeat(served) -> None:  # type: ignore[no-untyped-def]
@@ -270,176 +242,47 @@ def test_what_a_server_cannot_do_is_said_with_the_fix(checkpoint: Path) -> None:
         engine_of("http://a/v1", api="completions", tokenizer=str(checkpoint / "nothing")).render(prompt_of("x"))
 
 
-@pytest.mark.parametrize("status", [429, 500, 503])
-def test_what_may_pass_is_asked_again(served, status) -> None:  # type: ignore[no-untyped-def]
+def test_what_cannot_be_sent_or_needs_no_server_costs_the_others_nothing(served) -> None:  # type: ignore[no-untyped-def]
     generation, url = served
-    generation.tries.clear()
-    text = f"status {status} 2"
-    assert one(engine_of(url, patience=20), text)[0].error == ""
-    assert generation.tries[text] == 3
-
-
-def test_one_prompt_that_breaks_the_server_costs_nobody_else_anything(served) -> None:  # type: ignore[no-untyped-def]
-    _, url = served
-    engine = engine_of(url, patience=1.5, concurrency=4)
-    completions = drawn_by(engine, asked(engine, ["status 500 99", *map(str, range(200))]))
-    assert "answers 500: 'as asked' (asked" in completions[0].error
-    assert not [c.error for c in completions[1:] if c.error]
-
-
-def test_a_server_that_wants_an_hour_is_not_waited_for_and_a_slow_answer_is_asked_for_again(served) -> None:  # type: ignore[no-untyped-def]
-    generation, url = served
-    began = time.monotonic()
-    assert "429" in one(engine_of(url), "status 429 1 3600")[0].error
-    assert time.monotonic() - began < 2
-    assert one(engine_of(url, timeout=0.3), "slow 1.0")[0].error == ""
-    assert generation.tries["slow 1.0"] >= 2
-
-
-@pytest.mark.parametrize(("model", "told"), [("unknown", "the model's name 'unknown'"), ("guarded", "api_key_env")])
-def test_what_nothing_can_mend_ends_the_run_at_once_with_what_to_do(served, model, told) -> None:  # type: ignore[no-untyped-def]
-    _, url = served
-    engine = engine_of(url, model)
-    with pytest.raises(LrmctlError, match=told) as caught:
-        drawn_by(engine, asked(engine, list(map(str, range(1000)))))
-    assert "judge" not in str(caught.value)
-
-
-def test_the_key_comes_from_the_environment_and_is_never_shown(served, monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    _, url = served
-    engine = engine_of(url, "guarded", api_key_env="LRMCTL_TEST_KEY")
-    monkeypatch.delenv("LRMCTL_TEST_KEY", raising=False)
-    with pytest.raises(LrmctlError, match="LRMCTL_TEST_KEY is not set"):
-        one(engine, "hello")
-    monkeypatch.setenv("LRMCTL_TEST_KEY", "wrong-secret")
-    with pytest.raises(LrmctlError, match="check the key in LRMCTL_TEST_KEY") as caught:
-        one(engine, "hello")
-    assert "wrong-secret" not in str(caught.value)
-    monkeypatch.setenv("LRMCTL_TEST_KEY", "right")
-    assert one(engine, "hello")[0].error == ""
-
-
-def test_work_is_shared_out_by_how_fast_servers_are_and_none_has_more_than_it_may() -> None:
-    fast, slow = Generation(pause=0.01), Generation(pause=0.1)
-    with generating(fast) as one_url, generating(slow) as other:
-        engine = engine_of([one_url, other], concurrency=4)
-        drawn_by(engine, asked(engine, list(map(str, range(8)))))
-        assert (len(fast.seen), len(slow.seen)) == (4, 4)
-        drawn_by(engine, asked(engine, list(map(str, range(200)))))
-    assert len(fast.seen) > 2 * len(slow.seen)
-    assert max(fast.most, slow.most) <= 4
-
-
-def test_a_server_killed_in_mid_run_loses_nothing_and_nothing_is_stored_twice(tmp_path: Path) -> None:
-    there, dying = Generation(pause=0.02), Generation(pause=0.02)
-    first, second = Served(there), Served(dying)
-    engine = engine_of([first.url, second.url], concurrency=8, patience=20)
-    requests = asked(engine, [f"p{i}" for i in range(150)], samples=4)
-    killing = threading.Thread(target=lambda: dying.wait_for(60) and second.kill())
-    killing.start()
-    with Store(tmp_path / "c.sqlite") as store:
-        completions = complete(engine, store, requests)
-        assert len(store) == len(requests) == 600
-    killing.join(10)
-    assert 60 <= len(dying.seen) < len(there.seen)
-    for request, completion in zip(requests, completions, strict=True):
-        text = json.loads(request.text)["messages"][-1]["content"]
-        assert completion.text.startswith(f"<think>\n{drawn(text, request.row_seed % (1 << 31), 0.6)}\n")
-    first.kill()
-
-
-def test_a_server_that_comes_back_works_on() -> None:
-    one_, other = Generation(pause=0.02), Generation(pause=0.02)
-    port = free_port()
-    with generating(one_) as url:
-        engine = engine_of([url, f"http://127.0.0.1:{port}/v1"], concurrency=2, patience=30)
-        late: list[Served] = []
-        starting = threading.Thread(target=lambda: one_.wait_for(50) and late.append(Served(other, port)))
-        starting.start()
-        completions = drawn_by(engine, asked(engine, list(map(str, range(600)))))
-        starting.join(10)
-        late[0].kill()
-    assert not any(c.error for c in completions)
-    assert len(other.seen) > 10
-
-
-def test_a_server_that_answers_errors_quickly_does_not_swallow_the_work() -> None:
-    fine, broken = Generation(pause=0.02), Generation()
-    broken.down = 500
-    with generating(fine) as url, generating(broken) as other:
-        engine = engine_of([url, other], concurrency=4, patience=4)
-        completions = drawn_by(engine, asked(engine, list(map(str, range(100)))))
-    assert not any(c.error for c in completions)
-    assert len(broken.seen) < 50
-
-
-def test_when_all_servers_are_away_for_the_patience_everything_fails_once_and_later_calls_do_not_wait_again() -> None:
-    urls = [f"http://127.0.0.1:{free_port()}/v1" for _ in range(2)]
-    engine = engine_of(urls, patience=1.5)
-    began = time.monotonic()
-    completions = drawn_by(engine, asked(engine, list(map(str, range(5000)))))
-    assert all("does not answer" in c.error for c in completions)
-    assert 1 < time.monotonic() - began < 8
-    began = time.monotonic()
-    drawn_by(engine, asked(engine, list(map(str, range(5000)))))
-    assert time.monotonic() - began < 3
-
-
-def test_requests_are_paced(served) -> None:  # type: ignore[no-untyped-def]
-    _, url = served
-    engine = engine_of(url, requests_per_minute=600)
-    began = time.monotonic()
-    drawn_by(engine, asked(engine, list(map(str, range(8)))))
-    assert time.monotonic() - began > 0.6
-
-
-def test_an_interrupt_ends_at_once_and_the_server_is_let_go() -> None:
-    generation = Generation(pause=1.5)
-    with generating(generation) as url:
-        engine = engine_of(url, concurrency=4)
-        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
-        began = time.monotonic()
-        with pytest.raises(KeyboardInterrupt):
-            drawn_by(engine, asked(engine, list(map(str, range(100)))))
-        assert time.monotonic() - began < 1.4
-        assert not [t for t in threading.enumerate() if t.name == "servers"]
-        time.sleep(1.5)
-    assert len(generation.seen) == 4
-
-
-def test_completions_come_as_they_end() -> None:
-    with generating(Generation(pause=0.1)) as url:
-        engine = engine_of(url, concurrency=2)
-        batches = engine.generate(asked(engine, list(map(str, range(20)))))
-        began = time.monotonic()
-        next(batches)
-        assert time.monotonic() - began < 0.8
-        batches.close()  # type: ignore[attr-defined]
-
-
-def test_a_server_that_heeds_no_seed_is_named_and_one_that_does_is_not(served) -> None:  # type: ignore[no-untyped-def]
-    _, url = served
     engine = engine_of(url)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        drawn_by(engine, asked(engine, ["a", "b", "c", "d"], samples=3))
-        drawn_by(engine, asked(engine, ["a", "b", "c", "d"], samples=1))
-    with generating(Generation(deaf=True)) as deaf:
-        engine = engine_of(deaf)
-        with pytest.warns(RuntimeWarning, match="ignore temperature or seed"):
-            drawn_by(engine, asked(engine, ["a", "b", "c", "d"], samples=3))
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            drawn_by(engine, asked(engine, ["a", "b", "c", "d"], samples=3, sampling=Sampling(0.0)))
+    odd, fine = asked(engine, ["half of a \ud800", "fine"])
+    before = len(generation.seen)
+    none = replace(fine, sampling=replace(WARM, max_new_tokens=0))
+    completions = drawn_by(engine, [none, odd, fine])
+    assert [(c.finish_reason, bool(c.error)) for c in completions] == [
+        ("length", False),
+        ("error", True),
+        ("stop", False),
+    ]
+    assert len(generation.seen) == before + 1
 
 
-def test_whatever_servers_do_every_request_ends_once() -> None:
-    luck = random.Random(0)
-    kinds = ["fine", "status 500 1", "status 503 1", "status 400 9", "raw {", choice(content=None), "slow 0.4"]
-    texts = [f"{luck.choice(kinds)}" if luck.random() < 0.3 else f"fine {i}" for i in range(300)]
-    with generating(Generation()) as one_url, generating(Generation()) as other:
-        engine = engine_of([one_url, other], concurrency=6, timeout=0.3, patience=8)
-        completions = drawn_by(engine, asked(engine, texts))
-    bad = ("raw", "status 400")
-    for text, completion in zip(texts, completions, strict=True):
-        assert bool(completion.error) == text.startswith(bad)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=True) | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
+    max_leaves=9,
+)
+TEXT = st.text("<think>/ a", max_size=30) | st.sampled_from(["<think>", "</think>", "a</think>b", "<think>a</think>b"])
+MESSAGE = st.fixed_dictionaries({}, optional=dict.fromkeys(("content", "reasoning_content", "reasoning"), TEXT | JSON))
+FINISH = st.sampled_from(["stop", "length"]) | JSON
+CHOICE = st.fixed_dictionaries({}, optional={"message": MESSAGE | JSON, "text": TEXT | JSON, "finish_reason": FINISH})
+USAGE = st.fixed_dictionaries({}, optional={"completion_tokens": JSON, "completion_tokens_details": JSON})
+BODY = JSON | st.fixed_dictionaries({"choices": st.lists(CHOICE, max_size=2)}, optional={"usage": USAGE | JSON})
+
+
+@given(body=BODY, api=st.sampled_from(["chat", "completions"]), opened=st.booleans())
+def test_no_answer_is_too_odd_to_be_read_and_reasoning_never_becomes_an_answer(
+    body: Any, api: str, opened: bool
+) -> None:
+    try:
+        answer = read_answer(api, json.dumps(body).encode())
+    except UnreadableError:
+        return
+    if api == "completions":
+        assert isinstance(plain_completion(answer, "</s>"), str)
+        return
+    split = split_text(chat_completion(answer, opened), opened=False)
+    if answer.reasoning:
+        tags = ("<think>", "</think>")
+        assert split.state == ("closed" if answer.text.strip() else "unclosed") or any(t in answer.text for t in tags)
+        assert split.answer in answer.text.strip() or any(t in answer.text for t in tags)
