@@ -82,9 +82,12 @@ class HfEngine:
 
     @cached_property
     def model(self) -> Any:
+        from lrmctl.engines.hf_attention import group_heads
         from lrmctl.models import load_model
 
-        return load_model(self.path, dtype=self.dtype, device=self.device)
+        model = load_model(self.path, dtype=self.dtype, device=self.device)
+        group_heads(model)
+        return model
 
     def render(self, prompt: Prompt) -> str:
         from lrmctl.data.render import render_prompt

@@ -39,6 +39,8 @@ class Ways(NamedTuple):
     """V or more keeps all."""
     filtering: bool
     """Some row filters."""
+    picking: bool
+    """Some row is greedy."""
 
     @classmethod
     def of(cls, params: Sequence[Sampling], device: torch.device) -> Ways:
@@ -54,13 +56,13 @@ class Ways(NamedTuple):
             top_p=column([s.top_p for s in params], torch.float32),
             top_k=column([s.top_k or everything for s in params], torch.int64),
             filtering=any(s.top_k or s.top_p < 1 for s in params),
+            picking=any(s.greedy for s in params),
         )
 
     def rows(self, kept: Tensor) -> Ways:
         """Those at these positions."""
-        return Ways(
-            self.temperature[kept], self.greedy[kept], self.top_p[kept], self.top_k[kept], filtering=self.filtering
-        )
+        columns = (self.temperature[kept], self.greedy[kept], self.top_p[kept], self.top_k[kept])
+        return Ways(*columns, filtering=self.filtering, picking=self.picking)
 
 
 def draw(logits: Tensor, ways: Ways, uniform: Tensor) -> tuple[Tensor, Tensor]:
@@ -75,7 +77,8 @@ def draw(logits: Tensor, ways: Ways, uniform: Tensor) -> tuple[Tensor, Tensor]:
     if ways.filtering:
         scaled = filtered(scaled, ways.top_k, ways.top_p)
     logp = torch.log_softmax(scaled, -1)
-    return torch.where(ways.greedy, logits.argmax(-1, keepdim=True), by_inverse_cdf(logp, uniform)), logp
+    drawn = by_inverse_cdf(logp, uniform)
+    return torch.where(ways.greedy, logits.argmax(-1, keepdim=True), drawn) if ways.picking else drawn, logp
 
 
 def held_back(logits: Tensor, held: Tensor, eos: Tensor) -> Tensor:
