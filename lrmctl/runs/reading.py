@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from lrmctl.errors import LrmctlError, NotFoundError
 from lrmctl.runs.rows import EvalRow
@@ -55,16 +52,15 @@ def eval_rows(path: Path) -> Iterator[EvalRow]:
 
 
 def _reader() -> Read:
-    if find_spec("msgspec") is None:
-        return _slowly
-    msgspec: Any = import_module("msgspec")
-    decode: Read = msgspec.json.Decoder(EvalRow).decode
-    refused: type[Exception] = msgspec.MsgspecError
+    from msgspec import MsgspecError
+    from msgspec.json import Decoder
+
+    decode = Decoder(EvalRow).decode
 
     def read(line: bytes) -> EvalRow:
         try:
             return decode(line)
-        except refused:  # `json` also reads what strict JSON has no word for: a score that is NaN
+        except MsgspecError:  # `json` also reads what strict JSON has no word for: a score that is NaN
             return _slowly(line)
 
     return read

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from compared import benign, evaluated, row, sum_of
 
-from lrmctl.runs import reading
 from lrmctl.runs.reading import eval_rows
 from lrmctl.runs.rows import read_rows
 
@@ -18,7 +17,6 @@ def rows(tmp_path: Path) -> Path:
 
 
 def test_fast_reading_gives_the_same_rows(rows: Path) -> None:
-    pytest.importorskip("msgspec")
     assert list(eval_rows(rows)) == read_rows(rows)
 
 
@@ -27,11 +25,6 @@ def test_a_score_that_is_not_a_number_is_read(rows: Path) -> None:
     rows.write_text(json.dumps(one) + "\n")
     (found,) = eval_rows(rows)
     assert found.scores["x"] != found.scores["x"]
-
-
-def test_without_the_library_rows_are_read_as_well(rows: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "find_spec", lambda _: None)
-    assert list(eval_rows(rows)) == read_rows(rows)
 
 
 def test_a_torn_last_line_is_skipped(rows: Path) -> None:
