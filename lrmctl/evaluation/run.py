@@ -19,6 +19,7 @@ from lrmctl.engines.requests import Engine, Rendering
 from lrmctl.engines.store import OnProgress, Store
 from lrmctl.evaluation.drawing import Drawing, noted, refuse_failures
 from lrmctl.evaluation.entries import safety_entries, task_entries
+from lrmctl.evaluation.forced import with_thoughts
 from lrmctl.evaluation.judging import judge_set, slim
 from lrmctl.evaluation.sets import OpenSet, open_sets
 from lrmctl.reasoning.tasks import ReasoningTask, reasoning_task
@@ -96,8 +97,11 @@ def _drawn_by(folder: Path, engine: Engine) -> Mapping[str, Any]:
 
 def variant_of(section: EvalSection) -> str:
     """The variant that an evaluation is by its decoding mode; empty for none."""
-    mode = section.decoding.mode
-    return "" if mode == "default" else mode
+    how = section.decoding
+    if how.mode == "default":
+        return ""
+    much = [getattr(how, key, None) for key in ("tokens", "share")] if how.mode in ("prefix", "budget") else []
+    return "-".join([how.mode, *(f"{value:g}" for value in much if value is not None)])
 
 
 def sampling_facts(section: EvalSection) -> dict[str, Any]:
@@ -136,7 +140,10 @@ class _Evaluation:
         size = None if section.batch_size == "auto" else section.batch_size
         rendering = Rendering(section.system, section.template_args)
         engine = make_generator(model, section.engine, batch_size=size, rendering=rendering, decoding=section.decoding)
-        return cls(section, engine, open_sets(section), tasks)
+        sets = open_sets(section)
+        if section.decoding.mode == "prefix":
+            sets, tasks = with_thoughts(engine, sets, tasks, section.limit)
+        return cls(section, engine, sets, tasks)
 
     def draw(self, drawing: Drawing, on_progress: OnProgress) -> list[str]:
         """Draw all completions; returns sentences about what failed."""
