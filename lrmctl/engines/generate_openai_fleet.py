@@ -36,6 +36,8 @@ from lrmctl.errors import LrmctlError
 _SICK = 3  # errors in a row after which it is the server, not the request
 _REFUSALS = {401: 1, 404: 1, 403: 8}
 """Refusals before any answer after which nothing can be hoped for. Some firewalls answer single prompts with 403."""
+_BUSY = (429, 502, 503, 504, 529)
+"""A server that wants to be left alone, or is not there behind its proxy. Other errors may be those of one request."""
 _OPENING = 10.0  # seconds for a connection, and for an answer to "are you there"
 
 Body = Callable[[int], tuple[str, dict[str, Any]]]
@@ -262,7 +264,7 @@ class _Run:
             server.failed(0.0, True)
             self._give_up(f"the server at {server.place} does not answer: {named(error)}")
             return
-        server.away = answer.status_code >= 500
+        server.away = answer.status_code in _BUSY
         if server.away:
             server.failed(retry_after(answer), True)
             self._give_up(f"the server at {server.place} answers {answer.status_code}")
@@ -295,8 +297,8 @@ class _Run:
             words, inside = told_error(answer.content)
             status = inside if status == 200 and inside else status
         if status in AGAIN or status >= 500:
-            busy = status in (429, 502, 503, 504, 529)
-            server.failed(retry_after(answer) or (pause_after(server.errors + 1) if busy else 0.0), False)
+            busy = pause_after(server.errors + 1) if status in _BUSY else 0.0
+            server.failed(retry_after(answer) or busy, False)
             what = f"the server at {server.place} answers {status}" + (f": {words}" if words else "")
             raise TryAgainError(what)
         server.answered()

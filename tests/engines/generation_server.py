@@ -36,11 +36,13 @@ class Generation:
     Attributes:
         pause: seconds that a completion takes.
         deaf: neither seed nor temperature is heeded.
-        down: statuses to answer everything with, in place of completions; None for none.
+        down: the status to answer everything with, in place of completions; 0 for none.
+        models: the status of the list of models, which some servers cannot give.
     """
 
     def __init__(self, pause: float = 0.0, deaf: bool = False) -> None:
         self.pause, self.deaf, self.down = pause, deaf, 0
+        self.models = 200
         self.seen: list[dict[str, Any]] = []
         self.tries: Counter[str] = Counter()
         self.inside = self.most = 0
@@ -104,7 +106,7 @@ def app_of(generation: Generation) -> FastAPI:
 
     @app.get("/v1/models")
     def models() -> Response:
-        return Response("{}", generation.down or 200)
+        return Response("{}", generation.down or generation.models)
 
     @app.post("/v1/{path:path}")
     def post(path: str, body: dict[str, Any], request: HttpRequest) -> Response:

@@ -116,8 +116,10 @@ def test_a_server_killed_in_mid_run_loses_nothing_and_nothing_is_stored_twice(tm
     first.kill()
 
 
-def test_a_server_that_comes_back_works_on() -> None:
+@pytest.mark.parametrize("models", [200, 500])
+def test_a_server_that_comes_back_works_on_whatever_it_says_of_its_models(models: int) -> None:
     one_, other = Generation(pause=0.02), Generation(pause=0.02)
+    other.models = models
     port = free_port()
     with generating(one_) as url:
         engine = engine_of([url, f"http://127.0.0.1:{port}/v1"], concurrency=2, patience=30)

@@ -41,7 +41,7 @@ def running(argv: Sequence[str], port: int, log: Path) -> Iterator[str]:
         for _ in range(300):
             assert process.poll() is None, log.read_text()[-2000:]
             try:
-                if httpx.get(url + "/models", timeout=2).status_code == 200:
+                if httpx.get(f"http://127.0.0.1:{port}/health", timeout=2).status_code == 200:
                     break
             except httpx.TransportError:
                 pass
