@@ -1,0 +1,41 @@
+"""Comparing and exporting what `evaluate` itself writes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lrmctl.compare import compare_all, differences
+from lrmctl.errors import LrmctlError
+from lrmctl.evaluation import evaluate
+from lrmctl.interop.lm_eval_form import write_lm_eval
+from lrmctl.interop.source import Evaluation
+from lrmctl.lab import base_path
+from lrmctl.recipe.evaluation import EvalSection
+
+
+def section(**more: object) -> EvalSection:
+    sets = [{"use": "lab-harmful"}, {"use": "lab-benign"}]
+    how = {"samples": 2, "limit": 3, "max_new_tokens": 96, "temperatures": [0.6], "top_p": 1.0}
+    return EvalSection.model_validate({"safety": sets, "reasoning": ["lab_arithmetic"], **how, **more})
+
+
+def test_a_run_and_its_variant_are_compared_on_purpose_and_exported(tmp_path: Path) -> None:
+    evaluate(base_path(), section(), tmp_path, seed=0)
+    evaluate(base_path(), section(decoding="zero-think"), tmp_path, seed=1)
+    sides = [("run", tmp_path / "eval"), ("run@zero-think", tmp_path / "eval-zero-think")]
+    with pytest.raises(LrmctlError, match="zero-think") as refused:
+        list(compare_all(sides))
+    assert "--allow decoding" in refused.value.fix
+    (found,) = compare_all(sides, allow=["decoding"])
+    summaries = [json.loads((folder / "summary.json").read_text()) for _, folder in sides]
+    for delta in found.deltas:
+        for summary, mean in zip(summaries, (delta.a, delta.b), strict=True):
+            (entry,) = [e for e in summary["sets"] if (e["set"], e["kind"]) == (delta.set, delta.kind)]
+            assert entry["metrics"][delta.metric]["value"] == pytest.approx(mean)
+    assert {d.kind for d in found.deltas} == {"harmful", "benign", "reasoning"}
+    assert [b.b["thinking_tokens"] for b in found.beside] != [b.a["thinking_tokens"] for b in found.beside]
+    assert {"seed", "sampling.decoding"} <= {d.key for d in differences(sides[0][1], sides[1][1])}
+    assert len(write_lm_eval(Evaluation(sides[1][1], "run"), tmp_path / "out")) == 4
