@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from exported import INJECTION, evaluated
 
-from lrmctl.interop.inspect_log import fenced, write_inspect
+from lrmctl.interop.inspect_log import write_inspect
 from lrmctl.interop.source import LEFT_OUT, Evaluation
 
 inspect_log = pytest.importorskip("inspect_ai.log")
@@ -78,9 +78,3 @@ def test_without_text_nothing_that_was_said_is_written(tmp_path: Path) -> None:
     text = "".join(s.model_dump_json() for s in samples)
     assert LEFT_OUT in text
     assert not [word for word in ("pondering", "answering", "ask hazard", "server died") if word in text]
-
-
-def test_no_text_leaves_its_block() -> None:
-    block = fenced("a ``` b ````` c")
-    assert block.startswith("``````text\n")
-    assert block.endswith("\n``````")

@@ -7,6 +7,7 @@ import pytest
 from exported import evaluated
 
 from lrmctl.errors import LrmctlError
+from lrmctl.interop.inspect_log import fenced
 from lrmctl.interop.source import Evaluation
 
 
@@ -27,3 +28,9 @@ def test_an_evaluation_without_a_summary_is_named(tmp_path: Path) -> None:
     (folder / "summary.json").unlink()
     with pytest.raises(LrmctlError, match="nothing to export"):
         _ = Evaluation(folder, "run").cells
+
+
+def test_no_text_leaves_its_block() -> None:
+    block = fenced("a ``` b ````` c")
+    assert block.startswith("``````text\n")
+    assert block.endswith("\n``````")
