@@ -21,18 +21,22 @@ _SAID = {True: "yes", False: "no", None: "?"}
 
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
-    """List every benchmark: kinds, prompts, licence, whether it is here."""
+    """List every benchmark and reasoning task: kinds, prompts, licence, whether it is here."""
     from lrmctl import console
     from lrmctl.benchmarks.describe import benchmarks
     from lrmctl.hooks import registry
+    from lrmctl.reasoning.tasks import task_names
 
-    found = benchmarks()
+    found, tasks = benchmarks(), task_names()
     if as_json:
-        console.emit_json("benchmarks", found)
+        console.emit_json("benchmarks", {"safety": found, "reasoning": tasks})
         return
     console.table(
         "", ("benchmark", "from", "kinds", "prompts", "licence", "gated", "here", "what"), [_line(b) for b in found]
     )
+    rows = [(t.name, _count(t.prompts), _short(t.license), _SAID[t.gated], _SAID[t.here], t.summary) for t in tasks]
+    console.table("", ("reasoning task", "prompts", "licence", "gated", "here", "what"), rows)
+    console.say("any task of lm-evaluation-harness is `lmeval:NAME`")
     for problem in registry.problems():
         console.say(f"not usable: {problem}")
     console.say("splits, sources and how to get one: lrmctl benchmark show NAME")
@@ -79,7 +83,7 @@ def _line(one: Listed) -> tuple[str, ...]:
     if not one.splits:
         return (one.name, one.origin, "", "", "", "", "", f"{one.summary}; {one.needs}")
     kinds = dict.fromkeys(kind for split in one.splits for kind in split.kinds or ("?",))
-    sizes = " | ".join("?" if split.prompts is None else f"{split.prompts:,}" for split in one.splits[:4])
+    sizes = " | ".join(_count(split.prompts) for split in one.splits[:4])
     here = {split.here for split in one.splits}
     first = one.splits[0]
     return (
@@ -87,11 +91,19 @@ def _line(one: Listed) -> tuple[str, ...]:
         one.origin,
         ", ".join(kinds),
         sizes + (" | ..." if len(one.splits) > 4 else ""),
-        re.split("[;:,]", first.license)[0],
+        _short(first.license),
         _SAID[first.gated],
         "part" if len(here) > 1 else _SAID[here.pop()],
         one.summary,
     )
+
+
+def _count(prompts: int | None) -> str:
+    return "?" if prompts is None else f"{prompts:,}"
+
+
+def _short(license: str) -> str:
+    return re.split("[;:,]", license)[0]
 
 
 def _json(shown: Shown, prompts: int) -> dict[str, Any]:

@@ -80,6 +80,11 @@ def _benchmark(chosen: SafetySet) -> tuple[str, Sequence[Prompt]]:
 
 
 def _task(chosen: ReasoningUse, limit: int | None) -> tuple[str, Sequence[Prompt]]:
-    from lrmctl.reasoning.tasks import reasoning_task
+    from lrmctl.reasoning.tasks import LMEVAL, reasoning_task, task_names
 
+    if chosen.use.startswith(LMEVAL):
+        raise LrmctlError("tasks of lm-eval are read when they are evaluated")
+    known = next((task for task in task_names() if task.name == chosen.use), None)
+    if known and not (known.here or chosen.options.get("path")):  # what is not here is not downloaded for this
+        raise LrmctlError(f"the data set {known.hub} is not on this machine")
     return chosen.use, reasoning_task(chosen.use, chosen.options).load(limit)

@@ -21,7 +21,7 @@ from lrmctl.evaluation.drawing import Drawing, noted, refuse_failures
 from lrmctl.evaluation.entries import safety_entries, task_entries
 from lrmctl.evaluation.forced import with_thoughts
 from lrmctl.evaluation.judging import judge_set, slim
-from lrmctl.evaluation.sets import OpenSet, open_sets
+from lrmctl.evaluation.sets import OpenSet, open_sets, refuse_twice
 from lrmctl.reasoning.tasks import ReasoningTask, reasoning_task
 from lrmctl.runs.folder import eval_folder, write_json
 from lrmctl.runs.rows import EvalRow, write_jsonl
@@ -137,6 +137,7 @@ class _Evaluation:
     def of(cls, model: Path | str, section: EvalSection) -> _Evaluation:
         """Everything is made first, so that a wrong name costs seconds."""
         tasks = [reasoning_task(chosen.use, chosen.options) for chosen in section.reasoning]
+        refuse_twice([each.name for task in tasks for each in task.each], "task")
         size = None if section.batch_size == "auto" else section.batch_size
         rendering = Rendering(section.system, section.template_args)
         engine = make_generator(model, section.engine, batch_size=size, rendering=rendering, decoding=section.decoding)

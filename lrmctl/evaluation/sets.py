@@ -54,14 +54,14 @@ def open_sets(section: EvalSection) -> list[OpenSet]:
     kinds = {prompt.kind for s in sets for prompt in s.prompts}
     if section.over_refusal and "harmful" in kinds and "benign" not in kinds:
         sets.append(_over_refusal(chosen[0], section.limit))
-    _refuse_twice([s.name for s in sets])
+    refuse_twice([s.name for s in sets])
     return sets
 
 
 def named_sets(section: EvalSection) -> dict[str, OpenSet]:
     """The sets of an evaluation by name with their judges, but without prompts: nothing is loaded or downloaded."""
     sets = [_open_set(one, None, load=False) for one in section.judged()]
-    _refuse_twice([s.name for s in sets])
+    refuse_twice([s.name for s in sets])
     return {s.name: s for s in sets}
 
 
@@ -91,10 +91,11 @@ def _companion(like: SafetySet) -> dict[str, Any]:
     return default_over_refusal()
 
 
-def _refuse_twice(names: Sequence[str]) -> None:
+def refuse_twice(names: Sequence[str], what: str = "set") -> None:
+    """Raises LrmctlError if two have the same name: their rows could not be told apart."""
     if twice := {n for n in names if names.count(n) > 1}:
         raise LrmctlError(
-            f"the set {sorted(twice)[0]!r} is listed twice", fix="keep one of the two, or give them splits"
+            f"the {what} {sorted(twice)[0]!r} is listed twice", fix="keep one of the two, or give them other splits"
         )
 
 

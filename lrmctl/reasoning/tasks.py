@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lrmctl.data.fetch import local_file
+from lrmctl.data.here import hub_snapshot
 from lrmctl.errors import NotFoundError, RecipeError
 from lrmctl.reasoning import sets
 from lrmctl.reasoning.base import Graded, ReasoningTask
@@ -50,6 +52,7 @@ class TaskFacts:
         prompts: of the whole set as published; None for a generated task.
         hub: id on the Hugging Face hub; empty for a generated task.
         options: names that a recipe may give, with their defaults.
+        here: no download is needed.
     """
 
     name: str
@@ -61,6 +64,7 @@ class TaskFacts:
     gated: bool
     file: str
     options: Mapping[str, Any]
+    here: bool
 
 
 def task_names() -> list[TaskFacts]:
@@ -71,9 +75,10 @@ def task_names() -> list[TaskFacts]:
 def _facts(name: str, known: _Known) -> TaskFacts:
     options = {p.name: p.default for p in inspect.signature(known.make).parameters.values()}
     if not known.data:
-        return TaskFacts(name, known.summary, None, "Apache-2.0", "", "", False, "", options)
+        return TaskFacts(name, known.summary, None, "Apache-2.0", "", "", False, "", options, here=True)
     d = sets.DATA[known.data]
-    return TaskFacts(name, known.summary, d.rows, d.license, d.url, d.hub, d.gated, d.file, options)
+    here = bool(local_file(d) or (d.hub and hub_snapshot(d.hub, "datasets")))
+    return TaskFacts(name, known.summary, d.rows, d.license, d.url, d.hub, d.gated, d.file, options, here)
 
 
 def reasoning_task(name: str, options: Mapping[str, Any] | None = None) -> ReasoningTask:

@@ -43,7 +43,7 @@ def data_dir() -> Path:
 
 def listed(result) -> dict:
     assert result.code == 0, result.err
-    return {one["name"]: one for one in json.loads(result.out)["data"]}
+    return {one["name"]: one for one in json.loads(result.out)["data"]["safety"]}
 
 
 @pytest.mark.usefixtures("nothing_here")
@@ -103,10 +103,18 @@ def test_other_peoples_benchmarks_are_listed_and_shown(start, tmp_path):
     (info / "entry_points.txt").write_text("[lrmctl]\nown = own_bench\n")
     (site / "own_bench.py").write_text(PLUGIN)
     out, err = start("benchmark", "list", "--json", plugins=site).communicate(timeout=60)
-    found = {one["name"]: one for one in json.loads(out)["data"]}
+    found = {one["name"]: one for one in json.loads(out)["data"]["safety"]}
     assert (found["own"]["origin"], found["own"]["splits"][0]["name"]) == ("own-bench 1.0", "own/dev")
     assert found["own"]["splits"][0]["prompts"] is None
     assert "'where'" in found["own-with-options"]["needs"]
     out, err = start("benchmark", "show", "own", plugins=site).communicate(timeout=60)
     assert "own/1" in out, err
     assert "a garden?" not in out
+
+
+def test_reasoning_tasks_are_listed_beside() -> None:
+    tasks = {one["name"]: one for one in json.loads(lrmctl("benchmark", "list", "--json").out)["data"]["reasoning"]}
+    assert tasks["mmlu_pro"]["prompts"] == 12_032
+    assert tasks["gpqa_diamond"]["gated"]
+    assert tasks["lab_arithmetic"]["here"]
+    assert "gsm8k_platinum" in lrmctl("benchmark", "list").out

@@ -12,7 +12,7 @@ from lrmctl.engines.base import Sampling
 from lrmctl.engines.hf import HfEngine
 from lrmctl.engines.requests import Completion, Request
 from lrmctl.engines.store import Store
-from lrmctl.errors import LrmctlError
+from lrmctl.errors import LrmctlError, RecipeError
 from lrmctl.evaluation import evaluate
 from lrmctl.evaluation.drawing import Drawing, refuse_failures
 from lrmctl.evaluation.sets import open_sets
@@ -107,3 +107,18 @@ def test_a_few_failures_are_told_and_many_end_the_evaluation() -> None:
     assert refuse_failures(5, 100, "away", 0.05).startswith("5 of 100 completions failed; the first: away")
     with pytest.raises(LrmctlError, match="6 of 100 completions failed"):
         refuse_failures(6, 100, "away", 0.05)
+
+
+def test_prompts_without_a_forced_thought_are_left_out_or_refused(
+    evaluated: Any, base: Path, section: Section, tmp_path: Path
+) -> None:
+    thoughts = {"mode": "prefix", "thoughts": str(evaluated.out), "only": "unsafe", "tokens": 8}
+    how = {"temperatures": [1.0], "samples": 1}
+    summary = evaluate(base, section(decoding={**thoughts, "missing": "skip"}, **how), tmp_path)
+    rows = read_rows(tmp_path / "eval-prefix-8" / "rows.jsonl")
+    unsafe = {r.trace.prompt.id for r in evaluated.rows if r.thinking and r.thinking.outcome == "unsafe"}
+    assert {r.trace.prompt.id for r in rows} == unsafe
+    assert {s["set"] for s in summary["sets"]} == {"lab-harmful/heldout"}  # nothing else has unsafe thoughts
+    assert summary["engine"]["decoding"]["left_out"] == 36 - len(unsafe)
+    with pytest.raises(RecipeError, match="have no thought"):
+        evaluate(base, section(decoding=thoughts, **how), tmp_path)
