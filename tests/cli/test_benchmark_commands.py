@@ -112,7 +112,7 @@ def test_other_peoples_benchmarks_are_listed_and_shown(start, tmp_path):
     assert "a garden?" not in out
 
 
-def test_reasoning_tasks_are_listed_beside() -> None:
+def test_reasoning_tasks_are_listed_beside(lrmctl):
     tasks = {one["name"]: one for one in json.loads(lrmctl("benchmark", "list", "--json").out)["data"]["reasoning"]}
     assert tasks["mmlu_pro"]["prompts"] == 12_032
     assert tasks["gpqa_diamond"]["gated"]
