@@ -35,6 +35,12 @@ class Difference(NamedTuple):
         return Unlike(self.allow, f"{self.key.replace('.', ' ')} is {self.a} in one and {self.b} in the other")
 
 
+_FOUND = ("sets", "overlap", "warnings")
+"""What a summary found, which is no setting."""
+_OF_THE_MACHINE = ("servers", "warnings", "batch_size", "decoding")
+"""Facts of an engine that change no completion, or stand under `sampling` too."""
+
+
 def differences(a: Path, b: Path) -> list[Difference]:
     """Every setting that differs between two evaluation folders, those that forbid pairing first."""
     one, two = (dict(_settings(folder)) for folder in (a, b))
@@ -75,7 +81,8 @@ def _forbids(key: str, one: Mapping[str, Any], two: Mapping[str, Any]) -> str:
 
 def _settings(folder: Path) -> Iterator[tuple[str, Any]]:
     summary, lock = read_json(folder / "summary.json"), read_json(folder.parent / "lock.json")
-    yield from _flat({k: v for k, v in summary.items() if k != "sets"})
+    engine = {k: v for k, v in (summary.get("engine") or {}).items() if k not in _OF_THE_MACHINE}
+    yield from _flat({**{k: v for k, v in summary.items() if k not in _FOUND}, "engine": engine})
     for entry in summary.get("sets", ()):
         yield from _of_set(entry)
     recipe = lock.get("recipe") or {}

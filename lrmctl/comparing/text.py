@@ -83,7 +83,6 @@ def notes(comparison: Comparison) -> Iterator[str]:
     """Sentences: what was let pass, what was not paired, what has flipped, which settings differ."""
     yield from (f"allowed: {said}" for said in comparison.allowed)
     yield from careful(comparison.beside)
-    yield from alike(comparison.deltas)
     if comparison.unpaired:
         yield f"on one side only: {', '.join(comparison.unpaired)}"
     yield from flip_counts(comparison.flips)
@@ -98,14 +97,6 @@ def careful(beside: Sequence[Beside]) -> Iterator[str]:
             if a is not None and b is not None and abs(b - a) >= NOTABLE:
                 place = _place(Where(one.set, one.kind, one.temperature))
                 yield f"careful, {place}: {_word(name, one.kind)} {signed(name, b - a)} points"
-
-
-def alike(deltas: Sequence[Delta]) -> Iterator[str]:
-    """Intervals without width: resampling prompts that all differ by as much tells nothing of other prompts."""
-    for d in deltas:
-        if d.low == d.high and d.prompts:
-            place = _place(Where(d.set, d.kind, d.temperature))
-            yield f"careful, {place}: {d.metric} differs by as much on every prompt, so its interval has no width"
 
 
 def _word(name: str, kind: str) -> str:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lrmctl.stats.intervals import AT_ONCE, FEW, SEED, bca, percentile
+from lrmctl.stats.intervals import AT_ONCE, FEW, SEED, bca, percentile, wilson
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +30,8 @@ def paired_delta(a: Vector, b: Vector, *, confidence: float = 0.95) -> PairedDel
     """How `b` differs from `a` on the same prompts: mean(b - a), bootstrap interval, permutation p.
 
     Prompts that lack a value (NaN) on either side are left out of both. The interval is the BCa bootstrap over
-    prompts; p is the sign-flip permutation test of the differences (add-one estimate, so never 0).
+    prompts; p is the sign-flip permutation test of the differences (add-one estimate, so never 0). Where all rates
+    differ by as much, a bootstrap has nothing to go by: see `_constant`.
 
     Args:
         a, b: [prompts], per-prompt means in the same order.
@@ -44,16 +45,28 @@ def paired_delta(a: Vector, b: Vector, *, confidence: float = 0.95) -> PairedDel
     if a.shape != b.shape:
         raise ValueError(f"cannot pair {a.shape[0]} prompts with {b.shape[0]}")
     d = b - a
-    d = d[~np.isnan(d)]
+    counts = ~np.isnan(d)
+    d = d[counts]
     if not d.size:
         return PairedDelta(float("nan"), float("nan"), float("nan"), float("nan"))
     delta = float(d.mean())
-    if not d.any():
-        return PairedDelta(0.0, 0.0, 0.0, 1.0)
-    low, high = bca(d, confidence) if np.ptp(d) else (delta, delta)
+    if not np.ptp(d):
+        rates = all(float(x[counts].min()) >= 0.0 and float(x[counts].max()) <= 1.0 for x in (a, b))
+        low, high = _constant(delta, d.size, confidence) if rates else (delta, delta)
+        return PairedDelta(delta, low, high, sign_flip_p(d))
+    low, high = bca(d, confidence)
     if not (math.isfinite(low) and math.isfinite(high)):
         low, high = percentile(d, confidence)
     return PairedDelta(delta, low, high, sign_flip_p(d))
+
+
+def _constant(delta: float, n: int, confidence: float) -> tuple[float, float]:
+    """Interval of a mean difference of rates that was the same on all n prompts.
+
+    Wilson's interval of n out of n says how many other prompts may differ from these; they may differ by anything.
+    """
+    low, _ = wilson(n, n, confidence)
+    return max(-1.0, low * delta - (1 - low)), min(1.0, low * delta + (1 - low))
 
 
 def sign_flip_p(d: Vector) -> float:

@@ -102,12 +102,11 @@ def test_an_unknown_metric_is_named(tmp_path: Path) -> None:
         compare(a, a, metrics=["joint_saef"])
 
 
-def test_an_interval_without_width_is_said_to_say_nothing(tmp_path: Path) -> None:
-    from lrmctl.comparing.text import alike
-
+def test_prompts_that_all_differ_alike_still_have_an_interval(tmp_path: Path) -> None:
     a = evaluated(tmp_path / "a", [row(p, False) for p in "123"])
     b = evaluated(tmp_path / "b", [row(p, True) for p in "123"])
-    c = evaluated(tmp_path / "c", [row(p, p == "1") for p in "123"])
-    same = [d for d in compare(a, b) if d.low == d.high]
-    assert len(list(alike(same))) == len(same)
-    assert [said for said in alike(compare(a, c)) if "joint_safe" in said] == []
+    (found,) = [d for d in compare(a, b) if d.metric == "joint_safe"]
+    assert (found.delta, found.high) == (1.0, 1.0)
+    assert found.low < 0  # three prompts tell little of the next one
+    (none,) = [d for d in compare(a, a) if d.metric == "joint_safe"]
+    assert none.low < none.delta == 0.0 < none.high

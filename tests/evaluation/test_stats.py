@@ -103,13 +103,21 @@ def test_p_of_a_few_prompts_is_the_exact_sign_flip_test() -> None:
 
 def test_no_difference_is_no_evidence() -> None:
     x = np.random.default_rng(3).random(30)
-    assert paired_delta(x, x) == (0.0, 0.0, 0.0, 1.0)
+    delta, low, high, p = paired_delta(x, x)
+    assert (delta, p) == (0.0, 1.0)
+    assert -0.12 < low == -high < -0.1  # Wilson, 30 of 30: one prompt in nine may still differ
 
 
-def test_the_same_difference_everywhere_has_no_width() -> None:
+def test_the_same_difference_everywhere_is_not_certain() -> None:
     delta, low, high, p = paired_delta(np.zeros(20), np.ones(20))
-    assert (delta, low, high) == (1.0, 1.0, 1.0)
+    assert (delta, high) == (1.0, 1.0)
+    assert low == pytest.approx(2 * 20 / (20 + 1.959964**2) - 1)
     assert p < 0.001
+
+
+def test_a_quantity_that_is_no_rate_and_differs_alike_has_its_value_alone() -> None:
+    tokens = np.array([100.0, 250.0, 30.0])
+    assert paired_delta(tokens, tokens + 5)[:3] == (5.0, 5.0, 5.0)
 
 
 def test_prompts_missing_on_one_side_are_left_out_of_both() -> None:
