@@ -130,6 +130,13 @@ class HfEngine:
 
         return TextScorer(self.model, self.tokenizer, self.batch_size).whole(texts)
 
+    def release(self) -> None:
+        """Give the memory of the weights back; the next completion loads them again."""
+        from lrmctl.engines.hf_memory import free_cached
+
+        self.__dict__.pop("model", None)
+        free_cached()
+
     def facts(self) -> dict[str, Any]:
         from importlib.metadata import version
 

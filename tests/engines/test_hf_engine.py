@@ -106,3 +106,17 @@ def test_identity_tells_weights_and_precision_apart_but_not_places(
     assert HfEngine(same).identity == HfEngine(checkpoint, batch_size=3).identity
     assert HfEngine(other).identity != HfEngine(checkpoint).identity
     assert HfEngine(checkpoint, dtype="bfloat16").identity != HfEngine(checkpoint, dtype="float32").identity
+
+
+def test_released_weights_are_loaded_again_when_needed(checkpoint: Path) -> None:
+    import gc
+    import weakref
+
+    engine = HfEngine(checkpoint)
+    requests = [Request("hi", Sampling(1.0, max_new_tokens=8))]
+    first = drawn(engine, requests)
+    weights = weakref.ref(engine.model)
+    engine.release()
+    gc.collect()
+    assert weights() is None
+    assert drawn(engine, requests) == first
