@@ -37,7 +37,7 @@ def test_mcnemar_needs_pairs() -> None:
 @given(st.lists(st.sampled_from([-1.0, 0.0, 1.0]), min_size=1, max_size=30))
 def test_the_sign_flip_test_of_one_sample_a_prompt_is_mcnemar(d: list[float]) -> None:
     found, exact = sign_flip_p(np.array(d)), mcnemar_p(np.array(d) < 0, np.array(d) > 0)
-    assert found == pytest.approx(exact, abs=1e-12 if sum(map(bool, d)) <= 13 else 0.02)
+    assert found == pytest.approx(exact, abs=1e-12 if sum(map(bool, d)) <= 13 else 0.05)  # 5 sigma
 
 
 @pytest.mark.parametrize("n", [12, 60, 300])
