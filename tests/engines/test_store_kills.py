@@ -62,7 +62,8 @@ def stored():
         return dict(store._db.execute("select key, ids from completions"))
 
 
-found = {"killed": 0, "in_the_middle": 0, "lost": 0, "changed": 0, "twice": 0, "given_not_taken": 0, "of_them_stored": 0}
+counted = "killed in_the_middle lost changed twice given_not_taken of_them_stored"
+found = dict.fromkeys(counted.split(), 0)
 before = {}
 for seed in [*seeds, None]:
     taken = set(said("taken"))

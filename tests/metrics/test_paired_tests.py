@@ -76,7 +76,7 @@ def test_deltas_of_many_prompts_take_a_moment_and_little_memory() -> None:
     a, b = (rng.binomial(4, share, 25_000) / 4 for share in (0.9, 0.91))
     began = time.process_time()
     found = paired_delta(a, b)
-    assert time.process_time() - began < 2  # 0.01 s here; scipy.stats took 75 s and 15 GB
+    assert time.process_time() - began < 20  # 0.01 s here; scipy.stats took 75 s and 15 GB
     assert found.low < 0.01 < found.high
     assert found.p < 0.01
 

@@ -44,7 +44,7 @@ def test_a_hundred_thousand_rows_take_seconds() -> None:
     print(f"{len(rows)} rows, {len(found)} metrics: {seconds:.1f} s")
     assert found["answer_safe"]["n"] == PROMPTS
     assert found["joint_safe@4"]["n"] == PROMPTS
-    assert seconds < 15  # 2.5 s on the machine that this was written on
+    assert seconds < 60  # 2.5 s on the machine that this was written on
 
 
 def test_summarising_needs_no_slow_import() -> None:
