@@ -104,9 +104,16 @@ def same_value(answer: str, reference: str) -> bool:
 
 
 def _compare(answer: str, reference: str) -> bool:
-    parse, config, verify = _math_verify()
-    predicted = parse(answer, extraction_config=[config], parsing_timeout=None)
+    _, _, verify = _math_verify()
+    predicted = list(_predicted(answer))
     return bool(predicted) and bool(verify(list(_gold(reference)), predicted, timeout_seconds=None))
+
+
+@lru_cache(maxsize=4096)
+def _predicted(answer: str) -> tuple[Any, ...]:
+    """What is read out of an answer; samples of one prompt are compared with one another."""
+    parse, config, _ = _math_verify()
+    return tuple(parse(answer, extraction_config=[config], parsing_timeout=None))
 
 
 @lru_cache(maxsize=4096)
