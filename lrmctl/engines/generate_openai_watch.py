@@ -63,6 +63,10 @@ def _bare(answer: Answer) -> bool:
     return bool(answer.text.strip()) and not (answer.reasoning or tags)
 
 
+_LONG = 32
+"""Tokens; shorter completions, as the last turns of a decoding mode are, may well be equal."""
+
+
 class Sameness:
     """Whether all samples of a prompt are equal though their seeds differ.
 
@@ -76,7 +80,7 @@ class Sameness:
         self._texts: list[set[str]] = []
         groups: dict[tuple[str, object], list[Request]] = {}
         for request in requests:
-            if not request.sampling.greedy:
+            if not request.sampling.greedy and request.sampling.max_new_tokens >= _LONG:
                 groups.setdefault((request.text, request.sampling), []).append(request)
         for group in [g for g in groups.values() if len(g) > 1][:_ENOUGH]:
             self._of |= dict.fromkeys(group, len(self._texts))
