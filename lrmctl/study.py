@@ -285,6 +285,7 @@ def _train(task: Task, emit: Callable[[StudyEvent], None]) -> None:
 
 def _evaluate(task: Task, emit: Callable[[StudyEvent], None]) -> None:
     from lrmctl.evaluation import evaluate
+    from lrmctl.evaluation.overlap import training_of
 
     evaluate(
         task.model,
@@ -293,6 +294,7 @@ def _evaluate(task: Task, emit: Callable[[StudyEvent], None]) -> None:
         seed=task.study.seed,
         label=task.arm,
         variant="",
+        training=training_of(task.folder, task.folder.parent),
         on_progress=lambda done, total: emit(StudyEvent(task.arm, "eval", "progress", "", done, total)),
     )
 

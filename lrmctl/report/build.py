@@ -91,7 +91,7 @@ def _context(
     drawn = looks([(a.arm.label, a.arm.control) for a in data])
     return {
         "title": title,
-        "notes": notes,
+        "notes": [*notes, *provenance.warnings(data)],
         "version": lrmctl.__version__,
         "table": table,
         "kinds": [k for k in KINDS if k in table["sets"]],
@@ -102,6 +102,7 @@ def _context(
         "comparisons": comparisons(data, table["lexicon"]),
         "arms": [provenance.arm_facts(a) for a in data],
         "sets": provenance.set_facts(data),
+        "overlaps": provenance.overlaps(data),
         "versions": provenance.versions(data),
         "sampling": provenance.sampling(data),
         "lexicons": provenance.lexicons(data),

@@ -35,6 +35,32 @@ class SetFacts(NamedTuple):
     url: str
 
 
+class OverlapFacts(NamedTuple):
+    """What an arm was trained on among the prompts of one set."""
+
+    arm: str
+    set: str
+    n: int
+    exact: int
+    near: int
+    training: str
+
+
+def overlaps(arms: Sequence[ArmData]) -> list[OverlapFacts]:
+    """Sets that share prompts with what an arm was trained on; none for arms of which nobody looked."""
+    return [
+        OverlapFacts(arm.arm.label, found["set"], found["n"], found["exact"], found["near"], found["training"])
+        for arm in arms
+        for found in arm.summary.get("overlap") or ()
+        if found["exact"] + found["near"]
+    ]
+
+
+def warnings(arms: Sequence[ArmData]) -> list[str]:
+    """What evaluations warned of, with the arm's label."""
+    return [f"{arm.arm.label}: {said}" for arm in arms for said in arm.summary.get("warnings") or ()]
+
+
 def arm_facts(arm: ArmData) -> ArmFacts:
     recipe = arm.lock.get("recipe", {})
     seed = recipe.get("seed", arm.summary.get("seed"))

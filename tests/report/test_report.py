@@ -140,3 +140,20 @@ def test_every_arm_shows_the_first_sample_of_the_same_prompts(study: Path) -> No
 
 def first(row: EvalRow) -> bool:
     return row.trace.sample == 0 and row.temperature == 0.6
+
+
+def test_prompts_that_were_trained_on_and_warnings_are_shown(tmp_path: Path) -> None:
+    base, arm = make_arm(tmp_path, "base", n=4), make_arm(tmp_path, "rl", n=4)
+    summary = read(arm.path / "eval" / "summary.json")
+    found = {"set": "lab-harmful/in", "n": 128, "exact": 58, "near": 61, "training": f"run:rl {INJECTION}"}
+    unseen = {"set": "lab-harmful/heldout", "n": 256, "exact": 0, "near": 0, "training": "run:rl"}
+    summary |= {"overlap": [found, unseen], "warnings": ["3 of 90 completions failed; the first: away"]}
+    (arm.path / "eval" / "summary.json").write_text(json.dumps(summary))
+    page = build_report([base, arm], tmp_path / "report.html", title="t").read_text()
+    table = page.partition("Prompts that were trained on</h3>")[2].partition("</table>")[0]
+    assert all(f"<td>{cell}</td>" in table for cell in ("lab-harmful/in", 128, 58, 61))
+    assert "lab-harmful/heldout" not in table  # nothing of it was trained on
+    assert "<script" not in page
+    assert "RL (GRPO): 3 of 90 completions failed; the first: away" in page
+    plain = build_report([base], tmp_path / "plain.html", title="t").read_text()
+    assert "Prompts that were trained on" not in plain
