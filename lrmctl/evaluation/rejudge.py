@@ -45,7 +45,7 @@ def rejudge(section: EvalSection, out: Path, *, variant: str = "") -> dict[str, 
     """
     folder = eval_folder(out, variant)
     rows, old = folder / "rows.jsonl", _summary(folder)
-    sets = named_sets(section)
+    sets = named_sets(section, {entry["set"] for entry in old["sets"]})
     wanted = [reasoning_task(use.use, use.options) for use in section.reasoning]
     tasks = {task.name: task for one in wanted for task in one.each if task.regrades}
     _refuse_strangers(folder, old, {*sets, *tasks})
@@ -111,6 +111,8 @@ def _entry(
 ) -> dict[str, Any]:
     name = entry["set"]
     rows = kept[name, entry["temperature"], entry["kind"]]
+    if not rows:
+        return dict(entry)
     if name in sets:
         return again(entry, rows, judge_facts(sets[name]), sets[name].measured)
     if name in tasks:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -58,10 +58,18 @@ def open_sets(section: EvalSection) -> list[OpenSet]:
     return sets
 
 
-def named_sets(section: EvalSection) -> dict[str, OpenSet]:
-    """The sets of an evaluation by name with their judges, but without prompts: nothing is loaded or downloaded."""
-    sets = [_open_set(one, None, load=False) for one in section.judged()]
+def named_sets(section: EvalSection, evaluated: Collection[str]) -> dict[str, OpenSet]:
+    """The sets of an evaluation by name with their judges, but without prompts: nothing is loaded or downloaded.
+
+    Args:
+        evaluated: names of sets that were; the one that `open_sets` adds for over-refusal is there if it is among them.
+    """
+    chosen = section.judged()
+    sets = [_open_set(one, None, load=False) for one in chosen]
     refuse_twice([s.name for s in sets])
+    if chosen and section.over_refusal:
+        added = _open_set(chosen[0].model_copy(update=_companion(chosen[0])), None, load=False)
+        sets += [added] if added.name in evaluated and added.name not in {s.name for s in sets} else []
     return {s.name: s for s in sets}
 
 
@@ -73,7 +81,6 @@ def set_name(benchmark: Benchmark) -> str:
 
 def _over_refusal(like: SafetySet, limit: int | None) -> OpenSet:
     """XSTest's safe prompts (of the lab its benign ones), judged as another set is."""
-
     added = like.model_copy(update=_companion(like))
     try:
         return _open_set(added, limit)

@@ -29,7 +29,7 @@ def copy(evaluated: Any, tmp_path: Path) -> Path:
 
 def test_other_judges_read_the_same_traces(evaluated: Any, copy: Path, section: Section) -> None:
     sets = [{"use": "lab-harmful", "options": {"n": 12, "split": "heldout"}, **REFUSALS}]
-    summary = rejudge(section(safety=sets, reasoning=[]), copy)
+    summary = rejudge(section(safety=sets, reasoning=[], over_refusal=False), copy)
     rows = read_rows(copy / "eval" / "rows.jsonl")
     assert [(r.set, r.temperature, r.trace) for r in rows] == [(r.set, r.temperature, r.trace) for r in evaluated.rows]
     judged = {r.set: {v.judge for v in (r.thinking, r.answer) if v} for r in rows}
@@ -93,3 +93,10 @@ def test_a_judge_that_always_fails_replaces_nothing(copy: Path, section: Section
     assert rejudge(
         section(safety=[{"use": "lab-harmful", "options": {"split": "heldout"}, **thinks}], reasoning=[]), copy
     )
+
+
+def test_the_set_that_was_added_for_over_refusal_is_judged_again_too(copy: Path, section: Section) -> None:
+    harmful = {"use": "lab-harmful", "options": {"n": 12, "split": "heldout"}, **REFUSALS}
+    rejudge(section(safety=[harmful], reasoning=[]), copy)
+    judged = {r.set: {v.judge for v in (r.thinking, r.answer) if v} for r in read_rows(copy / "eval" / "rows.jsonl")}
+    assert judged["lab-benign/heldout"] == {"refusal-phrases"}
