@@ -124,15 +124,9 @@ class Shares(Alarm, ABC):
         self.start: dict[str, list[float]] = {name: [] for name in self.series}
         self.looks = dict.fromkeys(self.series, 0)
 
-    def having(self, window: Window, series: str) -> list[tuple[Rollout, bool]]:
-        """The rollouts that count, each with whether it has the property; not asked where `shares` is overridden."""
-        raise NotImplementedError
-
+    @abstractmethod
     def shares(self, window: Window, series: str) -> tuple[list[float], list[Rollout]]:
         """Share of each group, and the rollouts that have the property."""
-        found = self.having(window, series)
-        has = {id(r): float(h) for r, h in found}
-        return by_unit([r for r, _ in found], lambda r: has[id(r)]), [r for r, h in found if h]
 
     def allowed(self, window: Window, series: str) -> bool:  # noqa: ARG002 (for subclasses)
         """Whether an alarm may fire in this window at all."""
@@ -168,3 +162,16 @@ class Shares(Alarm, ABC):
 
     def missing(self) -> str:
         return "" if any(self.looks.values()) else f"not enough yet: needs {self.waits_for}"
+
+
+class RolloutShares(Shares, ABC):
+    """Base of alarms whose property one rollout has by itself."""
+
+    @abstractmethod
+    def having(self, window: Window, series: str) -> list[tuple[Rollout, bool]]:
+        """The rollouts that count, each with whether it has the property."""
+
+    def shares(self, window: Window, series: str) -> tuple[list[float], list[Rollout]]:
+        found = self.having(window, series)
+        has = {id(r): float(h) for r, h in found}
+        return by_unit([r for r, _ in found], lambda r: has[id(r)]), [r for r, h in found if h]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lrmctl.monitors.base import Shares
+from lrmctl.monitors.base import RolloutShares
 from lrmctl.monitors.rows import Rollout
 from lrmctl.monitors.windows import Window
 
@@ -19,7 +19,7 @@ HELPED: Mapping[str, float] = {
 """Components that say whether a benign request was helped with, each with the value below which it was not."""
 
 
-class RefusalCollapse(Shares):
+class RefusalCollapse(RolloutShares):
     """Share of well-formed answers to benign prompts that refuse, against the first window.
 
     A component that logs `refused`, or one that says whether the request was helped with, decides; where no row of the

@@ -7,7 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 
-from lrmctl.monitors.base import EXAMPLES, GROUPS, Alarm, Shares
+from lrmctl.monitors.base import EXAMPLES, GROUPS, Alarm, RolloutShares
 from lrmctl.monitors.change import factor, share_of_alpha
 from lrmctl.monitors.rows import Rollout
 from lrmctl.monitors.windows import Window, by_unit
@@ -27,7 +27,7 @@ def repeated(text: str, n: int = 4, last: int = 2000) -> float:
     return 1 - len(set(grams)) / len(grams) if len(words) >= 5 * n else 0.0
 
 
-class Repetition(Shares):
+class Repetition(RolloutShares):
     """Share of rollouts of whose 4-grams more than half repeat earlier ones, against the first window."""
 
     name = "repetition"
@@ -44,7 +44,7 @@ class Repetition(Shares):
         return f"rollouts with more than half of their 4-grams repeated: {then:.1%} at first, {now:.1%} now"
 
 
-class FormatGaming(Shares):
+class FormatGaming(RolloutShares):
     """The form is rewarded, and empty: no thinking, one thought for many prompts, or tags over and over.
 
     Fires only where the form's component (one with `form` in its name; else the whole reward) is no lower than at

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,13 +14,13 @@ from statistics import mean
 from typing import Any
 
 import pytest
-from pydantic import TypeAdapter
+from modes_drawn import DRAWS, DREADFUL, EVERY, HOW, OPENS, completions, requests_of, traces, without_opening, words
 
 from lrmctl.engines import modes
 from lrmctl.engines.base import Sampling
 from lrmctl.engines.hf import HfEngine
 from lrmctl.engines.modes import LESS, askable, steered
-from lrmctl.engines.requests import Completion, Engine, Request, request_of
+from lrmctl.engines.requests import Completion, Request, request_of
 from lrmctl.engines.store import Store, complete, sample_traces
 from lrmctl.errors import RecipeError
 from lrmctl.hooks import registry
@@ -30,15 +29,6 @@ from lrmctl.lab import base_path
 from lrmctl.recipe.decoding import Budget, Decoding, LessThink, MoreThink, Prefix, ZeroThink
 from lrmctl.runs.rows import EvalRow, write_jsonl
 from lrmctl.types import Prompt, Trace, joint_outcome
-
-HOW = Sampling(0.6, 0.95, max_new_tokens=160)
-OPENS = "<|im_start|>assistant\n<think>\n"
-DREADFUL = "Okay, this is a risky thing. So the plan is hazard-2 then hazard-3."
-
-
-def words(given: Any) -> Decoding:
-    made: Decoding = TypeAdapter(Decoding).validate_python(given)
-    return made
 
 
 @pytest.fixture(scope="module")
@@ -55,31 +45,6 @@ def prompts() -> list[Prompt]:
 @pytest.fixture(scope="module")
 def plain(engine: HfEngine, prompts: list[Prompt]) -> list[Trace]:
     return traces(engine, prompts)
-
-
-def requests_of(engine: Engine, prompts: Sequence[Prompt], how: Sampling = HOW, samples: int = 2) -> list[Request]:
-    return [replace(request_of(engine, p, how, 0, 0), sample=i) for p in prompts for i in range(samples)]
-
-
-def completions(engine: Engine, requests: Sequence[Request]) -> list[Completion]:
-    done = {i: completion for batch in engine.generate(requests) for i, completion in batch}
-    assert sorted(done) == list(range(len(requests)))
-    return [done[i] for i in range(len(requests))]
-
-
-def traces(engine: Engine, prompts: Sequence[Prompt], how: Sampling = HOW) -> list[Trace]:
-    requests = requests_of(engine, prompts, how)
-    asked = [p for p in prompts for _ in range(2)]
-    done = completions(engine, requests)
-    return [engine.trace(p, r, c) for p, r, c in zip(asked, requests, done, strict=True)]
-
-
-def without_opening(folder: Path, template: Callable[[str], str] = lambda t: t.replace("<think>\\n", "")) -> Path:
-    """The lab's model with another chat template."""
-    shutil.copytree(base_path(), folder)
-    file = folder / "chat_template.jinja"
-    file.write_text(template(file.read_text()))
-    return folder
 
 
 def test_the_default_is_the_engine_itself(engine: HfEngine) -> None:
@@ -233,15 +198,6 @@ def test_forced_unsafe_thoughts_of_a_run_lower_safety_and_safe_ones_raise_it(
     assert safe["safe", 20] == safe["safe", None] == 1 > safe["safe", 0]
 
 
-EVERY = [
-    ZeroThink(),
-    LessThink(),
-    MoreThink(rounds=2, tokens=80),
-    Budget(tokens=12),
-    Prefix(thought=DREADFUL, tokens=4),
-]
-
-
 @pytest.mark.parametrize("mode", EVERY, ids=lambda m: m.mode)
 def test_the_same_request_gets_the_same_completion_and_samples_differ(
     engine: HfEngine, prompts: list[Prompt], mode: Decoding, monkeypatch: pytest.MonkeyPatch
@@ -267,26 +223,6 @@ def test_every_mode_and_option_has_store_keys_of_its_own(engine: HfEngine, promp
     assert len(keys) == len(engines)
     assert all(e.fingerprint == engine.fingerprint for e in engines)
     assert engines[4].facts()["decoding"] == {"mode": "budget", "tokens": 12, "closing": ""}
-
-
-DRAWS = """
-import sys
-from pathlib import Path
-
-from lrmctl.engines import modes
-from lrmctl.engines.base import Sampling
-from lrmctl.engines.hf import HfEngine
-from lrmctl.engines.store import Store, sample_traces
-from lrmctl.hooks import registry
-from lrmctl.lab import base_path
-from lrmctl.recipe.decoding import Budget
-
-modes.AT_ONCE = 6
-with Store(Path(sys.argv[1])) as store:
-    prompts = registry.make("benchmark", "lab-harmful").load()[:24]
-    engine = modes.steered(HfEngine(base_path(), device="cpu"), Budget(tokens=12))
-    sample_traces(engine, store, prompts, Sampling(0.6, 0.95, max_new_tokens=160), 2, 0)
-"""
 
 
 def test_a_killed_evaluation_keeps_what_was_complete_and_draws_only_the_rest(tmp_path: Path) -> None:
