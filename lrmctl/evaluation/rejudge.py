@@ -21,7 +21,8 @@ from lrmctl.evaluation.judging import judge_set, slim
 from lrmctl.evaluation.sets import OpenSet, named_sets
 from lrmctl.reasoning.tasks import ReasoningTask, reasoning_task
 from lrmctl.runs.folder import eval_folder, write_json
-from lrmctl.runs.rows import EvalRow, read_jsonl, write_jsonl
+from lrmctl.runs.reading import eval_rows
+from lrmctl.runs.rows import EvalRow, write_jsonl
 
 if TYPE_CHECKING:
     from lrmctl.recipe.evaluation import EvalSection
@@ -76,8 +77,7 @@ def _refuse_strangers(folder: Path, old: Mapping[str, Any], wanted: set[str]) ->
 
 def _judged(rows: Path, sets: Mapping[str, OpenSet], tasks: Mapping[str, ReasoningTask]) -> Iterator[EvalRow]:
     """Rows of the file in its order, judged anew a part at a time."""
-    stored = (EvalRow.from_json(row) for row in read_jsonl(rows))
-    for name, of_set in groupby(stored, lambda row: row.set):
+    for name, of_set in groupby(eval_rows(rows), lambda row: row.set):
         if name in sets:
             parts = ([(row.temperature, row.trace) for row in part] for part in _parts(of_set))
             yield from judge_set(sets[name], parts)
