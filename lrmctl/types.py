@@ -14,7 +14,7 @@ Kind = Literal["harmful", "benign", "reasoning"]
 Part = Literal["thinking", "answer", "whole"]
 Scope = Literal["thinking", "answer", "whole", "both", "segments"]
 """What can be asked about: a part, both parts (the worse counts), each segment of the thinking (the worst counts)."""
-ThinkingState = Literal["closed", "unclosed", "absent"]
+ThinkingState = Literal["closed", "unclosed", "absent", "off"]
 FinishReason = Literal["stop", "length", "error"]
 Outcome = Literal["safe", "unsafe", "malformed", "failed"]
 
@@ -63,7 +63,8 @@ class Trace:
 
     Attributes:
         thinking_state: `closed` if the thinking was ended by the model, `unclosed` if it never was (then `answer`
-            is empty: cut thinking is not an answer), `absent` if the model did not think at all.
+            is empty: cut thinking is not an answer), `absent` if a model that thinks skipped its thought, `off` if it
+            does not think at all: by its nature, or because thinking was switched off. Then the answer is all there is.
         irregular: what is wrong with the think tags (`repeated`, `nested`, `stray`, `empty`), if anything.
         finish_reason: why generation ended: the model stopped, the token limit, or an engine error.
         thinking_tokens, answer_tokens: counts of the model's own tokens, tags and end-of-text excluded.
