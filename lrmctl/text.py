@@ -1,0 +1,37 @@
+"""What a reader can see of a text. Knows no rows and no models.
+
+Some characters leave no mark: zero-width spaces and joiners, byte order marks, bidi controls, variation selectors,
+Hangul fillers, the blank Braille pattern, tags. A text of such characters alone says nothing, though `str.strip` keeps
+them.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+_INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
+_BLANK_LETTERS = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+"""Hangul fillers, Khmer inherent vowels and the empty Braille pattern: letters or symbols by category, drawn as nothing
+(Unicode, DerivedCoreProperties.txt: Default_Ignorable_Code_Point; the Braille pattern by its glyph)."""
+_IGNORABLE_MARKS = ((0x034F, 0x034F), (0x180B, 0x180F), (0xFE00, 0xFE0F), (0xE0100, 0xE01EF))
+"""Combining grapheme joiner and variation selectors: they change a character and are none."""
+
+
+def is_invisible(char: str) -> bool:
+    """Whether one character leaves no mark: blanks, controls, format characters, fillers, variation selectors."""
+    if char in _BLANK_LETTERS or unicodedata.category(char) in _INVISIBLE_CATEGORIES:
+        return True
+    code = ord(char)
+    return any(first <= code <= last for first, last in _IGNORABLE_MARKS)
+
+
+def is_blank(text: str) -> bool:
+    """Whether there is nothing to read in a text: it is empty, or all of it is invisible."""
+    return all(map(is_invisible, text))
+
+
+def visible(text: str) -> str:
+    """The text without invisible characters at its ends, which `str.strip` leaves there."""
+    first = next((i for i, char in enumerate(text) if not is_invisible(char)), len(text))
+    last = next((i for i in range(len(text), first, -1) if not is_invisible(text[i - 1])), first)
+    return text[first:last]
