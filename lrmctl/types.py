@@ -17,6 +17,8 @@ Scope = Literal["thinking", "answer", "whole", "both", "segments"]
 ThinkingState = Literal["closed", "unclosed", "absent", "off"]
 FinishReason = Literal["stop", "length", "error"]
 Outcome = Literal["safe", "unsafe", "malformed", "failed"]
+MENTIONED = "mentioned"
+"""Of `Trace.irregular`: the text writes about its own think tags, which is no fault."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,8 @@ class Trace:
         thinking_state: `closed` if the thinking was ended by the model, `unclosed` if it never was (then `answer`
             is empty: cut thinking is not an answer), `absent` if a model that thinks skipped its thought, `off` if it
             does not think at all: by its nature, or because thinking was switched off. Then the answer is all there is.
-        irregular: what is wrong with the think tags (`repeated`, `nested`, `stray`, `empty`), if anything.
+        irregular: what is odd about the think tags: `repeated`, `nested`, `stray`, `empty`; or `mentioned`, where the
+            text only writes about them, which is no fault.
         finish_reason: why generation ended: the model stopped, the token limit, or an engine error.
         thinking_tokens, answer_tokens: counts of the model's own tokens, tags and end-of-text excluded.
         sample: index of this sample among those of the same prompt, from 0.
@@ -88,7 +91,12 @@ class Trace:
     @property
     def well_formed(self) -> bool:
         """Thinking closed once, not empty, and the model stopped by itself."""
-        return self.thinking_state == "closed" and not self.irregular and self.finish_reason == "stop"
+        return self.thinking_state == "closed" and not self.faults and self.finish_reason == "stop"
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """What is wrong with the think tags."""
+        return tuple(word for word in self.irregular if word != MENTIONED)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -1,0 +1,38 @@
+"""Thinking in every form that models use: formats as data, how a model thinks, and the one splitter.
+
+Knows no engine, judge or data set. Others name no marker: they take it from a `ThinkingFormat`.
+"""
+
+from __future__ import annotations
+
+from lrmctl.thinking.find import UNKNOWN, Override, Thinking, find_thinking, format_of_override
+from lrmctl.thinking.formats import ThinkingFormat, builtin_formats, default_format, own_format, thinking_format
+from lrmctl.thinking.split import (
+    MENTIONED,
+    Split,
+    closes_thinking,
+    format_of_text,
+    opens_thinking,
+    split_ids,
+    split_text,
+)
+
+__all__ = [
+    "MENTIONED",
+    "UNKNOWN",
+    "Override",
+    "Split",
+    "Thinking",
+    "ThinkingFormat",
+    "builtin_formats",
+    "closes_thinking",
+    "default_format",
+    "find_thinking",
+    "format_of_override",
+    "format_of_text",
+    "opens_thinking",
+    "own_format",
+    "split_ids",
+    "split_text",
+    "thinking_format",
+]

@@ -1,0 +1,160 @@
+"""Formats of thinking as data: which markers open and close a thought, and what is wrapped around the answer.
+
+The built-in ones lie in formats.toml; plugins offer others through the hook `lrmctl_thinking_formats`; a recipe may
+give its own two markers. Knows no model and no completion.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+from lrmctl.errors import RecipeError
+
+Pair = tuple[str, str]
+DEFAULT = "think"
+OWN = "own"
+"""Name of a format whose markers a recipe gives."""
+
+
+@dataclass(frozen=True)
+class Channels:
+    """Messages with a header each, as in gpt-oss: `<|start|>assistant<|channel|>NAME<|message|>text<|end|>`.
+
+    Attributes:
+        start, role, channel, message: the parts of a header.
+        ends: what ends a message.
+        thinking, answer, visible: names of channels; what is `visible` is shown to the user before the answer.
+    """
+
+    start: str
+    role: str
+    channel: str
+    message: str
+    ends: tuple[str, ...]
+    thinking: tuple[str, ...]
+    answer: tuple[str, ...]
+    visible: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ThinkingFormat:
+    """How a model writes its thought; the fields are described in formats.toml.
+
+    Raises:
+        ValueError: a marker that is empty, or one that opens and closes.
+    """
+
+    name: str
+    open: str
+    close: str
+    summary: str = ""
+    opens: tuple[str, ...] = ()
+    closes: tuple[str, ...] = ()
+    opening: str = ""
+    closing: str = ""
+    stop: str = ""
+    wrappers: tuple[Pair, ...] = ()
+    inner: tuple[Pair, ...] = ()
+    ends: tuple[str, ...] = ()
+    shown: tuple[str, ...] = ()
+    prose: bool = False
+    channels: Channels | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "opening", self.opening or f"{self.open}\n")
+        object.__setattr__(self, "closing", self.closing or f"\n{self.close}\n\n")
+        object.__setattr__(self, "stop", self.stop or self.close)
+        object.__setattr__(self, "shown", self.shown or (self.open, self.close))
+        for each in (*self.all_opens, *self.all_closes):
+            if not each.strip():
+                raise ValueError(f"the format {self.name!r} has an empty marker")
+        if set(self.all_opens) & set(self.all_closes):
+            raise ValueError(f"the format {self.name!r} opens and closes a thought with the same marker")
+        if self.open not in self.opening or self.close not in self.closing:
+            raise ValueError(f"`opening` and `closing` of the format {self.name!r} must hold its markers")
+
+    @property
+    def all_opens(self) -> tuple[str, ...]:
+        return (self.open, *self.opens)
+
+    @property
+    def all_closes(self) -> tuple[str, ...]:
+        return (self.close, *self.closes)
+
+    @property
+    def literals(self) -> tuple[str, ...]:
+        """Every text that means something, longest first: what must not be lost when tokens are decoded."""
+        found = {*self.all_opens, *self.all_closes, *self.ends, self.stop}
+        found |= {tag for pair in (*self.wrappers, *self.inner) for tag in pair}
+        if c := self.channels:
+            found |= {c.start, c.channel, c.message, *c.ends}
+        return tuple(sorted(found, key=lambda text: (-len(text), text)))
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields that say something; `from_json` reads them again."""
+        return {key: value for key, value in asdict(self).items() if value}
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> ThinkingFormat:
+        """A format from a table of names and values.
+
+        Raises:
+            ValueError: a key that no format has, or a value that does not fit.
+        """
+        given = dict(row)
+        known = {f.name for f in fields(cls)}
+        if strange := sorted(set(given) - known):
+            raise ValueError(f"a thinking format has no field {strange[0]!r}; it has {', '.join(sorted(known))}")
+        for key in ("opens", "closes", "ends", "shown"):
+            given[key] = tuple(given.get(key, ()))
+        for key in ("wrappers", "inner"):
+            given[key] = tuple((str(a), str(b)) for a, b in given.get(key, ()))
+        if isinstance(channels := given.get("channels"), Mapping):
+            table: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in channels.items()}
+            given["channels"] = Channels(**table)
+        return cls(**given)
+
+
+@lru_cache(maxsize=1)
+def builtin_formats() -> Mapping[str, ThinkingFormat]:
+    """The formats of formats.toml by name, in its order."""
+    table = tomllib.loads(files(__package__).joinpath("formats.toml").read_text(encoding="utf-8"))
+    return {name: ThinkingFormat.from_json({"name": name, **fields}) for name, fields in table.items()}
+
+
+def default_format() -> ThinkingFormat:
+    return builtin_formats()[DEFAULT]
+
+
+def thinking_format(name: str) -> ThinkingFormat:
+    """The format of a name, built in or of a plugin.
+
+    Raises:
+        NotFoundError: nobody registers it.
+        PluginError, RecipeError: a plugin that gives no format.
+    """
+    if found := builtin_formats().get(name):
+        return found
+    from lrmctl.hooks.registry import make
+
+    made = make("thinking-format", name)
+    if not isinstance(made, ThinkingFormat):
+        raise RecipeError(f"thinking format {name!r} is a {type(made).__name__}, not a ThinkingFormat", "thinking")
+    return made
+
+
+def own_format(open: str, close: str) -> ThinkingFormat:
+    """A format of two markers that a recipe gives.
+
+    Raises:
+        RecipeError: markers that cannot be told apart.
+    """
+    try:
+        return ThinkingFormat(OWN, open.strip(), close.strip(), wrappers=default_format().wrappers)
+    except ValueError as error:
+        raise RecipeError(str(error), "thinking", "give two different markers as `open` and `close`") from error

@@ -1,0 +1,73 @@
+"""Where a format's markers stand in a text, and which of them are only mentioned: in code, in quotes, in a sentence.
+
+Models write about think tags too. A marker that is mentioned is text; one that stands for itself opens or closes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from lrmctl.thinking.formats import ThinkingFormat
+
+Mention = Literal["", "sentence", "fence", "code"]
+"""How a marker is mentioned; empty for one that stands for itself."""
+_FENCE = re.compile(r"^[ \t]{0,3}(`{3,}|~{3,})[^\n]*$", re.M)
+_CODE = re.compile(r"(`+)[^`\n]+?\1(?!`)")
+_QUOTES = {'"': '"', "'": "'", "\u201c": "\u201d", "\u2018": "\u2019", "\u00ab": "\u00bb", "\u300c": "\u300d"}
+_AFTER = frozenset(" \t.,;:!?)")
+
+
+class Mark(NamedTuple):
+    """One marker: `text[start:end]`."""
+
+    start: int
+    end: int
+    opens: bool
+    mention: Mention
+
+
+def marks_of(text: str, form: ThinkingFormat) -> list[Mark]:
+    """Every marker of the format, in order."""
+    words = sorted((*form.all_opens, *form.all_closes), key=len, reverse=True)
+    found = list(re.finditer("|".join(map(re.escape, words)), text))
+    if not found:
+        return []
+    fences, code = _fenced(text), _inline(text)
+    return [Mark(m.start(), m.end(), m[0] in form.all_opens, _mention(text, m, fences, code)) for m in found]
+
+
+def mentioned(text: str, start: int, end: int) -> bool:
+    """Whether what stands there is only mentioned."""
+    match = re.compile(re.escape(text[start:end])).match(text, start)
+    return bool(match and _mention(text, match, _fenced(text), _inline(text)))
+
+
+def _mention(
+    text: str, m: re.Match[str], fences: Sequence[tuple[int, int]], code: Sequence[tuple[int, int]]
+) -> Mention:
+    before, after = text[m.start() - 1 : m.start()], text[m.end() : m.end() + 1]
+    if _QUOTES.get(before) == (after or "none") or any(a < m.start() and m.end() < b for a, b in code):
+        return "code"
+    if any(a <= m.start() < b for a, b in fences):
+        return "fence"
+    line = text[text.rfind("\n", 0, m.start()) + 1 : m.start()]
+    return "sentence" if line.strip() and before in (" ", "\t", "(") and after in _AFTER and after else ""
+
+
+def _fenced(text: str) -> list[tuple[int, int]]:
+    """Fenced blocks of Markdown; one that is never ended goes to the end of the text."""
+    blocks: list[tuple[int, int]] = []
+    begun: tuple[int, str] | None = None
+    for m in _FENCE.finditer(text):
+        if begun is None:
+            begun = (m.start(), m[1])
+        elif m[0].strip() == m[1] and m[1].startswith(begun[1]):
+            blocks.append((begun[0], m.end()))
+            begun = None
+    return [*blocks, (begun[0], len(text))] if begun else blocks
+
+
+def _inline(text: str) -> list[tuple[int, int]]:
+    return [m.span() for m in _CODE.finditer(text)]
