@@ -169,21 +169,30 @@ def local_model(ref: str, runs_dir: Path) -> Path | None:
     from lrmctl.models import is_hub_id, resolve_model
 
     if not is_hub_id(ref):
-        return resolve_model(ref, runs_dir)
+        return resolve_model(ref, runs_dir, whole=False)
     snapshot = hub_snapshot(ref)
     return snapshot if snapshot and (snapshot / "config.json").exists() else None
 
 
 def _has_tokenizer(path: Path) -> bool:
-    return any((path / name).exists() for name in ("tokenizer.json", "tokenizer.model", "vocab.json"))
+    from lrmctl.models.files import files_in
+    from lrmctl.models.folder import has_tokenizer
+
+    return has_tokenizer(files_in(path))
 
 
 def _missing_model(ref: str, path: Path | None) -> list[str]:
+    from lrmctl.models import is_hub_id
+    from lrmctl.models.folder import problem_of
+
     if path is None:
         return [f"the model {ref} is not on this machine (fix: hf download {ref}, which a run does itself)"]
-    if not _has_tokenizer(path):
-        return [f"the tokenizer of {ref} is not on this machine (fix: hf download {ref})"]
-    return []
+    if is_hub_id(ref):
+        return (
+            [] if _has_tokenizer(path) else [f"the tokenizer of {ref} is not on this machine (fix: hf download {ref})"]
+        )
+    found = problem_of(path)
+    return [f"the model {ref} cannot be run yet: it {found.what} (fix: {found.fix})"] if found else []
 
 
 def _missing_data(recipe: Recipe) -> list[str]:

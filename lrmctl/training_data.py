@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lrmctl.errors import NotFoundError, RecipeError
+from lrmctl.errors import RecipeError
 from lrmctl.recipe.schema import RlRecipe, SftRecipe
 
 if TYPE_CHECKING:
@@ -55,11 +55,7 @@ def trainable(loaded: LoadedRecipe, model: str | None) -> tuple[LoadedRecipe, Sf
 def tokenizer_of(path: Path) -> Any:
     from lrmctl.models import load_tokenizer
 
-    try:
-        return load_tokenizer(path)
-    except Exception as error:  # transformers raises a dozen unrelated types for a broken folder
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise NotFoundError(f"the model's tokenizer cannot be loaded: {reason}", str(path)) from error
+    return load_tokenizer(path)
 
 
 def samples_first(recipe: SftRecipe | RlRecipe) -> bool:

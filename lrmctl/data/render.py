@@ -30,13 +30,11 @@ def render_prompt(tokenizer: Any, prompt: Prompt, template_args: Mapping[str, An
             fix="use a chat model, or save the template as chat_template.jinja beside tokenizer.json",
         )
     messages = [dict(m) for m in prompt.messages]
-    from jinja2 import TemplateError
-
     try:
         return str(
             tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, **(template_args or {}))
         )
-    except TemplateError as error:
+    except Exception as error:  # templates are programs of other people: jinja's errors and any other
         raise LrmctlError(
             f"the chat template cannot render prompt {prompt.id!r}: {error}",
             where=str(getattr(tokenizer, "name_or_path", "")),

@@ -127,11 +127,11 @@ class _Scorer:
         import torch
         from transformers import AutoModelForSequenceClassification
 
-        from lrmctl.models import load_tokenizer
+        from lrmctl.models import load_tokenizer, load_weights
 
         where = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-        dtype = torch.float32 if where == "cpu" else torch.bfloat16
-        model: Any = AutoModelForSequenceClassification.from_pretrained(path, dtype=dtype)
+        dtype = "float32" if where == "cpu" else "bfloat16"
+        model = load_weights(AutoModelForSequenceClassification, path, dtype)
         if model.config.num_labels != 1:
             raise RecipeError(f"the reward model has {model.config.num_labels} outputs, not one scalar", str(path))
         self._tokenizer = load_tokenizer(path)
@@ -171,4 +171,4 @@ class _Scorer:
 def _scorer(model: str, device: str) -> _Scorer:
     from lrmctl.models import resolve_model
 
-    return _Scorer(resolve_model(model, Path("runs")), device)
+    return _Scorer(resolve_model(model, Path("runs"), head="scalar"), device)

@@ -49,10 +49,7 @@ def _local(ref: str, runs_dir: Path) -> Path | None:
     from lrmctl.models import resolve_model
 
     if Path(ref).expanduser().is_dir() or ref.startswith("run:"):
-        try:
-            return resolve_model(ref, runs_dir)
-        except LrmctlError:
-            return None
+        return resolve_model(ref, runs_dir, whole=False)
     return _cached(ref)
 
 
@@ -85,7 +82,9 @@ def _tokenizer(folder: Path | None) -> tuple[Any, str]:
 def _config(ref: str, folder: Path | None, tokenizer: Any) -> tuple[Any, str]:
     from transformers import AutoConfig
 
-    config = AutoConfig.from_pretrained(folder) if folder else AutoConfig.for_model(family_of(ref))
+    config = (
+        AutoConfig.from_pretrained(folder, trust_remote_code=False) if folder else AutoConfig.for_model(family_of(ref))
+    )
     for key, value in _SMALL.items():
         if isinstance(getattr(config, key, None), int):
             setattr(config, key, value)

@@ -1,0 +1,13 @@
+"""Models: found by reference, identified, checked and loaded. Knows no prompts, no judges and no trainers."""
+
+from __future__ import annotations
+
+from lrmctl.models.folder import is_adapter as is_adapter
+from lrmctl.models.hub import is_hub_id as is_hub_id
+from lrmctl.models.load import eos_ids as eos_ids
+from lrmctl.models.load import load_model as load_model
+from lrmctl.models.load import load_tokenizer as load_tokenizer
+from lrmctl.models.load import load_weights as load_weights
+from lrmctl.models.load import without_bars as without_bars
+from lrmctl.models.resolve import fingerprint as fingerprint
+from lrmctl.models.resolve import resolve_model as resolve_model

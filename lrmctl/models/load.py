@@ -1,0 +1,118 @@
+"""Tokenizers and weights in memory. Loading goes through transformers only; no code of a model's folder is run.
+
+torch and transformers are imported inside the functions.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+from lrmctl.errors import LrmctlError, NotFoundError
+from lrmctl.models.files import read_object
+
+
+def load_tokenizer(path: Path) -> Any:
+    """The checkpoint's tokenizer, with a padding token (its own end of text where it names none).
+
+    Raises:
+        NotFoundError: it cannot be loaded.
+    """
+    try:
+        tokenizer = _tokenizer_class(path).from_pretrained(path, trust_remote_code=False)
+    except Exception as error:  # transformers raises a dozen unrelated types for a broken folder
+        fix = "copy the tokenizer's files from the model that it was trained from, or download the model again"
+        raise NotFoundError(f"the model's tokenizer cannot be loaded: {_reason(error)}", str(path), fix) from error
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _tokenizer_class(path: Path) -> Any:
+    """transformers' choice. For a Llama-type checkpoint that names the generic class that is known without its registry
+    of all models, whose import takes two seconds; other types may get a class of their own in place of the generic."""
+    named = [_read_json(path / name) for name in ("tokenizer_config.json", "config.json")]
+    if (named[0].get("tokenizer_class"), named[1].get("model_type")) == ("TokenizersBackend", "llama"):
+        from transformers import PreTrainedTokenizerFast
+
+        return PreTrainedTokenizerFast
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        return read_object(file)
+    except ValueError:
+        return {}
+
+
+def without_bars() -> None:
+    """No bars of transformers' own for weights read or written: they would tear ours apart."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+def load_model(path: Path, *, dtype: str = "float32", device: str = "cpu") -> Any:
+    """The causal LM in evaluation mode on `device`.
+
+    Args:
+        dtype: a torch dtype's name, or `auto` for the checkpoint's own.
+
+    Raises:
+        LrmctlError: it cannot be loaded, or weights that it needs are missing.
+    """
+    from transformers import AutoModelForCausalLM
+
+    return load_weights(AutoModelForCausalLM, path, dtype).to(device).eval()
+
+
+def load_weights(kind: Any, path: Path, dtype: str, **options: Any) -> Any:
+    """A model by one of transformers' `Auto` classes, on CPU. Weights that are missing are an error: transformers
+    would draw them at random.
+
+    Raises:
+        LrmctlError: it cannot be loaded, or weights that it needs are missing.
+    """
+    import torch
+
+    without_bars()
+    wanted = dtype if dtype == "auto" else getattr(torch, dtype)
+    try:
+        model, info = kind.from_pretrained(
+            path, dtype=wanted, trust_remote_code=False, output_loading_info=True, **options
+        )
+    except (MemoryError, KeyboardInterrupt):
+        raise
+    except Exception as error:  # transformers, safetensors and torch raise a dozen unrelated types
+        fix = "download or save the model again; the reason is the library's own"
+        raise LrmctlError(f"the model cannot be loaded: {_reason(error)}", str(path), fix) from error
+    if missing := sorted(map(str, info.get("missing_keys", ()))):
+        what = f"the weights of the model are not whole: {len(missing)} are missing, such as {missing[0]}"
+        raise LrmctlError(what, str(path), "they would be random numbers; download or save the model again")
+    _check_unused(model, sorted(map(str, info.get("unexpected_keys", ()))), path)
+    return model
+
+
+def _check_unused(model: Any, unused: list[str], path: Path) -> None:
+    """Weights without a place in the model: towers for images may be left out, layers may not."""
+    if not unused:
+        return
+    what = f"{len(unused)} weights have no place in the model that config.json describes, such as {unused[0]}"
+    if 2 * len(unused) > len(list(model.parameters())):
+        raise LrmctlError(what, str(path), "config.json is not that of these weights; download the model again")
+    warnings.warn(f"{path}: {what}; they are not used", stacklevel=2)
+
+
+def eos_ids(model: Any, tokenizer: Any) -> set[int]:
+    """Every token that ends a completion: the generation config's and the tokenizer's."""
+    listed = model.generation_config.eos_token_id
+    ids = listed if isinstance(listed, list) else [listed]
+    return {i for i in [*ids, tokenizer.eos_token_id] if i is not None}
