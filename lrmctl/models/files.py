@@ -41,10 +41,24 @@ _FOLDERS = (
     "global_step*",
 )
 _MORE_FOLDERS = ("runs", "logs", "wandb", "tensorboard", "images", "assets", "figures", "eval*", ".*", "__pycache__")
-_IDENTITY = (
-    "config.json generation_config.json tokenizer* vocab* merges* added_tokens.json special_tokens_map.json "
-    "*.model *.tiktoken *.spm *.bpe tekken.json chat_template* *.jinja *.py adapter_config.json"
-).split()
+_IDENTITY = [
+    "config.json",
+    "generation_config.json",
+    "tokenizer*",
+    "vocab*",
+    "merges*",
+    "added_tokens.json",
+    "special_tokens_map.json",
+    "*.model",
+    "*.tiktoken",
+    "*.spm",
+    "*.bpe",
+    "tekken.json",
+    "chat_template*",
+    "*.jinja",
+    "*.py",
+    "adapter_config.json",
+]
 """Beside weights and their index: what changes a model's prompts or completions. `additional_chat_templates/` is
 covered by `*.jinja`."""
 

@@ -20,7 +20,17 @@ _USUAL = ("llama", "mistral", "qwen2", "qwen3")
 """Types that need not be looked up in transformers' registry, whose import takes two seconds."""
 _NO_TEXT = ("ForMaskedLM", "ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering")
 _NO_HEAD = ("ForPreTraining", "ForMultipleChoice", "ForNextSentencePrediction", "Model", "ForImageClassification")
-_TOKENIZERS = "tokenizer.json *.model vocab.json vocab.txt tekken.json *.tiktoken *.spm *.bpe tokenization_*.py".split()
+_TOKENIZERS = [
+    "tokenizer.json",
+    "*.model",
+    "vocab.json",
+    "vocab.txt",
+    "tekken.json",
+    "*.tiktoken",
+    "*.spm",
+    "*.bpe",
+    "tokenization_*.py",
+]
 _CHAT = "give a chat model with config.json, *.safetensors and a tokenizer"
 
 
@@ -175,9 +185,9 @@ def _of_kind(config: Mapping[str, Any], kind: str, head: Head) -> Problem | None
 
 
 def _known(kind: str) -> bool:
-    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+    from transformers.models.auto import configuration_auto as auto
 
-    return kind in CONFIG_MAPPING_NAMES
+    return kind in auto.CONFIG_MAPPING_NAMES  # type: ignore[attr-defined]  # made in the module, not imported
 
 
 def _writes(kind: str, named: Collection[str]) -> bool:

@@ -199,7 +199,7 @@ def test_a_sharded_model_of_the_hub_is_evaluated(hub: Hub, sharded: Path, tmp_pa
     assert summary["fingerprint"] == fingerprint(sharded)
 
 
-def test_weights_that_are_missing_are_never_drawn_at_random(copy: Path, tmp_path: Path) -> None:
+def test_weights_that_are_missing_are_never_drawn_at_random(copy: Path) -> None:
     tensors = load_file(copy / "model.safetensors")
     lost = next(name for name in tensors if "down_proj" in name)
     del tensors[lost]
