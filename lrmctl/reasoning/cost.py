@@ -1,0 +1,265 @@
+"""How large does an expression become when it is evaluated? A bound that is read off its LaTeX, before any algebra.
+
+Exponents count for what they stand on: those of `x^5 - x^4` have nothing to do with each other, those of `(x^5)^4`
+multiply, and a power of a sum has the terms of its expansion. Knows LaTeX and sizes, and nothing of answers.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from math import comb, inf, log2
+
+MOST_BITS = 14_000
+"""4,200 digits: Python turns no longer integer into text."""
+MOST_TERMS = 500
+HIGHEST_DEGREE = 3000
+HIGHEST_DIVIDED = 300
+"""Degree of what is divided by a sum."""
+SMALLEST_TOWER = 64
+"""Bits up to which a power is taken as the number that it is, so that `2^{2^{10}}` is no tower."""
+DEEPEST = 10
+"""Round and square brackets in each other: math_verify's parser takes twice the time for each more."""
+DEEPEST_BRACES = 40
+
+_TOKEN = re.compile(r"\\(?:begin|end)\s*\{[^{}]*\}|\\[A-Za-z]+|\\.|\d+(?:\.\d+)?|\S", re.S)
+_ENDLESS = frozenset({"\\int", "\\iint", "\\oint", "\\sum", "\\prod", "\\lim"})
+_WORDS = frozenset(
+    {"\\text", "\\textbf", "\\textit", "\\textrm", "\\mbox", "\\mathrm", "\\mathbf", "\\mathbb", "\\operatorname"}
+)
+_OPEN = frozenset({"{", "(", "[", "\\{", "\\left", "\\begin"})
+_CLOSE = frozenset({"}", ")", "]", "\\}", "\\right", "\\end"})
+_BETWEEN_TERMS = frozenset(
+    {"+", "-", "\u2212", ",", ";", "=", "<", ">", "&", "$", "\\\\", "\\pm", "\\mp", "\\cup", "\\cap"}
+    | {"\\le", "\\leq", "\\ge", "\\geq", "\\lt", "\\gt", "\\ne", "\\neq", "\\in", "\\to", "\\quad", "\\qquad"}
+)
+
+
+@dataclass(frozen=True)
+class Size:
+    """What an expression may grow to.
+
+    Attributes:
+        bits: of its largest number.
+        terms: of its expansion.
+        degree: of that, in all symbols together.
+        symbols: letters and roots, which do not melt into one number.
+        value: the number, where the expression is a single one.
+    """
+
+    bits: float = 0.0
+    terms: float = 1.0
+    degree: float = 0.0
+    symbols: frozenset[str] = frozenset()
+    value: float | None = None
+
+    @property
+    def magnitude(self) -> float:
+        """The most that it can be as a number, with symbols taken for 1."""
+        return self.value if self.value is not None else 2.0 ** min(self.bits, 1000.0)
+
+    @property
+    def small(self) -> bool:
+        return self.bits <= MOST_BITS and self.terms <= MOST_TERMS and self.degree <= HIGHEST_DEGREE
+
+
+class TooLarge(Exception):
+    """The expression, or a part of it, is over a bound."""
+
+
+def is_costly(latex: str) -> bool:
+    """Could symbolic evaluation of this take minutes?"""
+    round_ones, braces = _depth(latex, "([", ")]"), _depth(latex, "{", "}")
+    if round_ones > DEEPEST or braces > DEEPEST_BRACES:
+        return True
+    tokens = _TOKEN.findall(latex)
+    if _ENDLESS.intersection(tokens):
+        return True
+    try:
+        _Reader(tokens).whole()
+    except TooLarge:
+        return True
+    return False
+
+
+def _depth(latex: str, opening: str, closing: str) -> int:
+    depth = deepest = 0
+    for char in latex:
+        depth += (char in opening) - (char in closing)
+        deepest = max(deepest, depth)
+    return deepest
+
+
+class _Reader:
+    """Reads tokens from left to right; what it does not know is a factor of no size."""
+
+    def __init__(self, tokens: list[str]) -> None:
+        self._tokens = tokens
+        self._at = 0
+
+    def whole(self) -> Size:
+        size = self._terms()
+        while self._at < len(self._tokens):  # a bracket that nothing opened
+            self._at += 1
+            size = _sum([size, self._terms()])
+        return size
+
+    def _peek(self) -> str:
+        return self._tokens[self._at] if self._at < len(self._tokens) else ""
+
+    def _next(self) -> str:
+        token = self._peek()
+        self._at += 1
+        return token
+
+    def _terms(self) -> Size:
+        terms = [self._product()]
+        while self._peek() in _BETWEEN_TERMS:
+            self._at += 1
+            terms.append(self._product())
+        return _sum(terms)
+
+    def _product(self) -> Size:
+        size: Size | None = None
+        while (token := self._peek()) and token not in _BETWEEN_TERMS and _kind(token) not in _CLOSE:
+            factor = self._factor()
+            size = factor if size is None else _product(size, factor)
+        return size or Size()
+
+    def _factor(self) -> Size:
+        size = self._atom()
+        while (token := self._peek()) in ("^", "_", "!"):
+            self._at += 1
+            if token == "_":
+                self._atom()
+            else:
+                size = _checked(_factorial(size) if token == "!" else _power(size, self._exponent()))
+        return size
+
+    def _exponent(self) -> Size:
+        """An exponent with those that stand on it: `9^9^9` is a tower."""
+        size = self._atom()
+        if self._peek() != "^":
+            return size
+        self._at += 1
+        return _checked(_power(size, self._exponent()))
+
+    def _atom(self) -> Size:
+        token = self._next()
+        if _kind(token) in _OPEN:
+            return self._group(token)
+        if token in _WORDS and self._peek() == "{":
+            self._atom()
+            return Size()
+        if token[:1].isdigit():
+            return _number(token)
+        if token in ("\\frac", "\\dfrac", "\\tfrac", "\\cfrac"):
+            return _fraction(self._argument(), self._argument())
+        if token in ("\\binom", "\\dbinom", "\\tbinom"):
+            return _checked(_binomial(self._argument(), self._argument()))
+        if token == "\\sqrt":
+            return self._root()
+        if token == "-":
+            return self._atom()
+        return Size(degree=1.0, symbols=frozenset({token})) if token.isalpha() else Size()
+
+    def _argument(self) -> Size:
+        """Of a command: a group, or one digit, as in `\\frac12`."""
+        token = self._peek()
+        if token.isdigit() and len(token) > 1:
+            self._tokens[self._at] = token[1:]
+            return _number(token[0])
+        return self._atom()
+
+    def _group(self, opening: str) -> Size:
+        if opening == "\\left":
+            self._at += 1
+        size = self._terms()
+        if self._next() == "\\right":
+            self._at += 1
+        return size
+
+    def _root(self) -> Size:
+        index = self._atom() if self._peek() == "[" else Size(value=2.0)
+        start = self._at
+        under = self._argument()
+        name = "".join(self._tokens[start : self._at])
+        symbols = under.symbols | {f"root of {name}"}
+        return Size(under.bits + index.bits, under.terms, under.degree + 1, symbols)
+
+
+def _kind(token: str) -> str:
+    """`\\begin{pmatrix}` is a bracket like any other."""
+    return token.split("{")[0].strip() if token.startswith(("\\begin", "\\end")) else token
+
+
+def _number(digits: str) -> Size:
+    value = float(digits) if len(digits) < 300 else inf
+    return Size(bits=log2(value + 1), value=value)
+
+
+def _sum(terms: list[Size]) -> Size:
+    if len(terms) == 1:
+        return terms[0]
+    symbols = frozenset[str]().union(*(t.symbols for t in terms))
+    return Size(
+        max(t.bits for t in terms) + log2(len(terms)),
+        sum(t.terms for t in terms) if symbols else 1.0,
+        max(t.degree for t in terms),
+        symbols,
+    )
+
+
+def _product(a: Size, b: Size) -> Size:
+    symbols = a.symbols | b.symbols
+    degree = a.degree + b.degree
+    return _checked(Size(a.bits + b.bits, min(a.terms * b.terms, _monomials(symbols, degree)), degree, symbols))
+
+
+def _fraction(above: Size, below: Size) -> Size:
+    size = _product(above, below)
+    if below.terms > 1 and size.degree > HIGHEST_DIVIDED:
+        raise TooLarge
+    return size
+
+
+def _power(base: Size, exponent: Size) -> Size:
+    n = exponent.magnitude
+    symbols = base.symbols | exponent.symbols
+    if base.value is not None and exponent.value is not None and base.bits * n < SMALLEST_TOWER:
+        return Size(base.bits * n, value=base.value**n)
+    if exponent.symbols:  # is not expanded
+        return Size(base.bits * n, base.terms, base.degree + exponent.degree, symbols)
+    return Size(base.bits * n, _expanded(base, n), base.degree * n, symbols)
+
+
+def _expanded(base: Size, n: float) -> float:
+    """Terms of the n-th power of a sum."""
+    if base.terms == 1:
+        return 1.0
+    if n > HIGHEST_DEGREE or base.terms > MOST_TERMS:
+        return inf
+    chosen = float(comb(int(n) + int(base.terms) - 1, int(base.terms) - 1))
+    return min(chosen, _monomials(base.symbols, base.degree * n))
+
+
+def _monomials(symbols: frozenset[str], degree: float) -> float:
+    """Different products of so many symbols up to a degree."""
+    if degree > HIGHEST_DEGREE or len(symbols) > 50:
+        return inf
+    return float(comb(int(degree) + len(symbols), len(symbols)))
+
+
+def _factorial(of: Size) -> Size:
+    n = of.magnitude
+    return Size(n * log2(n + 1), of.terms, of.degree, of.symbols)
+
+
+def _binomial(n: Size, k: Size) -> Size:
+    return Size(n.magnitude if not n.symbols else k.magnitude, 1.0, n.degree + k.degree, n.symbols | k.symbols)
+
+
+def _checked(size: Size) -> Size:
+    if not size.small:
+        raise TooLarge
+    return size
