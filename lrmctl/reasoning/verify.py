@@ -30,7 +30,7 @@ def is_correct(answer: str, reference: str) -> bool:
         answer: the answer segment; the empty text is wrong.
         reference: the gold answer, LaTeX without dollar signs, e.g. `\\frac{1}{2}`.
     """
-    boxed = _boxed_answer(answer)
+    boxed = boxed_answer(answer)
     gold = tidied(reference)
     if boxed is None:
         tail = answer[-LONGEST:]
@@ -67,8 +67,8 @@ def boxes(text: str) -> list[tuple[int, int, str]]:
     return found
 
 
-def _boxed_answer(text: str) -> str | None:
-    """The last box, after those that it is joined to."""
+def boxed_answer(text: str) -> str | None:
+    """The last complete box's content, after that of boxes that only a comma, "and" or "or" joins to it."""
     found = boxes(text)
     parts = found[-1:]
     for earlier in reversed(found[:-1]):

@@ -36,12 +36,10 @@ CHOICES = ("12 m", "15 m", "18 m", "none of these")
         ("The answer is (C).", "C"),
         ("Answer: A\nWait.\nAnswer: C", "C"),
         (r"\boxed{E}", None),
-        (r"\boxed{c}", None),
         (r"\boxed{}", None),
         (r"\boxed{42 m}", None),
         ("Answer: E", None),
         ("The answer is A little more than that.", None),
-        ("C", None),
         ("", None),
     ],
 )
