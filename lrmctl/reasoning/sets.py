@@ -18,7 +18,7 @@ from lrmctl.data.catalog_training import TRAINING
 from lrmctl.data.fetch import Fetched, Row, fetch
 from lrmctl.data.mathematics import INSTRUCTION, gsm8k_answer
 from lrmctl.errors import RecipeError
-from lrmctl.reasoning import choices
+from lrmctl.reasoning import choices, letters
 from lrmctl.reasoning.base import ReasoningTask
 from lrmctl.reasoning.grading import MATH_VERIFY, grade_integer, grade_mathematics
 from lrmctl.suggest import did_you_mean
@@ -193,7 +193,7 @@ _LETTER = ("letter", "1")
 def _choice(id: str, question: str, order: Sequence[str], right: int, instruction: str, data: str) -> Prompt:
     text = choices.ask(question, order, instruction)
     meta = {"choices": list(order)}
-    return Prompt.user(id, text, "reasoning", source=data, reference=choices.LETTERS[right], meta=meta)
+    return Prompt.user(id, text, "reasoning", source=data, reference=letters.LETTERS[right], meta=meta)
 
 
 def mmlu_pro(
@@ -213,7 +213,7 @@ def mmlu_pro(
 
     def read(id: str, row: Row) -> Prompt:
         options = [str(option).strip() for option in row["options"]]
-        right = choices.LETTERS.index(str(row["answer"]).strip())
+        right = letters.LETTERS.index(str(row["answer"]).strip())
         return _choice(id, str(row["question"]), options, right, instruction, "mmlu-pro")
 
     wanted = {_subject(c) for c in ([categories] if isinstance(categories, str) else categories)}
