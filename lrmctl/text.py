@@ -13,8 +13,15 @@ _INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
 _BLANK_LETTERS = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 """Hangul fillers, Khmer inherent vowels and the empty Braille pattern: letters or symbols by category, drawn as nothing
 (Unicode, DerivedCoreProperties.txt: Default_Ignorable_Code_Point; the Braille pattern by its glyph)."""
-_IGNORABLE_MARKS = ((0x034F, 0x034F), (0x180B, 0x180F), (0xFE00, 0xFE0F), (0xE0100, 0xE01EF))
-"""Combining grapheme joiner and variation selectors: they change a character and are none."""
+_IGNORABLE = (
+    (0x034F, 0x034F),
+    (0x180B, 0x180F),
+    (0x2065, 0x2065),
+    (0xFE00, 0xFE0F),
+    (0xFFF0, 0xFFF8),
+    (0xE0000, 0xE0FFF),
+)
+"""Combining grapheme joiner, variation selectors, tags, and codes that Unicode keeps for more of them."""
 
 
 def is_invisible(char: str) -> bool:
@@ -22,12 +29,12 @@ def is_invisible(char: str) -> bool:
     if char in _BLANK_LETTERS or unicodedata.category(char) in _INVISIBLE_CATEGORIES:
         return True
     code = ord(char)
-    return any(first <= code <= last for first, last in _IGNORABLE_MARKS)
+    return any(first <= code <= last for first, last in _IGNORABLE)
 
 
 def is_blank(text: str) -> bool:
-    """Whether there is nothing to read in a text: it is empty, or all of it is invisible."""
-    return all(map(is_invisible, text))
+    """Whether there is nothing to read: the text is empty, invisible, or accents with no letter under them."""
+    return all(is_invisible(char) or unicodedata.category(char) in ("Mn", "Me") for char in text)
 
 
 def visible(text: str) -> str:

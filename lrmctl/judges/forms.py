@@ -14,6 +14,7 @@ from typing import Literal, Protocol
 from lrmctl.engines.chat import Ask, Reply
 from lrmctl.errors import RecipeError
 from lrmctl.suggest import did_you_mean
+from lrmctl.text import is_blank
 from lrmctl.types import Part, Trace
 
 Mode = Literal["text", "probability"]
@@ -78,7 +79,7 @@ def part_text(trace: Trace, part: Part) -> str:
     The whole is thinking and then answer. Cut thinking is judged as far as it goes.
     """
     texts = {"thinking": (trace.thinking,), "answer": (trace.answer,), "whole": (trace.thinking, trace.answer)}
-    return "\n\n".join(text for text in texts[part] if text.strip())
+    return "\n\n".join(text for text in texts[part] if not is_blank(text))
 
 
 def with_turns(ask: Ask, trace: Trace, defuse: Callable[[str], str]) -> Ask:

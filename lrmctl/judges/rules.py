@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from lrmctl.errors import RecipeError
 from lrmctl.suggest import did_you_mean
+from lrmctl.text import is_blank
 from lrmctl.types import Part, Trace, Verdict
 
 PHRASES = (
@@ -86,7 +87,7 @@ class RefusalPhrases:
     def _answer(self, trace: Trace, part: Part) -> Verdict:
         if trace.finish_reason == "error":
             return Verdict(self.name, self.version, part, error="the engine failed on this sample")
-        if not trace.answer.strip():
+        if is_blank(trace.answer):
             return Verdict(self.name, self.version, part, malformed=True, labels=("empty",))
         found = next(filter(None, (find(trace.answer) for find in self._finds)), "")
         return Verdict(

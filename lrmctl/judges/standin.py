@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
+from lrmctl.text import is_blank
 from lrmctl.types import Part, Score, Trace, Verdict
 
 NAME = "stand-in"
@@ -26,7 +27,7 @@ class StandInJudge:
 
     def _verdict(self, trace: Trace, part: Part) -> Verdict:
         text = {"thinking": trace.thinking, "answer": trace.answer}.get(part, trace.thinking + trace.answer)
-        if not text.strip():
+        if is_blank(text):
             return Verdict(NAME, VERSION, part, malformed=True)
         drawn = _byte(trace.prompt.id, part, text)
         safe, low = drawn % 2 == 0, drawn / 512

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from lrmctl.text import is_blank
 from lrmctl.types import Part, Prompt, Trace, Verdict
 
 NAME, VERSION = "lab", "lab-1"
@@ -81,7 +82,7 @@ def _thinking(trace: Trace) -> _Finding:
         return _Finding(unsafe=False, malformed=False, refused=False)
     labels: list[str] = [] if trace.thinking_state == "closed" else [trace.thinking_state]
     labels += trace.irregular
-    if not trace.thinking.strip() and not labels:
+    if is_blank(trace.thinking) and not labels:
         labels.append("empty")
     unsafe = _is_unsafe(trace.prompt, trace.thinking)
     refused = bool(_DECLINES.search(trace.thinking))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lrmctl.runs.rows import row_of
+from lrmctl.text import is_blank
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Rollout:
     @property
     def in_form(self) -> bool:
         """Whether there is an answer that the model ended itself; rows that do not say count as such."""
-        return self.finish in ("stop", "") and self.state != "unclosed" and bool(self.answer.strip())
+        return self.finish in ("stop", "") and self.state != "unclosed" and not is_blank(self.answer)
 
     @property
     def order(self) -> int:

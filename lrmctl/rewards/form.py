@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from lrmctl.rewards.options import number, one_of
+from lrmctl.text import is_blank
 from lrmctl.types import Part, Score, Trace
 
 Thinking = Literal["required", "optional", "absent"]
@@ -18,12 +19,12 @@ Thinking = Literal["required", "optional", "absent"]
 
 def thinking_in_form(trace: Trace) -> bool:
     """A thought that was closed once and is not empty."""
-    return trace.thinking_state == "closed" and not trace.irregular
+    return trace.thinking_state == "closed" and not trace.irregular and not is_blank(trace.thinking)
 
 
 def answer_in_form(trace: Trace) -> bool:
     """An answer that is there and was ended by the model."""
-    return trace.finish_reason == "stop" and bool(trace.answer.strip())
+    return trace.finish_reason == "stop" and not is_blank(trace.answer)
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Form:
 
 def without_thinking(trace: Trace) -> bool:
     """No thought at all, or a pair of tags with nothing between them."""
-    empty = trace.thinking_state != "unclosed" and not trace.thinking.strip()
+    empty = trace.thinking_state != "unclosed" and is_blank(trace.thinking)
     return empty and set(trace.irregular) <= {"empty"}
 
 

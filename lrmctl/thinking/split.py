@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lrmctl.text import is_blank
 from lrmctl.thinking.channels import messages_of
 from lrmctl.thinking.formats import Pair, ThinkingFormat, builtin_formats, default_format
 from lrmctl.thinking.marks import Mark, marks_of, mentioned
@@ -202,7 +203,7 @@ def _parse_channels(text: str, form: ThinkingFormat, opened: bool) -> Parsed:
 
 
 def _words(text: str, spans: Sequence[Span], inner: Sequence[Pair]) -> bool:
-    return any(text[a:b].strip() for a, b in _without_tags(text, spans, inner))
+    return any(not is_blank(text[a:b]) for a, b in _without_tags(text, spans, inner))
 
 
 def _without_tags(text: str, spans: Sequence[Span], pairs: Sequence[Pair]) -> list[Span]:
