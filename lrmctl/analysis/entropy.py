@@ -7,9 +7,10 @@ Server APIs give only the top log-probabilities and hence a lower bound; nothing
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from lrmctl.analysis.cells import ALL, Cell, group, ratio
+from lrmctl.analysis.drawn import Encoded
 from lrmctl.runs.rows import EvalRow
 from lrmctl.types import Kind
 
@@ -29,39 +30,6 @@ _LOGITS_BUDGET = 1 << 24
 Progress = Callable[[int, int], None]
 Threshold = tuple[str, str, float]
 """Set, prompt kind and temperature: what a threshold belongs to."""
-
-
-class Encoded(NamedTuple):
-    """One trace as the model saw it: `context` token ids (prompt, opening tag), then the `thinking` ids."""
-
-    context: list[int]
-    thinking: list[int]
-    exact: bool
-    """Whether encoding the text gave as many tokens as the model had written."""
-
-
-def encode(tokenizer: Any, row: EvalRow) -> Encoded:
-    """Token ids of a row's prompt and thinking.
-
-    The text on disk lacks the white space around the thinking; the layout whose length equals the recorded
-    `thinking_tokens` is taken, and the bare text if none does (`exact` is then False).
-    """
-    from lrmctl.data.render import encode_prompt, render_prompt
-    from lrmctl.trace import DEFAULT_TAGS, opens_thinking
-
-    def ids(text: str) -> list[int]:
-        found: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
-        return found
-
-    trace = row.trace
-    context = encode_prompt(tokenizer, trace.prompt)
-    if not opens_thinking(render_prompt(tokenizer, trace.prompt)):
-        context = context + ids(DEFAULT_TAGS.open)
-    for before, after in (("", "\n"), ("", ""), ("\n", "\n"), ("\n", "")):
-        thinking = ids(before + trace.thinking + after)
-        if len(thinking) == trace.thinking_tokens:
-            return Encoded(context, thinking, True)
-    return Encoded(context, ids(trace.thinking), False)
 
 
 def token_entropies(

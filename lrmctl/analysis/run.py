@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrmctl.analysis.cells import ALL
 from lrmctl.analysis.reflection import reflection
-from lrmctl.errors import NotFoundError
+from lrmctl.errors import LrmctlError, NotFoundError
 from lrmctl.runs.folder import write_json
 from lrmctl.runs.rows import EvalRow, read_rows
 
@@ -25,8 +25,6 @@ def analyze(
     section: AnalysisSection,
     *,
     base_dir: Path | None = None,
-    device: str = "cpu",
-    dtype: str = "float32",
     on_progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Write `analysis/reflection.json` and, where a model is given, `analysis/entropy.json`.
@@ -35,7 +33,6 @@ def analyze(
         model: checkpoint folder that produced the rows; None leaves the entropy out.
         run_dir: folder that holds `eval/rows.jsonl`.
         base_dir: folder of the base model's analysis; its 80th percentiles become the thresholds of this one.
-        device, dtype: where and how the forward pass runs.
         on_progress: called with (done, total) traces of the entropy pass.
 
     Returns:
@@ -51,7 +48,7 @@ def analyze(
     found = {"reflection": reflection(rows, section.lexicons)}
     if section.entropy and model is not None:
         thresholds = _thresholds(base_dir) if base_dir is not None else None
-        found["entropy"] = _entropy(model, rows, section.max_traces, thresholds, device, dtype, on_progress)
+        found["entropy"] = _entropy(model, rows, source.parent, section, thresholds, on_progress)
     for name, data in found.items():
         write_json(run_dir / "analysis" / f"{name}.json", data)
     return found
@@ -60,33 +57,52 @@ def analyze(
 def _entropy(
     model: Path,
     rows: Sequence[EvalRow],
-    max_traces: int,
+    folder: Path,
+    section: AnalysisSection,
     thresholds: dict[tuple[str, str, float], float] | None,
-    device: str,
-    dtype: str,
     on_progress: Progress | None,
 ) -> dict[str, Any]:
-    from lrmctl.analysis.entropy import FORMAT, choose, encode, summarize, token_entropies
+    from lrmctl.analysis.drawn import read_again
+    from lrmctl.analysis.entropy import FORMAT, choose, summarize, token_entropies
     from lrmctl.models import fingerprint, load_model, load_tokenizer
 
     tokenizer = load_tokenizer(model)
-    chosen = choose(rows, max_traces)
-    encoded = [encode(tokenizer, row) for row in chosen]
+    found = read_again(tokenizer, choose(rows, section.max_traces), folder)
+    device, dtype = _where(section)
     network = load_model(model, dtype=dtype, device=device)
-    entropies = token_entropies(network, encoded, pad=tokenizer.pad_token_id, on_progress=on_progress)
+    entropies = token_entropies(network, found.encoded, pad=tokenizer.pad_token_id, on_progress=on_progress)
     return {
         "format": FORMAT,
         "part": "thinking",
         "unit": "nats",
         "method": "exact: full vocabulary, the model's own logits at T=1, one forward pass",
         "dtype": dtype,
+        "device": device,
         "model": fingerprint(model),
-        "traces": len(chosen),
+        "read_from": found.source,
+        "traces": len(found.rows),
         "without_thinking": sum(not row.trace.thinking for row in rows),
-        "reencoded_differently": sum(not e.exact for e in encoded),
+        "not_stored": found.not_stored,
+        "steered": found.steered,
+        "reencoded_differently": sum(not e.exact for e in found.encoded),
         "threshold_from": "own" if thresholds is None else "base",
-        "cells": summarize(chosen, entropies, thresholds),
+        "cells": summarize(found.rows, entropies, thresholds),
     }
+
+
+def _where(section: AnalysisSection) -> tuple[str, str]:
+    """Device and dtype of the forward pass.
+
+    Raises:
+        LrmctlError: there is no such device.
+    """
+    import torch
+
+    there = torch.cuda.is_available()
+    device = ("cuda" if there else "cpu") if section.device == "auto" else section.device
+    if device.startswith("cuda") and not there:
+        raise LrmctlError("torch sees no GPU", "analysis.device", "say `cpu` or `auto`")
+    return device, ("float32" if device == "cpu" else "bfloat16") if section.dtype == "auto" else section.dtype
 
 
 def _thresholds(base: Path) -> dict[tuple[str, str, float], float]:

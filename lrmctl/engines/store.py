@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple
 
 from lrmctl.engines.base import Sampling
 from lrmctl.engines.requests import Completion, Engine, Request, request_of
@@ -56,6 +57,17 @@ _SINCE_FIRST = {"thinking_tokens": "integer", "inserted": "integer not null defa
 """Columns that files of the first version lack."""
 
 _ASK_AT_ONCE = 500  # below SQLite's smallest limit on parameters of one statement
+
+
+class Drawn(NamedTuple):
+    """One completion with what it goes on from; `ids` is empty where the engine gives none."""
+
+    temperature: float
+    sample: int
+    prompt: str
+    completion: str
+    ids: tuple[int, ...]
+    inserted: int
 
 
 class Store:
@@ -101,6 +113,14 @@ class Store:
         for i, request in enumerate(requests):
             wanted.setdefault(request.key(identity), []).append(i)
         return {i: completion for key, completion in self._rows(list(wanted)) for i in wanted[key]}
+
+    def drawn(self) -> Iterator[Drawn]:
+        """Everything that is there, the latest first."""
+        wanted = "temperature, sample, prompt, completion, ids, inserted"
+        with self._guard():
+            found = self._db.execute(f"select {wanted} from completions order by rowid desc")
+            for temperature, sample, prompt, completion, ids, inserted in found:
+                yield Drawn(temperature, sample, prompt, completion, tuple(json.loads(ids)), inserted)
 
     def put(self, identity: str, done: Iterable[tuple[Request, Completion]]) -> None:
         """Keep completions, all or none of them. Errors are not kept: they are not what the model says."""

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from lrmctl.recipe.algorithm import Algorithm, RlRollout, Rollout, TrainingEval
 from lrmctl.recipe.evaluation import EvalSection
 from lrmctl.recipe.functions import FunctionRef
+from lrmctl.recipe.generators import Dtype
 from lrmctl.recipe.sections import (
     BackendSection,
     Launch,
@@ -272,6 +273,10 @@ class AnalysisSection(Section):
     """Exact token entropy of thinking, in nats, from a forward pass with the model's own logits at T=1."""
     max_traces: Positive = 512
     """Traces per prompt kind that the entropy pass reads."""
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
+    """Where the entropy pass runs: `auto`, `cpu`, `cuda` or one GPU, e.g. `cuda:1`."""
+    dtype: Dtype = "float32"
+    """Of its weights; `auto` is float32 on CPU and bfloat16 on CUDA, which costs some digits."""
 
 
 class Arm(Section):

@@ -10,7 +10,8 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from lrmctl.analysis import analyze
-from lrmctl.analysis.entropy import Encoded, choose, encode, entropy_of_logits, summarize, token_entropies
+from lrmctl.analysis.drawn import Encoded, encode
+from lrmctl.analysis.entropy import choose, entropy_of_logits, summarize, token_entropies
 from lrmctl.errors import NotFoundError
 from lrmctl.recipe.schema import AnalysisSection
 from lrmctl.runs.rows import EvalRow, write_jsonl
