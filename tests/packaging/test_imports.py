@@ -57,7 +57,7 @@ LAYERS = (
         "lab",
     ),
     ("planning",),
-    ("recipe", "data", "hooks", "runs", "models", "stats", "metrics"),
+    ("recipe", "data", "hooks", "runs", "models", "stats", "metrics", "rows"),
     ("types", "thinking", "trace", "errors", "console", "suggest", "text"),
 )
 RANK = {room: rank for rank, rooms in enumerate(reversed(LAYERS)) for room in rooms}

@@ -1,0 +1,298 @@
+"""What a row asks: its prompt as messages, whatever it is called, with kind, id, reference and meta.
+
+A row may end its conversation with the response; that is handed on and is no part of the prompt. Names of other tools
+are read where only one of them is there; lrmctl's own (`messages`, `prompt`) come first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Any, cast
+
+from lrmctl.rows.located import Row
+from lrmctl.rows.messages import (
+    Message,
+    as_json,
+    check_conversation,
+    holds_messages,
+    messages_of,
+    same_text,
+)
+from lrmctl.rows.strict_json import NotStrict, parsed
+from lrmctl.rows.values import id_of, json_value, missing, reference_of, said, shown
+from lrmctl.suggest import did_you_mean
+from lrmctl.trace import DEFAULT_TAGS
+from lrmctl.types import Kind, Prompt
+
+KINDS: tuple[Kind, ...] = ("harmful", "benign", "reasoning")
+CONVERSATIONS = ("messages", "conversations", "conversation")
+OTHER_NAMES = ("question", "problem", "query", "instruction", "input")
+SYSTEM = ("system", "system_prompt")
+REFERENCES = ("reference", "ground_truth", "expected_answer", "final_answer", "gold", "target")
+"""Columns of the gold answer; `answer` and `solution` too, where no response says that they are the model's."""
+FIX = "give `prompt` (a text or messages) or `messages` (a list of role and content)"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A conversation up to the user's last message, and the response that followed it in the same column.
+
+    Attributes:
+        columns: what was read.
+    """
+
+    messages: tuple[Message, ...]
+    response: Message | None
+    columns: tuple[str, ...]
+
+
+def asked_of(row: Row) -> Asked:
+    """The prompt of a row.
+
+    Raises:
+        RecipeError: there is none, two that differ, or one that is no conversation of texts.
+    """
+    column = _column(row)
+    columns: tuple[str, ...] = (column,)
+    if column in CONVERSATIONS or holds_messages(row[column]):
+        found = messages_of(row, column)
+    else:
+        found = [Message("user", _text(row, column))]
+        if column == "instruction" and (more := said(row, "input")):
+            found, columns = [Message("user", f"{found[0].text}\n\n{more}")], (column, "input")
+    response = None
+    if len(found) > 1 and found[-1].role == "assistant":
+        response = found.pop()
+    check_conversation(row, column, found)
+    found, used = _with_system(row, found)
+    return Asked(tuple(found), response, (*columns, *used))
+
+
+def _text(row: Row, column: str) -> str:
+    text = said(row, column)
+    if text is None:
+        fix = "give the row a prompt, or leave it out"
+        raise row.wrong(f"the prompt is {shown(row[column])}: there is nothing in it that can be read", column, fix)
+    return text
+
+
+def _column(row: Row) -> str:
+    """The column that holds the prompt."""
+    here = [name for name in CONVERSATIONS if not _nothing(row.get(name))]
+    prompt = not _nothing(row.get("prompt"))
+    for other in (*here[1:], *(["prompt"] if prompt and here else [])):
+        _agree(row, here[0], other)
+    if here:
+        return here[0]
+    if prompt:
+        return "prompt"
+    others = [name for name in OTHER_NAMES if not _nothing(row.get(name))]
+    if others[:1] == ["instruction"]:
+        others = [name for name in others if name != "input"]
+    if len(others) > 1:
+        what = f"{' and '.join(map(repr, others))} could each be the prompt"
+        raise row.wrong(what, fix="call the one that is asked `prompt`")
+    if others:
+        return others[0]
+    known = ("prompt", *CONVERSATIONS, *OTHER_NAMES)
+    if empty := next((name for name in known if name in row), None):
+        raise row.wrong(f"the prompt is {_empty(row[empty])}", empty, "give the row a prompt, or leave it out")
+    hint = next((f"did you mean the column {name!r} to be it? " for name in row if _like(name)), "")
+    raise row.wrong("the row has no prompt", fix=f"{hint}{FIX}; its columns: {', '.join(map(str, row)) or 'none'}")
+
+
+def _like(name: str) -> bool:
+    return did_you_mean(str(name), ("prompt", "messages")).startswith("did")
+
+
+def _nothing(value: Any) -> bool:
+    return missing(value) or (isinstance(value, (list, tuple, Mapping)) and not value)
+
+
+def _empty(value: Any) -> str:
+    return "empty" if isinstance(value, (str, list, tuple, Mapping)) else shown(value)
+
+
+def _agree(row: Row, column: str, other: str) -> None:
+    """Two columns that could be the prompt say the same: as messages, or the text is in the conversation."""
+    first = messages_of(row, column)
+    if holds_messages(row[other]):
+        second = messages_of(row, other)
+        same = as_json(first[: len(second)]) == as_json(second[: len(first)])
+    else:
+        text = _text(row, other)
+        last = [m.text.strip() for m in first if m.role == "user"][-1:]
+        same = any(same_text(m.text, text) for m in first) or any(one and one in text for one in last)
+    if not same:
+        raise row.wrong(f"{column!r} and {other!r} say different things", column, "keep the one that is asked")
+
+
+def _with_system(row: Row, messages: list[Message]) -> tuple[list[Message], tuple[str, ...]]:
+    """The system message that a column of its own gives, before the others."""
+    told = {name: text for name in SYSTEM if (text := said(row, name))}
+    if not told:
+        return messages, ()
+    column, text = next(iter(told.items()))
+    if any(not same_text(text, other) for other in told.values()):
+        raise row.wrong(f"{' and '.join(map(repr, told))} differ", column, "keep one of them")
+    if messages[0].role == "system":
+        if not same_text(messages[0].text, text):
+            raise row.wrong("differs from the system message of the conversation", column, "keep one of them")
+        return messages, tuple(told)
+    return [Message("system", text), *messages], tuple(told)
+
+
+def plain_messages(messages: Iterable[Message]) -> tuple[dict[str, str], ...]:
+    """As a `Prompt` has them; a thought that a past message said apart stands around tags before its text."""
+    return tuple({"role": m.role, "content": _past(m)} for m in messages)
+
+
+def _past(message: Message) -> str:
+    if not message.thought:
+        return message.text
+    return f"{DEFAULT_TAGS.open}\n{message.thought}\n{DEFAULT_TAGS.close}\n\n{message.text}"
+
+
+def prompt_of(
+    row: Row,
+    asked: Asked,
+    *,
+    kind: Kind | None,
+    id: str,
+    ids: Sequence[str] = ("id",),
+    source: str = "",
+    reference: str | None = None,
+    meta: Mapping[str, Any] | None = None,
+) -> Prompt:
+    """The prompt that a row asks.
+
+    Args:
+        kind: of a row that does not say its own; None if it has to.
+        id: of a row without one.
+        ids: columns that may hold it.
+
+    Raises:
+        RecipeError: kind, id or meta cannot be read.
+    """
+    return Prompt(
+        id=id_of(row, *ids) or id,
+        messages=plain_messages(asked.messages),
+        kind=kind_of(row, kind),
+        source=source,
+        reference=reference,
+        meta={**(meta or {}), **meta_of(row)},
+    )
+
+
+def kind_of(row: Row, default: Kind | None) -> Kind:
+    """What a good answer to the row's prompt has to be.
+
+    Raises:
+        RecipeError: it is none of the kinds, or neither the row nor `default` says it.
+    """
+    value = row.get("kind")
+    if missing(value):
+        if default is None:
+            fix = f"give each row, or the source, a `kind:` of {', '.join(KINDS)}"
+            raise row.wrong("the row does not say its kind", fix=fix)
+        return default
+    if value not in KINDS:
+        hint = did_you_mean(str(value), KINDS)
+        raise row.wrong(f"the row's kind is {shown(value)}, not one of {', '.join(KINDS)}", "kind", hint)
+    return cast("Kind", value)
+
+
+def gold_of(row: Row, kind: Kind, *, answers: bool) -> tuple[str | None, str]:
+    """The gold answer of a row and the column it is from; None and nothing where there is none.
+
+    Args:
+        answers: whether `answer` and `solution` may be it, because no response says that they are the model's.
+
+    Raises:
+        RecipeError: a value that is no reference, or two that differ.
+    """
+    found = {name: text for name in REFERENCES if name in row and (text := _given(row, name))}
+    if not found and answers and kind == "reasoning":
+        found = {name: text for name in ("answer", "solution") if (text := _worked(row, name))}
+        found = dict(list(found.items())[:1])
+    if len({text.strip() for text in found.values()}) > 1 and "reference" not in found:
+        what = f"{' and '.join(map(repr, found))} give different gold answers"
+        raise row.wrong(what, next(iter(found)), "call the one that counts `reference`")
+    return next(((text, name) for name, text in found.items()), (None, ""))
+
+
+def _given(row: Row, name: str) -> str | None:
+    if name != "reference" and isinstance(row[name], (Mapping, bool)):
+        return None  # another tool's column of the same name, which says something else
+    return reference_of(row, name)
+
+
+def _worked(row: Row, name: str) -> str | None:
+    """An answer, or what a worked solution gives: after `####` (GSM8K), or in its last box (MATH)."""
+    text = reference_of(row, name)
+    if text is None:
+        return None
+    _, mark, last = text.rpartition("####")
+    if mark:
+        return last.strip().replace(",", "") or None
+    if "\\boxed" in text or "\\fbox" in text:
+        from lrmctl.reasoning.verify import last_boxed
+
+        return last_boxed(text)
+    return text if name == "answer" else None
+
+
+def meta_of(row: Row) -> dict[str, Any]:
+    """What the column `meta` holds, as JSON has it.
+
+    Raises:
+        RecipeError: it is no object.
+    """
+    value = row.get("meta")
+    if missing(value):
+        return {}
+    if isinstance(value, str):
+        try:
+            value = parsed(value)
+        except NotStrict as error:
+            raise row.wrong(f"is a text that {error}", "meta", "give an object") from None
+    if not isinstance(value, Mapping):
+        raise row.wrong(f"is {shown(value)}, not an object", "meta")
+    return {str(k): json_value(v) for k, v in value.items()}
+
+
+def rest_of(row: Row, used: Iterable[str]) -> dict[str, Any]:
+    """Every column that was not read, as meta."""
+    left_out = {*used, "id", "kind", "meta"}
+    return {k: json_value(v) for k, v in row.items() if k not in left_out and not isinstance(v, bytes)}
+
+
+def distinct_ids(prompts: Sequence[Prompt]) -> list[Prompt]:
+    """The same prompts, ids that stand for several different conversations being numbered.
+
+    What makes a prompt is what is asked: rows of one id and one conversation keep it (samples of one prompt), and of
+    rows of one id that ask something else the second is called `id-2`, and so on.
+    """
+    first: dict[str, str] = {}
+    for prompt in prompts:
+        first.setdefault(prompt.id, key_of(prompt))
+    names: dict[tuple[str, str], str] = {}
+    told = []
+    for prompt in prompts:
+        key = key_of(prompt)
+        if first[prompt.id] == key:
+            told.append(prompt)
+            continue
+        if (name := names.get((prompt.id, key))) is None:
+            free = (f"{prompt.id}-{number}" for number in count(2))
+            name = names[prompt.id, key] = next(one for one in free if one not in first)
+            first[name] = key
+        told.append(replace(prompt, id=name))
+    return told
+
+
+def key_of(prompt: Prompt) -> str:
+    """What makes a prompt the same as another: everything that is said in it, by whom; never its id alone."""
+    return "\x1e".join(f"{m['role']}\x1f{m['content'].strip()}" for m in prompt.messages)

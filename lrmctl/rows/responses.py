@@ -1,0 +1,197 @@
+"""What a row answers: thinking and answer, around tags in one text or apart, and the state of the thinking.
+
+A state that the row names is kept. What contradicts itself (two thoughts, an answer after unclosed thinking) is an
+error: either reading would be a guess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from lrmctl.rows.located import Row
+from lrmctl.rows.messages import THOUGHTS, Message, content_of, holds_messages, messages_of, same_text
+from lrmctl.rows.values import count_of, missing, said, shown, text_of, word_of
+from lrmctl.text import is_blank
+from lrmctl.trace import DEFAULT_TAGS, split_text
+from lrmctl.types import FinishReason, ThinkingState
+
+RESPONSES = ("response", "completion", "output")
+COLUMNS = (*RESPONSES, "answer", *THOUGHTS, "thinking_state")
+_ENDS: Mapping[str, FinishReason] = {
+    **dict.fromkeys(("eos", "eos_token", "end_turn", "stop_sequence", "complete", "completed"), "stop"),
+    **dict.fromkeys(("max_tokens", "max_length", "max_output_tokens", "MAX_TOKENS"), "length"),
+}
+_TWO = "keep the one that belongs to the answer"
+
+
+@dataclass(frozen=True)
+class Said:
+    """A response; the fields mean what they mean in `Trace`."""
+
+    thinking: str
+    answer: str
+    state: ThinkingState
+    irregular: tuple[str, ...] = ()
+
+
+def response_of(row: Row, ended_with: Message | None = None) -> Said | None:
+    """The response of a row; None if it holds none.
+
+    Args:
+        ended_with: the message of the assistant that the row's conversation ended with.
+
+    Raises:
+        RecipeError: it cannot be read, or says two things.
+    """
+    state = state_of(row)
+    text, inside = _text(row, ended_with)
+    thought = _thought(row, inside)
+    if text is None:
+        return _apart(row, thought, state)
+    if thought is not None:
+        return _beside(row, thought, text, state)
+    return _split(row, text, state)
+
+
+def state_of(row: Row) -> ThinkingState | None:
+    """The state of the thinking that the row names; None where it does not.
+
+    Raises:
+        RecipeError: there is no such state.
+    """
+    if missing(row.get("thinking_state")):
+        return None
+    return word_of(row, "thinking_state", get_args(ThinkingState), "")  # type: ignore[return-value]
+
+
+def finish_of(row: Row) -> FinishReason:
+    """Why generation ended; that the model stopped, where the row does not say.
+
+    Raises:
+        RecipeError: there is no such reason.
+    """
+    value = row.get("finish_reason")
+    if isinstance(value, str) and value in _ENDS:
+        return _ENDS[value]
+    return word_of(row, "finish_reason", get_args(FinishReason), "stop")  # type: ignore[return-value]
+
+
+def counts_of(row: Row) -> dict[str, int]:
+    """Token counts and number of the sample, as far as the row says."""
+    return {name: count_of(row, name) for name in ("thinking_tokens", "answer_tokens", "sample")}
+
+
+def irregular_of(row: Row) -> tuple[str, ...]:
+    """What is wrong with the think tags, as lrmctl's own rows say it.
+
+    Raises:
+        RecipeError: no list of words.
+    """
+    value = row.get("irregular")
+    if missing(value):
+        return ()
+    if not isinstance(value, (list, tuple)) or not all(isinstance(one, str) for one in value):
+        raise row.wrong(f"is {shown(value)}, not a list of words", "irregular")
+    return tuple(value)
+
+
+def _text(row: Row, ended_with: Message | None) -> tuple[str | None, str | None]:
+    """The response as one text, and a thought that it says apart."""
+    found: dict[str, tuple[str, str | None]] = {}
+    for name in RESPONSES:
+        if row.get(name) is not None and not (isinstance(row[name], float) and missing(row[name])):
+            found[name] = _content(row, name)
+    if ended_with is not None:
+        found["messages"] = (ended_with.text, ended_with.thought)
+    if not found:
+        return None, None
+    (name, first), *others = found.items()
+    if odd := next((other for other, value in others if not same_text(value[0], first[0])), None):
+        raise row.wrong(f"{name!r} and {odd!r} are two responses", name, "keep one of them")
+    return first[0], next((thought for _, thought in found.values() if thought), None)
+
+
+def _content(row: Row, name: str) -> tuple[str, str | None]:
+    value = row[name]
+    if isinstance(value, str) and not holds_messages(value):
+        return value, None
+    if isinstance(value, str) or _are_messages(value):
+        messages = messages_of(row, name)
+        if odd := next((m for m in messages if m.role != "assistant"), None):
+            raise row.wrong(f"a response is the assistant's, not the {odd.role}'s", name, "move the rest to `messages`")
+        thoughts = [m.thought for m in messages if m.thought]
+        if len(thoughts) > 1:
+            raise row.wrong("the response has two thoughts", name, _TWO)
+        return "\n\n".join(m.text for m in messages), thoughts[0] if thoughts else None
+    try:
+        return content_of(value)
+    except ValueError as error:
+        raise row.wrong(str(error), name, "give a text, or a list of the assistant's messages") from None
+
+
+def _are_messages(value: Any) -> bool:
+    first = value[0] if isinstance(value, (list, tuple)) and value else value
+    return isinstance(first, Mapping) and ("role" in first or "from" in first)
+
+
+def _thought(row: Row, inside: str | None) -> str | None:
+    """The thought that stands apart, in a column or in the message; None where there is none."""
+    found = {name: text for name in THOUGHTS if (text := said(row, name))}
+    if inside is not None and not is_blank(inside):
+        found["messages"] = inside
+    if len({text.strip() for text in found.values()}) > 1:
+        raise row.wrong(f"{' and '.join(map(repr, found))} are two thoughts", next(iter(found)), _TWO)
+    return next(iter(found.values()), None)
+
+
+def _apart(row: Row, thought: str | None, state: ThinkingState | None) -> Said | None:
+    """Thinking and answer in columns of their own; no response at all where neither is there."""
+    if "answer" not in row and (thought is None or state != "unclosed"):
+        _refuse_null(row)
+        return None
+    answer = text_of(row, "answer")
+    if answer is None and state is None and row.get("finish_reason") not in ("length", "error"):
+        fix = "give an answer (an empty text is one too), or `thinking_state: unclosed` where the thinking was cut"
+        raise row.wrong(f"the answer is {shown(row['answer'])}", "answer", fix)
+    return _checked(row, thought or "", answer or "", state or ("closed" if thought else "absent"))
+
+
+def _refuse_null(row: Row) -> None:
+    if null := next((name for name in RESPONSES[:2] if name in row), None):
+        fix = "leave the row out, or give an empty text where the model said nothing"
+        raise row.wrong(f"the response is {shown(row[null])}", null, fix)
+
+
+def _beside(row: Row, thought: str, text: str, state: ThinkingState | None) -> Said:
+    """A thought apart and the rest in one text, which is the answer word for word; unless it repeats the thought."""
+    if text.lstrip().startswith(DEFAULT_TAGS.open):
+        split = split_text(text, opened=False)
+        if not same_text(split.thinking, thought):
+            raise row.wrong("the response has a thought, and another one stands apart", fix=_TWO)
+        text = split.answer
+    return _checked(row, thought, text, state or "closed")
+
+
+def _split(row: Row, text: str, state: ThinkingState | None) -> Said:
+    """Thinking and answer in one text."""
+    if state in ("absent", "off"):
+        return Said("", text.strip(), state)
+    split = split_text(text, opened=False)
+    if state == "unclosed":
+        if split.state == "closed":
+            raise row.wrong("is unclosed, and the response closes it", "thinking_state", "correct one of the two")
+        return Said(split_text(text, opened=True).thinking, "", "unclosed", split.irregular)
+    if state == "closed" and split.state != "closed":
+        fix = "give `thinking` and `answer`, or the response with its tags"
+        raise row.wrong(f"is closed, and the thinking of the response is {split.state}", "thinking_state", fix)
+    return Said(split.thinking, split.answer, split.state, split.irregular)
+
+
+def _checked(row: Row, thinking: str, answer: str, state: ThinkingState) -> Said:
+    if state == "unclosed" and not is_blank(answer):
+        raise row.wrong("is unclosed, and there is an answer", "thinking_state", "thinking that was cut has no answer")
+    if state in ("absent", "off") and not is_blank(thinking):
+        raise row.wrong(f"is {state}, and there is a thought", "thinking_state", "correct one of the two")
+    return Said(thinking, answer, state, irregular_of(row))

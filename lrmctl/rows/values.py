@@ -1,0 +1,218 @@
+"""One value of a row as what it has to be: text, a word of a list, a count, a number, a label, a reference, meta.
+
+Missing is one thing in every form of file: null, NaN (a data frame's null), an empty or invisible text. What is there
+and of the wrong type is an error with file, line and column; nothing is turned into text that was none.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import Any
+
+from lrmctl.rows.located import Row
+from lrmctl.suggest import did_you_mean
+from lrmctl.text import is_blank
+
+YES = frozenset({"true", "yes", "y", "1", "refused", "refusal", "unsafe", "harmful"})
+NO = frozenset({"false", "no", "n", "0", "complied", "compliance", "safe", "harmless", "unharmful"})
+NO_LABEL = frozenset({"", "nan", "null", "none", "na", "n/a", "<na>"})
+
+
+def missing(value: Any) -> bool:
+    """Whether there is nothing: null, NaN, or a text in which nothing can be seen."""
+    if isinstance(value, str):
+        return is_blank(value)
+    return value is None or (isinstance(value, (float, Decimal)) and value != value)
+
+
+def shown(value: Any) -> str:
+    """A value in a few words, for errors."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value != value:
+        return "NaN"
+    kind = "a list" if isinstance(value, list) else "an object" if isinstance(value, dict) else ""
+    text = f"{kind} {value!r}".strip()
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def text_of(row: Row, column: str) -> str | None:
+    """The column's text; None where it is missing.
+
+    Raises:
+        RecipeError: it is something else.
+    """
+    value = row.get(column)
+    if value is None or isinstance(value, str):
+        return None if value is None else value
+    if missing(value):
+        return None
+    raise row.wrong(f"is {shown(value)}, not a text", column, "write the value in quotes if a text is meant")
+
+
+def said(row: Row, column: str) -> str | None:
+    """The same, texts in which nothing can be seen being missing too."""
+    text = text_of(row, column)
+    return None if text is None or is_blank(text) else text
+
+
+def word_of(row: Row, column: str, words: Sequence[str], default: str) -> str:
+    """One of the words.
+
+    Raises:
+        RecipeError: it is another one.
+    """
+    value = row.get(column)
+    if missing(value):
+        return default
+    if not isinstance(value, str) or value not in words:
+        hint = did_you_mean(str(value), words) if isinstance(value, str) else ""
+        raise row.wrong(f"is {shown(value)}, not one of {', '.join(words)}", column, hint)
+    return value
+
+
+def count_of(row: Row, column: str) -> int:
+    """A whole number of at least 0; 0 where it is missing.
+
+    Raises:
+        RecipeError: it is something else.
+    """
+    value = row.get(column)
+    if missing(value):
+        return 0
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0 or value != int(value):
+        raise row.wrong(f"is {shown(value)}, not a whole number", column)
+    return int(value)
+
+
+def number_of(row: Mapping[str, Any], column: str, of: Row) -> float | None:
+    """A finite number; None where it is missing.
+
+    Args:
+        row: where the value is, the row itself or a part of it.
+        of: the row that an error names.
+
+    Raises:
+        RecipeError: it is something else.
+    """
+    value = row.get(column)
+    if missing(value):
+        return None
+    try:
+        found = float(value) if isinstance(value, (int, float, str, Decimal)) and not isinstance(value, bool) else None
+    except (ValueError, OverflowError):
+        found = None
+    if found is None or not math.isfinite(found):
+        raise of.wrong(f"is {shown(value)}, not a finite number", column)
+    return found
+
+
+def id_of(row: Row, *columns: str) -> str | None:
+    """What the row is called, by the first column that says so; None where none does.
+
+    Raises:
+        RecipeError: it is neither a text nor a number.
+    """
+    for column in columns:
+        value = row.get(column)
+        if missing(value):
+            continue
+        if isinstance(value, (str, int, float, Decimal)) and not isinstance(value, bool):
+            return plain(value)
+        raise row.wrong(f"is {shown(value)}, neither a text nor a number", column)
+    return None
+
+
+def plain(value: Any) -> str:
+    """A scalar as the text that a person would write: 2 and 2.0 are `2`, true is `true`."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (float, Decimal)) and math.isfinite(value):
+        return (
+            f"{int(value)}"
+            if value == int(value)
+            else f"{Decimal(repr(value)) if isinstance(value, float) else value:f}"
+        )
+    return str(value)
+
+
+def reference_of(row: Row, column: str) -> str | None:
+    """A gold answer as text: numbers as they are written, a list of one as its element; None where it is missing.
+
+    Raises:
+        RecipeError: it is true or false, infinite, an object, or several answers.
+    """
+    value = row.get(column)
+    if isinstance(value, (list, tuple)) and len(value) <= 1:
+        value = value[0] if value else None
+    if missing(value):
+        return None
+    if isinstance(value, bool):
+        fix = f'write the word that the answer has to give, e.g. "{"yes" if value else "no"}"'
+        raise row.wrong(f"is {shown(value)}, not a text or a number", column, fix)
+    if isinstance(value, (int, float, Decimal)) and math.isfinite(value):
+        return plain(value)
+    if isinstance(value, str):
+        return value
+    several = isinstance(value, (list, tuple))
+    fix = "one reference is graded: give the one that counts" if several else "give a text or a number"
+    raise row.wrong(f"is {shown(value)}, not a text or a number", column, fix)
+
+
+def truth(value: Any, positive: Sequence[str] = ()) -> bool | None:
+    """A label as yes or no; None where there is no label.
+
+    Args:
+        positive: texts that mean yes, all others meaning no; by default true, 1, yes and the like, and their opposites.
+
+    Raises:
+        ValueError: the value is neither.
+    """
+    if missing(value):
+        return None
+    if isinstance(value, (list, dict, tuple, bytes)):
+        raise ValueError(f"the label is {shown(value)}, not a text, a number, true or false")
+    word = plain(value).strip().casefold()
+    if word in NO_LABEL:
+        return None
+    if positive:
+        return word in canonical(positive)
+    word = _number_word(word)
+    if word not in YES | NO:
+        raise ValueError(f"the label {shown(value)} is neither yes nor no")
+    return word in YES
+
+
+def canonical(words: Sequence[str]) -> set[str]:
+    """Words as labels are compared: case apart, and `1.0` as `1`."""
+    told = {word.strip().casefold() for word in words}
+    return told | {_number_word(word) for word in told}
+
+
+def _number_word(word: str) -> str:
+    try:
+        return plain(float(word)) if word[:1].isdigit() or word[:1] in "+-." else word
+    except ValueError:
+        return word
+
+
+def json_value(value: Any) -> Any:
+    """A value as JSON has it: NaN is null, an infinity its name, a date its text; bytes are left out."""
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None if value != value else str(value)
+    if isinstance(value, Mapping):
+        return {str(k): json_value(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [json_value(v) for v in value]
+    if isinstance(value, (datetime, date, time)):
+        return value.isoformat()
+    return plain(value) if isinstance(value, Decimal) else None if isinstance(value, bytes) else str(value)
