@@ -6,15 +6,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lrmctl.benchmarks.public import PublicBenchmark, Selection, column
+from lrmctl.benchmarks.public import Messages, PublicBenchmark, Selection, column, place_of
 from lrmctl.data.catalog import DataSet
 from lrmctl.data.fetch import Row
 from lrmctl.errors import RecipeError
+from lrmctl.rows.located import Row as LocatedRow
+from lrmctl.rows.located import located
+from lrmctl.rows.prompts import SYSTEM, asked_of, plain_messages
+from lrmctl.rows.values import plain
 from lrmctl.suggest import did_you_mean
 from lrmctl.types import Kind
 
 _KINDS: tuple[Kind, ...] = ("harmful", "benign")
 _UNSAID = "not stated in the recipe"
+_USUAL = "prompt"
+
+
+def _system(row: Row) -> dict[str, object]:
+    return {name: row[name] for name in SYSTEM if name in row}
 
 
 def prompts_file(
@@ -36,7 +45,7 @@ def prompts_file(
     """Prompts of a local .csv, .tsv, .jsonl, .json, .txt or .parquet file; a StrongREJECT-style file needs one line.
 
     Args:
-        prompt: the column of the user's message; of a .txt file each line is one.
+        prompt: the column of the user's message or conversation; of a .txt file each line is one.
         kind: `harmful`, `benign`, or the column that says which.
         labels: what the column's values mean, e.g. `{unsafe: harmful, safe: benign}`.
         context: a column that is put before the prompt.
@@ -120,24 +129,37 @@ class _Reading:
     def _kinds(self) -> tuple[Kind, ...]:
         return tuple(kind for kind in _KINDS if self.kind not in _KINDS or self.kind == kind)
 
-    def _text(self, row: Row) -> str:
+    def _text(self, row: Row) -> str | Messages:
+        """The named column as prompt; under its usual name, the prompt in any of the forms of `lrmctl.rows`."""
+        own = row if isinstance(row, LocatedRow) else located(row, self.benchmark, 1)
+        if self.prompt != _USUAL:
+            self._have(row, self.prompt)
+            own = LocatedRow({"prompt": row[self.prompt], **_system(row)}, own.where, own.number)
+        asked = plain_messages(asked_of(own).messages)
         before = self._column(self.context)(row) if self.context else ""
-        return "\n\n".join(filter(None, (before, self._column(self.prompt)(row))))
+        if before:
+            asked = (*asked[:-1], {**asked[-1], "content": f"{before}\n\n{asked[-1]['content']}"})
+        return asked[0]["content"] if len(asked) == 1 else asked
 
     def _kind(self, row: Row) -> Kind:
         said = self.kind if self.kind in _KINDS else self._column(self.kind)(row)
-        meant = self.labels.get(said, said)
+        meant = {plain(key): value for key, value in self.labels.items()}.get(said, said)
         for kind in _KINDS:
             if meant == kind:
                 return kind
         fix = f"say what it means, e.g. `labels: {{{said}: harmful}}`"
-        raise RecipeError(f"{self.kind} is {said!r}, neither harmful nor benign", f"benchmark {self.benchmark}", fix)
+        place = place_of(row) or f"benchmark {self.benchmark}"
+        raise RecipeError(f"{self.kind} is {said!r}, neither harmful nor benign", place, fix)
 
     def _column(self, name: str) -> Callable[[Row], str]:
         def read(row: Row) -> str:
-            if name not in row:
-                where = f"benchmark {self.benchmark}"
-                raise RecipeError(f"there is no column {name!r}", where, did_you_mean(name, map(str, row)))
+            self._have(row, name)
             return column(name)(row)
 
         return read
+
+    def _have(self, row: Row, name: str) -> None:
+        if name not in row:
+            place = f" ({place_of(row)})" if place_of(row) else ""
+            where = f"benchmark {self.benchmark}{place}"
+            raise RecipeError(f"there is no column {name!r}", where, did_you_mean(name, map(str, row)))

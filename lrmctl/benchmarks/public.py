@@ -19,7 +19,11 @@ from lrmctl.data.catalog import DataSet
 from lrmctl.data.fetch import FOLDER, Fetched, Row, fetch, local_file
 from lrmctl.data.here import hub_snapshot
 from lrmctl.errors import RecipeError
+from lrmctl.rows.values import missing, plain, shown
+from lrmctl.text import is_blank
 from lrmctl.types import Kind, Prompt
+
+Messages = tuple[Mapping[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class Selection:
         split: printed after the name; empty for a set that is taken whole.
         kinds: that prompts may be of.
         rows: prompts of this split as published; None where nobody has published a number.
-        text: the user's message.
+        text: the user's message, or a whole conversation.
         kind: of one row.
         id: of one row, stable across copies of the set; by the text where the set has no ids.
         keep: rows of this split.
@@ -43,7 +47,7 @@ class Selection:
     split: str
     kinds: tuple[Kind, ...]
     rows: int | None
-    text: Callable[[Row], str]
+    text: Callable[[Row], str | Messages]
     kind: Callable[[Row], Kind]
     id: Callable[[Row], str] | None = None
     keep: Callable[[Row], bool] = lambda _: True
@@ -114,9 +118,9 @@ class PublicBenchmark:
     def _prompts(self) -> tuple[Prompt, ...]:
         rows = [row for row in self._fetched.rows if self.selection.keep(row)]
         self._check_size(len(self._fetched.rows), len(rows))
-        texts = [self.selection.text(row).strip() for row in rows]
-        if empty := [i for i, text in enumerate(texts) if not text]:
-            raise self._wrong(f"prompt {empty[0] + 1} is empty")
+        texts = [asked.strip() if isinstance(asked := self.selection.text(row), str) else asked for row in rows]
+        if empty := [i for i, text in enumerate(texts) if isinstance(text, str) and is_blank(text)]:
+            raise self._wrong(f"prompt {empty[0] + 1} is empty", place_of(rows[empty[0]]))
         ids = self._ids(rows, texts)
         return tuple(self._prompt(*one) for one in zip(ids, rows, texts, strict=True))
 
@@ -133,15 +137,15 @@ class PublicBenchmark:
             raise self._wrong(f"it has {whole} rows, not {published}")
         raise self._wrong(f"{kept} of its {whole} rows are of {self.split or 'the set'}, not {split}")
 
-    def _wrong(self, what: str) -> RecipeError:
+    def _wrong(self, what: str, place: str = "") -> RecipeError:
         data, where = self.selection.data, self._fetched.facts
-        found = str(where.get("file") or where.get("folder") or where.get("download") or data.url)
+        found = place or str(where.get("file") or where.get("folder") or where.get("download") or data.url)
         if self.selection.own:
             return RecipeError(f"the prompts of {data.name!r} are not as the recipe says: {what}", found)
         fix = f"give the whole set (see {data.url}), or allow other sizes with `any_size: true`"
         return RecipeError(f"the data set {data.name!r} is not the published one: {what}", found, fix)
 
-    def _ids(self, rows: Sequence[Row], texts: Sequence[str]) -> list[str]:
+    def _ids(self, rows: Sequence[Row], texts: Sequence[str | Messages]) -> list[str]:
         """The set's own, or by the text; one that comes again gets a number."""
         own = self.selection.id
         found = [own(row) if own else _digest(text) for row, text in zip(rows, texts, strict=True)]
@@ -152,9 +156,10 @@ class PublicBenchmark:
             ids.append(f"{self.name}/{one}" + (f"-{seen[one]}" if seen[one] > 1 else ""))
         return ids
 
-    def _prompt(self, id: str, row: Row, text: str) -> Prompt:
+    def _prompt(self, id: str, row: Row, asked: str | Messages) -> Prompt:
+        messages = ({"role": "user", "content": asked},) if isinstance(asked, str) else asked
         meta = {key: value for key, read in self.selection.meta.items() if (value := read(row)) not in (None, "")}
-        return Prompt.user(id, text, self.selection.kind(row), source=self.name, meta=meta)
+        return Prompt(id, messages, self.selection.kind(row), source=self.name, meta=meta)
 
 
 def how_to_get(data: DataSet) -> str:
@@ -171,13 +176,32 @@ def prompts_sha256(prompts: Sequence[Prompt]) -> str:
     return hashlib.sha256(json.dumps(asked, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
-def _digest(text: str) -> str:
+def _digest(asked: str | Messages) -> str:
+    text = asked if isinstance(asked, str) else json.dumps([dict(m) for m in asked], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+def place_of(row: Row) -> str:
+    """File and line of a row, if it knows them."""
+    return str(getattr(row, "where", ""))
+
+
 def column(name: str) -> Callable[[Row], str]:
-    """The text of one column; empty where there is none."""
-    return lambda row: "" if row.get(name) is None else str(row[name])
+    """The text of one column; empty where there is none. Numbers are as people write them.
+
+    The function raises RecipeError on a value that is neither.
+    """
+
+    def read(row: Row) -> str:
+        value = row.get(name)
+        if missing(value):
+            return ""
+        if isinstance(value, (list, Mapping, bytes)):
+            place = f"{place_of(row)}: column {name!r}"
+            raise RecipeError(f"is {shown(value)}, not a text", place, "name a column that holds texts")
+        return plain(value)
+
+    return read
 
 
 def columns(*names: str) -> dict[str, Callable[[Row], str]]:

@@ -5,12 +5,10 @@ Says where they came from, so that a lock can; changes nothing in them. Knows no
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import os
-import sys
+import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,7 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from lrmctl.data.catalog import DataSet
-from lrmctl.errors import NotFoundError, RecipeError
+from lrmctl.errors import LrmctlError, NotFoundError, RecipeError
+from lrmctl.rows.files import ENDINGS, existing, file_sha256
+from lrmctl.rows.files import read_rows as rows_of_file
+from lrmctl.rows.located import Row as LocatedRow
+from lrmctl.rows.located import located
 
 FOLDER = "LRMCTL_DATA_DIR"
 Row = Mapping[str, Any]
@@ -36,8 +38,8 @@ def fetch(data: DataSet, path: str | None = None, revision: str | None = None) -
     """All rows of a data set.
 
     Args:
-        path: a local file in place of what the catalogue says (.jsonl, .json, .csv, .tsv, .txt or .parquet), or a
-            folder that is a copy of the hub's repository.
+        path: a local file in place of what the catalogue says (see `lrmctl.rows.files`), or a folder that is a copy
+            of the hub's repository.
         revision: of the hub, in place of the catalogue's.
 
     Raises:
@@ -63,7 +65,7 @@ def local_file(data: DataSet) -> str | None:
     if not folder:
         return None
     own = Path(folder) / data.file
-    others = [own.with_name(f"{data.split}{suffix}") for suffix in (*_READERS, ".parquet")]
+    others = [own.with_name(f"{data.split}{suffix}") for suffix in ENDINGS]
     return next((str(file) for file in (own, *others) if file.is_file()), None)
 
 
@@ -83,82 +85,41 @@ def _kept(data: DataSet, path: str | None, revision: str | None, _: tuple[int, i
 
 def _fetch(data: DataSet, path: str | None, revision: str | None) -> Fetched:
     told = {"name": data.name, "license": data.license, "url": data.url, "expected_rows": data.rows or None}
+    origin: dict[str, Any]
     local = Path(path).expanduser() if path else None
     if local and local.is_dir():
         rows, origin = _from_folder(data, local)
     elif local:
-        rows, origin = read_rows(local), {"file": path, "sha256": _file_sha256(local), "sha256_of": "file"}
+        rows = read_rows(existing(local))
+        origin = {"file": path, "sha256": file_sha256(local), "sha256_of": "file"}
     elif data.download:
         rows, origin = _download(data)
     else:
         rows, origin = _from_hub(data, revision)
     if data.lower:
-        rows = [{str(key).lower(): value for key, value in row.items()} for row in rows]
+        rows = [LocatedRow({str(k).lower(): v for k, v in row.items()}, row.where, row.number) for row in rows]
     return Fetched(tuple(rows), {**told, **origin, "rows": len(rows)})
 
 
-def read_rows(file: Path) -> list[dict[str, Any]]:
-    """Rows of a local file.
+def read_rows(file: Path) -> list[LocatedRow]:
+    """Rows of a local file, as `lrmctl.rows.files` reads them.
 
     Raises:
         NotFoundError: no such file.
         RecipeError: it cannot be read as what its name says.
     """
-    if not file.is_file():
-        raise NotFoundError(f"there is no data file {file}", fix="check `options: {path: ...}` of the source")
-    if file.suffix not in (*_READERS, ".parquet"):
-        ways = ", ".join((*_READERS, ".parquet"))
-        raise RecipeError(f"cannot read {file.suffix!r} files", str(file), f"give one of {ways}")
-    try:
-        return _parquet(file) if file.suffix == ".parquet" else _parse(file.read_bytes().decode(), file.suffix)
-    except (ValueError, TypeError, csv.Error) as error:
-        raise RecipeError(f"cannot be read as {file.suffix}: {error}", str(file)) from error
+    return list(rows_of_file(file))
 
 
-def _parse(text: str, suffix: str) -> list[dict[str, Any]]:
-    return [dict(row) for row in _READERS[suffix](text.removeprefix("\ufeff"))]
+def _parse(content: bytes, suffix: str, source: str) -> list[LocatedRow]:
+    """Rows of what was downloaded."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / f"rows{suffix}"
+        file.write_bytes(content)
+        return [LocatedRow(row, f"{source}:{row.number}", row.number) for row in rows_of_file(file)]
 
 
-def _jsonl(text: str) -> Iterable[Row]:
-    return [json.loads(line) for line in text.split("\n") if line.strip()]
-
-
-def _json(text: str) -> Iterable[Row]:
-    rows = json.loads(text)
-    if not isinstance(rows, list):
-        raise ValueError("it holds no list")
-    return rows
-
-
-def _csv(text: str, delimiter: str = ",") -> Iterable[Row]:
-    csv.field_size_limit(sys.maxsize)
-    return csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
-
-
-def _tsv(text: str) -> Iterable[Row]:
-    return _csv(text, "\t")
-
-
-def _txt(text: str) -> Iterable[Row]:
-    """One prompt a line."""
-    return [{"prompt": line.strip()} for line in text.split("\n") if line.strip()]
-
-
-def _parquet(file: Path) -> list[dict[str, Any]]:
-    from datasets import Dataset
-
-    return [dict(row) for row in Dataset.from_parquet(str(file))]
-
-
-_READERS = {".jsonl": _jsonl, ".json": _json, ".csv": _csv, ".tsv": _tsv, ".txt": _txt}
-
-
-def _file_sha256(file: Path) -> str:
-    with file.open("rb") as data:
-        return hashlib.file_digest(data, "sha256").hexdigest()
-
-
-def _download(data: DataSet) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def _download(data: DataSet) -> tuple[list[LocatedRow], dict[str, Any]]:
     """A file at a fixed address, whose bytes are known."""
     import httpx
 
@@ -176,18 +137,19 @@ def _download(data: DataSet) -> tuple[list[dict[str, Any]], dict[str, Any]]:
             f"put a file that you trust at ${FOLDER}/{data.file}",
         )
     try:
-        rows = _parse(answer.content.decode(), Path(data.download).suffix)
-    except (ValueError, TypeError, csv.Error) as error:
+        rows = _parse(answer.content, Path(data.download).suffix, data.download)
+    except LrmctlError as error:
         raise _unreachable(data, f"{data.download} holds something else: {error}") from error
     return rows, {"download": data.download, "sha256": found, "sha256_of": "file"}
 
 
-def _from_folder(data: DataSet, folder: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def _from_folder(data: DataSet, folder: Path) -> tuple[list[LocatedRow], dict[str, Any]]:
     """A copy of the hub's repository, read as the hub itself would be."""
     from datasets import load_dataset
 
     try:
-        rows = [dict(row) for row in load_dataset(str(folder), data.config, split=data.split, **dict(data.reader))]
+        found = load_dataset(str(folder), data.config, split=data.split, **dict(data.reader))
+        rows = [located(dict(row), str(folder), i) for i, row in enumerate(found, 1)]
     except Exception as error:  # the library raises many unrelated types for "cannot read it"
         what = f"the data set {data.name!r} cannot be read: {type(error).__name__}: {_first_line(error)}"
         fix = f"give a copy of {data.hub or data.url}, with its README.md, or a single file"
@@ -195,12 +157,12 @@ def _from_folder(data: DataSet, folder: Path) -> tuple[list[dict[str, Any]], dic
     return rows, {"folder": str(folder), "sha256": rows_sha256(rows), "sha256_of": "rows"}
 
 
-def _from_hub(data: DataSet, revision: str | None) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def _from_hub(data: DataSet, revision: str | None) -> tuple[list[LocatedRow], dict[str, Any]]:
     from datasets import load_dataset
 
     try:
         split = load_dataset(data.hub, data.config, split=data.split, revision=revision, **dict(data.reader))
-        rows = [dict(row) for row in split]
+        rows = [located(dict(row), data.hub, i) for i, row in enumerate(split, 1)]
         revision = revision or _latest(data.hub)
     except Exception as error:  # the library raises many unrelated types for "cannot get it"
         raise _unreachable(data, f"{type(error).__name__}: {_first_line(error)}") from error

@@ -14,7 +14,7 @@ from typing import Any
 
 from lrmctl.data.catalog import DataSet
 from lrmctl.data.fetch import Fetched, Row, fetch
-from lrmctl.data.sources import Demonstration
+from lrmctl.data.sources import Demonstration, unfit
 from lrmctl.errors import RecipeError
 from lrmctl.trace import split_text
 from lrmctl.types import Kind, Prompt
@@ -128,7 +128,7 @@ def thought_and_answer(name: str) -> Callable[[Row], tuple[str, str] | None]:
     def read(row: Row) -> tuple[str, str] | None:
         text = str(row[name] or "")
         split = split_text(text, opened="<think>" not in text)
-        good = split.state == "closed" and not split.irregular and split.answer
+        good = split.state == "closed" and not split.irregular and not unfit(split.thinking, split.answer)
         return (split.thinking, split.answer) if good else None
 
     return read

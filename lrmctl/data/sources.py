@@ -1,28 +1,34 @@
 """Training data by name: prompts for RL, demonstrations for SFT, from plugins, local files or the hub.
 
-A row of a file or hub data set is either a prompt (`prompt` or `messages`, with `kind`) or a demonstration
-(the same with `thinking` and `answer`, or with `response` holding both around think tags; or `messages` that end with
-such a response).
+A row of a file or hub data set is either a prompt (with `kind`) or a demonstration (a prompt with a response), as
+`lrmctl.rows` reads them. A demonstration with two thoughts, or with nothing to read in its thinking or answer, teaches
+bad form: it is left out and told of.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from lrmctl.data.mix import mix
 from lrmctl.errors import NotFoundError, RecipeError
+from lrmctl.rows.files import all_rows, existing, file_sha256
+from lrmctl.rows.located import Row, located
+from lrmctl.rows.prompts import KINDS, asked_of, distinct_ids, gold_of, kind_of, prompt_of, rest_of
+from lrmctl.rows.responses import COLUMNS, RESPONSES, response_of
+from lrmctl.rows.values import missing
+from lrmctl.text import is_blank
 from lrmctl.trace import split_text
 from lrmctl.types import Prompt
 
 if TYPE_CHECKING:
     from lrmctl.recipe.sections import Mixed, Use
+    from lrmctl.rows.prompts import Asked
+    from lrmctl.rows.responses import Said
 
-KINDS = ("harmful", "benign", "reasoning")
 T = TypeVar("T")
 
 
@@ -35,24 +41,45 @@ class Demonstration:
     answer: str
 
 
+class Loaded(NamedTuple):
+    """Demonstrations, and a sentence for each source that left rows out."""
+
+    rows: list[Demonstration]
+    notes: list[str]
+
+
 def load_prompts(uses: Sequence[Mixed | Use], *, seed: int = 0) -> list[Prompt]:
-    """Prompts of several sources: all in order, or mixed by the sources' weights."""
-    return _mixed([_make(use).prompts() for use in uses], uses, None, seed)
+    """Prompts of several sources: all in order, or mixed by the sources' weights.
+
+    Ids that stand for different prompts, as where two files both count from 0, are told apart.
+    """
+    return distinct_ids(_mixed([_make(use).prompts() for use in uses], uses, None, seed))
 
 
 def load_demonstrations(
     uses: Sequence[Mixed | Use], *, total: int | None = None, turns: str = "last", seed: int = 0
 ) -> list[Demonstration]:
-    """Demonstrations of several sources, in order or mixed.
+    """Demonstrations of several sources, in order or mixed; see `load_with_notes`."""
+    return load_with_notes(uses, total=total, turns=turns, seed=seed).rows
+
+
+def load_with_notes(
+    uses: Sequence[Mixed | Use], *, total: int | None = None, turns: str = "last", seed: int = 0
+) -> Loaded:
+    """Demonstrations of several sources, in order or mixed, and what was left out of them.
 
     Args:
         total: rows of a weighted mixture.
         turns: `last`, or `all` for one demonstration of every response in a conversation.
     """
-    groups = [_make(use).demonstrations() for use in uses]
+    sources = [_make(use) for use in uses]
+    groups = [source.demonstrations() for source in sources]
+    notes = [note for source in sources for note in getattr(source, "findings", tuple)()]
     if turns == "all":
         groups = [[turn for row in group for turn in every_turn(row)] for group in groups]
-    return _mixed(groups, uses, total, seed)
+    rows = _mixed(groups, uses, total, seed)
+    prompts = distinct_ids([row.prompt for row in rows])
+    return Loaded([replace(row, prompt=prompt) for row, prompt in zip(rows, prompts, strict=True)], notes)
 
 
 def provenance(uses: Sequence[Use]) -> list[dict[str, Any]]:
@@ -66,16 +93,25 @@ def provenance(uses: Sequence[Use]) -> list[dict[str, Any]]:
 
 
 def every_turn(row: Demonstration) -> Iterator[Demonstration]:
-    """A demonstration of each response in a conversation; past responses without closed thinking are left out."""
+    """A demonstration of each response in a conversation; past ones that are no good demonstration are left out."""
     messages = row.prompt.messages
     for i, message in enumerate(messages):
         if message["role"] != "assistant":
             continue
         split = split_text(message["content"], opened=False)
-        if split.state == "closed":
+        if split.state == "closed" and not unfit(split.thinking, split.answer, split.irregular):
             prompt = replace(row.prompt, id=f"{row.prompt.id}-turn{i}", messages=messages[:i])
             yield Demonstration(prompt, split.thinking, split.answer)
     yield Demonstration(row.prompt, row.thinking, row.answer)
+
+
+def unfit(thinking: str, answer: str, irregular: Sequence[str] = ()) -> str:
+    """Why closed thinking and its answer should not be imitated, in a word or two; empty if nothing is wrong."""
+    if {"repeated", "nested", "stray"} & set(irregular):
+        return "two thoughts, or text before the thought"
+    if is_blank(thinking):
+        return "an empty thought"
+    return "an empty answer" if is_blank(answer) else ""
 
 
 def _mixed(groups: list[list[T]], uses: Sequence[Mixed | Use], total: int | None, seed: int) -> list[T]:
@@ -89,7 +125,13 @@ def _make(use: Use) -> Any:
 
 
 class RowSource:
-    """A source over plain rows; `where` names a row in errors."""
+    """A source over rows.
+
+    Args:
+        rows: plain objects, or rows that know their place.
+        name: what ids begin with, and what a row without a place is called after in errors.
+        kind: of rows that do not say theirs.
+    """
 
     def __init__(
         self,
@@ -98,73 +140,89 @@ class RowSource:
         kind: str | None = None,
         origin: Mapping[str, Any] | None = None,
     ) -> None:
-        self._rows, self._name, self._kind, self._origin = rows, name, kind, origin or {}
+        if kind is not None and kind not in KINDS:
+            raise RecipeError(f"a prompt is of one of the kinds {', '.join(KINDS)}, not {kind!r}", f"source {name}")
+        self._rows = [row if isinstance(row, Row) else located(row, name, i) for i, row in enumerate(rows, 1)]
+        self._name, self._kind, self._origin = name, kind, origin or {}
+        self._left_out: list[tuple[str, str]] = []
 
     def provenance(self) -> dict[str, Any]:
         """Where the rows came from, for the lock."""
         return {**self._origin, "rows": len(self._rows)}
 
     def prompts(self) -> list[Prompt]:
-        return [self._prompt(i, row) for i, row in enumerate(self._rows)]
+        return distinct_ids([self._prompt(i, row, asked_of(row)) for i, row in enumerate(self._rows)])
 
     def demonstrations(self) -> list[Demonstration]:
-        return [self._demonstration(i, row) for i, row in enumerate(self._rows)]
+        """Raises RecipeError: a row without closed thinking, or none that can be imitated."""
+        self._left_out = []
+        told = [self._demonstration(i, row) for i, row in enumerate(self._rows)]
+        found = [one for one in told if one is not None]
+        if told and not found:
+            reason, where = self._left_out[0]
+            raise RecipeError(f"no row can be imitated; this one has {reason}", where, "give other demonstrations")
+        prompts = distinct_ids([one.prompt for one in found])
+        return [replace(one, prompt=prompt) for one, prompt in zip(found, prompts, strict=True)]
 
-    def _where(self, i: int) -> str:
-        return f"{self._name}:{i + 1}"
+    def findings(self) -> list[str]:
+        """What `demonstrations` left out, by reason, with the first such row."""
+        first = dict(reversed(self._left_out))
+        counts = Counter(reason for reason, _ in self._left_out)
+        return [f"rows with {reason} are left out: {n}, the first is {first[reason]}" for reason, n in counts.items()]
 
-    def _prompt(self, i: int, row: Mapping[str, Any]) -> Prompt:
-        kind = row.get("kind", self._kind)
-        if kind not in KINDS:
-            raise RecipeError(
-                f"the row's kind is {kind!r}", self._where(i), f"give each row, or the source, a `kind:` of {KINDS}"
-            )
-        text = row.get("prompt", row.get("question"))
-        messages = row.get("messages") or ([{"role": "user", "content": text}] if isinstance(text, str) else None)
-        if not messages:
-            raise RecipeError("the row has no prompt", self._where(i), "add `prompt` (text) or `messages` (a list)")
-        known = {"id", "kind", "prompt", "question", "messages", "reference", "thinking", "answer", "response"}
-        return Prompt(
-            id=str(row.get("id", f"{self._name}-{i}")),
-            messages=tuple({"role": m["role"], "content": m["content"]} for m in messages),
-            kind=kind,
+    def _prompt(self, i: int, row: Row, asked: Asked) -> Prompt:
+        spoken = asked.response is not None or any(not missing(row.get(name)) for name in (*RESPONSES, "thinking"))
+        reference, column = gold_of(row, kind_of(row, self._kind), answers=not spoken)
+        used = (*asked.columns, *COLUMNS, *((column,) if column else ()), "reference", "prompt", "messages", "question")
+        return prompt_of(
+            row,
+            asked,
+            kind=self._kind,
+            id=f"{self._name}-{i}",
             source=self._name,
-            reference=row.get("reference"),
-            meta={k: v for k, v in row.items() if k not in known},
+            reference=reference,
+            meta=rest_of(row, used),
         )
 
-    def _demonstration(self, i: int, row: Mapping[str, Any]) -> Demonstration:
-        messages = row.get("messages") or []
-        if messages and messages[-1]["role"] == "assistant":  # a conversation that ends with the response
-            row = {**row, "messages": messages[:-1], "response": messages[-1]["content"]}
-        prompt = self._prompt(i, row)
-        if isinstance(row.get("thinking"), str) and isinstance(row.get("answer"), str):
-            return Demonstration(prompt, row["thinking"], row["answer"])
-        split = split_text(str(row.get("response", "")), opened=False)
-        if split.state != "closed":
-            raise RecipeError(
-                f"the response's thinking is {split.state}",
-                self._where(i),
-                "give `thinking` and `answer`, or a `response` of the form <think>...</think> answer",
-            )
-        return Demonstration(prompt, split.thinking, split.answer)
+    def _demonstration(self, i: int, row: Row) -> Demonstration | None:
+        """None for a row that should not be imitated; it is remembered."""
+        asked = asked_of(row)
+        said = response_of(row, asked.response)
+        if said is None:
+            fix = "give `thinking` and `answer`, a `response`, or `messages` that end with the assistant's"
+            raise row.wrong("the row has no response", fix=fix)
+        why = self._unfit(row, said)
+        if why:
+            self._left_out.append((why, row.where))
+            return None
+        return Demonstration(self._prompt(i, row, asked), said.thinking, said.answer)
+
+    def _unfit(self, row: Row, said: Said) -> str:
+        empty = said.state == "absent" and isinstance(
+            row.get("thinking"), str
+        )  # there is a place for it, and it is empty
+        if said.state == "closed" or empty:
+            return unfit(said.thinking, said.answer, said.irregular)
+        fix = "give `thinking` and `answer`, or a `response` of the form <think>...</think> answer"
+        raise row.wrong(f"the response's thinking is {said.state}", fix=fix)
 
 
 def jsonl_source(path: str, kind: str | None = None, n: int | None = None) -> RowSource:
-    """Rows of a local `.jsonl` file (one object per line) or `.json` file (one list).
+    """Rows of a local file: JSON lines, JSON, CSV, TSV, Parquet or text, plain or gzipped (see docs/rows.md).
 
     Args:
         kind: for rows that do not say theirs.
         n: the first n rows only.
     """
-    file = Path(path).expanduser()
-    if not file.is_file():
-        raise NotFoundError(f"no data file {path}", fix="check `options: {path: ...}` of the source")
-    text = file.read_text(encoding="utf-8")
-    origin = {"file": str(path), "sha256": hashlib.sha256(text.encode()).hexdigest(), "sha256_of": "file"}
-    if file.suffix == ".json":
-        return RowSource(json.loads(text)[:n], str(path), kind, origin)
-    return RowSource([json.loads(line) for line in text.splitlines() if line.strip()][:n], str(path), kind, origin)
+    _counted(n)
+    file = existing(Path(path))
+    origin = {"file": str(path), "sha256": file_sha256(file), "sha256_of": "file"}
+    return RowSource(all_rows(file, n=n), str(path), kind, origin)
+
+
+def _counted(n: Any) -> None:
+    if n is not None and (isinstance(n, bool) or not isinstance(n, int) or n < 1):
+        raise RecipeError(f"n is {n!r}", "options: n", "ask for at least one row, or leave it out")
 
 
 def hub_source(
@@ -173,6 +231,7 @@ def hub_source(
     """Rows of a hub data set, or of a local folder that the datasets library can load."""
     from datasets import load_dataset
 
+    _counted(n)
     try:
         rows = load_dataset(id, config, split=split)
     except Exception as error:  # the library raises many unrelated types for "cannot get it"

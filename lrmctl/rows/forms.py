@@ -75,7 +75,8 @@ def json_document(file: Path) -> Iterator[Row]:
         if "Extra data" in str(error):  # an object a line, as some tools name .json
             yield from json_lines(file)
             return
-        raise RecipeError(str(error), str(file), "give one list of objects") from None
+        line = text.count("\n", 0, error.at) + 1
+        raise RecipeError(error.what, f"{file}:{line}", "give one list of objects, in strict JSON") from None
     rows = _data(value, file)
     for number, one in enumerate(rows, 1):
         yield _row(one, f"{file}:{number}", number)
@@ -89,8 +90,8 @@ def _list(text: str, file: Path) -> Iterator[Row]:
             line, counted = line + text.count("\n", counted, at), at
             yield _row(value, f"{file}:{line}", line)
     except NotStrict as error:
-        line = text.count("\n", 0, error.args[1]) + 1
-        raise RecipeError(error.args[0], f"{file}:{line}", "give one list of objects, in strict JSON") from None
+        line = text.count("\n", 0, error.at) + 1
+        raise RecipeError(error.what, f"{file}:{line}", "give one list of objects, in strict JSON") from None
 
 
 def _data(value: Any, file: Path) -> Sequence[Any]:

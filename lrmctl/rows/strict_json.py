@@ -16,7 +16,19 @@ _HALF = re.compile("[\ud800-\udfff]")
 
 
 class NotStrict(ValueError):
-    """What is wrong with a text of JSON, in words that a user reads."""
+    """What is wrong with a text of JSON, in words that a user reads, and where in the text.
+
+    Attributes:
+        what: one sentence.
+        at: the position of the character.
+    """
+
+    def __init__(self, what: str, at: int = 0) -> None:
+        super().__init__(what, at)
+        self.what, self.at = what, at
+
+    def __str__(self) -> str:
+        return self.what
 
 
 def parsed(text: str) -> Any:
@@ -29,7 +41,7 @@ def parsed(text: str) -> Any:
     try:
         value = _DECODER.decode(text)
     except json.JSONDecodeError as error:
-        raise NotStrict(f"is not JSON: {error.msg} at character {error.pos + 1}") from None
+        raise NotStrict(f"is not JSON: {error.msg} at character {error.pos + 1}", error.pos) from None
     except RecursionError:
         raise _deep() from None
     except NotStrict:
@@ -53,14 +65,14 @@ def elements(text: str) -> Iterable[tuple[int, Any]]:
         except json.JSONDecodeError as error:
             raise NotStrict(f"is not JSON: {error.msg} at character {error.pos + 1}", error.pos) from None
         except NotStrict as error:
-            raise NotStrict(error.args[0], at) from None
+            raise NotStrict(error.what, at) from None
         except RecursionError:
-            raise NotStrict(*_deep().args, at) from None
+            raise NotStrict(_deep().what, at) from None
         try:
             _shallow(text[at:end])
             _whole_characters(text[at:end], value)
         except NotStrict as error:
-            raise NotStrict(error.args[0], at) from None
+            raise NotStrict(error.what, at) from None
         yield at, value
         at = _skip(text, end)
         if at < len(text) and text[at] == ",":

@@ -98,7 +98,7 @@ def test_the_number_of_prompts_can_be_promised(file):
 
 def test_a_file_that_is_not_there_is_one_clear_error(tmp_path):
     benchmark = make(path=str(tmp_path / "none.csv"))  # making it reads nothing
-    with pytest.raises(NotFoundError, match="there is no data file"):
+    with pytest.raises(NotFoundError, match="there is no file"):
         benchmark.load()
 
 
