@@ -197,8 +197,8 @@ def column(name: str) -> Callable[[Row], str]:
         if missing(value):
             return ""
         if isinstance(value, (list, Mapping, bytes)):
-            place = f"{place_of(row)}: column {name!r}"
-            raise RecipeError(f"is {shown(value)}, not a text", place, "name a column that holds texts")
+            what = f"column {name!r}: is {shown(value)}, not a text"
+            raise RecipeError(what, place_of(row), "name a column that holds texts")
         return plain(value)
 
     return read

@@ -15,7 +15,10 @@ from typing import Any
 from lrmctl.engines.modes_said import first_tokens
 from lrmctl.errors import LrmctlError, NotFoundError
 from lrmctl.recipe.decoding import Prefix
-from lrmctl.runs.rows import numbered_rows
+from lrmctl.rows.files import read_rows
+from lrmctl.rows.located import Row
+from lrmctl.rows.prompts import asked_of
+from lrmctl.rows.values import count_of, id_of, missing
 from lrmctl.types import Prompt
 
 _SHAPES = 'give rows of {"id" or "prompt", "thought"}, or the rows.jsonl of an evaluation'
@@ -80,23 +83,28 @@ def _file(named: str) -> Path:
 
 def _wanted(file: Path, how: Prefix) -> Iterator[tuple[str, str, str, int]]:
     """Of each row that fits: what was asked, the prompt's id, the thought, and which sample it is."""
-    for number, row in numbered_rows(file, _SHAPES):
+    for row in read_rows(file, torn=True):
         try:
             text, id, thought, sample = _parts(row)
-        except (KeyError, TypeError, IndexError) as error:
-            raise LrmctlError(f"is no thought: lacks {error}", f"{file}:{number}", _SHAPES) from error
+        except (KeyError, TypeError, IndexError, AttributeError) as error:
+            raise LrmctlError(f"is no thought: lacks {error}", row.where, _SHAPES) from error
         if thought and _fits(row, how) and how.sample in (None, sample):
             yield text, id, thought, sample
 
 
-def _parts(row: Mapping[str, Any]) -> tuple[str, str, str, int]:
+def _parts(row: Row) -> tuple[str, str, str, int]:
     if trace := row.get("trace"):
         return trace["prompt"]["messages"][-1]["content"], "", trace["thinking"].strip(), trace.get("sample", 0)
-    text, id = str(row.get("prompt") or ""), str(row.get("id") or row.get("prompt_id") or "")
+    text = "" if missing(row.get("prompt")) else _asked(row)
+    id = id_of(row, "id", "prompt_id") or ""
     thought = row["thought"] if "thought" in row else row["thinking"]
     if not isinstance(thought, str) or not (text or id):
         raise KeyError("id")
-    return text, id, thought.strip(), int(row.get("sample") or 0)
+    return text, id, thought.strip(), count_of(row, "sample")
+
+
+def _asked(row: Row) -> str:
+    return asked_of(row).messages[-1].text
 
 
 def _fits(row: Mapping[str, Any], how: Prefix) -> bool:

@@ -13,11 +13,10 @@ from typing import Any, Literal
 
 from lrmctl.errors import LrmctlError, NotFoundError
 from lrmctl.judges.inputs import Item, Row, of_kind, read_items
+from lrmctl.rows.values import canonical, missing, plain, truth
 
 About = Literal["refused", "unsafe"]
 """What is asked: does the response refuse, is it unsafe."""
-_YES = {"true", "yes", "1", "refused", "refusal", "unsafe", "harmful"}
-_NO = {"false", "no", "0", "complied", "compliance", "safe", "harmless", "unharmful"}
 
 
 @dataclass(frozen=True)
@@ -71,10 +70,11 @@ def read_labelled(file: str, about: About, labels_from: str, positive: Sequence[
     """The rows of a file that have a label.
 
     Args:
-        file: a JSONL file (see `inputs`), or the name of a known set, which is looked for under LRMCTL_DATA_DIR.
+        file: a file of rows (see `inputs`), or the name of a known set, which is looked for under LRMCTL_DATA_DIR.
         labels_from: the name of a known set, or a field of the row; dots go into objects (`labels.refused`);
             empty if the file is a known set's name.
-        positive: values of the field that mean yes, all others meaning no; empty for true and false, and words.
+        positive: values of the field that mean yes, all others meaning no; empty for true and false, 1 and 0, and
+            words. Null, NaN and an empty text are no label either way.
 
     Raises:
         NotFoundError: no such file.
@@ -89,6 +89,7 @@ def read_labelled(file: str, about: About, labels_from: str, positive: Sequence[
         found = [_of_set(chosen, item, about, f"{path}:{item.line}") for item in items]
     else:
         found = [_of_field(item, labels_from, positive, f"{path}:{item.line}") for item in items]
+        _refuse_unknown(items, labels_from, positive, str(path))
     told = [(item, label) for item, label in found if label is not None]
     if not told:
         fix = f"fields: {', '.join(items[0].row)}; or one of the sets {', '.join(SETS)}"
@@ -123,14 +124,26 @@ def _of_set(chosen: LabelSet, item: Item, about: About, where: str) -> tuple[Ite
 
 
 def _of_field(item: Item, field: str, positive: Sequence[str], where: str) -> tuple[Item, bool | None]:
-    value: Any = item.row
+    try:
+        return item, truth(_value(item.row, field), positive)
+    except ValueError as error:
+        fix = "say --positive VALUE" if not positive else ""
+        raise LrmctlError(f"{error} (in {field!r})", where, fix) from None
+
+
+def _value(row: Row, field: str) -> Any:
+    """A column of this name, or with dots what lies in objects; None where there is none."""
+    if field in row:
+        return row[field]
+    value: Any = row
     for key in field.split("."):
         value = value.get(key) if isinstance(value, Mapping) else None
-    if value is None:
-        return item, None
-    word = str(value).lower()
-    if positive:
-        return item, word in {p.lower() for p in positive}
-    if word not in _YES | _NO:
-        raise LrmctlError(f"the label {value!r} in {field!r} is neither yes nor no", where, "say --positive VALUE")
-    return item, word in _YES
+    return value
+
+
+def _refuse_unknown(items: Sequence[Item], field: str, positive: Sequence[str], where: str) -> None:
+    """A value that means yes and that no row has is a slip, not a file without a yes."""
+    words = {plain(value).strip() for item in items if not missing(value := _value(item.row, field))}
+    if lost := sorted(set(positive) - {p for p in positive if canonical([p]) & {w.casefold() for w in words}}):
+        found = ", ".join(sorted(words)[:10])
+        raise LrmctlError(f"no row has {lost[0]!r} in {field!r}", where, f"--positive is one of: {found}")

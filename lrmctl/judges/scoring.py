@@ -25,6 +25,7 @@ from lrmctl.judges.base import judge_name, make_judge
 from lrmctl.judges.inputs import Item
 from lrmctl.judges.named import Named
 from lrmctl.judges.parts import judge_on
+from lrmctl.rows.prompts import key_of
 from lrmctl.runs.rows import read_jsonl, write_jsonl
 from lrmctl.types import Scope, Verdict
 
@@ -81,7 +82,7 @@ def summary_of(named: Named, items: Sequence[Item], verdicts: Sequence[Verdict],
     it says whether they refuse; failed over all. Rows of one prompt count as one in the interval (`lrmctl.stats`).
     """
     words = [_word(v) for v in verdicts]
-    ids = [item.trace.prompt.id for item in items]
+    ids = [key_of(item.trace.prompt) for item in items]
     shares = {word: _share(ids, [None if w == "failed" else w == word for w in words]) for word in _SAID}
     refused = [v.refused for v in verdicts]
     return {

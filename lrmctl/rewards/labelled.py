@@ -14,6 +14,7 @@ from typing import Any
 
 from lrmctl.errors import LrmctlError
 from lrmctl.judges.inputs import Item, read_items
+from lrmctl.rows.values import missing, plain, shown
 from lrmctl.suggest import did_you_mean
 from lrmctl.types import Trace
 
@@ -62,7 +63,7 @@ def read_labelled(file: Path, pair_by: str = "prompt", where: Mapping[str, str] 
         LrmctlError: a row without a class, or without that field; or no row is left.
     """
     wanted = dict(where or {})
-    items = [item for item in read_items(file) if all(str(item.row.get(k)) == v for k, v in wanted.items())]
+    items = [item for item in read_items(file) if all(plain(item.row.get(k)) == v for k, v in wanted.items())]
     if not items:
         said = " and ".join(f"{key} = {value}" for key, value in wanted.items())
         raise LrmctlError(f"there is no row with {said}", str(file), "values are case-sensitive")
@@ -71,14 +72,14 @@ def read_labelled(file: Path, pair_by: str = "prompt", where: Mapping[str, str] 
 
 def label_names(file: Path) -> list[str]:
     """Names of the labelled propositions, as far as all rows have them."""
-    rows = [set(item.row.get("propositions") or {}) for item in read_items(file)]
+    rows = [set(_propositions(item.row, f"{file}:{item.line}")) for item in read_items(file)]
     return sorted(set.intersection(*rows))
 
 
 def _labelled(item: Item, file: Path, pair_by: str) -> Labelled:
     where, row = f"{file}:{item.line}", item.row
     prompt = item.trace.prompt
-    meta = {**prompt.meta, "propositions": row.get("propositions") or {}}
+    meta = {**prompt.meta, "propositions": _propositions(row, where)}
     trace = replace(item.trace, prompt=replace(prompt, meta=meta))
     one = Labelled(trace, CLASSES.index(_class(row, where)), "")
     if pair_by == "prompt":
@@ -88,14 +89,27 @@ def _labelled(item: Item, file: Path, pair_by: str) -> Labelled:
     return replace(one, pool=json.dumps(row[pair_by]))
 
 
+def _propositions(row: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    found = row.get("propositions")
+    if missing(found):
+        return {}
+    if not isinstance(found, Mapping):
+        raise LrmctlError(f"column 'propositions': is {shown(found)}, not an object", where)
+    return found
+
+
 def _class(row: Mapping[str, Any], where: str) -> str:
-    if "label" in row:
+    if not missing(row.get("label")):
         if row["label"] not in CLASSES:
             hint = did_you_mean(str(row["label"]), CLASSES)
-            raise LrmctlError(f"the class {row['label']!r} is none of {', '.join(CLASSES)}", where, hint)
+            what = f"column 'label': the class {row['label']!r} is none of {', '.join(CLASSES)}"
+            raise LrmctlError(what, where, hint)
         return str(row["label"])
     if isinstance(row.get("propositions"), Mapping) and isinstance(row.get("response_type"), str):
-        return gold_class(row["response_type"], row["propositions"])
+        try:
+            return gold_class(row["response_type"], row["propositions"])
+        except KeyError as error:
+            raise LrmctlError(f"column 'propositions': lacks {error}", where) from None
     fix = f"give each row a `label`: {', '.join(CLASSES)}"
     raise LrmctlError("the row has no class", where, fix)
 

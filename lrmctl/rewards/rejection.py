@@ -17,6 +17,7 @@ from lrmctl.errors import LrmctlError
 from lrmctl.recipe.schema import Rejection
 from lrmctl.rewards.compose import ComposedReward, RolloutReward
 from lrmctl.rewards.policy import FailurePolicy
+from lrmctl.rows.prompts import key_of
 from lrmctl.runs.folder import write_json
 from lrmctl.runs.rows import write_jsonl
 from lrmctl.types import Trace
@@ -131,8 +132,9 @@ def _judge(traces: Sequence[Trace], rewards: Sequence[RolloutReward], rejection:
     limit, kept_of, samples = rejection.max_per_prompt, Counter[str](), list[Sample]()
     for trace, reward in zip(traces, rewards, strict=True):
         accepted = reward.total is not None and reward.total >= rejection.keep_at_least
-        kept = accepted and (limit is None or kept_of[trace.prompt.id] < limit)
-        kept_of[trace.prompt.id] += kept
+        key = key_of(trace.prompt)
+        kept = accepted and (limit is None or kept_of[key] < limit)
+        kept_of[key] += kept
         samples.append(Sample(trace, reward, accepted, kept))
     return samples
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from lrmctl.rewards.compose import ComposedReward, RolloutReward
 from lrmctl.rewards.past import Rollout
+from lrmctl.rows.prompts import key_of
 
 BATCH = 256
 _SAME = 1e-9
@@ -99,11 +100,11 @@ class _Value:
 def _component(name: str, rollout: Rollout, reward: RolloutReward) -> _Value:
     score = reward.components.get(name)
     new, failed = (score.value, score.failed) if score else (None, False)
-    return _Value(rollout.trace.prompt.id, rollout.components.get(name), new, failed)
+    return _Value(key_of(rollout.trace.prompt), rollout.components.get(name), new, failed)
 
 
 def _total(rollout: Rollout, reward: RolloutReward) -> _Value:
-    return _Value(rollout.trace.prompt.id, rollout.total, reward.total, bool(reward.error))
+    return _Value(key_of(rollout.trace.prompt), rollout.total, reward.total, bool(reward.error))
 
 
 def _difference(name: str, values: Sequence[_Value]) -> Difference:

@@ -23,8 +23,7 @@ class Row(dict[str, Any]):
 
     def wrong(self, what: str, column: str = "", fix: str = "") -> RecipeError:
         """The error that something is wrong with this row, or with one column of it."""
-        place = f"{self.where}: column {column!r}" if column else self.where
-        return RecipeError(what, place, fix)
+        return RecipeError(f"column {column!r}: {what}" if column else what, self.where, fix)
 
 
 def located(values: Any, source: str, number: int) -> Row:

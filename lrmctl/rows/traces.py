@@ -18,8 +18,9 @@ from typing import Any, get_args
 from lrmctl.errors import LrmctlError, RecipeError
 from lrmctl.rows.files import existing, read_rows
 from lrmctl.rows.located import Row
+from lrmctl.rows.messages import same_text
 from lrmctl.rows.prompts import asked_of, gold_of, prompt_of
-from lrmctl.rows.responses import RESPONSES, counts_of, finish_of, irregular_of, response_of
+from lrmctl.rows.responses import RESPONSES, Said, counts_of, finish_of, irregular_of, response_of
 from lrmctl.rows.values import missing, said, text_of
 from lrmctl.types import FinishReason, Kind, Prompt, ThinkingState, Trace
 
@@ -75,6 +76,7 @@ def trace_of(row: Row, kind: Kind | None, known: Mapping[str, Prompt] | None = N
     if asked:
         prompt = _plain_prompt(row, asked, kind)
     assert prompt is not None
+    _one_answer(row, response, prompt)
     return Trace(
         prompt,
         response.thinking,
@@ -94,6 +96,15 @@ def _plain_prompt(row: Row, asked: Any, kind: Kind | None) -> Prompt:
     gold, _ = gold_of(row, prompt.kind, answers=spoken)
     source = said(row, "source") if isinstance(row.get("source"), str) else None
     return Prompt(prompt.id, prompt.messages, prompt.kind, source or "", gold, prompt.meta)
+
+
+def _one_answer(row: Row, response: Said, prompt: Prompt) -> None:
+    """An `answer` beside a response is the same one, or the gold answer of a reasoning prompt."""
+    beside = row.get("answer") if any(not missing(row.get(name)) for name in RESPONSES) else None
+    if missing(beside) or prompt.kind == "reasoning":
+        return
+    if not isinstance(beside, str) or not same_text(beside, response.answer):
+        raise row.wrong("there is a response, and another answer beside it", "answer", "keep one of them")
 
 
 def _unreadable_call(row: Row) -> bool:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lrmctl.errors import LrmctlError
 from lrmctl.types import Outcome, Trace, Verdict, joint_outcome
 
 
@@ -100,30 +99,6 @@ def row_of(line: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return row if isinstance(row, dict) else None
-
-
-def numbered_rows(path: Path, fix: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Rows of somebody's JSONL file, each with its line number from 1; a torn last line is skipped.
-
-    Args:
-        fix: what a row should look like, for the error.
-
-    Raises:
-        LrmctlError: a line that is not a JSON object, by its number.
-    """
-    with path.open(encoding="utf-8", errors="replace") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                if not line.endswith("\n"):
-                    return
-                raise LrmctlError(f"is not JSON: {error}", f"{path}:{number}", fix) from error
-            if not isinstance(row, dict):
-                raise LrmctlError(f"is a {type(row).__name__}, not an object", f"{path}:{number}", fix)
-            yield number, row
 
 
 def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -8,10 +8,11 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from lrmctl.data.sources import KINDS, Demonstration
+from lrmctl.data.sources import Demonstration
 from lrmctl.errors import LrmctlError
 from lrmctl.hooks import registry
 from lrmctl.recipe.sections import Use
+from lrmctl.rows.prompts import KINDS
 from lrmctl.types import Prompt
 
 _LONGEST = {"prompt": 200, "thinking": 240, "answer": 160}  # characters

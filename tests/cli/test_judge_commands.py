@@ -144,12 +144,12 @@ def test_verdicts_of_something_else_are_never_overwritten(lrmctl: Lrmctl, tmp_pa
         ("{", "is not JSON"),
         ("[1]", "is a list, not an object"),
         ('{"prompt": "q"}', "neither a response nor an answer"),
-        ('{"response": "a"}', "a prompt is a text or a list of messages"),
-        ('{"prompt": "q", "answer": 3}', "answer is a int, not a text"),
+        ('{"response": "a"}', "the row has no prompt"),
+        ('{"prompt": "q", "answer": 3}', "column 'answer': is 3, not a text"),
         ('{"prompt": "q", "answer": "a", "kind": "bad"}', "kind is 'bad', not one of harmful"),
-        ('{"messages": [{"role": "user"}], "response": "a"}', "a message has a role and a content"),
-        ('{"trace": {"prompt": {}}}', "cannot be read as a trace"),
-        ('{"set": "x", "trace": null}', "a prompt is a text or a list of messages"),
+        ('{"messages": [{"role": "user"}], "response": "a"}', "the content of message 1 is null, not a text"),
+        ('{"trace": {"prompt": {}}}', "column 'trace': lacks 'messages'"),
+        ('{"set": "x", "trace": null}', "the row has no prompt"),
     ],
 )
 def test_a_bad_row_is_one_error_with_its_line(lrmctl: Lrmctl, tmp_path: Path, line: str, what: str) -> None:

@@ -172,7 +172,7 @@ def test_a_reward_is_tried_on_the_users_own_traces(lrmctl: Callable, here: Path)
         (["score", "rows.jsonl"], "exactly one of --recipe and --use"),
         (["score", "rows.jsonl", "--use", "format"], "there is no file rows.jsonl"),
         (["score", "mine.yaml", "--use", "format", "--part", "thought"], "--part"),
-        (["score", "mine.yaml", "--use", "format"], "mine.yaml:1: is not JSON"),
+        (["score", "mine.yaml", "--use", "format"], "cannot read '.yaml' files"),
         (["score", "run:gone", "--use", "format"], "there is no run"),
         (["score", "mine.yaml", "--recipe", "lab/sft-mixed"], "has no reward"),
     ],
