@@ -14,7 +14,7 @@ from lrmctl.rows.located import Row
 from lrmctl.rows.messages import THOUGHTS, Message, content_of, holds_messages, messages_of, same_text
 from lrmctl.rows.values import count_of, missing, said, shown, text_of, word_of
 from lrmctl.text import is_blank
-from lrmctl.trace import DEFAULT_TAGS, split_text
+from lrmctl.thinking import format_of_text, split_text
 from lrmctl.types import FinishReason, ThinkingState
 
 RESPONSES = ("response", "completion", "output")
@@ -166,7 +166,7 @@ def _refuse_null(row: Row) -> None:
 
 def _beside(row: Row, thought: str, text: str, state: ThinkingState | None) -> Said:
     """A thought apart and the rest in one text, which is the answer word for word; unless it repeats the thought."""
-    if text.lstrip().startswith(DEFAULT_TAGS.open):
+    if text.lstrip().startswith(format_of_text(text).all_opens):
         split = split_text(text, opened=False)
         if not same_text(split.thinking, thought):
             raise row.wrong("the response has a thought, and another one stands apart", fix=_TWO)

@@ -161,7 +161,8 @@ def test_failed_and_silent_rows_are_no_agreement(labelled: Path) -> None:
 
 
 def test_rows_of_one_prompt_count_as_one_in_the_interval(tmp_path: Path) -> None:
-    rows = [{"id": f"p{i // 4}", "prompt": f"q{i // 4}", "response": "I cannot." if i < 20 else "Yes."} for i in range(40)]
+    said = ["I cannot." if i < 20 else "Yes." for i in range(40)]
+    rows = [{"id": "same", "prompt": f"q{i // 4}", "response": text} for i, text in enumerate(said)]
     file = tmp_path / "rows.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     items, judge = read_items(file), Named("refusal-phrases")
