@@ -24,15 +24,15 @@ from lrmctl.engines.generate_openai_form import (
     chat_text,
     plain_completion,
     read_answer,
-    shares,
 )
 from lrmctl.engines.generate_openai_watch import Opening, Sameness
-from lrmctl.engines.hf_stops import opened_before, starts_inside
+from lrmctl.engines.hf_stops import starts_inside
 from lrmctl.engines.requests import Completion, Rendering, Request
 from lrmctl.engines.server import key_of
 from lrmctl.engines.server_form import UnreadableError
 from lrmctl.errors import LrmctlError, NotFoundError, RecipeError
 from lrmctl.recipe.generators import OpenAiGenerator
+from lrmctl.thinking import Thinking, builtin_formats, find_thinking, opens_thinking
 from lrmctl.types import Prompt, Trace
 
 PLAIN = Rendering()
@@ -146,7 +146,7 @@ class OpenAiEngine:
             held = waiting if known != self._opening.evidence else held + waiting
             done += [(i, self._completion(requests[i], one)) for i, one in settled]
             for i, completion in done:
-                self._warn(sameness.seen(requests[i], None if completion.error else completion.text))
+                self._warn(sameness.seen(requests[i], None if completion.error else said_of(completion)))
             if done:
                 yield done
         if held:
@@ -155,24 +155,10 @@ class OpenAiEngine:
 
     def trace(self, prompt: Prompt, request: Request, completion: Completion) -> Trace:
         """See `Engine.trace`. What was forced is part of the thinking or answer, but not of their token counts."""
-        from lrmctl.trace import split_text, trace_from_text
+        from lrmctl.engines.generate_openai_trace import trace_of
 
-        if completion.finish_reason == "error":
-            return Trace(prompt, "", "", "absent", "error", sample=request.sample, error=completion.error)
-        opened, why = self._opened(request), completion.finish_reason
-        text = request.forced + completion.text
-        trace = trace_from_text(prompt, text, opened=opened, finish_reason=why, sample=request.sample)
-        count = self._count if self.tokenizer else None
-        own = split_text(completion.text, opened=self._inside(request), count=count)
-        thinking, answer = own.thinking_tokens, own.answer_tokens
-        if count is None:
-            thinking, answer = shares(completion.count, own.thinking, own.answer)
-        if completion.thinking_tokens is not None:
-            thinking = completion.thinking_tokens
-            answer = answer if count else max(0, completion.count - thinking)
-        elif completion.inserted:
-            thinking = max(0, thinking - completion.inserted)
-        return replace(trace, thinking_tokens=thinking, answer_tokens=answer)
+        rendered = self._options.api == "completions"
+        return trace_of(prompt, request, completion, self.thinking, self.tokenizer, rendered=rendered)
 
     def facts(self) -> dict[str, Any]:
         from importlib.metadata import version
@@ -189,20 +175,26 @@ class OpenAiEngine:
         }
 
     @cached_property
-    def _opening(self) -> Opening:
-        from lrmctl.trace import opens_thinking
+    def thinking(self) -> Thinking:
+        """See `Engine.thinking`. Without a tokenizer the template is the server's own, and nothing is known of it."""
+        tokenizer = self.tokenizer if getattr(self.tokenizer, "chat_template", None) else None
+        return find_thinking(tokenizer, template_args=self._rendering.template_args, override=self._rendering.thinking)
 
-        if self._options.api == "completions":
-            return Opening(False)  # the rendered prompt says it of each request
+    @cached_property
+    def _opening(self) -> Opening:
+        form = self.thinking.format
+        if self._options.api == "completions" or self.thinking.on is False:
+            return Opening(False, form)  # the rendered prompt says it of each request; what is off opens nothing
         if self.tokenizer is None:
-            return Opening(None)
+            return Opening(None, form)
         some = Prompt.user("any", "any", "benign")
         from lrmctl.data.render import render_prompt
 
         try:
-            return Opening(opens_thinking(render_prompt(self.tokenizer, some, self._rendering.template_args)))
+            rendered = render_prompt(self.tokenizer, some, self._rendering.template_args)
         except LrmctlError:  # a tokenizer without a template counts tokens all the same
-            return Opening(None)
+            return Opening(None, form)
+        return Opening(opens_thinking(rendered, form), form)
 
     def _headers(self) -> dict[str, str]:
         if (name := self._options.api_key_env) is None:
@@ -218,16 +210,18 @@ class OpenAiEngine:
             raise RecipeError(what, "engine.api", "say `api: completions` and name the model's `tokenizer:`")
 
     def _body(self, request: Request) -> tuple[str, dict[str, Any]]:
-        return body_of(self._model, self._options.api, request, self._options.extra_body, self._special_tags)
+        return body_of(
+            self._model, self._options.api, request, self._options.extra_body, self._special_tags, self.thinking.format
+        )
 
     @cached_property
     def _special_tags(self) -> bool:
-        from lrmctl.trace import DEFAULT_TAGS
-
         if self.tokenizer is None:
             return False
+        forms = (self.thinking.format,) if self.thinking.format else builtin_formats().values()
+        markers = {text for form in forms for text in form.literals}
         added = self.tokenizer.added_tokens_decoder.values()
-        return any(token.special and str(token) in DEFAULT_TAGS for token in added)
+        return any(token.special and str(token) in markers for token in added)
 
     def _read(self, outcome: Outcome) -> Answer | Completion:
         """An answer, learned from; or the completion that failed."""
@@ -248,26 +242,27 @@ class OpenAiEngine:
         return sides
 
     def _completion(self, request: Request, answer: Answer) -> Completion:
+        form, reasoning = self.thinking.format, None
         if self._options.api == "chat":
-            text = chat_completion(answer, self._opening.thought(answer))
+            text, reasoning = chat_completion(answer, self._opening.thought(answer), form)
         else:
-            text = plain_completion(answer, str(self.tokenizer.eos_token or ""))
+            text = plain_completion(answer, str(self.tokenizer.eos_token or ""), form)
         tokens = answer.tokens
         if tokens is None:
-            tokens = self._count(text) if self.tokenizer else -(-len(answer.reasoning + answer.text) // _PER_TOKEN)
-        kept = before_stop(text, request.sampling.stop, self._inside(request))
+            tokens = self._count(answer.reasoning + answer.text)
+        kept = before_stop(text, request.sampling.stop, reasoning is None and self._inside(request), form)
         reason = answer.finish_reason if kept is None else "stop"
         text = text if kept is None else kept
         thinking = None if self.tokenizer else answer.reasoning_tokens
-        return Completion((), text, reason, tokens=tokens, thinking_tokens=thinking)
-
-    def _opened(self, request: Request) -> bool:
-        return self._options.api == "completions" and opened_before(request)
+        return Completion((), text, reason, tokens=tokens, thinking_tokens=thinking, reasoning=reasoning)
 
     def _inside(self, request: Request) -> bool:
-        return self._options.api == "completions" and starts_inside(request)
+        return self._options.api == "completions" and starts_inside(request, self.thinking.format)
 
     def _count(self, text: str) -> int:
+        """Tokens by the tokenizer, else about as many as it has characters for."""
+        if self.tokenizer is None:
+            return -(-len(text) // _PER_TOKEN)
         return len(self.tokenizer.encode(text, add_special_tokens=False)) if text else 0
 
     def _unsettled(self, held: Sequence[tuple[int, Answer]]) -> str:
@@ -280,6 +275,11 @@ class OpenAiEngine:
         if words:
             self._warned.append(words)
             warnings.warn(words, RuntimeWarning, stacklevel=4)
+
+
+def said_of(completion: Completion) -> str:
+    """All that was said, thinking and answer."""
+    return f"{completion.reasoning or ''}{completion.text}"
 
 
 def _failed(error: str) -> Completion:

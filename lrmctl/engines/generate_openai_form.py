@@ -1,8 +1,9 @@
 """What a server is sent to complete a prompt, and how its answer becomes a completion: pure functions, no network.
 
 Servers show thinking in three ways: inside of the content with both tags, with the closing tag alone (the template
-opened the thought), or in a field of its own. Whichever it is, the text of a completion has its tags when it leaves
-this file, so that `lrmctl.trace` finds thinking and answer. Thinking without an answer is never an answer.
+opened the thought), or in a place of its own. What comes apart stays apart, word for word; else the text of a
+completion has its tags when it leaves this file, so that the splitter finds thinking and answer. Thinking without an
+answer is never an answer.
 """
 
 from __future__ import annotations
@@ -14,13 +15,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from lrmctl.engines.requests import Request
-from lrmctl.engines.server_form import UnreadableError, joined, message_of, read_choice, short
-from lrmctl.trace import DEFAULT_TAGS
+from lrmctl.engines.server_form import UnreadableError, joined, message_of, read_choice, reasoning_of, short
+from lrmctl.thinking import ThinkingFormat, default_format, format_of_text, split_text
 from lrmctl.types import FinishReason
 
 SEED_BITS = 31
 """Servers take seeds of 32 bits, some of them signed."""
-_OPEN, _CLOSE = DEFAULT_TAGS
 _FINISHED: Mapping[str, FinishReason] = {
     **dict.fromkeys(("stop", "eos", "eos_token", "end_turn", "stop_sequence"), "stop"),
     **dict.fromkeys(("length", "max_tokens", "model_length"), "length"),
@@ -61,7 +61,12 @@ def chat_text(messages: Sequence[Mapping[str, str]], template_args: Mapping[str,
 
 
 def body_of(
-    model: str, api: str, request: Request, extra: Mapping[str, Any], special_tags: bool = False
+    model: str,
+    api: str,
+    request: Request,
+    extra: Mapping[str, Any],
+    special_tags: bool = False,
+    form: ThinkingFormat | None = None,
 ) -> tuple[str, dict[str, Any]]:
     """Path below the base URL, and the JSON body.
 
@@ -70,6 +75,7 @@ def body_of(
     Args:
         extra: keys that are put over the body's; None takes a key out.
         special_tags: the think tags are special tokens, which a chat server would leave out of its text.
+        form: of the model's thinking, if it is known.
     """
     s = request.sampling
     body: dict[str, Any] = {
@@ -87,7 +93,9 @@ def body_of(
         body |= {"skip_special_tokens": False} if special_tags else {}
     else:
         body |= {"prompt": request.text, "add_special_tokens": False, "skip_special_tokens": False}
-        body |= {"stop": [_CLOSE], "include_stop_str_in_output": True} if s.end_thinking else {}
+        body |= (
+            {"stop": [(form or default_format()).stop], "include_stop_str_in_output": True} if s.end_thinking else {}
+        )
     body = {key: value for key, value in {**body, **extra}.items() if value is not None}
     return ("/chat/completions" if api == "chat" else "/completions"), body
 
@@ -105,7 +113,7 @@ def read_answer(api: str, data: bytes) -> Answer:
     tokens = _count(usage.get("completion_tokens"))
     if api == "chat":
         message = message_of(choice)
-        content, reasoning = joined(message.get("content")), _reasoning(message)
+        content, reasoning = joined(message.get("content")), reasoning_of(message)
         if not content.strip() and isinstance(message.get("refusal"), str):
             content = message["refusal"]
         answer = Answer(content, finish, reasoning, "", tokens, thought)
@@ -124,49 +132,68 @@ def read_answer(api: str, data: bytes) -> Answer:
     return answer
 
 
-def chat_completion(answer: Answer, opened: bool) -> str:
-    """The completion with its tags.
+def chat_completion(answer: Answer, opened: bool, form: ThinkingFormat | None = None) -> tuple[str, str | None]:
+    """The text of a completion, and its thinking where that came apart.
 
     Args:
         opened: the server's template opens the thought, so that content starts inside of it.
+        form: of the model's thinking; None reads it from the text.
     """
-    if answer.reasoning:
-        thought = _without_tags(answer.reasoning)
-        closed = f"\n{_CLOSE}\n\n{answer.text}" if answer.text.strip() else ""
-        return f"{_OPEN}\n{thought}{closed}"
+    if answer.reasoning.strip():
+        return answer.text, answer.reasoning
+    opening = (form or format_of_text(answer.text, opened=True)).opening
     if not answer.text.strip():  # all tokens went into thinking that the server does not show
-        return f"{_OPEN}\n" if answer.finish_reason == "length" else ""
-    begun = closes_only(answer.text) or (opened and _OPEN not in answer.text)
-    return f"{_OPEN}\n{answer.text}" if begun else answer.text
+        return opening if answer.finish_reason == "length" else "", None
+    begun = closes_only(answer.text, form) or (opened and not opens(answer.text, form))
+    return f"{opening}{answer.text}" if begun else answer.text, None
 
 
-def closes_only(text: str) -> bool:
+def closes_only(text: str, form: ThinkingFormat | None = None) -> bool:
     """Whether a closing tag comes before any opening one: the template opened the thought."""
-    close, open_ = text.find(_CLOSE), text.find(_OPEN)
-    return close >= 0 and (open_ < 0 or close < open_)
+    form = form or format_of_text(text)
+    if form.channels or form.prose or opens(text, form):
+        return False
+    split = split_text(text, opened=False, format=form)
+    return split.state == "closed" and "stray" in split.irregular and text.lstrip().startswith(split.thinking)
 
 
-def plain_completion(answer: Answer, end: str) -> str:
+def opens(text: str, form: ThinkingFormat | None = None) -> bool:
+    """Whether the text begins with an opening tag."""
+    form = form or format_of_text(text)
+    if form.channels:
+        return split_text(text, opened=False, format=form).state in ("closed", "unclosed")
+    return text.lstrip().startswith(form.all_opens)
+
+
+def plain_completion(answer: Answer, end: str, form: ThinkingFormat | None = None) -> str:
     """The completion of a rendered prompt, its end-of-text token left out and the tag that ended it put back.
 
     Args:
         end: the end-of-text token as text; empty for none.
     """
     text = answer.text.removesuffix(end) if end and answer.finish_reason == "stop" else answer.text
-    return text + _CLOSE if answer.stopped_by == _CLOSE and not text.endswith(_CLOSE) else text
+    close = (form or default_format()).stop
+    return text + close if answer.stopped_by == close and not text.endswith(close) else text
 
 
-def before_stop(text: str, stops: Sequence[str], inside: bool) -> str | None:
+def before_stop(text: str, stops: Sequence[str], inside: bool, form: ThinkingFormat | None = None) -> str | None:
     """What comes before the first stop outside of thinking; None if there is none.
 
     Args:
         inside: the text begins inside of a thought.
     """
-    words = "|".join(re.escape(word) for word in (_OPEN, _CLOSE, *stops) if word)
-    for found in re.finditer(words, text) if any(stops) else ():
-        if found[0] in DEFAULT_TAGS:
-            inside = found[0] == _OPEN
-        elif not inside:
+    if not any(stops):
+        return None
+    form = form or format_of_text(text, opened=inside)
+    opens_at, closes_at = form.all_opens, (form.stop, *form.all_closes)
+    closed = False
+    words = "|".join(re.escape(word) for word in (*opens_at, *closes_at, *stops) if word)
+    for found in re.finditer(words, text):
+        if inside:
+            inside, closed = found[0] not in closes_at, found[0] in closes_at
+        elif found[0] in opens_at and not (closed and not form.channels):
+            inside = True
+        elif found[0] in stops:
             return text[: found.start()]
     return None
 
@@ -185,17 +212,6 @@ def _finish(choice: Mapping[str, Any]) -> FinishReason:
     if isinstance(reason, str) and reason in _NOT_FINISHED:
         raise UnreadableError(f"{_NOT_FINISHED[reason]} (finish_reason {reason})")
     raise UnreadableError(f"the server does not say that the completion ended: finish_reason {short(reason)}")
-
-
-def _reasoning(message: Mapping[str, Any]) -> str:
-    given = (message.get(name) for name in ("reasoning_content", "reasoning"))
-    return next((text for text in given if isinstance(text, str) and text.strip()), "")
-
-
-def _without_tags(thought: str) -> str:
-    """A thought whose own tags are spelled so that they are none; those that enclose all of it are left out."""
-    inner = thought.strip().removeprefix(_OPEN).removesuffix(_CLOSE).strip()
-    return inner.replace(_OPEN, _OPEN.replace("<", "< ")).replace(_CLOSE, _CLOSE.replace("<", "< "))
 
 
 def _mapping(found: object) -> Mapping[str, Any]:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lrmctl.engines.generate_openai_form import Answer, closes_only
+from lrmctl.engines.generate_openai_form import Answer, closes_only, opens
 from lrmctl.engines.requests import Request
-from lrmctl.trace import DEFAULT_TAGS
+from lrmctl.thinking import ThinkingFormat, format_of_text
 
 _ENOUGH = 3
 """Prompts whose samples are all equal before it is said: short refusals may be equal by themselves."""
@@ -23,10 +23,11 @@ class Opening:
 
     Args:
         known: whether the template opens the thought, where it can be read; None for a server's own.
+        form: of the model's thinking; None reads it from each answer.
     """
 
-    def __init__(self, known: bool | None) -> None:
-        self._known = known
+    def __init__(self, known: bool | None, form: ThinkingFormat | None = None) -> None:
+        self._known, self._form = known, form
         self._closes = self._apart = self._opens = False
         self._plain = 0
 
@@ -38,14 +39,14 @@ class Opening:
     def learn(self, answer: Answer) -> None:
         """Take what an answer shows of the template, or of a server that takes thinking out by itself."""
         self._apart |= bool(answer.reasoning)
-        self._closes |= not answer.reasoning and closes_only(answer.text)
-        self._opens |= not answer.reasoning and answer.text.lstrip().startswith(DEFAULT_TAGS.open)
-        self._plain += _bare(answer) and answer.finish_reason == "stop"
+        self._closes |= not answer.reasoning and closes_only(answer.text, self._form)
+        self._opens |= not answer.reasoning and opens(answer.text, self._form)
+        self._plain += _bare(answer, self._form) and answer.finish_reason == "stop"
 
     def settled(self, answer: Answer) -> bool:
         """Whether enough has been seen to tell what this answer is."""
         seen = self._closes or self._apart
-        if not _bare(answer) or seen:
+        if not _bare(answer, self._form) or seen:
             return True
         if answer.finish_reason == "stop":
             return not self._known
@@ -53,13 +54,14 @@ class Opening:
 
     def thought(self, answer: Answer) -> bool:
         """Whether this is a thought from its first word, as far as can be told."""
-        if self._apart and _bare(answer):
+        if self._apart and _bare(answer, self._form):
             return answer.finish_reason == "length"
         return self._closes or bool(self._known)
 
 
-def _bare(answer: Answer) -> bool:
-    tags = any(tag in answer.text for tag in DEFAULT_TAGS)
+def _bare(answer: Answer, form: ThinkingFormat | None) -> bool:
+    form = form or format_of_text(answer.text)
+    tags = any(tag in answer.text for tag in (*form.all_opens, *form.all_closes)) or opens(answer.text, form)
     return bool(answer.text.strip()) and not (answer.reasoning or tags)
 
 

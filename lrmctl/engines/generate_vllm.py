@@ -22,7 +22,7 @@ from lrmctl.engines.requests import Completion, Rendering, Request
 from lrmctl.engines.vllm_model import load_llm, sampling_params, shut_down, vllm_version
 from lrmctl.errors import LrmctlError
 from lrmctl.recipe.generators import VllmGenerator
-from lrmctl.trace import DEFAULT_TAGS
+from lrmctl.thinking import Thinking, ThinkingFormat, default_format, find_thinking
 from lrmctl.types import FinishReason, Prompt, Trace
 
 PLAIN = Rendering()
@@ -65,6 +65,13 @@ class VllmEngine:
 
         return load_tokenizer(self.path)
 
+    @cached_property
+    def thinking(self) -> Thinking:
+        """See `Engine.thinking`."""
+        return find_thinking(
+            self.tokenizer, template_args=self._rendering.template_args, override=self._rendering.thinking
+        )
+
     @property
     def max_len(self) -> int:
         """Tokens of prompt and completion that the model has room for."""
@@ -102,7 +109,7 @@ class VllmEngine:
 
     def trace(self, prompt: Prompt, request: Request, completion: Completion) -> Trace:
         """See `Engine.trace`. What was forced is part of the thinking or answer, but not of their token counts."""
-        return trace_of(prompt, request, completion, self.tokenizer)
+        return trace_of(prompt, request, completion, self.tokenizer, self.thinking)
 
     def facts(self) -> dict[str, Any]:
         return {
@@ -161,7 +168,7 @@ class VllmEngine:
         if request.sampling.max_new_tokens == 0:
             return Completion((), "", "length")
         try:
-            engine.add_request(name, {"prompt_token_ids": ids}, _params(request))
+            engine.add_request(name, {"prompt_token_ids": ids}, _params(request, self.thinking.format))
         except (ValueError, TypeError) as error:  # what it finds wrong with one request
             return Completion((), "", "error", f"vLLM refuses the request: {error}")
         return None
@@ -194,7 +201,7 @@ class VllmEngine:
     def _cut(self, request: Request, ids: list[int], why: FinishReason) -> Completion:
         """The completion up to a stop in its answer or the end of its thinking, if it is asked for."""
         drawn = len(ids)
-        watch = Watch.of(request, self.tokenizer)
+        watch = Watch.of(request, self.tokenizer, self.thinking.format)
         end = next((n for n, token in enumerate(ids, 1) if watch.ends_with(token)), None) if watch else None
         if watch is None or end is None:
             return Completion(tuple(ids), str(self.tokenizer.decode(ids, skip_special_tokens=False)), why)
@@ -202,9 +209,10 @@ class VllmEngine:
         return Completion(tuple(kept), text, "stop", tokens=drawn)
 
 
-def _params(request: Request) -> Any:
+def _params(request: Request, form: ThinkingFormat | None) -> Any:
     s = request.sampling
-    given: dict[str, Any] = {"stop": [DEFAULT_TAGS.close], "include_stop_str_in_output": True} if s.end_thinking else {}
+    stop = (form or default_format()).stop
+    given: dict[str, Any] = {"stop": [stop], "include_stop_str_in_output": True} if s.end_thinking else {}
     return sampling_params(
         temperature=0.0 if s.greedy else s.temperature,
         top_p=s.top_p,

@@ -18,6 +18,7 @@ from lrmctl.engines.hf_loop import Loop, Row
 from lrmctl.engines.hf_stops import Watch, cut
 from lrmctl.engines.requests import Completion, LogLikelihood, Rendering, Request
 from lrmctl.errors import LrmctlError
+from lrmctl.thinking import Thinking, find_thinking
 from lrmctl.types import Prompt, Trace
 
 PLAIN = Rendering()
@@ -81,6 +82,13 @@ class HfEngine:
         return load_tokenizer(self.path)
 
     @cached_property
+    def thinking(self) -> Thinking:
+        """See `Engine.thinking`."""
+        return find_thinking(
+            self.tokenizer, template_args=self._rendering.template_args, override=self._rendering.thinking
+        )
+
+    @cached_property
     def model(self) -> Any:
         from lrmctl.engines.hf_attention import group_heads
         from lrmctl.models import load_model
@@ -116,7 +124,7 @@ class HfEngine:
         """See `Engine.trace`. What was forced is part of the thinking or answer, but not of their token counts."""
         from lrmctl.engines.hf_trace import trace_of
 
-        return trace_of(prompt, request, completion, self.tokenizer)
+        return trace_of(prompt, request, completion, self.tokenizer, self.thinking)
 
     def loglikelihood(self, pairs: Sequence[tuple[str, str]]) -> list[LogLikelihood]:
         """See `Scorer`."""
@@ -167,7 +175,7 @@ class HfEngine:
     def _row(self, index: int, request: Request, ids: Sequence[int]) -> Row:
         how = request.sampling
         limit = max(0, min(how.max_new_tokens, self.max_len - len(ids)))
-        return Row(index, ids, how, request.row_seed, limit, Watch.of(request, self.tokenizer))
+        return Row(index, ids, how, request.row_seed, limit, Watch.of(request, self.tokenizer, self.thinking.format))
 
     def _side_by_side(self, rows: Sequence[Row]) -> int:
         from lrmctl.engines.hf_memory import rows_that_fit

@@ -11,20 +11,39 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lrmctl.engines.requests import Request
-from lrmctl.trace import DEFAULT_TAGS, ThinkTags, opens_thinking, split_text
+from lrmctl.thinking import (
+    Thinking,
+    ThinkingFormat,
+    closes_thinking,
+    default_format,
+    opens_thinking,
+    split_text,
+    switched_off_by_words,
+)
 
+_QUOTES = {"`": "`", '"': '"', "\u201c": "\u201d"}
 _CHARACTER = 8
 """Tokens that a character may have; after as many, bytes that are none are taken for what they are."""
 
 
-def opened_before(request: Request) -> bool:
+def opened_before(request: Request, form: ThinkingFormat | None = None) -> bool:
     """Whether the prompt, without what was forced, opened the thinking."""
-    return opens_thinking(request.text.removesuffix(request.forced))
+    return opens_thinking(_prompt(request), form)
 
 
-def starts_inside(request: Request) -> bool:
+def closed_before(request: Request, thinking: Thinking) -> bool:
+    """Whether thinking is off for this prompt: the template closed it, or the user's own words switch it off."""
+    prompt = _prompt(request)
+    return closes_thinking(prompt, thinking.format) or switched_off_by_words(prompt, thinking)
+
+
+def starts_inside(request: Request, form: ThinkingFormat | None = None) -> bool:
     """Whether the thinking is open where the model goes on."""
-    return split_text(request.forced, opened=opened_before(request)).state == "unclosed"
+    return split_text(request.forced, opened=opened_before(request, form), format=form).state == "unclosed"
+
+
+def _prompt(request: Request) -> str:
+    return request.text.removesuffix(request.forced)
 
 
 @dataclass
@@ -40,20 +59,24 @@ class Watch:
     stop: tuple[str, ...]
     end_thinking: bool
     inside: bool
-    tags: ThinkTags = DEFAULT_TAGS
+    format: ThinkingFormat
     cut_before_end: int | None = None
     _ids: list[int] = field(default_factory=list)
     _read: int = 0
     _seen: str = ""
+    _closed: bool = False
 
     @classmethod
-    def of(cls, request: Request, tokenizer: Any) -> Watch | None:
+    def of(cls, request: Request, tokenizer: Any, form: ThinkingFormat | None = None) -> Watch | None:
         """None for a request whose text does not matter."""
         how = request.sampling
         stop = tuple(text for text in how.stop if text)
         if not stop and not how.end_thinking:
             return None
-        return cls(tokenizer, stop, how.end_thinking, starts_inside(request))
+        inside = starts_inside(request, form)
+        opened = opened_before(request, form)
+        closed = split_text(request.forced, opened=opened, format=form).state == "closed"
+        return cls(tokenizer, stop, how.end_thinking, inside, form or default_format(), _closed=closed)
 
     def ends_with(self, token: int) -> bool:
         """Take the next token; True if the completion ends with it."""
@@ -81,21 +104,45 @@ class Watch:
 
     def _step(self) -> bool:
         """Go to the next thing that matters in what was seen and not yet passed; False if there is none."""
-        words = (self.tags.close,) if self.inside else (*self.tags, *self.stop)
-        places = [(place, word) for word in words if (place := self._seen.find(word)) >= 0]
-        if not places:
-            self._seen = self._seen[-max(map(len, words)) + 1 :] if max(map(len, words)) > 1 else ""
+        words = self._words()
+        if not words:
             return False
-        place, word = min(places)
+        places = [(place, -len(word), word) for word in words if (place := self._find(word)) >= 0]
+        if not places:
+            keep = max(map(len, words)) + 1  # a word that waits for its next character, and the quote before
+            self._seen = self._seen[-keep:]
+            return False
+        place, _, word = min(places)
         after = place + len(word)
-        if word in self.tags:
-            self.inside = word == self.tags.open
-            if word == self.tags.close and self.end_thinking:
+        if word in (self.format.stop, *self.format.closes):  # one that nothing opened closes all the same
+            self.inside, self._closed = False, True
+            if self.end_thinking:
                 self.cut_before_end = len(self._seen) - after
+        elif word in self.format.all_opens:
+            self.inside = True
         else:
             self.cut_before_end = len(self._seen) - place
         self._seen = self._seen[after:]
         return True
+
+    def _words(self) -> tuple[str, ...]:
+        """What matters here. After a thought its format's markers are text, but for those of channels."""
+        if self.inside:
+            return tuple(dict.fromkeys((self.format.stop, *self.format.closes)))
+        if self._closed and not self.format.channels:
+            return self.stop
+        return (*self.format.all_opens, self.format.stop, *self.format.closes, *self.stop)
+
+    def _find(self, word: str) -> int:
+        """Where a word stands; a marker between quotes is only mentioned, which the next character tells."""
+        while (place := self._seen.find(word)) > 0 and word not in self.stop:
+            end = place + len(word)
+            if (quote := _QUOTES.get(self._seen[place - 1])) is None or self._seen[end : end + 1] not in ("", quote):
+                break
+            if end == len(self._seen):
+                return -1
+            self._seen = f"{self._seen[:place]}\0{self._seen[place + 1 :]}"  # passed; lengths stay what they are
+        return place
 
 
 def cut(ids: Sequence[int], characters: int, tokenizer: Any) -> tuple[list[int], str]:

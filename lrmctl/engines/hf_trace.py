@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from lrmctl.engines.hf_stops import opened_before, starts_inside
+from lrmctl.engines.hf_stops import closed_before, opened_before, starts_inside
 from lrmctl.engines.requests import Completion, Request
-from lrmctl.trace import split_ids, trace_from_ids
+from lrmctl.thinking import UNKNOWN, Thinking
+from lrmctl.trace import split_ids, trace_from_ids, trace_of_split
 from lrmctl.types import Prompt, Trace
 
 
-def trace_of(prompt: Prompt, request: Request, completion: Completion, tokenizer: Any) -> Trace:
+def trace_of(
+    prompt: Prompt, request: Request, completion: Completion, tokenizer: Any, thinking: Thinking = UNKNOWN
+) -> Trace:
     """Thinking and answer of one completion with what was forced before it.
 
     Tokens that a decoding mode put in are taken off the thinking, where modes put them, unless the completion says
@@ -24,12 +27,18 @@ def trace_of(prompt: Prompt, request: Request, completion: Completion, tokenizer
         prompt,
         [*before, *completion.ids],
         tokenizer,
-        opened=opened_before(request),
+        opened=opened_before(request, thinking.format),
+        thinking=thinking,
+        closed_before=closed_before(request, thinking),
         finish_reason=completion.finish_reason,
         sample=request.sample,
     )
     if before:
-        own = split_ids(completion.ids, tokenizer, opened=starts_inside(request))
+        own = split_ids(
+            completion.ids, tokenizer, opened=starts_inside(request, thinking.format), format=thinking.format
+        )
+        if own.thinking and not trace.thinking:  # the thought that was closed for it was empty, and it thought anew
+            trace = trace_of_split(prompt, own, completion.finish_reason, request.sample)
         trace = replace(trace, thinking_tokens=own.thinking_tokens, answer_tokens=own.answer_tokens)
     if completion.thinking_tokens is not None:
         return replace(trace, thinking_tokens=completion.thinking_tokens)

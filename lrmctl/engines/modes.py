@@ -16,13 +16,13 @@ from itertools import islice
 from typing import Any
 
 from lrmctl.engines.base import Sampling
-from lrmctl.engines.modes_said import CLOSE, OPEN, Said, closing
+from lrmctl.engines.modes_said import Said, closing
 from lrmctl.engines.modes_thoughts import Thoughts, beginning, open_thoughts
 from lrmctl.engines.modes_turns import Turns, answered, further, reserved, within
 from lrmctl.engines.requests import Completion, Engine, Request
 from lrmctl.errors import RecipeError
 from lrmctl.recipe.decoding import Budget, Decoding, DefaultDecoding, LessThink, MoreThink, Prefix, ZeroThink
-from lrmctl.trace import DEFAULT_TAGS, opens_thinking
+from lrmctl.thinking import ThinkingFormat, closes_thinking, default_format, opens_thinking
 from lrmctl.types import Prompt, Trace
 
 LESS = {
@@ -67,7 +67,7 @@ class Steered:
         self._thoughts = open_thoughts(mode) if isinstance(mode, Prefix) else Thoughts()
         self._left_out = 0
         if isinstance(mode, Budget):
-            _check_budget(mode, self.tokenizer)
+            _check_budget(mode, self.tokenizer, self.form)
 
     def __getattr__(self, name: str) -> Any:
         """Whatever else the inner engine can do, e.g. log-likelihoods: no mode changes them."""
@@ -79,12 +79,18 @@ class Steered:
     def fingerprint(self) -> str:
         return self.inner.fingerprint
 
+    @property
+    def form(self) -> ThinkingFormat:
+        """How the model writes its thought, or is made to if it writes none by itself."""
+        return self.inner.thinking.format or default_format()
+
     @cached_property
     def identity(self) -> str:
         """The inner engine's, and every word of the mode but for the forced text, which is in the request."""
         kept = self.mode.model_dump(mode="json", exclude={"thought", "thoughts", "missing", "sample", "only"})
         digest = hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:8]
-        return f"{self.inner.identity}:{self.mode.mode}:{digest}"
+        named = "" if self.form == default_format() else f":{self.form.name}"
+        return f"{self.inner.identity}:{self.mode.mode}:{digest}{named}"
 
     def facts(self) -> dict[str, Any]:
         told = self.mode.model_dump(mode="json")
@@ -149,28 +155,28 @@ class Steered:
         trace = self.inner.trace(prompt, request, completion)
         if not isinstance(self.mode, ZeroThink) or trace.finish_reason == "error" or trace.thinking:
             return trace
-        if trace.thinking_state == "unclosed" or set(trace.irregular) - {"empty"}:
+        if trace.thinking_state == "unclosed" or set(trace.faults) - {"empty"}:
             return trace
         return replace(trace, thinking_state="closed", irregular=(), thinking_tokens=0, skipped=True)
 
     def _turns(self, request: Request) -> Turns:
-        said = Said(request, self.tokenizer)
+        said = Said(request, self.tokenizer, self.form)
         if isinstance(self.mode, Budget):
             return within(said, self.mode)
         return further(said, self.mode) if isinstance(self.mode, MoreThink) else answered(said)
 
     def _forced(self, prompt: Prompt, rendered: str) -> str:
-        mode = self.mode
-        if rendered.rstrip().endswith(DEFAULT_TAGS.close):
+        mode, form = self.mode, self.form
+        if closes_thinking(rendered, form):
             if isinstance(mode, ZeroThink):  # the template did it already
                 return ""
             what = f"the mode {mode.mode!r} steers the thinking, and the chat template has closed it already"
             raise RecipeError(what, "decoding", "let the template think, e.g. `template_args: {enable_thinking: true}`")
-        start = "" if opens_thinking(rendered) else OPEN
+        start = "" if opens_thinking(rendered, form) else form.opening
         if isinstance(mode, ZeroThink):
-            return start + CLOSE
+            return start + form.closing
         if isinstance(mode, LessThink):
-            return start + (LESS[mode.wording] if mode.thought is None else mode.thought) + CLOSE
+            return start + (LESS[mode.wording] if mode.thought is None else mode.thought) + form.closing
         return start + self._prefix(prompt) if isinstance(mode, Prefix) else start
 
     def _prefix(self, prompt: Prompt) -> str:
@@ -179,7 +185,7 @@ class Steered:
         if thought is None:
             raise _no_thought(f"the prompt {prompt.id!r} has no thought")
         part = beginning(thought, mode, self.tokenizer)
-        return part + closing("", after=part) if mode.close else part
+        return part + closing("", part, self.form) if mode.close else part
 
 
 def _advance(
@@ -198,8 +204,8 @@ def _advance(
     return []
 
 
-def _check_budget(mode: Budget, tokenizer: Any) -> None:
-    words = reserved(Said(Request("", Sampling()), tokenizer), mode)
+def _check_budget(mode: Budget, tokenizer: Any, form: ThinkingFormat) -> None:
+    words = reserved(Said(Request("", Sampling()), tokenizer, form), mode)
     if words >= mode.tokens:
         what = f"what closes the thought has {words} tokens, and the budget {mode.tokens}: nothing is left to think"
         raise RecipeError(what, "decoding.tokens", "allow more tokens, shorten `closing`, or say zero-think")

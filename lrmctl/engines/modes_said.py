@@ -11,11 +11,8 @@ from dataclasses import replace
 from typing import Any
 
 from lrmctl.engines.requests import Completion, Request
-from lrmctl.trace import DEFAULT_TAGS
+from lrmctl.thinking import ThinkingFormat
 from lrmctl.types import FinishReason
-
-OPEN = f"{DEFAULT_TAGS.open}\n"
-CLOSE = f"\n{DEFAULT_TAGS.close}\n\n"
 
 
 class Said:
@@ -24,10 +21,11 @@ class Said:
     Args:
         asked: what is to be completed.
         tokenizer: the model's.
+        form: how the model writes its thought.
     """
 
-    def __init__(self, asked: Request, tokenizer: Any) -> None:
-        self._asked, self._tokenizer = asked, tokenizer
+    def __init__(self, asked: Request, tokenizer: Any, form: ThinkingFormat) -> None:
+        self._asked, self._tokenizer, self.form = asked, tokenizer, form
         self._ids: list[int] = []
         self._text = ""
         self._by_ids = True  # until an engine answers without any
@@ -64,8 +62,9 @@ class Said:
     def think(self, done: Completion) -> None:
         """Take what was thought."""
         self.take(done)
-        self.closed = DEFAULT_TAGS.close in done.text
-        self._thought += max(0, done.count - (len(self.encode(DEFAULT_TAGS.close)) if self.closed else 0))
+        tag = next((t for t in (self.form.stop, *self.form.all_closes) if done.text.rstrip().endswith(t)), "")
+        self.closed = bool(tag)
+        self._thought += max(0, done.count - (len(self.encode(tag)) if tag else 0))
         self._own = self._thought
 
     def take(self, done: Completion) -> None:
@@ -89,7 +88,9 @@ class Said:
 
     def reopen(self, words: str) -> None:
         """Take away the tag that closed the thought, and go on with words."""
-        body = self._text.rstrip().removesuffix(DEFAULT_TAGS.close).rstrip()
+        body = self._text.rstrip()
+        for tag in (self.form.stop, *self.form.all_closes):
+            body = body.removesuffix(tag).rstrip()
         if self._by_ids:
             kept = len(self._ids)
             while kept and len(self._decoded(kept)) > len(body):
@@ -100,7 +101,7 @@ class Said:
 
     def close(self, words: str = "") -> None:
         """Put in the tag that closes the thought, and words before it."""
-        self.put(closing(words, after=self._text))
+        self.put(closing(words, self._text, self.form))
         self.closed = True
 
     def whole(self, why: FinishReason) -> Completion:
@@ -121,12 +122,12 @@ class Said:
         return text
 
 
-def closing(words: str, after: str) -> str:
+def closing(words: str, after: str, form: ThinkingFormat) -> str:
     """What closes a thought that ends with `after`."""
     if not words:
-        return CLOSE.lstrip("\n") if after.endswith("\n") else CLOSE
+        return form.closing.lstrip("\n") if after.endswith("\n") else form.closing
     apart = " " if after and not after[-1].isspace() and not words[0].isspace() else ""
-    return f"{apart}{words}{CLOSE}"
+    return f"{apart}{words}{form.closing}"
 
 
 def first_tokens(ids: Sequence[int], count: int, tokenizer: Any) -> str:

@@ -12,7 +12,6 @@ from random import Random
 from lrmctl.engines.modes_said import Said, closing
 from lrmctl.engines.requests import Completion, Request
 from lrmctl.recipe.decoding import Budget, MoreThink
-from lrmctl.trace import DEFAULT_TAGS
 
 Turns = Generator[Request, Completion, Completion]
 
@@ -34,7 +33,7 @@ def within(said: Said, how: Budget) -> Turns:
 
 def reserved(said: Said, how: Budget) -> int:
     """Tokens of the budget that what is put in before the tag may take."""
-    return len(said.encode(closing(how.closing, after="").partition(DEFAULT_TAGS.close)[0]))
+    return len(said.encode(closing(how.closing, "", said.form).partition(said.form.close)[0]))
 
 
 def further(said: Said, how: MoreThink) -> Turns:

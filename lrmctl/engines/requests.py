@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from lrmctl.engines.base import Sampling
+from lrmctl.thinking import Override, Thinking
 from lrmctl.types import FinishReason, Prompt, Trace
 
 
@@ -59,6 +60,8 @@ class Completion:
         tokens: that the model generated; the number of `ids` less `inserted` if None.
         thinking_tokens: those of the thinking, where the engine counts them itself.
         inserted: tokens in `ids` that a decoding mode put there, not the model.
+        reasoning: the thinking, where a server sent it apart, and `text` is the answer alone; None where all of the
+            completion is in `text`.
     """
 
     ids: tuple[int, ...]
@@ -68,6 +71,7 @@ class Completion:
     tokens: int | None = None
     thinking_tokens: int | None = None
     inserted: int = 0
+    reasoning: str | None = None
 
     @property
     def count(self) -> int:
@@ -82,10 +86,12 @@ class Rendering:
     Attributes:
         system: a system message before messages that have none; empty for none.
         template_args: named arguments of the chat template.
+        thinking: how the model writes its thought, as the recipe says it; None finds it out.
     """
 
     system: str = ""
     template_args: Mapping[str, Any] = field(default_factory=dict)
+    thinking: Override = None
 
     def messages(self, prompt: Prompt) -> list[dict[str, str]]:
         """The prompt's messages, the system message first."""
@@ -114,6 +120,15 @@ class Engine(Protocol):
     @property
     def identity(self) -> str:
         """The fingerprint and whatever else of the engine changes its completions; never a path or a URL."""
+        ...
+
+    @property
+    def thinking(self) -> Thinking:
+        """Whether the model thinks as it is asked here, and how it writes its thought.
+
+        Raises:
+            RecipeError: the recipe names another format than the template's.
+        """
         ...
 
     def render(self, prompt: Prompt) -> str: ...

@@ -62,6 +62,36 @@ def message_of(choice: Mapping[str, Any]) -> dict[str, Any]:
     return message
 
 
+_THOUGHT_PARTS = ("thinking", "reasoning", "reasoning_content", "thought")
+_THOUGHT_FIELDS = ("reasoning_content", "reasoning", "thinking", "reasoning_details", "thinking_blocks")
+_INSIDE = ("text", "thinking", "reasoning", "summary", "content")
+
+
+def reasoning_of(message: Mapping[str, Any]) -> str:
+    """The thinking of a message that has a place of its own there, word for word; empty if there is none.
+
+    Servers send it as `reasoning_content` (DeepSeek, SGLang, older vLLM), `reasoning` (vLLM, OpenRouter), `thinking`
+    (Ollama), `reasoning_details` (OpenRouter), or as parts of the content (Mistral, Anthropic).
+    """
+    for name in _THOUGHT_FIELDS:
+        if (text := _text_of(message.get(name))).strip():
+            return text
+    content = message.get("content")
+    parts = content if isinstance(content, list) else []
+    return "".join(_text_of(p) for p in parts if isinstance(p, dict) and p.get("type") in _THOUGHT_PARTS)
+
+
+def _text_of(found: object) -> str:
+    """The text of a thought, which may be a text, a part that holds one, or a list of parts."""
+    if isinstance(found, str):
+        return found
+    if isinstance(found, list):
+        return "".join(map(_text_of, found))
+    if isinstance(found, dict):
+        return next((text for name in _INSIDE if (text := _text_of(found.get(name)))), "")
+    return ""
+
+
 def joined(content: object) -> str:
     """The text of a message's content, which may be null or come in parts, as in OpenAI's newer form.
 
@@ -69,7 +99,8 @@ def joined(content: object) -> str:
         UnreadableError: it is neither.
     """
     if isinstance(content, list):
-        content = "".join(str(p.get("text", "")) for p in content if isinstance(p, dict) and p.get("type") == "text")
+        parts = (p for p in content if isinstance(p, dict) and p.get("type") in ("text", "output_text"))
+        content = "".join(str(p.get("text") or "") for p in parts)
     if content is not None and not isinstance(content, str):
         raise UnreadableError(f"the content of the server's answer is no text: {short(content)}")
     return content or ""

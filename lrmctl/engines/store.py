@@ -39,6 +39,7 @@ create table if not exists completions (
     tokens integer not null,     -- that the model generated, without the end-of-text token
     thinking_tokens integer,     -- where the engine counts them itself
     inserted integer not null default 0,  -- tokens that a decoding mode put in
+    reasoning text,              -- the thinking, where a server sent it apart
     prompt text not null,        -- as rendered by the chat template
     completion text not null,    -- decoded, special tokens shown
     ids text not null,           -- JSON list of token ids
@@ -48,12 +49,12 @@ create table if not exists completions (
 """
 _INSERT = """
 insert or ignore into completions
-    (key, engine, temperature, seed, sample, finish_reason, tokens, thinking_tokens, inserted, prompt, completion, ids,
-     sampling)
-    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    (key, engine, temperature, seed, sample, finish_reason, tokens, thinking_tokens, inserted, reasoning, prompt,
+     completion, ids, sampling)
+    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
-_FOUND = "key, finish_reason, completion, ids, tokens, thinking_tokens, inserted"
-_SINCE_FIRST = {"thinking_tokens": "integer", "inserted": "integer not null default 0"}
+_FOUND = "key, finish_reason, completion, ids, tokens, thinking_tokens, inserted, reasoning"
+_SINCE_FIRST = {"thinking_tokens": "integer", "inserted": "integer not null default 0", "reasoning": "text"}
 """Columns that files of the first version lack."""
 
 _ASK_AT_ONCE = 500  # below SQLite's smallest limit on parameters of one statement
@@ -160,16 +161,24 @@ class Store:
 def _row(identity: str, request: Request, done: Completion) -> tuple[str | int | float | None, ...]:
     s = request.sampling
     head = (request.key(identity), identity, s.temperature, request.seed, request.sample, done.finish_reason)
-    counts = (done.count, done.thinking_tokens, done.inserted)
+    counts = (done.count, done.thinking_tokens, done.inserted, done.reasoning)
     return (*head, *counts, request.text, done.text, json.dumps(done.ids), json.dumps(asdict(s)))
 
 
 def _completion(
-    why: FinishReason, text: str, ids: str, tokens: int, thinking_tokens: int | None, inserted: int
+    why: FinishReason,
+    text: str,
+    ids: str,
+    tokens: int,
+    thinking_tokens: int | None,
+    inserted: int,
+    reasoning: str | None,
 ) -> Completion:
     read = tuple(json.loads(ids))
     own = None if tokens == len(read) - inserted else tokens
-    return Completion(read, text, why, tokens=own, thinking_tokens=thinking_tokens, inserted=inserted)
+    return Completion(
+        read, text, why, tokens=own, thinking_tokens=thinking_tokens, inserted=inserted, reasoning=reasoning
+    )
 
 
 def complete(

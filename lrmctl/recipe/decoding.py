@@ -10,11 +10,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from lrmctl.recipe.sections import Positive, Section, Share
-from lrmctl.trace import DEFAULT_TAGS
+from lrmctl.thinking import builtin_formats
 
 
 def _without_tags(text: str) -> str:
-    if any(tag in text for tag in DEFAULT_TAGS):
+    if any(tag in text for form in builtin_formats().values() for tag in form.literals):
         raise ValueError("the think tags are put in by lrmctl; leave them out")
     return text
 

@@ -5,7 +5,14 @@ Knows no engine, judge or data set. Others name no marker: they take it from a `
 
 from __future__ import annotations
 
-from lrmctl.thinking.find import UNKNOWN, Override, Thinking, find_thinking, format_of_override
+from lrmctl.thinking.find import (
+    UNKNOWN,
+    Override,
+    Thinking,
+    find_thinking,
+    format_of_override,
+    switched_off_by_words,
+)
 from lrmctl.thinking.formats import ThinkingFormat, builtin_formats, default_format, own_format, thinking_format
 from lrmctl.thinking.split import (
     MENTIONED,
@@ -13,6 +20,7 @@ from lrmctl.thinking.split import (
     closes_thinking,
     format_of_text,
     opens_thinking,
+    split_apart,
     split_ids,
     split_text,
 )
@@ -32,7 +40,9 @@ __all__ = [
     "format_of_text",
     "opens_thinking",
     "own_format",
+    "split_apart",
     "split_ids",
     "split_text",
+    "switched_off_by_words",
     "thinking_format",
 ]

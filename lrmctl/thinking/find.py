@@ -86,6 +86,13 @@ class Thinking:
 
 
 UNKNOWN = Thinking()
+_SOFT = "/no_think"
+"""In the user's last message or the system message: models with the switch `enable_thinking` heed it (Qwen3)."""
+
+
+def switched_off_by_words(text: str, thinking: Thinking) -> bool:
+    """Whether the words of a prompt switch thinking off, where the model's template has such a switch."""
+    return thinking.switch == "enable_thinking" and _SOFT in text
 
 
 def _also(why: str, seen: str) -> str:

@@ -17,7 +17,16 @@ from lrmctl.thinking.marks import Mark, marks_of, mentioned
 from lrmctl.thinking.spans import Counter, Span, TextCounter, counter_of_ids
 from lrmctl.types import MENTIONED, ThinkingState
 
-__all__ = ["MENTIONED", "Split", "closes_thinking", "format_of_text", "opens_thinking", "split_ids", "split_text"]
+__all__ = [
+    "MENTIONED",
+    "Split",
+    "closes_thinking",
+    "format_of_text",
+    "opens_thinking",
+    "split_apart",
+    "split_ids",
+    "split_text",
+]
 
 
 @dataclass(frozen=True)
@@ -65,6 +74,30 @@ def split_text(
         thinking_tokens=sum(measure.tokens(span) for span in parsed.thinking),
         answer_tokens=sum(measure.tokens(span) for span in parsed.answer),
     )
+
+
+def split_apart(reasoning: str, content: str, *, format: ThinkingFormat | None = None) -> Split:
+    """Thinking and answer that a server sent apart: each word for word, whatever markers they mention.
+
+    A wrapper around the answer is taken off as everywhere. Thinking without an answer was not closed.
+    """
+    form = format or format_of_text(content)
+    reasoning = _without_its_tags(reasoning.strip(), format or format_of_text(reasoning))
+    if is_blank(content):
+        return Split(reasoning, "", "unclosed")
+    marks = marks_of(content, form)
+    odd = {MENTIONED} if any(mark.mention for mark in marks) else set()
+    odd |= {"repeated"} if any(not mark.mention for mark in marks) else set()
+    odd |= {MENTIONED} if marks_of(reasoning, form) else set()
+    (start, end), *_ = _unwrapped(content, [(0, len(content))], form.wrappers)
+    return Split(reasoning, content[start:end].strip(), "closed", tuple(sorted(odd)))
+
+
+def _without_its_tags(reasoning: str, form: ThinkingFormat) -> str:
+    """A thought without the pair of markers around all of it, which some servers leave there."""
+    if reasoning.startswith(form.open) and reasoning.endswith(form.close):
+        return reasoning[len(form.open) : -len(form.close)].strip()
+    return reasoning
 
 
 def split_ids(ids: Sequence[int], tokenizer: Any, *, opened: bool, format: ThinkingFormat | None = None) -> Split:

@@ -32,7 +32,8 @@ from lrmctl.engines.server_form import UnreadableError
 from lrmctl.errors import LrmctlError, RecipeError
 from lrmctl.recipe.decoding import ZeroThink
 from lrmctl.recipe.generators import OpenAiGenerator
-from lrmctl.trace import split_text
+from lrmctl.text import is_blank
+from lrmctl.thinking import split_apart, split_text
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +120,6 @@ CLOSED, UNCLOSED, ABSENT = "closed", "unclosed", "absent"
         (choice("length", content="4", reasoning_content="hm"), ("hm", "4", CLOSED)),
         (choice(content=None, refusal="I cannot."), ("", "I cannot.", ABSENT)),
         (choice(content="42", reasoning_content="<think>hm</think>"), ("hm", "42", CLOSED)),
-        (choice(content="42", reasoning_content="a </think> b <think> c"), ("a < /think> b < think> c", "42", CLOSED)),
         (choice(content="", usage={"completion_tokens": 1}), ("", "", ABSENT)),
     ],
 )
@@ -281,8 +281,8 @@ def test_no_answer_is_too_odd_to_be_read_and_reasoning_never_becomes_an_answer(
     if api == "completions":
         assert isinstance(plain_completion(answer, "</s>"), str)
         return
-    split = split_text(chat_completion(answer, opened), opened=False)
-    if answer.reasoning:
-        tags = ("<think>", "</think>")
-        assert split.state == ("closed" if answer.text.strip() else "unclosed") or any(t in answer.text for t in tags)
-        assert split.answer in answer.text.strip() or any(t in answer.text for t in tags)
+    text, reasoning = chat_completion(answer, opened)
+    split = split_text(text, opened=False) if reasoning is None else split_apart(reasoning, text)
+    if answer.reasoning.strip():
+        assert split.state == ("unclosed" if is_blank(answer.text) else "closed")
+        assert split.answer in answer.text

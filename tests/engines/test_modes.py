@@ -28,6 +28,7 @@ from lrmctl.judges.base import judge_parts, make_judge
 from lrmctl.lab import base_path
 from lrmctl.recipe.decoding import Budget, Decoding, LessThink, MoreThink, Prefix, ZeroThink
 from lrmctl.runs.rows import EvalRow, write_jsonl
+from lrmctl.thinking import default_format
 from lrmctl.types import Prompt, Trace, joint_outcome
 
 
@@ -339,7 +340,7 @@ def test_tags_that_are_spelled_out_are_found_and_taken_away(prompts: list[Prompt
     for mode in (MoreThink(rounds=1, tokens=40), Budget(tokens=12)):
         for trace in traces(steered(inner, mode), prompts[:3]):
             assert trace.thinking_state == "closed"
-    said = modes.Said(request_of(inner, prompts[0], HOW, 0, 0), inner.tokenizer)
+    said = modes.Said(request_of(inner, prompts[0], HOW, 0, 0), inner.tokenizer, default_format())
     text = "A thought.\n</think>"
     said.think(Completion(tuple(inner.tokenizer.encode(text, add_special_tokens=False)), text, "stop"))
     said.reopen("Wait")
