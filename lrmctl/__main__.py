@@ -1,18 +1,15 @@
 """The process: runs the CLI and turns every way to fail into one message, one exit code and the command that goes on.
 
-Exit codes: 0 ok, 1 findings, 2 user error, 3 a backend run failed, 70 a bug of ours, 130 interrupted.
+Exit codes: 0 ok, 1 findings, 2 user error or a path that is no use, 3 a backend run failed, 70 ours, 130 interrupted.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import sys
 from contextlib import suppress
 from types import FrameType
-
-_ENVIRONMENT = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EPIPE, errno.EADDRINUSE}
 
 
 def main() -> None:
@@ -30,6 +27,7 @@ def run() -> int:
     """Run the command line in `sys.argv`; returns the exit code and lets no exception out."""
     from lrmctl.cli.app import app
 
+    _print_anything()
     try:
         code = app(standalone_mode=False)
         sys.stdout.flush()
@@ -39,6 +37,13 @@ def run() -> int:
         if isinstance(cause, OSError):
             _drop_stdout()
         return _explain(cause)
+
+
+def _print_anything() -> None:
+    """What the terminal's encoding has no sign for is shown as its escape; it is no reason to fail."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, ValueError, OSError):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # not every stream has it
 
 
 def _drop_stdout() -> None:
@@ -70,12 +75,30 @@ def _say(error: BaseException) -> int:
     if isinstance(error, LrmctlError):
         console.print_error(error)
         return error.exit_code
-    if "No space left on device" in str(error) or (isinstance(error, OSError) and error.errno in _ENVIRONMENT):
-        console.print_error(error)
+    if understood := _of_the_machine(error):
+        console.print_error(understood)
         return console.USER_ERROR
     console.print_error(RuntimeError(f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"))
     console.say(f"  this is a bug in lrmctl; the traceback is in {_log(error)}")
     return console.UNEXPECTED
+
+
+def _of_the_machine(error: BaseException) -> BaseException | None:
+    """An error of a path, the disk, the memory or the form of what was given, in words; None for any other."""
+    from lrmctl.errors import LrmctlError
+
+    if isinstance(error, OSError) and error.errno is not None:
+        where = str(error.filename) if error.filename not in (None, -1) else ""
+        return LrmctlError(os.strerror(error.errno), where if len(where) <= 200 else f"{where[:200]}...")
+    if "No space left on device" in str(error):
+        return error
+    if isinstance(error, ValueError) and "null byte" in str(error):
+        return LrmctlError("a name with a zero byte in it is no name of a file", fix="give another one")
+    if isinstance(error, RecursionError):
+        return LrmctlError("something that was given is nested too deeply to be read")
+    if isinstance(error, MemoryError):
+        return LrmctlError("there is not enough memory for this")
+    return None
 
 
 def _log(error: BaseException) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -87,7 +88,13 @@ def emit_json(kind: str, data: Any) -> None:
     """The envelope of every `--json`: `{"lrmctl": version, "kind": ..., "data": ...}` on stdout."""
     from lrmctl import __version__
 
-    print(json.dumps({"lrmctl": __version__, "kind": kind, "data": data}, default=_plain, ensure_ascii=False, indent=2))
+    envelope = {"lrmctl": __version__, "kind": kind, "data": data}
+    print(json.dumps(envelope, default=_plain, ensure_ascii=not shows_unicode(), indent=2))
+
+
+def shows_unicode() -> bool:
+    """Whether stdout has bytes for every character."""
+    return (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") in ("utf8", "utf16", "utf32")
 
 
 def _plain(value: Any) -> Any:

@@ -22,6 +22,7 @@ from lrmctl.recipe.problems import located
 from lrmctl.recipe.schema import RlRecipe, SftRecipe
 from lrmctl.reward_models import guests_of
 from lrmctl.runs.folder import RunFolder
+from lrmctl.runs.names import check_name
 from lrmctl.training_data import Start, prompts_of, rows_of, samples_first, sources_of, tokenizer_of, trainable
 from lrmctl.types import Plan, Prompt
 
@@ -101,7 +102,7 @@ def dry_run(
     """
     found = _find(loaded, runs_dir, model)
     recipe = found.recipe
-    folder = RunFolder(runs_dir / (name or recipe.name))
+    folder = RunFolder(runs_dir / (recipe.name if name is None else check_name(name, "--name")))
     here = _is_here(recipe)
     with located(loaded):
         plan = _plan(found, folder, here)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from lrmctl import console
 from lrmctl.backends.base import Checkpoint
 from lrmctl.errors import LrmctlError, RunExistsError
 from lrmctl.recipe.schema import AnyRecipe, RlRecipe, SftRecipe
+from lrmctl.runs.damage import part_of, read_object
 from lrmctl.runs.folder import RunFolder
 from lrmctl.runs.rows import read_jsonl
 
@@ -111,11 +111,12 @@ def same_inputs(folder: RunFolder, data: str | None, functions: Mapping[str, str
     """
     if not folder.lock.exists():
         return
-    lock = json.loads(folder.lock.read_text(encoding="utf-8"))
-    was = lock.get("functions", {})
-    changed = [f"the function file {file}" for file in sorted(was) if functions.get(file) != was[file]]
-    if data is not None and lock.get("data", {}).get("sha256") not in (None, data):
-        changed.insert(0, "the data")
+    with part_of(folder.lock):
+        lock = read_object(folder.lock)
+        was = dict(lock.get("functions", {}))
+        changed = [f"the function file {file}" for file in sorted(was) if functions.get(file) != was[file]]
+        if data is not None and lock.get("data", {}).get("sha256") not in (None, data):
+            changed.insert(0, "the data")
     if changed:
         raise RunExistsError(
             f"{changed[0]} of the run {folder.name!r} is not what it was when the run started",

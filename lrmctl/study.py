@@ -18,6 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrmctl.errors import BackendError, LrmctlError, RunExistsError
+from lrmctl.runs.damage import DamagedError, read_object
+from lrmctl.runs.holding import HELD, hold
+from lrmctl.runs.marks import MARK
+from lrmctl.runs.marks import mark as mark_own
+from lrmctl.runs.names import check_name
+from lrmctl.runs.writing import write_json
 
 if TYPE_CHECKING:
     from lrmctl.recipe.load import LoadedRecipe
@@ -82,11 +88,19 @@ def run_study(
         RunExistsError: the folder holds a study of another recipe.
         BackendError: at least one arm failed; the report was written without it.
     """
+    recipe: StudyRecipe = loaded.recipe  # type: ignore[assignment]  # the CLI sends only studies here
+    folder = (runs_dir / check_name(recipe.name if name is None else name, "--name")).absolute()
+    _claim(folder, loaded, rebuild_base)
+    with hold(folder, "running the study"):
+        return _run_all(loaded, folder, runs_dir, rebuild_base, on_event)
+
+
+def _run_all(
+    loaded: LoadedRecipe, folder: Path, runs_dir: Path, rebuild_base: bool, on_event: Callable[[StudyEvent], None]
+) -> Path:
     from lrmctl.recipe.check import load_arms
 
-    recipe: StudyRecipe = loaded.recipe  # type: ignore[assignment]  # the CLI sends only studies here
-    folder = (runs_dir / (name or recipe.name)).absolute()
-    _claim(folder, loaded, rebuild_base)
+    recipe: StudyRecipe = loaded.recipe  # type: ignore[assignment]  # as above
     model = _base_model(recipe, folder, runs_dir, rebuild_base, on_event)
     arms = load_arms(loaded)
     tasks = _tasks(recipe, arms, folder, model)
@@ -111,19 +125,17 @@ def _claim(folder: Path, loaded: LoadedRecipe, rebuild_base: bool) -> None:
     identity = {"recipe": loaded.resolved, "rebuild_base": rebuild_base}
     mark = folder / "study.json"
     if mark.exists():
-        if json.loads(mark.read_text()) != json.loads(json.dumps(identity, default=str)):
+        if read_object(mark) != json.loads(json.dumps(identity, default=str)):
             raise RunExistsError(
                 f"{folder} holds another study (its recipe differs)",
                 where=str(mark),
                 fix="give this one a name of its own with --name, or remove that folder",
             )
         return
-    if folder.exists() and any(folder.iterdir()):
+    if folder.exists() and (not folder.is_dir() or {p.name for p in folder.iterdir()} - {MARK, HELD}):
         raise RunExistsError(f"{folder} is taken by something that is not a study", fix="choose another --name")
-    folder.mkdir(parents=True, exist_ok=True)
-    part = mark.with_suffix(".part")
-    part.write_text(json.dumps(identity, indent=1, default=str))
-    part.replace(mark)
+    mark_own(folder)
+    write_json(mark, json.loads(json.dumps(identity, default=str)))
 
 
 def _base_model(
@@ -247,8 +259,8 @@ def _run_graph(tasks: Mapping[str, Task], jobs: int, on_event: Callable[[StudyEv
 def _kept(task: Task) -> bool:
     """True if this very stage, with these very inputs, was finished before."""
     try:
-        return bool(json.loads(task.stamp.read_text())["key"] == task.key)
-    except (FileNotFoundError, json.JSONDecodeError, KeyError):
+        return bool(read_object(task.stamp).get("key") == task.key)
+    except DamagedError:  # then it is done again
         return False
 
 
@@ -256,10 +268,7 @@ def run_task(task: Task, emit: Callable[[StudyEvent], None]) -> None:
     """One stage, inside a worker process; stamps it when it is done."""
     start = time.monotonic()
     {"train": _train, "eval": _evaluate, "analyze": _analyze}[task.stage](task, emit)
-    task.stamp.parent.mkdir(parents=True, exist_ok=True)
-    part = task.stamp.with_suffix(".part")
-    part.write_text(json.dumps({"key": task.key, "seconds": round(time.monotonic() - start, 2)}))
-    part.replace(task.stamp)
+    write_json(task.stamp, {"key": task.key, "seconds": round(time.monotonic() - start, 2)})
 
 
 def _train(task: Task, emit: Callable[[StudyEvent], None]) -> None:

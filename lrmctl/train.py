@@ -29,7 +29,9 @@ from lrmctl.recipe.functions import fingerprints
 from lrmctl.recipe.problems import located
 from lrmctl.recipe.schema import RlRecipe, SftRecipe
 from lrmctl.recipe.sections import Launch
+from lrmctl.runs.damage import part_of, read_object
 from lrmctl.runs.folder import RunFolder, write_json
+from lrmctl.runs.names import check_name
 from lrmctl.runs.tracking import both, mirror
 from lrmctl.training_data import Start, rows_of, samples_first, sources_of, tokenizer_of, trainable
 from lrmctl.types import Plan
@@ -73,7 +75,7 @@ def train(
         _check_nodes(start.recipe)
     if dry_run:
         return _dry_run(start)
-    name = name or start.recipe.name
+    name = check_name(start.recipe.name if name is None else name, "--name")
     if resume and _is_done(RunFolder(Path(runs_dir) / name), start):
         console.say(f"{name} is done: nothing to do")
         return _close(RunFolder(Path(runs_dir) / name))
@@ -91,7 +93,7 @@ def train(
             return _run(start, folder, rows, resume, on_progress or (lambda _: None))
 
 
-def plan_only(loaded: LoadedRecipe, *, runs_dir: Path = Path("runs"), model: str | None = None) -> Plan:
+def plan_only(loaded: LoadedRecipe, *, runs_dir: Path, model: str | None = None) -> Plan:
     """The plan of a recipe as it would be launched now; makes no folder."""
     start = _resolve(loaded, Path(runs_dir), model)
     rows = None if samples_first(start.recipe) else rows_of(start)
@@ -166,9 +168,10 @@ def _is_done(folder: RunFolder, start: Start) -> bool:
 
     if not folder.lock.exists():
         return False
-    lock = json.loads(folder.lock.read_text(encoding="utf-8"))
+    with part_of(folder.lock):
+        lock = read_object(folder.lock)
+        was = {"recipe": lock.get("recipe_sha256"), "model": lock.get("model", {}).get("fingerprint")}
     same = {"recipe": recipe_hash(start.loaded), "model": fingerprint(start.model)}
-    was = {"recipe": lock.get("recipe_sha256"), "model": lock.get("model", {}).get("fingerprint")}
     for what, now in same.items():
         if was[what] != now:
             raise RunExistsError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 from lrmctl.analysis.cells import ALL
 from lrmctl.analysis.reflection import reflection
 from lrmctl.errors import LrmctlError, NotFoundError
+from lrmctl.runs.damage import part_of, read_object
 from lrmctl.runs.folder import write_json
-from lrmctl.runs.rows import EvalRow, read_rows
+from lrmctl.runs.holding import hold
+from lrmctl.runs.reading import eval_rows
+from lrmctl.runs.rows import EvalRow
 
 if TYPE_CHECKING:
     from lrmctl.recipe.schema import AnalysisSection
@@ -42,13 +44,25 @@ def analyze(
         NotFoundError: nothing was evaluated here, an unknown lexicon, or a base without entropies.
     """
     source = run_dir / "eval" / "rows.jsonl"
-    rows = read_rows(source)
+    rows = list(eval_rows(source)) if source.exists() else []
     if not rows:
         raise NotFoundError("there are no evaluated rows to analyse", where=str(source), fix="run `lrmctl eval` first")
+    with hold(run_dir / "analysis", "analysing"):
+        return _analyze(model, run_dir, rows, section, base_dir, on_progress)
+
+
+def _analyze(
+    model: Path | None,
+    run_dir: Path,
+    rows: Sequence[EvalRow],
+    section: AnalysisSection,
+    base_dir: Path | None,
+    on_progress: Progress | None,
+) -> dict[str, Any]:
     found = {"reflection": reflection(rows, section.lexicons)}
     if section.entropy and model is not None:
         thresholds = _thresholds(base_dir) if base_dir is not None else None
-        found["entropy"] = _entropy(model, rows, source.parent, section, thresholds, on_progress)
+        found["entropy"] = _entropy(model, rows, run_dir / "eval", section, thresholds, on_progress)
     for name, data in found.items():
         write_json(run_dir / "analysis" / f"{name}.json", data)
     return found
@@ -109,5 +123,6 @@ def _thresholds(base: Path) -> dict[tuple[str, str, float], float]:
     path = base / "analysis" / "entropy.json"
     if not path.exists():
         raise NotFoundError("the base model has no entropy analysis", where=str(path), fix="analyse the base first")
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    return {(c["set"], c["kind"], c["temperature"]): c["p80"] for c in cells if c["outcome"] == ALL}
+    with part_of(path):
+        cells = read_object(path)["cells"]
+        return {(c["set"], c["kind"], c["temperature"]): float(c["p80"]) for c in cells if c["outcome"] == ALL}

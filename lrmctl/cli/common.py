@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 RecipeRef = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file, or a shipped name.")]
 Sets = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key; repeatable.")]
 RunsDir = Annotated[Path, typer.Option("--runs-dir", envvar="LRMCTL_RUNS", help="Folder that holds all runs.")]
-Name = Annotated[str | None, typer.Option("--name", help="Name of the run; the recipe's own by default.")]
+Name = Annotated[
+    str | None,
+    typer.Option("--name", callback=lambda name: named(name), help="Name of the run; the recipe's own by default."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 RUNS = Path("runs")
 
@@ -38,6 +41,15 @@ def load(ref: str, sets: Sequence[str] | None, *kinds: str) -> LoadedRecipe:
             fix=f"lrmctl {_COMMANDS[kind]} {shlex.quote(ref)}",
         )
     return loaded
+
+
+def named(name: str | None, option: str = "--name") -> str | None:
+    """A name that is given on the command line is one that a recipe may give."""
+    if name is None:
+        return None
+    from lrmctl.runs.names import check_name
+
+    return check_name(name, option)
 
 
 def command_line(*words: str, sets: Sequence[str] | None = None, runs_dir: Path = RUNS) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lrmctl.cli.common import RUNS, AsJson, Name, RunsDir, Sets, command_line, goes_on_with, load
+from lrmctl.cli.common import RUNS, AsJson, Name, RunsDir, Sets, command_line, goes_on_with, load, named
 
 if TYPE_CHECKING:
     from lrmctl.evaluation.overlap import Training
@@ -55,6 +55,8 @@ def evaluate(
     asked = loaded.recipe
     assert asked.kind in ("eval", "study")  # `load` let nothing else through
     section = asked.evaluation
+    if variant:
+        named(variant, "--variant")
     folder, label = target_folder(target, runs_dir, name), name or target
     variant = variant_of(section) if variant is None else variant
     if rejudge:

@@ -39,7 +39,7 @@ def show(recipe: RecipeRef, sets: Sets = None, as_json: AsJson = False) -> None:
     if as_json:
         console.emit_json("recipe", loaded.resolved)
     else:
-        text = yaml.safe_dump(loaded.resolved, sort_keys=False, allow_unicode=True, width=100)
+        text = yaml.safe_dump(loaded.resolved, sort_keys=False, allow_unicode=console.shows_unicode(), width=100)
         console.out.print(text, markup=False, end="")
 
 

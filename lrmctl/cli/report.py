@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lrmctl.cli.common import RUNS, RunsDir
+from lrmctl.runs.damage import part_of, read_object
+from lrmctl.runs.names import check_name, is_run_name, named_run
 
 if TYPE_CHECKING:
     from lrmctl.report.build import ArmFolder
@@ -43,7 +44,8 @@ def _folder(target: str, runs_dir: Path) -> Path:
 
 
 def _study(target: str, runs_dir: Path) -> Path | None:
-    folders = (runs_dir / target.removeprefix("run:"), Path(target))
+    name = named_run(target) if target.startswith("run:") else target
+    folders = ([runs_dir / name] if is_run_name(name) else []) + ([] if name != target else [Path(target)])
     return next((folder for folder in folders if (folder / "study.json").is_file()), None)
 
 
@@ -56,6 +58,8 @@ def _arms(target: str, runs_dir: Path) -> Iterator[ArmFolder]:
         yield ArmFolder(folder.name, folder.name, False, folder)
         return
     yield ArmFolder("base", "Base", False, study / "base")
-    listed: list[dict[str, Any]] = json.loads((study / "study.json").read_text(encoding="utf-8"))["recipe"]["arms"]
-    for arm in listed:
-        yield ArmFolder(arm["name"], arm["label"] or arm["name"], arm["control"], study / arm["name"])
+    with part_of(study / "study.json"):
+        listed: list[dict[str, Any]] = list(read_object(study / "study.json")["recipe"]["arms"])
+        arms = [(check_name(a["name"], "arms"), str(a["label"] or a["name"]), bool(a["control"])) for a in listed]
+    for name, label, control in arms:
+        yield ArmFolder(name, label, control, study / name)

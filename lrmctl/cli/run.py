@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -113,9 +114,14 @@ def rm(
 ) -> None:
     """Delete a run, or only its checkpoints. A run that is being trained is not touched."""
     from lrmctl import console
+    from lrmctl.errors import LrmctlError
     from lrmctl.runs.facts import refuse_running, remove
+    from lrmctl.runs.marks import refuse_deleting
 
     folder = _folder(run, runs_dir)
+    refuse_deleting(folder.path, runs_dir)
+    if not yes and not sys.stdin.isatty():
+        raise LrmctlError("nobody can be asked whether to delete it", str(folder.path), "add --yes")
     refuse_running(folder)
     what = f"the checkpoints of {folder.path}" if checkpoints_only else str(folder.path)
     if not yes and not typer.confirm(f"delete {what}?", err=True):

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
 from lrmctl.cli.summary_view import show_summary as show_summary
 from lrmctl.errors import NotFoundError
+from lrmctl.runs.damage import part_of, read_object
+from lrmctl.runs.marks import MARK, refuse_around, refuse_foreign
+from lrmctl.runs.names import is_run_name, named_run, shown
 from lrmctl.suggest import did_you_mean
 
 
 def is_run(folder: Path) -> bool:
     """A folder of a training run, or one that an evaluation made."""
-    return any((folder / part).exists() for part in ("status.json", "eval", "analysis", "stages")) or any(
-        folder.glob("eval-*/summary.json")
-    )
+    files = (MARK, "status.json", "lock.json", "eval/summary.json", "eval/rows.jsonl")
+    return any((folder / file).exists() for file in files) or any(folder.glob("eval-*/summary.json"))
 
 
 def run_folder(target: str, runs_dir: Path) -> Path:
@@ -24,12 +25,24 @@ def run_folder(target: str, runs_dir: Path) -> Path:
     Raises:
         NotFoundError: no such run.
     """
-    name = target.removeprefix("run:")
-    for folder in (runs_dir / name, Path(target)):
+    name = named_run(target) if target.startswith("run:") else target
+    named = [runs_dir / name] if is_run_name(name) else []
+    for folder in (*named, *_as_path(target)):
         if folder.is_dir() and is_run(folder):
+            refuse_around(folder, runs_dir)
             return folder
     known = [run.relative_to(runs_dir).as_posix() for run in all_runs(runs_dir)]
-    raise NotFoundError(f"there is no run {target!r} in {runs_dir}", fix=did_you_mean(name, known) or "lrmctl run list")
+    raise NotFoundError(
+        f"there is no run {shown(target)} in {runs_dir}", fix=did_you_mean(name[:200], known) or "lrmctl run list"
+    )
+
+
+def _as_path(target: str) -> list[Path]:
+    """A target as a folder, unless it is a run's name, empty, or only says where one is (`.`, `..`, `../..`)."""
+    path = Path(target)
+    if target.startswith("run:") or not path.name or set(path.parts) <= {".", ".."}:
+        return []
+    return [path]
 
 
 def eval_folder(target: str, runs_dir: Path) -> Path:
@@ -61,7 +74,9 @@ def target_folder(target: str, runs_dir: Path, name: str | None) -> Path:
     """Where results of this target go: the run's own folder, else `runs_dir/<name or the model's name>`."""
     if target.startswith("run:") or (Path(target).is_dir() and is_run(Path(target))):
         return run_folder(target, runs_dir)
-    return runs_dir / (name or re.sub(r"[^A-Za-z0-9._]+", "-", target).strip("-.") or "model")
+    folder = runs_dir / (name or re.sub(r"[^A-Za-z0-9._]+", "-", target).strip("-._")[:64] or "model")
+    refuse_foreign(folder)
+    return folder
 
 
 def target_model(target: str, runs_dir: Path) -> Path:
@@ -83,5 +98,6 @@ def evaluated_model(folder: Path) -> Path | None:
     summary = folder / "eval" / "summary.json"
     if not summary.exists():
         return None
-    model = Path(json.loads(summary.read_text(encoding="utf-8"))["model"])
+    with part_of(summary):
+        model = Path(read_object(summary)["model"])
     return model if (model / "config.json").exists() else None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from lrmctl.comparing.pairing import Unlike
-from lrmctl.errors import LrmctlError
+from lrmctl.runs.damage import read_object
 
 _WHOLE = ("decoding", "template_args", "overlap", "warnings")
 """Compared as one value, however deep."""
@@ -56,15 +55,9 @@ def read_json(path: Path) -> dict[str, Any]:
     """A JSON object; empty if the file is not there.
 
     Raises:
-        LrmctlError: the file is not JSON.
+        DamagedError: the file is no JSON object.
     """
-    if not path.is_file():
-        return {}
-    try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise LrmctlError(f"this file is not valid JSON: {error}", str(path), "run `lrmctl eval` again") from error
-    return found
+    return read_object(path)
 
 
 def _forbids(key: str, one: Mapping[str, Any], two: Mapping[str, Any]) -> str:

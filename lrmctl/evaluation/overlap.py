@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from lrmctl.errors import LrmctlError, NotFoundError
+from lrmctl.runs.damage import read_object
+from lrmctl.runs.names import is_run_name, named_run
 from lrmctl.types import Prompt
 
 EXAMPLES = 3
@@ -117,7 +119,8 @@ def training_of(named: str | Path | None, runs_dir: Path) -> Training | None:
         return None
     if isinstance(named, Path):
         return training_prompts(named, runs_dir) if _trained(named) else None
-    for folder in (runs_dir / named.removeprefix("run:"), Path(named)):
+    by_name = [runs_dir / named_run(named)] if named.startswith("run:") or is_run_name(named) else []
+    for folder in (*by_name, Path(named)):
         if _trained(folder):
             return training_prompts(folder, runs_dir, named)
     if named.startswith("run:") or Path(named).is_dir():
@@ -150,17 +153,11 @@ def _lineage(folder: Path, runs_dir: Path) -> Iterator[Path]:
         yield folder
         model = _lock(folder).get("model") or {}
         ref = str(model.get("ref") or "")
-        folder = runs_dir / ref.removeprefix("run:") if ref.startswith("run:") else Path(ref).parent
+        folder = runs_dir / named_run(ref) if ref.startswith("run:") else Path(ref).parent
 
 
 def _lock(folder: Path) -> Mapping[str, Any]:
-    import json
-
-    try:
-        lock = json.loads((folder / "lock.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return lock if isinstance(lock, dict) else {}
+    return read_object(folder / "lock.json")
 
 
 def _of_run(folder: Path, notes: list[str]) -> list[str]:

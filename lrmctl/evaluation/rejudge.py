@@ -5,7 +5,6 @@ The model is not needed. What was there before is kept beside, in `before-N/`.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections import defaultdict
@@ -20,7 +19,10 @@ from lrmctl.evaluation.entries import again, judge_facts
 from lrmctl.evaluation.judging import judge_set, slim
 from lrmctl.evaluation.sets import OpenSet, named_sets
 from lrmctl.reasoning.tasks import ReasoningTask, reasoning_task
+from lrmctl.runs.damage import read_object
 from lrmctl.runs.folder import eval_folder, write_json
+from lrmctl.runs.holding import hold
+from lrmctl.runs.names import check_name
 from lrmctl.runs.reading import eval_rows
 from lrmctl.runs.rows import EvalRow, write_jsonl
 
@@ -44,7 +46,13 @@ def rejudge(section: EvalSection, out: Path, *, variant: str = "") -> dict[str, 
         NotFoundError: nothing was evaluated here, or not the sets that the recipe names.
         JudgeError: a judge failed on every trace of a set; nothing is replaced.
     """
-    folder = eval_folder(out, variant)
+    folder = eval_folder(out, variant and check_name(variant, "--variant"))
+    _summary(folder)
+    with hold(folder, "judging"):
+        return _rejudge(section, folder)
+
+
+def _rejudge(section: EvalSection, folder: Path) -> dict[str, Any]:
     rows, old = folder / "rows.jsonl", _summary(folder)
     sets = named_sets(section, {entry["set"] for entry in old["sets"]})
     wanted = [reasoning_task(use.use, use.options) for use in section.reasoning]
@@ -64,8 +72,7 @@ def _summary(folder: Path) -> dict[str, Any]:
     path = folder / "summary.json"
     if not path.exists() or not (folder / "rows.jsonl").exists():
         raise NotFoundError("there are no stored completions to judge", str(folder), "run `lrmctl eval` first")
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+    return read_object(path)
 
 
 def _refuse_strangers(folder: Path, old: Mapping[str, Any], wanted: set[str]) -> None:

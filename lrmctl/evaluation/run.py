@@ -6,7 +6,6 @@ never waits in memory beside the one that is evaluated, and texts never lie in m
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +22,11 @@ from lrmctl.evaluation.forced import with_thoughts
 from lrmctl.evaluation.judging import judge_set, slim
 from lrmctl.evaluation.sets import OpenSet, open_sets, refuse_twice
 from lrmctl.reasoning.tasks import ReasoningTask, reasoning_task
+from lrmctl.runs.damage import DamagedError, read_object
 from lrmctl.runs.folder import eval_folder, write_json
+from lrmctl.runs.holding import hold
+from lrmctl.runs.marks import mark
+from lrmctl.runs.names import check_name
 from lrmctl.runs.rows import EvalRow, write_jsonl
 
 if TYPE_CHECKING:
@@ -62,7 +65,23 @@ def evaluate(
         LrmctlError: more completions failed than the section lets pass; the others are stored.
     """
     run = _Evaluation.of(model, section)
-    folder = eval_folder(out, variant_of(section) if variant is None else variant)
+    chosen = variant_of(section) if variant is None else variant
+    folder = eval_folder(out, chosen and check_name(chosen, "--variant"))
+    mark(out)
+    with hold(folder, "evaluating"):
+        return _evaluate(run, model, folder, seed, label, training, on_progress)
+
+
+def _evaluate(
+    run: _Evaluation,
+    model: Path | str,
+    folder: Path,
+    seed: int,
+    label: str,
+    training: Training | None,
+    on_progress: OnProgress | None,
+) -> dict[str, Any]:
+    section = run.section
     overlap = _overlap(training, run.sets, run.tasks, section.limit)
     with Store(folder / "completions.sqlite") as store:
         drawing = Drawing(run.engine, store, _sampling(section), section.samples, seed)
@@ -89,8 +108,10 @@ def evaluate(
 
 def _drawn_by(folder: Path, engine: Engine) -> Mapping[str, Any]:
     """The engine that drew what is stored, as an earlier run wrote it down; this one has drawn nothing."""
-    path = folder / "summary.json"
-    told = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    try:
+        told = read_object(folder / "summary.json")
+    except DamagedError:  # it is about to be written anew
+        return engine.facts()
     facts: Mapping[str, Any] = told.get("engine") or {}
     return facts if facts and told.get("fingerprint") == engine.fingerprint else engine.facts()
 

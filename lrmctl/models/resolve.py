@@ -9,6 +9,7 @@ from lrmctl.errors import NotFoundError
 from lrmctl.models.files import identity_files
 from lrmctl.models.folder import Head, problem_of
 from lrmctl.models.hub import download, is_hub_id
+from lrmctl.runs.names import named_run
 
 
 def resolve_model(ref: str, runs_dir: Path, *, head: Head = "text", whole: bool = True) -> Path:
@@ -26,7 +27,7 @@ def resolve_model(ref: str, runs_dir: Path, *, head: Head = "text", whole: bool 
 
         return base_path()
     if ref.startswith("run:"):
-        path = runs_dir / ref.removeprefix("run:") / "model"
+        path = runs_dir / named_run(ref) / "model"
         if not path.is_dir():
             raise NotFoundError(f"no model {ref!r}: there is no {path}", fix="lrmctl run list")
         return _checked(path, ref, head, whole)

@@ -16,6 +16,7 @@ from lrmctl.errors import NotFoundError, RecipeError
 from lrmctl.recipe.algorithm import PRESETS
 from lrmctl.recipe.load import load_recipe
 from lrmctl.recipe.source import KeyPath, dotted, read
+from lrmctl.runs.names import named_run
 
 _ABSENT = object()
 
@@ -57,7 +58,7 @@ def side(ref: str, runs_dir: Path) -> Side:
         RecipeError: the recipe does not fit.
     """
     if ref.startswith("run:"):
-        return _of_run(runs_dir / ref.removeprefix("run:"), ref)
+        return _of_run(runs_dir / named_run(ref), ref)
     loaded = load_recipe(ref)
 
     def where(path: KeyPath) -> str:

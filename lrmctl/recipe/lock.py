@@ -14,6 +14,7 @@ from lrmctl.hooks import registry
 from lrmctl.recipe.check import named_plugins
 from lrmctl.recipe.functions import fingerprints
 from lrmctl.recipe.load import LoadedRecipe
+from lrmctl.runs.writing import write_json
 
 _PACKAGES = ("lrmctl", "torch", "transformers", "openrlhf", "ray", "deepspeed", "lm-eval", "math-verify", "datasets")
 
@@ -70,7 +71,5 @@ def make_lock(loaded: LoadedRecipe, **facts: Any) -> dict[str, Any]:
 def write_lock(path: Path, loaded: LoadedRecipe, **facts: Any) -> dict[str, Any]:
     """Write the lock file, whole or not at all, and return its content."""
     lock = make_lock(loaded, **facts)
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(lock, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    part.replace(path)
+    write_json(path, lock)
     return lock

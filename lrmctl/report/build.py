@@ -14,7 +14,8 @@ from lrmctl.report.figures import Look, looks
 from lrmctl.report.load import KINDS, ArmData, ArmFolder, is_held_out, load_arms
 from lrmctl.report.samples import SHOWN, comparisons
 from lrmctl.report.table import Paired, deltas_to_first, main_table
-from lrmctl.runs.folder import write_json
+from lrmctl.runs.holding import turn
+from lrmctl.runs.writing import write_json, write_text
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -42,10 +43,9 @@ def build_report(arms: Sequence[ArmFolder], out: Path, *, title: str, notes: Seq
     table = main_table(data, title)
     paired = deltas_to_first(data)
     page = _environment().get_template("report.html.j2").render(_context(data, table, paired, title, notes))
-    write_json(out.with_name("table.json"), {**table, "deltas": [_delta_rows(pair) for pair in paired]})
-    part = out.with_name(out.name + ".part")
-    part.write_text(page, encoding="utf-8")
-    part.replace(out)
+    with turn(out.parent):
+        write_json(out.with_name("table.json"), {**table, "deltas": [_delta_rows(pair) for pair in paired]})
+        write_text(out, page)
     return out
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any, NamedTuple
 
 from lrmctl.analysis.cells import ALL
 from lrmctl.compare import Evaluated, tally
-from lrmctl.errors import LrmctlError
+from lrmctl.runs.damage import read_object
 from lrmctl.runs.reading import eval_rows
 from lrmctl.runs.rows import EvalRow, read_jsonl
 
@@ -132,17 +131,7 @@ def _files(arm: ArmFolder) -> ArmData:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
-    try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise LrmctlError(
-            f"this file is not valid JSON ({error.msg}, line {error.lineno})",
-            where=str(path),
-            fix="run the stage that writes it again",
-        ) from error
-    return found
+    return read_object(path)
 
 
 def _rows(arm: ArmFolder) -> Iterator[EvalRow]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from lrmctl.errors import RunExistsError
 from lrmctl.runs.folder import RunFolder
+from lrmctl.runs.holding import hold_all
 from lrmctl.runs.rows import read_jsonl
 
 _CHECKPOINTS = ("checkpoints", "checkpoints.old")
@@ -80,9 +81,9 @@ def remove(folder: RunFolder, *, checkpoints_only: bool = False) -> int:
     Raises:
         RunExistsError: if the run is being trained right now.
     """
-    with folder.hold():
+    with hold_all(folder.path, "deleting"):
         targets = [folder.path / name for name in _CHECKPOINTS] if checkpoints_only else [folder.path]
-        there = [target for target in targets if target.exists()]
+        there = [target for target in targets if target.is_dir() and not target.is_symlink()]
         freed = sum(size(target) for target in there)
         for target in there:
             shutil.rmtree(target)

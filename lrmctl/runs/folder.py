@@ -9,43 +9,24 @@ dies; so a run that says `running` and is not held was interrupted. This room kn
 
 from __future__ import annotations
 
-import fcntl
-import json
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Literal
 
 from lrmctl.errors import RunExistsError
+from lrmctl.runs.damage import read_object
+from lrmctl.runs.holding import hold, is_held
+from lrmctl.runs.marks import mark, refuse_foreign
+from lrmctl.runs.names import check_name
+from lrmctl.runs.writing import write_json as write_json
 
 State = Literal["running", "done", "failed"]
-
-
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a JSON file that appears whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    part.replace(path)
 
 
 def eval_folder(out: Path, variant: str = "") -> Path:
     """Where an evaluation lies in a run's folder: the run's own, or a variant beside it."""
     return out / (f"eval-{variant}" if variant else "eval")
-
-
-def _take(file: int, patience: float) -> bool:
-    """Lock an open file; whoever only asks for the state holds it for a moment, hence the patience (seconds)."""
-    end = time.monotonic() + patience
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        except BlockingIOError:
-            if time.monotonic() >= end:
-                return False
-            time.sleep(0.05)
 
 
 class RunFolder:
@@ -114,6 +95,7 @@ class RunFolder:
         Raises:
             RunExistsError: if the name is taken and `resume` is False.
         """
+        check_name(name, "--name")
         folder = cls(Path(runs_dir) / name)
         if not resume and any(p.exists() for p in (folder.lock, folder.status_file, folder.model)):
             state = folder.status().get("state", "not begun")
@@ -122,16 +104,14 @@ class RunFolder:
                 str(folder.path),
                 "choose another --name" if state == "done" else "add --resume, or choose another --name",
             )
-        folder.path.mkdir(parents=True, exist_ok=True)
+        refuse_foreign(folder.path)
+        mark(folder.path)
         return folder
 
     def status(self) -> dict[str, Any]:
         """The last state with its facts; `interrupted` if it says `running` and nobody holds the folder."""
-        try:
-            status: dict[str, Any] = json.loads(self.status_file.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return {}
-        if status.get("state") == "running" and not self._held():
+        status = read_object(self.status_file)
+        if status.get("state") == "running" and not is_held(self.path):
             status["state"] = "interrupted"
         return status
 
@@ -154,28 +134,10 @@ class RunFolder:
         path.mkdir(parents=True)
         return path
 
-    @contextmanager
-    def hold(self) -> Iterator[None]:
+    def hold(self, doing: str = "training") -> AbstractContextManager[None]:
         """Keep other processes from training in this folder.
 
         Raises:
             RunExistsError: if another process is doing so.
         """
-        with self._holder.open("a") as handle:
-            if not _take(handle.fileno(), patience=1.0):
-                raise RunExistsError(
-                    f"another process is training {self.name!r} right now",
-                    str(self.path),
-                    "wait for it, or choose another --name",
-                )
-            yield
-
-    @property
-    def _holder(self) -> Path:
-        return self.path / ".held"
-
-    def _held(self) -> bool:
-        if not self._holder.exists():
-            return False
-        with self._holder.open() as handle:
-            return not _take(handle.fileno(), patience=0.0)
+        return hold(self.path, doing)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lrmctl.runs.writing import replacing
 from lrmctl.types import Outcome, Trace, Verdict, joint_outcome
 
 
@@ -103,11 +104,8 @@ def row_of(line: bytes) -> dict[str, Any] | None:
 
 def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write all rows at once; the file appears whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    with part.open("w", encoding="utf-8") as out:
+    with replacing(path) as out:
         out.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    part.replace(path)
 
 
 def read_rows(path: Path) -> list[EvalRow]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import subprocess
 import sys
 import time
@@ -126,13 +128,24 @@ def test_a_run_is_deleted_when_told_to(lrmctl: Lrmctl, failed: RunFolder) -> Non
     assert not failed.path.exists()
 
 
-@pytest.mark.parametrize(("answer", "there"), [("n\n", True), ("y\n", False)])
-def test_deleting_asks_first(failed: RunFolder, answer: str, there: bool) -> None:
+@pytest.mark.parametrize(("answer", "there"), [(b"n\n", True), (b"y\n", False)])
+def test_deleting_asks_first(failed: RunFolder, answer: bytes, there: bool) -> None:
     words = [sys.executable, "-m", "lrmctl", "run", "rm", str(failed.path)]
-    done = subprocess.run(words, input=answer, capture_output=True, text=True, check=False)
+    ours, theirs = pty.openpty()
+    with os.fdopen(ours, "wb", buffering=0) as keyboard, os.fdopen(theirs, "rb", buffering=0) as terminal:
+        keyboard.write(answer)
+        done = subprocess.run(words, stdin=terminal, capture_output=True, text=True, check=False)
     assert "delete" in done.stderr
     assert done.returncode == 0
     assert failed.path.exists() == there
+
+
+@pytest.mark.parametrize("answer", ["", "y\n"])
+def test_nothing_is_deleted_where_nobody_can_be_asked(failed: RunFolder, answer: str) -> None:
+    words = [sys.executable, "-m", "lrmctl", "run", "rm", str(failed.path)]
+    done = subprocess.run(words, input=answer, capture_output=True, text=True, check=False)
+    assert (done.returncode, "add --yes" in done.stderr) == (2, True)
+    assert failed.path.exists()
 
 
 @pytest.mark.usefixtures("held")

@@ -1,0 +1,126 @@
+"""One writer of a folder at a time, in whatever process or on whatever machine that shares the file system.
+
+The lock is the kernel's (`flock` on `.held`): it ends with the process, however that ends, so that there are no stale
+ones. What the file says is for the reader of the error only.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import shlex
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from lrmctl.errors import RunExistsError
+from lrmctl.runs.writing import sweep
+
+HELD = ".held"
+
+
+@contextmanager
+def hold(folder: Path, doing: str, *, patience: float = 1.0) -> Iterator[None]:
+    """Have a folder to oneself; made if it is not there.
+
+    Args:
+        doing: what, for the one who comes second: `training`, `evaluating`.
+        patience: seconds to wait for another holder.
+
+    Raises:
+        RunExistsError: another process has it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / HELD).open("a+", encoding="utf-8") as file:
+        if not _take(file, fcntl.LOCK_EX, patience):
+            raise RunExistsError(
+                f"another process is {_holder(file, doing)}", str(folder), "wait for it, or choose another name"
+            )
+        _sign(file, doing)
+        sweep(folder)
+        yield
+
+
+@contextmanager
+def hold_all(folder: Path, doing: str) -> Iterator[None]:
+    """Have a folder and every folder inside that is ever held to oneself, e.g. to delete it.
+
+    Raises:
+        RunExistsError: another process has one of them.
+    """
+    with ExitStack() as held:
+        held.enter_context(hold(folder, doing))
+        for inside in sorted({p.parent for pattern in ("*", "*/*") for p in folder.glob(f"{pattern}/{HELD}")}):
+            if not inside.is_symlink():
+                held.enter_context(hold(inside, doing))
+        yield
+
+
+@contextmanager
+def turn(folder: Path) -> Iterator[None]:
+    """Wait for one's turn to put files into a folder that is not ours to leave a lock in."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a file system without locks on folders
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def is_held(folder: Path) -> bool:
+    """Whether another process has the folder."""
+    try:
+        with (folder / HELD).open(encoding="utf-8") as file:
+            return not _take(file, fcntl.LOCK_SH, 0.0)
+    except OSError:
+        return False
+
+
+def _take(file: IO[str], kind: int, patience: float) -> bool:
+    """Lock an open file; whoever only asks for the state has it for a moment, hence the patience (seconds)."""
+    end = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(file.fileno(), kind | fcntl.LOCK_NB)
+            return True
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                return True  # a file system without locks: better unguarded than unusable
+            if time.monotonic() >= end:
+                return False
+            time.sleep(0.05)
+
+
+def _sign(file: IO[str], doing: str) -> None:
+    facts = {
+        "doing": doing,
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]) if sys.argv else "",
+        "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+    file.seek(0)
+    file.truncate()
+    file.write(json.dumps(facts) + "\n")
+    file.flush()
+
+
+def _holder(file: IO[str], doing: str) -> str:
+    """Who it is, as far as the file says."""
+    facts: dict[str, object] = {}
+    with suppress(OSError, ValueError):
+        file.seek(0)
+        facts = dict(json.loads(file.read()))
+    name = repr(Path(file.name).parent.name)
+    if not facts:
+        return f"{doing} {name} right now"
+    who = f"pid {facts.get('pid')} on {facts.get('host')}, since {facts.get('since')}: {facts.get('command')}"
+    return f"{facts.get('doing')} {name} right now ({who})"

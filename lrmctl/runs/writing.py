@@ -1,0 +1,51 @@
+"""Files that appear whole or not at all, however many write them at once: a part of its own name, then a rename."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TextIO
+
+_PART = re.compile(r"\.\d+-[0-9a-f]{8}\.part")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[TextIO]:
+    """A text file that takes the place of `path` when all is written; after an error nothing of it is left.
+
+    Lone surrogates, which UTF-8 has no bytes for, are written as their JSON escape.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name[:200]}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    try:
+        with part.open("x", encoding="utf-8", errors="backslashreplace") as out:
+            yield out
+        part.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink()
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file."""
+    with replacing(path) as out:
+        out.write(text)
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON file."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def sweep(folder: Path) -> None:
+    """Delete parts that killed writers left; for who has the folder to itself."""
+    for path in folder.glob("*.part"):
+        if _PART.search(path.name) and path.is_file():
+            with suppress(OSError):
+                path.unlink()
