@@ -39,6 +39,8 @@ def is_blank(text: str) -> bool:
 
 def visible(text: str) -> str:
     """The text without invisible characters at its ends, which `str.strip` leaves there."""
+    if is_blank(text):
+        return ""
     first = next((i for i, char in enumerate(text) if not is_invisible(char)), len(text))
     last = next((i for i in range(len(text), first, -1) if not is_invisible(text[i - 1])), first)
     return text[first:last]

@@ -18,9 +18,10 @@ _SWITCH = re.compile(rf"\\(?:{_FACES}|large|Large|huge|displaystyle)(?![A-Za-z])
 _MARKUP = re.compile(r"[*_`$]|\\[()]")
 _ONE = r"[(\[]?(?P<letter>[A-Za-z])[)\]]?(?![0-9A-Za-z_'\u2019\u00c0-\u024f])"
 _LEAD = (
-    r"(?:(?:the|my)\s+)?(?:(?:correct|right|best|final)\s+)*(?:option|choice|answer|letter)\b\s*(?:is\b)?\s*[:=]?\s*"
+    r"(?:(?:the|my)\s+)?(?:(?:correct|right|best|final)\s+){0,2}"
+    r"(?:option|choice|answer|letter)\b\s*(?:is\b)?\s*[:=]?\s*"
 )
-_SINGLE = re.compile(rf"(?:{_LEAD})*{_ONE}(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
+_SINGLE = re.compile(rf"(?:{_LEAD}){{0,2}}{_ONE}(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
 _NAMED = re.compile(r"\s*(?:[).:,]|[-\u2013\u2014]\s|\()\s*(?P<text>.*)", re.DOTALL)
 """What may follow a letter in a box: a sign, and the text of the choice."""
 _WORDS = (
@@ -48,6 +49,8 @@ _ANOTHER = re.compile(
     r"\s*(?:,|/|;|\bor\b|\band\b|&)\s*(?:(?:or|and)\s+)?(?:(?:option|choice)\s+)?[(\[]?([A-Za-z])[)\]]?(?![0-9A-Za-z_'\u2019\u00c0-\u024f])",
     re.IGNORECASE,
 )
+_DEEPEST = 6
+"""Typefaces in each other."""
 _ALONE = re.compile(r"[(\[]?([A-Za-z])[)\].:]*")
 
 
@@ -83,9 +86,11 @@ def single_letter(text: str, letters: str) -> str | None:
 
 def plain(text: str) -> str:
     """Compatible characters made one, and without what only sets a typeface."""
-    previous, text = "", _MARKUP.sub("", unicodedata.normalize("NFKC", text))
-    while previous != text:
+    text = _MARKUP.sub("", unicodedata.normalize("NFKC", text))
+    for _ in range(_DEEPEST):
         previous, text = text, _FACE.sub(lambda m: m[1] or m[2] or "", text)
+        if previous == text:
+            break
     return _SWITCH.sub(" ", text).strip()
 
 
