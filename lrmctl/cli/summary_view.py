@@ -54,7 +54,7 @@ def show_summary(summary: Mapping[str, Any], as_json: bool, everything: bool = F
 
 def lines_of(summary: Mapping[str, Any], everything: bool = False) -> list[str]:
     """What is shown: the first line of each block at the margin, the rest indented."""
-    blocks = [[_how(summary)], *(list(_block(entry, everything)) for entry in summary["sets"])]
+    blocks = [[_how(summary), *_thinks(summary)], *(list(_block(entry, everything)) for entry in summary["sets"])]
     if len(summary["sets"]) > 1:
         blocks.append(list(_overview(summary["sets"])))
     return [line for i, block in enumerate(blocks) for line in (*([""] * (i > 0)), *block)]
@@ -74,6 +74,12 @@ def _how(summary: Mapping[str, Any]) -> str:
     }
     facts = ", ".join(f"{key} {value}" for key, value in said.items() if value is not None)
     return f"{summary.get('label') or summary.get('model', '')}: {facts}"
+
+
+def _thinks(summary: Mapping[str, Any]) -> Iterator[str]:
+    """Whether the model thinks as it was asked."""
+    if said := (summary.get("thinking") or {}).get("said"):
+        yield f"  thinking: {said}"
 
 
 def _block(entry: Entry, everything: bool) -> Iterator[str]:

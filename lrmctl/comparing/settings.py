@@ -34,9 +34,9 @@ class Difference(NamedTuple):
         return Unlike(self.allow, f"{self.key.replace('.', ' ')} is {self.a} in one and {self.b} in the other")
 
 
-_FOUND = ("sets", "overlap", "warnings")
+_FOUND = ("sets", "overlap", "warnings", "thinking")
 """What a summary found, which is no setting."""
-_OF_THE_MACHINE = ("servers", "warnings", "batch_size", "decoding")
+_OF_THE_MACHINE = ("servers", "warnings", "batch_size", "decoding", "thinking")
 """Facts of an engine that change no completion, or stand under `sampling` too."""
 
 

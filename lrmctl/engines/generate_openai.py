@@ -166,6 +166,7 @@ class OpenAiEngine:
         said = "by the servers; thinking and answer apart by their characters where a server does not say"
         return {
             "name": "openai",
+            "thinking": self.thinking.describe(),
             "servers": [server.place for server in self._fleet.servers],
             "api": self._options.api,
             "revision": self._options.revision,

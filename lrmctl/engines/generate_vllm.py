@@ -114,6 +114,7 @@ class VllmEngine:
     def facts(self) -> dict[str, Any]:
         return {
             "name": "vllm",
+            "thinking": self.thinking.describe(),
             "dtype": self._options.dtype,
             "batch_size": self._batch_size,
             "tensor_parallel": self._options.tensor_parallel,

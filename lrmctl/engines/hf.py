@@ -151,6 +151,7 @@ class HfEngine:
         names = ("torch", "transformers")
         return {
             "name": "hf",
+            "thinking": self.thinking.describe(),
             "device": self.device,
             "dtype": self.dtype,
             "batch_size": self._used or self.batch_size or "auto",

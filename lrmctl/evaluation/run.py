@@ -6,6 +6,7 @@ never waits in memory beside the one that is evaluated, and texts never lie in m
 
 from __future__ import annotations
 
+import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,13 +22,16 @@ from lrmctl.evaluation.entries import safety_entries, task_entries
 from lrmctl.evaluation.forced import with_thoughts
 from lrmctl.evaluation.judging import judge_set, slim
 from lrmctl.evaluation.sets import OpenSet, open_sets, refuse_twice
+from lrmctl.evaluation.thinking import Shown, as_settled, thinking_facts, thinking_of
 from lrmctl.reasoning.tasks import ReasoningTask, reasoning_task
+from lrmctl.recipe.thinking import override_of
 from lrmctl.runs.damage import DamagedError, read_object
 from lrmctl.runs.folder import eval_folder, write_json
 from lrmctl.runs.holding import hold
 from lrmctl.runs.marks import mark
 from lrmctl.runs.names import check_name
 from lrmctl.runs.rows import EvalRow, write_jsonl
+from lrmctl.thinking import UNKNOWN, Thinking
 
 if TYPE_CHECKING:
     from lrmctl.evaluation.overlap import Training
@@ -89,6 +93,7 @@ def _evaluate(
         notes: list[str] = []
         with noted(notes):
             notes += run.draw(drawing, on_progress or (lambda _done, _total: None))
+            notes += run.settle(drawing)
         drawn = len(store) > before
         write_jsonl(folder / "rows.jsonl", (row.to_json() for row in run.rows(drawing)))
     summary = {
@@ -98,6 +103,7 @@ def _evaluate(
         "engine": run.engine.facts() if drawn else _drawn_by(folder, run.engine),
         "seed": seed,
         "sampling": sampling_facts(section),
+        "thinking": thinking_facts(run.thinking, run.shown),
         "overlap": overlap,
         "warnings": notes,
         "sets": run.entries(),
@@ -151,6 +157,8 @@ class _Evaluation:
     engine: Engine
     sets: Sequence[OpenSet]
     tasks: Sequence[ReasoningTask]
+    thinking: Thinking = UNKNOWN
+    shown: Shown = field(default_factory=Shown)
     results: Sequence[TaskResult] = ()
     slim: dict[str, list[EvalRow]] = field(default_factory=lambda: defaultdict(list))
 
@@ -160,12 +168,15 @@ class _Evaluation:
         tasks = [reasoning_task(chosen.use, chosen.options) for chosen in section.reasoning]
         refuse_twice([each.name for task in tasks for each in task.each], "task")
         size = None if section.batch_size == "auto" else section.batch_size
-        rendering = Rendering(section.system, section.template_args)
+        rendering = Rendering(section.system, section.template_args, override_of(section.thinking))
         engine = make_generator(model, section.engine, batch_size=size, rendering=rendering, decoding=section.decoding)
         sets = open_sets(section)
         if section.decoding.mode == "prefix":
             sets, tasks = with_thoughts(engine, sets, tasks, section.limit)
-        return cls(section, engine, sets, tasks)
+        thinking = thinking_of(engine)  # refuses a format that is not the template's
+        for warning in thinking.warnings:
+            warnings.warn(warning, RuntimeWarning, stacklevel=2)
+        return cls(section, engine, sets, tasks, thinking)
 
     def draw(self, drawing: Drawing, on_progress: OnProgress) -> list[str]:
         """Draw all completions; returns sentences about what failed."""
@@ -190,17 +201,30 @@ class _Evaluation:
         how = (drawing.sampling, drawing.samples, drawing.seed, self.section.limit)
         self.results = run_tasks(self.engine, drawing.store, self.tasks, *how, tell)
 
+    def settle(self, drawing: Drawing) -> list[str]:
+        """Let the completions say whether the model thinks, where nothing else does; returns what does not fit."""
+        for how in drawing.sampling:
+            for chosen in self.sets:
+                for traces in drawing.traces(chosen.prompts, how):
+                    self.shown.see(traces, self.thinking)
+        for result in self.results:
+            if getattr(result.task, "generated", True):
+                self.shown.see(result.traces, self.thinking)
+        found = self.shown.warnings(self.thinking)
+        self.thinking = self.thinking.settled(self.shown.thoughts, self.shown.completions)
+        return found
+
     def rows(self, drawing: Drawing) -> Iterator[EvalRow]:
         """Every row, safety first; remembers what figures need."""
         for chosen in self.sets:
             parts = (
-                [(how.temperature, trace) for trace in traces]
+                [(how.temperature, as_settled(trace, self.thinking)) for trace in traces]
                 for how in drawing.sampling
                 for traces in drawing.traces(chosen.prompts, how)
             )
             yield from self._kept(judge_set(chosen, parts), chosen.name)
         for result in self.results:
-            yield from self._kept(_task_rows(result), result.task.name)
+            yield from self._kept(_task_rows(result, self.thinking), result.task.name)
 
     def _kept(self, rows: Iterator[EvalRow], name: str) -> Iterator[EvalRow]:
         for row in rows:
@@ -229,13 +253,13 @@ def _once(on_progress: OnProgress, total: int) -> Callable[[int], None]:
     return tell
 
 
-def _task_rows(result: TaskResult) -> Iterator[EvalRow]:
+def _task_rows(result: TaskResult, thinking: Thinking) -> Iterator[EvalRow]:
     """The rows of a task at one temperature."""
     for trace, graded in zip(result.traces, result.graded, strict=True):
         yield EvalRow(
             result.task.name,
             result.sampling.temperature,
-            trace,
+            as_settled(trace, thinking),
             correct=graded.correct,
             extracted=graded.extracted,
             scores=graded.scores,

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field
 from lrmctl.recipe.decoding import Decoding, DefaultDecoding
 from lrmctl.recipe.generators import GeneratorOptions, HfGenerator
 from lrmctl.recipe.sections import Positive, Section, Share, Use
+from lrmctl.recipe.thinking import ThinkingOption
 from lrmctl.types import Scope
 
 
@@ -80,6 +81,8 @@ class EvalSection(Section):
     """A system message before every prompt."""
     template_args: dict[str, Any] = {}
     """Named arguments of the chat template, e.g. `{enable_thinking: false}`."""
+    thinking: ThinkingOption = None
+    """How the model writes its thought: `off`, a format's name, or `{open: ..., close: ...}`; found out by default."""
     engine: GeneratorOptions = HfGenerator()
     """Who completes: hf, vllm or openai."""
     batch_size: Positive | Literal["auto"] = "auto"
