@@ -320,10 +320,12 @@ def _audit(found: _Found, loaded: LoadedRecipe, against: LoadedRecipe | None) ->
 
 def _strips(tokenizer: Any) -> bool:
     """Whether the chat template takes the thinking out of a past assistant turn."""
+    from lrmctl.models.chat import render_chat
+
     mark = "a thought to look for"
     turns = [("user", "q"), ("assistant", f"<think>\n{mark}\n</think>\n\na"), ("user", "q")]
     messages = [{"role": role, "content": content} for role, content in turns]
-    return mark not in tokenizer.apply_chat_template(messages, tokenize=False)
+    return mark not in render_chat(tokenizer, messages, generate=False, whole=())
 
 
 def _example(found: _Found) -> Mapping[str, str]:

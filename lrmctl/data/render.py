@@ -21,25 +21,14 @@ def render_prompt(tokenizer: Any, prompt: Prompt, template_args: Mapping[str, An
         template_args: named arguments of the template, e.g. `enable_thinking`.
 
     Raises:
-        LrmctlError: there is no template, it is broken, or it refuses this prompt.
+        LrmctlError: there is no template, it is broken, it refuses this prompt, or leaves a part of it out.
     """
-    if not getattr(tokenizer, "chat_template", None):
-        raise LrmctlError(
-            "the tokenizer has no chat template",
-            where=str(getattr(tokenizer, "name_or_path", "")),
-            fix="use a chat model, or save the template as chat_template.jinja beside tokenizer.json",
-        )
-    messages = [dict(m) for m in prompt.messages]
+    from lrmctl.models.chat import render_chat
+
     try:
-        return str(
-            tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, **(template_args or {}))
-        )
-    except Exception as error:  # templates are programs of other people: jinja's errors and any other
-        raise LrmctlError(
-            f"the chat template cannot render prompt {prompt.id!r}: {error}",
-            where=str(getattr(tokenizer, "name_or_path", "")),
-            fix="correct chat_template.jinja of the model, or leave out messages that it does not take",
-        ) from error
+        return render_chat(tokenizer, prompt.messages, template_args)
+    except LrmctlError as error:
+        raise type(error)(f"prompt {prompt.id!r}: {error.what}", error.where, error.fix) from error
 
 
 def render_response(tokenizer: Any, thinking: str, answer: str, *, opened: bool, tags: ThinkTags = DEFAULT_TAGS) -> str:

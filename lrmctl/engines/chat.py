@@ -54,7 +54,8 @@ class Reply:
 class ChatEngine(Protocol):
     """Anything that answers. Safe to call from several threads.
 
-    May have `parallel: int`: calls of `ask` that it makes good use of at the same time; 1 without it.
+    May have `parallel: int`: calls of `ask` that it makes good use of at the same time; 1 without it. One that renders
+    has `why_not(asks) -> str`: why one of these questions cannot be rendered whole, empty if all can.
     """
 
     @property

@@ -44,6 +44,9 @@ class HfChat:
         """Raises LrmctlError if there is no such model, or it has no tokenizer; downloads it if it is the hub's."""
         _ = self.reserved
 
+    def why_not(self, asks: Sequence[Ask]) -> str:
+        return Encoder(self._weights.tokenizer, 0).why_not(asks)
+
     def prepare(self) -> None:
         self._weights.load()
 

@@ -53,6 +53,10 @@ class VllmChat:
         """Raises LrmctlError if there is no such model, or it has no tokenizer; downloads it if it is the hub's."""
         _ = self.reserved
 
+    def why_not(self, asks: Sequence[Ask]) -> str:
+        with self._lock:
+            return Encoder(self._tokenizer, 0).why_not(asks)
+
     def prepare(self) -> None:
         with self._lock:
             if self._llm is None:

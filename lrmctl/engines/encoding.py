@@ -45,6 +45,16 @@ class Encoder:
         with self._lock:
             return [self._row(ask) for ask in asks]
 
+    def why_not(self, asks: Sequence[Ask]) -> str:
+        """Why one of these questions cannot be rendered with all that it says; empty if all can be."""
+        with self._lock:
+            for ask in asks:
+                try:
+                    _rendered(self._tokenizer, ask)
+                except LrmctlError as error:
+                    return error.what
+        return ""
+
     def decoded(self, ids: Sequence[Sequence[int]]) -> list[str]:
         """Texts without special tokens."""
         with self._lock:
@@ -52,7 +62,7 @@ class Encoder:
 
     def _row(self, ask: Ask) -> Row:
         try:
-            text = ask.text or _rendered(self._tokenizer, ask)
+            text = _rendered(self._tokenizer, ask)
             ids = tuple(self._tokenizer(text + ask.prefill, add_special_tokens=False)["input_ids"])
             starts = self._starts_of(ask.choices)
         except LrmctlError as error:
@@ -105,13 +115,10 @@ def reserved_tokens(tokenizer: Any) -> tuple[str, ...]:
 
 
 def _rendered(tokenizer: Any, ask: Ask) -> str:
-    if not ask.messages:
-        return ""
+    from lrmctl.models.chat import ALL_ROLES, render_chat
+
+    if ask.text or not ask.messages:
+        return ask.text
     if not getattr(tokenizer, "chat_template", None):
         raise LrmctlError("the judge's model has no chat template; give its own folder, with all tokenizer files")
-    messages = [dict(message) for message in ask.messages]
-    how = {"tokenize": False, "add_generation_prompt": True, **ask.template_args}
-    try:
-        return str(tokenizer.apply_chat_template(messages, **how))
-    except Exception as error:  # templates are programs of other people: jinja's errors and any other
-        raise LrmctlError(f"the chat template cannot render the question: {error}") from error
+    return render_chat(tokenizer, ask.messages, ask.template_args, whole=ALL_ROLES)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lrmctl.engines.chat import Ask, ChatEngine, Reply
+from lrmctl.errors import JudgeError
 from lrmctl.judges.base import describe
 from lrmctl.judges.forms import Form, Said, part_text, raw_of, with_turns
 from lrmctl.judges.untrusted import defused
@@ -33,9 +34,14 @@ class ModelJudge:
         """Find out early whether the judge can be asked at all; loads no weights.
 
         Raises:
-            LrmctlError: there is no model of this name, or no key for its server.
+            LrmctlError: there is no model of this name, or no key for its server, or its chat template leaves out the
+                prompt or the response.
         """
         self._engine.check()
+        why_not = getattr(self._engine, "why_not", None)
+        if why_not is not None and (why := why_not(self._form.asks("a prompt", "a response", self._engine.reserved))):
+            fix = "give the judge's own model with its own chat template, or serve it (engine: openai)"
+            raise JudgeError(f"the judge {self.name!r} cannot be asked: {why}", fix=fix)
 
     def prepare(self) -> None:
         """Load the model.

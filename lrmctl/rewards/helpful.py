@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from lrmctl.errors import RecipeError
+from lrmctl.errors import LrmctlError, RecipeError
 from lrmctl.judges.base import judge_parts, make_judge
 from lrmctl.rewards.base import make_reward, score_part
 from lrmctl.rewards.form import Form, Thinking, without_thinking
@@ -141,17 +141,29 @@ class _Scorer:
         self._room = int(getattr(model.config, "max_position_embeddings", None) or 1 << 30)
 
     def score(self, traces: Sequence[Trace]) -> list[Score]:
-        ids = [self._encode(trace) for trace in traces]
-        fitting = [i for i, tokens in enumerate(ids) if len(tokens) <= self._room]
-        scores = [Score(error=f"prompt and answer are longer than the reward model's {self._room} tokens")] * len(ids)
+        found = [self._encoded(trace) for trace in traces]
+        scores = [one if isinstance(one, Score) else Score(error="not scored") for one in found]
+        fitting = {i: one for i, one in enumerate(found) if not isinstance(one, Score)}
         with self._lock:
-            for i, value in zip(fitting, self._values([ids[i] for i in fitting]), strict=True):
+            for i, value in zip(fitting, self._values(list(fitting.values())), strict=True):
                 scores[i] = Score(value)
         return scores
 
+    def _encoded(self, trace: Trace) -> list[int] | Score:
+        """Token ids of prompt and answer, or why there is no score."""
+        try:
+            ids = self._encode(trace)
+        except LrmctlError as error:
+            return Score(error=error.what)
+        if len(ids) > self._room:
+            return Score(error=f"prompt and answer are longer than the reward model's {self._room} tokens")
+        return ids
+
     def _encode(self, trace: Trace) -> list[int]:
+        from lrmctl.models.chat import ALL_ROLES, render_chat
+
         messages = [dict(m) for m in trace.prompt.messages] + [{"role": "assistant", "content": trace.answer}]
-        text = self._tokenizer.apply_chat_template(messages, tokenize=False)
+        text = render_chat(self._tokenizer, messages, generate=False, whole=ALL_ROLES)
         ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
         return ids
 

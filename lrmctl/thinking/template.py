@@ -102,12 +102,15 @@ def render(tokenizer: Any, args: Mapping[str, Any]) -> str:
     """A short prompt rendered; empty where there is no template or it refuses."""
     if not template_of(tokenizer):
         return ""
+    from lrmctl.models.chat import render_chat
+    from lrmctl.models.template_bounds import TemplateBoundsError
+
     messages = [{"role": "user", "content": _ASKED}]
     try:
-        return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, **args))
-    except LrmctlError:
+        return render_chat(tokenizer, messages, args)
+    except TemplateBoundsError:
         raise
-    except Exception:  # templates are programs of other people; the first prompt tells what is wrong
+    except LrmctlError:  # templates are programs of other people; the first prompt tells what is wrong
         return ""
 
 
