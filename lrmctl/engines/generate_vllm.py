@@ -18,7 +18,7 @@ from typing import Any
 
 from lrmctl.engines.hf_stops import Watch, cut
 from lrmctl.engines.hf_trace import trace_of
-from lrmctl.engines.requests import Completion, Rendering, Request
+from lrmctl.engines.requests import Completion, Rendering, Request, no_room
 from lrmctl.engines.vllm_model import load_llm, sampling_params, shut_down, vllm_version
 from lrmctl.errors import LrmctlError
 from lrmctl.recipe.generators import VllmGenerator
@@ -178,7 +178,7 @@ class VllmEngine:
         if not ids:
             return "the prompt is empty"
         if len(ids) >= self.max_len:
-            return f"the prompt has {len(ids)} tokens, and the model has room for {self.max_len} with the completion"
+            return no_room(len(ids), self.max_len)
         if max(ids) >= self._vocabulary:
             return f"the tokenizer has a token {max(ids)} that the model with {self._vocabulary} does not know"
         return ""

@@ -16,7 +16,7 @@ from typing import Any
 
 from lrmctl.engines.hf_loop import Loop, Row
 from lrmctl.engines.hf_stops import Watch, cut
-from lrmctl.engines.requests import Completion, LogLikelihood, Rendering, Request
+from lrmctl.engines.requests import Completion, LogLikelihood, Rendering, Request, no_room
 from lrmctl.errors import LrmctlError
 from lrmctl.thinking import Thinking, find_thinking
 from lrmctl.types import Prompt, Trace
@@ -176,7 +176,22 @@ class HfEngine:
     def _row(self, index: int, request: Request, ids: Sequence[int]) -> Row:
         how = request.sampling
         limit = max(0, min(how.max_new_tokens, self.max_len - len(ids)))
-        return Row(index, ids, how, request.row_seed, limit, Watch.of(request, self.tokenizer, self.thinking.format))
+        row = Row(index, ids, how, request.row_seed, limit, Watch.of(request, self.tokenizer, self.thinking.format))
+        if why := self._problem(ids) if how.max_new_tokens else "":
+            row.limit, row.finish_reason, row.error = 0, "error", why
+        return row
+
+    def _problem(self, ids: Sequence[int]) -> str:
+        """Why a prompt cannot be gone on from; empty if it can."""
+        if len(ids) >= self.max_len:
+            return no_room(len(ids), self.max_len)
+        if max(ids) >= self._vocabulary:
+            return f"the tokenizer has a token {max(ids)} that the model with {self._vocabulary} does not know"
+        return ""
+
+    @cached_property
+    def _vocabulary(self) -> int:
+        return int(self.model.get_input_embeddings().weight.shape[0])
 
     def _side_by_side(self, rows: Sequence[Row]) -> int:
         from lrmctl.engines.hf_memory import rows_that_fit
@@ -206,7 +221,8 @@ class HfEngine:
     @property
     def max_len(self) -> int:
         """Tokens of prompt and completion that the model has positions for; no limit if it names none."""
-        return int(getattr(self.model.config, "max_position_embeddings", None) or 1 << 30)
+        config = self.model.config.get_text_config()
+        return int(getattr(config, "max_position_embeddings", None) or 1 << 30)
 
 
 def _in_groups(ended: Iterator[list[Row]], at_once: list[Row]) -> Iterator[list[Row]]:

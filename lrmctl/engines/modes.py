@@ -19,7 +19,7 @@ from lrmctl.engines.base import Sampling
 from lrmctl.engines.modes_said import Said, closing
 from lrmctl.engines.modes_thoughts import Thoughts, beginning, open_thoughts
 from lrmctl.engines.modes_turns import Turns, answered, further, reserved, within
-from lrmctl.engines.requests import Completion, Engine, Request
+from lrmctl.engines.requests import Completion, Engine, Request, lacks_room
 from lrmctl.errors import RecipeError
 from lrmctl.recipe.decoding import Budget, Decoding, DefaultDecoding, LessThink, MoreThink, Prefix, ZeroThink
 from lrmctl.thinking import ThinkingFormat, closes_thinking, default_format, opens_thinking
@@ -134,7 +134,7 @@ class Steered:
             done: list[tuple[int, Completion]] = []
             for i in islice(fresh, AT_ONCE - len(asks) if several else None):
                 under_way[i] = self._turns(requests[i])
-                done += _advance(i, under_way, asks, None)
+                done += _advance(i, requests[i], None, under_way, asks)
             if done:
                 yield done
             if not asks and not under_way:
@@ -146,7 +146,7 @@ class Steered:
         batch = list(asks.items())
         asks.clear()
         for some in self.inner.generate([request for _, request in batch]):
-            done = [found for j, said in some for found in _advance(batch[j][0], under_way, asks, said)]
+            done = [found for j, said in some for found in _advance(*batch[j], said, under_way, asks)]
             if done:
                 yield done
 
@@ -189,9 +189,12 @@ class Steered:
 
 
 def _advance(
-    i: int, under_way: dict[int, Turns], asks: dict[int, Request], said: Completion | None
+    i: int, request: Request, said: Completion | None, under_way: dict[int, Turns], asks: dict[int, Request]
 ) -> list[tuple[int, Completion]]:
-    """Tell a completion what the model said; the completion if it has ended with that."""
+    """Tell a completion what the model said to a request; the completion if it has ended with that. A later turn that
+    finds no room any more was cut by the model's length."""
+    if said is not None and request.ids and lacks_room(said):
+        said = Completion((), "", "length")
     if said is not None and said.finish_reason == "error":
         del under_way[i]
         return [(i, said)]

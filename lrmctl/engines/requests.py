@@ -79,6 +79,27 @@ class Completion:
         return len(self.ids) - self.inserted if self.tokens is None else self.tokens
 
 
+_NO_ROOM = "the prompt has "
+
+
+def no_room(tokens: int, room: int) -> str:
+    """The error of a prompt that fills the model's positions."""
+    return f"{_NO_ROOM}{tokens} tokens, and the model has room for {room} with the completion"
+
+
+def lacks_room(completion: Completion) -> bool:
+    return completion.finish_reason == "error" and completion.error.startswith(_NO_ROOM)
+
+
+def checked(request: Request, completion: Completion) -> Completion:
+    """The completion; one without a single token that a length limit is said to have cut is a failure, not what the
+    model says."""
+    nothing = completion.finish_reason == "length" and not completion.text and not completion.count
+    if nothing and request.sampling.max_new_tokens and not completion.ids:
+        return Completion((), "", "error", "the engine gave no token: the prompt leaves no room for a completion")
+    return completion
+
+
 @dataclass(frozen=True)
 class Rendering:
     """How messages become the text of a prompt, besides the model's own template.

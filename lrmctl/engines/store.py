@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import NamedTuple
 
 from lrmctl.engines.base import Sampling
-from lrmctl.engines.requests import Completion, Engine, Request, request_of
+from lrmctl.engines.requests import Completion, Engine, Request, checked, request_of
 from lrmctl.errors import LrmctlError
 from lrmctl.types import FinishReason, Prompt, Trace
 
@@ -57,6 +57,12 @@ _FOUND = "key, finish_reason, completion, ids, tokens, thinking_tokens, inserted
 _SINCE_FIRST = {"thinking_tokens": "integer", "inserted": "integer not null default 0", "reasoning": "text"}
 """Columns that files of the first version lack."""
 
+_VOID = """
+delete from completions where finish_reason = 'length' and tokens = 0 and inserted = 0 and completion = ''
+    and json_extract(sampling, '$.max_new_tokens') > 0
+"""
+"""What older versions stored of prompts that left no room: it is no completion, and the prompt is asked again."""
+
 _ASK_AT_ONCE = 500  # below SQLite's smallest limit on parameters of one statement
 
 
@@ -91,6 +97,7 @@ class Store:
                 for column, kind in _SINCE_FIRST.items():
                     if column not in present:
                         self._db.execute(f"alter table completions add column {column} {kind}")
+                self._db.execute(_VOID)
 
     def __enter__(self) -> Store:
         return self
@@ -194,7 +201,7 @@ def complete(
     tell(len(requests) - len(todo), len(requests))
     drawn: dict[Request, Completion] = {}
     for batch in engine.generate(todo):
-        found = [(todo[i], completion) for i, completion in batch]
+        found = [(todo[i], checked(todo[i], completion)) for i, completion in batch]
         store.put(engine.identity, found)
         drawn.update(found)
         tell(len(requests) - len(todo) + len(drawn), len(requests))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lrmctl.engines.base import Sampling
-from lrmctl.engines.requests import Completion, Engine, Request, request_of
+from lrmctl.engines.requests import Completion, Engine, Request, checked, request_of
 from lrmctl.engines.store import OnProgress, Store, draws
 from lrmctl.errors import LrmctlError
 from lrmctl.types import Prompt, Trace
@@ -55,7 +55,7 @@ class Drawing:
         done = len(asked) - len(missing)
         tell(done, len(asked))
         for batch in self.engine.generate(missing):
-            found = [(missing[i], completion) for i, completion in batch]
+            found = [(missing[i], checked(missing[i], completion)) for i, completion in batch]
             self.store.put(self.engine.identity, found)
             self.failed |= {request: c for request, c in found if c.finish_reason == "error"}
             done += len(found)

@@ -103,13 +103,13 @@ def _watched(source: str) -> Any:
             _refuse_large(operator, left, right)
             return super().call_binop(context, operator, left, right)
 
-        def call(self, context: Any, obj: Any, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        def call(self, context: Any, obj: Any, *args: Any, **kwargs: Any) -> Any:
             for value in (*args, *kwargs.values()):
                 _refuse_number(value)
             return super().call(context, obj, *args, **kwargs)
 
     # an empty one: jinja computes constants when it compiles
-    own = chat_template_utils._compile_jinja_template("").environment  # type: ignore[no-untyped-call]
+    own = chat_template_utils._compile_jinja_template("").environment
     watched = Watched(trim_blocks=True, lstrip_blocks=True)
     watched.extensions, watched.filters, watched.globals = own.extensions, dict(own.filters), own.globals
     for name in ("center", "indent", "truncate", "wordwrap"):
@@ -136,9 +136,9 @@ def _refuse_number(value: Any) -> None:
 
 def _refuse_large(operator: str, left: Any, right: Any) -> None:
     for many, times in ((left, right), (right, left)):
-        if operator == "*" and isinstance(many, (str, list, tuple)) and isinstance(times, int):
-            if len(many) * times > _OWN_LENGTH:
-                raise TemplateBoundsError(f"it repeats something {times:,} times")
+        repeated = operator == "*" and isinstance(many, (str, list, tuple)) and isinstance(times, int)
+        if repeated and len(many) * times > _OWN_LENGTH:
+            raise TemplateBoundsError(f"it repeats something {times:,} times")
     if operator == "**" and isinstance(right, int) and abs(right) > 64:
         raise TemplateBoundsError(f"it raises a number to the power {right:,}")
     if operator == "*" and all(isinstance(one, int) and one.bit_length() > 10_000 for one in (left, right)):

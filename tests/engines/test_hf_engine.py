@@ -96,7 +96,7 @@ def test_context_limit_cuts_and_says_so(checkpoint: Path) -> None:
     texts = [engine.render(Prompt.user(str(n), "x" * n, "benign")) for n in (40, 200)]
     nearly, over = drawn(engine, [Request(t, Sampling(0.0, max_new_tokens=4096)) for t in texts])
     assert len(nearly.ids) + len(engine.tokenizer(texts[0])["input_ids"]) <= limit
-    assert over == Completion((), "", "length")
+    assert (over.finish_reason, over.ids, over.text) == ("error", (), "")
 
 
 def test_identity_tells_weights_and_precision_apart_but_not_places(

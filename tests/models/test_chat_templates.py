@@ -24,10 +24,14 @@ TEMPLATES = {
     ),
     "first part": "{% for m in messages %}<{{ m.role }}>{{ m.content[0].text }}{% endfor %}",
     "text of the system, parts of the rest": (
-        "{% for m in messages %}{% if m['role'] == 'system' %}{{ m['content'] }}{% else %}" + PARTS + "{% endif %}{% endfor %}"
+        "{% for m in messages %}{% if m['role'] == 'system' %}{{ m['content'] }}{% else %}"
+        + PARTS
+        + "{% endif %}{% endfor %}"
     ),
     "either": (
-        "{% for m in messages %}{% if m['content'] is string %}{{ m['content'] }}{% else %}" + PARTS + "{% endif %}{% endfor %}"
+        "{% for m in messages %}{% if m['content'] is string %}{{ m['content'] }}{% else %}"
+        + PARTS
+        + "{% endif %}{% endfor %}"
     ),
     "written as JSON": "{% for m in messages %}{{ m['content'] | tojson }}{% endfor %}",
     "trimmed": "{% for m in messages %}{{ m['content'] | trim }}|{% endfor %}",
@@ -53,7 +57,7 @@ def test_every_message_is_in_what_is_rendered_in_its_plain_form(name: str, token
     assert "'type'" not in text
     if name != "either":
         one = render_chat(tokenizer, [{"role": "user", "content": "e"}])
-        assert one.replace("<user>", "").strip(" \n|\"") == "e"
+        assert one.replace("<user>", "").strip(' \n|"') == "e"
 
 
 LEAVING_OUT = {
@@ -103,7 +107,8 @@ WITHOUT_BOUNDS = {
     "padding": "{{ 'x' | center(999999999) }}",
     "padding by a method": "{{ 'x'.ljust(999999999) }}",
     "padding by a format": "{{ '%0999999999d' % 1 }}",
-    "doubling": "{% set ns = namespace(t='xxxxxxxxxx') %}{% for a in range(22) %}{% set ns.t = ns.t ~ ns.t %}{% endfor %}{{ ns.t }}",
+    "doubling": "{% set ns = namespace(t='xxxxxxxxxx') %}{% for a in range(22) %}{% set ns.t = ns.t ~ ns.t %}"
+    "{% endfor %}{{ ns.t }}",
 }
 
 
@@ -140,7 +145,9 @@ def test_a_judge_whose_template_drops_the_response_is_refused_before_anything_is
 ) -> None:
     (copy / "chat_template.jinja").write_text("{{ messages[0]['content'] }}")
     recipe = (tmp_path / "eval.yaml").read_text()
-    (tmp_path / "eval.yaml").write_text(recipe.replace("refusal-phrases", f"qwen3guard\n  judge_options: {{model: {copy}}}"))
+    (tmp_path / "eval.yaml").write_text(
+        recipe.replace("refusal-phrases", f"qwen3guard\n  judge_options: {{model: {copy}}}")
+    )
     done = lrmctl("eval", base_path(), "--recipe", "eval.yaml")
     assert done.code == 2, done.err
     assert "leaves out the assistant's message" in " ".join(done.err.split())
