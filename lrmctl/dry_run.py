@@ -23,7 +23,17 @@ from lrmctl.recipe.schema import RlRecipe, SftRecipe
 from lrmctl.reward_models import guests_of
 from lrmctl.runs.folder import RunFolder
 from lrmctl.runs.names import check_name
-from lrmctl.training_data import Start, prompts_of, rows_of, samples_first, sources_of, tokenizer_of, trainable
+from lrmctl.training_data import (
+    Start,
+    check_references,
+    demonstrations_of,
+    prompts_of,
+    rows_of,
+    samples_first,
+    sources_of,
+    tokenizer_of,
+    trainable,
+)
 from lrmctl.types import Plan, Prompt
 
 if TYPE_CHECKING:
@@ -73,7 +83,12 @@ class DryRun:
 
 @dataclass(frozen=True)
 class _Found:
-    """What of a recipe's needs is on this machine."""
+    """What of a recipe's needs is on this machine.
+
+    Attributes:
+        told: what sources left out, where the rows could not be rendered.
+        sampled_from: prompts of rejection sampling, whose demonstrations are not drawn yet.
+    """
 
     recipe: Recipe
     backend: Backend
@@ -82,6 +97,8 @@ class _Found:
     prompts: Sequence[Prompt] | None
     strips: bool
     missing: tuple[str, ...]
+    told: tuple[str, ...] = ()
+    sampled_from: Sequence[Prompt] = ()
 
 
 def dry_run(
@@ -149,15 +166,29 @@ def _find(loaded: LoadedRecipe, runs_dir: Path, model: str | None) -> _Found:
     path = local_model(recipe.model, runs_dir)
     backend = registry.make("backend", recipe.backend.name)
     missing = [*_missing_model(recipe.model, path), *_missing_data(recipe)]
+    data_here = not _missing_data(recipe)
     if samples_first(recipe):
-        return _Found(recipe, backend, path, None, None, False, (*missing, "the rows are sampled from the model first"))
-    if _missing_data(recipe):
+        missing.append("the rows are sampled from the model first")
+        asked = prompts_of(recipe) if data_here else ()
+        told = check_references(recipe.data.rejection.reward, asked)  # type: ignore[union-attr]  # it samples first
+        return _Found(recipe, backend, path, None, None, False, tuple(missing), tuple(told), asked)
+    if not data_here:
         return _Found(recipe, backend, path, None, None, False, tuple(missing))
     if path is None or not _has_tokenizer(path):
-        return _Found(recipe, backend, path, None, prompts_of(recipe), False, tuple(missing))
+        prompts, notes = _unrendered(recipe)
+        return _Found(recipe, backend, path, None, prompts, False, tuple(missing), tuple(notes))
     start = Start(loaded, recipe, backend, path, tokenizer_of(path))
     rows = rows_of(start)
     return _Found(recipe, backend, path, rows, [a.prompt for a in rows.asked], _strips(start.tokenizer), tuple(missing))
+
+
+def _unrendered(recipe: Recipe) -> tuple[Sequence[Prompt], Sequence[str]]:
+    """The prompts of a recipe whose tokenizer is not here, and what is to be said of their rows."""
+    if isinstance(recipe, RlRecipe):
+        prompts = prompts_of(recipe)
+        return prompts, check_references(recipe.reward, prompts)
+    rows, told = demonstrations_of(recipe)
+    return [row.prompt for row in rows], told
 
 
 def local_model(ref: str, runs_dir: Path) -> Path | None:
@@ -234,7 +265,7 @@ def _plan(found: _Found, folder: RunFolder, here: bool) -> Plan:
         here=here,
     )
     plan = found.backend.plan(job)
-    notes = found.rows.notes if found.rows else []
+    notes = found.rows.notes if found.rows else list(found.told)
     files = plan.files if found.rows else {}
     launch = recipe.launch.model_dump(mode="json")
     return replace(plan, launch=launch, files=files, notes=(*plan.notes, *notes))
@@ -303,19 +334,20 @@ def _audit(found: _Found, loaded: LoadedRecipe, against: LoadedRecipe | None) ->
     sets, unseen = evaluation_prompts(loaded, against)
     unaudited = [*unseen, *(f"not audited: {why}" for why in found.missing)]
     if found.rows is None:
-        return audit(found.prompts or (), None, sets if found.prompts else {}, unaudited)
-    asked, first = found.rows.asked, found.rows.rows[0] if found.rows.rows else {}
+        asked = found.prompts or found.sampled_from
+        return audit(asked, None, sets if asked else {}, unaudited)
+    rows, first = found.rows.asked, found.rows.rows[0] if found.rows.rows else {}
     from lrmctl.trace import opens_thinking
 
     rendered = Rendered(
-        sizes=[(a.prompt_tokens, a.tokens) for a in asked],
-        kept=[a.kept for a in asked],
+        sizes=[(a.prompt_tokens, a.tokens) for a in rows],
+        kept=[a.kept for a in rows],
         responses=[row["response"] for row in found.rows.rows if "response" in row],
         opened=opens_thinking(first.get("prompt", "")),
         merged=found.rows.merged,
         strips=found.strips,
     )
-    return audit([a.prompt for a in asked], rendered, sets, unaudited)
+    return audit([a.prompt for a in rows], rendered, sets, unaudited)
 
 
 def _strips(tokenizer: Any) -> bool:

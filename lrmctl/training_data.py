@@ -12,16 +12,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrmctl.errors import RecipeError
-from lrmctl.recipe.schema import RlRecipe, SftRecipe
+from lrmctl.recipe.schema import RewardSection, RlRecipe, SftRecipe
+from lrmctl.rows.prompts import opening_of
 
 if TYPE_CHECKING:
     from lrmctl.backends.base import Backend
     from lrmctl.backends.rows import Rows
-    from lrmctl.data.sources import Demonstration
+    from lrmctl.data.sources import Demonstration, Loaded
     from lrmctl.recipe.load import LoadedRecipe
     from lrmctl.recipe.sections import Use
     from lrmctl.runs.folder import RunFolder
     from lrmctl.types import Prompt
+
+
+GRADED_BY_REFERENCE = ("correct", "multiple-choice")
+"""Rewards that fail on a reasoning prompt without a gold answer."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,9 @@ def _rl_rows(start: Start, recipe: RlRecipe) -> Rows:
     from lrmctl.data.sources import load_prompts
 
     room = recipe.max_len - recipe.rollout.max_new_tokens
-    rows = rl_rows(start.tokenizer, load_prompts(recipe.prompts, seed=recipe.seed), room)
+    prompts = load_prompts(recipe.prompts, seed=recipe.seed)
+    told = check_references(recipe.reward, prompts)
+    rows = replace(rl_rows(start.tokenizer, prompts, room), told=tuple(told))
     if recipe.evaluation is None:
         return rows
     asked = load_prompts(recipe.evaluation.prompts, seed=recipe.seed)
@@ -89,23 +96,47 @@ def _sft_rows(start: Start, recipe: SftRecipe, folder: RunFolder | None) -> Rows
     from lrmctl.data.mix import hold_back
 
     data = recipe.data
-    demonstrations = _demonstrations(start, recipe, folder)
-    keys = [d.prompt.text for d in demonstrations]
+    demonstrations, told = _demonstrations(start, recipe, folder)
+    keys = [opening_of(d.prompt) for d in demonstrations]
     trained, held = hold_back(demonstrations, keys, data.eval_rows, recipe.seed)
-    rows = sft_rows(start.tokenizer, trained, data.max_len)
+    rows = replace(sft_rows(start.tokenizer, trained, data.max_len), told=tuple(told))
     return replace(rows, eval_rows=sft_rows(start.tokenizer, held, data.max_len).rows) if held else rows
 
 
-def _demonstrations(start: Start, recipe: SftRecipe, folder: RunFolder | None) -> list[Demonstration]:
-    from lrmctl.data.sources import load_demonstrations
+def _demonstrations(
+    start: Start, recipe: SftRecipe, folder: RunFolder | None
+) -> tuple[Sequence[Demonstration], Sequence[str]]:
+    """Demonstrations, and what was left out of their sources."""
+    from lrmctl.data.sources import load_prompts
 
     data = recipe.data
     if data.rejection is None:
-        return load_demonstrations(data.sources, total=data.rows, turns=data.turns, seed=recipe.seed)
+        return demonstrations_of(recipe)
+    told = check_references(data.rejection.reward, load_prompts(data.rejection.prompts))
     from lrmctl.rewards.rejection import rejection_sample
 
     assert folder is not None  # its samples are kept in the run folder
-    return rejection_sample(start.model, data.rejection, seed=recipe.seed, out=folder.path)
+    return rejection_sample(start.model, data.rejection, seed=recipe.seed, out=folder.path), told
+
+
+def check_references(reward: RewardSection, prompts: Sequence[Prompt]) -> list[str]:
+    """What is to be said of reasoning prompts without a gold answer, if a reward grades by it.
+
+    Raises:
+        RecipeError: there are some, and such a reward fails on them, which ends the run.
+    """
+    graded = [c.label for c in reward.components if c.use in GRADED_BY_REFERENCE and "reasoning" in c.kinds]
+    asked = [p for p in prompts if p.kind == "reasoning"]
+    lacking = [p for p in asked if not (p.reference or "").strip()]
+    if not graded or not lacking:
+        return []
+    names, first = ", ".join(graded), lacking[0]
+    what = f"{len(lacking)} of {len(asked)} reasoning prompts have no `reference`, and the reward {names} fails on them"
+    what += f"; the first is {first.id!r}: {first.text[:60]!r}"
+    if reward.on_failure == "abort":
+        fix = "give each reasoning row a `reference`, or leave the reward or these rows out"
+        raise RecipeError(what, first.source, fix)
+    return [what]
 
 
 def sources_of(recipe: SftRecipe | RlRecipe) -> tuple[Use, ...]:
@@ -117,10 +148,18 @@ def sources_of(recipe: SftRecipe | RlRecipe) -> tuple[Use, ...]:
 
 def prompts_of(recipe: SftRecipe | RlRecipe) -> Sequence[Prompt]:
     """The training prompts of a recipe's sources, without a tokenizer: none is left out and none held back."""
-    from lrmctl.data.sources import load_demonstrations, load_prompts
+    from lrmctl.data.sources import load_prompts
 
     if isinstance(recipe, RlRecipe):
         return load_prompts(recipe.prompts, seed=recipe.seed)
+    if recipe.data.rejection is not None:
+        return load_prompts(recipe.data.rejection.prompts)
+    return [d.prompt for d in demonstrations_of(recipe).rows]
+
+
+def demonstrations_of(recipe: SftRecipe) -> Loaded:
+    """The demonstrations of a recipe's sources, and what was left out of them."""
+    from lrmctl.data.sources import load_with_notes
+
     data = recipe.data
-    found = load_demonstrations(data.sources, total=data.rows, turns=data.turns, seed=recipe.seed)
-    return [d.prompt for d in found]
+    return load_with_notes(data.sources, total=data.rows, turns=data.turns, seed=recipe.seed)

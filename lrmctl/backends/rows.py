@@ -47,6 +47,7 @@ class Rows:
         longest: tokens of the longest row kept (RL: of the longest prompt kept).
         eval_rows: rows that are looked at while training goes on; RL rows have a `datasource` too.
         asked: every row that was asked for, in order, with what was counted; empty for rows made elsewhere.
+        told: what the sources say of rows that they left out, and of what rows lack.
     """
 
     rows: tuple[Mapping[str, str], ...]
@@ -55,6 +56,7 @@ class Rows:
     longest: int = 0
     eval_rows: tuple[Mapping[str, str], ...] = ()
     asked: tuple[Asked, ...] = ()
+    told: tuple[str, ...] = ()
 
     @property
     def sha256(self) -> str:
@@ -63,7 +65,7 @@ class Rows:
     @property
     def notes(self) -> list[str]:
         """What the user should know of the data."""
-        said = []
+        said = [*self.told]
         if self.too_long:
             said.append(f"{self.too_long} of {len(self.rows) + self.too_long} rows are too long and left out")
         if self.merged:

@@ -5,12 +5,14 @@ Counts and shows; changes nothing. Knows no tokenizer and no model: lengths come
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from lrmctl.data.leaks import TrainingTexts, said_by_others, said_by_users
 from lrmctl.data.near import Corpus, Match
+from lrmctl.rows.prompts import key_of
 from lrmctl.trace import split_text
 from lrmctl.types import Prompt
 
@@ -83,8 +85,9 @@ class Audit:
         dropped: rows that are too long, by `kind / source`; lrmctl leaves them out, a trainer would cut them.
         thinking_lost: rendered responses whose thinking is empty or not closed.
         past_thinking_stripped: conversations whose past thinking the template takes away.
-        duplicates: prompts that repeat an earlier one; what a weighted mixture repeats on purpose is not counted.
-        overlap: training prompts that are in an evaluation set, by set.
+        duplicates: whole conversations that repeat an earlier one; what a weighted mixture repeats on purpose is not
+            counted.
+        overlap: prompts of an evaluation set that are trained on (see `lrmctl.data.leaks`), by set.
         not_audited: what could not be looked at, and why.
     """
 
@@ -117,14 +120,15 @@ def audit(
         against: evaluation sets by name.
     """
     labels = [f"{p.kind} / {_short(p.source)}" for p in prompts]
-    distinct = list({p.id: p for p in prompts}.values())
-    corpus = Corpus([p.text for p in distinct])
-    texts = [p.text for p in distinct]
+    distinct = list({(p.source, p.id, key_of(p)): p for p in prompts}.values())  # a mixture repeats whole prompts
+    trained = TrainingTexts(
+        [text for p in distinct for text in said_by_users(p)], [text for p in distinct for text in said_by_others(p)]
+    )
     return Audit(
         rows=len(prompts),
         counts=dict(Counter(labels)),
-        duplicates=_repeats(corpus.duplicates(), texts, texts),
-        overlap={name: _overlap(corpus, texts, sets) for name, sets in (against or {}).items()},
+        duplicates=_duplicates(distinct),
+        overlap={name: _overlap(trained, sets) for name, sets in (against or {}).items()},
         not_audited=tuple(not_audited),
         **(_lengths(prompts, labels, rendered) if rendered else {}),
     )
@@ -177,7 +181,20 @@ def _repeats(matches: Sequence[Match], texts: Sequence[str], others: Sequence[st
     return Repeats(exact, len(matches) - exact, examples)
 
 
-def _overlap(corpus: Corpus, texts: Sequence[str], evaluated: Sequence[Prompt]) -> Repeats:
+def _duplicates(prompts: Sequence[Prompt]) -> Repeats:
+    """Conversations that repeat an earlier one, among those with the same system message."""
+    texts = ["\n".join(m["content"] for m in p.messages if m["role"] != "system") for p in prompts]
+    alike: dict[str, list[int]] = defaultdict(list)
+    for i, prompt in enumerate(prompts):
+        alike["\n".join(m["content"] for m in prompt.messages if m["role"] == "system")].append(i)
+    found = [
+        Match(places[m.index], places[m.other], m.exact)
+        for places in alike.values()
+        for m in Corpus([texts[i] for i in places]).duplicates()
+    ]
+    return _repeats(found, texts, texts)
+
+
+def _overlap(trained: TrainingTexts, evaluated: Sequence[Prompt]) -> Repeats:
     """Evaluation prompts that training holds too; the example names the evaluation's text first."""
-    asked = [p.text for p in evaluated]
-    return _repeats(corpus.matches(asked), asked, texts)
+    return _repeats(trained.find(evaluated), [p.text for p in evaluated], trained.texts)

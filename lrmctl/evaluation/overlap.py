@@ -11,12 +11,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lrmctl.errors import LrmctlError, NotFoundError
+from lrmctl.rows.files import is_rows_file
 from lrmctl.runs.damage import read_object
 from lrmctl.runs.names import is_run_name, named_run
 from lrmctl.types import Prompt
+
+if TYPE_CHECKING:
+    from lrmctl.data.leaks import TrainingTexts
 
 EXAMPLES = 3
 _SFT, _RL = "train.jsonl", "prompts.jsonl"
@@ -29,12 +33,14 @@ class Training:
     Attributes:
         name: what it was read from, e.g. `run:base`.
         texts: what users say in the training prompts, every turn.
+        others: system messages and past answers of the training prompts.
         notes: what could not be read, one sentence each.
     """
 
     name: str
     texts: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ class Overlap:
     Attributes:
         n: prompts of the set.
         exact: of these, equal to a training prompt but for case, spaces and punctuation.
-        near: of these, nearly equal to one (see `lrmctl.data.near`).
+        near: of these, nearly equal to one, inside one or around one (see `lrmctl.data.leaks`).
         examples: near ones first.
         training: what was trained on, by name.
         notes: what of the training could not be read.
@@ -73,16 +79,16 @@ class Overlap:
 
 def overlap(training: Training, sets: Mapping[str, Sequence[Prompt]]) -> list[Overlap]:
     """One entry per evaluation set, those without overlap too."""
-    from lrmctl.data.near import Corpus
+    from lrmctl.data.leaks import TrainingTexts
 
-    corpus = Corpus(training.texts)
-    return [_overlap(corpus, training, name, [p.text for p in prompts]) for name, prompts in sets.items()]
+    trained = TrainingTexts(training.texts, training.others)
+    return [_overlap(trained, training, name, prompts) for name, prompts in sets.items()]
 
 
-def _overlap(corpus: Any, training: Training, name: str, asked: Sequence[str]) -> Overlap:
-    found = sorted(corpus.matches(asked), key=lambda match: match.exact)
+def _overlap(trained: TrainingTexts, training: Training, name: str, asked: Sequence[Prompt]) -> Overlap:
+    found = sorted(trained.find(asked), key=lambda match: match.exact)
     exact = sum(match.exact for match in found)
-    shown = tuple(Copy(asked[m.index], training.texts[m.other], m.exact) for m in found[:EXAMPLES])
+    shown = tuple(Copy(asked[m.index].text, trained.texts[m.other], m.exact) for m in found[:EXAMPLES])
     return Overlap(name, len(asked), exact, len(found) - exact, shown, training.name, training.notes)
 
 
@@ -105,8 +111,8 @@ def training_of(named: str | Path | None, runs_dir: Path) -> Training | None:
     """What a model was trained on.
 
     Args:
-        named: `run:NAME`, a run's folder, a JSONL or JSON file of training rows, or an sft or rl recipe. A path object
-            is a run's folder that may hold no training.
+        named: `run:NAME`, a run's folder, a file of training rows (see docs/rows.md), or an sft or rl recipe. A path
+            object is a run's folder that may hold no training.
         runs_dir: where runs lie that are named by name.
 
     Returns:
@@ -125,7 +131,7 @@ def training_of(named: str | Path | None, runs_dir: Path) -> Training | None:
             return training_prompts(folder, runs_dir, named)
     if named.startswith("run:") or Path(named).is_dir():
         raise NotFoundError(f"{named} has no training data", fix="name a run that was trained, a file or a recipe")
-    if Path(named).suffix in (".jsonl", ".json"):
+    if is_rows_file(named):
         return _of_file(named)
     return _of_recipe(named)
 
@@ -133,12 +139,13 @@ def training_of(named: str | Path | None, runs_dir: Path) -> Training | None:
 def training_prompts(folder: Path, runs_dir: Path | None = None, name: str = "") -> Training:
     """What a run was trained on, by its folder; what the runs before it were trained on comes with it."""
     texts: list[str] = []
+    others: list[str] = []
     notes: list[str] = []
     names: list[str] = []
     for run in _lineage(folder, runs_dir or folder.parent):
         names.append(name if name and not names else f"run:{run.name}")
-        texts += _of_run(run, notes)
-    return Training(" and ".join(names), tuple(texts), tuple(notes))
+        texts += _of_run(run, notes, others)
+    return Training(" and ".join(names), tuple(texts), tuple(notes), tuple(others))
 
 
 def _trained(folder: Path) -> bool:
@@ -160,12 +167,15 @@ def _lock(folder: Path) -> Mapping[str, Any]:
     return read_object(folder / "lock.json")
 
 
-def _of_run(folder: Path, notes: list[str]) -> list[str]:
+def _of_run(folder: Path, notes: list[str], others: list[str]) -> list[str]:
+    from lrmctl.data.leaks import said_by_others, said_by_users
     from lrmctl.runs.rows import read_jsonl
 
     asked = [_labelled(row["label"]) for row in read_jsonl(folder / "data" / _RL) if "label" in row]
-    texts = [text for prompt in asked for text in _said(prompt)]
+    texts = [text for prompt in asked for text in said_by_users(prompt)]
     rendered = [str(row["prompt"]) for row in read_jsonl(folder / "data" / _SFT) if "prompt" in row]
+    others += [text for prompt in asked for text in said_by_others(prompt)]
+    others += rendered  # system messages and past answers, between the turns of users
     return texts + (_unrendered(folder, rendered, notes) if rendered else [])
 
 
@@ -173,11 +183,6 @@ def _labelled(label: str) -> Prompt:
     from lrmctl.rewards.wire import decode_label
 
     return decode_label(label)[0]
-
-
-def _said(prompt: Prompt) -> list[str]:
-    """What the user says in a conversation."""
-    return [m["content"] for m in prompt.messages if m["role"] == "user"]
 
 
 def _unrendered(folder: Path, rendered: Sequence[str], notes: list[str]) -> list[str]:
@@ -227,8 +232,7 @@ def _shared_start(a: str, b: str) -> str:
 def _of_file(named: str) -> Training:
     from lrmctl.data.sources import jsonl_source
 
-    prompts = jsonl_source(named, kind="harmful").prompts()  # the kind is not looked at
-    return Training(Path(named).name, tuple(text for prompt in prompts for text in _said(prompt)))
+    return _of_prompts(Path(named).name, jsonl_source(named, kind="harmful").prompts())  # the kind is not looked at
 
 
 def _of_recipe(named: str) -> Training:
@@ -237,4 +241,11 @@ def _of_recipe(named: str) -> Training:
 
     loaded = load_recipe(named)
     _, recipe = trainable(loaded, None)
-    return Training(recipe.name, tuple(text for prompt in prompts_of(recipe) for text in _said(prompt)))
+    return _of_prompts(recipe.name, prompts_of(recipe))
+
+
+def _of_prompts(name: str, prompts: Sequence[Prompt]) -> Training:
+    from lrmctl.data.leaks import said_by_others, said_by_users
+
+    users = tuple(text for prompt in prompts for text in said_by_users(prompt))
+    return Training(name, users, others=tuple(text for prompt in prompts for text in said_by_others(prompt)))

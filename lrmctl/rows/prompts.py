@@ -296,3 +296,9 @@ def distinct_ids(prompts: Sequence[Prompt]) -> list[Prompt]:
 def key_of(prompt: Prompt) -> str:
     """What makes a prompt the same as another: everything that is said in it, by whom; never its id alone."""
     return "\x1e".join(f"{m['role']}\x1f{m['content'].strip()}" for m in prompt.messages)
+
+
+def opening_of(prompt: Prompt) -> str:
+    """A conversation up to its first user message: the same for all demonstrations made of its turns."""
+    first = next((i for i, m in enumerate(prompt.messages, 1) if m["role"] == "user"), len(prompt.messages))
+    return key_of(replace(prompt, messages=prompt.messages[:first]))

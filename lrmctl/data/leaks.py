@@ -1,0 +1,139 @@
+"""Prompts of an evaluation among those that a model is trained on: equal, nearly equal, or one inside the other.
+
+What makes a prompt is what is said, in every turn; ids say nothing. A training text counts whoever says it (user,
+system message, assistant); of an evaluation's conversation every turn of the user that says something of its own. A
+system message that an evaluation shares with the training is no leak. Instructions that many prompts of one side share
+on a line of their own are looked past.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+
+from lrmctl.data.near import Corpus, Match, normalised
+from lrmctl.types import Prompt
+
+OWN_WORDS = 5
+"""A prompt of so many words that stands whole inside a longer training text is in it."""
+INSIDE_WORDS = 8
+"""A training prompt has to have so many words to be found inside a longer prompt of an evaluation."""
+_SHARED = 3
+"""A line that so many different prompts have, and one in five of them, is their instruction."""
+_GRAM = 4
+
+Words = list[str]
+
+
+def said_by_users(prompt: Prompt) -> list[str]:
+    """Every turn of the user."""
+    return [m["content"] for m in prompt.messages if m["role"] == "user"]
+
+
+def said_by_others(prompt: Prompt) -> list[str]:
+    """System messages and past answers."""
+    return [m["content"] for m in prompt.messages if m["role"] != "user"]
+
+
+def asked_texts(prompt: Prompt) -> list[str]:
+    """What a prompt of an evaluation asks: its turns that say something of their own, or its last one."""
+    turns = said_by_users(prompt)
+    own = [turn for turn in turns if len(normalised(turn).split()) >= OWN_WORDS]
+    return (own if len(turns) > 1 else turns) or turns[-1:] or [prompt.text]
+
+
+class TrainingTexts:
+    """What a model was trained on, to look for prompts in.
+
+    Args:
+        users: what users say in the training prompts.
+        others: system messages and past answers of the training prompts.
+    """
+
+    def __init__(self, users: Sequence[str], others: Sequence[str] = ()) -> None:
+        self.texts = [*users, *others]
+        self._users = len(users)
+        self._corpus = Corpus(self.texts)
+
+    def find(self, prompts: Sequence[Prompt]) -> list[Match]:
+        """The prompts that are trained on, each once: place in `prompts`, place in `texts`, whether they are equal."""
+        asked = [(i, text) for i, prompt in enumerate(prompts) for text in asked_texts(prompt)]
+        cores = dict(enumerate(_cores([text for _, text in asked])))
+        found: dict[int, Match] = {}
+        for match in self._corpus.matches([text for _, text in asked]):
+            _better(found, Match(asked[match.index][0], match.other, match.exact))
+        rest = [(i, text, cores[n]) for n, (i, text) in enumerate(asked) if i not in found]
+        for i, other in (*self._by_core(rest), *self._inside(rest)):
+            _better(found, Match(i, other, False))
+        return [found[i] for i in sorted(found)]
+
+    def _by_core(self, asked: Sequence[tuple[int, str, str]]) -> Iterator[tuple[int, int]]:
+        """Equal or nearly so but for instructions."""
+        corpus, places = self._core_corpus
+        for match in corpus.matches([core for _, _, core in asked]) if places else ():
+            yield asked[match.index][0], places[match.other]
+
+    @cached_property
+    def _cores(self) -> list[str]:
+        return _cores(self.texts)
+
+    @cached_property
+    def _core_corpus(self) -> tuple[Corpus, list[int]]:
+        """Texts without their instructions; those that are nothing else are left out."""
+        kept = [(i, core) for i, core in enumerate(self._cores) if core.strip()]
+        return Corpus([core for _, core in kept]), [i for i, _ in kept]
+
+    @cached_property
+    def _words(self) -> list[Words]:
+        return [normalised(text).split() for text in self.texts]
+
+    def _inside(self, asked: Sequence[tuple[int, str, str]]) -> Iterator[tuple[int, int]]:
+        """A prompt inside a training text, and a training prompt inside a prompt."""
+        places = [i for i, _, _ in asked]
+        cores = [normalised(core).split() for _, _, core in asked]
+        for inner, outer in _inside(cores, self._words, OWN_WORDS):
+            yield places[inner], outer
+        whole = [normalised(text).split() for _, text, _ in asked]
+        users = [normalised(core).split() for core in self._cores[: self._users]]
+        for inner, outer in _inside(users, whole, INSIDE_WORDS):
+            yield places[outer], inner
+
+
+def _better(found: dict[int, Match], match: Match) -> None:
+    """Exact ones first; otherwise the first that is found."""
+    known = found.get(match.index)
+    if known is None or (match.exact and not known.exact):
+        found[match.index] = match
+
+
+def _cores(texts: Sequence[str]) -> list[str]:
+    """Each text without the lines that many other texts have too; the text itself where nothing is left."""
+    distinct = {text: [line for line in text.splitlines() if line.strip()] for text in texts}
+    lines = Counter(line for told in distinct.values() for line in {normalised(line) for line in told})
+    shared = {line for line, n in lines.items() if n >= max(_SHARED, len(distinct) / 5)}
+    cores = {
+        text: "\n".join(line for line in told if normalised(line) not in shared) for text, told in distinct.items()
+    }
+    return [cores[text] or text for text in texts]
+
+
+def _inside(inner: Sequence[Words], outer: Sequence[Words], least: int) -> Iterator[tuple[int, int]]:
+    """Which of the inner texts stand, whole and word for word, inside a longer one."""
+    starts: Mapping[tuple[str, ...], list[int]] = _starts(inner, least)
+    if not starts:
+        return
+    for o, words in enumerate(outer):
+        grams = zip(*(words[k:] for k in range(_GRAM)), strict=False)
+        for at, gram in enumerate(grams):
+            for i in starts.get(gram, ()):
+                if words[at : at + len(inner[i])] == inner[i]:
+                    yield i, o
+
+
+def _starts(texts: Sequence[Words], least: int) -> Mapping[tuple[str, ...], list[int]]:
+    found: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for i, words in enumerate(texts):
+        if len(words) >= max(least, _GRAM):
+            found[tuple(words[:_GRAM])].append(i)
+    return found
