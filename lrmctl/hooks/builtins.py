@@ -9,4 +9,5 @@ MODULES = (
     "lrmctl.benchmarks.plugin",
     "lrmctl.lab.plugin",
     "lrmctl.backends.plugin",
+    "lrmctl.hooks.thinking_formats",
 )

@@ -25,6 +25,7 @@ GROUPS = {
     "benchmark": "lrmctl_benchmarks",
     "source": "lrmctl_sources",
     "backend": "lrmctl_backends",
+    "thinking-format": "lrmctl_thinking_formats",
 }
 ENTRY_POINT_GROUP = "lrmctl"
 _NAME = re.compile(r"[a-z0-9]+([-_/:.][a-z0-9]+)*")
@@ -35,7 +36,7 @@ class Entry:
     """One registered name.
 
     Attributes:
-        group: `reward`, `judge`, `benchmark`, `source` or `backend`.
+        group: `reward`, `judge`, `benchmark`, `source`, `backend` or `thinking-format`.
         distribution, version: the installed distribution that registered it (`lrmctl` for built-ins).
         factory: called with the recipe's options.
     """

@@ -1,4 +1,4 @@
-"""The contract with plugins: five hooks, each handed a `register` callback.
+"""The contract with plugins: six hooks, each handed a `register` callback.
 
 A plugin is a distribution with an entry point in the group `lrmctl`; its module implements any of these hooks:
 
@@ -97,6 +97,11 @@ def lrmctl_benchmarks(register: Register) -> None:
 @hookspec
 def lrmctl_sources(register: Register) -> None:
     """Register training data: `register(name, factory)`, factory(**options) -> `Source`."""
+
+
+@hookspec
+def lrmctl_thinking_formats(register: Register) -> None:
+    """Register formats of thinking: `register(name, factory)`, factory() -> `lrmctl.thinking.ThinkingFormat`."""
 
 
 @hookspec

@@ -12,6 +12,7 @@ from typing import TypeVar, get_args
 from lrmctl.errors import LrmctlError
 from lrmctl.hooks.reward_checks import check_contract, sample_traces
 from lrmctl.hooks.specs import Benchmark, Judge, Reward, Source
+from lrmctl.thinking import ThinkingFormat, opens_thinking, split_text
 from lrmctl.types import Kind, Part, Prompt, Trace, Verdict
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "check_judge",
     "check_reward",
     "check_source",
+    "check_thinking_format",
     "sample_traces",
 ]
 
@@ -73,6 +75,24 @@ def check_source(source: Source) -> None:
         offered += 1
         _check_prompts([row if isinstance(row, Prompt) else row.prompt for row in rows], unique=method == "prompts")
     _require(offered > 0, "a source offers `prompts` or `demonstrations`")
+
+
+def check_thinking_format(form: ThinkingFormat) -> None:
+    """Thinking and answer come back as they were written in it; markers that are only mentioned are text."""
+    _require(isinstance(form, ThinkingFormat), f"{type(form).__name__} is not a ThinkingFormat")
+    _require(ThinkingFormat.from_json(form.to_json()) == form, "the format does not survive JSON")
+    said = f"Write `{form.open}` first."
+    for text, opened, wanted in (
+        (f"{form.opening}one two{form.closing}three", False, ("one two", "three", "closed")),
+        (f"one two{form.closing}three", True, ("one two", "three", "closed")),
+        (f"{form.opening}one two", False, ("one two", "", "unclosed")),
+        ("three", False, ("", "three", "absent")),
+        (f"{form.opening}one two{form.closing}{said}", False, ("one two", said, "closed")),
+    ):
+        split = split_text(text, opened=opened, format=form)
+        found = (split.thinking, split.answer, split.state)
+        _require(found == wanted, f"{text!r} is taken apart as {found}, not as {wanted}")
+    _require(opens_thinking(f"user: hi\nassistant: {form.opening}", form), "a prompt that ends with it opens no thought")
 
 
 def _check_prompts(prompts: Sequence[Prompt], unique: bool = True) -> None:

@@ -34,7 +34,8 @@ def marks_of(text: str, form: ThinkingFormat) -> list[Mark]:
     found = list(re.finditer("|".join(map(re.escape, words)), text))
     if not found:
         return []
-    fences, code = _fenced(text), _inline(text)
+    lines = re.sub("|".join(map(re.escape, words)), lambda m: f"{' ' * (len(m[0]) - 1)}\n", text)
+    fences, code = _fenced(lines), _inline(text)  # a block may begin right behind a marker
     return [Mark(m.start(), m.end(), m[0] in form.all_opens, _mention(text, m, fences, code)) for m in found]
 
 
@@ -64,7 +65,7 @@ def _fenced(text: str) -> list[tuple[int, int]]:
         if begun is None:
             begun = (m.start(), m[1])
         elif m[0].strip() == m[1] and m[1].startswith(begun[1]):
-            blocks.append((begun[0], m.end()))
+            blocks.append((begun[0], m.end(1)))
             begun = None
     return [*blocks, (begun[0], len(text))] if begun else blocks
 
