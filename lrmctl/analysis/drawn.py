@@ -17,7 +17,7 @@ from lrmctl.engines.requests import Rendering
 from lrmctl.engines.store import Drawn, Store
 from lrmctl.errors import LrmctlError
 from lrmctl.runs.rows import EvalRow
-from lrmctl.trace import DEFAULT_TAGS, opens_thinking
+from lrmctl.thinking import ThinkingFormat, default_format, find_thinking, opens_thinking
 from lrmctl.types import Prompt
 
 _BROKEN = "\N{REPLACEMENT CHARACTER}"
@@ -72,7 +72,8 @@ def read_again(tokenizer: Any, rows: Sequence[EvalRow], folder: Path) -> Found:
             f"none of {len(rows)} traces is in the store of completions, so that nobody knows what the model was given"
         )
         raise LrmctlError(what, str(folder / "completions.sqlite"), "evaluate again, or `analysis.entropy: false`")
-    encoded = [_encoded(tokenizer, row, text, one) for row, text, one in kept]
+    form = _form(tokenizer, rendering)
+    encoded = [_encoded(tokenizer, row, text, one, form) for row, text, one in kept]
     return Found("store", [row for row, _, _ in kept], encoded, drawn.count(None), steered)
 
 
@@ -82,14 +83,21 @@ def encode(tokenizer: Any, row: EvalRow, rendering: Rendering | None = None) -> 
     The text on disk lacks the white space around the thinking; the layout whose length equals the recorded
     `thinking_tokens` is taken, and the bare text if none does (`exact` is then False).
     """
-    rendered = _rendered(tokenizer, row.trace.prompt, rendering or Rendering())
-    return _anew(tokenizer, row, rendered, opens_thinking(rendered))
+    rendering = rendering or Rendering()
+    rendered = _rendered(tokenizer, row.trace.prompt, rendering)
+    return _anew(tokenizer, row, rendered, opens_thinking(rendered), _form(tokenizer, rendering))
 
 
-def _anew(tokenizer: Any, row: EvalRow, given: str, opened: bool) -> Encoded:
+def _form(tokenizer: Any, rendering: Rendering) -> ThinkingFormat:
+    """How the model wrote its thought."""
+    found = find_thinking(tokenizer, template_args=rendering.template_args, override=rendering.thinking)
+    return found.format or default_format()
+
+
+def _anew(tokenizer: Any, row: EvalRow, given: str, opened: bool, form: ThinkingFormat) -> Encoded:
     trace, context = row.trace, _ids(tokenizer, given)
     if not opened:
-        context = context + _ids(tokenizer, DEFAULT_TAGS.open)
+        context = context + _ids(tokenizer, form.open)
     for before, after in (("", "\n"), ("", ""), ("\n", "\n"), ("\n", "")):
         thinking = _ids(tokenizer, before + trace.thinking + after)
         if len(thinking) == trace.thinking_tokens:
@@ -99,8 +107,9 @@ def _anew(tokenizer: Any, row: EvalRow, given: str, opened: bool) -> Encoded:
 
 def _rendering(folder: Path) -> Rendering:
     path = folder / "summary.json"
-    told = json.loads(path.read_text(encoding="utf-8")).get("sampling", {}) if path.is_file() else {}
-    return Rendering(told.get("system") or "", told.get("template_args") or {})
+    summary = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    told, markers = summary.get("sampling", {}), (summary.get("thinking") or {}).get("markers")
+    return Rendering(told.get("system") or "", told.get("template_args") or {}, markers)
 
 
 def _rendered(tokenizer: Any, prompt: Prompt, rendering: Rendering) -> str:
@@ -144,7 +153,7 @@ def _is(one: Drawn, row: EvalRow, asked: bool) -> bool:
     return row.trace.prompt.text.strip() in one.prompt and begin in one.prompt + one.completion
 
 
-def _encoded(tokenizer: Any, row: EvalRow, rendered: str, one: Drawn) -> Encoded:
+def _encoded(tokenizer: Any, row: EvalRow, rendered: str, one: Drawn, form: ThinkingFormat) -> Encoded:
     given = _ids(tokenizer, one.prompt)
     wrote = list(one.ids) or _ids(tokenizer, one.completion)
     ids = given + wrote
@@ -152,7 +161,7 @@ def _encoded(tokenizer: Any, row: EvalRow, rendered: str, one: Drawn) -> Encoded
     span = _span(tokenizer, ids, start, row.trace.thinking)
     if span is None:  # several thoughts, or special tokens in it: the row's text is not in one piece there
         opened = opens_thinking(rendered) or one.prompt != rendered
-        return _anew(tokenizer, row, one.prompt, opened)._replace(exact=False)
+        return _anew(tokenizer, row, one.prompt, opened, form)._replace(exact=False)
     first, end = max(span[0], len(given)), span[1]
     return Encoded(ids[:first], ids[first:end], end - first == row.trace.thinking_tokens)
 

@@ -22,6 +22,14 @@ Name = Annotated[
     str | None,
     typer.Option("--name", callback=lambda name: named(name), help="Name of the run; the recipe's own by default."),
 ]
+RowsThinking = Annotated[
+    str | None,
+    typer.Option(
+        "--thinking",
+        metavar="FORMAT",
+        help="How responses of one text write their thought: a format's name, OPEN,CLOSE or off; found by default.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 RUNS = Path("runs")
 
@@ -41,6 +49,21 @@ def load(ref: str, sets: Sequence[str] | None, *kinds: str) -> LoadedRecipe:
             fix=f"lrmctl {_COMMANDS[kind]} {shlex.quote(ref)}",
         )
     return loaded
+
+
+@contextmanager
+def rows_thinking(text: str | None) -> Iterator[None]:
+    """Rows are read with their thoughts in the format that `--thinking` says.
+
+    Raises:
+        LrmctlError: it names no format.
+    """
+    from lrmctl.recipe.thinking import override_of_text
+    from lrmctl.thinking import format_of_override, reading_as
+
+    override = override_of_text(text)
+    with reading_as("off" if override == "off" else format_of_override(override)):
+        yield
 
 
 def named(name: str | None, option: str = "--name") -> str | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from lrmctl.cli.common import AsJson
+from lrmctl.cli.common import AsJson, RowsThinking, rows_thinking
 
 app = typer.Typer(help="Judges: what there is, verdicts, agreement with people.", no_args_is_help=True)
 
@@ -90,6 +91,7 @@ def score(
     options: Options = None,
     options_json: OptionsJson = None,
     part: PartOption = Parts.ANSWER,
+    thinking: RowsThinking = None,
     out: Annotated[Path | None, typer.Option(help="Where the verdicts go; beside FILE by default.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -106,9 +108,14 @@ def score(
     from lrmctl.judges.views import counts_table
 
     (named,) = named_judges([judge], options or (), options_json)
-    items = read_items(file)
+    with rows_thinking(thinking):
+        items = read_items(file)
     out = out or beside(file, named, part.value)
-    with goes_on_with(again(file, named, part.value, out)), console.progress(f"judge {file.name}") as on_progress:
+    further = f" --thinking {shlex.quote(thinking)}" if thinking else ""
+    with (
+        goes_on_with(again(file, named, part.value, out) + further),
+        console.progress(f"judge {file.name}") as on_progress,
+    ):
         verdicts = score_items(named, items, part.value, out, on_progress)
     found = {**summary_of(named, items, verdicts, part.value), "out": out}
     if as_json:
@@ -137,6 +144,7 @@ def measure(
     options: Options = None,
     options_json: OptionsJson = None,
     part: PartOption = Parts.ANSWER,
+    thinking: RowsThinking = None,
     as_markdown: Annotated[bool, typer.Option("--md", help="Print Markdown on stdout.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -152,7 +160,8 @@ def measure(
     from lrmctl.judges.named import named_judges
 
     named = named_judges(judges, options or (), options_json)
-    labelled = read_labelled(file, label.value, labels_from or "", positive or ())
+    with rows_thinking(thinking):
+        labelled = read_labelled(file, label.value, labels_from or "", positive or ())
     with console.progress(f"measure on {file}") as on_progress:
         found = measured(named, labelled, part.value, on_progress)
     if as_json:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lrmctl.cli import reward_fit, reward_serve
-from lrmctl.cli.common import RUNS, AsJson, RunsDir, Sets, load
+from lrmctl.cli.common import RUNS, AsJson, RowsThinking, RunsDir, Sets, load, rows_thinking
 from lrmctl.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def try_(
         Path | None,
         typer.Option(metavar="FILE", help="Traces to try it on, as `score` reads them; made ones by default."),
     ] = None,
+    thinking: RowsThinking = None,
     seconds: Annotated[float, typer.Option(help="Time for each of the two latencies.", min=0.01)] = 1.0,
     as_json: AsJson = False,
 ) -> None:
@@ -84,7 +85,8 @@ def try_(
     if on is not None:
         from lrmctl.rewards.past import read_rollouts
 
-        traces = [rollout.trace for rollout in read_rollouts(on)]
+        with rows_thinking(thinking):
+            traces = [rollout.trace for rollout in read_rollouts(on)]
     checks = check_contract(reward, traces)
     took = None
     if len(checks) > 1:  # what does not even give one score per trace needs no more questions
@@ -114,6 +116,7 @@ def score(
     options: Options = None,
     part: Annotated[str, typer.Option(help="With --use: the part that is scored.")] = "whole",
     sets: Sets = None,
+    thinking: RowsThinking = None,
     out: Annotated[Path | None, typer.Option(help="Write the rows with their new rewards here.")] = None,
     runs_dir: RunsDir = RUNS,
     as_json: AsJson = False,
@@ -130,7 +133,9 @@ def score(
 
     section = _section(recipe, use, options, part, sets)
     path = _file(source, runs_dir)
-    rollouts, reward = read_rollouts(path), ComposedReward(section)
+    with rows_thinking(thinking):
+        rollouts = list(read_rollouts(path))
+    reward = ComposedReward(section)
     with console.progress(f"score {path.name}") as on_progress:
         rescored = rescore(reward, rollouts, on_progress)
     rows = list(rescored.rows())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lrmctl.cli.common import AsJson
+from lrmctl.cli.common import AsJson, RowsThinking, rows_thinking
 
 if TYPE_CHECKING:
     from lrmctl.rewards.fit import Accuracy, Fit
@@ -41,6 +41,7 @@ def fit(
     learning_rate: Annotated[float, typer.Option(help="Of AdamW.", min=1e-6)] = 1e-2,
     margin: Annotated[float, typer.Option(help="Of the hinge loss.", min=1e-6)] = 1.0,
     seed: Annotated[int, typer.Option(help="Of the parts.")] = 0,
+    thinking: RowsThinking = None,
     as_json: AsJson = False,
 ) -> None:
     """Fit the weights of a `rules` reward, and say how well they order completions that were held out."""
@@ -52,7 +53,8 @@ def fit(
 
     settings = Settings(margin, learning_rate, steps, folds, seed)
     propositions = [one for text in rule for one in _propositions(text, file)]
-    rows = read_labelled(file, pair_by, _pairs(where or ()))
+    with rows_thinking(thinking):
+        rows = read_labelled(file, pair_by, _pairs(where or ()))
     found = fit_weights(rows, Valued(propositions, _judge(model, engine)), settings)
     written = _written(found, propositions, file, settings=asdict(settings), pair_by=pair_by, where=list(where or ()))
     _write(out, written)

@@ -13,7 +13,7 @@ from typing import Any
 from lrmctl.data.leaks import TrainingTexts, said_by_others, said_by_users
 from lrmctl.data.near import Corpus, Match
 from lrmctl.rows.prompts import key_of
-from lrmctl.trace import split_text
+from lrmctl.thinking import split_text, split_unseen
 from lrmctl.types import Prompt
 
 BINS = 10
@@ -142,7 +142,8 @@ def _short(source: str) -> str:
 def _lengths(prompts: Sequence[Prompt], labels: Sequence[str], rendered: Rendered) -> dict[str, Any]:
     dropped = Counter(label for label, kept in zip(labels, rendered.kept, strict=True) if not kept)
     states = [split_text(text, opened=rendered.opened) for text in rendered.responses]
-    past = sum(any("</think>" in m["content"] for m in p.messages if m["role"] == "assistant") for p in prompts)
+    said = [[m["content"] for m in p.messages if m["role"] == "assistant"] for p in prompts]
+    past = sum(any(split_unseen(text).state == "closed" for text in texts) for texts in said)
     return {
         "tokens": _histograms(rendered),
         "dropped": dict(dropped),

@@ -16,7 +16,7 @@ from lrmctl.data.catalog import DataSet
 from lrmctl.data.fetch import Fetched, Row, fetch
 from lrmctl.data.sources import Demonstration, unfit
 from lrmctl.errors import RecipeError
-from lrmctl.trace import split_text
+from lrmctl.thinking import MENTIONED, split_unseen
 from lrmctl.types import Kind, Prompt
 
 
@@ -123,12 +123,13 @@ def column(name: str) -> Callable[[Row], str]:
 
 
 def thought_and_answer(name: str) -> Callable[[Row], tuple[str, str] | None]:
-    """A response around think tags; the opening tag may be missing, as where the chat template writes it."""
+    """A response with its thought, in any format; the opening tag may be missing, where the template writes it."""
 
     def read(row: Row) -> tuple[str, str] | None:
         text = str(row[name] or "")
-        split = split_text(text, opened="<think>" not in text)
-        good = split.state == "closed" and not split.irregular and not unfit(split.thinking, split.answer)
+        split = split_unseen(text)
+        regular = split.state == "closed" and not set(split.irregular) - {MENTIONED}
+        good = regular and not unfit(split.thinking, split.answer)
         return (split.thinking, split.answer) if good else None
 
     return read

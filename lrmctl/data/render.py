@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lrmctl.errors import LrmctlError
-from lrmctl.trace import DEFAULT_TAGS, ThinkTags
+from lrmctl.thinking import ThinkingFormat, default_format
 from lrmctl.types import Prompt
 
 
@@ -31,14 +31,17 @@ def render_prompt(tokenizer: Any, prompt: Prompt, template_args: Mapping[str, An
         raise type(error)(f"prompt {prompt.id!r}: {error.what}", error.where, error.fix) from error
 
 
-def render_response(tokenizer: Any, thinking: str, answer: str, *, opened: bool, tags: ThinkTags = DEFAULT_TAGS) -> str:
+def render_response(
+    tokenizer: Any, thinking: str, answer: str, *, opened: bool, format: ThinkingFormat | None = None
+) -> str:
     """A demonstration's text after the prompt: thinking, closing tag, answer, end of text.
 
     Args:
         opened: the rendered prompt already opened the thought.
+        format: how the model writes its thought; think tags by default.
     """
-    start = "" if opened else f"{tags.open}\n"
-    return f"{start}{thinking}\n{tags.close}\n\n{answer}{tokenizer.eos_token}"
+    form = format or default_format()
+    return f"{'' if opened else form.opening}{thinking}{form.closing}{answer}{tokenizer.eos_token}"
 
 
 def encode_prompt(tokenizer: Any, prompt: Prompt) -> list[int]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lrmctl.thinking import UNKNOWN, Thinking, builtin_formats
+from lrmctl.thinking.formats import OWN
 from lrmctl.types import Trace
 
 
@@ -73,4 +74,6 @@ def thinking_facts(thinking: Thinking, shown: Shown) -> Mapping[str, Any]:
     """What the summary says."""
     told = {"thoughts": shown.thoughts, "completions": shown.completions}
     kept = {key: value for key, value in thinking.to_json().items() if key not in ("warnings", "format")}
-    return {**kept, "format": thinking.format.name if thinking.format else None, "said": thinking.describe(), **told}
+    form = thinking.format
+    markers = {"open": form.open, "close": form.close} if form and form.name == OWN else None
+    return {**kept, "format": form.name if form else None, "markers": markers, "said": thinking.describe(), **told}

@@ -9,7 +9,14 @@ from typing import Any, Literal
 from lrmctl.errors import LrmctlError, RecipeError
 from lrmctl.hooks import registry
 from lrmctl.hooks.manager import Entry
-from lrmctl.hooks.testing import ContractError, check_benchmark, check_judge, check_reward, check_source, check_thinking_format
+from lrmctl.hooks.testing import (
+    ContractError,
+    check_benchmark,
+    check_judge,
+    check_reward,
+    check_source,
+    check_thinking_format,
+)
 
 _CHECKS: Mapping[str, Callable[[Any], None]] = {
     "reward": check_reward,

@@ -92,7 +92,7 @@ def check_thinking_format(form: ThinkingFormat) -> None:
         split = split_text(text, opened=opened, format=form)
         found = (split.thinking, split.answer, split.state)
         _require(found == wanted, f"{text!r} is taken apart as {found}, not as {wanted}")
-    _require(opens_thinking(f"user: hi\nassistant: {form.opening}", form), "a prompt that ends with it opens no thought")
+    _require(opens_thinking(f"user: hi\nassistant: {form.opening}", form), "a prompt that ends so opens no thought")
 
 
 def _check_prompts(prompts: Sequence[Prompt], unique: bool = True) -> None:

@@ -6,7 +6,6 @@ is read, so text inside the judged trace that looks like a verdict decides nothi
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
@@ -15,6 +14,7 @@ from lrmctl.engines.chat import Ask, Reply
 from lrmctl.errors import RecipeError
 from lrmctl.suggest import did_you_mean
 from lrmctl.text import is_blank
+from lrmctl.thinking import MENTIONED, split_unseen
 from lrmctl.types import Part, Trace
 
 Mode = Literal["text", "probability"]
@@ -144,18 +144,15 @@ def checked_threshold(threshold: float) -> None:
 
 def without_empty_thought(text: str) -> str:
     """Output without an empty thought before it, which templates of thinking models may open for the model."""
-    return re.sub(r"\A\s*<think>\s*</think>", "", text).strip()
+    split = split_unseen(text)
+    return split.answer if split.state == "closed" and not split.thinking else text.strip()
 
 
 def after_thought(text: str) -> str | None:
-    """What a thinking model said after its thought; all of it if it did not think.
+    """What a thinking model said after its thought, in whichever format; all of it if it did not think.
 
     Returns:
         None if the thought does not end, or if there is more than one.
     """
-    from lrmctl.trace import DEFAULT_TAGS, split_text
-
-    before, closed, _ = text.partition(DEFAULT_TAGS.close)
-    opened = bool(closed) and DEFAULT_TAGS.open not in before  # the template opened it
-    split = split_text(text, opened=opened)
-    return None if split.state == "unclosed" or set(split.irregular) - {"empty"} else split.answer
+    split = split_unseen(text)
+    return None if split.state == "unclosed" or set(split.irregular) - {"empty", MENTIONED} else split.answer

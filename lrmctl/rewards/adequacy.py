@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from lrmctl.engines.chat import Ask, Reply
 from lrmctl.errors import RecipeError
+from lrmctl.judges.forms import after_thought
 from lrmctl.judges.untrusted import defused, fenced, filled
 from lrmctl.rewards.form import thinking_in_form
 from lrmctl.rewards.options import whole_number
@@ -67,7 +68,7 @@ def count_sentences(text: str) -> int:
 
 def read_grade(reply: str) -> Graded | None:
     """The judge's two lines; None if the reply is anything else. A closed thought before them is passed over."""
-    found = _REPLY.fullmatch(re.sub(r"\A\s*<think>.*?</think>", "", reply, flags=re.S).strip())
+    found = _REPLY.fullmatch((after_thought(reply) or "").strip())
     return Graded(found["analysis"].lower() == "yes", int(found["risk"])) if found else None
 
 

@@ -20,9 +20,11 @@ from lrmctl.thinking.split import (
     closes_thinking,
     format_of_text,
     opens_thinking,
+    reading_as,
     split_apart,
     split_ids,
     split_text,
+    split_unseen,
 )
 
 __all__ = [
@@ -40,9 +42,11 @@ __all__ = [
     "format_of_text",
     "opens_thinking",
     "own_format",
+    "reading_as",
     "split_apart",
     "split_ids",
     "split_text",
+    "split_unseen",
     "switched_off_by_words",
     "thinking_format",
 ]

@@ -13,7 +13,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
-from lrmctl.errors import RecipeError
+from lrmctl.errors import LrmctlError, RecipeError
 
 Pair = tuple[str, str]
 DEFAULT = "think"
@@ -146,6 +146,20 @@ def thinking_format(name: str) -> ThinkingFormat:
     if not isinstance(made, ThinkingFormat):
         raise RecipeError(f"thinking format {name!r} is a {type(made).__name__}, not a ThinkingFormat", "thinking")
     return made
+
+
+def plugin_formats() -> list[ThinkingFormat]:
+    """The formats that installed plugins offer; a broken plugin offers none, and `lrmctl plugin list` says why."""
+    from lrmctl.hooks.registry import names
+
+    found = []
+    for entry in names("thinking-format"):
+        if not entry.builtin:
+            try:
+                found.append(thinking_format(entry.name))
+            except LrmctlError:
+                continue
+    return found
 
 
 def own_format(open: str, close: str) -> ThinkingFormat:

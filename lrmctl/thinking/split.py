@@ -6,9 +6,11 @@ whatever it says. Everything is found as places in the text, so that tokens can 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from lrmctl.text import is_blank
 from lrmctl.thinking.channels import messages_of
@@ -23,10 +25,15 @@ __all__ = [
     "closes_thinking",
     "format_of_text",
     "opens_thinking",
+    "reading_as",
     "split_apart",
     "split_ids",
     "split_text",
+    "split_unseen",
 ]
+
+
+_READING: ContextVar[ThinkingFormat | Literal["off"] | None] = ContextVar("reading", default=None)
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,8 @@ def split_text(
         format: None takes the built-in format whose markers the text shows, and `think` if it shows none.
         count: counts tokens of a piece of text; token counts are 0 without it.
     """
+    if format is None and _READING.get() == "off":
+        return Split("", text.strip(), "off")
     form = format or format_of_text(text, opened=opened)
     parsed = parse(text, form, opened)
     measure = counter or TextCounter(text, count)
@@ -74,6 +83,27 @@ def split_text(
         thinking_tokens=sum(measure.tokens(span) for span in parsed.thinking),
         answer_tokens=sum(measure.tokens(span) for span in parsed.answer),
     )
+
+
+def split_unseen(text: str, *, format: ThinkingFormat | None = None) -> Split:
+    """Split a completion whose prompt is not known: one that only closes a thought had it opened by the template."""
+    split = split_text(text, opened=False, format=format)
+    if "stray" in split.irregular and text.lstrip().startswith(split.thinking):
+        return split_text(text, opened=True, format=format)
+    return split
+
+
+@contextmanager
+def reading_as(override: ThinkingFormat | Literal["off"] | None) -> Iterator[None]:
+    """Whoever splits a text without naming a format takes this one meanwhile; `off` finds no thought anywhere.
+
+    For rows of other tools, whose model nobody knows but the user.
+    """
+    token = _READING.set(override)
+    try:
+        yield
+    finally:
+        _READING.reset(token)
 
 
 def split_apart(reasoning: str, content: str, *, format: ThinkingFormat | None = None) -> Split:
@@ -125,6 +155,8 @@ def closes_thinking(rendered_prompt: str, format: ThinkingFormat | None = None) 
 
 def format_of_text(text: str, *, opened: bool = False) -> ThinkingFormat:
     """The built-in format whose markers a completion of an unknown model shows; `think` if it shows none."""
+    if isinstance(given := _READING.get(), ThinkingFormat):
+        return given
     start = text.lstrip()
     known = builtin_formats().values()
     begun = [(len(o), form) for form in known for o in form.all_opens if start.startswith(o)]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lrmctl.errors import LrmctlError, RecipeError
 from lrmctl.thinking.find import Thinking
-from lrmctl.thinking.formats import ThinkingFormat, builtin_formats
+from lrmctl.thinking.formats import ThinkingFormat, builtin_formats, plugin_formats
 from lrmctl.thinking.spans import added_tokens
 from lrmctl.thinking.split import closes_thinking, opens_thinking
 
@@ -56,7 +56,9 @@ def look_at(tokenizer: Any, args: Mapping[str, Any], given: ThinkingFormat | Non
         RecipeError: the format that the recipe gives is not the template's.
     """
     template, rendered = template_of(tokenizer), render(tokenizer, args)
-    shown = _shown(template, rendered, tokenizer)
+    shown = _shown(template, rendered, tokenizer, builtin_formats().values())
+    if not any(_in_template(each, template, rendered) for each in shown):
+        shown = _shown(template, rendered, tokenizer, plugin_formats()) + shown
     form = given or (shown[0] if shown else None)
     if given:
         _refuse_other(given, shown, template, rendered)
@@ -114,10 +116,10 @@ def render(tokenizer: Any, args: Mapping[str, Any]) -> str:
         return ""
 
 
-def _shown(template: str, rendered: str, tokenizer: Any) -> list[ThinkingFormat]:
-    """The built-in formats whose markers can be seen, best evidence first."""
+def _shown(template: str, rendered: str, tokenizer: Any, forms: Iterable[ThinkingFormat]) -> list[ThinkingFormat]:
+    """The formats whose markers can be seen, best evidence first."""
     tokens = set(added_tokens(tokenizer).values())
-    scored = [(_evidence(form, template, rendered, tokens), form) for form in builtin_formats().values()]
+    scored = [(_evidence(form, template, rendered, tokens), form) for form in forms]
     return [form for score, form in sorted(scored, key=lambda each: -each[0]) if score]
 
 
@@ -149,7 +151,7 @@ def _refuse_other(given: ThinkingFormat, shown: Sequence[ThinkingFormat], templa
 
 def _warnings(rendered: str, tokenizer: Any, shown: Sequence[ThinkingFormat]) -> tuple[str, ...]:
     """Markers that look like those of a thought and are none that are known."""
-    known = {text for form in builtin_formats().values() for text in form.literals}
+    known = {text for form in (*builtin_formats().values(), *shown) for text in form.literals}
     end = _TAG.search(rendered)
     if end and end[1] not in known:
         return (_strange(f"the chat template ends with {end[1]!r}"),)
