@@ -8,12 +8,13 @@ two pairs of neighbours and a word put in breaks one, so near texts have most pa
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import pairwise
+
+from lrmctl.words import folded, words_of
 
 THRESHOLD = 0.9
 """One word in ten replaced, or one in five left out."""
@@ -24,8 +25,12 @@ Words = tuple[str, ...]
 
 
 def normalised(text: str) -> str:
-    """Words in lower case, one space between them, punctuation left out."""
-    return " ".join(re.findall(r"\w+", text.casefold()))
+    """Words in one form (see `lrmctl.words`), one space between them, punctuation left out.
+
+    Each character of a script without blanks is a word; full width, composed and decomposed letters are the same. A
+    text of signs alone is its signs.
+    """
+    return " ".join(words_of(text)) or " ".join(folded(text).split())
 
 
 def similarity(a: Words, b: Words) -> float:

@@ -11,18 +11,23 @@ from lrmctl.monitors.base import EXAMPLES, GROUPS, Alarm, RolloutShares
 from lrmctl.monitors.change import factor, share_of_alpha
 from lrmctl.monitors.rows import Rollout
 from lrmctl.monitors.windows import Window, by_unit
+from lrmctl.words import words_of
 
 SAMPLE = 256
 """Rollouts of a window whose n-grams are counted: enough for a share, and a window of long texts stays cheap."""
 KEY = 2000
 """Characters of a thought that are compared between prompts."""
 _TAG = re.compile(r"</?think(?:ing)?>")
-_NOISE = re.compile(r"[\W_]+")
+LONGEST_WORD = 20
+"""Characters that a word takes on average at most, so that only the end of a long text is read for its last words."""
 
 
 def repeated(text: str, n: int = 4, last: int = 2000) -> float:
-    """Share of word n-grams that repeat an earlier one, in the last 2,000 words (a loop is at the end); 0 if short."""
-    words = text.split()[-last:]
+    """Share of word n-grams that repeat an earlier one, in the last 2,000 words (a loop is at the end); 0 if short.
+
+    Words of any language: each character of a script without blanks is one.
+    """
+    words = words_of(text[-last * LONGEST_WORD :])[-last:]
     grams = list(zip(*(words[i:] for i in range(n)), strict=False))
     return 1 - len(set(grams)) / len(grams) if len(words) >= 5 * n else 0.0
 
@@ -69,7 +74,7 @@ class FormatGaming(RolloutShares):
     def having(self, window: Window, series: str) -> list[tuple[Rollout, bool]]:
         rollouts = [r for r in window.rollouts if not r.error]
         if series == "empty thinking":
-            return [(r, len(r.thinking.split()) < 3) for r in rollouts]
+            return [(r, len(words_of(r.thinking)) < 3) for r in rollouts]
         if series == "repeated tags":
             return [(r, bool(_TAG.search(r.thinking) or _TAG.search(r.answer))) for r in rollouts]
         return _shared([r for r in rollouts if r.kind != "harmful"])
@@ -87,7 +92,7 @@ def _shared(rollouts: Sequence[Rollout]) -> list[tuple[Rollout, bool]]:
 
     Harmful prompts are left out: one careful thought before every refusal is what safety training asks for.
     """
-    keys = [_NOISE.sub(" ", r.thinking[:KEY].lower()).strip() for r in rollouts]
+    keys = [" ".join(words_of(r.thinking[:KEY])) for r in rollouts]
     prompts: dict[str, set[str]] = defaultdict(set)
     for key, r in zip(keys, rollouts, strict=True):
         prompts[key].add(r.prompt or r.prompt_id)

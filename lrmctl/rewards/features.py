@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 
 from lrmctl.judges.forms import part_text
 from lrmctl.rewards.form import Form, thinking_in_form
-from lrmctl.rewards.words import words_of
 from lrmctl.types import Part, Trace
+from lrmctl.words import words_of
 
 Feature = Callable[[Trace, Part], float]
 LONG = 300

@@ -8,8 +8,8 @@ from typing import Literal, get_args
 from lrmctl.errors import RecipeError
 from lrmctl.rewards.form import Form, Thinking
 from lrmctl.rewards.options import number, one_of, whole_number
-from lrmctl.rewards.words import words_of
 from lrmctl.types import Part, Score, Trace
+from lrmctl.words import words_of
 
 Unit = Literal["auto", "tokens", "words"]
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from lrmctl.rewards.form import Form, Thinking
 from lrmctl.rewards.options import number, one_of, whole_number
-from lrmctl.rewards.words import KNOWN, scripts_in, scripts_named, scripts_of_prompt, words_of
 from lrmctl.types import Part, Score, Trace
+from lrmctl.words import KNOWN, scripts_in, scripts_named, scripts_of_prompt, words_of
 
 
 def repeated_share(words: Sequence[str], n: int) -> float:

@@ -79,6 +79,24 @@ def test_an_alarm_fires_on_a_run_that_deserves_it_and_says_where_it_began(
     assert all(LATE * PER_STEP < number <= len(rows) for number in found.rows)
 
 
+@pytest.mark.parametrize("first", [0x4E00, 0xAC00, 0x0E01, 0x3041], ids=["chinese", "korean", "thai", "kana"])
+def test_loops_in_a_script_without_blanks_alarm_and_its_thoughts_are_not_empty(first: int, tmp_path: Path) -> None:
+    def in_script(words: str) -> str:
+        return "".join(chr(first + int(word[4:]) % 40) for word in words.split() if word.startswith("word"))
+
+    rows = rollouts(1)
+    for number, one in enumerate(rows):
+        one["thinking"] = in_script(one["thinking"]) or in_script(f"word{number} word{number // 7} word{number // 40}")
+        looped = number >= LATE * PER_STEP and number % 5 < 2
+        one["answer"] = in_script("word1 word2 word3 word4 word5 " * 20) if looped else in_script(one["answer"])
+        if first == 0xAC00:  # Korean has blanks
+            one["thinking"], one["answer"] = " ".join(one["thinking"]), " ".join(one["answer"])
+    found = results(run_folder(tmp_path / "run", rows), make_alarms(["repetition", "format-gaming"]))
+    assert found["repetition"].state == "alarm"
+    assert found["repetition"].began.startswith(f"steps {LATE + 1}-{LATE + 8} ")
+    assert "empty thinking: 0.0%" in found["format-gaming"].text
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_nothing_fires_on_a_run_that_learns_to_refuse_harmful_requests_only(seed: int, tmp_path: Path) -> None:
     found = results(run_folder(tmp_path / "run", rollouts(seed), metrics(seed)))

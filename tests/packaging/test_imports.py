@@ -58,7 +58,7 @@ LAYERS = (
     ),
     ("planning",),
     ("recipe", "data", "hooks", "runs", "models", "stats", "metrics", "rows"),
-    ("types", "thinking", "trace", "errors", "console", "suggest", "text"),
+    ("types", "thinking", "trace", "errors", "console", "suggest", "text", "words"),
 )
 RANK = {room: rank for rank, rooms in enumerate(reversed(LAYERS)) for room in rooms}
 

@@ -7,8 +7,8 @@ import pytest
 from lrmctl.errors import RecipeError
 from lrmctl.hooks import registry
 from lrmctl.rewards.choice import chosen_letter
-from lrmctl.rewards.words import scripts_of_prompt, words_of
 from lrmctl.types import Prompt, Trace
+from lrmctl.words import scripts_of_prompt, words_of
 
 
 def trace(thinking="a b c", answer="d e", prompt="A question?", kind="benign", reference=None, **changes):

@@ -1,4 +1,9 @@
-"""Words and scripts of a text in any language, by Unicode alone. No dictionary, no model."""
+"""Words and scripts of a text in any language, by Unicode's properties alone. No dictionary, no model.
+
+Scripts that put no blanks between words are those that Unicode's line breaking gives to a dictionary (class SA: Thai,
+Lao, Khmer, Burmese, ...), and Han and kana. Their characters, with the marks on them, are words of their own: n-grams
+of words are n-grams of characters there.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +11,12 @@ import re
 import unicodedata
 from collections import Counter
 from functools import lru_cache
+from typing import Any
 
-# characters of scripts that put no blanks between words are words of their own
-_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+(?:['\u2019][^\W_{_UNSPACED}]+)*")
+APOSTROPHES = "\u2018\u2019\u201b\u02b9\u02bb\u02bc\u02bd\u02c8\u2032\u2035\u0060\u00b4\u055a\ua78c\uff07"
+"""What people and keyboards write for an apostrophe."""
+_ASCII_WORD = re.compile(r"[a-z0-9]+(?:'[a-z0-9]+)*")
+_APOSTROPHES = str.maketrans(dict.fromkeys(APOSTROPHES, "'"))
 _NOT_PROSE = re.compile(
     r"```.*?(?:```|\Z)|`[^`\n]{0,300}`|\$\$.{0,2000}?\$\$|\$[^$\n]{0,300}\$|\\\[.{0,2000}?\\\]|\\\(.{0,300}?\\\)|\\[A-Za-z]+",
     re.S,
@@ -30,8 +37,34 @@ KNOWN = (*SCRIPTS, *_LANGUAGE_SCRIPTS)
 
 
 def words_of(text: str) -> list[str]:
-    """Words in lower case; each character of a script without blanks (Chinese, Japanese, Thai, ...) is a word."""
-    return _WORD.findall(text.lower())
+    """Words in one form (see `folded`); each character of a script without blanks is a word."""
+    plain = folded(text)
+    return _ASCII_WORD.findall(plain) if plain.isascii() else _words().findall(plain)
+
+
+def folded(text: str) -> str:
+    """One form of a text: NFKC (full width, composed or not), no case, plain apostrophes, nothing unseen."""
+    if text.isascii():
+        return text.lower().replace("`", "'")
+    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text.translate(_APOSTROPHES)).casefold())
+    return str(_unseen().sub("", text))
+
+
+@lru_cache(maxsize=1)
+def _words() -> Any:
+    """Imported when first used: its tables take as long to load as the rest of the command line."""
+    import regex
+
+    unspaced = r"\p{LB=SA}\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}"
+    letter = rf"[[\p{{Alphabetic}}\p{{M}}\p{{N}}]--[{unspaced}]]"
+    return regex.compile(rf"(?V1)[{unspaced}]\p{{M}}*|{letter}+(?:'{letter}+)*")
+
+
+@lru_cache(maxsize=1)
+def _unseen() -> Any:
+    import regex
+
+    return regex.compile(r"[\p{Default_Ignorable_Code_Point}\p{Cf}]+")
 
 
 def scripts_in(text: str) -> Counter[str]:
