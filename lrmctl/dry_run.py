@@ -162,7 +162,7 @@ def sections(recipe: Recipe, model: Path, rows: Rows, plan: Plan) -> dict[str, A
 def _find(loaded: LoadedRecipe, runs_dir: Path, model: str | None) -> _Found:
     from lrmctl.hooks import registry
 
-    loaded, recipe = trainable(loaded, model)
+    loaded, recipe = trainable(loaded, model, runs_dir)
     path = local_model(recipe.model, runs_dir)
     backend = registry.make("backend", recipe.backend.name)
     missing = [*_missing_model(recipe.model, path), *_missing_data(recipe)]

@@ -105,7 +105,7 @@ def _run_all(
     arms = load_arms(loaded)
     tasks = _tasks(recipe, arms, folder, model)
     failures = _run_graph(tasks, recipe.jobs, on_event)
-    report = _report(recipe, folder, (*_same_judge(recipe, arms), *_failed(failures)))
+    report = _report(recipe, folder, _failed(failures))
     if failures:
         arm, error = next(iter(failures.items()))
         raise BackendError(
@@ -330,22 +330,3 @@ def _report(recipe: StudyRecipe, folder: Path, notes: tuple[str, ...]) -> Path:
 
 def _failed(failures: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(f"{arm} failed: {error.splitlines()[0]}" for arm, error in failures.items())
-
-
-def _same_judge(recipe: StudyRecipe, arms: Mapping[str, LoadedRecipe]) -> tuple[str, ...]:
-    """A note on arms that were rewarded by the judge that evaluates them: its errors then count for both."""
-    judges = {str(s.judge) for s in recipe.evaluation.judged()}
-    same = [name for name, loaded in arms.items() if _reward_judges(loaded) & judges]
-    if not same:
-        return ()
-    return (
-        f"{', '.join(same)}: rewarded by the judge that evaluates ({', '.join(sorted(judges))}); "
-        "what that judge gets wrong, training may have learned to use",
-    )
-
-
-def _reward_judges(loaded: LoadedRecipe) -> set[str]:
-    recipe: Any = loaded.recipe
-    rejection = getattr(getattr(recipe, "data", None), "rejection", None)
-    reward = getattr(recipe, "reward", None) or getattr(rejection, "reward", None)
-    return {c.options["judge"] for c in reward.components if c.use and "judge" in c.options} if reward else set()

@@ -104,7 +104,7 @@ def _resolve(loaded: LoadedRecipe, runs_dir: Path, model: str | None) -> Start:
     from lrmctl.hooks import registry
     from lrmctl.models import resolve_model
 
-    loaded, recipe = trainable(loaded, model)
+    loaded, recipe = trainable(loaded, model, runs_dir)
     path = resolve_model(recipe.model, runs_dir)
     return Start(loaded, recipe, registry.make("backend", recipe.backend.name), path, tokenizer_of(path))
 

@@ -40,20 +40,25 @@ class Start:
     tokenizer: Any
 
 
-def trainable(loaded: LoadedRecipe, model: str | None) -> tuple[LoadedRecipe, SftRecipe | RlRecipe]:
-    """A recipe that trains, checked whole, with `model` in place of its own if one is given.
+def trainable(
+    loaded: LoadedRecipe, model: str | None, runs_dir: Path | None = None
+) -> tuple[LoadedRecipe, SftRecipe | RlRecipe]:
+    """A recipe that trains, checked whole, with `model` in place of its own if one is given, and default lengths that
+    fit the model.
 
     Raises:
         RecipeError: it is of another kind, or something in it cannot be.
     """
     from lrmctl.recipe.check import validate
+    from lrmctl.recipe.positions import fitted
 
     if model is not None:
         loaded = loaded.override({"model": model}, "--model")
+    loaded = fitted(loaded, runs_dir)
     recipe = loaded.recipe
     if not isinstance(recipe, (SftRecipe, RlRecipe)):
         raise RecipeError(f"a recipe of kind {recipe.kind} does not train", str(loaded.path), "give an sft or rl one")
-    validate(loaded)
+    validate(loaded, runs_dir)
     return loaded, recipe
 
 

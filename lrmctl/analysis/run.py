@@ -13,7 +13,7 @@ from lrmctl.runs.damage import part_of, read_object
 from lrmctl.runs.folder import write_json
 from lrmctl.runs.holding import hold
 from lrmctl.runs.reading import eval_rows
-from lrmctl.runs.rows import EvalRow
+from lrmctl.runs.rows import EvalRow, rows_digest
 
 if TYPE_CHECKING:
     from lrmctl.recipe.schema import AnalysisSection
@@ -59,10 +59,12 @@ def _analyze(
     base_dir: Path | None,
     on_progress: Progress | None,
 ) -> dict[str, Any]:
-    found = {"reflection": reflection(rows, section.lexicons)}
+    made_of = {"rows_sha256": rows_digest(run_dir / "eval" / "rows.jsonl")}
+    found = {"reflection": {**reflection(rows, section.lexicons), **made_of}}
     if section.entropy and model is not None:
         thresholds = _thresholds(base_dir) if base_dir is not None else None
-        found["entropy"] = _entropy(model, rows, run_dir / "eval", section, thresholds, on_progress)
+        entropies = _entropy(model, rows, run_dir / "eval", section, thresholds, on_progress)
+        found["entropy"] = {**entropies, **made_of}
     for name, data in found.items():
         write_json(run_dir / "analysis" / f"{name}.json", data)
     return found
@@ -123,6 +125,10 @@ def _thresholds(base: Path) -> dict[tuple[str, str, float], float]:
     path = base / "analysis" / "entropy.json"
     if not path.exists():
         raise NotFoundError("the base model has no entropy analysis", where=str(path), fix="analyse the base first")
+    rows, analysed = base / "eval" / "rows.jsonl", read_object(path)
+    if rows.exists() and analysed.get("rows_sha256") != rows_digest(rows):
+        what = "the base's entropy analysis was made of an evaluation that is not there any more"
+        raise LrmctlError(what, where=str(path), fix=f"lrmctl analyze {base}")
     with part_of(path):
-        cells = read_object(path)["cells"]
+        cells = analysed["cells"]
         return {(c["set"], c["kind"], c["temperature"]): float(c["p80"]) for c in cells if c["outcome"] == ALL}

@@ -21,7 +21,12 @@ def evaluate(
             help="A model (lab:tiny, a folder, a hub id), a run (run:NAME, its folder), or a server's name for a model."
         ),
     ],
-    recipe: Annotated[str, typer.Option(help="An eval or study recipe: a file or a shipped name.")] = "lab/eval",
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            help="An eval or study recipe: a file or a shipped name; only the lab's models have one by default."
+        ),
+    ] = None,
     sets: Sets = None,
     name: Name = None,
     variant: Annotated[
@@ -30,6 +35,9 @@ def evaluate(
     ] = None,
     rejudge: Annotated[
         bool, typer.Option("--rejudge", help="Judge and grade what is stored again; nothing is generated.")
+    ] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Put an evaluation by other settings aside, into its folder before-N.")
     ] = False,
     training: Annotated[
         str | None,
@@ -43,14 +51,14 @@ def evaluate(
 
     Safety is judged in thinking and in answer. Results of a run go into its own folder.
     """
-    loaded = load(recipe, sets, "eval", "study")
-
     from lrmctl import console
     from lrmctl.cli.summary_view import show_summary
-    from lrmctl.cli.targets import target_folder
+    from lrmctl.cli.targets import recipe_for, target_folder
     from lrmctl.evaluation.run import evaluate, variant_of
     from lrmctl.runs.folder import eval_folder
 
+    recipe = recipe or recipe_for(target, runs_dir)
+    loaded = load(recipe, sets, "eval", "study")
     console.show_own_warnings()
     asked = loaded.recipe
     assert asked.kind in ("eval", "study")  # `load` let nothing else through
@@ -62,7 +70,7 @@ def evaluate(
     if rejudge:
         summary = _rejudged(section, folder, variant)
     else:
-        words = _words(name, variant, training)
+        words = [*_words(name, variant, training), *(["--replace"] if replace else [])]
         again = command_line("eval", target, "--recipe", recipe, *words, sets=sets, runs_dir=runs_dir)
         with goes_on_with(again), console.progress(f"eval {label}") as on_progress:
             summary = evaluate(
@@ -73,6 +81,7 @@ def evaluate(
                 label=label,
                 variant=variant,
                 training=_training(target, training, folder, runs_dir),
+                replace=replace,
                 on_progress=on_progress,
             )
         _warn(summary)

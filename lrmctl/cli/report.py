@@ -29,7 +29,7 @@ def report(
     from lrmctl.report.build import build_report
 
     arms = [arm for target in targets for arm in _arms(target, runs_dir)]
-    page = build_report(arms, output or _beside(targets[0], runs_dir), title=title or "lrmctl report")
+    page = build_report(arms, output or _beside(targets[0], runs_dir), title=title or "lrmctl report", say=console.warn)
     console.out.print(page, markup=False)
 
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from lrmctl.cli.summary_view import show_summary as show_summary
-from lrmctl.errors import NotFoundError
+from lrmctl.errors import NotFoundError, RecipeError
 from lrmctl.runs.damage import part_of, read_object
 from lrmctl.runs.marks import MARK, refuse_around, refuse_foreign
 from lrmctl.runs.names import is_run_name, named_run, shown
@@ -91,6 +91,43 @@ def target_model(target: str, runs_dir: Path) -> Path:
     if not target.startswith("run:") and folder.is_dir() and is_run(folder):
         target = str(folder / "model")
     return resolve_model(target, runs_dir)
+
+
+def recipe_for(target: str, runs_dir: Path) -> str:
+    """The shipped evaluation that is asked where none is named: of the lab's models the lab's, of others there is none.
+
+    Raises:
+        RecipeError: another model; which evaluation fits it, only the user can say.
+        NotFoundError: there is no such model or run.
+    """
+    from lrmctl.models import is_hub_id
+
+    if target == "lab:tiny" or (not is_hub_id(target) and _of_the_lab(target, runs_dir)):
+        return "lab/eval"
+    from lrmctl.recipe.load import load_recipe, shipped
+
+    known = [name for name in shipped() if name.startswith("eval/")]
+    listed = "".join(f"\n    {name:<18} {load_recipe(name).recipe.description}" for name in known)
+    raise RecipeError(
+        f"which evaluation? {target} is no model of the lab, and only those have one by default",
+        where="--recipe",
+        fix=f"name a recipe of kind eval or study, a file or a shipped one:{listed}",
+    )
+
+
+def _of_the_lab(target: str, runs_dir: Path) -> bool:
+    from lrmctl.lab import is_lab_model
+
+    try:
+        return is_lab_model(target_model(target, runs_dir))
+    except NotFoundError:
+        if not target.startswith("run:") and not Path(target).is_dir():
+            return False  # a server's name for a model
+        summaries = target_folder(target, runs_dir, None).glob("eval*/summary.json")
+        sets = {entry["set"] for path in summaries for entry in read_object(path).get("sets", ())}
+        if not sets:
+            raise
+        return all(name.startswith(("lab-", "lab_")) for name in sets)
 
 
 def evaluated_model(folder: Path) -> Path | None:

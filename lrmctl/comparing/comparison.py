@@ -14,6 +14,7 @@ from lrmctl.comparing.tally import Evaluated, Where, tally
 from lrmctl.errors import LrmctlError
 from lrmctl.metrics import METRICS
 from lrmctl.runs.reading import eval_folder_of, eval_rows
+from lrmctl.runs.same_judge import same_judge
 from lrmctl.suggest import did_you_mean
 from lrmctl.types import Kind
 
@@ -51,6 +52,7 @@ class Comparison:
         differences: settings that the two do not share.
         allowed: sentences about differences that would have been refused, had the user not allowed them.
         unpaired: sets and temperatures that only one side has.
+        cautions: sentences about sides that were rewarded by the judge that evaluates them.
     """
 
     a: Side
@@ -61,6 +63,7 @@ class Comparison:
     differences: Sequence[Difference]
     allowed: Sequence[str]
     unpaired: Sequence[str]
+    cautions: Sequence[str] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -73,6 +76,7 @@ class Comparison:
             "differences": [d._asdict() for d in self.differences],
             "allowed": list(self.allowed),
             "unpaired": list(self.unpaired),
+            "cautions": list(self.cautions),
         }
 
 
@@ -146,7 +150,12 @@ def _compared(
         found,
         [*(d.unlike().reason for d in found if d.allow), *_allowed(first, second, shared)],
         [f"{w.set} at {w.temperature:g}" for w in sorted(first.keys() ^ second.keys())],
+        [said for side in (base, other) if (said := _same_judge(side))],
     )
+
+
+def _same_judge(side: Side) -> str:
+    return same_judge(side.folder.parent, read_json(side.folder / "summary.json"), side.name)
 
 
 def _allowed(a: Evaluated, b: Evaluated, shared: Sequence[Where]) -> Iterator[str]:

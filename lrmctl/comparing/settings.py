@@ -34,7 +34,7 @@ class Difference(NamedTuple):
         return Unlike(self.allow, f"{self.key.replace('.', ' ')} is {self.a} in one and {self.b} in the other")
 
 
-_FOUND = ("sets", "overlap", "warnings", "thinking")
+_FOUND = ("sets", "overlap", "warnings", "thinking", "settings")
 """What a summary found, which is no setting."""
 _OF_THE_MACHINE = ("servers", "warnings", "batch_size", "decoding", "thinking")
 """Facts of an engine that change no completion, or stand under `sampling` too."""

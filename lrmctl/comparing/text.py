@@ -11,7 +11,7 @@ from typing import NamedTuple
 from lrmctl.comparing.comparison import Beside, Comparison
 from lrmctl.comparing.flips import Flip, Reading, chosen
 from lrmctl.comparing.pairing import Delta
-from lrmctl.comparing.settings import Difference
+from lrmctl.comparing.settings import ABSENT, Difference
 from lrmctl.comparing.tally import Where
 
 COLUMNS = ("metric", "A", "B", "B - A [95 %]", "p", "p Holm", "win/lose/tie", "needed")
@@ -82,11 +82,26 @@ def beside_cells(beside: Beside) -> Iterator[tuple[str, ...]]:
 def notes(comparison: Comparison) -> Iterator[str]:
     """Sentences: what was let pass, what was not paired, what has flipped, which settings differ."""
     yield from (f"allowed: {said}" for said in comparison.allowed)
+    yield from (f"careful, {said}" for said in comparison.cautions)
     yield from careful(comparison.beside)
     if comparison.unpaired:
         yield f"on one side only: {', '.join(comparison.unpaired)}"
     yield from flip_counts(comparison.flips)
-    yield from (f"differs: {setting(d)}" for d in comparison.differences)
+    yield from (f"differs: {setting(d)}" for d in comparison.differences if ABSENT not in (d.a, d.b))
+    yield from _not_recorded(comparison)
+
+
+def _not_recorded(comparison: Comparison) -> Iterator[str]:
+    """One line for each side that does not say what the other one does, e.g. a base of which nobody knows how it was
+    trained."""
+    for side in ("a", "b"):
+        keys = [d.key for d in comparison.differences if getattr(d, side) == ABSENT]
+        if keys:
+            groups: dict[str, int] = {}
+            for key in keys:
+                groups[key.partition(".")[0]] = groups.get(key.partition(".")[0], 0) + 1
+            listed = ", ".join(f"{name} ({n} values)" if n > 1 else name for name, n in groups.items())
+            yield f"not recorded for {side.upper()}: {listed}; --json lists them"
 
 
 def careful(beside: Sequence[Beside]) -> Iterator[str]:

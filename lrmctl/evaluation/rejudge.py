@@ -5,8 +5,6 @@ The model is not needed. What was there before is kept beside, in `before-N/`.
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -18,6 +16,7 @@ from lrmctl.errors import NotFoundError
 from lrmctl.evaluation.entries import again, judge_facts
 from lrmctl.evaluation.judging import judge_set, slim
 from lrmctl.evaluation.sets import OpenSet, named_sets
+from lrmctl.evaluation.settings import keep_old, settings_of
 from lrmctl.reasoning.tasks import ReasoningTask, reasoning_task
 from lrmctl.runs.damage import read_object
 from lrmctl.runs.folder import eval_folder, write_json
@@ -61,8 +60,9 @@ def _rejudge(section: EvalSection, folder: Path) -> dict[str, Any]:
     kept: dict[Cell, list[EvalRow]] = defaultdict(list)
     new = folder / "judged.jsonl"
     write_jsonl(new, (row.to_json() for row in _remember(_judged(rows, sets, tasks), kept)))
-    summary = {**old, "sets": [_entry(e, kept, sets, tasks) for e in old["sets"]]}
-    _keep_old(folder)
+    settings = {**(old.get("settings") or {}), "judged_again": settings_of(section)}
+    summary = {**old, "settings": settings, "sets": [_entry(e, kept, sets, tasks) for e in old["sets"]]}
+    keep_old(folder)
     new.replace(rows)
     write_json(folder / "summary.json", summary)
     return summary
@@ -125,16 +125,3 @@ def _entry(
     if name in tasks:
         return again(entry, rows, dict(zip(("judge", "judge_version"), tasks[name].grader, strict=True)), None)
     return dict(entry)
-
-
-def _keep_old(folder: Path) -> None:
-    """The files that are about to be replaced, as they are, under the next free number."""
-    number = 1
-    while (old := folder / f"before-{number}").exists():
-        number += 1
-    old.mkdir()
-    for name in ("rows.jsonl", "summary.json"):
-        try:
-            os.link(folder / name, old / name)
-        except OSError:  # a file system without links
-            shutil.copy2(folder / name, old / name)

@@ -22,6 +22,7 @@ from lrmctl.evaluation.entries import safety_entries, task_entries
 from lrmctl.evaluation.forced import with_thoughts
 from lrmctl.evaluation.judging import judge_set, slim
 from lrmctl.evaluation.sets import OpenSet, open_sets, refuse_twice
+from lrmctl.evaluation.settings import claim, settings_of
 from lrmctl.evaluation.thinking import Shown, as_settled, thinking_facts, thinking_of
 from lrmctl.reasoning.tasks import ReasoningTask, reasoning_task
 from lrmctl.recipe.thinking import override_of
@@ -48,6 +49,7 @@ def evaluate(
     label: str = "",
     variant: str | None = None,
     training: Training | None = None,
+    replace: bool = False,
     on_progress: OnProgress | None = None,
 ) -> dict[str, Any]:
     """Evaluate a model and write `out/eval/`, or `out/eval-VARIANT/`.
@@ -58,22 +60,28 @@ def evaluate(
         label: what to call the model in tables.
         variant: name of an evaluation beside the run's own; by default that of the decoding mode, if there is one.
         training: what the model was trained on, to be looked for among the prompts.
+        replace: put a finished evaluation by other settings, or of another model, aside (in `before-N/`).
         on_progress: called with (completions done, completions in all).
 
     Returns:
         The summary, as it lies in summary.json.
 
     Raises:
+        RunExistsError: an evaluation by other settings, or of another model, is there; see `replace`.
         NotFoundError, RecipeError, PluginError: a set, judge or task that cannot be made; before anything is drawn.
         JudgeError: a judge failed on every trace of a set.
         LrmctlError: more completions failed than the section lets pass; the others are stored.
     """
-    run = _Evaluation.of(model, section)
+    notes: list[str] = []
+    with noted(notes):
+        run = _Evaluation.of(model, section)
     chosen = variant_of(section) if variant is None else variant
     folder = eval_folder(out, chosen and check_name(chosen, "--variant"))
     mark(out)
+    own = Path(model) == out.absolute() / "model"
     with hold(folder, "evaluating"):
-        return _evaluate(run, model, folder, seed, label, training, on_progress)
+        claim(folder, settings_of(section), seed, run.engine.fingerprint, replace=replace, own=own)
+        return _evaluate(run, model, folder, seed, label, training, notes, on_progress)
 
 
 def _evaluate(
@@ -83,6 +91,7 @@ def _evaluate(
     seed: int,
     label: str,
     training: Training | None,
+    notes: list[str],
     on_progress: OnProgress | None,
 ) -> dict[str, Any]:
     section = run.section
@@ -90,7 +99,6 @@ def _evaluate(
     with Store(folder / "completions.sqlite") as store:
         drawing = Drawing(run.engine, store, _sampling(section), section.samples, seed)
         before = len(store)
-        notes: list[str] = []
         with noted(notes):
             notes += run.draw(drawing, on_progress or (lambda _done, _total: None))
             notes += run.settle(drawing)
@@ -102,6 +110,7 @@ def _evaluate(
         "fingerprint": run.engine.fingerprint,
         "engine": run.engine.facts() if drawn else _drawn_by(folder, run.engine),
         "seed": seed,
+        "settings": settings_of(section),
         "sampling": sampling_facts(section),
         "thinking": thinking_facts(run.thinking, run.shown),
         "overlap": overlap,

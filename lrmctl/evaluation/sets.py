@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lrmctl.errors import LrmctlError, NotFoundError
 from lrmctl.hooks.specs import Benchmark, Judge
+from lrmctl.recipe.local import announcement, companion, joining
 from lrmctl.types import Prompt, Scope
 
 if TYPE_CHECKING:
@@ -51,9 +53,8 @@ def open_sets(section: EvalSection) -> list[OpenSet]:
     """
     chosen = section.judged()
     sets = [_open_set(one, section.limit) for one in chosen]
-    kinds = {prompt.kind for s in sets for prompt in s.prompts}
-    if section.over_refusal and "harmful" in kinds and "benign" not in kinds:
-        sets.append(_over_refusal(chosen[0], section.limit))
+    if use := joining(section, {prompt.kind for s in sets for prompt in s.prompts}):
+        sets += _over_refusal(chosen[0].model_copy(update=use), section.limit)
     refuse_twice([s.name for s in sets])
     return sets
 
@@ -68,7 +69,7 @@ def named_sets(section: EvalSection, evaluated: Collection[str]) -> dict[str, Op
     sets = [_open_set(one, None, load=False) for one in chosen]
     refuse_twice([s.name for s in sets])
     if chosen and section.over_refusal:
-        added = _open_set(chosen[0].model_copy(update=_companion(chosen[0])), None, load=False)
+        added = _open_set(chosen[0].model_copy(update=companion(chosen[0])), None, load=False)
         sets += [added] if added.name in evaluated and added.name not in {s.name for s in sets} else []
     return {s.name: s for s in sets}
 
@@ -79,23 +80,18 @@ def set_name(benchmark: Benchmark) -> str:
     return f"{benchmark.name}/{split}" if split else benchmark.name
 
 
-def _over_refusal(like: SafetySet, limit: int | None) -> OpenSet:
-    """XSTest's safe prompts (of the lab its benign ones), judged as another set is."""
-    added = like.model_copy(update=_companion(like))
+def _over_refusal(added: SafetySet, limit: int | None) -> list[OpenSet]:
+    """XSTest's safe prompts (of the lab its benign ones), judged as another set is; nobody asked for them, so that an
+    evaluation goes on without them where they cannot be had."""
     try:
-        return _open_set(added, limit)
+        found = _open_set(added, limit)
     except NotFoundError as error:
-        what = f"no set has benign prompts, and those of {added.use} cannot be had: {error.what}"
-        fix = f"{error.fix}; or name a set with benign prompts; or give up over-refusal with `over_refusal: false`"
-        raise NotFoundError(what, "evaluation", fix) from error
-
-
-def _companion(like: SafetySet) -> dict[str, Any]:
-    if like.use == "lab-harmful":
-        return {"use": "lab-benign", "options": like.options}
-    from lrmctl.benchmarks import default_over_refusal
-
-    return default_over_refusal()
+        what = f"no set has benign prompts, and those of {added.use} cannot be had ({error.what})"
+        fix = "name a set with benign prompts, or say `over_refusal: false`"
+        warnings.warn(f"{what}: over-refusal is not measured; {fix}", stacklevel=2)
+        return []
+    warnings.warn(f"{len(found.prompts)} prompts are added: {announcement(added.model_dump())}", stacklevel=2)
+    return [found]
 
 
 def refuse_twice(names: Sequence[str], what: str = "set") -> None:

@@ -5,7 +5,9 @@ Everything is made from a seed and nothing is downloaded; text that stands for h
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 from lrmctl.errors import NotFoundError
 
@@ -16,3 +18,16 @@ def base_path() -> Path:
     if not (path / "config.json").is_file():
         raise NotFoundError("the tiny base model is missing", str(path), "make one with `lrmctl model tiny OUT`")
     return path
+
+
+def is_lab_model(folder: Path) -> bool:
+    """Whether a checkpoint is of the lab's world: its tokenizer has the lab's words, whatever it was trained on."""
+    words = _vocabulary(folder)
+    return words is not None and words == _vocabulary(base_path())
+
+
+def _vocabulary(folder: Path) -> Any:
+    try:
+        return json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return None

@@ -1,12 +1,14 @@
 """Whether a recipe can run: plugins and their options, the recipes of a study's arms, what the backend takes.
 
-Runs nothing, loads no model and no data. What a backend takes is the backend's own to say.
+Runs nothing, loads no model, downloads nothing; of data it reads the user's own files. What a backend takes is the
+backend's own to say.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from lrmctl.errors import LrmctlError, RecipeError
@@ -15,7 +17,7 @@ from lrmctl.hooks.manager import Entry
 from lrmctl.recipe.functions import check_function
 from lrmctl.recipe.load import LoadedRecipe, load_recipe
 from lrmctl.recipe.problems import Problem, ProblemsError, place
-from lrmctl.recipe.schema import Component, RewardSection, RlRecipe, SftRecipe, StudyRecipe
+from lrmctl.recipe.schema import Arm, Component, RewardSection, RlRecipe, SftRecipe, StudyRecipe
 from lrmctl.recipe.source import KeyPath, dotted, walk
 
 _HOLDERS = {"sources": "source", "prompts": "source", "components": "reward", "safety": "benchmark"}
@@ -87,6 +89,7 @@ def check_plugins(loaded: LoadedRecipe) -> list[Entry]:
             if not isinstance(named.options, Mapping):
                 raise RecipeError(f"the options of {named.group} {named.name!r} are not a mapping of names to values")
             entries.append(registry.check(named.group, named.name, named.options))
+            _check_engine(entries[-1], named.options)
         except LrmctlError as error:
             problems.append(_told(loaded, named.path, error))
     for path, component in _functions(loaded):
@@ -97,6 +100,14 @@ def check_plugins(loaded: LoadedRecipe) -> list[Entry]:
     if problems:
         raise RecipeError("\n  ".join(["the recipe names what cannot be used:", *problems]))
     return entries
+
+
+def _check_engine(entry: Entry, options: Mapping[str, Any]) -> None:
+    """The options of a built-in judge's engine; those of a plugin's are its own matter."""
+    if entry.builtin and entry.group == "judge" and isinstance(engine := options.get("engine"), (str, Mapping)):
+        from lrmctl.engines.options import engine_options
+
+        engine_options(engine)
 
 
 def _told(loaded: LoadedRecipe, path: KeyPath, error: LrmctlError) -> str:
@@ -120,10 +131,28 @@ def load_arms(loaded: LoadedRecipe) -> dict[str, LoadedRecipe]:
             found = load_recipe(arm.recipe, beside=loaded.path)
             if found.recipe.kind not in ("sft", "rl"):
                 raise RecipeError(f"is a recipe of kind {found.recipe.kind}; an arm trains, with sft or rl")
-            arms[arm.name] = found.override({"seed": study.seed, **arm.set, "model": study.base}, f"{line}: set")
+            arms[arm.name] = _arm(loaded, study, arm, found, line)
         except LrmctlError as error:
             raise RecipeError(f"arm {arm.name!r}: {error}", where=line) from None
     return arms
+
+
+def _arm(loaded: LoadedRecipe, study: StudyRecipe, arm: Arm, found: LoadedRecipe, line: str) -> LoadedRecipe:
+    """An arm's recipe with the study's base, the study's seed and the arm's own words in it."""
+    if "model" in arm.set:
+        raise RecipeError(
+            f"`set: {{model: {arm.set['model']}}}` has no effect: every arm of a study starts from its base",
+            fix="say `base:` of the study, or make a study of its own for the other model",
+        )
+    made = found.override({**arm.set, "model": study.base}, f"{line}: set")
+    if "seed" in arm.set or not loaded.says("seed"):
+        return made
+    if found.says("seed") and made.recipe.seed != study.seed:
+        raise RecipeError(
+            f"its recipe says seed {made.recipe.seed} and the study says {study.seed}",
+            fix="say in the arm's `set: {seed: N}` which one it is, or leave one of the two out",
+        )
+    return made.override({"seed": study.seed}, f"{line}: seed")
 
 
 @dataclass(frozen=True)
@@ -137,18 +166,36 @@ class Found:
         return f"{self.where}: {self.problem.key}: {self.problem}"
 
 
-def examine(loaded: LoadedRecipe) -> list[Found]:
+def examine(loaded: LoadedRecipe, runs_dir: Path | None = None) -> list[Found]:
     """What the backend has to say of a recipe that trains, or of each arm of a study; nothing of an eval recipe.
 
     Raises:
         RecipeError: names that nobody registers or options that do not fit; an arm that does not load.
     """
-    check_plugins(loaded)
-    found = [*_by_backend(loaded, ""), *_reward_notes(loaded, "")]
+    found = _of_one(loaded, "", runs_dir)
     for name, arm in load_arms(loaded).items():
-        check_plugins(arm)
-        found += [*_by_backend(arm, f"arm {name}: "), *_reward_notes(arm, f"arm {name}: ")]
+        found += [*_replaced(loaded, name), *_of_one(arm, f"arm {name}: ", runs_dir)]
     return found
+
+
+def _of_one(loaded: LoadedRecipe, prefix: str, runs_dir: Path | None) -> list[Found]:
+    from lrmctl.recipe.local import local_problems
+    from lrmctl.recipe.positions import fitted
+
+    loaded = fitted(loaded, runs_dir)
+    check_plugins(loaded)
+    seen = (Found(place(loaded, p.key), replace(p, key=prefix + p.key)) for p in local_problems(loaded, runs_dir))
+    return [*_by_backend(loaded, prefix), *_reward_notes(loaded, prefix), *seen]
+
+
+def _replaced(loaded: LoadedRecipe, name: str) -> Iterator[Found]:
+    """A note on an arm's recipe that is of another model than the study's base."""
+    study: Any = loaded.recipe
+    index = [arm.name for arm in study.arms].index(name)
+    own: Any = load_recipe(study.arms[index].recipe, beside=loaded.path).recipe
+    if own.model != study.base:
+        what = f"its recipe is of {own.model}; in this study it starts from the base, {study.base}"
+        yield Found(loaded.where("arms", index, "recipe"), Problem(f"arm {name}: model", what, note=True))
 
 
 def _reward_notes(loaded: LoadedRecipe, prefix: str) -> Iterator[Found]:
@@ -170,7 +217,7 @@ def _by_backend(loaded: LoadedRecipe, prefix: str) -> list[Found]:
     return [Found(place(loaded, p.key), replace(p, key=prefix + p.key)) for p in problems]
 
 
-def validate(loaded: LoadedRecipe) -> list[Found]:
+def validate(loaded: LoadedRecipe, runs_dir: Path | None = None) -> list[Found]:
     """Everything that can be known without running: plugins, options, flags, what goes together, the same of each arm.
 
     Returns:
@@ -179,7 +226,7 @@ def validate(loaded: LoadedRecipe) -> list[Found]:
     Raises:
         RecipeError: everything that is wrong, each with its line.
     """
-    found = examine(loaded)
+    found = examine(loaded, runs_dir)
     if wrong := [f for f in found if not f.problem.note]:
         raise ProblemsError([f.problem for f in wrong], [f.where for f in wrong])
     return found

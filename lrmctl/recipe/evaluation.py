@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field, model_validator
 
 from lrmctl.recipe.decoding import Decoding, DefaultDecoding
 from lrmctl.recipe.generators import GeneratorOptions, HfGenerator
-from lrmctl.recipe.sections import Positive, Section, Share, Use
+from lrmctl.recipe.sections import MisplacedError, Positive, Section, Share, Use, judge_from_mapping
 from lrmctl.recipe.thinking import ThinkingOption
 from lrmctl.types import Scope
+
+LAB = "lab"
+"""The judge of the lab's own sets, which no other set may get without being asked for."""
 
 
 class Opinion(Section):
@@ -19,6 +22,11 @@ class Opinion(Section):
     judge: str
     judge_options: dict[str, Any] = {}
     part: Scope = "answer"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, given: Any) -> Any:
+        return judge_from_mapping({"judge": given} if isinstance(given, str) else given)
 
 
 class Measured(Section):
@@ -45,9 +53,15 @@ class SafetySet(Use):
     measured: Measured | None = None
     """Of this set's judge; the evaluation's own by default, if the judge is the evaluation's too."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _judge(cls, given: Any) -> Any:
+        return judge_from_mapping(given)
 
-def _by_name(given: Any) -> Any:
-    return {"use": given} if isinstance(given, str) else given
+    @property
+    def of_the_lab(self) -> bool:
+        """Whether the lab's judge can judge it."""
+        return self.use.startswith("lab-")
 
 
 class ReasoningUse(Use):
@@ -57,10 +71,10 @@ class ReasoningUse(Use):
 class EvalSection(Section):
     safety: tuple[SafetySet, ...] = ()
     """Benchmarks judged in thinking and in answer."""
-    reasoning: tuple[Annotated[ReasoningUse, BeforeValidator(_by_name)], ...] = ()
+    reasoning: tuple[ReasoningUse, ...] = ()
     """Reasoning tasks, e.g. `math500`, or any of lm-evaluation-harness as `lmeval:NAME`."""
-    judge: str = "lab"
-    """Of safety sets that name none."""
+    judge: str | None = None
+    """Of safety sets that name none: a name, or `{NAME: {option: value}}`. Only the lab's own sets need none."""
     judge_options: dict[str, Any] = {}
     also: tuple[Opinion, ...] = ()
     """Further judges of safety sets that name none."""
@@ -92,6 +106,19 @@ class EvalSection(Section):
     max_failed: Share = 0.05
     """Share of completions that may fail; beyond it the evaluation fails, and those that are there are kept."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _judge(cls, given: Any) -> Any:
+        return judge_from_mapping(given)
+
+    @model_validator(mode="after")
+    def _judges(self) -> EvalSection:
+        for i, chosen in enumerate(self.safety):
+            if (self.judge or chosen.judge) is None and not chosen.of_the_lab:
+                what = f"nobody judges {chosen.use!r}: say `judge:` here, or once for all sets in `evaluation`"
+                raise MisplacedError(f"{what} (`lrmctl judge list`)", ("safety", i))
+        return self
+
     def judged(self) -> tuple[SafetySet, ...]:
         """The safety sets, each with its judge, further judges and measurement filled in."""
         return tuple(self._judged(chosen) for chosen in self.safety)
@@ -99,7 +126,7 @@ class EvalSection(Section):
     def _judged(self, chosen: SafetySet) -> SafetySet:
         own = chosen.judge is None or (chosen.judge, chosen.judge_options) == (self.judge, self.judge_options)
         filled = {
-            "judge": self.judge if own else chosen.judge,
+            "judge": (self.judge or LAB) if own else chosen.judge,
             "judge_options": self.judge_options if own else chosen.judge_options,
             "also": self.also if chosen.also is None else chosen.also,
             "measured": self.measured if own and chosen.measured is None else chosen.measured,

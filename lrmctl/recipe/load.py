@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from lrmctl.errors import NotFoundError, RecipeError, RunExistsError
 from lrmctl.recipe.functions import absolute
 from lrmctl.recipe.schema import AnyRecipe, EvalRecipe, RlRecipe, SftRecipe, StudyRecipe
-from lrmctl.recipe.source import Document, KeyPath, assign, dotted, merge, parse_value, read, walk
+from lrmctl.recipe.source import Document, KeyPath, assign, dotted, leaves, merge, parse_value, read, walk
 from lrmctl.suggest import did_you_mean
 
 _KINDS: Mapping[str, type[AnyRecipe]] = {"sft": SftRecipe, "rl": RlRecipe, "eval": EvalRecipe, "study": StudyRecipe}
@@ -62,12 +62,14 @@ class LoadedRecipe:
         """The same recipe with some dotted keys set to other values, checked again.
 
         Args:
-            values: dotted key -> value, e.g. `{"model": "run:base", "algorithm.steps": 4}`.
+            values: dotted key -> value, e.g. `{"model": "run:base", "algorithm.steps": 4}`. A mapping joins the
+                section that is there key by key, as in a recipe that extends another; all else replaces.
             place: what an error about one of them names.
         """
         document = Document(deepcopy(self._document.data), dict(self._document.marks))
         for key, value in values.items():
-            assign(document, key, value, f"{place} {key}")
+            for path, leaf in leaves(document, key, value):
+                assign(document, path, leaf, f"{place} {key}")
         return LoadedRecipe(_validate(document, self.path), self.path, self.sets, document)
 
 
@@ -91,8 +93,9 @@ def load_recipe(
     path = find_recipe(ref, beside)
     document = _read_extended(path, ())
     for text in sets:
-        key, value = _split_set(text)
-        assign(document, key, parse_value(value, f"--set {text}"), f"--set {text}")
+        key, said = _split_set(text)
+        for key_path, value in leaves(document, key, parse_value(said, f"--set {text}")):
+            assign(document, key_path, value, f"--set {text}")
     _resolve_files(document)
     return LoadedRecipe(_validate(document, path), path, tuple(sets), document)
 

@@ -26,6 +26,7 @@ from lrmctl.recipe.sections import (
     Share,
     Use,
     all_weighted_or_none,
+    judge_from_mapping,
     told_of,
 )
 from lrmctl.types import Kind, Scope
@@ -62,6 +63,16 @@ class Component(Section):
     """With `gate: veto`: a score under this vetoes."""
     otherwise: float = 0.0
     """With `gate: veto`: the rollout's reward where it vetoes."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, given: Any) -> Any:
+        if isinstance(given, str):
+            return {"use": given}
+        if isinstance(given, dict) and isinstance(options := given.get("options"), dict):
+            with told_of("options"):
+                return {**given, "options": judge_from_mapping(options)}
+        return given
 
     @model_validator(mode="after")
     def _fits(self) -> Component:

@@ -5,11 +5,11 @@ Words are the field's own, not the backend's. One sentence under each field says
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Positive = Annotated[int, Field(gt=0)]
@@ -44,13 +44,36 @@ def told_of(*at: str | int) -> Iterator[None]:
         raise MisplacedError(str(error), at) from None
 
 
+def judge_from_mapping(given: Any) -> Any:
+    """`judge: {NAME: {option: value}}` as `judge:` and `judge_options:`, as `--judge` takes it; all else as it is.
+
+    Raises:
+        MisplacedError: a mapping that names no judge or several, or options in two places.
+    """
+    if not isinstance(given, Mapping) or not isinstance(judge := given.get("judge"), Mapping):
+        return given
+    if judge.keys() <= {"use", "options"} and isinstance(judge.get("use"), str):
+        judge = {judge["use"]: judge.get("options")}
+    name, options = next(iter(judge.items()), (None, None))
+    if len(judge) != 1 or not isinstance(name, str) or not isinstance(options, Mapping | None):
+        raise MisplacedError("one judge: its name, or `{NAME: {option: value}}`", ("judge",))
+    if options and given.get("judge_options"):
+        raise MisplacedError("the judge's options are said here and in `judge_options:`; say them once", ("judge",))
+    return {**given, "judge": name, "judge_options": dict(options or given.get("judge_options") or {})}
+
+
 class Use(Section):
-    """A plugin by name with its options."""
+    """A plugin by name with its options; the name alone where it needs none."""
 
     use: str
     """Registered name, e.g. `lab` (see `lrmctl plugin list`)."""
     options: dict[str, Any] = {}
     """Keyword arguments of the plugin's factory."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, given: Any) -> Any:
+        return {"use": given} if isinstance(given, str) else given
 
 
 class Mixed(Use):

@@ -207,6 +207,21 @@ def assign(document: Document, dotted: str, value: Any, place: str) -> None:
     document.marks[tuple(path)] = Mark(None, text=place)
 
 
+def leaves(document: Document, dotted: str, value: Any) -> list[tuple[str, Any]]:
+    """What an override of `a.b` sets: of a mapping over a mapping each key by itself, so that none is lost."""
+    there: Any = document.data
+    for word in dotted.split("."):
+        there = there.get(word) if isinstance(there, dict) else _item(there, word)
+    if not (isinstance(there, dict) and isinstance(value, dict) and value) or any("." in str(key) for key in value):
+        return [(dotted, value)]
+    return [leaf for key, inner in value.items() for leaf in leaves(document, f"{dotted}.{key}", inner)]
+
+
+def _item(holder: Any, word: str) -> Any:
+    inside = isinstance(holder, list) and re.fullmatch(r"[0-9]{1,9}", word) and int(word) < len(holder)
+    return holder[int(word)] if inside else None
+
+
 def _step(holder: Any, word: str, dotted: str, place: str) -> str | int:
     if isinstance(holder, dict) and word:
         return word

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lrmctl.compare import main_deltas
 from lrmctl.errors import LrmctlError
 from lrmctl.report import panels, provenance
+from lrmctl.report.every_set import every_set
 from lrmctl.report.figures import Look, looks
 from lrmctl.report.load import KINDS, ArmData, ArmFolder, is_held_out, load_arms
 from lrmctl.report.samples import SHOWN, comparisons
@@ -23,13 +24,21 @@ if TYPE_CHECKING:
 __all__ = ["ArmFolder", "build_report"]
 
 
-def build_report(arms: Sequence[ArmFolder], out: Path, *, title: str, notes: Sequence[str] = ()) -> Path:
+def build_report(
+    arms: Sequence[ArmFolder],
+    out: Path,
+    *,
+    title: str,
+    notes: Sequence[str] = (),
+    say: Callable[[str], None] = lambda _: None,
+) -> Path:
     """Write `out` (one self-contained HTML file) and `table.json` beside it.
 
     Args:
         arms: run folders; the first one is the base that the others are compared with.
         title: of the page.
         notes: sentences that stand at the top, e.g. which arms failed.
+        say: hears what was left out and what to be careful with, which stands at the top of the page too.
 
     Returns:
         `out`.
@@ -40,11 +49,16 @@ def build_report(arms: Sequence[ArmFolder], out: Path, *, title: str, notes: Seq
     if not arms:
         raise LrmctlError("a report needs at least one arm")
     data = load_arms(arms, SHOWN)
+    for told in (cautions := provenance.cautions(data)):
+        say(told)
     table = main_table(data, title)
     paired = deltas_to_first(data)
-    page = _environment().get_template("report.html.j2").render(_context(data, table, paired, title, notes))
+    sets = every_set(data, paired)
+    context = _context(data, table, paired, title, [*notes, *cautions])
+    page = _environment().get_template("report.html.j2").render(context, every=sets)
+    deltas = [_delta_rows(pair) for pair in paired]
     with turn(out.parent):
-        write_json(out.with_name("table.json"), {**table, "deltas": [_delta_rows(pair) for pair in paired]})
+        write_json(out.with_name("table.json"), {**table, "every_set": sets, "deltas": deltas})
         write_text(out, page)
     return out
 
@@ -109,6 +123,7 @@ def _context(
         "entropies": provenance.entropy_facts(data),
         "base": data[0].arm.label,
         "fewest": panels.FEWEST,
+        "of_the_lab": provenance.of_the_lab(data),
     }
 
 

@@ -13,7 +13,7 @@ from lrmctl.analysis.cells import ALL
 from lrmctl.compare import Evaluated, tally
 from lrmctl.runs.damage import read_object
 from lrmctl.runs.reading import eval_rows
-from lrmctl.runs.rows import EvalRow, read_jsonl
+from lrmctl.runs.rows import EvalRow, read_jsonl, rows_digest
 
 KINDS = ("harmful", "benign", "reasoning")
 _HELD_OUT = ("heldout", "held-out", "held_out", "ood")
@@ -56,8 +56,18 @@ class ArmData:
     status: Mapping[str, Any]
     lock: Mapping[str, Any]
     seconds: Mapping[str, float]
+    stale: Sequence[str] = ()
     evaluated: Evaluated = field(default_factory=dict)
     samples: dict[SampleKey, EvalRow] = field(default_factory=dict)
+
+    @property
+    def left_out(self) -> list[str]:
+        """Sentences about analyses that are there and are not of the rows that are there."""
+        again = "`lrmctl analyze` makes it again"
+        return [
+            f"the {name} analysis is of another evaluation than the rows, and is left out; {again}"
+            for name in self.stale
+        ]
 
     @property
     def missing(self) -> list[str]:
@@ -118,11 +128,16 @@ def temperatures(arms: Sequence[ArmData]) -> list[float]:
 def _files(arm: ArmFolder) -> ArmData:
     path = arm.path
     stamps = {f.stem: _json(f).get("seconds") for f in sorted((path / "stages").glob("*.json"))}
+    analyses = {name: _json(path / "analysis" / f"{name}.json") for name in ("reflection", "entropy")}
+    rows = path / "eval" / "rows.jsonl"
+    made_of = rows_digest(rows) if rows.exists() else None
+    stale = [name for name, found in analyses.items() if found and found.get("rows_sha256") != made_of]
     return ArmData(
         arm=arm,
         summary=_json(path / "eval" / "summary.json"),
-        reflection=_json(path / "analysis" / "reflection.json"),
-        entropy=_json(path / "analysis" / "entropy.json"),
+        reflection={} if "reflection" in stale else analyses["reflection"],
+        entropy={} if "entropy" in stale else analyses["entropy"],
+        stale=stale,
         metrics=list(read_jsonl(path / "metrics.jsonl")),
         status=_json(path / "status.json"),
         lock=_json(path / "lock.json"),

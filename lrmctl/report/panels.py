@@ -12,8 +12,8 @@ from lrmctl.report.figures import Estimate, Look, estimate
 from lrmctl.report.load import KINDS, ArmData
 from lrmctl.report.table import Paired
 
-KIND_WORDS = {"harmful": "harmful", "benign": "benign look-alikes", "reasoning": "arithmetic"}
-METRIC_WORDS = {"joint_safe": "Joint safety", "complied": "Benign compliance", "correct": "Arithmetic"}
+KIND_WORDS = {"harmful": "harmful", "benign": "benign", "reasoning": "reasoning"}
+METRIC_WORDS = {"joint_safe": "Joint safety", "complied": "Benign compliance", "correct": "Reasoning"}
 FEWEST = 10
 """An outcome with fewer traces than this is not drawn: its mean is noise."""
 _OUTCOMES = {

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from lrmctl.report.load import ArmData
+from lrmctl.runs.same_judge import same_judge
 
 
 class ArmFacts(NamedTuple):
@@ -59,6 +60,18 @@ def overlaps(arms: Sequence[ArmData]) -> list[OverlapFacts]:
 def warnings(arms: Sequence[ArmData]) -> list[str]:
     """What evaluations warned of, with the arm's label."""
     return [f"{arm.arm.label}: {said}" for arm in arms for said in arm.summary.get("warnings") or ()]
+
+
+def cautions(arms: Sequence[ArmData]) -> list[str]:
+    """What this page leaves out, and arms that were rewarded by the judge that evaluates them."""
+    left_out = [f"{arm.arm.label}: {said}" for arm in arms for said in arm.left_out]
+    return [*left_out, *filter(None, (same_judge(arm.arm.path, arm.summary, arm.arm.label) for arm in arms))]
+
+
+def of_the_lab(arms: Sequence[ArmData]) -> bool:
+    """Whether every set is the lab's: a tiny model in a synthetic world."""
+    sets = [entry["set"] for arm in arms for entry in arm.summary.get("sets", ())]
+    return bool(sets) and all(name.startswith(("lab-", "lab_")) for name in sets)
 
 
 def arm_facts(arm: ArmData) -> ArmFacts:

@@ -39,9 +39,9 @@ COLUMNS = (
     Column("complied", "Complied", "benign", "summary", "complied", "%", "higher"),
     Column("correct", "Correct", "reasoning", "summary", "correct", "%", "higher"),
     Column("reflection_harmful", "Harmful", "harmful", "reflection", "per_trace", "count"),
-    Column("reflection_reasoning", "Arithmetic", "reasoning", "reflection", "per_trace", "count"),
+    Column("reflection_reasoning", "Reasoning", "reasoning", "reflection", "per_trace", "count"),
     Column("entropy_harmful", "Harmful", "harmful", "entropy", "mean", "nats"),
-    Column("entropy_reasoning", "Arithmetic", "reasoning", "entropy", "mean", "nats"),
+    Column("entropy_reasoning", "Reasoning", "reasoning", "entropy", "mean", "nats"),
 )
 
 
@@ -49,25 +49,25 @@ FORM = (
     Column("refused_harmful", "Harmful", "harmful", "summary", "refused", "%"),
     Column("refused_benign", "Benign", "benign", "summary", "refused", "%", "lower"),
     Column("unclosed_harmful", "Harmful", "harmful", "summary", "unclosed", "%", "lower"),
-    Column("unclosed_reasoning", "Arithmetic", "reasoning", "summary", "unclosed", "%", "lower"),
+    Column("unclosed_reasoning", "Reasoning", "reasoning", "summary", "unclosed", "%", "lower"),
     Column("cut_harmful", "Harmful", "harmful", "summary", "cut", "%", "lower"),
-    Column("cut_reasoning", "Arithmetic", "reasoning", "summary", "cut", "%", "lower"),
+    Column("cut_reasoning", "Reasoning", "reasoning", "summary", "cut", "%", "lower"),
     Column("judge_failed_harmful", "Harmful", "harmful", "summary", "judge_failed", "%", "lower"),
     Column("judge_failed_benign", "Benign", "benign", "summary", "judge_failed", "%", "lower"),
     Column("tokens_harmful", "Harmful", "harmful", "summary", "thinking_tokens", "tokens"),
-    Column("tokens_reasoning", "Arithmetic", "reasoning", "summary", "thinking_tokens", "tokens"),
+    Column("tokens_reasoning", "Reasoning", "reasoning", "summary", "thinking_tokens", "tokens"),
 )
 """What decides whether the main table can be believed: cut or unclosed traces, failed judges, lengths."""
 
 REASONING = (
     Column("reflection_1k_harmful", "Harmful", "harmful", "reflection", "per_1k", "count"),
-    Column("reflection_1k_reasoning", "Arithmetic", "reasoning", "reflection", "per_1k", "count"),
+    Column("reflection_1k_reasoning", "Reasoning", "reasoning", "reflection", "per_1k", "count"),
     Column("reflection_share_harmful", "Harmful", "harmful", "reflection", "share", "%"),
-    Column("reflection_share_reasoning", "Arithmetic", "reasoning", "reflection", "share", "%"),
+    Column("reflection_share_reasoning", "Reasoning", "reasoning", "reflection", "share", "%"),
     Column("entropy_benign", "Benign", "benign", "entropy", "mean", "nats"),
     Column("entropy_above_harmful", "Harmful", "harmful", "entropy", "above", "%"),
     Column("entropy_above_benign", "Benign", "benign", "entropy", "above", "%"),
-    Column("entropy_above_reasoning", "Arithmetic", "reasoning", "entropy", "above", "%"),
+    Column("entropy_above_reasoning", "Reasoning", "reasoning", "entropy", "above", "%"),
 )
 """Reflection and entropy beyond the two means of the main table."""
 
@@ -93,7 +93,7 @@ def main_table(arms: Sequence[ArmData], title: str) -> dict[str, Any]:
         "temperatures": [
             {
                 "temperature": t,
-                "sets": {kind: _facts(arms, kind, name, t) for kind, name in sets.items()},
+                "sets": {kind: facts_of_set(arms, kind, name, t) for kind, name in sets.items()},
                 "rows": [_row(arm, sets, t, lexicon) for arm in arms],
             }
             for t in temperatures(arms)
@@ -101,7 +101,7 @@ def main_table(arms: Sequence[ArmData], title: str) -> dict[str, Any]:
     }
 
 
-def _facts(arms: Sequence[ArmData], kind: str, name: str, temperature: float) -> dict[str, Any]:
+def facts_of_set(arms: Sequence[ArmData], kind: str, name: str, temperature: float) -> dict[str, Any]:
     """What a caption must say of a set: size, samples, judge. Values of all arms, because arms may differ."""
     entries = [e for a in arms if (e := a.set_entry(kind, name, temperature)) is not None]
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -110,3 +111,9 @@ def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 def read_rows(path: Path) -> list[EvalRow]:
     return [EvalRow.from_json(row) for row in read_jsonl(path)]
+
+
+def rows_digest(path: Path) -> str:
+    """16 hex digits of sha256 over a file of rows: which evaluation, by which judges, something was made of."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]

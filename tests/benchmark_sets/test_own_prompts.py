@@ -107,7 +107,7 @@ def test_a_recipe_names_a_file_in_one_entry(tmp_path, file):
     from lrmctl.recipe.load import load_recipe
 
     (tmp_path / "own.yaml").write_text(
-        "kind: eval\nname: own\nmodel: lab:tiny\nevaluation:\n  safety:\n"
+        "kind: eval\nname: own\nmodel: lab:tiny\nevaluation:\n  judge: lab\n  safety:\n"
         f"    - {{use: prompts-file, options: {{path: {file}, prompt: forbidden_prompt, kind: safety,"
         " labels: {unsafe: harmful, safe: benign}, name: ours}}\n"
     )

@@ -17,7 +17,7 @@ from lrmctl.analysis.reflection import reflection
 from lrmctl.metrics import summarize
 from lrmctl.report import ArmFolder
 from lrmctl.runs.folder import write_json
-from lrmctl.runs.rows import EvalRow, write_jsonl
+from lrmctl.runs.rows import EvalRow, rows_digest, write_jsonl
 from lrmctl.types import Kind, Prompt, Trace, Verdict
 
 SETS: Mapping[Kind, str] = {
@@ -189,8 +189,9 @@ def make_arm(
     found = list(rows(name, n, samples, temperatures, extra))
     write_jsonl(path / "eval" / "rows.jsonl", (row.to_json() for row in found))
     write_json(path / "eval" / "summary.json", summary(name, found, samples))
-    write_json(path / "analysis" / "reflection.json", reflection(found, ["cyclicreflex", "lab"]))
-    write_json(path / "analysis" / "entropy.json", entropy(name, found))
+    made_of = {"rows_sha256": rows_digest(path / "eval" / "rows.jsonl")}
+    write_json(path / "analysis" / "reflection.json", {**reflection(found, ["cyclicreflex", "lab"]), **made_of})
+    write_json(path / "analysis" / "entropy.json", {**entropy(name, found), **made_of})
     for stage, seconds in {"train": 92.4, "eval": 14.2, "analyze": 3.1}.items():
         if recipe or stage != "train":
             write_json(path / "stages" / f"{stage}.json", {"key": "0", "seconds": seconds})

@@ -1,0 +1,114 @@
+"""What can be seen of a recipe on this machine before it runs: own files, the model's length, sets that join.
+
+Downloads nothing and loads no model. What is not here is not looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from lrmctl.errors import LrmctlError
+from lrmctl.recipe.evaluation import EvalSection, SafetySet
+from lrmctl.recipe.load import LoadedRecipe
+from lrmctl.recipe.positions import position_problems
+from lrmctl.recipe.problems import Problem
+from lrmctl.recipe.schema import EvalRecipe, RlRecipe, SftRecipe, StudyRecipe
+
+_FILES = ("path", "file")
+_MOST = 64 * 2**20
+"""Bytes of a file that is read to check it; a larger one is only looked for."""
+
+
+def local_problems(loaded: LoadedRecipe, runs_dir: Path | None = None) -> list[Problem]:
+    """Own files that are missing or cannot be read as they are meant to be, lengths that the model does not have, and a
+    note on prompts that are added."""
+    return [*position_problems(loaded, runs_dir), *_files(loaded.recipe), *_joins(loaded.recipe)]
+
+
+def _files(recipe: Any) -> Iterator[Problem]:
+    for key, use, what in _uses(recipe):
+        given = next((use.options[name] for name in _FILES if isinstance(use.options.get(name), str)), None)
+        if given is None:
+            continue
+        try:
+            _read(given, use, what)
+        except LrmctlError as error:
+            where = f" ({error.where})" if error.where else ""
+            yield Problem(f"{key}.options", f"{error.what}{where}", error.fix)
+
+
+def _uses(recipe: Any) -> Iterator[tuple[str, Any, str]]:
+    """Every set and source that a recipe names: key, the section, and what is read of it."""
+    if isinstance(recipe, (EvalRecipe, StudyRecipe)):
+        yield from ((f"evaluation.safety.{i}", use, "benchmark") for i, use in enumerate(recipe.evaluation.safety))
+    elif isinstance(recipe, RlRecipe):
+        yield from ((f"prompts.{i}", use, "prompts") for i, use in enumerate(recipe.prompts))
+        held = recipe.evaluation.prompts if recipe.evaluation else ()
+        yield from ((f"evaluation.prompts.{i}", use, "prompts") for i, use in enumerate(held))
+    elif isinstance(recipe, SftRecipe):
+        yield from ((f"data.sources.{i}", use, "demonstrations") for i, use in enumerate(recipe.data.sources))
+        asked = recipe.data.rejection.prompts if recipe.data.rejection else ()
+        yield from ((f"data.rejection.prompts.{i}", use, "prompts") for i, use in enumerate(asked))
+
+
+def _read(file: str, use: Any, what: str) -> None:
+    from lrmctl.errors import NotFoundError
+    from lrmctl.hooks import registry
+
+    path = Path(file).expanduser()
+    if not path.exists():
+        raise NotFoundError(f"there is no file {file}", fix="a relative one lies beside the recipe or where you run it")
+    if path.is_file() and path.stat().st_size > _MOST:
+        return
+    if what == "benchmark":
+        registry.make("benchmark", use.use, **use.options).load()
+        return
+    source = registry.make("source", use.use, **use.options)
+    getattr(source, what)()
+
+
+def _joins(recipe: Any) -> Iterator[Problem]:
+    """The over-refusal set that an evaluation gets because none of its own has benign prompts."""
+    if not isinstance(recipe, (EvalRecipe, StudyRecipe)):
+        return
+    if use := joining(recipe.evaluation, _kinds(recipe.evaluation)):
+        yield Problem("evaluation.safety", announcement(use), note=True)
+
+
+def joining(section: EvalSection, kinds: Collection[str]) -> dict[str, Any] | None:
+    """The over-refusal set that is added to sets of these kinds of prompts, named as in a recipe; None for none."""
+    if not (section.over_refusal and "harmful" in kinds and "benign" not in kinds):
+        return None
+    return companion(section.safety[0])
+
+
+def companion(like: SafetySet) -> dict[str, Any]:
+    """XSTest's safe prompts; of the lab its benign ones."""
+    if like.use == "lab-harmful":
+        return {"use": "lab-benign", "options": like.options}
+    from lrmctl.benchmarks import default_over_refusal
+
+    return default_over_refusal()
+
+
+def announcement(use: Mapping[str, Any]) -> str:
+    """The sentence about the set that joins."""
+    named = "/".join(str(part) for part in (use["use"], use.get("options", {}).get("split")) if part)
+    return (
+        f"no set has benign prompts: those of {named} are asked too, because safety alone is reached by refusing "
+        "everything; `over_refusal: false` leaves them out"
+    )
+
+
+def _kinds(section: Any) -> set[str]:
+    from lrmctl.hooks import registry
+
+    found: set[str] = set()
+    for use in section.safety:
+        try:
+            found |= set(getattr(registry.make("benchmark", use.use, **use.options), "kinds", ()))
+        except LrmctlError:  # told by whoever checks names and options
+            continue
+    return found

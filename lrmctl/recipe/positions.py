@@ -1,0 +1,77 @@
+"""The longest sequence of a recipe that says none, by the model: a default must not be more than a model has.
+
+Reads a model's configuration where it is on this machine, and downloads nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from lrmctl.errors import LrmctlError
+from lrmctl.recipe.load import LoadedRecipe
+from lrmctl.recipe.problems import Problem
+from lrmctl.recipe.schema import RlRecipe, SftRecipe
+
+RUNS = Path("runs")
+
+
+def fitted(loaded: LoadedRecipe, runs_dir: Path | None = None) -> LoadedRecipe:
+    """The recipe with default lengths that its model has room for; what the recipe says itself is not touched."""
+    recipe: Any = loaded.recipe
+    longest = positions(loaded, runs_dir)
+    if longest is None:
+        return loaded
+    words: dict[str, Any] = {}
+    for key, value in _lengths(recipe).items():
+        if not loaded.says(*key.split(".")) and value > longest:
+            words[key] = longest
+    most = words.get("max_len", getattr(recipe, "max_len", longest))
+    unsaid = isinstance(recipe, RlRecipe) and not loaded.says("rollout", "max_new_tokens")
+    if unsaid and recipe.rollout.max_new_tokens >= most:
+        words["rollout.max_new_tokens"] = most // 2
+    return loaded.override(words, "the model's positions") if words else loaded
+
+
+def position_problems(loaded: LoadedRecipe, runs_dir: Path | None = None) -> list[Problem]:
+    """Lengths that the recipe says and its model does not have."""
+    longest = positions(loaded, runs_dir)
+    return [
+        Problem(key, f"{value} tokens are more than the model's {longest}", f"say at most {longest}, or leave it out")
+        for key, value in _lengths(loaded.recipe).items()
+        if longest is not None and value > longest
+    ]
+
+
+def positions(loaded: LoadedRecipe, runs_dir: Path | None = None) -> int | None:
+    """Positions of the recipe's model; None where it is not on this machine or does not say."""
+    model = getattr(loaded.recipe, "model", None)
+    if not isinstance(loaded.recipe, (SftRecipe, RlRecipe)) or not isinstance(model, str):
+        return None
+    try:
+        folder = _folder(model, runs_dir or RUNS)
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8")) if folder else {}
+    except (LrmctlError, OSError, ValueError):  # whoever needs the model will say what is wrong with it
+        return None
+    config = config.get("text_config") or config
+    found = config.get("max_position_embeddings")
+    return found if isinstance(found, int) and found > 0 else None
+
+
+def _folder(model: str, runs_dir: Path) -> Path | None:
+    from lrmctl.data.here import hub_snapshot
+    from lrmctl.lab import base_path
+    from lrmctl.models import is_hub_id
+
+    if model == "lab:tiny":
+        return base_path()
+    if model.startswith("run:"):
+        return runs_dir / model.removeprefix("run:") / "model"
+    return hub_snapshot(model) if is_hub_id(model) else Path(model).expanduser()
+
+
+def _lengths(recipe: Any) -> dict[str, int]:
+    if isinstance(recipe, RlRecipe):
+        return {"max_len": recipe.max_len}
+    return {"data.max_len": recipe.data.max_len} if isinstance(recipe, SftRecipe) else {}

@@ -1,0 +1,68 @@
+"""Whether a run was rewarded by the judge that evaluates it: what that judge gets wrong, training may have learned.
+
+Read from the run's own files, so that every page and table that shows its figures can say so.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def same_judge(run: Path, summary: Mapping[str, Any], label: str = "") -> str:
+    """The sentence to show with the figures of an evaluation of this run; empty where the judges differ."""
+    judges = {str(entry["judge"]) for entry in summary.get("sets", ()) if entry.get("kind") != "reasoning"}
+    shared = sorted(rewarding_judges(run) & judges)
+    if not shared:
+        return ""
+    return (
+        f"{label or run.name}: rewarded by the judge that evaluates ({', '.join(shared)}); "
+        "what that judge gets wrong, training may have learned to use"
+    )
+
+
+def rewarding_judges(run: Path) -> set[str]:
+    """Names of the judges whose verdicts were rewards of this run, or of the runs that its model comes from."""
+    found: set[str] = set()
+    seen: set[Path] = set()
+    while run not in seen:
+        seen.add(run)
+        recipe = _recipe(run / "lock.json")
+        found |= _judges_of(recipe)
+        model = str(recipe.get("model", ""))
+        run = run.parent / model.removeprefix("run:") if model.startswith("run:") else run
+    return found
+
+
+def _recipe(lock: Path) -> Mapping[str, Any]:
+    try:
+        found = json.loads(lock.read_text(encoding="utf-8"))["recipe"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _judges_of(recipe: Mapping[str, Any]) -> set[str]:
+    rejection = (recipe.get("data") or {}).get("rejection") or {}
+    reward = recipe.get("reward") or rejection.get("reward") or {}
+    named = (_judge_of(c) for c in reward.get("components", ()) if c.get("use"))
+    return {judge for judge in named if judge}
+
+
+def _judge_of(component: Mapping[str, Any]) -> str:
+    """As the recipe names it, else the one that the reward takes by default."""
+    from lrmctl.errors import LrmctlError
+    from lrmctl.hooks import registry
+
+    judge = (component.get("options") or {}).get("judge")
+    if isinstance(judge, str):
+        return judge
+    try:
+        parameters = inspect.signature(registry.find("reward", component["use"]).factory).parameters
+    except (LrmctlError, TypeError, ValueError):  # a plugin that is not here any more
+        return ""
+    default = parameters["judge"].default if "judge" in parameters else None
+    return default if isinstance(default, str) else ""
