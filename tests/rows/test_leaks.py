@@ -140,9 +140,8 @@ def test_a_turn_that_says_nothing_of_its_own_is_no_leak_of_a_conversation() -> N
 
 def test_instructions_of_their_own_lines_are_looked_past_on_both_sides() -> None:
     problems = [f"A cart carries {n} stones up the hill and {n + 3} down, how many is that?" for n in range(3, 12)]
-    trained = TrainingTexts(
-        [f"{one}\nThink it through and put the result of your work into a box." for one in problems]
-    )
+    instruction = "\nThink it through and put the result of your work into a box."
+    trained = TrainingTexts([f"{one}{instruction}" for one in problems])
     asked = [Prompt(str(i), (user(f"{one}\nEnd with the answer."),), "reasoning") for i, one in enumerate(problems[:4])]
     assert len(trained.find(asked)) == 4
     cities = [f"Name city {i} of the north coast{instruction}" for i in range(5)]
