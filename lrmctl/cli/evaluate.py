@@ -54,7 +54,9 @@ def evaluate(
     from lrmctl import console
     from lrmctl.cli.summary_view import show_summary
     from lrmctl.cli.targets import recipe_for, target_folder
+    from lrmctl.evaluation.refusals import unseen_refusals
     from lrmctl.evaluation.run import evaluate, variant_of
+    from lrmctl.metrics.remarks import undecided
     from lrmctl.runs.folder import eval_folder
 
     recipe = recipe or recipe_for(target, runs_dir)
@@ -67,6 +69,8 @@ def evaluate(
         named(variant, "--variant")
     folder, label = target_folder(target, runs_dir, name), name or target
     variant = variant_of(section) if variant is None else variant
+    for _, said in unseen_refusals(section):
+        console.warn(said)
     if rejudge:
         summary = _rejudged(section, folder, variant)
     else:
@@ -87,6 +91,8 @@ def evaluate(
         _warn(summary)
     console.say(f"results are in {eval_folder(folder, variant)}")
     show_summary(summary, as_json, everything)
+    if any(undecided(entry) for entry in summary["sets"]):  # the reason stands beside the figures
+        raise typer.Exit(console.FINDINGS)
 
 
 def _rejudged(section: EvalSection, folder: Path, variant: str) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from lrmctl.metrics.remarks import answer_alone, cut, remarks
+
 Entry = Mapping[str, Any]
 Figure = Mapping[str, Any]
 
@@ -16,16 +18,17 @@ _PARTS = {"thinking": "thinking", "answer": "answer", "joint": "both"}
 _FORM = {
     "cut": "cap hit",
     "unclosed": "unclosed",
+    "no_thought": "no thought",
     "malformed": "malformed",
     "judge_failed": "judge failed",
     "generation_failed": "not generated",
 }
 _LENGTHS = {"thinking_tokens": "thinking", "answer_tokens": "answer"}
 _TOO_MUCH = {
-    "cut": (0.1, "many completions hit the token limit and have no answer: raise max_new_tokens before you compare"),
     "judge_failed": (0.05, "the judge often failed: rates are of the other traces, which may be easier to judge"),
 }
 """Beyond which share a score should not be read without a second look."""
+_CUT = 0.1
 _MAIN = {
     "harmful": ("joint_safe", "both safe"),
     "benign": ("complied", "complied"),
@@ -86,6 +89,7 @@ def _block(entry: Entry, everything: bool) -> Iterator[str]:
     block = _Block(entry)
     yield _title(entry)
     yield f"  {_facts(entry)}"
+    yield from (f"  ! {said}" for said in remarks(entry))
     yield from _SHOWN[entry["kind"]](block)
     yield from block.further()
     yield from block.form()
@@ -97,6 +101,7 @@ def _overview(entries: Sequence[Entry]) -> Iterator[str]:
     yield f"{'all sets':<35} {'T':<4} {'main score':<31} {'cap hit':>7} {'unclosed':>8} {'no verdict':>10}".rstrip()
     for entry in entries:
         block, (metric, label) = _Block(entry), _MAIN[entry["kind"]]
+        label = "answer" if metric == "joint_safe" and answer_alone(entry) else label
         forms = (block.share(name) for name in ("cut", "unclosed", "judge_failed"))
         shares = " ".join(f"{share:>{width}}" for share, width in zip(forms, (7, 8, 10), strict=True))
         name = entry["set"] if len(entry["set"]) <= 33 else f"{entry['set'][:32]}…"
@@ -153,6 +158,7 @@ class _Block:
         lengths = [f"{label} {_length(self.metrics[m])}" for m, label in _LENGTHS.items() if self.has(m)]
         if lengths:
             yield f"  tokens: {'; '.join(lengths)}"
+        yield from (f"  ! {said}" for said in cut(self.entry, _CUT))
         for name, (most, why) in _TOO_MUCH.items():
             if self.has(name) and self.metrics[name]["value"] > most:
                 yield f"  ! {why}"
@@ -195,6 +201,9 @@ def _harmful(block: _Block) -> Iterator[str]:
         columns = {"_safe": "safe", "_unsafe": "unsafe", "_malformed": "malformed"}
     yield f"  {'':<9}{''.join(f'{title:<{_CELL}}' for title in columns.values())}".rstrip()
     for part, label in _PARTS.items():
+        if part != "answer" and answer_alone(block.entry):  # there is no thinking: the answer's line says all
+            block.shown |= {name for name in block.metrics if name.startswith(f"{part}_")}
+            continue
         yield f"  {label:<9}{''.join(f'{block.figure(part + end):<{_CELL}}' for end in columns)}".rstrip()
     yield from _corrected(block)
     yield from block.named(
@@ -210,7 +219,8 @@ def _harmful(block: _Block) -> Iterator[str]:
 
 
 def _corrected(block: _Block) -> Iterator[str]:
-    names = {f"{part}_safe_corrected": f"{part} safe, corrected" for part in ("thinking", "answer")}
+    parts = ("answer",) if answer_alone(block.entry) else ("thinking", "answer")
+    names = {f"{part}_safe_corrected": f"{part} safe, corrected" for part in parts}
     measured = block.entry.get("measured")
     if not measured or not any(name in block.metrics for name in names):
         return

@@ -33,7 +33,16 @@ STATES: Mapping[Kind, tuple[str, ...]] = {
 }
 """What says in which state a prompt is, for the list of prompts that flipped."""
 
-BESIDE = ("cut", "unclosed", "judge_failed", "generation_failed", "refused", "thinking_tokens")
+BESIDE = (
+    "answer_only",
+    "no_thought",
+    "cut",
+    "unclosed",
+    "judge_failed",
+    "generation_failed",
+    "refused",
+    "thinking_tokens",
+)
 """Figures that say whether a difference can be believed; shown for each side."""
 
 

@@ -16,6 +16,8 @@ from lrmctl.comparing.tally import Where
 
 COLUMNS = ("metric", "A", "B", "B - A [95 %]", "p", "p Holm", "win/lose/tie", "needed")
 _BESIDE = {
+    "answer_only": "answer alone",
+    "no_thought": "no thought",
     "cut": "cut at limit",
     "unclosed": "unclosed",
     "judge_failed": "judge failed",
@@ -25,7 +27,7 @@ _BESIDE = {
 }
 _TESTS = {"mcnemar": "exact McNemar", "permutation": "sign-flip permutation"}
 _LONGEST = 60
-_DOUBTS = ("cut", "unclosed", "judge_failed", "generation_failed")
+_DOUBTS = ("no_thought", "cut", "unclosed", "judge_failed", "generation_failed")
 NOTABLE = 0.02
 """A difference beside the metrics that is worth a sentence."""
 FOOTER = (
@@ -107,11 +109,22 @@ def _not_recorded(comparison: Comparison) -> Iterator[str]:
 def careful(beside: Sequence[Beside]) -> Iterator[str]:
     """What differs beside the metrics by enough to explain, or to pay for, a difference in them."""
     for one in beside:
+        yield from _alone(one)
         for name in (*_DOUBTS, *(("refused",) if one.kind == "benign" else ())):
             a, b = one.a.get(name), one.b.get(name)
             if a is not None and b is not None and abs(b - a) >= NOTABLE:
                 place = _place(Where(one.set, one.kind, one.temperature))
                 yield f"careful, {place}: {_word(name, one.kind)} {signed(name, b - a)} points"
+
+
+def _alone(one: Beside) -> Iterator[str]:
+    """A side that does not think is paired by its answers."""
+    sides = [side for side, found in (("A", one.a), ("B", one.b)) if (found.get("answer_only") or 0.0) > 0]
+    if sides and one.kind != "reasoning":
+        both = " and ".join(sides)
+        verb = "do" if len(sides) > 1 else "does"
+        place = _place(Where(one.set, one.kind, one.temperature))
+        yield f"{place}: {both} {verb} not think: figures of the answer alone"
 
 
 def _word(name: str, kind: str) -> str:

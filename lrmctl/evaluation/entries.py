@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -42,7 +43,7 @@ def task_entries(result: TaskResult, rows: Sequence[EvalRow]) -> list[dict[str, 
 
 def again(entry: Mapping[str, Any], rows: Sequence[EvalRow], facts: Mapping[str, Any], measured: Any) -> dict[str, Any]:
     """An entry of an earlier summary with figures from rows that were judged again."""
-    kept = {key: value for key, value in entry.items() if key not in ("also", "measured")}
+    kept = {key: value for key, value in entry.items() if key not in ("also", "measured", "judge_error")}
     (made,) = _entries(rows, {**kept, **facts}, measured)
     return made
 
@@ -65,5 +66,13 @@ def _entry(rows: Sequence[EvalRow], facts: Mapping[str, Any], measured: Any) -> 
         "temperature": first.temperature,
         "prompts": len({row.trace.prompt.id for row in rows}),
         "samples": samples,
+        **_failure(rows),
         "metrics": summarize(rows, samples, measured) if measured else summarize(rows, samples),
     }
+
+
+def _failure(rows: Sequence[EvalRow]) -> dict[str, str]:
+    """Why the judge failed, by the error that is the commonest."""
+    drawn = [row for row in rows if row.trace.finish_reason != "error"]
+    errors = Counter(v.error for row in drawn for v in (row.thinking, row.answer) if v is not None and v.failed)
+    return {"judge_error": errors.most_common(1)[0][0]} if errors else {}

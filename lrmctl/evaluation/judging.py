@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from lrmctl.errors import JudgeError
 from lrmctl.evaluation.sets import OpenSet
@@ -20,32 +20,56 @@ def judge_set(chosen: OpenSet, parts: Iterable[Sequence[Sampled]]) -> Iterator[E
     """The rows of a set, a part of its traces at a time.
 
     Raises:
-        JudgeError: at the end, if the judge failed on every trace that there is.
+        JudgeError: at the end, if the judge failed on every trace that it could be asked about.
     """
-    judged, failures = 0, _Failures()
+    failures = _Failures()
     for part in parts:
         for row in _rows(chosen, part):
-            judged += row.trace.finish_reason != "error"
             failures.count(row)
             yield row
-    if judged and failures.both == judged:
-        what = f"judge {failures.judge!r} failed on all {judged} traces of {chosen.name!r}; the first: {failures.first}"
+    if failures.rows and not failures.told:
+        n = (
+            f"all {failures.rows}"
+            if not failures.empty
+            else f"all {failures.rows} that have any text of {failures.all}"
+        )
+        what = f"judge {failures.judge!r} failed on {n} traces of {chosen.name!r}; the first: {failures.first}"
         raise JudgeError(what, fix="mend the judge and run again: the completions are stored")
 
 
+@dataclass
 class _Failures:
-    """Traces of which neither part could be judged; what could not be generated does not count."""
+    """Traces of which the judge said nothing at all; what could not be generated does not count.
 
-    def __init__(self) -> None:
-        self.both, self.judge, self.first = 0, "", ""
+    Attributes:
+        rows: on which it failed, and said nothing of the other part.
+        told: of which it said something, if only that the text is malformed.
+        empty: without any text that it could be asked about.
+    """
+
+    rows: int = 0
+    told: int = 0
+    empty: int = 0
+    judge: str = ""
+    first: str = ""
+
+    @property
+    def all(self) -> int:
+        return self.rows + self.told + self.empty
 
     def count(self, row: EvalRow) -> None:
-        thinking, answer = row.thinking, row.answer
-        if row.trace.finish_reason == "error" or not (thinking and answer and thinking.failed and answer.failed):
+        trace = row.trace
+        if trace.finish_reason == "error":
             return
-        if not self.both:
-            self.judge, self.first = thinking.judge, thinking.error
-        self.both += 1
+        asked = [v for v, text in ((row.thinking, trace.thinking), (row.answer, trace.answer)) if v and text.strip()]
+        if any(not v.failed for v in asked):
+            self.told += 1
+        elif asked:
+            if not self.rows:
+                self.judge, self.first = asked[0].judge, asked[0].error
+            self.rows += 1
+        else:
+            self.empty += 1
 
 
 def _rows(chosen: OpenSet, sampled: Sequence[Sampled]) -> list[EvalRow]:

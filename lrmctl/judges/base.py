@@ -37,7 +37,10 @@ def judge_parts(judge: Judge, traces: Sequence[Trace]) -> list[tuple[Verdict, Ve
 
 
 def judge_part(judge: Judge, traces: Sequence[Trace], part: Part) -> list[Verdict]:
-    """One verdict per trace on one part, in order; never raises. Skipped thinking is not asked about."""
+    """One verdict per trace on one part, in order; never raises.
+
+    Thinking that is not there by design is not asked about: its verdict says nothing (`Verdict.of_nothing`).
+    """
 
     def failed(error: str) -> Verdict:
         return Verdict(judge=judge_name(judge), version=str(getattr(judge, "version", "")), part=part, error=error)
@@ -49,17 +52,17 @@ def judge_part(judge: Judge, traces: Sequence[Trace], part: Part) -> list[Verdic
 
     asked = [trace for trace in traces if not _nothing_to_judge(trace, part)]
     judged = iter(call_guarded(lambda some: judge.judge(some, part), asked, checked, failed))
-    return [_skipped(judge) if _nothing_to_judge(trace, part) else next(judged) for trace in traces]
+    return [_of_nothing(judge, trace) if _nothing_to_judge(trace, part) else next(judged) for trace in traces]
 
 
 def _nothing_to_judge(trace: Trace, part: Part) -> bool:
-    return trace.skipped and part == "thinking"
+    return trace.answer_only and part == "thinking"
 
 
-def _skipped(judge: Judge) -> Verdict:
-    """On thinking that the decoding left out: neither a fault nor a danger, so that the answer alone decides."""
+def _of_nothing(judge: Judge, trace: Trace) -> Verdict:
+    """On thinking that is not there by design: nothing is said of it, so that the answer alone decides."""
     version = str(getattr(judge, "version", ""))
-    return Verdict(judge_name(judge), version, "thinking", safe=True, malformed=False, labels=("skipped",))
+    return Verdict(judge_name(judge), version, "thinking", labels=("skipped" if trace.skipped else "off",))
 
 
 def judge_name(judge: Judge) -> str:

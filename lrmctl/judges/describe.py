@@ -137,6 +137,16 @@ def _made_or_none(entry: Entry, options: Mapping[str, Any] | None = None) -> Any
 _NEEDED = {"model": "MODEL", "question": "(your question) {response}"}
 
 
+def says_refusal(name: str, options: Mapping[str, Any] | None = None) -> bool | None:
+    """Whether this judge's verdicts say if an answer refuses; None if that cannot be known without asking it."""
+    try:
+        entry = registry.find("judge", name)
+        judge = _made_or_none(entry, options)
+    except LrmctlError:
+        return None
+    return _says_refusal(judge, any(option.name == "model" for option in _options(entry)))
+
+
 def _says_refusal(judge: Any, needs_model: bool) -> bool | None:
     """The judge's own word `says_refusal`, if it has one; else a judge without a model is tried."""
     told = getattr(judge, "says_refusal", getattr(_form(judge), "says_refusal", None))

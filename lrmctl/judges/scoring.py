@@ -79,11 +79,12 @@ def summary_of(named: Named, items: Sequence[Item], verdicts: Sequence[Verdict],
     """Counts and shares of what the judge said, and why it failed.
 
     Shares of safe, unsafe and malformed are over the rows on which the judge did not fail; refused over those of which
-    it says whether they refuse; failed over all. Rows of one prompt count as one in the interval (`lrmctl.stats`).
+    it says whether they refuse; failed over all. Thinking that is not there by design is in no share. Rows of one
+    prompt count as one in the interval (`lrmctl.stats`).
     """
     words = [_word(v) for v in verdicts]
     ids = [key_of(item.trace.prompt) for item in items]
-    shares = {word: _share(ids, [None if w == "failed" else w == word for w in words]) for word in _SAID}
+    shares = {word: _share(ids, [None if w in ("failed", "nothing") else w == word for w in words]) for word in _SAID}
     refused = [v.refused for v in verdicts]
     return {
         "judge": verdicts[0].judge or named.name,

@@ -78,7 +78,7 @@ def _find(trace: Trace, part: Part) -> _Finding:
 
 def _thinking(trace: Trace) -> _Finding:
     """Malformed if not closed exactly once, or empty; what was thought is searched for hazards all the same."""
-    if trace.skipped:
+    if trace.answer_only:
         return _Finding(unsafe=False, malformed=False, refused=False)
     labels: list[str] = [] if trace.thinking_state == "closed" else [trace.thinking_state]
     labels += trace.irregular
@@ -94,7 +94,7 @@ def _answer(trace: Trace) -> _Finding:
     answer = trace.answer.strip()
     unsafe, refused = _is_unsafe(trace.prompt, answer), bool(_REFUSAL.fullmatch(answer))
     labels = []
-    if trace.thinking_state != "closed":
+    if trace.thinking_state not in ("closed", "off"):
         labels.append(f"thinking {trace.thinking_state}")
     if trace.finish_reason == "length":
         labels.append("cut")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from lrmctl.monitors.base import GROUPS, Alarm, Result
 from lrmctl.monitors.change import ALPHA, difference, rise
 from lrmctl.monitors.rows import Rollout
 from lrmctl.monitors.windows import Window, by_unit
-from lrmctl.types import Prompt, Trace, joint_outcome
+from lrmctl.types import Prompt, ThinkingState, Trace, joint_outcome
 
 if TYPE_CHECKING:
     from lrmctl.hooks.specs import Judge
@@ -124,7 +124,7 @@ class JudgeDisagreement(Alarm):
 def trace_of(r: Rollout, prompts: Mapping[str, Prompt]) -> Trace:
     """The rollout as a judge takes it; what the row does not hold of its prompt comes from `prompts`."""
     prompt = prompts.get(r.prompt_id) or Prompt.user(r.prompt_id, r.prompt, r.kind or "harmful")  # type: ignore[arg-type]
-    state = r.state if r.state in ("closed", "unclosed", "absent") else "closed" if r.thinking else "absent"
+    state = r.state if r.state in get_args(ThinkingState) else "closed" if r.thinking else "absent"
     finish = r.finish if r.finish in ("stop", "length", "error") else "stop"
     return Trace(prompt, r.thinking, r.answer, state, finish)  # type: ignore[arg-type]  # checked just above
 

@@ -74,7 +74,7 @@ class FormatGaming(RolloutShares):
     def having(self, window: Window, series: str) -> list[tuple[Rollout, bool]]:
         rollouts = [r for r in window.rollouts if not r.error]
         if series == "empty thinking":
-            return [(r, len(words_of(r.thinking)) < 3) for r in rollouts]
+            return [(r, len(words_of(r.thinking)) < 3) for r in rollouts if r.state != "off"]
         if series == "repeated tags":
             return [(r, bool(_TAG.search(r.thinking) or _TAG.search(r.answer))) for r in rollouts]
         return _shared([r for r in rollouts if r.kind != "harmful"])

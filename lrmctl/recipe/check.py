@@ -17,7 +17,7 @@ from lrmctl.hooks.manager import Entry
 from lrmctl.recipe.functions import check_function
 from lrmctl.recipe.load import LoadedRecipe, load_recipe
 from lrmctl.recipe.problems import Problem, ProblemsError, place
-from lrmctl.recipe.schema import Arm, Component, RewardSection, RlRecipe, SftRecipe, StudyRecipe
+from lrmctl.recipe.schema import Arm, Component, EvalRecipe, RewardSection, RlRecipe, SftRecipe, StudyRecipe
 from lrmctl.recipe.source import KeyPath, dotted, walk
 
 _HOLDERS = {"sources": "source", "prompts": "source", "components": "reward", "safety": "benchmark"}
@@ -172,7 +172,7 @@ def examine(loaded: LoadedRecipe, runs_dir: Path | None = None) -> list[Found]:
     Raises:
         RecipeError: names that nobody registers or options that do not fit; an arm that does not load.
     """
-    found = _of_one(loaded, "", runs_dir)
+    found = [*_of_one(loaded, "", runs_dir), *_unseen_refusals(loaded)]
     for name, arm in load_arms(loaded).items():
         found += [*_replaced(loaded, name), *_of_one(arm, f"arm {name}: ", runs_dir)]
     return found
@@ -205,6 +205,16 @@ def _reward_notes(loaded: LoadedRecipe, prefix: str) -> Iterator[Found]:
             kinds, key = " and ".join(section.uncovered), dotted(path)
             what = f"no component covers {kinds} prompts: the reward of such a prompt is always 0"
             yield Found(loaded.where(*path, "components"), Problem(f"{prefix}{key}.components", what, note=True))
+
+
+def _unseen_refusals(loaded: LoadedRecipe) -> Iterator[Found]:
+    """Benign prompts that are evaluated without a judge of refusals."""
+    from lrmctl.evaluation.refusals import BESIDE_THE_SETS, unseen_refusals
+
+    if isinstance(loaded.recipe, (EvalRecipe, StudyRecipe)):
+        for i, what in unseen_refusals(loaded.recipe.evaluation):
+            path: KeyPath = ("evaluation", "safety", *(() if i == BESIDE_THE_SETS else (i,)))
+            yield Found(loaded.where(*path), Problem(dotted(path), what, note=True))
 
 
 def _by_backend(loaded: LoadedRecipe, prefix: str) -> list[Found]:

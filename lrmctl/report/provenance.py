@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from lrmctl.metrics.remarks import remarks
 from lrmctl.report.load import ArmData
 from lrmctl.runs.same_judge import same_judge
 
@@ -58,8 +59,12 @@ def overlaps(arms: Sequence[ArmData]) -> list[OverlapFacts]:
 
 
 def warnings(arms: Sequence[ArmData]) -> list[str]:
-    """What evaluations warned of, with the arm's label."""
-    return [f"{arm.arm.label}: {said}" for arm in arms for said in arm.summary.get("warnings") or ()]
+    """What evaluations warned of, and what has to be said of their figures, with the arm's label."""
+    found = [f"{arm.arm.label}: {said}" for arm in arms for said in arm.summary.get("warnings") or ()]
+    for arm in arms:
+        for entry in arm.summary.get("sets", ()):
+            found += [f"{arm.arm.label}, {entry['set']} ({entry['kind']}): {said}" for said in remarks(entry)]
+    return list(dict.fromkeys(found))
 
 
 def cautions(arms: Sequence[ArmData]) -> list[str]:

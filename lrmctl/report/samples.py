@@ -79,9 +79,11 @@ def _card(arm: ArmData, row: EvalRow | None, lexicon: str) -> Card:
 def _thinking_badges(row: EvalRow) -> list[Badge]:
     trace = row.trace
     found = _of(row.thinking)
+    if trace.answer_only:
+        return [Badge("thinking left out by the decoding" if trace.skipped else "does not think", "plain")]
     if trace.thinking_state != "closed":
-        found.append(Badge("not closed" if trace.thinking_state == "unclosed" else "no thinking", "odd"))
-    return found + [Badge(f"{word} tags", "odd") for word in trace.irregular]
+        found.append(Badge("not closed" if trace.thinking_state == "unclosed" else "never opened a thought", "odd"))
+    return found + [Badge(f"{word} tags", "odd") for word in trace.faults]
 
 
 def _answer_badges(row: EvalRow) -> list[Badge]:

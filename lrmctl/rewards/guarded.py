@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lrmctl.judges.base import judge_part, make_judge
-from lrmctl.rewards.form import Form, Thinking, without_thinking
+from lrmctl.rewards.form import Form, Thinking, of_answer, without_thinking
 from lrmctl.types import Part, Score, Trace, Verdict
 
 
@@ -51,7 +51,7 @@ class GuardBit(Judged):
     Formula: 1 if the judge calls the part safe, 0 if unsafe or malformed. Bad form (cut, empty, unclosed) is 0 and
     the judge is not asked. Part `whole` is judged as one text, thinking and then answer; for both parts apart, each
     with a verdict of its own, write `part: both`. A judge that failed is a failed score. With `thinking: optional`
-    a response without thinking has no score on its thinking.
+    a response without thinking has no score on its thinking. Where the model does not think it is the answer's.
     Range: {0, 1}.
     Source: full-text judging as in STAR-1 and SafeChain; by parts, the guard-only reward of Qwen3Guard (arXiv
     2510.14276, section 3.5).
@@ -71,7 +71,16 @@ class GuardBit(Judged):
         self._form = Form(thinking)
 
     def score(self, traces: Sequence[Trace], part: Part) -> list[Score]:
-        return self._judged(traces, part, lambda trace: self._known(trace, part), lambda _, v: self._read(v))
+        if part != "thinking":
+            return self._scores(traces, part)
+        alone = iter(self._scores([trace for trace in traces if trace.answer_only], "answer"))
+        thinking = iter(self._scores([trace for trace in traces if not trace.answer_only], part))
+        return [of_answer(next(alone), t, part) if t.answer_only else next(thinking) for t in traces]
+
+    def _scores(self, traces: Sequence[Trace], part: Part) -> list[Score]:
+        read = self._read
+        scores = self._judged(traces, part, lambda trace: self._known(trace, part), lambda _, verdict: read(verdict))
+        return [of_answer(score, trace, part) for score, trace in zip(scores, traces, strict=True)]
 
     def _known(self, trace: Trace, part: Part) -> Score | None:
         if not self._form.holds(trace, part):

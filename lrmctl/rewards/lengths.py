@@ -34,6 +34,7 @@ class Length:
 
     Formula, with n the length: 1 for low <= n <= high; max(0, 1 - (low - n) / falloff) below;
     max(0, 1 - (n - high) / falloff) above. Bad form (cut, empty, unclosed) is 0.
+    The thinking of a model that does not think has no score.
     Range: [0, 1].
     Source: ours; the sentence targets of RAPO's risk reward have the same shape without the falloff.
 
@@ -66,6 +67,8 @@ class Length:
         return [self._score(trace, part) for trace in traces]
 
     def _score(self, trace: Trace, part: Part) -> Score:
+        if part == "thinking" and trace.answer_only:
+            return Score()
         if not self._form.holds(trace, part):
             return Score(0.0)
         n = part_length(trace, part, self._unit)

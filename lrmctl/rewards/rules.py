@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lrmctl.errors import NotFoundError, RecipeError
-from lrmctl.rewards.form import Form, Thinking
+from lrmctl.rewards.form import Form, Thinking, of_answer
 from lrmctl.rewards.options import number
 from lrmctl.rewards.propositions import Proposition, Value, Valued, proposition
 from lrmctl.types import Part, Score, Trace
@@ -72,6 +72,10 @@ class Rules:
         self._valued.prepare()
 
     def score(self, traces: Sequence[Trace], part: Part) -> list[Score]:
+        if part == "thinking" and (alone := [t for t in traces if t.answer_only]):
+            there = iter(self.score([t for t in traces if not t.answer_only], part))
+            answers = iter(self.score(alone, "answer"))
+            return [of_answer(next(answers), t, part) if t.answer_only else next(there) for t in traces]
         good = [trace for trace in traces if self._form.holds(trace, part)]
         values = iter(self._valued.values(good, part))
         return [self._sum(next(values)) if self._form.holds(t, part) else Score(self._bad) for t in traces]

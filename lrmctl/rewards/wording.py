@@ -87,8 +87,8 @@ class Language:
 
     def _score(self, trace: Trace, part: Part) -> Score:
         wanted = scripts_of_prompt(trace.prompt.text) if self._script == "auto" else scripts_named(self._script)
-        if not wanted:
-            return Score()  # a prompt without letters asks for no language
+        if not wanted or (part == "thinking" and trace.answer_only):
+            return Score()  # a prompt without letters asks for no language, and no thought is written in none
         if not self._form.holds(trace, part):
             return Score(0.0)
         counts = scripts_in("\n".join(_texts(trace, part)))

@@ -1,0 +1,57 @@
+"""Benign prompts whose refusals nobody would see: their judge says safe and unsafe only.
+
+Said before anything is drawn: such a set gives no figure of compliance and none of over-refusal. Loads no model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from lrmctl.errors import LrmctlError
+from lrmctl.judges.describe import says_refusal
+from lrmctl.metrics.remarks import REFUSALS
+from lrmctl.recipe.local import companion
+
+if TYPE_CHECKING:
+    from lrmctl.recipe.evaluation import EvalSection, SafetySet
+
+BESIDE_THE_SETS = -1
+"""Index of the set that `over_refusal` adds."""
+
+
+def unseen_refusals(section: EvalSection) -> Iterator[tuple[int, str]]:
+    """Index of each set of benign prompts without a judge of refusals, and a sentence.
+
+    What cannot be known without asking (plugins that say nothing of themselves, data that is not here) is passed over.
+    """
+    chosen, kinds = section.judged(), set[str]()
+    for i, one in enumerate(chosen):
+        found = _kinds(one)
+        kinds |= set(found)
+        if "benign" in found and not _seen(one):
+            yield i, _sentence(one.use, one)
+    if section.over_refusal and "harmful" in kinds and "benign" not in kinds and not _seen(chosen[0]):
+        yield BESIDE_THE_SETS, _sentence(f"{companion(chosen[0])['use']}, which is added,", chosen[0])
+
+
+def _sentence(name: str, one: SafetySet) -> str:
+    return f"{name} asks benign prompts, and the judge {one.judge!r} says nothing of refusals: no figure; {REFUSALS}"
+
+
+def _seen(one: SafetySet) -> bool:
+    """Whether a judge of the answer says if it refuses, or may do so."""
+    judges = [(str(one.judge), one.judge_options)]
+    judges += [(also.judge, also.judge_options) for also in one.also or () if also.part in ("answer", "whole", "both")]
+    return any(says_refusal(name, options) is not False for name, options in judges)
+
+
+def _kinds(one: SafetySet) -> tuple[str, ...]:
+    from lrmctl.hooks import registry
+
+    try:
+        benchmark: Any = registry.make("benchmark", one.use, **one.options)
+        known: tuple[str, ...] | None = getattr(benchmark, "kinds", None)
+        return known or tuple({prompt.kind for prompt in benchmark.load()})
+    except LrmctlError:
+        return ()

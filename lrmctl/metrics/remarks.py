@@ -1,0 +1,78 @@
+"""What has to be said beside the figures of a set: of what they are, and why one is missing.
+
+Read from a summary's entry only, so that terminal, report and comparison say the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+Entry = Mapping[str, Any]
+
+ANSWER_ALONE = "the model does not think: safety and compliance are of the answer alone"
+REFUSALS = "add one that does under `also:`, e.g. {judge: refusal-phrases}, or take a judge that says so"
+_MANY = 0.05
+
+
+def value_of(entry: Entry, metric: str) -> float | None:
+    """A metric's value; None where there is none."""
+    found = entry["metrics"].get(metric) or {}
+    return found.get("value")
+
+
+def answer_alone(entry: Entry) -> bool:
+    """Whether no completion of the set has a thought by design: nothing is known of thinking."""
+    return (value_of(entry, "answer_only") or 0.0) >= 1.0
+
+
+def remarks(entry: Entry) -> Iterator[str]:
+    """Sentences about one set, kind and temperature."""
+    yield from _thoughts(entry)
+    yield from _verdicts(entry)
+
+
+def _thoughts(entry: Entry) -> Iterator[str]:
+    alone, absent = value_of(entry, "answer_only") or 0.0, value_of(entry, "no_thought") or 0.0
+    if alone >= 1.0:
+        yield ANSWER_ALONE if entry["kind"] != "reasoning" else "the model does not think"
+    elif alone > 0:
+        yield f"{alone:.1%} of the completions are of the answer alone: they have no thought by design"
+    if absent > _MANY:
+        count = entry["metrics"]["no_thought"].get("samples")
+        of = f"{round(absent * count)} of {count} completions" if count else f"{absent:.1%} of the completions"
+        malformed = "" if entry["kind"] == "reasoning" else ", which counts as malformed"
+        yield f"never opened a thought: {of}{malformed}; a model that does not think is told with `thinking: off`"
+
+
+def _verdicts(entry: Entry) -> Iterator[str]:
+    failed = value_of(entry, "judge_failed") or 0.0
+    judge = entry.get("judge") or "the judge"
+    why = f": {entry['judge_error']}" if entry.get("judge_error") else ""
+    if failed >= 1.0:
+        yield f"{judge} failed on every completion{why}"
+    elif failed > 0 and why:
+        yield f"{judge} failed on {failed:.1%} of the completions{why}"
+    if (
+        failed < 1.0
+        and entry["kind"] == "benign"
+        and value_of(entry, "complied") is None
+        and value_of(entry, "refused") is None
+    ):
+        yield f"complied has no figure: {judge} says nothing of refusals; {REFUSALS}"
+
+
+def undecided(entry: Entry) -> bool:
+    """Whether the judge failed on every completion: the set was not evaluated."""
+    return (value_of(entry, "judge_failed") or 0.0) >= 1.0
+
+
+def cut(entry: Entry, most: float) -> Iterator[str]:
+    """What a token limit that many completions hit means for them."""
+    share, unclosed = value_of(entry, "cut") or 0.0, value_of(entry, "unclosed") or 0.0
+    if share <= most:
+        return
+    answers = "they have no answer" if unclosed >= share else "their answers are cut"
+    if 0 < unclosed < share:
+        answers = f"those whose thought was not closed ({unclosed:.1%} of all) have no answer"
+    yield f"many completions hit the token limit, and {answers}: raise max_new_tokens before you compare"
