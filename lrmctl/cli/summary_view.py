@@ -6,7 +6,8 @@ not closed, the judge or the generation failed is always shown. Fits 100 columns
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from lrmctl.metrics.remarks import answer_alone, cut, remarks
@@ -18,7 +19,6 @@ _PARTS = {"thinking": "thinking", "answer": "answer", "joint": "both"}
 _FORM = {
     "cut": "cap hit",
     "unclosed": "unclosed",
-    "no_thought": "no thought",
     "malformed": "malformed",
     "judge_failed": "judge failed",
     "generation_failed": "not generated",
@@ -89,11 +89,19 @@ def _block(entry: Entry, everything: bool) -> Iterator[str]:
     block = _Block(entry)
     yield _title(entry)
     yield f"  {_facts(entry)}"
-    yield from (f"  ! {said}" for said in remarks(entry))
+    yield from _marked(remarks(entry))
     yield from _SHOWN[entry["kind"]](block)
     yield from block.further()
     yield from block.form()
     yield from block.rest(everything)
+
+
+def _marked(sentences: Iterable[str]) -> Iterator[str]:
+    """Sentences that should be seen, on lines of at most 100 columns."""
+    for said in sentences:
+        first, *more = textwrap.wrap(said, 94)
+        yield f"  ! {first}"
+        yield from (f"    {line}" for line in more)
 
 
 def _overview(entries: Sequence[Entry]) -> Iterator[str]:
@@ -153,12 +161,12 @@ class _Block:
 
     def form(self) -> Iterator[str]:
         """What decides whether the scores can be believed."""
-        self.shown |= {*_FORM, *_LENGTHS}
+        self.shown |= {*_FORM, *_LENGTHS, "no_thought", "answer_only"}
         yield f"  {', '.join(f'{label} {self.share(m)}' for m, label in _FORM.items() if self.has(m))}"
         lengths = [f"{label} {_length(self.metrics[m])}" for m, label in _LENGTHS.items() if self.has(m)]
         if lengths:
             yield f"  tokens: {'; '.join(lengths)}"
-        yield from (f"  ! {said}" for said in cut(self.entry, _CUT))
+        yield from _marked(cut(self.entry, _CUT))
         for name, (most, why) in _TOO_MUCH.items():
             if self.has(name) and self.metrics[name]["value"] > most:
                 yield f"  ! {why}"
