@@ -151,7 +151,9 @@ class Optimizer(Section):
     learning_rate: PositiveFloat = 1e-6
     warmup_ratio: Share = 0.05
     schedule: Literal["constant", "cosine"] = "cosine"
-    """Both start with a linear warm-up; cosine ends at a tenth of the peak."""
+    """Both start with a linear warm-up; cosine ends at `min_lr_ratio` of the peak."""
+    min_lr_ratio: Share = 0.1
+    """cosine: the learning rate of the last step as a share of the peak; 0 goes down to nothing."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     betas: tuple[Share, Share] = (0.9, 0.95)
     """Adam's."""
@@ -171,3 +173,9 @@ class Optimizer(Section):
     sequence_parallel: Positive = 1
     """GPUs that share one sequence (ring attention); needs packing."""
     lora: Lora | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> Optimizer:
+        if self.schedule != "cosine" and self.min_lr_ratio != type(self).model_fields["min_lr_ratio"].default:
+            raise MisplacedError("only cosine has this; say `schedule: cosine`, or leave it out", ("min_lr_ratio",))
+        return self

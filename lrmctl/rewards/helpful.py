@@ -60,7 +60,7 @@ class GuardHybrid:
     min(refused, W) if the answer refuses, else W. Bad form, of which the paper says nothing, is capped like unsafe
     text.
     Range: that of W, down to `unsafe` at least; (-inf, inf) unless W says its range.
-    Source: the hybrid reward of Qwen3Guard (arXiv 2510.14276, section 3.6), with caps -10 and -5.
+    Source: the hybrid reward of Qwen3Guard (arXiv 2510.14276, section 3.5.1, equation 2), with caps -10 and -5.
 
     Args:
         judge: registered judge; it has to say whether an answer refuses.

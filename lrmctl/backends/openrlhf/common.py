@@ -138,7 +138,7 @@ def optimizer_flags(optimizer: Optimizer, where: Target, prefix: str) -> dict[st
         f"{prefix}adam.weight_decay": optimizer.weight_decay,
         f"{prefix}lr_scheduler": SCHEDULES[optimizer.schedule],
         f"{prefix}lr_warmup_ratio": optimizer.warmup_ratio,
-        f"{prefix}min_lr_ratio": 0.1,
+        f"{prefix}min_lr_ratio": optimizer.min_lr_ratio,
         f"{prefix}max_norm": optimizer.max_grad_norm,
         "train.micro_batch_size": optimizer.micro_batch_size,
         "ds.zero_stage": optimizer.zero_stage,

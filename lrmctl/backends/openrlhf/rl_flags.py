@@ -39,6 +39,8 @@ RL_WORDS: Mapping[str, str] = {
     "actor.adam.betas": "optimizer.betas",
     "actor.adam.weight_decay": "optimizer.weight_decay",
     "actor.lr_warmup_ratio": "optimizer.warmup_ratio",
+    "actor.lr_scheduler": "optimizer.schedule",
+    "actor.min_lr_ratio": "optimizer.min_lr_ratio",
     "actor.max_norm": "optimizer.max_grad_norm",
     "actor.gradient_checkpointing_enable": "optimizer.gradient_checkpointing",
     "train.dynamic_batch_enable": "optimizer.dynamic_batch_tokens",

@@ -28,6 +28,8 @@ OWNED: Mapping[str, str] = {
     "adam.betas": "say it in the recipe: optimizer.betas",
     "adam.weight_decay": "say it in the recipe: optimizer.weight_decay",
     "lr_warmup_ratio": "say it in the recipe: optimizer.warmup_ratio",
+    "lr_scheduler": "say it in the recipe: optimizer.schedule",
+    "min_lr_ratio": "say it in the recipe: optimizer.min_lr_ratio",
     "max_norm": "say it in the recipe: optimizer.max_grad_norm",
     "model.gradient_checkpointing_enable": "say it in the recipe: optimizer.gradient_checkpointing",
     "ckpt.save_steps": "say it in the recipe: save_every",
