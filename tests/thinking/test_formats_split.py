@@ -98,6 +98,7 @@ TOOL = "<|start|>assistant<|channel|>commentary to=functions.f <|constrain|>json
             ("A.\n\nB.", "I look.C.", "closed"),
         ),
         ("finalIt is 4.", False, ("", "It is 4.", "absent")),
+        ("analysis: yes", False, ("", "analysis: yes", "absent")),
         ("analysis of the text follows", False, ("", "analysis of the text follows", "absent")),
     ],
 )
