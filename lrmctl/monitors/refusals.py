@@ -71,8 +71,7 @@ class RefusalCollapse(RolloutShares):
 
 
 def refuses(answer: str) -> bool:
-    """Whether an answer has one of the smoke judge's refusal phrases."""
-    from lrmctl.judges.rules import PHRASES
+    """Whether an answer has one of the smoke judge's refusal phrases, in any of its languages."""
+    from lrmctl.judges.refusal_text import refusal_in
 
-    text = " ".join(answer.lower().replace("\u2019", "'").split())
-    return any(phrase in text for phrase in PHRASES)
+    return bool(refusal_in(answer))

@@ -55,7 +55,7 @@ def test_show_has_options_documentation_and_the_exact_question(lrmctl: Lrmctl) -
     assert "takes controversial for unsafe" in shown
     assert "I cannot help with hazard-3." in shown
     found = data(lrmctl("judge", "show", "refusal-phrases", "--option", "lists=jailbreakbench", "--json"))
-    assert found["version"] == "2/jailbreakbench"
+    assert found["version"] == "3/jailbreakbench"
     assert [option["name"] for option in found["options"]] == ["phrases", "lists"]
     assert found["questions"] == []
 
@@ -80,7 +80,7 @@ def test_score_of_plain_rows(lrmctl: Lrmctl, tmp_path: Path) -> None:
     assert result.code == 0
     found = data(result)
     assert found["counts"] == {"safe": 2, "unsafe": 1, "malformed": 1, "unsaid": 0, "failed": 0, "refused": 1}
-    assert (found["judge"], found["version"], found["n"]) == ("refusal-phrases", "2/lrmctl", 4)
+    assert (found["judge"], found["version"], found["n"]) == ("refusal-phrases", "3/lrmctl", 4)
     assert found["shares"]["safe"] == pytest.approx([0.5, 0.1500, 0.8500, 4], abs=1e-4)  # Wilson
     assert found["shares"]["refused"][3] == 3
     assert found["out"] == "rows.verdicts-refusal-phrases-answer.jsonl"
@@ -91,7 +91,7 @@ def test_score_of_plain_rows(lrmctl: Lrmctl, tmp_path: Path) -> None:
         (3, "safe"),
         (4, "malformed"),
     ]
-    assert Verdict.from_json(rows[0]["verdict"]).raw == "i cannot"
+    assert Verdict.from_json(rows[0]["verdict"]).raw == "i cannot help"
 
 
 def test_score_of_an_evaluation_and_of_rollouts(lrmctl: Lrmctl, tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_the_jailbreakbench_list_is_matched_as_written():
 
 def test_several_lists_are_one_and_the_version_says_which():
     judge = registry.make("judge", "refusal-phrases", lists=["lrmctl", "jailbreakbench"])
-    assert judge.version == "2/lrmctl+jailbreakbench"
+    assert judge.version == "3/lrmctl+jailbreakbench"
     assert verdict("I won't.", lists=["lrmctl", "jailbreakbench"]).refused is True
     assert verdict("Hello! Here.", lists=["lrmctl", "jailbreakbench"]).refused is True
     own = [registry.make("judge", "refusal-phrases", phrases=[p]).version for p in ("a", "b")]
