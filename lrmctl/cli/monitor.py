@@ -22,7 +22,7 @@ SECONDS = 2.0
 
 
 def monitor(
-    target: Annotated[str, typer.Argument(help="run:NAME, its name or folder, or a rollouts.jsonl.")],
+    target: Annotated[str, typer.Argument(help="run:NAME, its name or folder, or a file of rollouts.")],
     judge: Annotated[str | None, typer.Option(help="A second judge, for judge-disagreement.")] = None,
     option: Annotated[
         list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="The judge's option; repeatable.")
@@ -64,11 +64,12 @@ def _files(target: str, runs_dir: Path) -> tuple[Path, Path | None]:
     """
     from lrmctl.cli.targets import run_folder
     from lrmctl.errors import NotFoundError
+    from lrmctl.rows.files import is_rows_file
 
     file = Path(target)
     if file.is_file():
         return file, file.parent if (file.parent / "recipe.yaml").exists() else None
-    if file.suffix == ".jsonl":
+    if is_rows_file(target):
         raise NotFoundError(f"there is no file {target}", fix="lrmctl run list")
     folder = file if (file / "rollouts.jsonl").is_file() else run_folder(target, runs_dir)
     if not (folder / "rollouts.jsonl").is_file():
@@ -133,7 +134,7 @@ def _monitor(
     prompts = prompts_of(folder) if folder and judge else {}
     alarms = make_alarms(only, thresholds, judge=judge, prompts=prompts, sample=sample, helped=helped_of(recipe))
     metrics = (folder or rollouts.parent) / "metrics.jsonl"
-    return Monitor(rollouts, metrics, alarms, per_step=per_step_of(recipe), window=window)
+    return Monitor(rollouts, metrics, alarms, per_step=per_step_of(recipe), window=window, foreign=folder is None)
 
 
 def _follow(watch: Monitor, folder: Path) -> None:

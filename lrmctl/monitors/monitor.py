@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from lrmctl.monitors.base import Alarm, Result
+from lrmctl.monitors.foreign import WholeFile
 from lrmctl.monitors.rows import Tail, rollout_of
 from lrmctl.monitors.windows import ROLLOUTS, Window, Windows
 
@@ -26,6 +27,7 @@ class Monitor:
     Args:
         per_step: rollouts of a training step, 0 if not known.
         window: least number of rollouts in a window.
+        foreign: the rollouts are a whole file that no run writes, of any form.
     """
 
     def __init__(
@@ -36,9 +38,11 @@ class Monitor:
         *,
         per_step: int = 0,
         window: int = ROLLOUTS,
+        foreign: bool = False,
     ) -> None:
         self.alarms = alarms
-        self.rollouts, self.metrics = Tail(rollouts), Tail(metrics) if metrics else None
+        self.rollouts: Tail | WholeFile = WholeFile(rollouts) if foreign else Tail(rollouts)
+        self.metrics = Tail(metrics) if metrics else None
         self.windows = Windows(per_step, window)
         self.seen = 0
         self._told: set[str] = set()

@@ -43,7 +43,7 @@ class Rollout:
     @property
     def unit(self) -> str:
         """Samples of one prompt resemble each other: the unit that is counted is the group."""
-        return self.group or self.prompt_id or self.prompt or str(self.row)
+        return self.group or self.prompt or self.prompt_id or str(self.row)
 
     @property
     def in_form(self) -> bool:

@@ -27,7 +27,7 @@ def json_lines(file: Path, torn: bool = False) -> Iterator[Row]:
             value = parsed(line)
         except NotStrict as error:
             if ended or not str(error).startswith("is not JSON"):
-                raise RecipeError(str(error), where, _json_fix(line, number)) from None
+                raise RecipeError(str(error), where, _json_fix(str(error), line, number)) from None
             if torn:
                 _say_torn(where)
                 return
@@ -43,7 +43,11 @@ def _say_torn(where: str) -> None:
     console.say(f"{where}: the last line is cut off and left out")
 
 
-def _json_fix(line: str, number: int) -> str:
+def _json_fix(what: str, line: str, number: int) -> str:
+    if "half of a character" in what:
+        return "write the whole character; half of it is what remains where a text was cut inside an emoji"
+    if "is there twice" in what:
+        return "keep one of the two"
     if number == 1 and line.lstrip().startswith("["):
         return "one object a line; a file that holds one list is named .json"
     return "one object a line, in strict JSON"
