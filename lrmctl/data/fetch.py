@@ -49,7 +49,8 @@ def fetch(data: DataSet, path: str | None = None, revision: str | None = None) -
     path = path or local_file(data)
     fetched = _kept(data, path, revision or data.revision, _stamp(path))
     if not fetched.rows:
-        raise RecipeError(f"the data set {data.name!r} has no rows", str(fetched.facts.get("file", data.url)))
+        fix = "the file is empty: give one with at least one row"
+        raise RecipeError(f"the data set {data.name!r} has no rows", str(fetched.facts.get("file", data.url)), fix)
     if missing := [c for c in data.columns if c not in fetched.rows[0]]:
         raise RecipeError(
             f"rows of {data.name!r} have no column {', '.join(missing)}; they have {', '.join(fetched.rows[0])}",
