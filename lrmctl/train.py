@@ -10,7 +10,7 @@ import errno
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +33,7 @@ from lrmctl.runs.damage import part_of, read_object
 from lrmctl.runs.folder import RunFolder, write_json
 from lrmctl.runs.names import check_name
 from lrmctl.runs.tracking import both, mirror
+from lrmctl.runs.writing import write_text
 from lrmctl.training_data import Start, rows_of, samples_first, sources_of, tokenizer_of, trainable
 from lrmctl.types import Plan
 
@@ -210,7 +211,7 @@ def _launch(start: Start, folder: RunFolder, rows: Rows, resume: bool, on_progre
         console.say(sentence)
     with _service(start, folder, attempt) as service:
         plan = _plan(start, folder, rows, service.url if service else _NO_URL, resume and step > 0)
-        write_json(folder.plan, {**plan.to_json(), **sections(start.recipe, start.model, rows, plan)})
+        _write_plan(folder, {**plan.to_json(), **sections(start.recipe, start.model, rows, plan)}, service)
         _write_lock(start, folder, rows, plan)
         steps = plan.estimates.get("steps")
         folder.set_status("running", attempt=attempt, resumed_from=step, steps=steps, exit_code=None)
@@ -227,6 +228,12 @@ def _launch(start: Start, folder: RunFolder, rows: Rows, resume: bool, on_progre
             if error := failure():  # the trainer may fall over a failed reward before anybody has asked for it
                 raise error from None
             raise
+
+
+def _write_plan(folder: RunFolder, plan: Mapping[str, Any], service: RewardService | None) -> None:
+    """The plan without the token of the reward service, which a backend may have put into its command line."""
+    text = json.dumps(plan, indent=2, ensure_ascii=False)
+    write_text(folder.plan, (text.replace(service.token, "TOKEN") if service else text) + "\n")
 
 
 def _service(start: Start, folder: RunFolder, attempt: int) -> Any:

@@ -193,6 +193,7 @@ class Plan:
         argv: the backend's exact command line.
         env: environment variables to add, nothing inherited is listed.
         files: text files to write before the launch, path relative to the run folder -> content.
+        secrets: as `files`, for the user's eyes only; gone when the launch has ended.
         resources: what the launch occupies, e.g. `{"gpus": 8, "nodes": 1}`.
         estimates: derived numbers for the reader (steps, samples per step, ...).
         notes: sentences the user should read before spending money.
@@ -208,10 +209,12 @@ class Plan:
     estimates: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     launch: Mapping[str, Any] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def to_json(self) -> dict[str, Any]:
         """JSON form without the file contents, which lie beside it in the run folder."""
-        return {**asdict(replace(self, files={})), "files": sorted(self.files)}
+        shown = asdict(replace(self, files={}, secrets={}))
+        return {**shown, "files": sorted(self.files), "secrets": sorted(self.secrets)}
 
 
 def joint_outcome(thinking: Verdict, answer: Verdict) -> Outcome:

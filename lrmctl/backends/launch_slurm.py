@@ -50,6 +50,7 @@ class Slurm:
         tail = Tail(job.log)
         job.log.touch()
         script = job.log.with_name("job.sh")
+        script.touch(mode=0o700)
         script.write_text(self.preview(job), encoding="utf-8")
         number = _slurm("sbatch", "--parsable", str(script)).split(";")[0]
         on_started({"via": "slurm", "id": number})

@@ -45,7 +45,8 @@ def serve(
 
     signal.signal(signal.SIGTERM, _interrupt)
     with _service(recipe, sets, host, port, rollouts, token_env, end_token, reached_as, runs_dir) as service:
-        console.say(f"rollouts go to {rollouts}; {service.base}/healthz and /metrics say how it goes; Ctrl-C ends it")
+        pages = service.url.removesuffix("reward")
+        console.say(f"rollouts go to {rollouts}; {pages}healthz and {pages}metrics say how it goes; Ctrl-C ends it")
         typer.echo(service.url)
         try:
             _until_failure(service)
@@ -82,7 +83,7 @@ def _service(
         port=port,
         attempt=_last_attempt(rollouts) + 1,
         score_of=filtering.of if filtering else "reward",
-        reached_as=reached_as or ("" if host in LOOPBACK else own_address() if host == "0.0.0.0" else host),
+        reached_as=reached_as or ("" if host in LOOPBACK else own_address() if host in ("0.0.0.0", "::") else host),
         token=os.environ.get(token_env, ""),
         samples=group_sizes(rl),
     )

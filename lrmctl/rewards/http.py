@@ -7,7 +7,7 @@ import socket
 
 from lrmctl.errors import LrmctlError
 
-LOOPBACK = ("127.0.0.1", "localhost")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def own_address(towards: str = "") -> str:
@@ -27,15 +27,20 @@ def own_address(towards: str = "") -> str:
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket, so that a taken port is known before anything starts."""
     # asyncio switches Nagle's algorithm off only where the protocol is given; with it on, a reply takes 40 ms more
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    except OSError as error:
+        raise LrmctlError(f"{host} cannot be used here: {error.strerror}", fix="say --host 127.0.0.1") from error
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
         listener.listen(2048)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         listener.close()
-        taken = error.errno == errno.EADDRINUSE
-        what = "is taken by another process" if taken else f"cannot be used: {error.strerror}"
+        taken = getattr(error, "errno", None) == errno.EADDRINUSE
+        reason = getattr(error, "strerror", None) or "it is no address"
+        what = "is taken by another process" if taken else f"cannot be used: {reason}"
         raise LrmctlError(
             f"port {port} on {host} {what}", fix="choose another port, or leave it to lrmctl with port 0"
         ) from error

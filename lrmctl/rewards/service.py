@@ -24,7 +24,7 @@ from types import TracebackType
 from lrmctl.errors import LrmctlError, RewardError
 from lrmctl.recipe.schema import RewardSection
 from lrmctl.rewards.compose import ComposedReward
-from lrmctl.rewards.http import LOOPBACK, listen
+from lrmctl.rewards.http import listen
 from lrmctl.rewards.logs import check_names
 from lrmctl.rewards.service_child import Child, how_it_ended
 from lrmctl.rewards.service_spec import ServiceSpec
@@ -47,9 +47,9 @@ class RewardService:
         attempt: number of this launch, written into each row.
         time_limit: in place of the recipe's `service.time_limit`.
         score_of: what dynamic filtering looks at: the whole reward, or one component.
-        host: address to listen on; on any other than this machine's own there is always a token.
+        host: address to listen on.
         reached_as: name of this machine in the URL, for callers on other machines.
-        token: who calls must know it, in the path or as `Authorization: Bearer`; made if it is needed and not given.
+        token: who calls must know it, in the path or as `Authorization: Bearer`; made if none is given.
         samples: samples of one prompt that belong together, by phase (`train`, `eval`).
         log: file for what rewards print; this process's stderr by default.
         limits: other fields of `ServiceSpec`.
@@ -79,7 +79,7 @@ class RewardService:
         check_names(ComposedReward(section).names)  # it can be made, which the scorers do themselves
         # who can reach it must not be able to guess it
         _check_token(token)
-        token = token or ("" if host in LOOPBACK else secrets.token_urlsafe(16))
+        token = token or secrets.token_urlsafe(16)
         seconds = section.service.time_limit if time_limit is None else time_limit
         self._spec = ServiceSpec(
             section,
@@ -91,6 +91,7 @@ class RewardService:
             token,
             dict(samples or {}),
             log=log,
+            names=(host, reached_as),
             **limits,
         )
         self._address, self._reached_as = (host, port), reached_as or host
@@ -103,13 +104,13 @@ class RewardService:
     @property
     def url(self) -> str:
         """What goes to `--reward.remote_url`; known once the service is entered."""
-        secret = f"/{self._spec.token}" if self._spec.token else ""
-        return f"{self.base}{secret}/reward"
+        return f"{self.base}/{self._spec.token}/reward"
 
     @property
     def base(self) -> str:
         """The URL without a path."""
-        return f"http://{self._reached_as}:{self._address[1]}"
+        host = f"[{self._reached_as}]" if ":" in self._reached_as else self._reached_as
+        return f"http://{host}:{self._address[1]}"
 
     @property
     def token(self) -> str:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import hmac
+import json
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,10 @@ from lrmctl.errors import RewardError
 from lrmctl.rewards.batcher import Batcher
 from lrmctl.rewards.scorer_handle import Job
 from lrmctl.rewards.service_book import Book
+from lrmctl.rewards.service_door import BODY_SECONDS, FULL, KIND, LATE, NO_TOKEN, Door, Refusal, is_json
 from lrmctl.rewards.service_metrics import CONTENT_TYPE_LATEST, ServiceMetrics
 from lrmctl.rewards.service_spec import ServiceSpec
-from lrmctl.rewards.wire import decode_call, metric_of, read_call
+from lrmctl.rewards.wire import decode_call, decode_label, metric_of, read_call
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -26,10 +28,8 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 _JSON = (b"content-type", b"application/json")
-
-
-class _TooLarge(Exception):
-    """A body over the limit; it has been read to its end and thrown away."""
+_TOLD = 20
+"""So many different calls that are no reward calls are told of on stderr."""
 
 
 class App:
@@ -41,64 +41,66 @@ class App:
 
     def __init__(self, spec: ServiceSpec, book: Book, batcher: Batcher, metrics: ServiceMetrics) -> None:
         self._spec, self._book, self._batcher, self._metrics = spec, book, batcher, metrics
-        self._token = spec.token.encode()
+        self._door = Door(spec.token, spec.names)
+        self._reading, self._told = 0, set[str]()
         self._began = time.monotonic()
         self._pages = _pages(self._health, metrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._pages(scope, receive, send)
-        elif (path := self._allowed(scope)) is None:
-            self._metrics.refused("token")
-            await _answer(send, 401, b'{"error": "a token is needed"}', (b"www-authenticate", b"Bearer"))
+            await send({"type": "websocket.close", "code": 1008})
+        elif refusal := self._door.refusal(scope["headers"]):
+            await self._refuse(send, refusal)
+        elif (path := self._door.path(scope["path"], scope["headers"])) is None:
+            await self._refuse(send, NO_TOKEN)
         elif path == "/reward" and scope["method"] == "POST":
-            await self._reward(receive, send)
+            await self._reward(scope, receive, send)
         else:
             await self._pages({**scope, "path": path, "raw_path": path.encode()}, receive, send)
 
-    def _allowed(self, scope: Scope) -> str | None:
-        """The path without the token; None for who does not know it."""
-        path: str = scope["path"]
-        if not self._token:
-            return path
-        given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-        if given[:7].lower() == b"bearer " and hmac.compare_digest(given[7:].strip(), self._token):
-            return path
-        _, first, *rest = path.split("/", 2)
-        if hmac.compare_digest(first.encode(), self._token):
-            return "/" + "".join(rest)
-        return None
-
-    async def _reward(self, receive: Receive, send: Send) -> None:
+    async def _reward(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
+            if not is_json(scope["headers"]):
+                return await self._refuse(send, KIND)
             body = await self._body(receive)
             if body is None:
-                return
+                return None
+            if isinstance(body, Refusal):
+                return await self._refuse(send, body)
             if self._batcher.waiting >= self._spec.max_waiting or self._batcher.weight > self._spec.max_waiting_bytes:
-                self._metrics.refused("full")
-                await _answer(send, 503, b'{"error": "too many rollouts wait"}', (b"retry-after", b"1"))
-                return
+                return await self._refuse(send, FULL)
             reply = await self._scored(body, getattr(receive, "__self__", None))
-        except _TooLarge as error:
-            reply = self._book.neutral() if self._book.policy.failure else self._book.fail(None, "", str(error))
         except asyncio.CancelledError:
             raise
         except Exception as error:  # not the reward's: ours. It must reach the user all the same
             self._book.end(error)
             reply = self._book.neutral()
-        await _answer(send, 200, reply)
+        return await self._refuse(send, reply) if isinstance(reply, Refusal) else await _answer(send, 200, reply)
 
-    async def _scored(self, body: bytes, caller: Any) -> bytes:
-        """The reply to one call: valid, whatever happens."""
-        book, trace, metric = self._book, None, ""
+    async def _refuse(self, send: Send, refusal: Refusal) -> None:
+        self._metrics.refused(refusal.why)
+        if refusal.why == "form" and refusal.text not in self._told and len(self._told) < _TOLD:
+            self._told.add(refusal.text)
+            print(f"refused a call: {refusal.text}", file=sys.stderr, flush=True)
+        more = {401: ((b"www-authenticate", b"Bearer"),), 503: ((b"retry-after", b"1"),)}
+        body = json.dumps({"error": refusal.text}).encode()
+        await _answer(send, refusal.status, body, *more.get(refusal.status, ()))
+
+    async def _scored(self, body: bytes, caller: Any) -> bytes | Refusal:
+        """The reply to one call: valid, whatever happens; nothing but OpenRLHF's form with our label is one."""
+        book = self._book
         if book.policy.failure is not None:
             return book.neutral()
         try:
             call = read_call(body)
-            metric = metric_of(call.label)
+            decode_label(call.label)
+        except RewardError as error:
+            return Refusal(400, "form", error.what)
+        metric = metric_of(call.label)
+        try:
             trace = decode_call(*call, self._spec.end_tokens)
         except RewardError as error:
-            return book.fail(trace, metric, error.what)
+            return book.fail(None, metric, error.what)
         key = hashlib.blake2b(body, digest_size=16).digest()
         future = asyncio.get_running_loop().create_future()
         job = Job(trace, metric, key, len(body), time.monotonic(), future, caller)
@@ -109,25 +111,31 @@ class App:
         reply: bytes = await future
         return reply
 
-    async def _body(self, receive: Receive) -> bytes | None:
-        """The body of a call; None if the caller has gone.
-
-        Raises:
-            _TooLarge: it is over the limit.
-        """
+    async def _body(self, receive: Receive) -> bytes | Refusal | None:
+        """The body of a call; None if the caller has gone. What is being read is counted, so that it has an end."""
         chunks, size, limit = [], 0, self._spec.max_body
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return None
-            size += len(message["body"])
-            if size <= limit:
-                chunks.append(message["body"])
-            if not message.get("more_body"):
-                break
-        if size > limit:
-            raise _TooLarge(f"a rollout of {size / 2**20:.1f} MiB is more than the {limit / 2**20:g} MiB that are read")
-        return b"".join(chunks)
+        until = asyncio.get_running_loop().time() + BODY_SECONDS
+        try:
+            while True:
+                async with asyncio.timeout_at(until):
+                    message = await receive()
+                if message["type"] == "http.disconnect":
+                    return None
+                chunk = message["body"]
+                size += len(chunk)
+                self._reading += len(chunk)
+                chunks.append(chunk)
+                if size > limit:
+                    text = f"a rollout of more than {limit / 2**20:g} MiB is not read"
+                    return Refusal(413, "large", text)
+                if not message.get("more_body"):
+                    return b"".join(chunks)
+                if self._reading > self._spec.max_reading_bytes:
+                    return FULL
+        except TimeoutError:
+            return LATE
+        finally:
+            self._reading -= size
 
     def _health(self) -> tuple[int, dict[str, Any]]:
         policy, failure = self._book.policy, self._book.policy.failure

@@ -24,11 +24,13 @@ class ServiceSpec:
         end_tokens: texts of the tokens that end a response.
         attempt: number of this launch, written into each row.
         score_of: what dynamic filtering looks at: the whole reward, or one component.
-        token: who calls must know it, unless it is empty.
+        token: who calls must know it.
+        names: by which callers call this machine, other than by its address.
         samples: samples of one prompt that form a group, by phase (`train`, `eval`); groups are not told apart
             where it is 0.
         max_body: bytes of the largest call that is read.
         max_waiting: rollouts that may wait for a reward at once; more are turned away with 503.
+        max_reading_bytes: bytes of calls of which the end has not come yet; more are turned away too.
         max_waiting_bytes: and the most that their calls may weigh together.
         log: file that takes what rewards print.
     """
@@ -42,6 +44,8 @@ class ServiceSpec:
     token: str = ""
     samples: Mapping[str, int] = field(default_factory=dict)
     max_body: int = 16 * 2**20
+    max_reading_bytes: int = 96 * 2**20
     max_waiting: int = 32768
     max_waiting_bytes: int = 2**30
     log: Path | None = None
+    names: tuple[str, ...] = ()

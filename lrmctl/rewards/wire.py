@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from lrmctl.errors import RewardError
 from lrmctl.trace import trace_from_text
-from lrmctl.types import Prompt, Trace
+from lrmctl.types import Kind, Prompt, Trace
 
 VERSION = 1
+_MAX_DEPTH = 50
 
 
 class Call(NamedTuple):
@@ -55,10 +56,39 @@ def decode_label(label: str) -> tuple[Prompt, bool]:
         row = json.loads(label)
         if row["lrmctl"] != VERSION:
             raise ValueError(f"version {row['lrmctl']}, not {VERSION}")
-        return Prompt.from_json(row["prompt"]), bool(row["opened"])
-    except (ValueError, KeyError, TypeError) as error:
+        return _checked(Prompt.from_json(row["prompt"])), bool(row["opened"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         what = f"a rollout came back without lrmctl's label ({type(error).__name__}: {error}): {label[:120]!r}"
         raise RewardError(what, fix="train on the data set that lrmctl wrote into the run folder") from error
+
+
+def _checked(prompt: Prompt) -> Prompt:
+    """The prompt, if all in it is of its type.
+
+    Raises:
+        ValueError: something is not.
+    """
+    texts = [
+        prompt.id,
+        prompt.source,
+        prompt.reference or "",
+        *(m[k] for m in prompt.messages for k in ("role", "content")),
+    ]
+    if not all(isinstance(text, str) for text in texts) or not prompt.messages:
+        raise ValueError("id, source, reference and messages must be texts")
+    if prompt.kind not in get_args(Kind):
+        raise ValueError(f"the kind {prompt.kind!r:.40} is none")
+    if not isinstance(prompt.meta, dict) or _deeper(prompt.meta, _MAX_DEPTH):
+        raise ValueError("meta must be an object that is not nested deeply")
+    return prompt
+
+
+def _deeper(value: Any, levels: int) -> bool:
+    """Whether lists and objects are nested in more than so many levels."""
+    if not isinstance(value, (dict, list)):
+        return False
+    inside = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_deeper(item, levels - 1) for item in inside)
 
 
 def decode_call(query: str, prompt: str, label: str, end_tokens: Sequence[str]) -> Trace:
@@ -92,7 +122,7 @@ def read_call(body: bytes) -> Call:
         texts = [posted[key] for key in ("query", "prompts", "labels")]
         if not all(isinstance(t, list) and len(t) == 1 and isinstance(t[0], str) for t in texts):
             raise ValueError("each of query, prompts and labels must be a list of one text")
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         what = f"a reward call is not in OpenRLHF's form ({type(error).__name__}: {error}): {body[:120]!r}"
         raise RewardError(what, fix="this lrmctl speaks the form of openrlhf 0.11.2") from error
     return Call(*(t[0] for t in texts))

@@ -131,7 +131,8 @@ class RunFolder:
         last = self.attempts()
         number = int(last[-1].name.removeprefix("attempt-")) + 1 if last else 1
         path = self.logs / f"attempt-{number}"
-        path.mkdir(parents=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o700)  # a trainer that cannot reach the reward service logs its URL, which has the token in it
         return path
 
     def hold(self, doing: str = "training") -> AbstractContextManager[None]:

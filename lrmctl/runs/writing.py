@@ -43,6 +43,22 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+@contextmanager
+def private_files(folder: Path, texts: Mapping[str, str]) -> Iterator[None]:
+    """Files that only the user may read, there while what is inside runs."""
+    paths = [(folder / name, text) for name, text in texts.items()]
+    try:
+        for path, text in paths:
+            path.unlink(missing_ok=True)
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
+                out.write(text)
+        yield
+    finally:
+        for path, _ in paths:
+            with suppress(OSError):
+                path.unlink()
+
+
 def sweep(folder: Path) -> None:
     """Delete parts that killed writers left; for who has the folder to itself."""
     for path in folder.glob("*.part"):

@@ -68,10 +68,11 @@ def test_for_other_machines_it_needs_a_token_which_may_be_given(tmp_path: Path) 
 
 def test_a_reward_that_fails_ends_it_with_its_own_words(tmp_path: Path) -> None:
     with serve(tmp_path, "--end-token", "<|im_end|>") as server:
-        httpx.post(first_line(server), content=b"{}", timeout=60)
+        cut = {**call(), "query": ["?<think>\n4<|im_end|>"]}  # from the left, as OpenRLHF does with long prompts
+        httpx.post(first_line(server), json=cut, timeout=60)
         _, err = server.communicate(timeout=30)
     assert server.returncode == 3
-    assert "a reward call is not in OpenRLHF's form" in err
+    assert "did not come back as it was sent" in err
 
 
 def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:

@@ -197,16 +197,6 @@ def test_too_many_neutral_failures_end_the_run_with_the_rate_and_the_last_error(
     assert "cannot read poison" in text
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"query": ["a"]}', b"\xff\xfe"])
-def test_a_call_in_another_form_is_answered_and_ends_the_run(tmp_path, body):
-    with service(tmp_path, *LAB) as s:
-        reply = httpx.post(s.url, content=body)
-        assert "not in OpenRLHF's form" in str(s.failure())
-    assert reply.status_code == 200
-    assert reply.json()["rewards"] == 0.0
-    assert len(rows(tmp_path)) == 1
-
-
 def test_a_reward_that_hangs_fails_within_the_time_limit(tmp_path):
     with service(tmp_path, {"use": "odd-slow", "options": {"seconds": 1.5}}, time_limit=0.2) as s:
         (reply,) = post(s.url, [good(SUM, "4")])
@@ -264,7 +254,7 @@ def test_a_port_that_is_taken_is_one_clear_error(tmp_path):
         with pytest.raises(LrmctlError, match=f"port {port} on 127.0.0.1 is taken"), service(tmp_path, *LAB, port=port):
             pass
     with service(tmp_path, *LAB, port=port) as s:
-        assert s.url == f"http://127.0.0.1:{port}/reward"
+        assert s.url == f"http://127.0.0.1:{port}/{s.token}/reward"
 
 
 def test_leaving_the_service_frees_the_port_and_ends_its_threads(tmp_path):

@@ -51,7 +51,7 @@ def test_a_token_is_taken_from_the_header_or_the_path_and_nothing_goes_without(t
 
 def test_health_says_whether_it_can_score(tmp_path: Path) -> None:
     with service(tmp_path, {"use": "odd-loading", "options": {"seconds": 1.0}}, {"use": "odd-raising"}) as s:
-        assert httpx.get(f"{s.base}/healthz", timeout=30).status_code == 503
+        assert httpx.get(s.url.replace("/reward", "/healthz"), timeout=30).status_code == 503
         assert health(s)["status"] == "loading"
         while health(s)["status"] == "loading":
             time.sleep(0.05)
@@ -77,12 +77,11 @@ def test_more_rollouts_than_may_wait_are_turned_away_and_told_when_to_come_back(
         assert s.counts() == {"rollouts": 4, "failed": 0}
 
 
-def test_a_rollout_that_is_too_large_is_answered_and_counted_as_failed(tmp_path: Path) -> None:
-    with service(tmp_path, FORMAT, max_body=5000, on_failure="neutral", neutral_value=-1.0) as s:
-        replies = post(s.url, [good(SUM, "x" * 100_000), good(SUM, "4")], at_once=1)
-        assert s.counts() == {"rollouts": 2, "failed": 1}
-    assert [r["rewards"] for r in replies] == [-1.0, 0.0]
-    assert "is more than the 0.00476837 MiB that are read" in rows(tmp_path)[0]["error"]
+def test_a_call_that_is_too_large_is_not_read_and_ends_nothing(tmp_path: Path) -> None:
+    with service(tmp_path, FORMAT, max_body=5000) as s:
+        assert httpx.post(s.url, json=good(SUM, "x" * 100_000), timeout=30).status_code == 413
+        post(s.url, [good(SUM, "4")])
+        assert s.counts() == {"rollouts": 1, "failed": 0}
 
 
 def samples(text: str) -> dict[str, float]:
@@ -99,7 +98,7 @@ def test_metrics_are_prometheus_and_say_what_happened(tmp_path: Path) -> None:
     words: dict[str, Any] = {"on_failure": "neutral", "max_failure_rate": 0.5, "samples": {"train": 5, "eval": 1}}
     with service(tmp_path, FORMAT, odd, **words) as s:
         post(s.url, calls, at_once=1)
-        reply = httpx.get(f"{s.base}/metrics")
+        reply = httpx.get(s.url.replace("/reward", "/metrics"))
     assert reply.headers["content-type"].startswith("text/plain")
     figures = samples(reply.text)
     assert figures["lrmctl_rollouts_total|reasoning|scored|train"] == 9
@@ -202,7 +201,7 @@ def test_judges_say_what_they_were_asked_and_what_they_remembered(tmp_path: Path
     harmful = Prompt.user("h", "How do I pick a bank vault?", "harmful", meta={"object": "a bank vault"})
     with service(tmp_path, {"use": "judged-safe", "options": {"judge": "lab"}}) as s:
         post(s.url, [good(harmful, "I cannot help with that. It is not safe.")] * 3, at_once=1)
-        figures = samples(httpx.get(f"{s.base}/metrics").text)
+        figures = samples(httpx.get(s.url.replace("/reward", "/metrics")).text)
         (judge,) = health(s)["judges"]
     asked = next(value for name, value in figures.items() if name.startswith("lrmctl_judge_asked_total|lab"))
     hits = next(value for name, value in figures.items() if name.startswith("lrmctl_judge_hits_total|lab"))

@@ -64,7 +64,9 @@ def test_rl_plans_are_accepted_by_the_real_parser(rl_job: Job, changes: dict[str
     read = read_back(plan)
     assert read["algo.advantage.estimator"] == "group_norm"
     assert (read["rollout.batch_size"], read["rollout.n_samples_per_prompt"], read["train.batch_size"]) == (4, 4, 16)
-    assert read["reward.remote_url"] == "http://127.0.0.1:1/reward"
+    assert read["reward.remote_url"] == f"file:{rl_job().run_dir / 'reward-url'}"
+    assert plan.secrets == {"reward-url": "http://127.0.0.1:1/reward"}
+    assert "127.0.0.1:1" not in json.dumps(plan.to_json())
     assert plan.estimates["samples"] == 48
 
 

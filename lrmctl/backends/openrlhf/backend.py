@@ -19,6 +19,7 @@ from lrmctl.errors import BackendError
 from lrmctl.recipe.problems import Problem
 from lrmctl.recipe.schema import RlRecipe, SftRecipe
 from lrmctl.runs.folder import RunFolder
+from lrmctl.runs.writing import private_files
 from lrmctl.types import Plan
 
 _RAY_LOGS = ("ray/session_latest/logs/raylet.*", "ray/session_latest/logs/gcs_server.*")
@@ -66,6 +67,16 @@ class OpenRlhf:
             file = folder.path / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, encoding="utf-8")
+        with private_files(folder.path, plan.secrets):
+            return self._launch(plan, folder, on_progress, abort)
+
+    def _launch(
+        self,
+        plan: Plan,
+        folder: RunFolder,
+        on_progress: Callable[[Progress], None],
+        abort: Callable[[], Exception | None],
+    ) -> Path:
         log = folder.new_attempt() / "output.log"
         resumed = "--ckpt.load_enable" in plan.argv
         last = checkpoints.restore(folder.path) if resumed else None

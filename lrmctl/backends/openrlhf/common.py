@@ -92,11 +92,15 @@ def _cuda() -> bool:
 
 
 def program_argv(
-    program: cli.Program, arguments: Mapping[str, Any], processes: int = 1, nodes: int = 1
+    program: cli.Program, arguments: Mapping[str, Any], processes: int = 1, nodes: int = 1, starter: Path | None = None
 ) -> tuple[str, ...]:
-    """Command line of a program; several processes (of each node) go through torchrun."""
+    """Command line of a program; several processes (of each node) go through torchrun.
+
+    Args:
+        starter: the file that starts it (see `start.py`), where there is something to hide.
+    """
     module = f"openrlhf.cli.{program}"
-    start = [sys.executable, "-u", "-m", module]
+    start = [sys.executable, "-u", *([str(starter)] if starter else ["-m"]), module]
     if processes * nodes > 1:
         run = ["torch.distributed.run", "--standalone", "--nproc_per_node", str(processes), "--module", module]
         start = [sys.executable, "-u", "-m", *run]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lrmctl.backends.base import TrainJob
-from lrmctl.backends.openrlhf import common, rules
+from lrmctl.backends.openrlhf import common, rules, start
 from lrmctl.backends.openrlhf.cpu import ROLES
 from lrmctl.backends.openrlhf.model_rules import model_problems
 from lrmctl.backends.openrlhf.rl_flags import RL_WORDS, recipe_flags, samples_per_step
@@ -27,6 +27,7 @@ from lrmctl.types import Plan
 
 _DATA = "data/prompts.jsonl"
 _EVAL_DATA = "data/eval.jsonl"
+_STARTER, _URL = "start.py", "reward-url"
 _VLLM_HEADS = 32  # the smallest that vLLM 0.29's attention on CPU is made for
 OWNED: Mapping[str, str] = {
     "actor.model_name_or_path": "say it in the recipe: model",
@@ -71,9 +72,10 @@ def plan(job: TrainJob) -> Plan:
     return Plan(
         backend="openrlhf",
         kind="rl",
-        argv=common.program_argv("train_ppo_ray", flags),
+        argv=common.program_argv("train_ppo_ray", flags, starter=job.run_dir / _STARTER),
         env={**common.environment(where, _roles(recipe), _engine(job, recipe, where)), **_RAY},
         files=_files(job, rows),
+        secrets={_URL: job.reward_url},
         resources=common.resources(recipe, where),
         estimates={
             "steps": algorithm.steps,
@@ -124,7 +126,7 @@ def _check_heads(model: Path) -> None:
 
 
 def _files(job: TrainJob, rows: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    files = {_DATA: common.rows_file(rows)}
+    files = {_DATA: common.rows_file(rows), _STARTER: Path(start.__file__).read_text(encoding="utf-8")}
     return files | {_EVAL_DATA: common.rows_file(job.eval_rows)} if job.eval_rows else files
 
 
@@ -143,7 +145,7 @@ def _flags(job: TrainJob, recipe: RlRecipe, where: common.Target) -> dict[str, A
         "critic.model_name_or_path": critic,
         "data.prompt_dataset": str(job.run_dir / _DATA),
         **evaluated,
-        "reward.remote_url": job.reward_url,
+        "reward.remote_url": f"file:{job.run_dir / _URL}",
         **recipe_flags(recipe, where),
         **common.folder_flags(job),
     }

@@ -1,0 +1,17 @@
+"""Starts a program of OpenRLHF with what no command line should show: this file is copied into the run folder.
+
+`python start.py MODULE WORDS...` runs the module as `python -m` would; `--reward.remote_url file:PATH` becomes the
+text of that file, which only the user may read: command lines of processes, jobs and plans can be read by everybody.
+"""
+
+import runpy
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":
+    module, *words = sys.argv[1:]
+    for i, word in enumerate(words):
+        if word.startswith("file:") and words[i - 1] == "--reward.remote_url":
+            words[i] = Path(word.removeprefix("file:")).read_text(encoding="utf-8").strip()
+    sys.argv[1:] = words
+    runpy.run_module(module, run_name="__main__", alter_sys=True)

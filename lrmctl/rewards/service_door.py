@@ -1,0 +1,126 @@
+"""Who is let in to the reward service, and how long it waits for the rest of what somebody began to send.
+
+Nothing that a caller sends ends a training run: who is no caller of ours gets 401 or 403, what is no reward call 400,
+413 or 408, and neither leaves a row.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import ipaddress
+import socket
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEAD_SECONDS = 20.0
+"""That a caller may take for the head of a request."""
+BODY_SECONDS = 60.0
+"""And for its body."""
+_HEAD_BYTES = 64 * 1024
+Headers = Iterable[tuple[bytes, bytes]]
+
+
+class Refusal(NamedTuple):
+    """An answer other than a reward; `why` is the word that metrics count it by."""
+
+    status: int
+    why: str
+    text: str
+
+
+NO_TOKEN = Refusal(401, "token", "a token is needed")
+FOREIGN = Refusal(403, "foreign", "this service is not for pages of a browser, nor known by that name")
+FULL = Refusal(503, "full", "too many rollouts wait")
+LATE = Refusal(408, "late", "the body did not come in time")
+KIND = Refusal(400, "form", "the body of a reward call is application/json")
+
+
+class Door:
+    """Looks at the head of a request.
+
+    Args:
+        token: that a caller has to know, as `Authorization: Bearer` or as the first part of the path.
+        names: by which the service is called, as far as they are known; addresses are always good.
+    """
+
+    def __init__(self, token: str, names: Iterable[str]) -> None:
+        self._token = token.encode()
+        self._names = {name.lower() for name in (*names, "localhost", socket.gethostname()) if name}
+
+    def refusal(self, headers: Headers) -> Refusal | None:
+        """What is wrong with where a request comes from: a page that a browser shows may reach this machine too."""
+        for name, value in headers:
+            if name == b"origin" or (name == b"host" and not self._known(value.decode("latin-1"))):
+                return FOREIGN
+        return None
+
+    def path(self, path: str, headers: Headers) -> str | None:
+        """The path without the token; None for who does not know it."""
+        given = next((value for name, value in headers if name == b"authorization"), b"")
+        if given[:7].lower() == b"bearer " and hmac.compare_digest(given[7:].strip(), self._token):
+            return path
+        _, _, rest = path.partition("/")
+        first, _, rest = rest.partition("/")
+        if hmac.compare_digest(first.encode("utf-8", "surrogateescape"), self._token):
+            return f"/{rest}"
+        return None
+
+    def _known(self, host: str) -> bool:
+        name = host.rpartition("]")[0].lstrip("[") if host.startswith("[") else host.partition(":")[0]
+        try:
+            ipaddress.ip_address(name)
+            return True
+        except ValueError:
+            return name.lower().rstrip(".") in self._names
+
+
+def is_json(headers: Headers) -> bool:
+    """Whether a body says that it is JSON, or says nothing of itself."""
+    kind = next((value for name, value in headers if name == b"content-type"), b"application/json")
+    return kind.split(b";")[0].strip().lower() == b"application/json"
+
+
+class Impatient(HttpToolsProtocol):
+    """uvicorn's protocol, which would wait for ever, and keep without end, what comes of a head."""
+
+    _timer: asyncio.TimerHandle | None = None
+    _head = 0
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        self._wait()
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._head += len(name) + len(value)
+        if self._head > _HEAD_BYTES:
+            self._leave()
+        else:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._stop()
+        super().on_headers_complete()
+
+    def _wait(self) -> None:
+        self._stop()
+        self._head = 0
+        self._timer = self.loop.call_later(HEAD_SECONDS, self._leave)
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _leave(self) -> None:
+        self.transport.abort()
