@@ -30,6 +30,7 @@ RowsThinking = Annotated[
         help="How responses of one text write their thought: a format's name, OPEN,CLOSE or off; found by default.",
     ),
 ]
+Force = Annotated[bool, typer.Option("--force", help="Replace the file that --out names, whatever it holds.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 RUNS = Path("runs")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lrmctl.cli.common import RUNS, RunsDir
+from lrmctl.cli.common import RUNS, Force, RunsDir
 from lrmctl.runs.damage import part_of, read_object
 from lrmctl.runs.names import check_name, is_run_name, named_run
 
@@ -23,13 +23,18 @@ def report(
     ] = None,
     title: Annotated[str, typer.Option(help="Headline of the page.")] = "",
     runs_dir: RunsDir = RUNS,
+    force: Force = False,
 ) -> None:
-    """Write one self-contained HTML report."""
+    """Write one self-contained HTML report, and `table.json` beside it."""
     from lrmctl import console
     from lrmctl.report.build import build_report
+    from lrmctl.runs.output import check_output, is_report, object_with
 
     arms = [arm for target in targets for arm in _arms(target, runs_dir)]
-    page = build_report(arms, output or _beside(targets[0], runs_dir), title=title or "lrmctl report", say=console.warn)
+    out = output or _beside(targets[0], runs_dir)
+    check_output(out, is_report, force=force)
+    check_output(out.with_name("table.json"), object_with("deltas"), force=force)
+    page = build_report(arms, out, title=title or "lrmctl report", say=console.warn)
     console.out.print(page, markup=False)
 
 

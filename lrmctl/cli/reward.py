@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lrmctl.cli import reward_fit, reward_serve
-from lrmctl.cli.common import RUNS, AsJson, RowsThinking, RunsDir, Sets, load, rows_thinking
+from lrmctl.cli.common import RUNS, AsJson, Force, RowsThinking, RunsDir, Sets, load, rows_thinking
 from lrmctl.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -118,6 +118,7 @@ def score(
     sets: Sets = None,
     thinking: RowsThinking = None,
     out: Annotated[Path | None, typer.Option(help="Write the rows with their new rewards here.")] = None,
+    force: Force = False,
     runs_dir: RunsDir = RUNS,
     as_json: AsJson = False,
 ) -> None:
@@ -130,9 +131,12 @@ def score(
     from lrmctl.rewards.past import read_rollouts
     from lrmctl.rewards.rescore import differences, rescore
     from lrmctl.rewards.shares import shares
+    from lrmctl.runs.output import check_output
 
     section = _section(recipe, use, options, part, sets)
     path = _file(source, runs_dir)
+    if out is not None:
+        check_output(out, lambda _: False, force=force)
     with rows_thinking(thinking):
         rollouts = list(read_rollouts(path))
     reward = ComposedReward(section)

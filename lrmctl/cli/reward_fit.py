@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lrmctl.cli.common import AsJson, RowsThinking, rows_thinking
+from lrmctl.cli.common import AsJson, Force, RowsThinking, rows_thinking
 
 if TYPE_CHECKING:
     from lrmctl.rewards.fit import Accuracy, Fit
@@ -42,6 +42,7 @@ def fit(
     margin: Annotated[float, typer.Option(help="Of the hinge loss.", min=1e-6)] = 1.0,
     seed: Annotated[int, typer.Option(help="Of the parts.")] = 0,
     thinking: RowsThinking = None,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Fit the weights of a `rules` reward, and say how well they order completions that were held out."""
@@ -50,7 +51,9 @@ def fit(
     from lrmctl.rewards.fit import fit as fit_weights
     from lrmctl.rewards.labelled import read_labelled
     from lrmctl.rewards.propositions import Valued
+    from lrmctl.runs.output import check_output, object_with
 
+    check_output(out, object_with("rules", "held_out"), force=force)
     settings = Settings(margin, learning_rate, steps, folds, seed)
     propositions = [one for text in rule for one in _propositions(text, file)]
     with rows_thinking(thinking):

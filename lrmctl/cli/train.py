@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from lrmctl.cli.common import RUNS, AsJson, Name, RecipeRef, RunsDir, Sets, command_line, goes_on_with, load
+from lrmctl.cli.common import RUNS, AsJson, Force, Name, RecipeRef, RunsDir, Sets, command_line, goes_on_with, load
 from lrmctl.cli.smoke import smoke
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def train(
         str | None, typer.Option("--against", help="With --dry-run: look for this eval recipe's prompts in the data.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="With --dry-run: write the plan to this JSON file.")] = None,
+    force: Force = False,
     as_smoke: Annotated[
         bool, typer.Option("--smoke", help="Try the whole chain on CPU: a tiny random model, a few rows, stand-ins.")
     ] = False,
@@ -86,6 +87,10 @@ def train(
 
     called = name or loaded.recipe.name
     if dry_run:
+        if out is not None:
+            from lrmctl.runs.output import check_output, object_with
+
+            check_output(out, object_with("argv", "estimates"), force=force)
         only_plan(loaded, runs_dir, name, model, against, out, as_json)
         return
     words = ["train", recipe, *(["--model", model] if model else []), "--name", called, "--resume"]

@@ -26,6 +26,7 @@ from lrmctl.judges.inputs import Item
 from lrmctl.judges.named import Named
 from lrmctl.judges.parts import judge_on
 from lrmctl.rows.prompts import key_of
+from lrmctl.runs.output import check_output, object_with
 from lrmctl.runs.rows import read_jsonl, write_jsonl
 from lrmctl.types import Scope, Verdict
 
@@ -53,6 +54,8 @@ def score_items(
     Raises:
         LrmctlError: the judge cannot be made, or `out` holds something else.
     """
+    if out:
+        check_output(out, object_with("verdict", "outcome"), otherwise="name another file")
     judge = ready(named)
     keys = [_key(named, judge, scope, item) for item in items]
     known = _known(out, keys) if out else {}

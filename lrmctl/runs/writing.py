@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
+from lrmctl.runs.output import refuse_special
+
 _PART = re.compile(r"\.\d+-[0-9a-f]{8}\.part")
 
 
@@ -20,6 +22,7 @@ def replacing(path: Path) -> Iterator[TextIO]:
 
     Lone surrogates, which UTF-8 has no bytes for, are written as their JSON escape.
     """
+    refuse_special(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name[:200]}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:

@@ -159,9 +159,9 @@ import sys
 from pathlib import Path
 from lrmctl.runs.append import JsonlAppender
 with JsonlAppender(Path(sys.argv[1])) as out:
-    print("open", flush=True)
     while True:
         out.write_all([{"n": out.rows + 1 + i, "text": "\\u00fc" * 200_000} for i in range(8)])
+        print("written", flush=True)
 """
 
 

@@ -1,0 +1,76 @@
+"""Files that a user names with `--out`: an ordinary file, and never somebody else's by accident."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from lrmctl.errors import LrmctlError, RunExistsError
+
+IsOurs = Callable[[bytes], bool]
+"""Whether a file that begins so was written by the same command before."""
+_LOOK = 2**20
+_FORCE = "name another file, or add --force"
+
+
+def check_output(path: Path, is_ours: IsOurs, *, force: bool = False, otherwise: str = _FORCE) -> None:
+    """See that a file can be written there, and that nothing is lost.
+
+    Args:
+        is_ours: told the file's first MiB.
+        force: replace whatever ordinary file lies there.
+        otherwise: what a user can do.
+
+    Raises:
+        LrmctlError: a folder, a device, a link, or a file that is not lrmctl's.
+    """
+    refuse_special(path, "--out")
+    if force or not path.exists():
+        return
+    with path.open("rb") as file:
+        begin = file.read(_LOOK)
+    if begin.strip() and not is_ours(begin):
+        what = "holds something that this command did not write, and is not replaced"
+        raise RunExistsError(what, f"--out {path}", otherwise)
+
+
+def refuse_special(path: Path, option: str = "") -> None:
+    """A file takes the place of nothing but a file.
+
+    Raises:
+        LrmctlError: what lies there is something else.
+    """
+    where = f"{option} {path}".strip()
+    if not path.name:
+        raise LrmctlError("names no file", where, "name a file")
+    try:
+        mode = os.lstat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    kinds = {stat.S_IFDIR: "a folder", stat.S_IFLNK: "a link", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+    if not stat.S_ISREG(mode):
+        what = kinds.get(stat.S_IFMT(mode), "a device")
+        raise LrmctlError(f"is {what}, not a file that can be written anew", where, "name a file")
+
+
+def object_with(*keys: str) -> IsOurs:
+    """Knows a JSON object, or a JSONL file whose first row is one, by some of its keys."""
+
+    def is_ours(begin: bytes) -> bool:
+        for text in (begin, begin.splitlines()[0]):
+            try:
+                found = json.loads(text)
+            except (ValueError, RecursionError):
+                continue
+            return isinstance(found, dict) and set(keys) <= found.keys()
+        return all(f'"{key}":'.encode() in begin for key in keys) and len(begin) == _LOOK
+
+    return is_ours
+
+
+def is_report(begin: bytes) -> bool:
+    """Knows a page that `lrmctl report` wrote."""
+    return b'<meta name="generator" content="lrmctl ' in begin[:5000]
