@@ -20,6 +20,7 @@ from lrmctl.metrics import METRICS
 from lrmctl.metrics.of_rows import TOKENS
 from lrmctl.runs.folder import write_json
 from lrmctl.runs.rows import EvalRow, write_jsonl
+from lrmctl.thinking import default_format
 
 FILTER = "none"
 _Z = 1.959963984540054
@@ -143,9 +144,10 @@ def _means(rows: list[EvalRow]) -> Iterator[tuple[str, float]]:
 def _response(row: EvalRow) -> str:
     """The completion as one text; thinking that was never closed stays open."""
     trace = row.trace
-    if trace.thinking_state == "absent":
+    if trace.thinking_state in ("absent", "off"):
         return trace.answer
-    return f"<think>{trace.thinking}" + (f"</think>{trace.answer}" if trace.thinking_state == "closed" else "")
+    form = default_format()  # one for all models, so that whoever reads the export knows one format
+    return f"{form.open}{trace.thinking}" + (f"{form.close}{trace.answer}" if trace.thinking_state == "closed" else "")
 
 
 def _outcomes(row: EvalRow) -> dict[str, Any]:

@@ -11,11 +11,14 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from hashlib import sha256
 
+from lrmctl.thinking import builtin_formats
+
 KNOWN_TOKENS = (
     "<s>", "</s>", "<unk>", "<pad>", "<bos>", "<eos>", "[INST]", "[/INST]", "<<SYS>>", "<</SYS>>",
-    "<start_of_turn>", "<end_of_turn>", "<end_of_utterance>", "<think>", "</think>",
+    "<start_of_turn>", "<end_of_turn>", "<end_of_utterance>", "<|channel>", "<channel|>", "<|turn>", "<turn|>",
     "<BEGIN CONVERSATION>", "<END CONVERSATION>", "<BEGIN OUTPUT>", "<END OUTPUT>",
     "<BEGIN UNSAFE CONTENT CATEGORIES>", "<END UNSAFE CONTENT CATEGORIES>",
+    *(tag for form in builtin_formats().values() if not form.prose for tag in (form.open, form.close)),
 )  # fmt: skip
 """Broken up whatever the engine says: a server does not tell its model's control tokens."""
 _PIPED = re.compile(r"<(?=[|\uff5c][^<>\n]{1,60}[|\uff5c]>)")

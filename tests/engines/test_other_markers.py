@@ -62,10 +62,8 @@ def test_modes_and_counts_are_those_of_the_same_model_with_think_tags(
         form = builtin_formats()[name]
         found = traces(renamed(form.open, form.close), tmp_path, mode)
         if form.opening.endswith("\n"):
-            named = [
-                replace(t, answer=t.answer.replace(form.close, "</think>").replace(form.open, "<think>")) for t in found
-            ]
-            assert named == wanted
+            answers = (t.answer.replace(form.close, "</think>").replace(form.open, "<think>") for t in found)
+            assert [replace(t, answer=answer) for t, answer in zip(found, answers, strict=True)] == wanted
         else:  # its own spacing around the markers
             assert [t.thinking_state for t in found] == [t.thinking_state for t in wanted]
             assert not any(form.open in t.answer or form.close in t.thinking for t in found)
@@ -95,7 +93,5 @@ def test_a_model_without_thinking_is_off_and_its_answer_is_all_there_is(renamed:
     with Store(tmp_path / "off.sqlite") as store:
         found = sample_traces(engine, store, prompts, GREEDY, 1, seed=0)
     assert {t.thinking_state for t in found} <= {"off", "closed", "unclosed"}
-    assert "off" in {
-        t.thinking_state for t in found
-    }  # the lab's model, never trained on this, begins a thought at times
+    assert "off" in {t.thinking_state for t in found}  # the lab's model, not trained for it, thinks at times
     assert all(t.answer and not t.faults for t in found if t.thinking_state == "off")

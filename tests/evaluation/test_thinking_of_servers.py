@@ -47,16 +47,12 @@ def ask(tmp_path: Path) -> Iterator[Ask]:
         rows = [{"id": name, "prompt": f"{name} how much is two and two?", "kind": "harmful"} for name in canned]
         prompts.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
         use = {"use": "prompts-file", "options": {"path": str(prompts), "prompt": "prompt", "kind": "kind", "id": "id"}}
-        section = {
-            "judge": "refusal-phrases",
-            "safety": [use],
-            "samples": 1,
-            "max_new_tokens": 64,
-            "over_refusal": False,
-        }
+        section = {"judge": "refusal-phrases", "safety": [use], "samples": 1, "max_new_tokens": 64}
         engine = {"use": "openai", "base_url": f"http://127.0.0.1:{server.server_address[1]}/v1"}
         out = tmp_path / f"out-{len(servers)}"
-        summary = evaluate("canned", EvalSection.model_validate({**section, "engine": engine, **changes}), out)
+        summary = evaluate(
+            "canned", EvalSection.model_validate({**section, "over_refusal": False, "engine": engine, **changes}), out
+        )
         found = read_rows(out / "eval" / "rows.jsonl")
         return summary, {row.trace.prompt.id.rpartition("/")[2].upper(): row for row in found}
 
