@@ -6,6 +6,7 @@ Exit codes: 0 ok, 1 findings, 2 user error or a path that is no use, 3 a backend
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 from contextlib import suppress
@@ -34,6 +35,9 @@ def run() -> int:
         return code if isinstance(code, int) else 0
     except BaseException as error:
         cause = getattr(error, "cause", error)
+        if isinstance(cause, BrokenPipeError) and _nobody_reads():  # `lrmctl ... | head` has what it wanted
+            _drop_stdout()
+            return 0
         if isinstance(cause, OSError):
             _drop_stdout()
         return _explain(cause)
@@ -44,6 +48,16 @@ def _print_anything() -> None:
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError, ValueError, OSError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # not every stream has it
+
+
+def _nobody_reads() -> bool:
+    """Whether the other end of stdout was closed, and not some other pipe or socket."""
+    try:
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+        return any(event & select.POLLERR for _, event in poll.poll(0))
+    except (OSError, ValueError):  # stdout is no file of the system
+        return False
 
 
 def _drop_stdout() -> None:

@@ -31,6 +31,8 @@ out = _Console(soft_wrap=True, highlight=False)
 err = _Console(stderr=True, soft_wrap=True, highlight=False)
 
 OK, FINDINGS, USER_ERROR, BACKEND_FAILED, UNEXPECTED, INTERRUPTED = 0, 1, 2, 3, 70, 130
+_NAME = 48
+"""The longest name that stays on one line of a table."""
 QUIET_SECONDS = 10.0
 """Without a terminal progress is a plain line at most this often."""
 
@@ -72,7 +74,10 @@ def print_error(error: BaseException) -> None:
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """A table on stdout, whole cells, no markup in them."""
-    shown = Table(*columns, title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    shown = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    names = max((len(str(row[0])) for row in rows), default=0)
+    for i, column in enumerate(columns):  # where a terminal is narrow other columns fold: a name that is cut is none
+        shown.add_column(column, overflow="fold", no_wrap=i == 0 and names <= _NAME)
     for row in rows:
         shown.add_row(*(escape(str(cell)) for cell in row))
     (out if out.is_terminal else _Console(width=_width(columns, rows), highlight=False)).print(shown)
@@ -132,11 +137,11 @@ def progress(label: str) -> Iterator[OnProgress]:
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), TextColumn("{task.fields[note]}"), console=err) as bar:
-        task, clock = bar.add_task(label, total=None, note=""), Clock()
+        task, clocks = bar.add_task(label, total=None, note=""), _Clocks()
 
         def show(*report: Any) -> None:
             done, total, note = _read(report)
-            left = clock.left(done, total)
+            left = clocks.left(report, done, total)
             bar.update(task, completed=done, total=total or None, note=escape(", ".join(filter(None, (note, left)))))
 
         yield show
@@ -147,12 +152,12 @@ class _Lines:
 
     def __init__(self, label: str) -> None:
         self.label = label
-        self.clock = Clock()
+        self.clocks = _Clocks()
         self.said = float("-inf")
 
     def __call__(self, *report: Any) -> None:
         done, total, note = _read(report)
-        left = self.clock.left(done, total)
+        left = self.clocks.left(report, done, total)
         now = time.monotonic()
         if now - self.said < QUIET_SECONDS and done != total:
             return
@@ -160,10 +165,28 @@ class _Lines:
         say(f"{self.label}: {', '.join(filter(None, (f'{done}/{total}' if total else str(done), note, left)))}")
 
 
-class Clock:
-    """Time left, from the steps since the first one seen to end: before it lies start-up, or an earlier attempt."""
+class _Clocks:
+    """The clock for what reports: a training backend's steps, or numbers."""
 
     def __init__(self) -> None:
+        self.clock: Clock | None = None
+
+    def left(self, report: Sequence[Any], done: int, total: int) -> str:
+        self.clock = self.clock or Clock(starts_up=not isinstance(report[0], int))
+        return self.clock.left(done, total)
+
+
+class Clock:
+    """Time left, by the pace since a report that is the start of the work.
+
+    Args:
+        starts_up: steps of about equal length, of which the first has the start-up in it (training): the pace is that
+            of the steps after it. Without, the first report is the start and things end in bursts, as completions of
+            a batch do: the pace is that of all since then.
+    """
+
+    def __init__(self, *, starts_up: bool = False) -> None:
+        self.starts_up = starts_up
         self.began = time.monotonic()
         self.seen = 0
         self.first: tuple[int, float] | None = None
@@ -172,6 +195,9 @@ class Clock:
         now = time.monotonic()
         if done and done == total:
             return f"took {duration(now - self.began)}"
+        if self.first is None and not self.starts_up:
+            self.first = (done, now)
+            return ""
         if self.first is None:
             if done == 1 or 0 < self.seen < done:
                 self.first = (done, now)

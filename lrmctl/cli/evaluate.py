@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lrmctl.cli.common import RUNS, AsJson, Name, RunsDir, Sets, command_line, goes_on_with, load, named
+from lrmctl.cli.common import RUNS, AsJson, RunsDir, Sets, command_line, goes_on_with, load, named
 
 if TYPE_CHECKING:
     from lrmctl.evaluation.overlap import Training
@@ -28,7 +28,9 @@ def evaluate(
         ),
     ] = None,
     sets: Sets = None,
-    name: Name = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Name of the folder for a model's results; the model's own by default.")
+    ] = None,
     variant: Annotated[
         str | None,
         typer.Option(help="Keep this evaluation beside the run's own, as NAME@VARIANT; a decoding mode is one."),

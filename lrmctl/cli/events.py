@@ -67,7 +67,8 @@ class _Lines:
             self._progress(name, event)
 
     def _progress(self, name: str, event: StudyEvent) -> None:
-        left = self.clocks.setdefault(name, console.Clock()).left(event.done, event.total)
+        clock = self.clocks.setdefault(name, console.Clock(starts_up=event.stage == "train"))
+        left = clock.left(event.done, event.total)
         if time.monotonic() - self.said.get(name, 0.0) >= QUIET_SECONDS:
             self.said[name] = time.monotonic()
             console.say(f"        {name} {', '.join(filter(None, (f'{event.done}/{event.total}', event.text, left)))}")

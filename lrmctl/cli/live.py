@@ -56,7 +56,7 @@ class View:
     def __init__(self, name: str) -> None:
         self.name = name
         self.began, self.phase_began = time.monotonic(), time.monotonic()
-        self.clock = console.Clock()
+        self.clock = console.Clock(starts_up=True)
         self.step, self.total, self.saved = 0, 0, 0
         self.phase, self.left = "starting", ""
         self.metrics: Mapping[str, float] = {}
