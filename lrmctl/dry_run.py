@@ -336,13 +336,17 @@ def _audit(found: _Found, loaded: LoadedRecipe, against: LoadedRecipe | None) ->
     if found.rows is None:
         asked = found.prompts or found.sampled_from
         return audit(asked, None, sets if asked else {}, unaudited)
-    rows, first = found.rows.asked, found.rows.rows[0] if found.rows.rows else {}
-    from lrmctl.trace import opens_thinking
+    from lrmctl.trace import closes_thinking, opens_thinking
+
+    rows = found.rows.asked
+    thinking = [] if found.recipe.thinking == "off" else list(found.rows.rows)
+    thinking = [row for row in thinking if not closes_thinking(row.get("prompt", ""))]
+    first = thinking[0] if thinking else {}
 
     rendered = Rendered(
         sizes=[(a.prompt_tokens, a.tokens) for a in rows],
         kept=[a.kept for a in rows],
-        responses=[row["response"] for row in found.rows.rows if "response" in row],
+        responses=[row["response"] for row in thinking if "response" in row],
         opened=opens_thinking(first.get("prompt", "")),
         merged=found.rows.merged,
         strips=found.strips,

@@ -18,6 +18,7 @@ from lrmctl.rows.prompts import opening_of
 if TYPE_CHECKING:
     from lrmctl.backends.base import Backend
     from lrmctl.backends.rows import Rows
+    from lrmctl.backends.thinks import Renderer
     from lrmctl.data.sources import Demonstration, Loaded
     from lrmctl.recipe.load import LoadedRecipe
     from lrmctl.recipe.sections import Use
@@ -85,14 +86,15 @@ def _rl_rows(start: Start, recipe: RlRecipe) -> Rows:
     room = recipe.max_len - recipe.rollout.max_new_tokens
     prompts = load_prompts(recipe.prompts, seed=recipe.seed)
     told = check_references(recipe.reward, prompts)
-    rows = replace(rl_rows(start.tokenizer, prompts, room), told=tuple(told))
+    how = renderer_of(start)
+    rows = rl_rows(start.tokenizer, prompts, room, how)
+    rows = replace(rows, told=(*told, *how.notes()))
     if recipe.evaluation is None:
         return rows
     asked = load_prompts(recipe.evaluation.prompts, seed=recipe.seed)
     metric = recipe.evaluation.best or "reward"
-    held = eval_rows(
-        start.tokenizer, asked, room, metric, recipe.reward.kinds(metric) if recipe.evaluation.best else ()
-    )
+    kinds = recipe.reward.kinds(metric) if recipe.evaluation.best else ()
+    held = eval_rows(start.tokenizer, asked, room, metric, kinds, how)
     return replace(rows, eval_rows=held.rows)
 
 
@@ -101,11 +103,26 @@ def _sft_rows(start: Start, recipe: SftRecipe, folder: RunFolder | None) -> Rows
     from lrmctl.data.mix import hold_back
 
     data = recipe.data
+    how = renderer_of(start)
     demonstrations, told = _demonstrations(start, recipe, folder)
     keys = [opening_of(d.prompt) for d in demonstrations]
     trained, held = hold_back(demonstrations, keys, data.eval_rows, recipe.seed)
-    rows = replace(sft_rows(start.tokenizer, trained, data.max_len), told=tuple(told))
-    return replace(rows, eval_rows=sft_rows(start.tokenizer, held, data.max_len).rows) if held else rows
+    rows = sft_rows(start.tokenizer, trained, data.max_len, how)
+    rows = replace(rows, told=(*told, *how.notes()))
+    return replace(rows, eval_rows=sft_rows(start.tokenizer, held, data.max_len, how).rows) if held else rows
+
+
+def renderer_of(start: Start) -> Renderer:
+    """How the rows of the run are rendered."""
+    return renderer(start.tokenizer, start.recipe)
+
+
+def renderer(tokenizer: Any, recipe: SftRecipe | RlRecipe) -> Renderer:
+    """How a recipe's rows are rendered; without a tokenizer it only knows which arguments switch thinking off."""
+    from lrmctl.backends.thinks import Renderer
+    from lrmctl.recipe.thinking import override_of
+
+    return Renderer(tokenizer, recipe.template_args, override_of(recipe.thinking))
 
 
 def _demonstrations(
@@ -116,12 +133,16 @@ def _demonstrations(
 
     data = recipe.data
     if data.rejection is None:
-        return demonstrations_of(recipe)
+        return demonstrations_of(recipe, start.tokenizer)
     told = check_references(data.rejection.reward, load_prompts(data.rejection.prompts))
+    from lrmctl.engines.requests import Rendering
+    from lrmctl.recipe.thinking import override_of
     from lrmctl.rewards.rejection import rejection_sample
 
     assert folder is not None  # its samples are kept in the run folder
-    return rejection_sample(start.model, data.rejection, seed=recipe.seed, out=folder.path), told
+    how = Rendering("", recipe.template_args, override_of(recipe.thinking))
+    kept = rejection_sample(start.model, data.rejection, seed=recipe.seed, out=folder.path, rendering=how)
+    return kept, told
 
 
 def check_references(reward: RewardSection, prompts: Sequence[Prompt]) -> list[str]:
@@ -162,9 +183,13 @@ def prompts_of(recipe: SftRecipe | RlRecipe) -> Sequence[Prompt]:
     return [d.prompt for d in demonstrations_of(recipe).rows]
 
 
-def demonstrations_of(recipe: SftRecipe) -> Loaded:
-    """The demonstrations of a recipe's sources, and what was left out of them."""
+def demonstrations_of(recipe: SftRecipe, tokenizer: Any = None) -> Loaded:
+    """The demonstrations of a recipe's sources, and what was left out of them.
+
+    Responses without a thought are right where thinking is off, by the recipe's words or the tokenizer's template.
+    """
     from lrmctl.data.sources import load_with_notes
 
     data = recipe.data
-    return load_with_notes(data.sources, total=data.rows, turns=data.turns, seed=recipe.seed)
+    how = renderer(tokenizer, recipe)
+    return load_with_notes(data.sources, total=data.rows, turns=data.turns, seed=recipe.seed, off=how.is_off)

@@ -12,10 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lrmctl.data.render import render_prompt, render_response
+from lrmctl.backends.thinks import Rendered, Renderer
 from lrmctl.data.sources import Demonstration
-from lrmctl.rewards.wire import decode_label, encode_label
-from lrmctl.trace import opens_thinking
+from lrmctl.rewards.wire import decode_label, encode_label, thinking_of_label
 from lrmctl.types import Prompt
 
 _ROOM = 2  # OpenRLHF drops SFT prompts that leave less than this many tokens for the response
@@ -47,7 +46,7 @@ class Rows:
         longest: tokens of the longest row kept (RL: of the longest prompt kept).
         eval_rows: rows that are looked at while training goes on; RL rows have a `datasource` too.
         asked: every row that was asked for, in order, with what was counted; empty for rows made elsewhere.
-        told: what the sources say of rows that they left out, and of what rows lack.
+        told: what the sources say of rows that they left out, and of what rows lack; how the model thinks.
     """
 
     rows: tuple[Mapping[str, str], ...]
@@ -73,13 +72,16 @@ class Rows:
         return said
 
 
-def sft_rows(tokenizer: Any, demonstrations: Iterable[Demonstration], max_len: int) -> Rows:
-    """Demonstrations as prompt and response; the response ends with the end of text."""
-    texts, asked = [], list(demonstrations)
-    for row in asked:
-        prompt = render_prompt(tokenizer, row.prompt)
-        response = render_response(tokenizer, row.thinking, row.answer, opened=opens_thinking(prompt))
-        texts.append((prompt, response))
+def sft_rows(
+    tokenizer: Any, demonstrations: Iterable[Demonstration], max_len: int, how: Renderer | None = None
+) -> Rows:
+    """Demonstrations as prompt and response; the response ends with the end of text.
+
+    Args:
+        how: template arguments and format of thinking; the template's defaults without it.
+    """
+    asked, how = list(demonstrations), how or Renderer(tokenizer)
+    texts = [how.demonstration(row) for row in asked]
     prompts, wholes = _encode(tokenizer, [p for p, _ in texts]), _encode(tokenizer, [p + r for p, r in texts])
     sizes = [(len(p), len(w)) for p, w in zip(prompts, wholes, strict=True)]
     fits = [whole <= max_len and prompt < max_len - _ROOM for prompt, whole in sizes]
@@ -93,27 +95,39 @@ def sft_rows(tokenizer: Any, demonstrations: Iterable[Demonstration], max_len: i
     )
 
 
-def rl_rows(tokenizer: Any, prompts: Iterable[Prompt], room: int) -> Rows:
+def rl_rows(tokenizer: Any, prompts: Iterable[Prompt], room: int, how: Renderer | None = None) -> Rows:
     """Prompts with their labels.
 
     Args:
         room: tokens that a prompt may have.
     """
-    asked = list(prompts)
-    texts = [render_prompt(tokenizer, p) for p in asked]
+    asked, how = list(prompts), how or Renderer(tokenizer)
+    rendered = [how.prompt(p) for p in asked]
+    texts = [one.text for one in rendered]
     lengths = [len(ids) for ids in _encode(tokenizer, texts)]
     kept = [i for i, n in enumerate(lengths) if n <= room]
     return Rows(
-        rows=tuple(
-            {"prompt": texts[i], "label": encode_label(asked[i], opened=opens_thinking(texts[i]))} for i in kept
-        ),
+        rows=tuple({"prompt": texts[i], "label": _label(asked[i], rendered[i])} for i in kept),
         too_long=len(texts) - len(kept),
         longest=max((lengths[i] for i in kept), default=0),
         asked=tuple(Asked(p, n, n, n <= room) for p, n in zip(asked, lengths, strict=True)),
     )
 
 
-def eval_rows(tokenizer: Any, prompts: Iterable[Prompt], room: int, metric: str, kinds: Sequence[str]) -> Rows:
+def _label(prompt: Prompt, rendered: Rendered, metric: str = "") -> str:
+    return encode_label(
+        prompt, opened=rendered.opened, metric=metric, thinking=rendered.thinking, closed=rendered.closed
+    )
+
+
+def eval_rows(
+    tokenizer: Any,
+    prompts: Iterable[Prompt],
+    room: int,
+    metric: str,
+    kinds: Sequence[str],
+    how: Renderer | None = None,
+) -> Rows:
     """Prompts to evaluate on while training goes on.
 
     Args:
@@ -121,12 +135,14 @@ def eval_rows(tokenizer: Any, prompts: Iterable[Prompt], room: int, metric: str,
         kinds: prompt kinds that the metric is defined on: their rows are averaged under the name `best`.
     """
     asked = list(prompts)
-    rows = rl_rows(tokenizer, asked, room)
+    rows = rl_rows(tokenizer, asked, room, how)
     labelled = []
     for row in rows.rows:
         prompt, opened = decode_label(row["label"])
         source = "best" if prompt.kind in kinds else prompt.kind
-        labelled.append({**row, "label": encode_label(prompt, opened=opened, metric=metric), "datasource": source})
+        thinking, closed = thinking_of_label(row["label"])
+        label = encode_label(prompt, opened=opened, metric=metric, thinking=thinking, closed=closed)
+        labelled.append({**row, "label": label, "datasource": source})
     return replace(rows, rows=tuple(labelled))
 
 

@@ -32,14 +32,17 @@ def render_prompt(tokenizer: Any, prompt: Prompt, template_args: Mapping[str, An
 
 
 def render_response(
-    tokenizer: Any, thinking: str, answer: str, *, opened: bool, format: ThinkingFormat | None = None
+    tokenizer: Any, thinking: str, answer: str, *, opened: bool, format: ThinkingFormat | None = None, off: bool = False
 ) -> str:
     """A demonstration's text after the prompt: thinking, closing tag, answer, end of text.
 
     Args:
         opened: the rendered prompt already opened the thought.
         format: how the model writes its thought; think tags by default.
+        off: the model is not to think: the answer alone.
     """
+    if off:
+        return f"{answer}{tokenizer.eos_token}"
     form = format or default_format()
     return f"{'' if opened else form.opening}{thinking}{form.closing}{answer}{tokenizer.eos_token}"
 

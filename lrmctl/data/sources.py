@@ -8,8 +8,8 @@ bad form: it is left out and told of.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -38,7 +38,10 @@ class Demonstration:
 
     prompt: Prompt
     thinking: str
+    """Empty where the response has none, because thinking is off."""
     answer: str
+    template_args: Mapping[str, Any] = field(default_factory=dict)
+    """Of its source, beside the recipe's."""
 
 
 class Loaded(NamedTuple):
@@ -57,29 +60,52 @@ def load_prompts(uses: Sequence[Mixed | Use], *, seed: int = 0) -> list[Prompt]:
 
 
 def load_demonstrations(
-    uses: Sequence[Mixed | Use], *, total: int | None = None, turns: str = "last", seed: int = 0
+    uses: Sequence[Mixed | Use],
+    *,
+    total: int | None = None,
+    turns: str = "last",
+    seed: int = 0,
+    off: Callable[[Mapping[str, Any]], bool] | None = None,
 ) -> list[Demonstration]:
     """Demonstrations of several sources, in order or mixed; see `load_with_notes`."""
-    return load_with_notes(uses, total=total, turns=turns, seed=seed).rows
+    return load_with_notes(uses, total=total, turns=turns, seed=seed, off=off).rows
 
 
 def load_with_notes(
-    uses: Sequence[Mixed | Use], *, total: int | None = None, turns: str = "last", seed: int = 0
+    uses: Sequence[Mixed | Use],
+    *,
+    total: int | None = None,
+    turns: str = "last",
+    seed: int = 0,
+    off: Callable[[Mapping[str, Any]], bool] | None = None,
 ) -> Loaded:
     """Demonstrations of several sources, in order or mixed, and what was left out of them.
 
     Args:
         total: rows of a weighted mixture.
         turns: `last`, or `all` for one demonstration of every response in a conversation.
+        off: whether thinking is off with a source's template arguments: responses without a thought are then right.
     """
     sources = [_make(use) for use in uses]
-    groups = [source.demonstrations() for source in sources]
+    for source, use in zip(sources, uses, strict=True):
+        if off is not None and off(_args(use)) and hasattr(source, "without_thinking"):
+            source.without_thinking = True
+    groups = [
+        [replace(one, template_args=_args(use)) for one in source.demonstrations()]
+        for source, use in zip(sources, uses, strict=True)
+    ]
     notes = [note for source in sources for note in getattr(source, "findings", tuple)()]
     if turns == "all":
         groups = [[turn for row in group for turn in every_turn(row)] for group in groups]
     rows = _mixed(groups, uses, total, seed)
     prompts = distinct_ids([row.prompt for row in rows])
     return Loaded([replace(row, prompt=prompt) for row, prompt in zip(rows, prompts, strict=True)], notes)
+
+
+def _args(use: Use) -> Mapping[str, Any]:
+    """The template arguments of a source's own."""
+    found: Mapping[str, Any] = getattr(use, "template_args", {})
+    return found
 
 
 def provenance(uses: Sequence[Use]) -> list[dict[str, Any]]:
@@ -101,8 +127,8 @@ def every_turn(row: Demonstration) -> Iterator[Demonstration]:
         split = split_text(message["content"], opened=False)
         if split.state == "closed" and not unfit(split.thinking, split.answer, split.irregular):
             prompt = replace(row.prompt, id=f"{row.prompt.id}-turn{i}", messages=messages[:i])
-            yield Demonstration(prompt, split.thinking, split.answer)
-    yield Demonstration(row.prompt, row.thinking, row.answer)
+            yield replace(row, prompt=prompt, thinking=split.thinking, answer=split.answer)
+    yield row
 
 
 def unfit(thinking: str, answer: str, irregular: Sequence[str] = ()) -> str:
@@ -145,6 +171,8 @@ class RowSource:
         self._rows = [row if isinstance(row, Row) else located(row, name, i) for i, row in enumerate(rows, 1)]
         self._name, self._kind, self._origin = name, kind, origin or {}
         self._left_out: list[tuple[str, str]] = []
+        self.without_thinking = False
+        """Whether responses without a thought are right."""
 
     def provenance(self) -> dict[str, Any]:
         """Where the rows came from, for the lock."""
@@ -198,12 +226,16 @@ class RowSource:
         return Demonstration(self._prompt(i, row, asked), said.thinking, said.answer)
 
     def _unfit(self, row: Row, said: Said) -> str:
+        if self.without_thinking and is_blank(said.thinking) and said.state != "unclosed":
+            return "an empty answer" if is_blank(said.answer) else ""
         empty = said.state == "absent" and isinstance(
             row.get("thinking"), str
         )  # there is a place for it, and it is empty
         if said.state == "closed" or empty:
             return unfit(said.thinking, said.answer, said.irregular)
         fix = "give `thinking` and `answer`, or a `response` of the form <think>...</think> answer"
+        if said.state in ("absent", "off"):
+            fix += "; or say `thinking: off` if the model is not to think"
         raise row.wrong(f"the response's thinking is {said.state}", fix=fix)
 
 

@@ -33,7 +33,7 @@ def _files(recipe: Any) -> Iterator[Problem]:
         if given is None:
             continue
         try:
-            _read(given, use, what)
+            _read(given, use, what, _may_be_off(recipe, use))
         except LrmctlError as error:
             where = f" ({error.where})" if error.where else ""
             yield Problem(f"{key}.options", f"{error.what}{where}", error.fix)
@@ -53,7 +53,13 @@ def _uses(recipe: Any) -> Iterator[tuple[str, Any, str]]:
         yield from ((f"data.rejection.prompts.{i}", use, "prompts") for i, use in enumerate(asked))
 
 
-def _read(file: str, use: Any, what: str) -> None:
+def _may_be_off(recipe: Any, use: Any) -> bool:
+    """Whether a recipe may switch thinking off for a source: the model's template says, when rows are rendered."""
+    said = (getattr(each, key, None) for each in (recipe, use) for key in ("thinking", "template_args"))
+    return any(said)
+
+
+def _read(file: str, use: Any, what: str, may_be_off: bool) -> None:
     from lrmctl.errors import NotFoundError
     from lrmctl.hooks import registry
 
@@ -66,6 +72,8 @@ def _read(file: str, use: Any, what: str) -> None:
         registry.make("benchmark", use.use, **use.options).load()
         return
     source = registry.make("source", use.use, **use.options)
+    if may_be_off and hasattr(source, "without_thinking"):
+        source.without_thinking = True
     getattr(source, what)()
 
 

@@ -23,12 +23,14 @@ from lrmctl.recipe.sections import (
     Optimizer,
     Positive,
     Section,
+    SftSource,
     Share,
     Use,
     all_weighted_or_none,
     judge_from_mapping,
     told_of,
 )
+from lrmctl.recipe.thinking import ThinkingOption
 from lrmctl.types import Kind, Scope
 
 
@@ -191,7 +193,7 @@ class Rejection(Section):
 class SftData(Section):
     """Where demonstrations come from: named sources, or the base's own samples filtered by a reward."""
 
-    sources: tuple[Mixed, ...] = ()
+    sources: tuple[SftSource, ...] = ()
     rejection: Rejection | None = None
     rows: Positive | None = None
     """Rows of one epoch where sources have weights; by default as many as the sources have together."""
@@ -229,6 +231,10 @@ class SftRecipe(_Recipe):
     kind: Literal["sft"]
     model: str
     """`lab:tiny`, a local folder, a hub id, or `run:NAME`."""
+    template_args: dict[str, Any] = {}
+    """Named arguments of the chat template, e.g. `{enable_thinking: true}`; a source may have its own beside them."""
+    thinking: ThinkingOption = None
+    """How the model writes its thought: a format's name, two markers, or `off` for demonstrations without thinking."""
     data: SftData
     train: Train = Train()
     optimizer: Optimizer = Optimizer()
@@ -242,6 +248,10 @@ class SftRecipe(_Recipe):
 class RlRecipe(_Recipe):
     kind: Literal["rl"]
     model: str
+    template_args: dict[str, Any] = {}
+    """Named arguments of the chat template, e.g. `{enable_thinking: false}`: what the policy is trained with."""
+    thinking: ThinkingOption = None
+    """How the model writes its thought: a format's name, two markers, or `off`; found from the template by default."""
     prompts: Annotated[tuple[Mixed, ...], Field(min_length=1)]
     reward: RewardSection
     algorithm: Algorithm = Algorithm()

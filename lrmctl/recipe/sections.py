@@ -83,6 +83,14 @@ class Mixed(Use):
     """This source's share of the rows, relative to the other weights; without weights every row is taken once."""
 
 
+class SftSource(Mixed):
+    """A source of demonstrations."""
+
+    template_args: dict[str, Any] = {}
+    """Arguments of the chat template for these rows, beside the recipe's: `{enable_thinking: false}` for rows without
+    thinking in a mixture."""
+
+
 def all_weighted_or_none(sources: Sequence[Mixed]) -> None:
     """Raises ValueError if only some sources of a mixture have a weight."""
     without = [s.use for s in sources if s.weight is None]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lrmctl.data.sources import Demonstration, load_prompts
+from lrmctl.engines.requests import Rendering
 from lrmctl.errors import LrmctlError
 from lrmctl.recipe.schema import Rejection
 from lrmctl.rewards.compose import ComposedReward, RolloutReward
@@ -61,6 +62,7 @@ def rejection_sample(
     seed: int,
     out: Path,
     on_progress: Callable[[int, int], None] | None = None,
+    rendering: Rendering | None = None,
 ) -> list[Demonstration]:
     """Demonstrations from the model's own accepted samples, ordered by prompt, then sample.
 
@@ -70,13 +72,14 @@ def rejection_sample(
     Args:
         model: HF checkpoint folder.
         on_progress: called with (completions done, in all).
+        rendering: template arguments and the model's format of thinking.
 
     Raises:
         LrmctlError: nothing was accepted, a name of the recipe is unknown, or the store failed.
         RewardError: rewards failed, as far as the recipe's `on_failure` does not forgive it.
     """
     composed = ComposedReward(rejection.reward)
-    traces = _sample(model, rejection, seed, out, on_progress)
+    traces = _sample(model, rejection, seed, out, on_progress, rendering or Rendering())
     samples = _judge(traces, _score(composed, traces, rejection), rejection)
     write_jsonl(out / "data" / "rejection.jsonl", (sample.to_json() for sample in samples))
     write_json(
@@ -101,7 +104,12 @@ def _rate(counts: Mapping[str, int]) -> float:
 
 
 def _sample(
-    model: Path, rejection: Rejection, seed: int, out: Path, on_progress: Callable[[int, int], None] | None
+    model: Path,
+    rejection: Rejection,
+    seed: int,
+    out: Path,
+    on_progress: Callable[[int, int], None] | None,
+    rendering: Rendering,
 ) -> list[Trace]:
     from lrmctl.engines.base import Sampling
     from lrmctl.engines.hf import HfEngine
@@ -111,7 +119,8 @@ def _sample(
     how = Sampling(temperature=rollout.temperature, top_p=rollout.top_p, max_new_tokens=rollout.max_new_tokens)
     prompts = load_prompts(rejection.prompts)
     with Store(out / "data" / "rejection.sqlite") as store:
-        return sample_traces(HfEngine(model), store, prompts, how, rejection.samples_per_prompt, seed, on_progress)
+        engine = HfEngine(model, rendering=rendering)
+        return sample_traces(engine, store, prompts, how, rejection.samples_per_prompt, seed, on_progress)
 
 
 def _score(composed: ComposedReward, traces: Sequence[Trace], rejection: Rejection) -> list[RolloutReward]:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple, get_args
 
 from lrmctl.errors import RewardError
+from lrmctl.thinking import UNKNOWN, Thinking, builtin_formats
 from lrmctl.trace import trace_from_text
-from lrmctl.types import Kind, Prompt, Trace
+from lrmctl.types import FinishReason, Kind, Prompt, Trace
 
 VERSION = 1
 _MAX_DEPTH = 50
@@ -27,15 +29,42 @@ class Call(NamedTuple):
     label: str
 
 
-def encode_label(prompt: Prompt, *, opened: bool, metric: str = "") -> str:
+def encode_label(
+    prompt: Prompt, *, opened: bool, metric: str = "", thinking: Thinking = UNKNOWN, closed: bool = False
+) -> str:
     """The label of a training row: one line of ASCII JSON.
 
     Args:
         opened: the rendered prompt already opened the thought (see `lrmctl.trace.opens_thinking`).
+        thinking: how the policy thinks: the markers that its rollouts are split by, and what one without a thought is.
+        closed: the rendered prompt ends with a closed thought.
         metric: of a row that is evaluated on and not trained on: the component whose value is wanted, or `reward`.
     """
     evaluated = {"metric": metric} if metric else {}
-    return json.dumps({"lrmctl": VERSION, "opened": opened, **evaluated, "prompt": prompt.to_json()})
+    told: dict[str, Any] = {"closed": True} if closed else {}
+    if thinking != UNKNOWN:
+        told["thinking"] = _told(thinking)
+    return json.dumps({"lrmctl": VERSION, "opened": opened, **told, **evaluated, "prompt": prompt.to_json()})
+
+
+def _told(thinking: Thinking) -> dict[str, Any]:
+    """What splitting needs: a built-in format goes by its name."""
+    kept = {key: value for key, value in thinking.to_json().items() if key in ("mode", "on", "format")}
+    form = thinking.format
+    return kept | {"format": form.name} if form and builtin_formats().get(form.name) == form else kept
+
+
+def thinking_of_label(label: str) -> tuple[Thinking, bool]:
+    """How the policy thinks, and whether the rendered prompt closed the thought; unknown for labels of older runs."""
+    row = json.loads(label)
+    told = row.get("thinking") or {}
+    if isinstance(named := told.get("format"), str):
+        return replace(Thinking.from_json({**told, "format": None}), format=builtin_formats()[named]), _closed(row)
+    return Thinking.from_json(told), _closed(row)
+
+
+def _closed(row: Mapping[str, Any]) -> bool:
+    return bool(row.get("closed"))
 
 
 def metric_of(label: str) -> str:
@@ -108,7 +137,13 @@ def decode_call(query: str, prompt: str, label: str, end_tokens: Sequence[str]) 
         what = f"prompt {asked.id!r} did not come back as it was sent (its text starts {query[:60]!r})"
         raise RewardError(what, fix="OpenRLHF cuts long prompts from the left: raise `max_len` or drop such prompts")
     text, ended = _without_end(query[len(prompt) :], end_tokens)
-    return trace_from_text(asked, text, opened=opened, finish_reason="stop" if ended else "length")
+    try:
+        thinking, closed = thinking_of_label(label)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        what = f"the label of prompt {asked.id!r} does not say how the policy thinks ({type(error).__name__}: {error})"
+        raise RewardError(what, fix="train on the data set that lrmctl wrote into the run folder") from error
+    why: FinishReason = "stop" if ended else "length"
+    return trace_from_text(asked, text, opened=opened, finish_reason=why, thinking=thinking, closed_before=closed)
 
 
 def read_call(body: bytes) -> Call:

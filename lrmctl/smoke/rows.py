@@ -19,19 +19,27 @@ _LONGEST = {"prompt": 200, "thinking": 240, "answer": 160}  # characters
 _OWN = ("id", "kind", "prompt", "question", "messages", "reference", "thinking", "answer", "response")
 
 
-def small_source(use: Use, file: Path, n: int, *, demonstrations: bool) -> tuple[dict[str, Any], str]:
+def small_source(
+    use: Use, file: Path, n: int, *, demonstrations: bool, off: bool = False
+) -> tuple[dict[str, Any], str]:
     """Write about `n` rows of a source to `file`.
+
+    Args:
+        off: the model is not to think: demonstrations have no thought.
 
     Returns:
         The source that reads them, without its weight, and a sentence that says where they came from.
     """
     try:
         source = registry.make("source", use.use, **use.options)
+        if off and hasattr(source, "without_thinking"):
+            source.without_thinking = True
         found = source.demonstrations() if demonstrations else source.prompts()
         rows = [_row(one) for one in _of_all_kinds(found, n)]
         told = f"data: {use.use} -> {len(rows)} of its {len(found)} rows, long texts cut"
     except LrmctlError as error:
-        rows, told = list(_synthetic(use.use, n)), f"data: {use.use} -> {n} synthetic rows; {_first_line(error)}"
+        rows = [{**row, "thinking": ""} if off else row for row in _synthetic(use.use, n)]
+        told = f"data: {use.use} -> {n} synthetic rows; {_first_line(error)}"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
     return {"use": "jsonl", "options": {"path": str(file)}}, told

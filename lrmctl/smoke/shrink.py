@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from lrmctl.errors import LrmctlError
 from lrmctl.recipe.load import LoadedRecipe
 from lrmctl.recipe.schema import RewardSection, RlRecipe, SftRecipe
 from lrmctl.recipe.sections import Use
 from lrmctl.smoke import standins
 from lrmctl.smoke.model import tiny_model
 from lrmctl.smoke.rows import small_source
+from lrmctl.training_data import sources_of
+
+if TYPE_CHECKING:
+    from lrmctl.backends.thinks import Renderer
 
 STEPS, PROMPTS, SAMPLES, NEW_TOKENS, BATCH = 2, 4, 2, 24, 4
 _ROWS = 8
@@ -59,10 +64,36 @@ def shrink(loaded: LoadedRecipe, folder: Path, runs_dir: Path) -> Shrunk:
     assert isinstance(recipe, SftRecipe | RlRecipe)
     model, replaced = tiny_model(recipe.model, folder / "tiny", runs_dir=runs_dir, seed=recipe.seed)
     words: dict[str, Any] = {"model": str(model), **EVERYWHERE}
-    made = _rl(recipe, folder) if isinstance(recipe, RlRecipe) else _sft(recipe, folder)
+    how = _renderer(recipe, model)
+    if how is None:
+        words |= {"template_args": {}, "thinking": None}
+        replaced.append("thinking: found from the tiny model's own template, which is not that of the recipe's model")
+    made = _rl(recipe, folder) if isinstance(recipe, RlRecipe) else _sft(recipe, folder, how)
     words |= made[0]
     small = loaded.override(words, "smoke")
     return Shrunk(small, _changes(loaded, words), [*replaced, *made[1]])
+
+
+def _renderer(recipe: SftRecipe | RlRecipe, model: Path) -> Renderer | None:
+    """How the tiny model's template renders the recipe's rows; None where what the recipe says does not fit to it."""
+    from lrmctl.models import load_tokenizer
+    from lrmctl.training_data import renderer
+
+    how = renderer(load_tokenizer(model), recipe)
+    args = [getattr(use, "template_args", {}) for use in sources_of(recipe)]
+    try:
+        fits = all(_does(how, one) for one in ({}, *args))
+    except LrmctlError:
+        return None
+    return how if fits else None
+
+
+def _does(how: Renderer, args: Mapping[str, Any]) -> bool:
+    """Whether the template does as it is told: arguments that switch thinking off by name do so."""
+    from lrmctl.thinking import find_thinking
+
+    told = find_thinking(None, template_args={**how.template_args, **args})
+    return told.on is not False or how.is_off(args)
 
 
 def _changes(loaded: LoadedRecipe, words: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -122,7 +153,7 @@ def _rl_options(recipe: RlRecipe, replaced: list[str]) -> dict[str, Any]:
     return words
 
 
-def _sft(recipe: SftRecipe, folder: Path) -> tuple[dict[str, Any], list[str]]:
+def _sft(recipe: SftRecipe, folder: Path, how: Renderer | None) -> tuple[dict[str, Any], list[str]]:
     words: dict[str, Any] = {
         "train.epochs": 1,
         "train.batch_size": BATCH,
@@ -131,7 +162,7 @@ def _sft(recipe: SftRecipe, folder: Path) -> tuple[dict[str, Any], list[str]]:
         "data.rows": None if recipe.data.rows is None else _ROWS,
     }
     if recipe.data.rejection is None:
-        sources, replaced = _sources(recipe.data.sources, folder / "rows", demonstrations=True)
+        sources, replaced = _sources(recipe.data.sources, folder / "rows", demonstrations=True, how=how)
         return {**words, "data.sources": sources}, replaced
     rejection = recipe.data.rejection
     prompts, replaced = _sources(rejection.prompts, folder / "prompts")
@@ -145,14 +176,19 @@ def _sft(recipe: SftRecipe, folder: Path) -> tuple[dict[str, Any], list[str]]:
     }, replaced
 
 
-def _sources(uses: Sequence[Use], folder: Path, *, demonstrations: bool = False) -> tuple[list[Any], list[str]]:
+def _sources(
+    uses: Sequence[Use], folder: Path, *, demonstrations: bool = False, how: Renderer | None = None
+) -> tuple[list[Any], list[str]]:
     """Each source's few rows as a file; weights stay. Fewer rows of each where there are many sources."""
     made, told = [], []
     for i, use in enumerate(uses):
         file = folder / f"{i}.jsonl"
-        small, sentence = small_source(use, file, max(3, _ROWS // len(uses)), demonstrations=demonstrations)
-        weight = getattr(use, "weight", None)
-        made.append({**small, "weight": weight} if weight is not None else small)
+        args = getattr(use, "template_args", {})
+        off = how is not None and how.is_off(args)
+        n = max(3, _ROWS // len(uses))
+        small, sentence = small_source(use, file, n, demonstrations=demonstrations, off=off)
+        kept = {"weight": getattr(use, "weight", None), "template_args": args if how else None}
+        made.append({**small, **{key: value for key, value in kept.items() if value}})
         told.append(sentence)
     return made, told
 

@@ -1,0 +1,124 @@
+"""How the rows of a training run are rendered: template arguments, and the format in which the model thinks.
+
+One value per run; it looks at a template once for each set of arguments. A demonstration that thinks where the template
+has closed the thought teaches a second thought: it is refused, never written.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from lrmctl.data.render import render_prompt, render_response
+from lrmctl.data.sources import Demonstration
+from lrmctl.errors import RecipeError
+from lrmctl.text import is_blank
+from lrmctl.thinking import Override, Thinking, closes_thinking, find_thinking, opens_thinking
+from lrmctl.types import Prompt
+
+
+@dataclass
+class Rendered:
+    """A prompt as the model gets it, and how the model thinks with it."""
+
+    text: str
+    thinking: Thinking
+    opened: bool
+    closed: bool
+
+    @property
+    def off(self) -> bool:
+        """Whether the model is not to think."""
+        return self.closed or self.thinking.on is False
+
+
+@dataclass
+class Renderer:
+    """Renders the rows of one run.
+
+    Attributes:
+        template_args: the recipe's; those of a source go before them.
+        override: the recipe's `thinking:`.
+    """
+
+    tokenizer: Any
+    template_args: Mapping[str, Any] = field(default_factory=dict)
+    override: Override = None
+    _known: dict[str, Thinking] = field(default_factory=dict)
+
+    def thinking(self, also: Mapping[str, Any] | None = None) -> Thinking:
+        """How the model thinks with the recipe's arguments and these.
+
+        Raises:
+            RecipeError: the recipe's format is not the template's.
+        """
+        args = {**self.template_args, **(also or {})}
+        key = json.dumps(args, sort_keys=True, default=repr)
+        if key not in self._known:
+            found = find_thinking(self.tokenizer, template_args=args, override=self.override)
+            if found.on is None and found.mode == "does not think":  # nothing settles it while it trains
+                found = replace(found, on=False)
+            self._known[key] = found
+        return self._known[key]
+
+    def is_off(self, also: Mapping[str, Any]) -> bool:
+        """Whether the model is not to think with these arguments."""
+        return self.thinking(also).on is False
+
+    def prompt(self, prompt: Prompt, also: Mapping[str, Any] | None = None) -> Rendered:
+        thinking = self.thinking(also)
+        text = render_prompt(self.tokenizer, prompt, {**self.template_args, **(also or {})})
+        form = thinking.format
+        return Rendered(text, thinking, opens_thinking(text, form), closes_thinking(text, form))
+
+    def demonstration(self, row: Demonstration) -> tuple[str, str]:
+        """Prompt and response.
+
+        Raises:
+            RecipeError: the demonstration thinks and the template has closed the thought, or the other way round.
+        """
+        asked = self.prompt(row.prompt, row.template_args)
+        without = is_blank(row.thinking)
+        if not without and (asked.closed or self.override == "off" or _switched_off(asked.thinking)):
+            raise RecipeError(
+                f"the demonstration {row.prompt.id!r} thinks, and {_why_off(asked)}", "template_args", _fix(asked)
+            )
+        if without and not asked.off:
+            raise RecipeError(
+                f"the demonstration {row.prompt.id!r} has no thinking, and the model thinks ({asked.thinking.why})",
+                "template_args",
+                _fix_without(asked),
+            )
+        form, off = asked.thinking.format, without
+        text = render_response(self.tokenizer, row.thinking, row.answer, opened=asked.opened, format=form, off=off)
+        return asked.text, text
+
+    def notes(self) -> list[str]:
+        """What should be read before money is spent."""
+        found = [warning for thinking in self._known.values() for warning in thinking.warnings]
+        told = [thinking.describe() for thinking in self._known.values()]
+        return [*(f"thinking: {said}" for said in dict.fromkeys(told)), *dict.fromkeys(found)]
+
+
+def _switched_off(thinking: Thinking) -> bool:
+    return thinking.on is False and thinking.mode == "can think"
+
+
+def _why_off(asked: Rendered) -> str:
+    return "the chat template closes the thought before it" if asked.closed else "thinking is switched off"
+
+
+def _fix(asked: Rendered) -> str:
+    switch = asked.thinking.switch
+    if switch:
+        return f"switch thinking on: `template_args: {{{switch}: true}}`; or give demonstrations without thinking"
+    return "give demonstrations without thinking and `thinking: off`, or correct chat_template.jinja of the model"
+
+
+def _fix_without(asked: Rendered) -> str:
+    switch = asked.thinking.switch
+    if switch:
+        return f"say `template_args: {{{switch}: false}}` for the source, or give demonstrations that think"
+    return "give demonstrations that think, or say `thinking: off` if the model is not to think"
