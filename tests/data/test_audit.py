@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import random
-import time
 
 import pytest
 
 from lrmctl.data.audit import Rendered, audit, histogram
+from lrmctl.data.near import similarity
 from lrmctl.types import Kind, Prompt
 
 LONG = "Please tell me in some detail how a bank vault is built, who builds it, and what it is made of these days"
@@ -81,11 +81,12 @@ def test_a_histogram_counts_every_row_once() -> None:
     assert (found.percentiles["p50"], found.percentiles["max"]) == (5.0, 100.0)
 
 
-def test_fifty_thousand_rows_take_seconds() -> None:
+def test_of_fifty_thousand_rows_few_pairs_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     draw = random.Random(0)
     words = [f"w{i}" for i in range(3000)]
     texts = [" ".join(draw.choices(words, k=draw.randint(10, 60))) for _ in range(50_000)]
-    started = time.process_time()
+    compared: list[int] = []
+    monkeypatch.setattr("lrmctl.data.near.similarity", lambda a, b: compared.append(1) or similarity(a, b))
     found = audit(prompts(*texts, LONG, LONG.replace("days", "times")), against={"e": prompts(*texts[:300])})
-    assert time.process_time() - started < 30  # 6 s on a machine with nothing else to do
+    assert len(compared) < 50_000 * 10  # of 1,250,000,000 pairs
     assert (found.duplicates.near, found.overlap["e"].exact) == (1, 300)

@@ -27,6 +27,7 @@ class Behaviour:
 
     Attributes:
         seen: the bodies of all requests, in order.
+        early: requests that came before the time that a `Retry-After` named.
         most: requests that were under way at the same time at most.
     """
 
@@ -34,7 +35,8 @@ class Behaviour:
         self.seen: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.paths: list[str] = []
-        self.times: list[float] = []
+        self.wait_until: dict[str, float] = {}
+        self.early = 0
         self.tries: Counter[str] = Counter()
         self.inside = self.most = 0
         self.lock = threading.Lock()
@@ -45,7 +47,7 @@ class Behaviour:
             self.seen.append(body)
             self.paths.append(path)
             self.headers.append(headers)
-            self.times.append(time.monotonic())
+            self.early += time.monotonic() < self.wait_until.get(asked, 0.0)
             self.tries[asked] += 1
             tries = self.tries[asked]
             self.inside += 1
@@ -62,6 +64,7 @@ class Behaviour:
             status, times = map(int, rest.split()[:2])
             if tries <= times:
                 headers = {"Retry-After": rest.split()[2]} if len(rest.split()) > 2 else {}
+                self.wait_until[asked] = time.monotonic() + float(headers.get("Retry-After", 0))
                 return Response(json.dumps({"error": {"message": "as asked"}}), status, headers)
         if word == "slow" and tries <= 1:
             time.sleep(float(rest))

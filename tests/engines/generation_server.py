@@ -37,6 +37,7 @@ class Generation:
         pause: seconds that a completion takes.
         deaf: neither seed nor temperature is heeded.
         down: the status to answer everything with, in place of completions; 0 for none.
+        answered: requests that it is done with.
         models: the status of the list of models, which some servers cannot give.
     """
 
@@ -45,7 +46,7 @@ class Generation:
         self.models = 200
         self.seen: list[dict[str, Any]] = []
         self.tries: Counter[str] = Counter()
-        self.inside = self.most = 0
+        self.inside = self.most = self.answered = 0
         self.lock = threading.Lock()
 
     def wait_for(self, requests: int) -> bool:
@@ -69,6 +70,7 @@ class Generation:
         finally:
             with self.lock:
                 self.inside -= 1
+                self.answered += 1
 
     def _answer(self, asked: str, body: dict[str, Any], tries: int) -> Response:
         word, _, rest = asked.partition(" ")

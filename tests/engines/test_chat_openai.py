@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -136,33 +135,30 @@ def test_an_error_told_within_a_200_is_asked_again_by_its_code(served) -> None: 
     assert "answers 429: 'upstream busy' (asked" in reply.error
 
 
+@pytest.mark.timeout(300)  # less than the hour
 def test_retry_after_is_honoured(served) -> None:  # type: ignore[no-untyped-def]
     behaviour, url = served
-    began = time.monotonic()
     assert one(chat(url), said("status 429 1 2")).text
-    assert 2 <= time.monotonic() - began < 40
-    began = time.monotonic()
+    assert (behaviour.tries["status 429 1 2"], behaviour.early) == (2, 0)
     reply = one(chat(url), said("status 429 1 3600"))
     assert "429" in reply.error
-    assert time.monotonic() - began < 30  # not the hour
     assert behaviour.tries["status 429 1 3600"] == 1
 
 
 def test_a_server_that_stays_broken_is_given_up_when_patience_is_over(served) -> None:  # type: ignore[no-untyped-def]
-    _, url = served
+    behaviour, url = served
     engine = chat(url, patience=1.5, concurrency=4)
-    began = time.monotonic()
     replies = engine.ask([said(f"status 500 99 {i}") for i in range(40)])
     assert all("answers 500: 'as asked' (asked" in r.error for r in replies)
-    assert time.monotonic() - began < 12  # not 40 / 4 times the patience
+    assert 4 <= sum(behaviour.tries[f"status 500 99 {i}"] for i in range(40)) < 80  # four are asked again, not forty
 
 
 @pytest.mark.parametrize(("model", "told"), [("unknown", "the model's name 'unknown'"), ("guarded", "api_key_env")])
 def test_what_asking_again_cannot_mend_fails_at_once_and_says_what_to_do(served, model, told) -> None:  # type: ignore[no-untyped-def]
-    _, url = served
-    began = time.monotonic()
+    behaviour, url = served
+    before = behaviour.tries["hello"]
     assert told in one(chat(url, model), said("hello")).error
-    assert time.monotonic() - began < 30  # less than the patience
+    assert behaviour.tries["hello"] <= before + 1
 
 
 def test_the_key_comes_from_the_environment_and_is_never_shown(served, monkeypatch) -> None:  # type: ignore[no-untyped-def]
@@ -218,11 +214,11 @@ def test_a_server_that_is_not_there_is_named() -> None:
 
 
 def test_requests_are_paced(served) -> None:  # type: ignore[no-untyped-def]
-    behaviour, url = served
-    before = len(behaviour.times)
-    chat(url, requests_per_minute=600).ask([said(f"paced {i}") for i in range(8)])
-    times = sorted(behaviour.times[before:])
-    assert times[-1] - times[0] > 0.45  # 0.7 less what the first took longer on its way
+    _, url = served
+    engine = chat(url, requests_per_minute=1)
+    assert isinstance(engine, OpenAiChat)
+    assert engine.ask([said("paced")])[0].text
+    assert engine._pace.reserve() > 10  # what is left of a minute
 
 
 def test_many_threads_get_their_own_answers(served) -> None:  # type: ignore[no-untyped-def]
@@ -239,15 +235,14 @@ def test_many_threads_get_their_own_answers(served) -> None:  # type: ignore[no-
     assert behaviour.most <= 6
 
 
+@pytest.mark.timeout(300)  # less than the patience
 def test_an_interrupt_ends_the_patience() -> None:
-    engine = chat(f"http://127.0.0.1:{free_port()}/v1", patience=60)
+    engine = chat(f"http://127.0.0.1:{free_port()}/v1", patience=3600)
     assert isinstance(engine, OpenAiChat)
     threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
-    began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         engine.ask([said(str(i)) for i in range(100)])
     engine._pool.shutdown(wait=True)
-    assert time.monotonic() - began < 5
 
 
 def test_patience_is_with_the_server_and_forgets_old_outages() -> None:

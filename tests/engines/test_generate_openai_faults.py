@@ -55,11 +55,10 @@ def test_one_prompt_that_breaks_the_server_costs_nobody_else_anything(served) ->
     assert not [c.error for c in completions[1:] if c.error]
 
 
+@pytest.mark.timeout(300)  # less than the hour
 def test_a_server_that_wants_an_hour_is_not_waited_for_and_a_slow_answer_is_asked_for_again(served) -> None:  # type: ignore[no-untyped-def]
     generation, url = served
-    began = time.monotonic()
     assert "429" in one(engine_of(url), "status 429 1 3600")[0].error
-    assert time.monotonic() - began < 30  # not the hour
     assert one(engine_of(url, timeout=0.3), "slow 1.0")[0].error == ""
     assert generation.tries["slow 1.0"] >= 2
 
@@ -143,24 +142,20 @@ def test_a_server_that_answers_errors_quickly_does_not_swallow_the_work() -> Non
     assert len(broken.seen) < 50
 
 
+@pytest.mark.timeout(110)  # less than 5,000 / 64 times the patience
 def test_when_all_servers_are_away_for_the_patience_everything_fails_once_and_later_calls_do_not_wait_again() -> None:
     urls = [f"http://127.0.0.1:{free_port()}/v1" for _ in range(2)]
     engine = engine_of(urls, patience=1.5)
-    began = time.monotonic()
-    completions = drawn_by(engine, asked(engine, list(map(str, range(5000)))))
-    assert all("does not answer" in c.error for c in completions)
-    assert 1 < time.monotonic() - began < 60  # not 5,000 / 64 times the patience
-    began = time.monotonic()
-    drawn_by(engine, asked(engine, list(map(str, range(5000)))))
-    assert time.monotonic() - began < 60
+    for _ in range(2):
+        completions = drawn_by(engine, asked(engine, list(map(str, range(5000)))))
+        assert all("does not answer" in c.error for c in completions)
 
 
 def test_requests_are_paced(served) -> None:  # type: ignore[no-untyped-def]
     _, url = served
-    engine = engine_of(url, requests_per_minute=600)
-    began = time.monotonic()
-    drawn_by(engine, asked(engine, list(map(str, range(8)))))
-    assert time.monotonic() - began > 0.6
+    engine = engine_of(url, requests_per_minute=1)
+    drawn_by(engine, asked(engine, ["1"]))
+    assert engine._fleet.pace.reserve() > 10  # what is left of a minute
 
 
 def test_an_interrupt_ends_at_once_and_the_server_is_let_go() -> None:
@@ -168,22 +163,21 @@ def test_an_interrupt_ends_at_once_and_the_server_is_let_go() -> None:
     with generating(generation) as url:
         engine = engine_of(url, concurrency=4)
         threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
-        began = time.monotonic()
         with pytest.raises(KeyboardInterrupt):
             drawn_by(engine, asked(engine, list(map(str, range(100)))))
-        assert time.monotonic() - began < 7  # not until the server answers
+        assert generation.answered == 0  # it was not waited for
         assert not [t for t in threading.enumerate() if t.name == "servers"]
         time.sleep(0.5)
     assert len(generation.seen) == 4
 
 
 def test_completions_come_as_they_end() -> None:
-    with generating(Generation(pause=1)) as url:
+    generation = Generation(pause=1)
+    with generating(generation) as url:
         engine = engine_of(url, concurrency=2)
         batches = engine.generate(asked(engine, list(map(str, range(20)))))
-        began = time.monotonic()
         next(batches)
-        assert time.monotonic() - began < 7  # all of them take 10 s
+        assert generation.answered < 20  # not when all of them have ended
         batches.close()  # type: ignore[attr-defined]
 
 

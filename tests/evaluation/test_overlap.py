@@ -6,7 +6,6 @@ import csv
 import json
 import os
 import random
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import pytest
 
 from lrmctl.backends.rows import rl_rows, sft_rows
-from lrmctl.data.near import Corpus
+from lrmctl.data.near import Corpus, similarity
 from lrmctl.data.sources import Demonstration
 from lrmctl.errors import NotFoundError
 from lrmctl.evaluation.overlap import Training, overlap, sentences, training_of, training_prompts, turn_marks
@@ -134,15 +133,16 @@ def test_what_holds_no_training_is_an_error_only_if_it_was_named(tmp_path: Path)
         training_of("no-such-thing", tmp_path)
 
 
-def test_thousands_of_prompts_against_twenty_thousand_take_seconds() -> None:
+def test_of_thousands_of_prompts_and_twenty_thousand_few_pairs_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     draw = random.Random(0)
     words = [f"w{i}" for i in range(5_000)]
     weights = [1 / (i + 1) for i in range(5_000)]
     texts = [" ".join(draw.choices(words, weights, k=draw.randint(8, 60))) for _ in range(21_500)]
     asked = prompts([*texts[:300], *texts[20_000:]])
-    started = time.process_time()
+    compared: list[int] = []
+    monkeypatch.setattr("lrmctl.data.near.similarity", lambda a, b: compared.append(1) or similarity(a, b))
     (found,) = overlap(Training("t", tuple(texts[:20_000])), {"e": asked})
-    assert time.process_time() - started < 15  # 1 s on a machine with nothing else to do
+    assert len(compared) < 20_000 * 1_800 / 20
     assert (found.exact, found.n) == (300, 1_800)
 
 

@@ -184,13 +184,12 @@ def test_equal_questions_under_way_are_asked_once() -> None:
     assert judge.stats.hits == 15
 
 
+@pytest.mark.timeout(300)  # less than the window
 def test_a_lone_caller_never_waits_for_company() -> None:
-    shared.configure(window=1.0)
+    shared.configure(window=600.0)
     judge = SharedJudge(Noted(pause=0.001))
-    began = time.perf_counter()
     for i in range(20):
         judge.judge([trace(str(i))], "answer")
-    assert time.perf_counter() - began < 0.5
 
 
 def test_a_judge_may_take_several_calls_at_once() -> None:

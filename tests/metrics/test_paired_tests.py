@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 
 import numpy as np
 import pytest
@@ -71,12 +70,11 @@ def test_intervals_of_deltas_hold_the_truth_and_p_values_keep_their_promise(k: i
     assert small / times <= 0.08 if not change else small / times > 0.5
 
 
-def test_deltas_of_many_prompts_take_a_moment_and_little_memory() -> None:
+@pytest.mark.timeout(60)  # scipy.stats took 75 s and 15 GB
+def test_deltas_of_many_prompts_are_found() -> None:
     rng = np.random.default_rng(0)
     a, b = (rng.binomial(4, share, 25_000) / 4 for share in (0.9, 0.91))
-    began = time.process_time()
     found = paired_delta(a, b)
-    assert time.process_time() - began < 20  # 0.01 s here; scipy.stats took 75 s and 15 GB
     assert found.low < 0.01 < found.high
     assert found.p < 0.01
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from lrmctl.reasoning.grader import CPU_SECONDS, Grader
+from lrmctl.reasoning.grader import Grader
 from lrmctl.reasoning.verify import is_correct
 
 ENDLESS = r"\boxed{(\sqrt{2}+\sqrt{3}+\sqrt{5}+\sqrt{7}+\sqrt{11})^{300}}"
@@ -34,12 +33,11 @@ def test_math_verifys_own_time_limit_cannot_be_used_in_a_thread():
     assert "signal" in str(found[0])
 
 
+@pytest.mark.timeout(300)
 def test_an_expression_that_never_ends_is_ended_and_the_next_one_is_graded():
     grader = Grader()
     assert grader.same(r"\boxed{\frac{2}{4}}", r"\frac{1}{2}") is True
-    start = time.monotonic()
     assert grader.same(ENDLESS, r"\sqrt{2}+\sqrt{3}") is None
-    assert CPU_SECONDS * 0.9 < time.monotonic() - start < 30
     assert grader.ended == 1
     assert grader.same(r"\boxed{0.5}", r"\frac{1}{2}") is True
     assert grader.same(r"\boxed{0.6}", r"\frac{1}{2}") is False
@@ -52,10 +50,12 @@ def test_many_threads_each_get_the_word_on_their_own_answer():
 
 
 @pytest.mark.parametrize("answer", [r"\boxed{" + "(" * 60 + "x" + ")" * 60 + "}", ENDLESS, r"\boxed{((((((((((((1"])
-def test_a_policy_cannot_make_grading_slow(answer):
-    start = time.monotonic()
+def test_a_policy_cannot_make_grading_slow(answer, monkeypatch):
+    def ask(*_: str) -> bool:
+        raise AssertionError("the algebra was asked")
+
+    monkeypatch.setattr("lrmctl.reasoning.verify.same_value", ask)
     assert is_correct(answer, r"\frac{1}{3}") is False
-    assert time.monotonic() - start < 2
 
 
 def test_odd_text_is_wrong_and_does_not_break_the_pipe():

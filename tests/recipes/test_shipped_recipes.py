@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -79,11 +78,7 @@ def test_every_word_that_a_recipe_uses_is_built_in():
         assert all(registry.find(n.group, n.name).builtin for n in named_plugins(load_recipe(name)))
 
 
-def test_listing_all_recipes_takes_less_than_seconds():
-    started = time.process_time(), time.monotonic()
-    for name in shipped():
-        load_recipe(name)
-    assert time.process_time() - started[0] < 2.0
+def test_listing_all_recipes_loads_nothing_heavy():
     code = "import sys; from lrmctl.cli.app import app; app(['recipe','list'], standalone_mode=False); "
     heavy = "print(','.join(m for m in ('torch','transformers','datasets') if m in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code + heavy], capture_output=True, text=True, check=True)

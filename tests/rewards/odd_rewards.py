@@ -8,6 +8,7 @@ import math
 import os
 import re
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -50,9 +51,24 @@ def constant(value: Any = 1.0) -> Odd:
     return Odd(lambda traces: [Score(float(value) if isinstance(value, str) else value) for _ in traces])
 
 
+class AtOnce:
+    """How many of the slow rewards were at work at the same time, at most."""
+
+    lock = threading.Lock()
+    now = most = 0
+
+    @classmethod
+    def add(cls, n: int) -> None:
+        with cls.lock:
+            cls.now += n
+            cls.most = max(cls.most, cls.now)
+
+
 def slow(seconds: float) -> Odd:
     def score(traces: Sequence[Trace]) -> list[Score]:
+        AtOnce.add(1)
         time.sleep(seconds)
+        AtOnce.add(-1)
         return [Score(1.0) for _ in traces]
 
     return Odd(score)
