@@ -6,15 +6,18 @@ Models write about think tags too. A marker that is mentioned is text; one that 
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
+from functools import lru_cache
+from sys import maxsize
 from typing import Literal, NamedTuple
 
 from lrmctl.thinking.formats import ThinkingFormat
 
 Mention = Literal["", "sentence", "fence", "code"]
 """How a marker is mentioned; empty for one that stands for itself."""
-_FENCE = re.compile(r"^[ \t]{0,3}(`{3,}|~{3,})[^\n]*$", re.M)
-_CODE = re.compile(r"(`+)[^`\n]+?\1(?!`)")
+_FENCE = re.compile(r"^[ \t]{0,3}(`{3,}+|~{3,}+)[^\n]*$", re.M)
+_CODE = re.compile(r"(?<!`)(`++)[^`\n]++\1(?!`)")
 _QUOTES = {'"': '"', "'": "'", "\u201c": "\u201d", "\u2018": "\u2019", "\u00ab": "\u00bb", "\u300c": "\u300d"}
 _AFTER = frozenset(" \t.,;:!?)")
 
@@ -49,14 +52,21 @@ def _mention(
     text: str, m: re.Match[str], fences: Sequence[tuple[int, int]], code: Sequence[tuple[int, int]]
 ) -> Mention:
     before, after = text[m.start() - 1 : m.start()], text[m.end() : m.end() + 1]
-    if _QUOTES.get(before) == (after or "none") or any(a < m.start() and m.end() < b for a, b in code):
+    if _QUOTES.get(before) == (after or "none") or _within(code, m.start(), m.end()):
         return "code"
-    if any(a <= m.start() < b for a, b in fences):
+    if _within(fences, m.start(), m.start()):
         return "fence"
     line = text[text.rfind("\n", 0, m.start()) + 1 : m.start()]
     return "sentence" if line.strip() and before in (" ", "\t", "(") and after in _AFTER and after else ""
 
 
+def _within(spans: Sequence[tuple[int, int]], start: int, end: int) -> bool:
+    """Whether one of the spans, which are in order, holds the place."""
+    i = bisect_right(spans, (start, maxsize)) - 1
+    return i >= 0 and spans[i][0] <= start and end < spans[i][1]
+
+
+@lru_cache(maxsize=16)
 def _fenced(text: str) -> list[tuple[int, int]]:
     """Fenced blocks of Markdown; one that is never ended goes to the end of the text."""
     blocks: list[tuple[int, int]] = []
@@ -70,5 +80,6 @@ def _fenced(text: str) -> list[tuple[int, int]]:
     return [*blocks, (begun[0], len(text))] if begun else blocks
 
 
+@lru_cache(maxsize=16)
 def _inline(text: str) -> list[tuple[int, int]]:
     return [m.span() for m in _CODE.finditer(text)]
