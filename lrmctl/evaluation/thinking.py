@@ -45,6 +45,8 @@ class Shown:
         if thinking.mode == "thinks" and thinking.on and self.completions and not self.thoughts:
             none = f"none of {self.completions} completions opened a thought, and the model should think"
             found.append(f"{none} ({thinking.why}): if it writes it in another way, {fix}; `off` if it has none")
+        if thinking.on is False and self.thoughts:
+            found.append(f"{self.thoughts} of {self.completions} completions opened a thought, {thinking.describe()}")
         return found
 
 
