@@ -53,7 +53,14 @@ _OAT_ZERO = (
 )  # fmt: skip
 
 _ALL = (
-    Lexicon("cyclicreflex", "1", ("wait", "but", "alternatively"), "OPTML-Group/CyclicReflex, Base/evaluate.py"),
+    Lexicon(
+        "cyclicreflex",
+        "1",
+        ("wait", "but", "alternatively"),
+        "OPTML-Group/CyclicReflex, Base/evaluate.py",
+        "the source counts bare token ids, case as written; here whole words in any case are counted, so that figures are "
+        "higher than its own",
+    ),
     Lexicon(
         "r2mu",
         "1",

@@ -290,6 +290,7 @@ class EvalRecipe(_Recipe):
 
 class AnalysisSection(Section):
     lexicons: tuple[str, ...] = ("cyclicreflex", "lab")
+    """Word lists of reflection, counted as whole words in any case (CyclicReflex's source counts bare token ids)."""
     entropy: bool = True
     """Exact token entropy of thinking, in nats, from a forward pass with the model's own logits at T=1."""
     max_traces: Positive = 512

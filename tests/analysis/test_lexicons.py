@@ -33,3 +33,8 @@ def test_every_lexicon_is_versioned_sourced_and_finds_each_of_its_words(name: st
     assert lexicon.source
     for word in lexicon.words:
         assert lexicon.count(f"so {word.capitalize()}, then") == {word: 1}
+
+
+def test_a_list_that_is_counted_otherwise_than_by_its_source_says_so() -> None:
+    assert "bare token ids" in str(LEXICONS["cyclicreflex"].to_json()["note"])
+    assert "any case" in LEXICONS["cyclicreflex"].note
