@@ -113,12 +113,22 @@ def _why_off(asked: Rendered) -> str:
 def _fix(asked: Rendered) -> str:
     switch = asked.thinking.switch
     if switch:
-        return f"switch thinking on: `template_args: {{{switch}: true}}`; or give demonstrations without thinking"
+        value = _value(switch, on=True)
+        return f"switch thinking on: `template_args: {{{switch}: {value}}}`; or give demonstrations without thinking"
     return "give demonstrations without thinking and `thinking: off`, or correct chat_template.jinja of the model"
 
 
 def _fix_without(asked: Rendered) -> str:
     switch = asked.thinking.switch
     if switch:
-        return f"say `template_args: {{{switch}: false}}` for the source, or give demonstrations that think"
+        value = _value(switch, on=False)
+        return f"say `template_args: {{{switch}: {value}}}` for the source, or give demonstrations that think"
     return "give demonstrations that think, or say `thinking: off` if the model is not to think"
+
+
+def _value(switch: str, *, on: bool) -> str:
+    """A value of a template's switch as YAML has it."""
+    from lrmctl.thinking.template import SWITCHES
+
+    known = SWITCHES.get(switch)
+    return json.dumps((known.on if on else known.off)[0] if known else on)
