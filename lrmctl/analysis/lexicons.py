@@ -58,8 +58,8 @@ _ALL = (
         "1",
         ("wait", "but", "alternatively"),
         "OPTML-Group/CyclicReflex, Base/evaluate.py",
-        "the source counts bare token ids, case as written; here whole words in any case are counted, so that figures are "
-        "higher than its own",
+        "the source counts bare token ids, case as written; here whole words in any case are counted, so that figures "
+        "are higher than its own",
     ),
     Lexicon(
         "r2mu",
