@@ -59,12 +59,14 @@ def trace_from_text(
     """A `Trace` from decoded text that still shows its markers.
 
     Args:
+        count: tokens of a text; without it they are not counted.
         format: the markers; those of `thinking` by default, and without both those that the text shows.
         thinking: how the model thinks; says what a completion without a thought is.
         closed_before: the rendered prompt ends with a closed thought (see `closes_thinking`).
     """
     split = split_text(text, opened=opened, count=count, format=format or thinking.format)
-    return trace_of_split(prompt, split, finish_reason, sample, thinking, closed_before)
+    trace = trace_of_split(prompt, split, finish_reason, sample, thinking, closed_before)
+    return trace if count is not None else replace(trace, thinking_tokens=None, answer_tokens=None)
 
 
 def trace_from_ids(

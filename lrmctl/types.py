@@ -73,7 +73,8 @@ class Trace:
         irregular: what is odd about the think tags: `repeated`, `nested`, `stray`, `empty`; or `mentioned`, where the
             text only writes about them, which is no fault.
         finish_reason: why generation ended: the model stopped, the token limit, or an engine error.
-        thinking_tokens, answer_tokens: counts of the model's own tokens, tags and end-of-text excluded.
+        thinking_tokens, answer_tokens: counts of the model's own tokens, tags and end-of-text excluded; None where
+            nobody counted them.
         sample: index of this sample among those of the same prompt, from 0.
         error: what went wrong if the finish reason is `error`.
         skipped: the decoding closed the thinking before it began, so that it is empty by design and no fault.
@@ -84,8 +85,8 @@ class Trace:
     answer: str
     thinking_state: ThinkingState
     finish_reason: FinishReason = "stop"
-    thinking_tokens: int = 0
-    answer_tokens: int = 0
+    thinking_tokens: int | None = None
+    answer_tokens: int | None = None
     sample: int = 0
     irregular: tuple[str, ...] = ()
     error: str = ""

@@ -49,7 +49,7 @@ def reflection(rows: Iterable[EvalRow], lexicons: Sequence[str]) -> dict[str, An
 
 def _cell(cell: Cell, lexicon: Lexicon, rows: Sequence[EvalRow], counts: Sequence[Counter[str]]) -> dict[str, Any]:
     prompts = [row.trace.prompt.id for row in rows]
-    tokens = [row.trace.thinking_tokens for row in rows]
+    tokens = [row.trace.thinking_tokens or 0 for row in rows]
     hits = [count.total() for count in counts]
     one = [1] * len(rows)
     words = sum(counts, Counter[str]())

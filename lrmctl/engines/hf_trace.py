@@ -42,6 +42,6 @@ def trace_of(
         trace = replace(trace, thinking_tokens=own.thinking_tokens, answer_tokens=own.answer_tokens)
     if completion.thinking_tokens is not None:
         return replace(trace, thinking_tokens=completion.thinking_tokens)
-    if completion.inserted:
+    if completion.inserted and trace.thinking_tokens is not None:
         return replace(trace, thinking_tokens=max(0, trace.thinking_tokens - completion.inserted))
     return trace

@@ -139,7 +139,7 @@ def _output(model: Any, name: str, trace: Trace) -> Any:
     said = model.ChatMessageAssistant(
         content=[*parts, model.ContentText(text=trace.answer)], source="generate", model=name
     )
-    tokens = trace.thinking_tokens + trace.answer_tokens
+    tokens = (trace.thinking_tokens or 0) + (trace.answer_tokens or 0)
     return model.ModelOutput(
         model=name,
         choices=[model.ChatCompletionChoice(message=said, stop_reason=_STOP[trace.finish_reason])],

@@ -102,6 +102,10 @@ def _correct(row: EvalRow) -> float | None:
     return None if row.correct is None else float(row.correct)
 
 
+def _count(tokens: int | None) -> float | None:
+    return None if tokens is None else float(tokens)
+
+
 def _of_all(own: Mapping[str, Metric]) -> dict[str, Metric]:
     """A kind's own metrics, then those of every kind."""
     every: Mapping[str, Metric] = {
@@ -111,8 +115,8 @@ def _of_all(own: Mapping[str, Metric]) -> dict[str, Metric]:
         "judge_failed": _judge_failed,
         "no_thought": lambda row: None if row.trace.answer_only else float(row.trace.thinking_state == "absent"),
         "answer_only": lambda row: float(row.trace.answer_only),
-        "thinking_tokens": lambda row: None if row.trace.answer_only else float(row.trace.thinking_tokens),
-        "answer_tokens": lambda row: float(row.trace.answer_tokens),
+        "thinking_tokens": lambda row: None if row.trace.answer_only else _count(row.trace.thinking_tokens),
+        "answer_tokens": lambda row: _count(row.trace.answer_tokens),
     }
     return {
         **{name: _of_generated(metric) for name, metric in {**own, **every}.items()},

@@ -72,7 +72,7 @@ def _card(arm: ArmData, row: EvalRow | None, lexicon: str) -> Card:
         [Piece(_shorten(trace.answer))],
         _thinking_badges(row),
         _answer_badges(row),
-        f"{trace.thinking_tokens} + {trace.answer_tokens} tokens",
+        f"{_tokens(trace.thinking_tokens)} + {_tokens(trace.answer_tokens)} tokens",
     )
 
 
@@ -123,3 +123,7 @@ def _shorten(text: str) -> str:
     if len(text) <= LONGEST:
         return text
     return f"{text[:LONGEST]} … ({len(text) - LONGEST:,} more characters in eval/rows.jsonl)"
+
+
+def _tokens(count: int | None) -> str:
+    return "?" if count is None else str(count)

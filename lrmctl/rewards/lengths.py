@@ -23,10 +23,13 @@ def part_length(trace: Trace, part: Part, unit: str = "auto") -> int | None:
     """
     texts = {"thinking": (trace.thinking,), "answer": (trace.answer,)}.get(part, (trace.thinking, trace.answer))
     tokens = {"thinking": trace.thinking_tokens, "answer": trace.answer_tokens}
-    counted = tokens.get(part, trace.thinking_tokens + trace.answer_tokens)
-    if unit == "words" or (unit == "auto" and not counted):
+    counts = [tokens[part]] if part in tokens else list(tokens.values())
+    counted = None if None in counts else sum(count or 0 for count in counts)
+    if counted is None and not any(texts):
+        counted = 0
+    if unit == "words" or (unit == "auto" and counted is None):
         return sum(len(words_of(text)) for text in texts)
-    return counted if counted or not any(texts) else None
+    return counted
 
 
 class Length:
@@ -41,8 +44,7 @@ class Length:
     Args:
         low, high: the range; without `high` there is no upper end.
         falloff: distance from the range at which the value is 0.
-        unit: `tokens`, `words`, or `auto`: tokens if the engine counted them, else words. The reward service of a
-            training run sees text, so there it is words.
+        unit: `tokens`, `words`, or `auto`: tokens if they were counted, as in training and in evaluation, else words.
         thinking: `required`, `optional` or `absent`: the thinking that good form wants.
     """
 
@@ -89,8 +91,7 @@ class Overlong:
     Args:
         max_length: L, in the unit that is counted.
         cache: c, the length over which the punishment grows.
-        unit: `tokens`, `words`, or `auto`: tokens if the engine counted them, else words. The reward service of a
-            training run sees text, so there it is words.
+        unit: `tokens`, `words`, or `auto`: tokens if they were counted, as in training and in evaluation, else words.
     """
 
     range = (-1.0, 0.0)

@@ -40,8 +40,8 @@ def _segments(reward: Reward, traces: Sequence[Trace]) -> list[Score]:
 
 def _with(trace: Trace, segment: str) -> Trace:
     """The trace with one segment as its thinking; tokens by its share of the characters."""
-    share = len(segment) / max(1, len(trace.thinking))
-    return replace(trace, thinking=segment, thinking_tokens=round(trace.thinking_tokens * share))
+    share, all_of = len(segment) / max(1, len(trace.thinking)), trace.thinking_tokens
+    return replace(trace, thinking=segment, thinking_tokens=None if all_of is None else round(all_of * share))
 
 
 def _lowest(scores: Mapping[str, Score], reward: Reward) -> Score:

@@ -80,7 +80,8 @@ def finish_of(row: Row) -> FinishReason:
 
 def counts_of(row: Row) -> dict[str, int]:
     """Token counts and number of the sample, as far as the row says."""
-    return {name: count_of(row, name) for name in ("thinking_tokens", "answer_tokens", "sample")}
+    said = (name for name in ("thinking_tokens", "answer_tokens", "sample") if not missing(row.get(name)))
+    return {name: count_of(row, name) for name in said}
 
 
 def irregular_of(row: Row) -> tuple[str, ...]:

@@ -135,7 +135,9 @@ def test_length_counts_tokens_where_they_are_known():
 
 @pytest.mark.parametrize(("n", "expected"), [(1, 0), (80, 0), (85, -0.25), (90, -0.5), (100, -1), (101, -1), (500, -1)])
 def test_overlong_is_the_formula_of_dapo(n, expected):
-    assert value("overlong", trace(thinking_tokens=n), max_length=100, cache=20) == pytest.approx(expected)
+    assert value("overlong", trace(thinking_tokens=n, answer_tokens=0), max_length=100, cache=20) == pytest.approx(
+        expected
+    )
 
 
 def test_a_cut_response_is_overlong_whatever_was_counted():
