@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from lrmctl.hooks.specs import Reward
+from lrmctl.judges.base import describe
+from lrmctl.rewards.base import checked_score
 from lrmctl.types import Kind, Part, Prompt, Score, Trace
 
 TOLERANCE = 1e-4
@@ -58,12 +60,12 @@ def sample_traces() -> list[Trace]:
         )
         traces += [
             Trace(prompt, "2 and 2 make 4.", "The answer is 4.", "closed", thinking_tokens=7, answer_tokens=5),
-            Trace(prompt, "2 and 2 make", "", "unclosed", "length", thinking_tokens=5, sample=1),
-            Trace(prompt, "", "The answer is 4.", "absent", answer_tokens=5, sample=2),
-            Trace(prompt, "", "", "closed", irregular=("empty",), sample=3),
-            Trace(prompt, "x" * 5000, "\u00e9\u4e2d\x00", "closed", irregular=("nested",), sample=4),
+            Trace(prompt, "2 and 2 make", "", "unclosed", "length", 5, 0, sample=1),
+            Trace(prompt, "", "The answer is 4.", "absent", "stop", 0, 5, sample=2),
+            Trace(prompt, "", "", "closed", "stop", 0, 0, sample=3, irregular=("empty",)),
+            Trace(prompt, "x" * 5000, "\u00e9\u4e2d\x00", "closed", "stop", 1250, 4, sample=4, irregular=("nested",)),
             Trace(prompt, "\U0001f9ea \u0627\u0644 \ufeff\n\n\n", "The answer", "closed", "length", 4, 2, 5),
-            Trace(prompt, "", "", "unclosed", "error", sample=6),
+            Trace(prompt, "", "", "unclosed", "error", sample=6),  # and nobody counted its tokens
         ]
     return traces
 
@@ -92,7 +94,7 @@ def check_failures(reward: Reward, traces: Sequence[Trace] | None = None) -> Che
     traces = sample_traces() if traces is None else list(traces)
 
     def clause() -> str:
-        failed = [(t, s) for t, s in zip(traces, reward.score(traces, "whole"), strict=True) if s.failed]
+        failed = [(t, s) for t, s in zip(traces, _scores(reward, traces, "whole"), strict=True) if s.failed]
         if failed:
             raise _Finding(f"{len(failed)} of {len(traces)} failed; first: {failed[0][1].error} ({_odd(failed[0][0])})")
         return f"none of {len(traces)} failed"
@@ -114,8 +116,10 @@ def _try(name: str, clause: Callable[[], str]) -> Check:
         return Check(name, True, clause())
     except _Finding as finding:
         return Check(name, False, str(finding))
-    except (Exception, SystemExit) as error:
-        return Check(name, False, f"raises {type(error).__name__}: {error}")
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        return Check(name, False, f"raises {describe(error)}")
 
 
 def _one_each(reward: Reward, traces: Sequence[Trace]) -> str:
@@ -130,11 +134,12 @@ def _one_each(reward: Reward, traces: Sequence[Trace]) -> str:
 
 
 def _finite(reward: Reward, traces: Sequence[Trace]) -> str:
-    for trace, score in _all(reward, traces):
-        if score.value is not None and (isinstance(score.value, bool) or not math.isfinite(score.value)):
-            raise _Finding(f"{score.value} is not a finite score ({_odd(trace)})")
-        if score.value is not None and score.failed:
-            raise _Finding("a score that failed must have no value")
+    for part in _PARTS:
+        for trace, score in zip(traces, reward.score(traces, part), strict=True):
+            if score.value is not None and score.failed:
+                raise _Finding("a score that failed must have no value")
+            if not score.failed and (checked := checked_score(score)).failed:
+                raise _Finding(f"{checked.error} ({_odd(trace)})")
     return ""
 
 
@@ -194,12 +199,17 @@ def _empty(reward: Reward) -> str:
     return ""
 
 
+def _scores(reward: Reward, traces: Sequence[Trace], part: Part) -> list[Score]:
+    """Scores as training takes them."""
+    return [checked_score(score) for score in reward.score(traces, part)]
+
+
 def _all(reward: Reward, traces: Sequence[Trace]) -> list[tuple[Trace, Score]]:
-    return [pair for part in _PARTS for pair in zip(traces, reward.score(traces, part), strict=True)]
+    return [pair for part in _PARTS for pair in zip(traces, _scores(reward, traces, part), strict=True)]
 
 
 def _values(reward: Reward, traces: Sequence[Trace], part: Part) -> list[float | None]:
-    return [score.value for score in reward.score(traces, part)]
+    return [score.value for score in _scores(reward, traces, part)]
 
 
 def _same(traces: Sequence[Trace], a: Sequence[float | None], b: Sequence[float | None], what: str) -> None:

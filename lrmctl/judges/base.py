@@ -89,7 +89,9 @@ def call_guarded(
         return []
     try:
         results = list(call(traces))
-    except (Exception, SystemExit) as error:  # a plugin may do anything; it becomes data of its traces
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plugin may do anything, exit and cancel too; it becomes data of its traces
         if len(traces) == 1:
             return [failed(describe(error))]
         return [call_guarded(call, [trace], checked, failed)[0] for trace in traces]
@@ -102,4 +104,8 @@ def describe(error: BaseException) -> str:
     """`ValueError: the message (file.py:12)`: one line that names the place where it was raised."""
     frames = traceback.extract_tb(error.__traceback__)
     place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}: {error}{place}"
+    try:
+        words = str(error)
+    except Exception:  # an exception's own text can fail too
+        words = "its text cannot be read"
+    return f"{type(error).__name__}: {words}{place}"

@@ -5,14 +5,12 @@ Knows no particular reward, no recipe and no trainer.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import replace
-from numbers import Real
 from typing import Any
 
 from lrmctl.hooks.specs import Reward
 from lrmctl.judges.base import call_guarded
+from lrmctl.rewards.values import as_score
 from lrmctl.types import Part, Score, Trace
 
 
@@ -37,12 +35,4 @@ def checked_score(score: object) -> Score:
     """The score with a plain float inside, or a failed score that says what was wrong with it."""
     if not isinstance(score, Score):
         return Score(error=f"returned a {type(score).__name__}, not a Score")
-    if score.failed:
-        return replace(score, value=None)
-    if score.value is None:
-        return score
-    if isinstance(score.value, bool) or not isinstance(score.value, Real):
-        return Score(error=f"returned a Score whose value is a {type(score.value).__name__}, not a number")
-    if not math.isfinite(score.value):
-        return Score(error=f"returned a Score whose value is {float(score.value)}")
-    return replace(score, value=float(score.value))
+    return as_score(score)

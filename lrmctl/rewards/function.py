@@ -24,6 +24,7 @@ from lrmctl.judges.base import describe
 from lrmctl.recipe.functions import BATCH, FunctionRef, check_function
 from lrmctl.recipe.schema import Component
 from lrmctl.rewards.base import make_reward
+from lrmctl.rewards.values import as_score
 from lrmctl.types import Part, Score, Trace
 
 _loading = threading.Lock()
@@ -65,25 +66,40 @@ class FunctionReward:
         if (bounds := getattr(self._call, "range", None)) is not None:
             self.range = tuple(bounds)
 
-    def score(self, traces: Sequence[Trace], part: Part) -> list[Any]:
-        """One value per trace. An exception of the form for one trace fails that trace alone."""
+    def score(self, traces: Sequence[Trace], part: Part) -> list[Score]:
+        """One score per trace. An exception of the form for one trace fails that trace alone.
+
+        Raises:
+            TypeError: the form for lists returned something else than a list.
+        """
         words = {**self._options, "part": part} if self._asks_part else self._options
         if self._batch:
-            return [as_score(value) for value in self._call(list(traces), **words)]
+            return [as_score(value) for value in _listed(self._call(list(traces), **words))]
         return [self._one(trace, words) for trace in traces]
 
-    def _one(self, trace: Trace, words: Mapping[str, Any]) -> Any:
+    def _one(self, trace: Trace, words: Mapping[str, Any]) -> Score:
         try:
             return as_score(self._call(trace, **words))
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a function may also exit, or be cancelled
             return Score(error=describe(error))
 
 
-def as_score(value: Any) -> Any:
-    """What a function returned as a `Score`; whoever asked checks the number inside."""
-    if isinstance(value, Score):
-        return value
-    return Score(float(value) if isinstance(value, bool) else value)
+def _listed(returned: Any) -> list[Any]:
+    """What the form for lists returned, as a list: any iterable but a text or a mapping, whose length others check."""
+    if inspect.iscoroutine(returned):
+        returned.close()
+        raise TypeError("returned a coroutine: nobody awaits a reward, so make it a plain function")
+    if isinstance(returned, (str, bytes, Mapping)) or not hasattr(returned, "__iter__") or not _iterable(returned):
+        what = f"returned a {type(returned).__name__}, not a list: a function of `{BATCH}` returns one value for each"
+        raise TypeError(what)
+    return list(returned)
+
+
+def _iterable(returned: Any) -> bool:
+    """Whether it can be gone through: an array of no dimension has the method and cannot."""
+    return getattr(returned, "shape", None) != ()
 
 
 def function_of(ref: FunctionRef) -> Callable[..., Any]:

@@ -62,7 +62,6 @@ def test_kinds_that_no_component_covers_can_be_told_beforehand():
         ("odd-float", {}, "returned a float, not a Score"),
         ("odd-constant", {"value": "nan"}, "value is nan"),
         ("odd-constant", {"value": "-inf"}, "value is -inf"),
-        ("odd-constant", {"value": True}, "value is a bool"),
         ("odd-constant", {"value": [1.0]}, "value is a list"),
     ],
 )
