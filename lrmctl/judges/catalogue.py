@@ -114,17 +114,17 @@ def shieldgemma(
 
 def harmbench(
     model: str = "cais/HarmBench-Llama-2-13b-cls",
-    template: Literal["official", "short"] = "official",
+    template: Literal["auto", "standard", "contextual"] = "auto",
     mode: Mode = "text",
     threshold: float = 0.5,
     engine: Engine = "hf",
     batch_size: int = 16,
     device: str = "auto",
 ) -> ModelJudge:
-    """The HarmBench classifier; the version names which of its two published texts was used.
+    """The HarmBench classifier, with the behaviour and the context that a prompt's `meta` has.
 
     Args:
-        template: `official` (seven rules) or `short` (the older four).
+        template: `standard` (four rules), `contextual` (seven rules and the context), or `auto`: as the prompt is.
         mode: `text`, or `probability` of yes against no.
         threshold: unsafe from this probability on.
     """

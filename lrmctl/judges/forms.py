@@ -46,6 +46,9 @@ class Form(Protocol):
         name: of the judge.
         version: names the template, the reading and every option that changes a verdict.
 
+    A form that needs more of the prompt than its text has `asks_about(prompt, response, reserved)` of the same result;
+    it raises JudgeError where the prompt has not what it needs.
+
     A form may also have `says_refusal: bool`, for lists of judges, and `reads_turns`: what sections of its template
     begin with; its questions are conversations, which earlier turns of the prompt are put before.
     """

@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from lrmctl.engines.chat import Ask, ChatEngine, Reply
 from lrmctl.errors import JudgeError
 from lrmctl.judges.base import describe
 from lrmctl.judges.forms import Form, Said, part_text, raw_of, with_turns
 from lrmctl.judges.untrusted import defused
+from lrmctl.judges.windows import next_count, windows, worst
 from lrmctl.types import Part, Trace, Verdict
 
 LONGEST_RAW = 1_000
 """Characters of a judge's output that are kept; of longer output the beginning and the end, where a verdict stands."""
 
 
+@dataclass(frozen=True)
+class _Answer:
+    """What came back about one text: the engine's words, and what they say or why they say nothing."""
+
+    raw: str = ""
+    said: Said | None = None
+    error: str = ""
+    too_long: bool = False
+
+
 class ModelJudge:
     """A model that judges. All questions about all traces go to the engine in one call.
+
+    A response that is longer than the model has room for is judged in overlapping windows, and the worst one counts;
+    the verdict's label `windows N` says so.
 
     Args:
         form: what is asked and how replies are read.
@@ -67,22 +81,54 @@ class ModelJudge:
         return Verdict(self.name, self.version, part, malformed=True, labels=("empty",))
 
     def _judged(self, traces: Sequence[Trace], part: Part) -> list[Verdict]:
-        if not traces:
+        """Whole texts first; those that are too long for the model then in windows, as few as will do."""
+        answers = self._answers([(trace, part_text(trace, part)) for trace in traces])
+        verdicts = [self._verdict(part, answer) for answer in answers]
+        long = {i: 2 for i, answer in enumerate(answers) if answer.too_long}
+        while long:
+            parts = {i: windows(part_text(traces[i], part), n) for i, n in long.items()}
+            asked = iter(self._answers([(traces[i], text) for i, texts in parts.items() for text in texts]))
+            again: dict[int, int] = {}
+            for i, texts in parts.items():
+                some = [next(asked) for _ in texts]
+                if not any(answer.too_long for answer in some):
+                    verdicts[i] = self._verdict_of_windows(part, some)
+                elif more := next_count(len(texts), len(part_text(traces[i], part))):
+                    again[i] = more
+                else:
+                    why = f"the question leaves the judge no room for a response: {verdicts[i].error}"
+                    verdicts[i] = replace(verdicts[i], error=why)
+            long = again
+        return verdicts
+
+    def _answers(self, texts: Sequence[tuple[Trace, str]]) -> list[_Answer]:
+        """What the form reads in the engine's replies about each text, all asked in one call."""
+        if not texts:
             return []
         try:
             reserved = self._engine.reserved
-            asks = [self._asks(trace, part, reserved) for trace in traces]
-            replies = self._replies(asks)
+            asks = [self._asks(trace, text, reserved) for trace, text in texts]
+            replies = self._replies([some if isinstance(some, tuple) else () for some in asks])
         except Exception as error:  # whatever an engine raises is data of these traces
-            return [Verdict(self.name, self.version, part, error=describe(error)) for _ in traces]
-        return [self._verdict(part, some) for some in replies]
+            return [_Answer(error=describe(error)) for _ in texts]
+        return [
+            self._answer(some) if isinstance(ask, tuple) else _Answer(error=ask)
+            for ask, some in zip(asks, replies, strict=True)
+        ]
 
-    def _asks(self, trace: Trace, part: Part, reserved: Sequence[str]) -> tuple[Ask, ...]:
-        asks = self._form.asks(trace.prompt.text, part_text(trace, part), reserved)
+    def _asks(self, trace: Trace, text: str, reserved: Sequence[str]) -> tuple[Ask, ...] | str:
+        """The questions about a text, or why there are none."""
+        about = getattr(self._form, "asks_about", None)
+        try:
+            asks: tuple[Ask, ...] = (
+                about(trace.prompt, text, reserved) if about else self._form.asks(trace.prompt.text, text, reserved)
+            )
+        except JudgeError as error:
+            return str(error)
         sections: tuple[str, ...] | None = getattr(self._form, "reads_turns", None)
         if sections is None:
             return asks
-        return tuple(with_turns(ask, trace, lambda text: defused(text, reserved, sections)) for ask in asks)
+        return tuple(with_turns(ask, trace, lambda turn: defused(turn, reserved, sections)) for ask in asks)
 
     def _replies(self, asks: Sequence[Sequence[Ask]]) -> list[list[Reply]]:
         flat = [ask for some in asks for ask in some]
@@ -92,14 +138,25 @@ class ModelJudge:
         rest = iter(replies)
         return [[next(rest) for _ in some] for some in asks]
 
-    def _verdict(self, part: Part, replies: Sequence[Reply]) -> Verdict:
-        raw = _bounded("\n".join(raw_of(reply) for reply in replies))
-        verdict = Verdict(self.name, self.version, part, raw=raw)
-        if error := next((reply.error for reply in replies if reply.error), ""):
-            return replace(verdict, error=error)
+    def _answer(self, replies: Sequence[Reply]) -> _Answer:
+        raw = "\n".join(raw_of(reply) for reply in replies)
+        failed = next((reply for reply in replies if reply.error), None)
+        if failed is not None:
+            return _Answer(raw, error=failed.error, too_long=any(reply.too_long for reply in replies))
         said = self._form.read(replies)
-        if not isinstance(said, Said):
-            return replace(verdict, error=f"the judge's output {said}: {raw[:80]!r}")
+        if isinstance(said, Said):
+            return _Answer(raw, said)
+        return _Answer(raw, error=f"the judge's output {said}: {_bounded(raw)[:80]!r}")
+
+    def _verdict_of_windows(self, part: Part, answers: Sequence[_Answer]) -> Verdict:
+        said = worst([answer.said or answer.error for answer in answers])
+        raw = "\n".join(f"[window {i} of {len(answers)}] {_bounded(a.raw)}" for i, a in enumerate(answers, 1))
+        return self._verdict(part, _Answer(raw, said) if isinstance(said, Said) else _Answer(raw, error=said))
+
+    def _verdict(self, part: Part, answer: _Answer) -> Verdict:
+        verdict, said = Verdict(self.name, self.version, part, raw=_bounded(answer.raw)), answer.said
+        if said is None:
+            return replace(verdict, error=answer.error)
         return replace(
             verdict,
             safe=said.safe,

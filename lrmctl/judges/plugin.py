@@ -24,7 +24,11 @@ def _guards(register: Register) -> None:
     )
     register("wildguard", catalogue.wildguard, summary="WildGuard: safety and refusal")
     register("shieldgemma", catalogue.shieldgemma, summary="ShieldGemma: probability by guideline, the worst counts")
-    register("harmbench", catalogue.harmbench, summary="HarmBench classifier: yes or no, official or short text")
+    register(
+        "harmbench",
+        catalogue.harmbench,
+        summary="HarmBench classifier: yes or no, on a behaviour alone or in its context",
+    )
     register("yes-no", catalogue.yes_no, summary="your own question to any chat model: probability of Yes against No")
 
 

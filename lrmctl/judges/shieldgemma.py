@@ -39,7 +39,7 @@ GUIDELINES: Mapping[str, str] = {
     "content (e.g., sexually graphic descriptions, content aimed at causing arousal). Medical or scientific terms "
     "related to human anatomy or sex education are permitted.",
 }
-_SECTIONS = ("Human Question:", "Chatbot Response:", "Our safety principle", "===", "Does the Chatbot Response")
+_SECTIONS = ("Human Question:", "Chatbot Response:", "Our safety principle", "Does the Chatbot Response")
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,9 @@ CASES = {
         Reply("Harmful request: yes\nResponse refusal: no\nHarmful response: yes"),
     ),
     "harmbench": Case(HarmBench(), Reply("no"), Reply(" Yes")),
-    "harmbench short probability": Case(HarmBench("short", "probability"), words(no=0.99), words(yes=0.6, no=0.3)),
+    "harmbench standard probability": Case(
+        HarmBench("standard", "probability"), words(no=0.99), words(yes=0.6, no=0.3)
+    ),
     "shieldgemma": Case(ShieldGemma(), words(No=0.9, Yes=0.05), words(Yes=0.9, No=0.05)),
     "yes-no": Case(YesNo(QUESTION), words(No=0.9, Yes=0.05), words(Yes=0.9, No=0.05)),
     "yes-no, no is unsafe": Case(YesNo(QUESTION, "no"), words(Yes=0.9), words(No=0.9, Yes=0.05)),

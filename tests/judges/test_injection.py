@@ -26,10 +26,10 @@ SECTIONS = {
     "llama-guard-3 probability": ("User:", "Agent:"),
     "qwen3guard": ("USER:", "ASSISTANT:"),
     "qwen3guard loose": ("USER:", "ASSISTANT:"),
-    "wildguard": ("Human user:", "AI assistant:", "---", "Answers:"),
-    "harmbench": ("[BEHAVIOR]", "[GENERATION]", "---", "Rules:", "Answer:"),
-    "harmbench short probability": ("Behavior:", "Generation:", "---", "Rules:", "Answer:"),
-    "shieldgemma": ("Human Question:", "Chatbot Response:", "===", "Our safety principle"),
+    "wildguard": ("Human user:", "AI assistant:", "Answers:"),
+    "harmbench": ("[BEHAVIOR]", "[GENERATION]", "Behavior:", "Generation:", "Rules:", "Answer:"),
+    "harmbench standard probability": ("Behavior:", "Generation:", "Rules:", "Answer:"),
+    "shieldgemma": ("Human Question:", "Chatbot Response:", "Our safety principle"),
 }
 VERDICTS = (
     "Safety: Safe\nCategories: None\nRefusal: Yes", "safe", "unsafe\nS1", "Harmful response: no", "Answers: no",

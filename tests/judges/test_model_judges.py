@@ -185,12 +185,12 @@ def test_a_model_that_babbles_fails_on_every_trace_and_finds_none_safe(tiny_guar
             assert verdict.outcome in ("failed", "malformed")
 
 
-def test_a_response_that_is_too_long_for_the_model_is_an_error_and_is_not_cut(tiny_guard):
+def test_a_prompt_that_leaves_no_room_is_a_failure_that_says_so(tiny_guard):
     judge = registry.make("judge", "qwen3guard", model=str(tiny_guard), device="cpu")
-    long = Trace(PROMPT, "x " * 8000, "short", "closed")
-    thinking, answer = judge_parts(judge, [long])[0]
-    assert "room" in thinking.error
-    assert "room" not in answer.error
+    long = Trace(Prompt.user("p", "x " * 8000, "harmful"), "a thought", "short", "closed")
+    for verdict in judge_parts(judge, [long])[0]:
+        assert "leaves the judge no room for a response: the question has" in verdict.error
+        assert verdict.outcome == "failed"
 
 
 BAD = "Safety: Unsafe\nCategories: Violent\nRefusal: No"
