@@ -44,11 +44,13 @@ class Reply:
         probabilities: of each choice in [0, 1], as the model gives them, not normalised over the choices. A choice
             that is absent was not among the tokens that the engine could see.
         error: why there is no answer; the rest is then empty.
+        too_long: the question is longer than the model has room for; `error` says so.
     """
 
     text: str = ""
     probabilities: Mapping[str, float] = field(default_factory=dict)
     error: str = ""
+    too_long: bool = False
 
 
 class ChatEngine(Protocol):

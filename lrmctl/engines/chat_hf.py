@@ -58,7 +58,7 @@ class HfChat:
         """
         self.prepare()
         rows = self._weights.rows(asks)
-        replies = [Reply(error=row.error) for row in rows]
+        replies = [Reply(error=row.error, too_long=row.too_long) for row in rows]
         asked = sorted((i for i, row in enumerate(rows) if not row.error), key=lambda i: -len(rows[i].ids))
         for kind in (True, False):
             chosen = [i for i in asked if bool(rows[i].ask.choices) == kind]

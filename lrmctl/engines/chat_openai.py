@@ -25,6 +25,7 @@ from lrmctl.engines.server import (
     Outage,
     Pace,
     TryAgainError,
+    is_too_long,
     key_of,
     named,
     pause_of,
@@ -140,5 +141,6 @@ class OpenAiChat:
         if status != 200:
             words = words or repr(answer.text[:120])
             variable = self._options.api_key_env
-            return Reply(error=refused(_WHOSE, status, words, model=self._model, variable=variable))
+            why = refused(_WHOSE, status, words, model=self._model, variable=variable)
+            return Reply(error=why, too_long=is_too_long(status, words))
         return read_reply(ask, answer.content)

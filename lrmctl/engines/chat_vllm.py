@@ -72,7 +72,7 @@ class VllmChat:
         self.prepare()
         assert self._encoder is not None
         rows = self._encoder.rows(asks)
-        replies = [Reply(error=row.error) for row in rows]
+        replies = [Reply(error=row.error, too_long=row.too_long) for row in rows]
         asked = [i for i, row in enumerate(rows) if not row.error]
         for i, reply in zip(asked, self._answers([rows[i] for i in asked]), strict=True):
             replies[i] = reply

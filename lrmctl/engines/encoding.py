@@ -27,6 +27,7 @@ class Row:
     ids: tuple[int, ...] = ()
     starts: tuple[frozenset[int], ...] = ()
     error: str = ""
+    too_long: bool = False
 
 
 class Encoder:
@@ -71,7 +72,8 @@ class Encoder:
         if not ids:
             return Row(ask, error="the question is empty")
         if len(ids) > room:
-            return Row(ask, error=f"the question has {len(ids)} tokens, and the model has room for {room}")
+            what = f"the question has {len(ids)} tokens, and the model has room for {room}"
+            return Row(ask, error=what, too_long=True)
         return Row(ask, ids, starts)
 
     def _starts_of(self, choices: Sequence[str]) -> tuple[frozenset[int], ...]:

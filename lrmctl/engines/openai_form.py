@@ -23,7 +23,7 @@ def request_of(model: str, ask: Ask, top_logprobs: int, extra: Mapping[str, Any]
     Args:
         extra: keys that are put over the body's; None takes a key out.
     """
-    most = min(ask.max_new_tokens, _WORDS_AHEAD) if ask.choices else ask.max_new_tokens
+    most = _WORDS_AHEAD if ask.choices else ask.max_new_tokens
     body: dict[str, Any] = {"model": model, "temperature": 0, "max_tokens": most}
     if ask.text:
         # vLLM and SGLang would put a second begin-of-text token before a prompt that has its own

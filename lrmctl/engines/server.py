@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -143,6 +144,21 @@ def refused(whose: str, status: int, words: str, *, model: str, variable: str | 
         **dict.fromkeys((400, 422), "a key that the server does not know is left out by `extra_body: {key: null}`"),
     }
     return f"{whose} answers {status}: {words}" + (f"; {fixes[status]}" if status in fixes else "")
+
+
+_TOO_LONG = re.compile(
+    r"context[ _-]?(?:length|size|window)|exceed_context|maximum (?:model|input|prompt|sequence) length|"
+    r"max_model_len|must have less than \d+ tokens|tokens \+ `?max_new_tokens|(?:prompt|input) is too long|"
+    r"too many (?:input |prompt )?tokens|longer than the (?:maximum|model)|(?:input|prompt) token count|"
+    r"exceeds the maximum number of tokens",
+    re.IGNORECASE,
+)
+
+
+def is_too_long(status: int, words: str) -> bool:
+    """Whether a server refuses a question for its length, in the words of vLLM, SGLang, TGI, llama.cpp, OpenAI and
+    other vendors."""
+    return status == 413 or (status in (400, 422) and _TOO_LONG.search(words) is not None)
 
 
 def _after(state: RetryCallState) -> float:

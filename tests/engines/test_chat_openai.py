@@ -19,8 +19,12 @@ from lrmctl.engines.chat import Ask, Reply
 from lrmctl.engines.chat_openai import OpenAiChat
 from lrmctl.engines.make import make_engine
 from lrmctl.engines.openai_form import read_reply, request_of
-from lrmctl.engines.server import Outage
+from lrmctl.engines.server import Outage, is_too_long
 from lrmctl.errors import JudgeError
+from lrmctl.judges.harmbench import HarmBench
+from lrmctl.judges.llama_guard import LlamaGuard
+from lrmctl.judges.shieldgemma import ShieldGemma
+from lrmctl.judges.yes_no import YesNo
 
 WORDS = ("safe", "unsafe")
 
@@ -287,3 +291,35 @@ def test_no_answer_of_a_server_is_too_odd_to_be_read(body: Any, cut: int, ask: A
 def test_a_question_of_choices_asks_for_a_few_tokens_only() -> None:
     _, body = request_of("m", said("q", choices=WORDS, max_new_tokens=512), 20, {})
     assert (body["max_tokens"], body["logprobs"], body["top_logprobs"]) == (8, True, 20)
+
+
+def test_every_judge_by_probability_sees_past_the_blank_tokens_that_a_reply_begins_with() -> None:
+    forms = (LlamaGuard(3, "probability"), LlamaGuard(4, "probability"), HarmBench(mode="probability"))
+    for form in (*forms, ShieldGemma(), YesNo("{response}? Answer Yes or No.")):
+        for ask in form.asks("a question", "an answer"):
+            _, body = request_of("m", ask, 20, {})
+            assert body["max_tokens"] == 8, form
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (400, "This model's maximum context length is 4096 tokens. However, you requested 5000 tokens"),
+        (400, "The decoder prompt (length 5000) is longer than the maximum model length of 4096."),
+        (400, "The input (5000 tokens) is longer than the model's context length (4096 tokens)."),
+        (400, "the request exceeds the available context size, try increasing it"),
+        (422, "Input validation error: `inputs` must have less than 4095 tokens. Given: 5000"),
+        (422, "`inputs` tokens + `max_new_tokens` must be <= 4096. Given: 5000"),
+        (400, "prompt is too long: 5000 tokens > 4096 maximum"),
+        (400, "The input token count (5000) exceeds the maximum number of tokens allowed (4096)."),
+        (413, "payload"),
+    ],
+)
+def test_a_servers_word_for_a_question_that_is_too_long_is_known(status: int, words: str) -> None:
+    assert is_too_long(status, words)
+    assert not is_too_long(500, words)
+
+
+@pytest.mark.parametrize("words", ["unknown field add_special_tokens", "max_tokens must be at least 1", "bad key", ""])
+def test_other_refusals_of_a_server_are_not_about_length(words: str) -> None:
+    assert not is_too_long(400, words)
