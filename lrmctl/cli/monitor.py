@@ -128,11 +128,12 @@ def _monitor(
     window: int,
 ) -> Monitor:
     from lrmctl.monitors.catalogue import make_alarms
-    from lrmctl.monitors.monitor import Monitor, helped_of, per_step_of, prompts_of, recipe_of
+    from lrmctl.monitors.monitor import Monitor, clip_of, helped_of, per_step_of, prompts_of, recipe_of
 
     recipe = recipe_of(folder) if folder else {}
     prompts = prompts_of(folder) if folder and judge else {}
-    alarms = make_alarms(only, thresholds, judge=judge, prompts=prompts, sample=sample, helped=helped_of(recipe))
+    helped, clip = helped_of(recipe), clip_of(recipe)
+    alarms = make_alarms(only, thresholds, judge=judge, prompts=prompts, sample=sample, helped=helped, clip=clip)
     metrics = (folder or rollouts.parent) / "metrics.jsonl"
     return Monitor(rollouts, metrics, alarms, per_step=per_step_of(recipe), window=window, foreign=folder is None)
 

@@ -10,7 +10,7 @@ from lrmctl.monitors.base import Alarm
 from lrmctl.monitors.disagreement import JudgeDisagreement
 from lrmctl.monitors.refusals import HELPED, RefusalCollapse
 from lrmctl.monitors.rewards import FailureRate, GroupVariance
-from lrmctl.monitors.steps import Entropy, Kl
+from lrmctl.monitors.steps import EngineMismatch, Entropy, Kl
 from lrmctl.monitors.text import FormatGaming, LengthDrift, Repetition
 from lrmctl.suggest import did_you_mean
 
@@ -28,6 +28,7 @@ ALARMS: Mapping[str, type[Alarm]] = {
         JudgeDisagreement,
         GroupVariance,
         Kl,
+        EngineMismatch,
         Entropy,
         FailureRate,
     )
@@ -42,6 +43,7 @@ def make_alarms(
     prompts: Mapping[str, Prompt] | None = None,
     sample: int = 400,
     helped: Mapping[str, float] | None = None,
+    clip: float | None = None,
 ) -> list[Alarm]:
     """Fresh alarms.
 
@@ -50,6 +52,7 @@ def make_alarms(
         thresholds: by name, in place of the alarms' own.
         judge, prompts, sample: for `judge-disagreement`.
         helped: further components that say whether a benign request was helped with: see `RefusalCollapse`.
+        clip: for `engine-mismatch`: the bound of a ratio to the engine's probabilities.
 
     Raises:
         LrmctlError: there is no alarm of that name.
@@ -61,6 +64,8 @@ def make_alarms(
     for name in only or ALARMS:
         if name == JudgeDisagreement.name:
             made.append(JudgeDisagreement(said.get(name), judge, prompts, sample))
+        elif name == EngineMismatch.name:
+            made.append(EngineMismatch(said.get(name), clip))
         elif name == RefusalCollapse.name:
             made.append(RefusalCollapse(said.get(name), {**HELPED, **(helped or {})}))
         else:

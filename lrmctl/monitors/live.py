@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from lrmctl.monitors.base import Result
 from lrmctl.monitors.catalogue import ALARMS, make_alarms
-from lrmctl.monitors.monitor import Monitor, helped_of, line_of, per_step_of, read_alarms, recipe_of
+from lrmctl.monitors.monitor import Monitor, clip_of, helped_of, line_of, per_step_of, read_alarms, recipe_of
 
 if TYPE_CHECKING:
     from lrmctl.backends.base import Progress
@@ -61,7 +61,9 @@ class Watch:
         """A run that goes on is read from its start; what it was said to do in an earlier attempt is not said again."""
         recipe = recipe_of(self.folder)
         self.fired = tuple(dict.fromkeys(str(row.get("alarm", "")) for row in read_alarms(self.folder / FILE)))
-        alarms = make_alarms([name for name in ALARMS if name != OFFLINE], helped=helped_of(recipe))
+        alarms = make_alarms(
+            [name for name in ALARMS if name != OFFLINE], helped=helped_of(recipe), clip=clip_of(recipe)
+        )
         files = self.folder / "rollouts.jsonl", self.folder / "metrics.jsonl"
         return Monitor(*files, alarms, per_step=per_step_of(recipe))
 

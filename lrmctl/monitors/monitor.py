@@ -103,6 +103,14 @@ def helped_of(recipe: Mapping[str, Any]) -> dict[str, float]:
     return {name: bar for name, bar in bars if bar is not None}
 
 
+def clip_of(recipe: Mapping[str, Any]) -> float | None:
+    """The tighter bound of gspo's ratio where it is taken to the rollout engine's probabilities; else None."""
+    algorithm = recipe.get("algorithm") or {}
+    if algorithm.get("loss") != "gspo" or (algorithm.get("importance") or {}).get("level", "token") == "off":
+        return None
+    return min(float(algorithm.get("clip_low", 0.2)), float(algorithm.get("clip_high", 0.2)))
+
+
 def _bar(use: str, options: Mapping[str, Any]) -> float | None:
     if use == "refusal":
         return float(options.get("otherwise", 0.0))

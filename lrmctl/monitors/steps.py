@@ -83,6 +83,40 @@ class Kl(_Blocks):
         )
 
 
+class EngineMismatch(_Blocks):
+    """The rollout engine's difference to the trainer, as a multiple of the bound that the sequence ratio is cut to.
+
+    Only for gspo with importance correction: its ratio is then taken to the engine's probabilities, and a difference
+    of the size of the clip leaves sequences without a gradient whatever the policy did.
+    """
+
+    name = "engine-mismatch"
+    key = "vllm_kl"
+    looks_at = "vllm_kl of metrics.jsonl (nats a token) against the clip of gspo"
+    threshold = 0.25
+    why = "at 0.8 of the clip 39 % of the sequences with a negative advantage have no gradient, at 3.7 of it 77 %"
+
+    def __init__(self, threshold: float | None = None, clip: float | None = None) -> None:
+        super().__init__(threshold)
+        self.clip = clip
+
+    def block(self, value: float, where: str) -> None:
+        if self.clip is None:
+            return
+        factor = value / self.clip
+        self.last = f"vllm_kl {value:.2g} nats a token, {factor:.2g} of the clip {self.clip:g}"
+        if factor > self.threshold:
+            text = f"{self.last}: say `algorithm.importance.level: off`, or make engine and trainer agree"
+            self.fire(text, where, {"vllm_kl": value, "clip": self.clip, "factor": factor})
+
+    def missing(self) -> str:
+        if self.clip is None:
+            return "the clip is not of a ratio to the engine's probabilities: only gspo's with importance correction is"
+        if self.n >= BLOCK:
+            return ""
+        return f"needs {BLOCK} steps" if self.n or not self.steps else "no vllm_kl in metrics.jsonl"
+
+
 class Entropy(_Blocks):
     """Entropy of the policy as a multiple of the first steps': collapse below 1 / threshold, explosion above it."""
 

@@ -15,6 +15,8 @@ from lrmctl.recipe.sections import Mixed, Positive, PositiveFloat, Section, Shar
 AlgorithmName = Literal["grpo", "dr_grpo", "rloo", "reinforce", "reinforce_pp", "flash_reinforce", "ppo"]
 GROUP_ALGORITHMS: tuple[AlgorithmName, ...] = ("grpo", "dr_grpo", "rloo", "reinforce_pp")
 """Algorithms whose baseline is made from the other samples of the same prompt: they need at least two."""
+STEP_ALGORITHMS: tuple[AlgorithmName, ...] = ("reinforce", "flash_reinforce")
+"""Algorithms whose baseline is the mean of the whole step."""
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "dapo": {
@@ -26,7 +28,14 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "dynamic_filtering": {"low": 0.0, "high": 1.0},
         "overlong": {"buffer": 4096, "penalty": 1.0},
     },
-    "gspo": {"name": "grpo", "loss": "gspo", "clip_low": 3e-4, "clip_high": 4e-4, "aggregation": "sequence"},
+    "gspo": {
+        "name": "grpo",
+        "loss": "gspo",
+        "clip_low": 3e-4,
+        "clip_high": 4e-4,
+        "aggregation": "sequence",
+        "importance": {"level": "off"},  # else the engine's difference to the trainer eats up so tight a clip
+    },
 }
 """dapo: arXiv 2503.14476, section 3 (clip-higher, dynamic sampling, token-level loss, overlong shaping, no KL).
 gspo: arXiv 2507.18071, section 5.1 (sequence-level ratio, with clipping ranges of 3e-4 and 4e-4)."""
@@ -126,11 +135,19 @@ class Algorithm(Section):
     truncated_penalty: float | None = None
     """A sample cut at `max_new_tokens`: its reward times this (0 to 1), or this in place of its reward (below 0)."""
     reward_clip: tuple[float, float] | None = None
-    """Bounds of the reward before advantages are made; (-10, 10) by default, OpenRLHF's own."""
+    """Bounds that OpenRLHF cuts to after the baseline is subtracted, (-10, 10) by default: of the reward for ppo and
+    reinforce, which subtract none first; of the centred reward for rloo, dr_grpo, reinforce_pp and flash_reinforce; of
+    the reward over its deviation for grpo, where +-10 never acts. `reward.clip` cuts the reward itself."""
     entropy_coef: float = 0.0
     """Bonus for entropy; 0 only logs it."""
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Decay of a running average of the weights, which is what is saved at the end."""
+
+    @property
+    def baseline(self) -> Literal["group", "step"]:
+        """What a reward is compared with: the other samples of its prompt (ppo: its critic stands for them), or all
+        of the step."""
+        return "step" if self.name in STEP_ALGORITHMS else "group"
 
     @model_validator(mode="before")
     @classmethod

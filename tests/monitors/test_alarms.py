@@ -11,7 +11,7 @@ import pytest
 from made_rollouts import LATE, PER_STEP, Change, Row, metrics, results, rollouts, run_folder, text
 
 from lrmctl.monitors.catalogue import ALARMS, make_alarms
-from lrmctl.monitors.monitor import helped_of
+from lrmctl.monitors.monitor import clip_of, helped_of
 from lrmctl.types import Part, Trace, Verdict
 
 
@@ -101,7 +101,8 @@ def test_loops_in_a_script_without_blanks_alarm_and_its_thoughts_are_not_empty(f
 def test_nothing_fires_on_a_run_that_learns_to_refuse_harmful_requests_only(seed: int, tmp_path: Path) -> None:
     found = results(run_folder(tmp_path / "run", rollouts(seed), metrics(seed)))
     states = {name: result.state for name, result in found.items()}
-    assert states == dict.fromkeys(ALARMS, "quiet") | {"judge-disagreement": "cannot tell"}
+    unknown = dict.fromkeys(["judge-disagreement", "engine-mismatch"], "cannot tell")
+    assert states == dict.fromkeys(ALARMS, "quiet") | unknown
 
 
 def test_a_judge_that_logged_refusal_decides_and_not_the_phrases(tmp_path: Path) -> None:
@@ -234,3 +235,24 @@ def test_a_run_without_benign_prompts_is_told_that_refusing_them_would_not_show(
     found = results(folder, make_alarms(["refusal-collapse"]), window=256)["refusal-collapse"]
     assert found.state == "cannot tell"
     assert "no benign prompt" in found.text
+
+
+@pytest.mark.parametrize(
+    ("kl", "level", "state"),
+    [
+        (2.4e-4, "token", "alarm"),
+        (1.1e-3, "sequence", "alarm"),
+        (2e-7, "token", "ok"),
+        (2.4e-4, "off", "not looked at"),
+    ],
+)
+def test_a_difference_of_the_engine_as_large_as_the_clip_of_gspo_is_an_alarm(
+    kl: float, level: str, state: str, tmp_path: Path
+) -> None:
+    algorithm = {"loss": "gspo", "clip_low": 3e-4, "clip_high": 4e-4, "importance": {"level": level}}
+    steps = [{"step": i, "vllm_kl": kl} for i in range(1, 11)]
+    folder = run_folder(tmp_path / "run", rollouts(1)[:64], steps)
+    alarms = make_alarms(["engine-mismatch"], clip=clip_of({"algorithm": algorithm}))
+    found = results(folder, alarms)["engine-mismatch"]
+    assert (found.state == "alarm") is (state == "alarm"), found
+    assert clip_of({"algorithm": {"loss": "ppo", "clip_low": 0.2}}) is None

@@ -55,6 +55,7 @@ def test_a_resolved_preset_resolves_to_itself() -> None:
 def test_gspo_is_a_sequence_level_loss() -> None:
     made = algorithm(preset="gspo")
     assert (made["actor.policy_loss_type"], made["actor.loss_agg_mode"]) == ("gspo", "seq-mean-token-mean")
+    assert made["algo.advantage.is_correction_level"] == "off"  # its clip is as tight as the engine's difference
 
 
 def test_only_ppo_has_a_critic() -> None:
