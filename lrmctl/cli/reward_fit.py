@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lrmctl.cli.common import AsJson, Force, RowsThinking, rows_thinking
+from lrmctl.errors import LrmctlError
 
 if TYPE_CHECKING:
     from lrmctl.rewards.fit import Accuracy, Fit
@@ -40,6 +42,14 @@ def fit(
     steps: Annotated[int, typer.Option(help="Steps of AdamW.", min=1)] = 1000,
     learning_rate: Annotated[float, typer.Option(help="Of AdamW.", min=1e-6)] = 1e-2,
     margin: Annotated[float, typer.Option(help="Of the hinge loss.", min=1e-6)] = 1.0,
+    margins: Annotated[
+        list[str] | None,
+        typer.Option("--margin-of", metavar="LABEL=MARGIN", help="Margin of pairs whose worse one has this label."),
+    ] = None,
+    score: Annotated[
+        str | None,
+        typer.Option(metavar="FIELD", help="Field with a reward model's score, which the rules are added to."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the parts.")] = 0,
     thinking: RowsThinking = None,
     force: Force = False,
@@ -54,17 +64,37 @@ def fit(
     from lrmctl.runs.output import check_output, object_with
 
     check_output(out, object_with("rules", "held_out"), force=force)
-    settings = Settings(margin, learning_rate, steps, folds, seed)
+    settings = Settings(margin, _margins(margins or ()), learning_rate, steps, folds, seed)
     propositions = [one for text in rule for one in _propositions(text, file)]
     with rows_thinking(thinking):
-        rows = read_labelled(file, pair_by, _pairs(where or ()))
+        rows = read_labelled(file, pair_by, _pairs(where or ()), score)
     found = fit_weights(rows, Valued(propositions, _judge(model, engine)), settings)
-    written = _written(found, propositions, file, settings=asdict(settings), pair_by=pair_by, where=list(where or ()))
+    written = _written(
+        found, propositions, file, settings=asdict(settings), pair_by=pair_by, score=score, where=list(where or ())
+    )
     _write(out, written)
     if as_json:
         console.emit_json("reward-fit", written)
     else:
         _show(found, propositions, out)
+
+
+def _margins(said: Sequence[str]) -> dict[str, float]:
+    from lrmctl.rewards.labelled import CLASSES
+    from lrmctl.suggest import did_you_mean
+
+    found = {}
+    for text in said:
+        label, _, number = text.partition("=")
+        if label not in CLASSES:
+            raise LrmctlError(f"there is no label {label!r}", "--margin-of", did_you_mean(label, CLASSES))
+        try:
+            found[label] = float(number)
+        except ValueError:
+            found[label] = float("nan")
+        if not 0 < found[label] < float("inf"):
+            raise LrmctlError(f"{text!r} has no margin above 0", "--margin-of", f"say {label}=1")
+    return found
 
 
 def _propositions(text: str, file: Path) -> list[Proposition]:
@@ -115,7 +145,6 @@ def _written(found: Fit, propositions: list[Proposition], file: Path, **how: Any
 
 
 def _write(out: Path, content: dict[str, Any]) -> None:
-    from lrmctl.errors import LrmctlError
     from lrmctl.runs.folder import write_json
 
     try:

@@ -1,16 +1,18 @@
 """Weights of rule-based rewards, fitted on labelled completions by a hinge loss over ordered pairs.
 
-The fit of OpenAI's rule-based rewards (arXiv 2411.01111), with one difference: held-out pairs share no prompt with
-the pairs that were fitted on. Every prompt is held out once, in `folds` parts (20: 95 % and 5 %); the weights that are
-written are fitted on all.
+The fit of OpenAI's rule-based rewards (arXiv 2411.01111): there the hinge loss is of the rules and the score of a
+reward model together, with a margin for each label. So it is here where rows have such a score and margins are given;
+without them the rules alone are fitted, with one margin. In any case held-out pairs share no prompt with the pairs that
+were fitted on: every prompt is held out once, in `folds` parts (20: 95 % and 5 %); the weights that are written are
+fitted on all.
 """
 
 from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lrmctl.errors import LrmctlError
@@ -31,11 +33,14 @@ class Settings:
     """How weights are fitted; the paper's by default.
 
     Attributes:
+        margin: by which the better completion of a pair should have the higher reward.
+        margins: of pairs whose worse completion has this class, by class, in place of `margin`.
         folds: parts of the prompts, each held out once.
         seed: of the parts.
     """
 
     margin: float = 1.0
+    margins: Mapping[str, float] = field(default_factory=dict)
     learning_rate: float = 1e-2
     steps: int = 1000
     folds: int = 20
@@ -86,7 +91,9 @@ def fit(rows: Sequence[Labelled], valued: Valued, settings: Settings, part: Part
     pairs = ordered_pairs(rows)
     _enough(pairs, rows, settings, failure)
     names = [one.name for one in valued.propositions]
-    weights = dict(zip(names, hinge_weights(table, pairs, settings).tolist(), strict=True))
+    weights = dict(
+        zip(names, hinge_weights(table, pairs, settings, _needed(rows, pairs, settings)).tolist(), strict=True)
+    )
     held_out, single = _held_out(table, rows, pairs, settings)
     classes = {name: sum(row.rank == rank for row in rows) for rank, name in enumerate(CLASSES)}
     return Fit(weights, held_out, single, len(rows), failed, len(pairs), failure, classes)
@@ -103,29 +110,51 @@ def ordered_pairs(rows: Sequence[Labelled]) -> Pairs:
     return np.array(found, dtype=np.int64).reshape(-1, 2)
 
 
-def hinge_weights(table: Matrix, pairs: Pairs, settings: Settings) -> Matrix:
+def hinge_weights(table: Matrix, pairs: Pairs, settings: Settings, needed: Matrix | None = None) -> Matrix:
     """Weights that minimise the mean of relu(margin + R(worse) - R(better)), R = table @ weights, by AdamW from 0.
+
+    With the score of a reward model R = score + table @ weights; the difference of scores is then part of `needed`.
 
     Args:
         table: [completions, propositions].
         pairs: [pairs, 2], the better first.
+        needed: [pairs], by how much the rules have to put the better one higher; the margin of `settings` by default.
 
     Returns:
         [propositions].
     """
     import torch
 
-    differences = torch.from_numpy(table[pairs[:, 0]] - table[pairs[:, 1]])
-    differences, counts = torch.unique(differences, dim=0, return_counts=True)  # labels are bits: few rows differ
-    share = counts / counts.sum()
+    apart = torch.from_numpy(table[pairs[:, 0]] - table[pairs[:, 1]])
+    wanted = torch.full((len(pairs),), settings.margin) if needed is None else torch.from_numpy(needed)
+    both = torch.cat([apart, wanted.to(apart.dtype)[:, None]], dim=1)
+    both, counts = torch.unique(both, dim=0, return_counts=True)  # labels are bits: few rows differ
+    differences, margins, share = both[:, :-1], both[:, -1], counts / counts.sum()
     weights = torch.zeros(table.shape[1], dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.AdamW([weights], lr=settings.learning_rate, weight_decay=0.0)
     for _ in range(settings.steps):
         optimizer.zero_grad()
-        loss = (share * torch.relu(settings.margin - differences @ weights)).sum()
+        loss = (share * torch.relu(margins - differences @ weights)).sum()
         loss.backward()
         optimizer.step()
     found: Matrix = weights.detach().numpy()
+    return found
+
+
+def _scores(rows: Sequence[Labelled]) -> Matrix:
+    """[completions]: the reward model's score, 0 where none was given."""
+    import numpy as np
+
+    return np.array([row.score or 0.0 for row in rows], dtype=np.float64)
+
+
+def _needed(rows: Sequence[Labelled], pairs: Pairs, settings: Settings) -> Matrix:
+    """[pairs]: the margin of the pair, and what the reward model puts the worse one higher by."""
+    import numpy as np
+
+    scores = _scores(rows)
+    margins = [settings.margins.get(CLASSES[rows[worse].rank], settings.margin) for _, worse in pairs]
+    found: Matrix = np.array(margins, dtype=np.float64) + scores[pairs[:, 1]] - scores[pairs[:, 0]]
     return found
 
 
@@ -145,7 +174,7 @@ def _held_out(table: Matrix, rows: Sequence[Labelled], pairs: Pairs, settings: S
     """Accuracy on pairs of the held-out prompts, of fitted weights and of the best single proposition."""
     import numpy as np
 
-    fold = _folds(rows, settings)
+    fold, scores = _folds(rows, settings), _scores(rows)
     right: dict[str, list[Any]] = {"fit": [], "single": []}
     tested = []
     for n in range(settings.folds):
@@ -154,7 +183,9 @@ def _held_out(table: Matrix, rows: Sequence[Labelled], pairs: Pairs, settings: S
         if not len(train) or not len(test):
             continue
         tested.append(test)
-        right["fit"].append(_right(table @ hinge_weights(table, train, settings), test))
+        right["fit"].append(
+            _right(scores + table @ hinge_weights(table, train, settings, _needed(rows, train, settings)), test)
+        )
         right["single"].append(_right(table @ _best_single(table, train), test))
     if not tested:
         raise LrmctlError("no pair of completions could be held out", fix="give more prompts, or fewer `--folds`")

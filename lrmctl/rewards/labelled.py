@@ -7,6 +7,7 @@ A row is `{prompt, response, label}` with one of five classes, or one of OpenAI'
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -40,11 +41,13 @@ class Labelled:
     Attributes:
         rank: index of its class in `CLASSES`; 0 is the best.
         pool: completions of one pool are compared with one another.
+        score: of a reward model, where rows have one and it is wanted.
     """
 
     trace: Trace
     rank: int
     pool: str
+    score: float | None = None
 
     @property
     def asked(self) -> str:
@@ -52,11 +55,14 @@ class Labelled:
         return json.dumps([dict(m) for m in self.trace.prompt.messages])
 
 
-def read_labelled(file: Path, pair_by: str = "prompt", where: Mapping[str, str] | None = None) -> list[Labelled]:
+def read_labelled(
+    file: Path, pair_by: str = "prompt", where: Mapping[str, str] | None = None, score: str | None = None
+) -> list[Labelled]:
     """The completions of a file.
 
     Args:
         pair_by: `prompt`, or a field of the rows: completions that agree in it are compared.
+        score: field with the score of a reward model.
         where: fields and the values that rows must have in them to be used; all rows by default.
 
     Raises:
@@ -67,7 +73,7 @@ def read_labelled(file: Path, pair_by: str = "prompt", where: Mapping[str, str] 
     if not items:
         said = " and ".join(f"{key} = {value}" for key, value in wanted.items())
         raise LrmctlError(f"there is no row with {said}", str(file), "values are case-sensitive")
-    return [_labelled(item, file, pair_by) for item in items]
+    return [_labelled(item, file, pair_by, score) for item in items]
 
 
 def label_names(file: Path) -> list[str]:
@@ -76,17 +82,27 @@ def label_names(file: Path) -> list[str]:
     return sorted(set.intersection(*rows))
 
 
-def _labelled(item: Item, file: Path, pair_by: str) -> Labelled:
+def _labelled(item: Item, file: Path, pair_by: str, score: str | None) -> Labelled:
     where, row = f"{file}:{item.line}", item.row
     prompt = item.trace.prompt
     meta = {**prompt.meta, "propositions": _propositions(row, where)}
     trace = replace(item.trace, prompt=replace(prompt, meta=meta))
-    one = Labelled(trace, CLASSES.index(_class(row, where)), "")
+    one = Labelled(trace, CLASSES.index(_class(row, where)), "", _score(row, score, where))
     if pair_by == "prompt":
         return replace(one, pool=one.asked)
     if pair_by not in row:
         raise LrmctlError(f"the row has no field {pair_by!r}", where, did_you_mean(pair_by, row))
     return replace(one, pool=json.dumps(row[pair_by]))
+
+
+def _score(row: Mapping[str, Any], name: str | None, where: str) -> float | None:
+    if name is None:
+        return None
+    value = row.get(name)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        what = f"column {name!r}: is {shown(value)}, not the score of a reward model"
+        raise LrmctlError(what, where, did_you_mean(name, row) if name not in row else "give each row a number")
+    return float(value)
 
 
 def _propositions(row: Mapping[str, Any], where: str) -> Mapping[str, Any]:

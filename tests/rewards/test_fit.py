@@ -216,3 +216,35 @@ def test_the_command_writes_a_file_that_a_reward_reads(file, tmp_path):
     traces = [Trace(Prompt.user("p", "r", "harmful"), "", text, "absent") for text in TEXTS.values()]
     first, second, third = (score.value for score in reward.score(traces, "whole"))
     assert first > second > third
+
+
+def test_a_reward_models_score_is_part_of_the_hinge_and_without_it_the_order_stays_wrong() -> None:
+    table, pairs = np.array([[1.0], [0.0]]), np.array([[0, 1]])  # the rule tells the better one
+    gap = -5.0  # and the reward model puts it 5 below the worse one
+    (alone,) = hinge_weights(table, pairs, Settings())
+    (both,) = hinge_weights(table, pairs, Settings(), np.array([1.0 - gap]))
+    assert alone == pytest.approx(1.0, abs=0.15)
+    assert gap + alone == pytest.approx(-3.9, abs=0.15)
+    assert both == pytest.approx(6.09, abs=0.15)
+    assert gap + both == pytest.approx(1.1, abs=0.15)
+
+
+def test_scores_and_margins_come_from_rows_and_labels(tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    labels = (("I am sorry, no.", "ideal", 0.0), ("Do it so.", "disallowed_completion", 2.0))
+    lines = [
+        {"prompt": f"question {i}", "response": text, "label": label, "rm": score}
+        for i in range(8)
+        for text, label, score in labels
+    ]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    found = {}
+    for name, score, margins in (("alone", None, {}), ("scored", "rm", {}), ("wide", "rm", {labels[1][1]: 3.0})):
+        rows = read_labelled(file, score=score)
+        settings = Settings(margins=margins, folds=4)
+        found[name] = fit(rows, Valued([proposition("apology")]), settings).weights["apology"]
+    assert found == {key: pytest.approx(value, abs=0.2) for key, value in {"alone": 1, "scored": 3, "wide": 5}.items()}
+    lines[3].pop("rm")
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(LrmctlError, match=r"rows.jsonl:4.*'rm'"):
+        read_labelled(file, score="rm")
