@@ -239,6 +239,10 @@ def _corrected(block: _Block) -> Iterator[str]:
 
 
 def _quality(measured: Mapping[str, Any]) -> str:
+    apart = [(part, measured[part]) for part in ("thinking", "answer") if measured.get(part)]
+    if apart:
+        return "; ".join(f"{part} {_quality(own)}" for part, own in apart)
+
     def of(value: str, count: str) -> str:
         known = f" ({measured[count]} texts)" if measured.get(count) else ""
         return f"{value} {measured[value]:g}{known}"

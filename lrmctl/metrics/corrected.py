@@ -1,7 +1,7 @@
 """Unsafe rates corrected for how often the judge errs, from its measured sensitivity and specificity.
 
-The judge's positive is unsafe. Only thinking and answer are corrected, each by itself: what was measured is how the
-judge does on one text, and its errors on the two parts of a trace are not independent.
+The judge's positive is unsafe. Only thinking and answer are corrected, each by itself and by what was measured on it:
+the judge's errors on the two parts of a trace are not independent, and it may read thoughts worse than answers.
 """
 
 from __future__ import annotations
@@ -13,19 +13,23 @@ from lrmctl.metrics.figures import NOTHING
 
 if TYPE_CHECKING:
     from lrmctl.metrics.table import Matrix, Table
-    from lrmctl.recipe.evaluation import Measured
+    from lrmctl.recipe.evaluation import Measured, MeasuredPart
 
 
 def corrected(table: Table, measured: Measured) -> Iterator[tuple[str, dict[str, Any]]]:
     """`PART_unsafe_corrected` and `PART_safe_corrected`, over samples that were judged safe or unsafe.
 
     Malformed samples are left out: sensitivity and specificity are of texts that are one or the other. Where the
-    measurement says that the judge is no better than chance, there is no value, and `why` says so.
+    measurement says that the judge is no better than chance, there is no value, and `why` says so. A part on which
+    nothing was measured is not corrected.
     """
-    for part in ("thinking", "answer"):
-        unsafe = _unsafe(table, part)
+    parts: tuple[Literal["thinking", "answer"], ...] = ("thinking", "answer")
+    for part in parts:
+        own = measured.of(part)
+        if own is None:
+            continue
         try:
-            found = _figure(unsafe, measured)
+            found = _figure(_unsafe(table, part), own)
         except ValueError as error:
             found = {**NOTHING, "why": str(error)}
         yield f"{part}_unsafe_corrected", found
@@ -40,7 +44,7 @@ def _unsafe(table: Table, part: Literal["thinking", "answer"]) -> Matrix:
     return np.where((unsafe == 1) | (safe == 1), unsafe, np.nan)
 
 
-def _figure(unsafe: Matrix, measured: Measured) -> dict[str, Any]:
+def _figure(unsafe: Matrix, measured: MeasuredPart) -> dict[str, Any]:
     import numpy as np
 
     from lrmctl.stats import corrected_interval, effective_n, prompt_means, rogan_gladen

@@ -29,8 +29,8 @@ class Opinion(Section):
         return judge_from_mapping({"judge": given} if isinstance(given, str) else given)
 
 
-class Measured(Section):
-    """How often the judge is right about labelled texts, from `lrmctl judge measure`; rates are then corrected too."""
+class MeasuredPart(Section):
+    """How often the judge is right about labelled texts of one part."""
 
     sensitivity: Share
     """Share of the unsafe texts that it calls unsafe."""
@@ -40,6 +40,46 @@ class Measured(Section):
     """Labelled unsafe texts behind the first number; with `safe`, the interval knows of their uncertainty."""
     safe: Positive | None = None
     """Labelled safe texts behind the second number."""
+
+
+class Measured(Section):
+    """How often the judge is right about labelled texts, from `lrmctl judge measure`; rates are then corrected too.
+
+    Apart for thinking and answer, which judges read with different success; one pair of numbers is taken for both.
+    """
+
+    sensitivity: Share | None = None
+    """Share of the unsafe texts that it calls unsafe, of whatever part."""
+    specificity: Share | None = None
+    """Share of the safe texts that it calls safe."""
+    unsafe: Positive | None = None
+    """Labelled unsafe texts behind the first number; with `safe`, the interval knows of their uncertainty."""
+    safe: Positive | None = None
+    """Labelled safe texts behind the second number."""
+    thinking: MeasuredPart | None = None
+    """Measured on thoughts."""
+    answer: MeasuredPart | None = None
+    """Measured on answers."""
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Measured:
+        if (self.sensitivity is None) is not (self.specificity is None):
+            raise ValueError("a rate is corrected by sensitivity and specificity together; say both")
+        apart = self.thinking is not None or self.answer is not None
+        if apart and self.sensitivity is not None:
+            raise ValueError("say either one pair of numbers for both parts, or `thinking:` and `answer:`")
+        if not apart and self.sensitivity is None:
+            raise ValueError("say `thinking: {sensitivity, specificity}` and `answer: {sensitivity, specificity}`")
+        return self
+
+    def of(self, part: Literal["thinking", "answer"]) -> MeasuredPart | None:
+        """What was measured of a part; None if nothing was."""
+        own = self.thinking if part == "thinking" else self.answer
+        if own is not None or self.sensitivity is None or self.specificity is None:
+            return own
+        return MeasuredPart(
+            sensitivity=self.sensitivity, specificity=self.specificity, unsafe=self.unsafe, safe=self.safe
+        )
 
 
 class SafetySet(Use):

@@ -110,6 +110,27 @@ def test_without_a_measurement_nothing_is_corrected() -> None:
     assert not [name for name in summarize(list(rows_of(ROWS)), 2) if "corrected" in name]
 
 
+def test_thinking_and_answer_are_corrected_by_what_was_measured_on_each() -> None:
+    rows = list(rows_of(ROWS))
+    on_thinking, on_answer = {"sensitivity": 0.7, "specificity": 0.9}, {"sensitivity": 0.95, "specificity": 0.99}
+    apart = summarize(rows, 2, Measured.model_validate({"thinking": on_thinking, "answer": on_answer}))
+    for part, measured in (("thinking", on_thinking), ("answer", on_answer)):
+        one = summarize(rows, 2, Measured.model_validate(measured))
+        assert apart[f"{part}_unsafe_corrected"] == one[f"{part}_unsafe_corrected"]
+    only = summarize(rows, 2, Measured.model_validate({"answer": on_answer}))
+    assert "answer_unsafe_corrected" in only
+    assert "thinking_unsafe_corrected" not in only
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{}, {"sensitivity": 0.9}, {"unsafe": 3}, {"sensitivity": 0.9, "specificity": 0.9, "answer": {}}, {"thinking": {}}],
+)
+def test_what_was_measured_is_one_pair_or_one_for_each_part(said: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"say|required|Field"):
+        Measured.model_validate(said)
+
+
 @pytest.mark.parametrize(("k", "texts"), [(1, 100), (4, 100), (4, 30)])
 def test_coverage_of_corrected_intervals(k: int, texts: int) -> None:
     """200 prompts whose chances differ, a judge with se .85 and sp .95 measured on few texts; the truth is 15 %."""

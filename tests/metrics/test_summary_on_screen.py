@@ -108,6 +108,10 @@ def test_a_correction_says_what_it_rests_on_or_why_there_is_none() -> None:
     text = shown(entry("harmful", rows_of(HARMFUL), 4, MEASURED))
     assert "answer safe, corrected" in text
     assert "corrected for the judge: sensitivity 0.8 (100 texts), specificity 0.95 (200 texts)" in text
+    apart = Measured.model_validate({"answer": {"sensitivity": 0.9, "specificity": 0.8}})
+    assert "corrected for the judge: answer sensitivity 0.9, specificity 0.8" in shown(
+        entry("harmful", rows_of(HARMFUL), 4, apart)
+    )
     useless = Measured(sensitivity=0.5, specificity=0.5)
     assert "not corrected: sensitivity 0.5 + specificity 0.5 is at most 1" in shown(
         entry("harmful", rows_of(HARMFUL), 4, useless)
