@@ -253,6 +253,9 @@ def _service(start: Start, folder: RunFolder, attempt: int) -> Any:
         host=host,
         reached_as=reached_as,
         samples=group_sizes(start.recipe),
+        baseline=start.recipe.algorithm.baseline,
+        tokenizer=start.model,
+        step=start.recipe.algorithm.prompts_per_step * start.recipe.algorithm.samples_per_prompt,
         log=folder.logs / f"rewards-{attempt}.log",
     )
     return service

@@ -79,6 +79,7 @@ def _service(
         rl.reward,
         rollouts=rollouts,
         end_tokens=end_token or _end_tokens(rl.model, runs_dir),
+        tokenizer=_folder(rl.model, runs_dir),
         host=host,
         port=port,
         attempt=_last_attempt(rollouts) + 1,
@@ -86,6 +87,7 @@ def _service(
         reached_as=reached_as or ("" if host in LOOPBACK else own_address() if host in ("0.0.0.0", "::") else host),
         token=os.environ.get(token_env, ""),
         samples=group_sizes(rl),
+        baseline=rl.algorithm.baseline,
     )
 
 
@@ -100,6 +102,18 @@ def _end_tokens(ref: str, runs_dir: Path) -> list[str]:
     except LrmctlError as error:
         what = f"the tokens that end a response are not known: {error.what}"
         raise LrmctlError(what, error.where, "give them with --end-token, e.g. --end-token '<|im_end|>'") from error
+
+
+def _folder(ref: str, runs_dir: Path) -> Path | None:
+    """Where the model's tokenizer is; None if it is not here: tokens are then not counted, which is said."""
+    from lrmctl import console
+    from lrmctl.models import resolve_model
+
+    try:
+        return resolve_model(ref, runs_dir)
+    except LrmctlError as error:
+        console.say(f"tokens of thinking and answer are not counted: {error.what}")
+        return None
 
 
 def _last_attempt(rollouts: Path) -> int:

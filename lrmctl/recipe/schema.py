@@ -125,8 +125,8 @@ class RewardSection(Section):
     components: Annotated[tuple[Component, ...], Field(min_length=1)]
     """A rollout's reward is the sum of weight x score over the components that apply to its prompt's kind."""
     on_failure: Literal["abort", "neutral"] = "abort"
-    """A component that fails ends the run, or its rollout gets `neutral_value` and is counted."""
-    neutral_value: float = 0.0
+    """A component that fails ends the run, or its rollout is counted and gets the mean reward of the samples that it is
+    compared with, so that nothing is learnt from it."""
     max_failure_rate: Annotated[float, Field(ge=0, le=1)] = 0.05
     """With `neutral`: above this share of failed rollouts the run ends all the same."""
     clip: tuple[float, float] | None = None
@@ -134,6 +134,14 @@ class RewardSection(Section):
     normalise: Literal["kind"] | None = None
     """`kind`: rewards get mean 0 and deviation 1 within each prompt kind, by the rollouts seen so far."""
     service: RewardServiceSection = RewardServiceSection()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_constant(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "neutral_value" in data:
+            why = "no constant is neutral among the samples of a prompt: a failed rollout gets their mean"
+            raise MisplacedError(f"{why}; leave it out", ("neutral_value",))
+        return data
 
     @model_validator(mode="after")
     def _unique(self) -> RewardSection:

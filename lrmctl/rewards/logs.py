@@ -19,23 +19,22 @@ RESERVED = frozenset(
 )
 
 
-def extra_logs(
-    names: Sequence[str], trace: Trace | None, reward: RolloutReward | None, total: float
-) -> dict[str, float]:
+def extra_logs(names: Sequence[str], trace: Trace | None, reward: RolloutReward | None) -> dict[str, float]:
     """Numbers that OpenRLHF averages over a step; the same keys for every rollout.
 
     A mean over all rollouts says nothing of one kind or component; a ratio of two means is its exact mean:
-    `reward_<kind>` / `is_<kind>`, and `<component>` / `applies_<component>`. `failed_rollout` is 1 where the
-    neutral value stands for a reward.
+    `reward_<kind>` / `is_<kind>`, and `<component>` / `applies_<component>`. A rollout whose reward failed is in none
+    of them; `failed_rollout` is 1 for it.
     """
-    kind = trace.prompt.kind if trace else ""
+    total = reward.total if reward else None
+    kind = trace.prompt.kind if trace and total is not None else ""
     logs = {f"is_{k}": float(k == kind) for k in KINDS}
-    logs |= {f"reward_{k}": total if k == kind else 0.0 for k in KINDS}
+    logs |= {f"reward_{k}": float(total or 0.0) if k == kind else 0.0 for k in KINDS}
     for name in names:
         score = reward.components.get(name) if reward else None
         value = score.value if score else None
         logs |= {name: value or 0.0, f"applies_{name}": float(value is not None)}
-    return {**logs, "failed_rollout": float(reward is None or reward.total is None)}
+    return {**logs, "failed_rollout": float(total is None)}
 
 
 def check_names(names: Sequence[str]) -> None:

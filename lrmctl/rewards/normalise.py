@@ -3,8 +3,8 @@
 Kinds are rewarded by different components, so that their rewards may differ in level and spread; where advantages are
 taken over a whole batch (REINFORCE, REINFORCE++, PPO's critic), the kind with the larger spread takes the larger share
 of the gradient. Within one group all rollouts are of one kind, and the map of a kind is affine: advantages that are
-divided by their group's deviation (GRPO) stay what they were, as long as the mean and deviation do not move within a
-group; those that are not divided (Dr. GRPO, RLOO) are scaled by 1 / deviation.
+divided by their group's deviation (GRPO) stay what they were, since the service normalises all of a group by the mean
+and deviation that its first rollout found; those that are not divided (Dr. GRPO, RLOO) are scaled by 1 / deviation.
 
 The mean and deviation run on with every rollout (Welford 1962), so what a rollout gets depends on what came before it:
 the same run with rollouts in another order gets slightly different rewards, most of all at its start.
@@ -69,8 +69,14 @@ class KindNormaliser:
         """
         if not self._on:
             return total
+        mean, deviation = self.seen(kind, total)
+        return (total - mean) / deviation
+
+    def seen(self, kind: str, total: float) -> tuple[float, float]:
+        """Take one more reward in. Returns what is subtracted and divided by, from this rollout on: 0 and 1 until
+        there are enough of the kind."""
         seen = self._seen(kind, total)
-        return total if seen.count < MIN_COUNT else (total - seen.mean) / max(seen.deviation, FLOOR)
+        return (0.0, 1.0) if seen.count < MIN_COUNT else (seen.mean, max(seen.deviation, FLOOR))
 
     def restore(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Go on from where a run was: its rows of `rollouts.jsonl`, in their order.

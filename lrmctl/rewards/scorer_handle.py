@@ -44,6 +44,7 @@ class Job:
         arrived: by `time.monotonic`.
         future: gets the reply.
         caller: has `disconnected`, True once nobody waits for the reply any more.
+        row: of the training data, if the label has its number.
     """
 
     trace: Trace
@@ -54,6 +55,7 @@ class Job:
     future: asyncio.Future[bytes]
     caller: Any = None
     trial: Trial | None = None
+    row: int | None = None
 
     @property
     def gone(self) -> bool:

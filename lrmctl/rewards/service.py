@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
+from typing import Literal
 
 from lrmctl.errors import LrmctlError, RewardError
 from lrmctl.recipe.schema import RewardSection
@@ -51,6 +52,8 @@ class RewardService:
         reached_as: name of this machine in the URL, for callers on other machines.
         token: who calls must know it, in the path or as `Authorization: Bearer`; made if none is given.
         samples: samples of one prompt that belong together, by phase (`train`, `eval`).
+        baseline, step: what advantages compare a reward with, and rollouts of a step; see `ServiceSpec`.
+        tokenizer: folder of the model whose tokenizer counts the tokens of thinking and answer.
         log: file for what rewards print; this process's stderr by default.
         limits: other fields of `ServiceSpec`.
 
@@ -73,6 +76,9 @@ class RewardService:
         reached_as: str = "",
         token: str = "",
         samples: Mapping[str, int] | None = None,
+        baseline: Literal["group", "step"] = "group",
+        step: int = 0,
+        tokenizer: Path | None = None,
         log: Path | None = None,
         **limits: int,
     ) -> None:
@@ -90,6 +96,9 @@ class RewardService:
             score_of,
             token,
             dict(samples or {}),
+            baseline,
+            step,
+            tokenizer,
             log=log,
             names=(host, reached_as),
             **limits,

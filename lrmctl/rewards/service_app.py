@@ -14,13 +14,15 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from lrmctl.errors import RewardError
-from lrmctl.rewards.batcher import Batcher
+from lrmctl.rewards.batcher import Batcher, NoReward
 from lrmctl.rewards.scorer_handle import Job
 from lrmctl.rewards.service_book import Book
-from lrmctl.rewards.service_door import BODY_SECONDS, FULL, KIND, LATE, NO_TOKEN, Door, Refusal, is_json
+from lrmctl.rewards.service_door import BODY_SECONDS, FULL, INCOMPLETE, KIND, LATE, NO_TOKEN, Door, Refusal, is_json
+from lrmctl.rewards.service_held import AGAIN
 from lrmctl.rewards.service_metrics import CONTENT_TYPE_LATEST, ServiceMetrics
 from lrmctl.rewards.service_spec import ServiceSpec
-from lrmctl.rewards.wire import decode_call, decode_label, metric_of, read_call
+from lrmctl.rewards.tokens import TokenCounter
+from lrmctl.rewards.wire import decode_call, metric_of, read_call, row_of, unread
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -44,6 +46,7 @@ class App:
         self._door = Door(spec.token, spec.names)
         self._reading, self._told = 0, set[str]()
         self._began = time.monotonic()
+        self._tokens = TokenCounter(spec.tokenizer)
         self._pages = _pages(self._health, metrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,6 +78,8 @@ class App:
         except Exception as error:  # not the reward's: ours. It must reach the user all the same
             self._book.end(error)
             reply = self._book.neutral()
+        if reply == AGAIN:
+            reply = INCOMPLETE
         return await self._refuse(send, reply) if isinstance(reply, Refusal) else await _answer(send, 200, reply)
 
     async def _refuse(self, send: Send, refusal: Refusal) -> None:
@@ -88,24 +93,24 @@ class App:
 
     async def _scored(self, body: bytes, caller: Any) -> bytes | Refusal:
         """The reply to one call: valid, whatever happens; nothing but OpenRLHF's form with our label is one."""
-        book = self._book
+        book, unreadable = self._book, ""
         if book.policy.failure is not None:
             return book.neutral()
         try:
             call = read_call(body)
-            decode_label(call.label)
+            known = unread(call.label)
         except RewardError as error:
             return Refusal(400, "form", error.what)
-        metric = metric_of(call.label)
         try:
-            trace = decode_call(*call, self._spec.end_tokens)
+            trace = self._tokens.counted(decode_call(*call, self._spec.end_tokens))
         except RewardError as error:
-            return book.fail(None, metric, error.what)
+            trace, unreadable = known, error.what
         key = hashlib.blake2b(body, digest_size=16).digest()
         future = asyncio.get_running_loop().create_future()
-        job = Job(trace, metric, key, len(body), time.monotonic(), future, caller)
-        if known := self._batcher.quarantine.get(key):
-            book.settle([job], [known])
+        metric, row = metric_of(call.label), row_of(call.label)
+        job = Job(trace, metric, key, len(body), time.monotonic(), future, caller, row=row)
+        if outcome := NoReward(unreadable) if unreadable else self._batcher.quarantine.get(key):
+            book.settle([job], [outcome])
         else:
             self._batcher.submit(job)
         reply: bytes = await future

@@ -7,49 +7,22 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from lrmctl.errors import LrmctlError
 from lrmctl.rewards.batcher import NoReward, Outcome
-from lrmctl.rewards.compose import RolloutReward
 from lrmctl.rewards.logs import extra_logs
 from lrmctl.rewards.policy import FailurePolicy
 from lrmctl.rewards.scorer_handle import Job
-from lrmctl.rewards.service_groups import Groups
+from lrmctl.rewards.service_groups import Answer, Groups, rounded
+from lrmctl.rewards.service_held import AGAIN, Entry, Held, Waiting
 from lrmctl.rewards.service_metrics import ServiceMetrics
+from lrmctl.rewards.service_neutral import NeutralAnswers
 from lrmctl.rewards.service_spec import ServiceSpec
 from lrmctl.runs.append import JsonlAppender
 from lrmctl.runs.rows import read_jsonl
 from lrmctl.types import Trace
-
-
-class Entry(NamedTuple):
-    """One rollout with its outcome.
-
-    Attributes:
-        failed: whose reward failed on which prompt and how; empty if none did.
-        component: whose fault it is, if one component's.
-    """
-
-    trace: Trace | None
-    metric: str
-    reward: RolloutReward | None
-    failed: str
-    component: str
-    given: float
-
-    @property
-    def phase(self) -> str:
-        return "eval" if self.metric else "train"
-
-    @property
-    def total(self) -> float | None:
-        return None if self.reward is None else self.reward.total
-
-    @property
-    def kind(self) -> str:
-        return self.trace.prompt.kind if self.trace else ""
 
 
 class Book:
@@ -70,6 +43,7 @@ class Book:
         self._names = tuple(c.label for c in spec.section.components)
         self.policy = FailurePolicy(spec.section)
         self.groups = Groups(spec.samples)
+        self._neutral, self._held = NeutralAnswers(spec), Held(self._answer)
         self._normaliser = _normaliser(spec)
         self._log = JsonlAppender(spec.rollouts, fsync=spec.section.service.fsync)
         self._restore()
@@ -83,33 +57,96 @@ class Book:
         return self._names
 
     def settle(self, jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
-        """Write the rollouts of a batch, then answer them. One that nobody waits for any more is not written."""
-        pairs = [(j, o) for j, o in zip(jobs, outcomes, strict=True) if not j.gone]
-        entries = [self._entry(job.trace, job.metric, outcome) for job, outcome in pairs]
-        if self.policy.failure is None or not all(isinstance(o, NoReward) for o in outcomes):
-            self.record(entries)
-        now = time.monotonic()
-        for (job, _), entry in zip(pairs, entries, strict=True):
-            self._metrics.answered(now - job.arrived)
-            job.future.set_result(self.reply(entry))
-        for job in jobs:
-            if not job.future.done():
-                job.future.set_result(b"")  # to nobody; OpenRLHF posts it again
+        """Write the rollouts of a batch, then answer them. One that nobody waits for any more is not written.
 
-    def fail(self, trace: Trace | None, metric: str, what: str) -> bytes:
-        """A rollout that no component can be blamed for: its reply."""
-        entry = self._entry(trace, metric, NoReward(what))
-        self.record([entry])
-        return self.reply(entry)
+        One that failed waits for the others of its group, where the recipe forgives failures.
+        """
+        waiting = [Waiting(j, self._entry(j, o)) for j, o in zip(jobs, outcomes, strict=True) if not j.gone]
+        if self.policy.failure is not None and all(isinstance(o, NoReward) for o in outcomes):
+            self._dismiss(waiting)
+        else:
+            for w in waiting:
+                self._place(w.entry)
+            held = [w for w in waiting if self._must_wait(w.entry)]
+            for w in held:
+                self._held.add(w)
+            self._answer([w for w in waiting if w not in held])
+        for job in jobs:
+            if job.gone and not job.future.done():
+                job.future.set_result(AGAIN)  # to nobody; OpenRLHF posts it again
 
     def end(self, error: Exception) -> None:
         """An error that no policy forgives."""
         self.policy.end(error)
+        self._dismiss(self._held.all())
         self._tell(self)
 
     def neutral(self, trace: Trace | None = None) -> bytes:
         """The reply to a call after the end: valid, and not written."""
-        return self.reply(Entry(trace, "", None, "", "", self._spec.section.neutral_value))
+        return self.reply(Entry(trace, "", None, "", "", answer=Answer(0.0, 0.0)))
+
+    def _answer(self, waiting: Sequence[Waiting]) -> None:
+        """Write and answer these rollouts, and those that waited for them."""
+        all_of = [*waiting, *self._held.ready(self._neutral.knows)]
+        for w in all_of:
+            if w.entry.answer is None:
+                w.entry.answer = self._neutral.answer(w.entry.phase, w.entry.kind, w.entry.group)
+        for w in all_of:
+            self._close(w.entry)
+        self.record([w.entry for w in all_of])
+        now = time.monotonic()
+        for w in all_of:
+            self._metrics.answered(now - w.job.arrived)
+            w.job.future.set_result(self.reply(w.entry))
+        if self.policy.failure is not None:
+            self._dismiss(self._held.all())
+
+    def _dismiss(self, waiting: Sequence[Waiting]) -> None:
+        """Answer after the end."""
+        for w in waiting:
+            if not w.job.future.done():
+                w.job.future.set_result(self.neutral(w.entry.trace))
+
+    def _place(self, entry: Entry) -> None:
+        """Find the rollout's group, and its answer if its reward did not fail."""
+        trace = entry.trace
+        assert trace is not None
+        entry.place = self.groups.place(entry.phase, trace.prompt.id, entry.row)
+        if entry.reward is not None and entry.total is not None:
+            self._scored(entry, entry.total if entry.metric else self._normalised(entry, entry.total))
+
+    def _normalised(self, entry: Entry, total: float) -> float:
+        """The reward to train on, by one scale in all of a group."""
+        if self._normaliser is None or entry.group is None:
+            return rounded(total)
+        scale: tuple[float, float] = self._normaliser.seen(entry.kind, total)
+        if entry.group.wanted > 1:
+            scale = entry.group.scale = entry.group.scale or scale
+        return rounded((total - scale[0]) / scale[1])
+
+    def _scored(self, entry: Entry, given: float) -> None:
+        reward, total, place = entry.reward, entry.total, entry.place
+        assert reward is not None
+        assert total is not None
+        assert place is not None
+        value = reward.metric(entry.metric, given) if entry.metric else given
+        score = reward.metric(self._spec.score_of, total)
+        entry.answer = Answer(value, min(1.0, max(0.0, score)))
+        place.group.scored(entry.answer, total)
+        self._neutral.scored(entry.phase, entry.kind, entry.answer)
+
+    def _must_wait(self, entry: Entry) -> bool:
+        """A failed rollout whose group is not complete, or that comes before anything of the step was scored."""
+        if entry.answer is not None or self._spec.section.on_failure == "abort":
+            return False
+        in_group = entry.group is not None and entry.group.wanted > 1
+        return in_group or (self._spec.step > 0 and not self._neutral.knows(entry.phase))
+
+    def _close(self, entry: Entry) -> None:
+        trace, group = entry.trace, entry.group
+        if trace is not None and group is not None and group.complete and not group.closed:
+            group.closed = True
+            self.groups.close(entry.phase, trace.prompt.id, entry.row, group)
 
     def record(self, entries: Sequence[Entry]) -> None:
         first = self._log.rows + 1
@@ -124,46 +161,40 @@ class Book:
 
     def reply(self, entry: Entry) -> bytes:
         """OpenRLHF's form. `scores`, which feed its dynamic filtering, lie in [0, 1] and are not normalised."""
-        total = self._spec.section.neutral_value if entry.total is None else entry.total
-        reward, value, score = entry.reward, entry.given, total
-        if reward is not None:
-            value = reward.metric(entry.metric, value) if entry.metric else value
-            score = reward.metric(self._spec.score_of, total)
-        logs = extra_logs(self._names, entry.trace, reward, total)
-        return json.dumps({"rewards": value, "scores": min(1.0, max(0.0, score)), "extra_logs": logs}).encode()
+        answer = entry.answer
+        assert answer is not None
+        logs = extra_logs(self._names, entry.trace, entry.reward)
+        return json.dumps({"rewards": answer.reward, "scores": answer.score, "extra_logs": logs}).encode()
 
-    def _entry(self, trace: Trace | None, metric: str, outcome: Outcome) -> Entry:
-        neutral = self._spec.section.neutral_value
+    def _entry(self, job: Job, outcome: Outcome) -> Entry:
+        trace = job.trace
         if isinstance(outcome, NoReward):
-            prompt = f"prompt {trace.prompt.id!r}: " if trace else ""
-            return Entry(trace, metric, None, prompt + outcome.error, outcome.component, neutral)
-        assert trace is not None
-        given = outcome.total
-        if given is not None and self._normaliser is not None and not metric:
-            given = self._normaliser.apply(trace.prompt.kind, given)
-        failed = outcome.blame(trace)
-        return Entry(trace, metric, outcome, failed, outcome.failed_component, neutral if given is None else given)
+            what = f"prompt {trace.prompt.id!r}: {outcome.error}"
+            return Entry(trace, job.metric, None, what, outcome.component, job.row)
+        return Entry(trace, job.metric, outcome, outcome.blame(trace), outcome.failed_component, job.row)
 
     def _row(self, entry: Entry, n: int) -> dict[str, Any]:
         trace, reward = entry.trace, entry.reward
-        prompt_id = trace.prompt.id if trace else ""
-        group, sample = self.groups.place(entry.phase, prompt_id, entry.total) if trace else ("", 0)
+        place = entry.place
         return {
             "n": n,
             "attempt": self._spec.attempt,
             "phase": entry.phase,
             "seconds": round(time.time() - self._began, 3),
-            "prompt_id": prompt_id,
-            "group": group,
-            "sample": sample,
+            "prompt_id": trace.prompt.id if trace else "",
+            "row": entry.row,
+            "group": place.group.name if place else "",
+            "sample": place.sample if place else 0,
             "kind": entry.kind,
             "prompt": trace.prompt.text if trace else "",
             "thinking": trace.thinking if trace else "",
             "answer": trace.answer if trace else "",
             "thinking_state": trace.thinking_state if trace else "",
             "finish_reason": trace.finish_reason if trace else "error",
+            "thinking_tokens": trace.thinking_tokens if trace else None,
+            "answer_tokens": trace.answer_tokens if trace else None,
             "irregular": list(trace.irregular) if trace else [],
-            "reward": entry.given,
+            "reward": entry.answer.reward if entry.answer else None,
             "total": entry.total,
             "error": reward.error if reward else entry.failed,
             "components": reward.to_json() if reward else {},
@@ -177,9 +208,22 @@ class Book:
             if row.get("attempt") != self._spec.attempt:
                 continue
             if row.get("group"):
-                self.groups.place(row["phase"], row["prompt_id"], row["total"])
+                self._take_up(row)
             blame = f"the reward of prompt {row['prompt_id']!r} failed: {row['error']}" if row["error"] else ""
             self.policy.seen(blame, f"{self._spec.rollouts}:{row['n']}")
+
+    def _take_up(self, row: Mapping[str, Any]) -> None:
+        """A row of this attempt: its place in its group, and what it was answered."""
+        phase, number, total = row["phase"], row.get("row"), row["total"]
+        place = self.groups.place(phase, row["prompt_id"], number)
+        if total is not None:
+            component = (row.get("components") or {}).get(self._spec.score_of) or {}
+            value = component.get("value")
+            answer = Answer(row["reward"], min(1.0, max(0.0, total if value is None else value)))
+            place.group.scored(answer, total)
+            self._neutral.scored(phase, row["kind"], answer)
+        if place.group.complete:
+            self.groups.close(phase, row["prompt_id"], number, place.group)
 
     def _rows(self) -> Iterator[dict[str, Any]]:
         """Rows of the file; none where it is no ordinary one."""

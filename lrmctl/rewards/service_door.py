@@ -33,6 +33,7 @@ class Refusal(NamedTuple):
 
 NO_TOKEN = Refusal(401, "token", "a token is needed")
 FOREIGN = Refusal(403, "foreign", "this service is not for pages of a browser, nor known by that name")
+INCOMPLETE = Refusal(503, "group", "the other samples of the prompt are not there yet")
 FULL = Refusal(503, "full", "too many rollouts wait")
 LATE = Refusal(408, "late", "the body did not come in time")
 KIND = Refusal(400, "form", "the body of a reward call is application/json")

@@ -2,18 +2,89 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+STEP = 2.0**-14
+"""What rewards are rounded to before the trainer gets them: OpenRLHF sums a group in float32, where eight times 0.1 is
+not eight times their mean, and divides the difference by a deviation as small: a group of equal rewards would teach.
+Sums of 64 multiples of this below 16 are exact."""
 
 
-@dataclass
-class _Open:
-    """A group that is not complete yet."""
+class Answer(NamedTuple):
+    """The two numbers that a rollout's reply has.
 
-    number: int
-    size: int = 0
-    lowest: float = float("inf")
-    highest: float = float("-inf")
+    Attributes:
+        reward: what advantages are made from.
+        score: what dynamic filtering looks at; in [0, 1].
+    """
+
+    reward: float
+    score: float
+
+
+@dataclass(eq=False)
+class Group:
+    """The samples of one prompt that are compared with each other, as far as they have arrived.
+
+    Attributes:
+        name: the prompt's id, and which of its groups this is, from 1.
+        wanted: samples of a whole group; 0 if that is not known.
+        answers: of the samples that were scored.
+        totals: lowest and highest reward before it was normalised.
+        taken: indexes of the samples that are there, failed ones too.
+        seen: samples that ever came.
+        scale: mean and deviation that its rewards are normalised by: one for all, or equal rewards would differ.
+        closed: it was counted.
+    """
+
+    name: str
+    wanted: int
+    answers: list[Answer] = field(default_factory=list)
+    totals: tuple[float, float] = (float("inf"), float("-inf"))
+    taken: set[int] = field(default_factory=set)
+    seen: int = 0
+    scale: tuple[float, float] | None = None
+    closed: bool = False
+
+    def take(self) -> int:
+        """The index of one more sample: the lowest that is free."""
+        self.seen += 1
+        if self.wanted < 2:  # no group: whatever comes is a sample of its own
+            return self.seen - 1
+        sample = next(i for i in range(len(self.taken) + 1) if i not in self.taken)
+        self.taken.add(sample)
+        return sample
+
+    @property
+    def complete(self) -> bool:
+        return (len(self.taken) if self.wanted > 1 else self.seen) == self.wanted
+
+    def scored(self, answer: Answer, total: float) -> None:
+        if self.wanted > 1:
+            self.answers.append(answer)
+        self.totals = min(self.totals[0], total), max(self.totals[1], total)
+
+    def release(self, sample: int) -> None:
+        """A sample that will come again: its place is free."""
+        self.taken.discard(sample)
+
+    def mean(self) -> Answer | None:
+        """Of the samples that were scored; None if none was."""
+        return mean_answer(self.answers)
+
+
+def rounded(value: float) -> float:
+    """The nearest multiple of `STEP`."""
+    return round(value / STEP) * STEP
+
+
+class Place(NamedTuple):
+    """A rollout's group and its index there."""
+
+    group: Group
+    sample: int
 
 
 class Groups:
@@ -28,31 +99,40 @@ class Groups:
 
     def __init__(self, samples: Mapping[str, int]) -> None:
         self._samples = samples
-        self._open: dict[tuple[str, str], _Open] = {}
+        self._open: dict[tuple[str, str, int | None], Group] = {}
         self._last: dict[str, int] = {}
         self.complete = 0
         self.flat = 0
 
-    def place(self, phase: str, prompt_id: str, total: float | None) -> tuple[str, int]:
+    def place(self, phase: str, prompt_id: str, row: int | None = None) -> Place:
         """Group and index of the next sample of a prompt.
 
         Args:
-            total: its reward; None if it failed.
+            row: of the training data, which tells two groups of one prompt apart that are under way together.
         """
-        key = (phase, prompt_id)
+        key = (phase, prompt_id, row)
         group = self._open.get(key)
-        if group is None:
+        if group is None or group.complete:
             self._last[prompt_id] = self._last.get(prompt_id, 0) + 1
-            group = self._open[key] = _Open(self._last[prompt_id])
-        sample, group.size = group.size, group.size + 1
-        if total is not None:
-            group.lowest, group.highest = min(group.lowest, total), max(group.highest, total)
-        if group.size == self._samples.get(phase, 0):
-            self._close(key, group)
-        return f"{prompt_id}#{group.number}", sample
+            name = f"{prompt_id}#{self._last[prompt_id]}"
+            group = self._open[key] = Group(name, self._samples.get(phase, 0))
+        return Place(group, group.take())
 
-    def _close(self, key: tuple[str, str], group: _Open) -> None:
-        del self._open[key]
-        if key[0] == "train" and group.size > 1:
+    def close(self, phase: str, prompt_id: str, row: int | None, group: Group) -> None:
+        """A group that is complete and answered: it is counted, and forgotten."""
+        if self._open.get((phase, prompt_id, row)) is group:
+            del self._open[phase, prompt_id, row]
+        if phase == "train" and group.wanted > 1:
             self.complete += 1
-            self.flat += group.highest <= group.lowest
+            self.flat += group.totals[1] <= group.totals[0]
+
+
+def mean_answer(answers: Collection[Answer]) -> Answer | None:
+    """Mean reward and mean score; None of nothing. Of equal rewards it is the very same number, to the last bit."""
+    if not answers:
+        return None
+    return Answer(_mean([a.reward for a in answers]), _mean([a.score for a in answers]))
+
+
+def _mean(values: Sequence[float]) -> float:
+    return values[0] if min(values) == max(values) else sum(values) / len(values)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from lrmctl.recipe.schema import RewardSection
 
@@ -28,6 +29,10 @@ class ServiceSpec:
         names: by which callers call this machine, other than by its address.
         samples: samples of one prompt that form a group, by phase (`train`, `eval`); groups are not told apart
             where it is 0.
+        baseline: what a reward is compared with when advantages are made of it: the other samples of its prompt, or
+            the whole step. A failed reward gets the mean of that.
+        step: rollouts of a training step; 0 if that is not known.
+        tokenizer: folder of the model that answers, whose tokenizer counts tokens; None leaves them uncounted.
         max_body: bytes of the largest call that is read.
         max_waiting: rollouts that may wait for a reward at once; more are turned away with 503.
         max_reading_bytes: bytes of calls of which the end has not come yet; more are turned away too.
@@ -43,6 +48,9 @@ class ServiceSpec:
     score_of: str = "reward"
     token: str = ""
     samples: Mapping[str, int] = field(default_factory=dict)
+    baseline: Literal["group", "step"] = "group"
+    step: int = 0
+    tokenizer: Path | None = None
     max_body: int = 16 * 2**20
     max_reading_bytes: int = 96 * 2**20
     max_waiting: int = 32768

@@ -75,6 +75,24 @@ def metric_of(label: str) -> str:
         return ""
 
 
+def numbered(label: str, row: int) -> str:
+    """The label of training row `row`: where a prompt stands in several rows, their samples are told apart by it.
+
+    Raises:
+        ValueError: not a label.
+    """
+    return json.dumps({**json.loads(label), "row": row})
+
+
+def row_of(label: str) -> int | None:
+    """The row of a label that has its number."""
+    try:
+        row = json.loads(label).get("row") if '"row"' in label else None
+    except (ValueError, AttributeError):
+        return None
+    return row if isinstance(row, int) and not isinstance(row, bool) else None
+
+
 def decode_label(label: str) -> tuple[Prompt, bool]:
     """The prompt and whether its rendered form opened the thought.
 
@@ -144,6 +162,16 @@ def decode_call(query: str, prompt: str, label: str, end_tokens: Sequence[str]) 
         raise RewardError(what, fix="train on the data set that lrmctl wrote into the run folder") from error
     why: FinishReason = "stop" if ended else "length"
     return trace_from_text(asked, text, opened=opened, finish_reason=why, thinking=thinking, closed_before=closed)
+
+
+def unread(label: str) -> Trace:
+    """A trace without a response, for a call of which only the label can be read.
+
+    Raises:
+        RewardError: a foreign label.
+    """
+    prompt, _ = decode_label(label)
+    return Trace(prompt, "", "", "absent", "error")
 
 
 def read_call(body: bytes) -> Call:

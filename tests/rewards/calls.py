@@ -26,7 +26,7 @@ def section(*components: dict[str, Any], **rest: Any) -> RewardSection:
 
 def service(folder: Path, *components: dict[str, Any], **rest: Any) -> RewardService:
     """A service; words of the section and of the service itself may be mixed."""
-    of_section = ("on_failure", "neutral_value", "max_failure_rate", "clip", "normalise", "service")
+    of_section = ("on_failure", "max_failure_rate", "clip", "normalise", "service")
     words = {key: rest.pop(key) for key in of_section if key in rest}
     return RewardService(section(*components, **words), rollouts=folder / "rollouts.jsonl", end_tokens=[END], **rest)
 

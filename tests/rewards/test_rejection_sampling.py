@@ -93,10 +93,10 @@ def test_a_reward_that_raises_ends_the_sampling_with_its_words(sampled):
 
 
 @pytest.mark.usefixtures("odd_rewards")
-def test_a_sample_whose_reward_failed_is_never_accepted_even_if_neutral_would_be(sampled):
+def test_a_sample_whose_reward_failed_is_never_accepted(sampled):
     out, _ = sampled
     odd = {"use": "odd-raising-on", "options": {"text": "boxed"}}
-    forgiving = {"on_failure": "neutral", "neutral_value": 9.0, "max_failure_rate": 1.0}
+    forgiving = {"on_failure": "neutral", "max_failure_rate": 1.0}
     kept = rejection_sample(base_path(), rejection(odd, reward=forgiving), seed=3, out=out)
     assert not any("boxed" in d.answer for d in kept)
     kinds = json.loads((out / "data" / "rejection.json").read_text())["kinds"]

@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.usefixtures("odd_rewards"), pytest.mark.slow, pytest.m
 
 STEPS, PROMPTS, SAMPLES = 8, 8, 8
 ALL = STEPS * PROMPTS * SAMPLES
-NEUTRAL = {"on_failure": "neutral", "neutral_value": 0.0, "max_failure_rate": 0.2}
+NEUTRAL = {"on_failure": "neutral", "max_failure_rate": 0.2}
 
 
 def run(folder: Path, *components: dict[str, Any], steps: int = STEPS, **reward: Any) -> RunFolder:

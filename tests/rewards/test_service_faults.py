@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from lrmctl.errors import RewardError
 
 pytestmark = pytest.mark.usefixtures("odd_rewards")
 
-NEUTRAL = {"on_failure": "neutral", "neutral_value": -0.25, "max_failure_rate": 0.5}
+NEUTRAL = {"on_failure": "neutral", "max_failure_rate": 0.5}
 
 
 def poisoned(n: int, *at: int) -> list[dict[str, list[str]]]:
@@ -37,7 +38,7 @@ def test_a_rollout_that_hangs_is_ended_and_the_others_have_their_rewards(tmp_pat
         assert (s.failure(), s.counts()) == (None, {"rollouts": 21, "failed": 1})
         post(s.url, poisoned(20, 7)[7:8])  # it is known, and not tried a third time
         assert health(s)["worker_restarts"] == 2
-    assert [r["rewards"] for r in replies] == [-0.25 if i == 7 else 1.0 for i in range(20)]
+    assert [r["rewards"] for r in replies] == [1.0] * 20  # the one that failed has the mean of the others
     failed = [r for r in rows(tmp_path) if r["error"]]
     assert [r["error"] for r in failed] == ["prompt 'r': no reward from odd-on within 0.5 s"] * 2
     assert {r["answer"] for r in failed} == {"poison 7"}
@@ -51,7 +52,7 @@ def test_a_rollout_that_kills_its_process_has_failed_and_the_others_have_their_r
     with service(tmp_path, odd, **NEUTRAL) as s:
         replies = post(s.url, poisoned(30, 3, 21))
         assert (s.failure(), s.counts()) == (None, {"rollouts": 30, "failed": 2})
-    assert [r["rewards"] for r in replies] == [-0.25 if i in (3, 21) else 1.0 for i in range(30)]
+    assert [r["rewards"] for r in replies] == [1.0] * 30
     assert {r["error"] for r in rows(tmp_path) if r["error"]} == {f"prompt 'r': the process that scored it {says}"}
 
 
@@ -99,7 +100,7 @@ def test_a_reward_that_kills_every_process_it_is_loaded_in_ends_the_run(tmp_path
 
 def test_a_service_that_is_killed_comes_back_and_nothing_is_lost(tmp_path: Path) -> None:
     odd = {"use": "odd-on", "options": {"text": "poison", "does": "exit"}}
-    with service(tmp_path, odd, samples={"train": 400}, **NEUTRAL) as s:
+    with service(tmp_path, odd, samples={"train": 20}, **NEUTRAL) as s:
         post(s.url, poisoned(20, 4))
         first = s.pid
         killer = threading.Timer(0.3, os.kill, (first, signal.SIGKILL))
@@ -116,7 +117,7 @@ def test_a_service_that_is_killed_comes_back_and_nothing_is_lost(tmp_path: Path)
     # a call whose row was written and whose reply was not sent is made again: its row is there twice
     answers = [r["answer"] for r in written]
     assert len(set(answers)) == 380 + 1  # 19 of the first call are among the 380
-    assert [r["sample"] for r in written[:400]] == list(range(400))
+    assert Counter(r["sample"] for r in written[:400]) == dict.fromkeys(range(20), 20)
 
 
 def test_a_service_that_dies_again_and_again_ends_the_run(tmp_path: Path) -> None:

@@ -34,11 +34,12 @@ def test_a_server_that_answers_nothing_but_500_is_the_cause_that_is_named(tmp_pa
 
 
 def test_garbage_is_never_safe(tmp_path: Path) -> None:
-    words = {"on_failure": "neutral", "neutral_value": -0.5, "max_failure_rate": 0.9}
+    words = {"on_failure": "neutral", "max_failure_rate": 0.9}
     with judge_server(Ill(text="I am a teapot", every=2)) as url, service(tmp_path, judged_by(url), **words) as s:
         replies = post(s.url, calls(20))
         assert s.counts() == {"rollouts": 20, "failed": 10}
-    assert sorted(r["rewards"] for r in replies) == [-0.5] * 10 + [1.0] * 10
+    assert [r["rewards"] for r in replies] == [1.0] * 20  # not 0, and not safe: as if they were not there
+    assert sum(r["extra_logs"]["failed_rollout"] for r in replies) == 10
     bad = [row["components"]["guard"] for row in rows(tmp_path) if row["error"]]
     assert {component["value"] for component in bad} == {None}
     assert all("I am a teapot" in component["error"] for component in bad)

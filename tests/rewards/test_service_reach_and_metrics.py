@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from lrmctl.errors import LrmctlError
 from lrmctl.rewards.service import RewardService
-from lrmctl.rewards.service_groups import Groups
+from lrmctl.rewards.service_groups import Answer, Groups
 from lrmctl.runs.append import JsonlAppender
 from lrmctl.runs.rows import read_jsonl
 from lrmctl.types import Prompt
@@ -97,7 +97,7 @@ def test_metrics_are_prometheus_and_say_what_happened(tmp_path: Path) -> None:
     calls = [good(SUM, "poison" if i == 7 else f"fine {i}") for i in range(10)] + [good(BENIGN, "no", metric="reward")]
     words: dict[str, Any] = {"on_failure": "neutral", "max_failure_rate": 0.5, "samples": {"train": 5, "eval": 1}}
     with service(tmp_path, FORMAT, odd, **words) as s:
-        post(s.url, calls, at_once=1)
+        post(s.url, calls)
         reply = httpx.get(s.url.replace("/reward", "/metrics"))
     assert reply.headers["content-type"].startswith("text/plain")
     figures = samples(reply.text)
@@ -137,15 +137,19 @@ def test_samples_of_a_prompt_are_numbered_within_their_group(tmp_path: Path) -> 
 def test_groups_whose_rewards_differ_are_not_flat() -> None:
     groups = Groups({"train": 2})
     for total in (1.0, 0.0, 0.5, 0.5, None, 1.0):
-        groups.place("train", "p", total)
+        group, _ = groups.place("train", "p")
+        if total is not None:
+            group.scored(Answer(total, total), total)
+        if group.complete:
+            groups.close("train", "p", None, group)
     assert (groups.complete, groups.flat) == (3, 2)
 
 
 def test_rows_say_what_the_trainer_got_and_what_it_was_before(tmp_path: Path) -> None:
     odd = {"use": "odd-raising-on", "options": {"text": "poison"}}
-    with service(tmp_path, FORMAT, odd, on_failure="neutral", neutral_value=-0.25, max_failure_rate=0.9) as s:
+    with service(tmp_path, FORMAT, odd, on_failure="neutral", max_failure_rate=0.9) as s:
         post(s.url, [good(SUM, "4"), good(SUM, "poison")], at_once=1)
-    assert [(r["reward"], r["total"]) for r in rows(tmp_path)] == [(1.0, 1.0), (-0.25, None)]
+    assert [(r["reward"], r["total"]) for r in rows(tmp_path)] == [(1.0, 1.0), (1.0, None)]
 
 
 def test_waiting_for_the_disk_is_a_choice(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from lrmctl.data.mix import passes
 from lrmctl.errors import RecipeError
 from lrmctl.recipe.problems import raise_for
 from lrmctl.recipe.schema import RlRecipe
+from lrmctl.rewards.wire import numbered
 from lrmctl.types import Plan
 
 _DATA = "data/prompts.jsonl"
@@ -68,7 +69,7 @@ def plan(job: TrainJob) -> Plan:
     flags, said = rules.judge(recipe, where, _flags(job, recipe, where), {**common.OWNED, **OWNED})
     raise_for([*said, *model_problems(recipe, job.model_path, rules.read(recipe, flags))])
     algorithm = recipe.algorithm
-    rows = passes(job.rows, algorithm.steps * algorithm.prompts_per_step, random.Random(recipe.seed))
+    rows = _numbered(passes(job.rows, algorithm.steps * algorithm.prompts_per_step, random.Random(recipe.seed)))
     return Plan(
         backend="openrlhf",
         kind="rl",
@@ -92,6 +93,11 @@ def plan(job: TrainJob) -> Plan:
         },
         notes=(*(note.what for note in said), *common.notes(job, where)),
     )
+
+
+def _numbered(rows: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+    """Rows whose labels say which they are: the samples of a prompt that is sampled twice at once are two groups."""
+    return [{**row, "label": numbered(row["label"], i)} for i, row in enumerate(rows)]
 
 
 def _roles(recipe: RlRecipe) -> int:
