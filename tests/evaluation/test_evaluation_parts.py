@@ -40,7 +40,7 @@ def test_further_judges_are_kept_beside_and_decide_nothing(base: Path, section: 
     rows = read_rows(tmp_path / "with" / "eval" / "rows.jsonl")
     assert {(v.judge, v.part) for row in rows for v in row.also} == {("refusal-phrases", "answer")}
     assert summary["sets"][0]["also"] == [
-        {"judge": "refusal-phrases", "version": "2/own-" + rows[0].also[0].version[6:], "part": "answer"}
+        {"judge": "refusal-phrases", "version": "3/own-" + rows[0].also[0].version[6:], "part": "answer"}
     ]
     shared = plain["sets"][0]["metrics"]
     assert {name: summary["sets"][0]["metrics"][name] for name in shared} == shared
