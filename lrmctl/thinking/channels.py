@@ -83,5 +83,6 @@ def _header(form: ThinkingFormat, kept: bool, guess: bool) -> re.Pattern[str]:
     first = "|".join(map(re.escape, c.thinking if guess else (*c.thinking, *c.answer, *c.visible)))
     role = re.escape(c.role)
     word = r"(?=[^\Wa-z_]|[\"'\u201c\u2018(*$\\])"  # "analysisThe user", not "analysis of" or "analysis: yes"
-    lone = rf"\A\s*(?:{role})?(?P<lone>{first})(?:{word}|[^\S\n]to=\S+(?: json)?)"
+    sure = "|".join(role + re.escape(name) for name in c.answer)
+    lone = rf"\A\s*(?:{role})?(?P<lone>{first})(?:{word}|(?=\w[\s\S]*?(?:{sure}))|[^\S\n]to=\S+(?: json)?)"
     return re.compile(rf"{lone}|{role}(?P<channel>{names})(?:[^\S\n]to=\S+(?: json)?)?")

@@ -34,12 +34,14 @@ class Mark(NamedTuple):
 def marks_of(text: str, form: ThinkingFormat) -> list[Mark]:
     """Every marker of the format, in order."""
     words = sorted((*form.all_opens, *form.all_closes), key=len, reverse=True)
-    found = list(re.finditer("|".join(map(re.escape, words)), text))
+    marker = "|".join(map(re.escape, words))
+    pattern = rf"[*_#]{{0,6}} ?(?P<word>{marker})[*_]{{0,3}}" if form.prose else rf"(?P<word>{marker})"  # **emphasis**
+    found = list(re.finditer(pattern, text))
     if not found:
         return []
     lines = re.sub("|".join(map(re.escape, words)), lambda m: f"{' ' * (len(m[0]) - 1)}\n", text)
     fences, code = _fenced(lines), _inline(text)  # a block may begin right behind a marker
-    return [Mark(m.start(), m.end(), m[0] in form.all_opens, _mention(text, m, fences, code)) for m in found]
+    return [Mark(m.start(), m.end(), m["word"] in form.all_opens, _mention(text, m, fences, code)) for m in found]
 
 
 def mentioned(text: str, start: int, end: int) -> bool:

@@ -159,7 +159,8 @@ def format_of_text(text: str, *, opened: bool = False) -> ThinkingFormat:
         return given
     start = text.lstrip()
     known = builtin_formats().values()
-    begun = [(len(o), form) for form in known for o in form.all_opens if start.startswith(o)]
+    plain = start.lstrip("*_# ")  # prose may be emphasised
+    begun = [(len(o), f) for f in known for o in f.all_opens if (plain if f.prose else start).startswith(o)]
     if begun:
         return max(begun, key=lambda each: each[0])[1]
     if channels := [form for form in known if form.channels and messages_of(text, form, guess=True)]:

@@ -98,6 +98,7 @@ TOOL = "<|start|>assistant<|channel|>commentary to=functions.f <|constrain|>json
             ("A.\n\nB.", "I look.C.", "closed"),
         ),
         ("finalIt is 4.", False, ("", "It is 4.", "absent")),
+        ("analysisuser adds.assistantfinal4", False, ("user adds.", "4", "closed")),
         ("analysis: yes", False, ("", "analysis: yes", "absent")),
         ("analysis of the text follows", False, ("", "analysis of the text follows", "absent")),
     ],
@@ -143,6 +144,8 @@ def test_other_spellings_of_the_prose_of_granite() -> None:
     text = "Here's my thought process:\nhm\n\nHere's my response:\nFour."
     assert parts(text) == ("hm", "Four.", "closed")
     assert parts("I think so. Here is my response: four.")[2] == "absent"
+    bold = "**Here is my thought process:**\nhm\n\n**Here is my response:**\nFour."
+    assert parts(bold) == parts(bold, form=builtin_formats()["granite"]) == ("hm", "Four.", "closed")
 
 
 def test_markers_of_a_recipes_own() -> None:
