@@ -38,7 +38,7 @@ def _thoughts(entry: Entry) -> Iterator[str]:
         yield ANSWER_ALONE if entry["kind"] != "reasoning" else "the model does not think"
     elif alone > 0:
         yield f"{alone:.1%} of the completions are of the answer alone: they have no thought by design"
-    if absent > _MANY:
+    if absent > _MANY and not str(entry["set"]).startswith("lmeval:"):  # which may score texts and ask for none
         count = entry["metrics"]["no_thought"].get("samples")
         of = f"{round(absent * count)} of {count} completions" if count else f"{absent:.1%} of the completions"
         malformed = "" if entry["kind"] == "reasoning" else ", which counts as malformed"

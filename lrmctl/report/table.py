@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from lrmctl.compare import Delta, pair
 from lrmctl.errors import LrmctlError
+from lrmctl.metrics.remarks import answer_alone
 from lrmctl.report.load import ArmData, is_held_out, primary_sets, temperatures
 
 FORMAT = 1
@@ -136,6 +137,8 @@ def _value(arm: ArmData, column: Column, set_name: str | None, temperature: floa
     if column.source == "summary":
         entry = arm.set_entry(column.kind, set_name, temperature)
         found = entry["metrics"].get(column.metric) if entry else None
+        if found and entry and answer_alone(entry) and column.metric.startswith(("joint_", "complied")):
+            found = {**found, "of": "answer alone"}
     else:
         also = {"lexicon": lexicon} if column.source == "reflection" else {}
         cell = arm.cell(column.source, column.kind, set_name, temperature, **also)
