@@ -29,6 +29,7 @@ from lrmctl.recipe.functions import fingerprints
 from lrmctl.recipe.problems import located
 from lrmctl.recipe.schema import RlRecipe, SftRecipe
 from lrmctl.recipe.sections import Launch
+from lrmctl.resume_longer import check_longer, set_model_aside
 from lrmctl.runs.damage import part_of, read_object
 from lrmctl.runs.folder import RunFolder, write_json
 from lrmctl.runs.names import check_name
@@ -91,6 +92,8 @@ def train(
             if resume:
                 _before_resume(start, folder, restart)
                 _same_inputs(start, folder, rows)
+                if aside := set_model_aside(folder, resuming.steps_done(folder)):
+                    console.say(f"the run goes on; its model so far is kept in {aside}")
             return _run(start, folder, rows, resume, on_progress or (lambda _: None))
 
 
@@ -159,7 +162,7 @@ def _dry_run(start: Start) -> RunFolder:
 
 
 def _is_done(folder: RunFolder, start: Start) -> bool:
-    """Whether a run is finished; a run of another recipe is not gone on with.
+    """Whether a run is finished; one that is to have more steps is not, and one of another recipe is not gone on with.
 
     Raises:
         RunExistsError: if the folder's run was started from another recipe or model.
@@ -172,14 +175,17 @@ def _is_done(folder: RunFolder, start: Start) -> bool:
     with part_of(folder.lock):
         lock = read_object(folder.lock)
         was = {"recipe": lock.get("recipe_sha256"), "model": lock.get("model", {}).get("fingerprint")}
-    same = {"recipe": recipe_hash(start.loaded), "model": fingerprint(start.model)}
-    for what, now in same.items():
-        if was[what] != now:
-            raise RunExistsError(
-                f"the run {folder.name!r} was started from another {what}",
-                str(folder.lock),
-                f"go on with {folder.recipe}, or choose another --name",
-            )
+    if was["model"] != fingerprint(start.model):
+        raise RunExistsError(
+            f"the run {folder.name!r} was started from another model",
+            str(folder.lock),
+            f"go on with {folder.recipe}, or choose another --name",
+        )
+    if was["recipe"] != recipe_hash(start.loaded):
+        with part_of(folder.lock):
+            before = lock["recipe"]
+        check_longer(folder, before, start.loaded.resolved)
+        return False
     return folder.model.exists()  # it gets this name when it is complete
 
 
