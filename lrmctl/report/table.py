@@ -74,9 +74,12 @@ REASONING = (
 
 
 def lexicon_shown(arms: Sequence[ArmData]) -> str:
-    """The lexicon of the main table: the lab's own where it was counted, else the first one."""
+    """The lexicon of the main table: the lab's own where every set is the lab's and it was counted, else the first."""
     names = [name for a in arms for name in a.reflection.get("lexicons", ())]
-    return "lab" if "lab" in names else next(iter(names), "")
+    sets = [entry["set"] for a in arms for entry in a.summary.get("sets", ())]
+    if all(name.startswith(("lab-", "lab_")) for name in sets) and "lab" in names:
+        return "lab"
+    return next((name for name in names if name != "lab"), next(iter(names), ""))
 
 
 def main_table(arms: Sequence[ArmData], title: str) -> dict[str, Any]:

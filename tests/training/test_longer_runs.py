@@ -14,7 +14,13 @@ from lrmctl.resume_longer import check_longer
 from lrmctl.runs.folder import RunFolder
 from lrmctl.runs.rows import read_jsonl
 
-SHORT = ("data.sources.0.options.n=16", "train.epochs=1", "train.batch_size=4", "save_every=2")
+SHORT = (
+    "data.sources.0.options.n=16",
+    "train.epochs=1",
+    "train.batch_size=4",
+    "optimizer.micro_batch_size=4",
+    "save_every=2",
+)
 
 
 def resolved(*sets: str, recipe: str = "lab/rl") -> dict[str, Any]:
