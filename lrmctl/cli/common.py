@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,13 +12,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lrmctl.errors import LrmctlError, RecipeError
+from lrmctl.runs.names import HERE
 
 if TYPE_CHECKING:
     from lrmctl.recipe.load import LoadedRecipe
 
 RecipeRef = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file, or a shipped name.")]
 Sets = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key; repeatable.")]
-RunsDir = Annotated[Path, typer.Option("--runs-dir", envvar="LRMCTL_RUNS", help="Folder that holds all runs.")]
+RunsDir = Annotated[
+    Path,
+    typer.Option(
+        "--runs-dir", envvar="LRMCTL_RUNS", callback=lambda at: told_runs(at), help="Folder that holds all runs."
+    ),
+]
 Name = Annotated[
     str | None,
     typer.Option("--name", callback=lambda name: named(name), help="Name of the run; the recipe's own by default."),
@@ -65,6 +72,12 @@ def rows_thinking(text: str | None) -> Iterator[None]:
     override = override_of_text(text)
     with reading_as("off" if override == "off" else format_of_override(override)):
         yield
+
+
+def told_runs(folder: Path) -> Path:
+    """Judges and rewards that name a run's model look for it here too, in whatever process they are."""
+    os.environ[HERE] = str(folder.absolute())
+    return folder
 
 
 def named(name: str | None, option: str = "--name") -> str | None:

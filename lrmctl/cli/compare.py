@@ -87,8 +87,11 @@ def _check(runs: Sequence[str], flips: int, show_text: bool, forms: Sequence[boo
 def evaluated_folder(run: str, runs_dir: Path) -> Path:
     """A folder that holds an evaluation is taken as it is."""
     from lrmctl.cli.targets import eval_folder
+    from lrmctl.runs.check import check_summary
 
-    return Path(run) if (Path(run) / "rows.jsonl").is_file() else eval_folder(run, runs_dir)
+    folder = Path(run) if (Path(run) / "rows.jsonl").is_file() else eval_folder(run, runs_dir)
+    check_summary(folder / "summary.json")
+    return folder
 
 
 def _metrics(named: Sequence[str] | None, every: bool) -> set[str] | None:

@@ -114,11 +114,13 @@ def rm(
 ) -> None:
     """Delete a run, or only its checkpoints. A run that is being trained is not touched."""
     from lrmctl import console
+    from lrmctl.cli.targets import run_folder
     from lrmctl.errors import LrmctlError
     from lrmctl.runs.facts import refuse_running, remove
+    from lrmctl.runs.folder import RunFolder
     from lrmctl.runs.marks import refuse_deleting
 
-    folder = _folder(run, runs_dir)
+    folder = RunFolder(run_folder(run, runs_dir, even_damaged=True))
     refuse_deleting(folder.path, runs_dir)
     if not yes and not sys.stdin.isatty():
         raise LrmctlError("nobody can be asked whether to delete it", str(folder.path), "add --yes")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lrmctl.cli.summary_view import show_summary as show_summary
 from lrmctl.errors import NotFoundError, RecipeError
+from lrmctl.runs.check import refuse_damaged
 from lrmctl.runs.damage import part_of, read_object
 from lrmctl.runs.marks import MARK, refuse_around, refuse_foreign
 from lrmctl.runs.names import is_run_name, named_run, shown
@@ -19,7 +20,7 @@ def is_run(folder: Path) -> bool:
     return any((folder / file).exists() for file in files) or any(folder.glob("eval-*/summary.json"))
 
 
-def run_folder(target: str, runs_dir: Path) -> Path:
+def run_folder(target: str, runs_dir: Path, *, even_damaged: bool = False) -> Path:
     """The folder of a run: `run:NAME`, a bare name under the runs folder, or a path.
 
     Raises:
@@ -30,6 +31,8 @@ def run_folder(target: str, runs_dir: Path) -> Path:
     for folder in (*named, *_as_path(target)):
         if folder.is_dir() and is_run(folder):
             refuse_around(folder, runs_dir)
+            if not even_damaged:
+                refuse_damaged(folder)
             return folder
     known = [run.relative_to(runs_dir).as_posix() for run in all_runs(runs_dir)]
     raise NotFoundError(

@@ -9,13 +9,13 @@ never cut: a guard that does not see the end of a response must not call it safe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from threading import Lock
 from typing import Any
 from weakref import WeakValueDictionary
 
 from lrmctl.engines.chat import Ask, Reply
 from lrmctl.engines.encoding import Encoder, Row, reserved_tokens
+from lrmctl.runs.names import runs_folder
 
 
 class HfChat:
@@ -145,7 +145,7 @@ class _Weights:
         from lrmctl.engines.hf import HfEngine
         from lrmctl.models import resolve_model
 
-        return HfEngine(resolve_model(self._model, Path("runs")), device=self._device, dtype=self._dtype)
+        return HfEngine(resolve_model(self._model, runs_folder()), device=self._device, dtype=self._dtype)
 
     def _texts(self, rows: Sequence[Row]) -> list[Reply]:
         from lrmctl.engines.base import Sampling

@@ -18,6 +18,7 @@ from lrmctl.engines.encoding import Encoder, Row, reserved_tokens
 from lrmctl.engines.options import VllmOptions
 from lrmctl.engines.vllm_model import load_llm
 from lrmctl.errors import JudgeError, RecipeError
+from lrmctl.runs.names import runs_folder
 
 
 class VllmChat:
@@ -82,7 +83,7 @@ class VllmChat:
     def _path(self) -> Path:
         from lrmctl.models import resolve_model
 
-        return resolve_model(self._model, Path("runs"))
+        return resolve_model(self._model, runs_folder())
 
     @cached_property
     def _fingerprint(self) -> str:

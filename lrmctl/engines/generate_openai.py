@@ -32,6 +32,7 @@ from lrmctl.engines.server import key_of
 from lrmctl.engines.server_form import UnreadableError
 from lrmctl.errors import LrmctlError, NotFoundError, RecipeError
 from lrmctl.recipe.generators import OpenAiGenerator
+from lrmctl.runs.names import runs_folder
 from lrmctl.thinking import Thinking, builtin_formats, find_thinking, opens_thinking
 from lrmctl.types import Prompt, Trace
 
@@ -101,7 +102,7 @@ class OpenAiEngine:
             return None
         path = Path(name).expanduser()
         if name == "lab:tiny" or name.startswith("run:"):
-            path = resolve_model(name, Path("runs"))
+            path = resolve_model(name, runs_folder())
         try:
             return load_tokenizer(path)
         except (OSError, ValueError) as error:

@@ -10,10 +10,11 @@ import importlib
 import inspect
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import Distribution, EntryPoint, distributions
-from typing import Any
+from typing import Any, NoReturn
 
 import pluggy
 
@@ -122,10 +123,34 @@ def _load_all(candidates: Iterator[_Candidate]) -> Loaded:
     problems: list[Problem] = []
     for candidate in candidates:
         try:
-            entries.extend(_register(candidate))
-        except (Exception, SystemExit) as error:  # a plugin may do anything; it must not end the command
+            with nullcontext() if candidate.builtin else _contained():
+                entries.extend(_register(candidate))
+        except BaseException as error:  # a plugin may do anything; it must not end the command
+            if candidate.builtin:
+                raise
             problems.append(Problem(candidate.distribution, f"{type(error).__name__}: {error}"))
     return Loaded(tuple(entries), tuple(problems))
+
+
+@contextmanager
+def _contained() -> Iterator[None]:
+    """What a plugin does while it loads: what it prints is talk, it cannot end the process, `json` stays as it was."""
+    import json
+    import os
+    import sys
+
+    leave, kept = os._exit, dict(vars(json))
+
+    def refuse(status: int) -> NoReturn:
+        raise SystemExit(f"it calls os._exit({status})")
+
+    os._exit = refuse
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os._exit = leave
+        vars(json).update(kept)
 
 
 def _register(candidate: _Candidate) -> list[Entry]:

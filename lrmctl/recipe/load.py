@@ -22,6 +22,7 @@ from lrmctl.recipe.source import Document, KeyPath, assign, dotted, leaves, merg
 from lrmctl.suggest import did_you_mean
 
 _KINDS: Mapping[str, type[AnyRecipe]] = {"sft": SftRecipe, "rl": RlRecipe, "eval": EvalRecipe, "study": StudyRecipe}
+_SHOWN = 40
 _FILE_OPTIONS = ("path", "file")
 
 
@@ -260,7 +261,9 @@ def _recipe_error(document: Document, model: type[BaseModel], error: ValidationE
     ]
     if len(lines) == 1:
         return RecipeError(lines[0][1], where=lines[0][0])
-    return RecipeError(f"the recipe has {len(lines)} problems:" + "".join(f"\n  {w}: {text}" for w, text in lines))
+    more = f"\n  and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
+    told = "".join(f"\n  {w}: {text}" for w, text in lines[:_SHOWN])
+    return RecipeError(f"the recipe has {len(lines)} problems:{told}{more}")
 
 
 def _data_path(data: Any, location: tuple[str | int, ...]) -> tuple[KeyPath, str]:

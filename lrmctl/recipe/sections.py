@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -15,12 +15,6 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Positive = Annotated[int, Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class Section(BaseModel):
-    """Base of every section: frozen, and a key that is not known is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
 
 
 class MisplacedError(ValueError):
@@ -33,6 +27,29 @@ class MisplacedError(ValueError):
     def __init__(self, what: str, at: tuple[str | int, ...]) -> None:
         super().__init__(what)
         self.at = at
+
+
+def _kinds(annotation: Any) -> set[Any]:
+    """The plain types in an annotation."""
+    inner = get_args(annotation)
+    return {annotation} if not inner else {kind for one in inner for kind in _kinds(one)}
+
+
+class Section(BaseModel):
+    """Base of every section: frozen, and a key that is not known is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _true_is_no_number(cls, values: Any) -> Any:
+        for key, value in values.items() if isinstance(values, dict) else ():
+            several = value if isinstance(value, (list, tuple)) else (value,)
+            if key in cls.model_fields and any(isinstance(v, bool) for v in several):
+                kinds = _kinds(cls.model_fields[key].annotation)
+                if kinds & {int, float} and not kinds & {bool, Any}:
+                    raise MisplacedError("is a number, not true or false", (key,))
+        return values
 
 
 @contextmanager

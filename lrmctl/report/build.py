@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +68,16 @@ def _delta_rows(pair: Paired) -> dict[str, Any]:
     return {"name": pair.arm.arm.name, "not_paired": pair.reason, "deltas": [d.to_json() for d in pair.deltas]}
 
 
+_DIRECTION = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def _plain_direction(value: Any) -> Any:
+    """Characters that turn the direction of text are shown by their number: they could show a sentence reversed."""
+    if type(value) is str and _DIRECTION.search(value):
+        return _DIRECTION.sub(lambda found: f"\u27e8U+{ord(found[0]):04X}\u27e9", value)
+    return value
+
+
 def _environment() -> Environment:
     """Escaping is on for every file: model text is data. Only figures drawn here are marked safe, by the template."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -75,6 +86,7 @@ def _environment() -> Environment:
         loader=PackageLoader("lrmctl.report"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_plain_direction,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -18,6 +18,7 @@ from lrmctl.judges.base import judge_parts, make_judge
 from lrmctl.rewards.base import make_reward, score_part
 from lrmctl.rewards.form import Form, Thinking, without_thinking
 from lrmctl.rewards.options import number
+from lrmctl.runs.names import runs_folder
 from lrmctl.types import Part, Score, Trace, Verdict
 
 
@@ -183,4 +184,4 @@ class _Scorer:
 def _scorer(model: str, device: str) -> _Scorer:
     from lrmctl.models import resolve_model
 
-    return _Scorer(resolve_model(model, Path("runs"), head="scalar"), device)
+    return _Scorer(resolve_model(model, runs_folder(), head="scalar"), device)

@@ -4,22 +4,33 @@ except where a function says so.
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lrmctl.errors import RunExistsError
+from lrmctl.errors import LrmctlError, RunExistsError
+from lrmctl.runs.check import refuse_damaged
+from lrmctl.runs.damage import read_object
 from lrmctl.runs.folder import RunFolder
-from lrmctl.runs.holding import hold_all
+from lrmctl.runs.holding import hold_all, is_held
 from lrmctl.runs.rows import read_jsonl
 
 _CHECKPOINTS = ("checkpoints", "checkpoints.old")
 
 
 def brief(folder: RunFolder) -> dict[str, Any]:
-    """One line's worth: `state, step, total, reward, updated, evaluated`; None for what a run does not have."""
+    """One line's worth, or `damaged` with the file; see `_brief`."""
+    try:
+        refuse_damaged(folder.path)
+        return _brief(folder)
+    except (LrmctlError, OSError) as error:
+        state = f"damaged: {error.where}" if isinstance(error, LrmctlError) else f"damaged: {error.filename}"
+        return {**dict.fromkeys(("step", "total", "reward")), "state": state, "updated": "", "evaluated": False}
+
+
+def _brief(folder: RunFolder) -> dict[str, Any]:
+    """`state, step, total, reward, updated, evaluated`; None for what a run does not have."""
     status, last = folder.status(), last_metrics(folder)
     return {
         "state": status.get("state", "not trained here"),
@@ -92,7 +103,7 @@ def remove(folder: RunFolder, *, checkpoints_only: bool = False) -> int:
 
 def refuse_running(folder: RunFolder) -> None:
     """Raises RunExistsError if the run is being trained right now."""
-    if folder.status().get("state") == "running":
+    if is_held(folder.path):
         raise RunExistsError(f"{folder.name!r} is being trained right now", str(folder.path), "end that first")
 
 
@@ -127,8 +138,4 @@ def _checkpoint(path: Path, folder: RunFolder) -> dict[str, Any]:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found
+    return read_object(path)

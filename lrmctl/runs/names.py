@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 
 from lrmctl.errors import NotFoundError, RecipeError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 FORM = "at most 64 letters, digits and ._-, the first one a letter or digit"
+
+
+HERE = "LRMCTL_RUNS_HERE"
+"""Environment variable of a command and its processes: the runs folder that the command was given."""
+
+
+def runs_folder() -> Path:
+    """The folder of all runs, for who was told of none: the command's, else LRMCTL_RUNS, else `runs`."""
+    return Path(os.environ.get(HERE) or os.environ.get("LRMCTL_RUNS") or "runs")
 
 
 def is_name(text: str) -> bool:

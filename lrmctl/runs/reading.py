@@ -44,7 +44,7 @@ def eval_rows(path: Path) -> Iterator[EvalRow]:
                 continue
             try:
                 yield read(line)
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 what = f"this line is no evaluated row: {type(error).__name__}: {error}"
                 raise LrmctlError(
                     what, f"{path}:{number}", "run `lrmctl eval` again: completions are stored"
@@ -67,4 +67,6 @@ def _reader() -> Read:
 
 
 def _slowly(line: bytes) -> EvalRow:
-    return EvalRow.from_json(json.loads(line))
+    from msgspec import convert
+
+    return convert(json.loads(line), EvalRow)

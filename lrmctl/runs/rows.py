@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lrmctl.runs.damage import FIX, DamagedError
 from lrmctl.runs.writing import replacing
 from lrmctl.types import Outcome, Trace, Verdict, joint_outcome
 
@@ -101,20 +102,26 @@ class EvalRow:
 
 
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
-    """Rows of a JSONL file; a torn last line is skipped. Nothing if the file is not there."""
+    """Rows of a JSONL file; a torn last line is skipped. Nothing if the file is not there.
+
+    Raises:
+        DamagedError: another line is no JSON object.
+    """
     if not path.exists():
         return
     with path.open("rb") as lines:  # bytes: a torn line may end in the middle of a character
-        for line in lines:
+        for number, line in enumerate(lines, 1):
             if line.endswith(b"\n") and line.strip():
-                yield json.loads(line)
+                if (row := row_of(line)) is None:
+                    raise DamagedError("this line is damaged: it is no JSON object", f"{path}:{number}", FIX)
+                yield row
 
 
 def row_of(line: bytes) -> dict[str, Any] | None:
     """The row of a line; None if it is not a JSON object, for readers that go on over damage."""
     try:
         row = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return row if isinstance(row, dict) else None
 
