@@ -18,6 +18,7 @@ from lrmctl.backends.openrlhf.checkpoints import last_checkpoint, restore
 from lrmctl.errors import BackendError, LrmctlError, RunExistsError
 from lrmctl.recipe.load import LoadedRecipe, load_recipe
 from lrmctl.runs.folder import RunFolder
+from lrmctl.runs.marks import mark
 from lrmctl.runs.rows import read_jsonl, write_jsonl
 from lrmctl.train import train
 
@@ -99,6 +100,7 @@ def test_without_any_whole_checkpoint_there_is_none(tmp_path: Path) -> None:
 def failed_run(tmp_path: Path, loaded: LoadedRecipe, steps: int) -> RunFolder:
     """A run that was begun for real and could not write its data; as if it had done some steps before."""
     folder = RunFolder(tmp_path / "runs" / loaded.recipe.name)
+    mark(folder.path)
     folder.data.mkdir(parents=True)
     name = "train.jsonl" if loaded.recipe.kind == "sft" else "prompts.jsonl"
     (folder.data / name).symlink_to("/dev/full")

@@ -18,6 +18,7 @@ from lrmctl.lab import base_path
 from lrmctl.models import load_tokenizer
 from lrmctl.recipe.load import LoadedRecipe, load_recipe
 from lrmctl.runs.folder import RunFolder
+from lrmctl.runs.marks import mark
 from lrmctl.train import plan_only, train
 from lrmctl.types import Prompt
 
@@ -81,6 +82,7 @@ def test_a_run_of_another_recipe_or_model_is_not_gone_on_with(tmp_path: Path, ru
 
 def full_disk(run: Path) -> None:
     """A run folder whose training data lies on a device that is always full."""
+    mark(run)
     (run / "data").mkdir(parents=True)
     (run / "data" / "train.jsonl").symlink_to("/dev/full")
 
