@@ -163,7 +163,7 @@ def _find(loaded: LoadedRecipe, runs_dir: Path, model: str | None) -> _Found:
     from lrmctl.hooks import registry
 
     loaded, recipe = trainable(loaded, model, runs_dir)
-    path = local_model(recipe.model, runs_dir)
+    path = local_model(recipe.model, runs_dir, recipe.trust_remote_code)
     backend = registry.make("backend", recipe.backend.name)
     missing = [*_missing_model(recipe.model, path), *_missing_data(recipe)]
     data_here = not _missing_data(recipe)
@@ -191,26 +191,29 @@ def _unrendered(recipe: Recipe) -> tuple[Sequence[Prompt], Sequence[str]]:
     return [row.prompt for row in rows], told
 
 
-def local_model(ref: str, runs_dir: Path) -> Path | None:
+def local_model(ref: str, runs_dir: Path, trust_remote_code: bool = False) -> Path | None:
     """The folder of a model that is on this machine; None for a hub id that would be downloaded first.
 
     Raises:
         NotFoundError: as `lrmctl.models.resolve_model`, for what is no hub id.
     """
     from lrmctl.data.here import hub_snapshot
-    from lrmctl.models import is_hub_id, resolve_model
+    from lrmctl.models import allow_code, is_hub_id, resolve_model
 
     if not is_hub_id(ref):
-        return resolve_model(ref, runs_dir, whole=False)
+        return resolve_model(ref, runs_dir, whole=False, trust_remote_code=trust_remote_code)
     snapshot = hub_snapshot(ref)
+    if snapshot and trust_remote_code:
+        allow_code(snapshot)
     return snapshot if snapshot and (snapshot / "config.json").exists() else None
 
 
 def _has_tokenizer(path: Path) -> bool:
+    from lrmctl.models import is_adapter
     from lrmctl.models.files import files_in
     from lrmctl.models.folder import has_tokenizer
 
-    return has_tokenizer(files_in(path))
+    return has_tokenizer(files_in(path)) or is_adapter(path)
 
 
 def _missing_model(ref: str, path: Path | None) -> list[str]:

@@ -109,8 +109,21 @@ def _resolve(loaded: LoadedRecipe, runs_dir: Path, model: str | None) -> Start:
     from lrmctl.models import resolve_model
 
     loaded, recipe = trainable(loaded, model, runs_dir)
-    path = resolve_model(recipe.model, runs_dir)
+    path = resolve_model(recipe.model, runs_dir, trust_remote_code=recipe.trust_remote_code)
+    _check_critic(recipe, runs_dir)
     return Start(loaded, recipe, registry.make("backend", recipe.backend.name), path, tokenizer_of(path))
+
+
+def _check_critic(recipe: SftRecipe | RlRecipe, runs_dir: Path) -> None:
+    """A critic's model is loaded by the trainer, which would run its code."""
+    from lrmctl.models import resolve_model
+    from lrmctl.models.code import SWITCH, files_with_code
+
+    ref = recipe.algorithm.critic.model if isinstance(recipe, RlRecipe) else None
+    if ref is None or recipe.trust_remote_code:
+        return
+    if files_with_code(resolve_model(ref, runs_dir, head="scalar")):
+        raise RecipeError(f"the critic {ref!r} names Python code of its own", "algorithm.critic.model", SWITCH)
 
 
 def _check_nodes(recipe: SftRecipe | RlRecipe) -> None:
@@ -142,9 +155,9 @@ def _plan(start: Start, folder: RunFolder, rows: Rows | None, url: str = _NO_URL
         assert isinstance(recipe, SftRecipe)
         stand_in = ({"prompt": "", "response": ""},) * recipe.train.batch_size
         with located(start.loaded):
-            plan = start.backend.plan(TrainJob(recipe, start.model, folder.path, stand_in, here=here))
+            plan = start.backend.plan(TrainJob(recipe, start.trained, folder.path, stand_in, here=here))
         return replace(plan, launch=launch, notes=(*plan.notes, "steps are known when the model has been sampled"))
-    job = TrainJob(recipe, start.model, folder.path, rows.rows, url, resume, rows.eval_rows, here)
+    job = TrainJob(recipe, start.trained, folder.path, rows.rows, url, resume, rows.eval_rows, here)
     with located(start.loaded):
         plan = start.backend.plan(job)
     return replace(plan, launch=launch, notes=(*plan.notes, *rows.notes))
@@ -210,11 +223,14 @@ def _close(folder: RunFolder) -> RunFolder:
 
 
 def _launch(start: Start, folder: RunFolder, rows: Rows, resume: bool, on_progress: OnProgress) -> None:
+    from lrmctl.models import prepare
+
     attempt = len(folder.attempts()) + 1
     last = start.backend.checkpoint(folder.path) if resume else None
     step = last.step if last else 0
     for sentence in resuming.describe(folder, last) if resume and attempt > 1 else ():
         console.say(sentence)
+    start = replace(start, prepared=prepare(start.model, folder.path / "start", start.tokenizer))
     with _service(start, folder, attempt) as service:
         plan = _plan(start, folder, rows, service.url if service else _NO_URL, resume and step > 0)
         _write_plan(folder, {**plan.to_json(), **sections(start.recipe, start.model, rows, plan)}, service)
@@ -293,24 +309,22 @@ def _reach(section: Launch) -> tuple[str, str]:
 
 
 def end_tokens(model: Path, tokenizer: Any) -> list[str]:
-    """Text of every token that ends a completion: the generation config's and the tokenizer's."""
-    file = model / "generation_config.json"
-    listed = json.loads(file.read_text(encoding="utf-8")).get("eos_token_id") if file.exists() else None
-    ids = listed if isinstance(listed, list) else [listed]
-    texts = [tokenizer.convert_ids_to_tokens(i) for i in ids if i is not None]
-    return list(dict.fromkeys([*texts, tokenizer.eos_token]))
+    """Text of every token that ends a completion (see `lrmctl.models.end_of_text`)."""
+    from lrmctl.models import end_of_text
+
+    return list(end_of_text(tokenizer, model).all)
 
 
 def _write_lock(start: Start, folder: RunFolder, rows: Rows | None, plan: Plan | None = None) -> None:
     from lrmctl.data.sources import provenance
-    from lrmctl.models import fingerprint
+    from lrmctl.models import model_facts
     from lrmctl.recipe.lock import write_lock
 
     text = yaml.safe_dump(start.loaded.resolved, sort_keys=False, allow_unicode=True)
     folder.recipe.write_text(text, encoding="utf-8")
     template = hashlib.sha256(str(start.tokenizer.chat_template).encode()).hexdigest()
     facts: dict[str, Any] = {
-        "model": {"ref": start.recipe.model, "path": str(start.model), "fingerprint": fingerprint(start.model)},
+        "model": {"ref": start.recipe.model, **model_facts(start.model)},
         "template_sha256": template,
         "backend": {"name": start.recipe.backend.name, "versions": dict(start.backend.versions())},
     }

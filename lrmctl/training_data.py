@@ -39,6 +39,13 @@ class Start:
     backend: Backend
     model: Path
     tokenizer: Any
+    prepared: Path | None = None
+    """The folder that the trainer gets in place of the model's own (see `lrmctl.models.prepare`)."""
+
+    @property
+    def trained(self) -> Path:
+        """The folder that the trainer starts from."""
+        return self.prepared or self.model
 
 
 def trainable(
@@ -75,8 +82,11 @@ def samples_first(recipe: SftRecipe | RlRecipe) -> bool:
 
 
 def rows_of(start: Start, folder: RunFolder | None = None) -> Rows:
+    from lrmctl.models import what_is_changed
+
     recipe = start.recipe
-    return _rl_rows(start, recipe) if isinstance(recipe, RlRecipe) else _sft_rows(start, recipe, folder)
+    rows = _rl_rows(start, recipe) if isinstance(recipe, RlRecipe) else _sft_rows(start, recipe, folder)
+    return replace(rows, told=(*what_is_changed(start.model, start.tokenizer), *rows.told))
 
 
 def _rl_rows(start: Start, recipe: RlRecipe) -> Rows:

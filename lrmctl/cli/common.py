@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 RecipeRef = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file, or a shipped name.")]
 Sets = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key; repeatable.")]
+TrustRemoteCode = Annotated[
+    bool,
+    typer.Option("--trust-remote-code", help="Run the Python code that the model's folder names. Read it first."),
+]
 RunsDir = Annotated[
     Path,
     typer.Option(

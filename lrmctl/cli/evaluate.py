@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lrmctl.cli.common import RUNS, AsJson, RunsDir, Sets, command_line, goes_on_with, load, named
+from lrmctl.cli.common import RUNS, AsJson, RunsDir, Sets, TrustRemoteCode, command_line, goes_on_with, load, named
 
 if TYPE_CHECKING:
     from lrmctl.evaluation.overlap import Training
@@ -45,6 +45,7 @@ def evaluate(
         str | None,
         typer.Option(help="What the model was trained on (a run or a recipe), to be looked for among the prompts."),
     ] = None,
+    trust_remote_code: TrustRemoteCode = False,
     everything: Annotated[bool, typer.Option("--all", help="Show every metric.")] = False,
     runs_dir: RunsDir = RUNS,
     as_json: AsJson = False,
@@ -62,6 +63,7 @@ def evaluate(
     from lrmctl.runs.folder import eval_folder
 
     recipe = recipe or recipe_for(target, runs_dir)
+    sets = [*(sets or ()), *(["evaluation.trust_remote_code=true"] if trust_remote_code else ())]
     loaded = load(recipe, sets, "eval", "study")
     console.show_own_warnings()
     asked = loaded.recipe
@@ -118,7 +120,7 @@ def _model(target: str, section: EvalSection, runs_dir: Path) -> Path | str:
     engine = section.engine
     if isinstance(engine, OpenAiGenerator):
         return engine.model or target
-    return target_model(target, runs_dir)
+    return target_model(target, runs_dir, section.trust_remote_code)
 
 
 def _training(target: str, named: str | None, folder: Path, runs_dir: Path) -> Training | None:

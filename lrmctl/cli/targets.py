@@ -82,7 +82,7 @@ def target_folder(target: str, runs_dir: Path, name: str | None) -> Path:
     return folder
 
 
-def target_model(target: str, runs_dir: Path) -> Path:
+def target_model(target: str, runs_dir: Path, trust_remote_code: bool = False) -> Path:
     """The checkpoint of a target.
 
     Raises:
@@ -93,7 +93,7 @@ def target_model(target: str, runs_dir: Path) -> Path:
     folder = Path(target)
     if not target.startswith("run:") and folder.is_dir() and is_run(folder):
         target = str(folder / "model")
-    return resolve_model(target, runs_dir)
+    return resolve_model(target, runs_dir, trust_remote_code=trust_remote_code)
 
 
 def recipe_for(target: str, runs_dir: Path) -> str:
@@ -140,4 +140,4 @@ def evaluated_model(folder: Path) -> Path | None:
         return None
     with part_of(summary):
         model = Path(read_object(summary)["model"])
-    return model if (model / "config.json").exists() else None
+    return model if any((model / name).exists() for name in ("config.json", "adapter_config.json")) else None

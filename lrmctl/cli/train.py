@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from lrmctl.cli.common import RUNS, AsJson, Force, Name, RecipeRef, RunsDir, Sets, command_line, goes_on_with, load
+from lrmctl.cli.common import (
+    RUNS,
+    AsJson,
+    Force,
+    Name,
+    RecipeRef,
+    RunsDir,
+    Sets,
+    TrustRemoteCode,
+    command_line,
+    goes_on_with,
+    load,
+)
 from lrmctl.cli.smoke import smoke
 
 if TYPE_CHECKING:
@@ -69,12 +81,14 @@ def train(
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="With --dry-run: write the plan to this JSON file.")] = None,
     force: Force = False,
+    trust_remote_code: TrustRemoteCode = False,
     as_smoke: Annotated[
         bool, typer.Option("--smoke", help="Try the whole chain on CPU: a tiny random model, a few rows, stand-ins.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a model from an SFT or RL recipe."""
+    sets = [*(sets or ()), *(["trust_remote_code=true"] if trust_remote_code else ())]
     if as_smoke:
         smoke(recipe, sets, model, runs_dir, as_json)
         return

@@ -34,17 +34,28 @@ def render_prompt(tokenizer: Any, prompt: Prompt, template_args: Mapping[str, An
 def render_response(
     tokenizer: Any, thinking: str, answer: str, *, opened: bool, format: ThinkingFormat | None = None, off: bool = False
 ) -> str:
-    """A demonstration's text after the prompt: thinking, closing tag, answer, end of text.
+    """A demonstration's text after the prompt: thinking, closing tag, answer, and what the template ends a turn with.
 
     Args:
         opened: the rendered prompt already opened the thought.
         format: how the model writes its thought; think tags by default.
         off: the model is not to think: the answer alone.
+
+    Raises:
+        LrmctlError: nothing is known that ends a text.
     """
+    from lrmctl.models.end_of_text import end_of_text
+
+    form, end = format or default_format(), end_of_text(tokenizer).response
+    if not end:
+        raise LrmctlError(
+            "neither the tokenizer nor the chat template names an end of text",
+            where=str(getattr(tokenizer, "name_or_path", "")),
+            fix="name it as eos_token in tokenizer_config.json",
+        )
     if off:
-        return f"{answer}{tokenizer.eos_token}"
-    form = format or default_format()
-    return f"{'' if opened else form.opening}{thinking}{form.closing}{answer}{tokenizer.eos_token}"
+        return f"{answer}{end}"
+    return f"{'' if opened else form.opening}{thinking}{form.closing}{answer}{end}"
 
 
 def encode_prompt(tokenizer: Any, prompt: Prompt) -> list[int]:

@@ -26,10 +26,19 @@ class HfChat:
         batch_size: questions side by side at most.
         device: `auto`, `cpu`, `cuda` or one GPU, e.g. `cuda:1`.
         dtype: a torch dtype's name; `auto` is float32 on CPU and bfloat16 on CUDA.
+        trust_remote_code: the Python code in the model's folder may run.
     """
 
-    def __init__(self, model: str, *, batch_size: int = 16, device: str = "auto", dtype: str = "auto") -> None:
-        self._weights = _Weights.of(model, device, dtype)
+    def __init__(
+        self,
+        model: str,
+        *,
+        batch_size: int = 16,
+        device: str = "auto",
+        dtype: str = "auto",
+        trust_remote_code: bool = False,
+    ) -> None:
+        self._weights = _Weights.of(model, device, dtype, trust_remote_code)
         self._batch_size = batch_size
 
     @property
@@ -87,19 +96,20 @@ class _Weights:
     Tokenizer and model have a lock each: the next batch is encoded while one is computed.
     """
 
-    _open: WeakValueDictionary[tuple[str, str, str], _Weights] = WeakValueDictionary()
+    _open: WeakValueDictionary[tuple[str, str, str, bool], _Weights] = WeakValueDictionary()
     _opening = Lock()
 
-    def __init__(self, model: str, device: str, dtype: str) -> None:
+    def __init__(self, model: str, device: str, dtype: str, trust_remote_code: bool) -> None:
+        self._trust = trust_remote_code
         self._model, self._device, self._dtype = model, device, dtype
         self._hf: Any = None
         self._encoder: Encoder | None = None
         self._loading, self._computing = Lock(), Lock()
 
     @classmethod
-    def of(cls, model: str, device: str, dtype: str) -> _Weights:
+    def of(cls, model: str, device: str, dtype: str, trust_remote_code: bool) -> _Weights:
         with cls._opening:
-            key = (model, device, dtype)
+            key = (model, device, dtype, trust_remote_code)
             weights = cls._open.get(key) or cls(*key)
             cls._open[key] = weights
             return weights
@@ -145,7 +155,8 @@ class _Weights:
         from lrmctl.engines.hf import HfEngine
         from lrmctl.models import resolve_model
 
-        return HfEngine(resolve_model(self._model, runs_folder()), device=self._device, dtype=self._dtype)
+        path = resolve_model(self._model, runs_folder(), trust_remote_code=self._trust)
+        return HfEngine(path, device=self._device, dtype=self._dtype)
 
     def _texts(self, rows: Sequence[Row]) -> list[Reply]:
         from lrmctl.engines.base import Sampling

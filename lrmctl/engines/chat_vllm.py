@@ -83,7 +83,7 @@ class VllmChat:
     def _path(self) -> Path:
         from lrmctl.models import resolve_model
 
-        return resolve_model(self._model, runs_folder())
+        return resolve_model(self._model, runs_folder(), trust_remote_code=self._options.trust_remote_code)
 
     @cached_property
     def _fingerprint(self) -> str:

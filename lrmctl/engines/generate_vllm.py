@@ -143,6 +143,14 @@ class VllmEngine:
         return self._loaded
 
     @cached_property
+    def _ends(self) -> list[int]:
+        """Tokens that end a completion, the template's end of a turn among them, which vLLM does not know."""
+        from lrmctl.models import end_of_text
+
+        texts = end_of_text(self.tokenizer, self.path).all
+        return sorted({int(self.tokenizer.convert_tokens_to_ids(text)) for text in texts})
+
+    @cached_property
     def _vocabulary(self) -> int:
         return int(self._llm.llm_engine.model_config.get_vocab_size())
 
@@ -169,7 +177,7 @@ class VllmEngine:
         if request.sampling.max_new_tokens == 0:
             return Completion((), "", "length")
         try:
-            engine.add_request(name, {"prompt_token_ids": ids}, _params(request, self.thinking.format))
+            engine.add_request(name, {"prompt_token_ids": ids}, _params(request, self.thinking.format, self._ends))
         except (ValueError, TypeError) as error:  # what it finds wrong with one request
             return Completion((), "", "error", f"vLLM refuses the request: {error}")
         return None
@@ -210,7 +218,7 @@ class VllmEngine:
         return Completion(tuple(kept), text, "stop", tokens=drawn)
 
 
-def _params(request: Request, form: ThinkingFormat | None) -> Any:
+def _params(request: Request, form: ThinkingFormat | None, ends: Sequence[int]) -> Any:
     s = request.sampling
     stop = (form or default_format()).stop
     given: dict[str, Any] = {"stop": [stop], "include_stop_str_in_output": True} if s.end_thinking else {}
@@ -222,5 +230,6 @@ def _params(request: Request, form: ThinkingFormat | None) -> Any:
         min_tokens=min(s.min_new_tokens, s.max_new_tokens),
         seed=request.row_seed % _SEEDS,
         skip_special_tokens=False,
+        stop_token_ids=list(ends),
         **given,
     )

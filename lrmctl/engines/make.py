@@ -52,4 +52,6 @@ def _made(model: str, options: str, section: type[EngineOptions], batch_size: in
     assert isinstance(chosen, HfOptions)
     from lrmctl.engines.chat_hf import HfChat
 
-    return HfChat(model, batch_size=batch_size, device=device, dtype=chosen.dtype)
+    return HfChat(
+        model, batch_size=batch_size, device=device, dtype=chosen.dtype, trust_remote_code=chosen.trust_remote_code
+    )

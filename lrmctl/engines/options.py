@@ -23,6 +23,8 @@ class HfOptions(Section):
     use: Literal["hf"] = "hf"
     dtype: Dtype = "auto"
     """`auto` is float32 on CPU and bfloat16 on CUDA."""
+    trust_remote_code: bool = False
+    """Run the Python code that the model's folder names. Read that code first."""
 
 
 class VllmOptions(Section):
@@ -41,6 +43,8 @@ class VllmOptions(Section):
     """First tokens whose probability is asked for; a choice that is not among them has none."""
     options: dict[str, Any] = {}
     """Further keyword arguments of `vllm.LLM`."""
+    trust_remote_code: bool = False
+    """Run the Python code that the model's folder names. Read that code first."""
 
 
 class OpenAiOptions(Section):

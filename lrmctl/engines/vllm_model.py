@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -27,10 +29,30 @@ def load_llm(path: Path, whose: str, given: Mapping[str, Any], error: type[Lrmct
     except ImportError as problem:
         fix = "install vllm here, or serve the model and use the engine openai, or use hf"
         raise error(f"the engine 'vllm' cannot be used: {problem}", "engine", fix) from problem
+    from lrmctl.models.code import code_allowed
+
+    given = {**given, "trust_remote_code": True} if code_allowed(path) else given
     try:
-        return LLM(**{"model": str(path), **given})
+        with _whole(path) as folder:
+            return LLM(**{"model": str(folder), **given})
+    except LrmctlError:
+        raise
     except Exception as problem:  # memory, an architecture that it does not know, an option
         raise error(f"vLLM cannot load {whose}: {problem}", str(path)) from problem
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """The folder that vLLM loads; of an adapter a merged model, which is gone when it is loaded."""
+    from lrmctl.models import is_adapter, load_model, load_tokenizer
+
+    if not is_adapter(path):
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="lrmctl-merged-") as folder:
+        load_model(path, dtype="auto").save_pretrained(folder)
+        load_tokenizer(path).save_pretrained(folder)
+        yield Path(folder)
 
 
 def sampling_params(**given: Any) -> Any:

@@ -99,6 +99,7 @@ def _evaluate(
     with Store(folder / "completions.sqlite") as store:
         drawing = Drawing(run.engine, store, _sampling(section), section.samples, seed)
         before = len(store)
+        notes += _end_note(model, section, run.engine)
         with noted(notes):
             notes += run.draw(drawing, on_progress or (lambda _done, _total: None))
             notes += run.settle(drawing)
@@ -114,11 +115,32 @@ def _evaluate(
         "sampling": sampling_facts(section),
         "thinking": thinking_facts(run.thinking, run.shown),
         "overlap": overlap,
+        **_trusted(model, section),
         "warnings": notes,
         "sets": run.entries(),
     }
     write_json(folder / "summary.json", summary)
     return summary
+
+
+def _end_note(model: Path | str, section: EvalSection, engine: Any) -> list[str]:
+    """What does not agree in what the model ends its text with."""
+    if section.engine.use == "openai":
+        return []
+    from lrmctl.models import end_of_text
+
+    note = end_of_text(engine.tokenizer, Path(model)).note
+    return [note] if note else []
+
+
+def _trusted(model: Path | str, section: EvalSection) -> dict[str, Any]:
+    """What a summary says of an adapter's base, and of code that was let run."""
+    from lrmctl.models import is_adapter, model_facts
+
+    facts: dict[str, Any] = {"trust_remote_code": True} if section.trust_remote_code else {}
+    if section.engine.use != "openai" and is_adapter(Path(model)):
+        facts["base"] = model_facts(Path(model))["base"]
+    return facts
 
 
 def _drawn_by(folder: Path, engine: Engine) -> Mapping[str, Any]:
@@ -178,6 +200,10 @@ class _Evaluation:
         refuse_twice([each.name for task in tasks for each in task.each], "task")
         size = None if section.batch_size == "auto" else section.batch_size
         rendering = Rendering(section.system, section.template_args, override_of(section.thinking))
+        if section.trust_remote_code and Path(model).is_dir():
+            from lrmctl.models import allow_code
+
+            allow_code(Path(model))
         engine = make_generator(model, section.engine, batch_size=size, rendering=rendering, decoding=section.decoding)
         sets = open_sets(section)
         if section.decoding.mode == "prefix":

@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from lrmctl.models.code import SWITCH, code_allowed
 from lrmctl.models.files import ADAPTER_CONFIG, files_in, read_object, reader, weights_of
 
 Head = Literal["text", "scalar"]
@@ -31,6 +32,7 @@ _TOKENIZERS = [
     "*.bpe",
     "tokenization_*.py",
 ]
+_NOT_MERGED = ("PROMPT_TUNING", "PREFIX_TUNING", "P_TUNING", "MULTITASK_PROMPT_TUNING", "ADAPTION_PROMPT", "CPT")
 _CHAT = "give a chat model with config.json, *.safetensors and a tokenizer"
 
 
@@ -54,7 +56,7 @@ def problem_of(path: Path, head: Head = "text", *, whole: bool = True) -> Proble
     if not names:
         return Problem("is an empty folder" if not any(path.iterdir()) else _nested(path), _CHAT)
     if ADAPTER_CONFIG in names and not _is_whole(path, names):
-        return _of_weights(path, names)
+        return _of_adapter(path, head) or _of_weights(path, names)
     if "config.json" not in names:
         return _without_config(path, names)
     if ADAPTER_CONFIG in names:
@@ -161,9 +163,25 @@ def _of_config(path: Path, head: Head) -> Problem | None:
     if not isinstance(kind, str) or not kind:
         fix = "copy config.json from the original; transformers reads the kind of the model there"
         return Problem("has a config.json without model_type", fix)
-    if config.get("auto_map") and kind not in _USUAL:
-        return None  # its own Python: `lrmctl.models.code` decides
+    if config.get("auto_map") and (code_allowed(path) or not (kind in _USUAL or _known(kind))):
+        what = f"is of the type {kind!r}, which takes the Python code in its own folder to run"
+        return None if code_allowed(path) else Problem(what, SWITCH)
     return _of_kind(config, kind, head)
+
+
+def _of_adapter(path: Path, head: Head) -> Problem | None:
+    try:
+        config = read_object(path / ADAPTER_CONFIG)
+    except ValueError as error:
+        return Problem(f"is an adapter with a damaged configuration: {error}", "save or download it again")
+    kind, task = str(config.get("peft_type")), config.get("task_type")
+    if kind in _NOT_MERGED:
+        return Problem(
+            f"is an adapter of the kind {kind}, which cannot be merged into its base", "train a LoRA adapter"
+        )
+    if head == "text" and task not in (None, "", "CAUSAL_LM"):
+        return Problem(f"is an adapter for the task {task}, not for a causal language model", _CHAT)
+    return None
 
 
 def _of_kind(config: Mapping[str, Any], kind: str, head: Head) -> Problem | None:

@@ -1,4 +1,5 @@
-"""Tokenizers and weights in memory. Loading goes through transformers only; no code of a model's folder is run.
+"""Tokenizers and weights in memory. Loading goes through transformers only; no code of a model's folder is run that
+the user does not trust. An adapter comes as a whole model.
 
 torch and transformers are imported inside the functions.
 """
@@ -6,11 +7,16 @@ torch and transformers are imported inside the functions.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from lrmctl.errors import LrmctlError, NotFoundError
-from lrmctl.models.files import read_object
+from lrmctl.models.adapter import base_of, merge, tensors_of
+from lrmctl.models.code import code_allowed
+from lrmctl.models.end_of_text import turn_end
+from lrmctl.models.files import files_in, read_object
+from lrmctl.models.folder import has_tokenizer, is_adapter
 
 
 def load_tokenizer(path: Path) -> Any:
@@ -19,8 +25,10 @@ def load_tokenizer(path: Path) -> Any:
     Raises:
         NotFoundError: it cannot be loaded.
     """
+    if is_adapter(path) and not has_tokenizer(files_in(path)):
+        return load_tokenizer(base_of(path))
     try:
-        tokenizer = _tokenizer_class(path).from_pretrained(path, trust_remote_code=False)
+        tokenizer = _tokenizer_class(path).from_pretrained(path, trust_remote_code=code_allowed(path))
     except Exception as error:  # transformers raises a dozen unrelated types for a broken folder
         fix = "copy the tokenizer's files from the model that it was trained from, or download the model again"
         raise NotFoundError(f"the model's tokenizer cannot be loaded: {_reason(error)}", str(path), fix) from error
@@ -74,27 +82,36 @@ def load_model(path: Path, *, dtype: str = "float32", device: str = "cpu") -> An
     return load_weights(AutoModelForCausalLM, path, dtype).to(device).eval()
 
 
-def load_weights(kind: Any, path: Path, dtype: str, **options: Any) -> Any:
+def load_weights(kind: Any, path: Path, dtype: str, *, brought: Collection[str] = (), **options: Any) -> Any:
     """A model by one of transformers' `Auto` classes, on CPU. Weights that are missing are an error: transformers
     would draw them at random.
+
+    Args:
+        brought: names of weights that an adapter brings along.
 
     Raises:
         LrmctlError: it cannot be loaded, or weights that it needs are missing.
     """
     import torch
 
+    if is_adapter(path):
+        brought = tensors_of(path)
+        scores = [int(shape[0]) for name, shape in brought.items() if name.endswith("score.weight")]
+        options = {"num_labels": scores[0], **options} if scores else options
+        return merge(load_weights(kind, base_of(path), dtype, brought=tuple(brought), **options), path)
     without_bars()
     wanted = dtype if dtype == "auto" else getattr(torch, dtype)
     try:
         model, info = kind.from_pretrained(
-            path, dtype=wanted, trust_remote_code=False, output_loading_info=True, **options
+            path, dtype=wanted, trust_remote_code=code_allowed(path), output_loading_info=True, **options
         )
     except (MemoryError, KeyboardInterrupt):
         raise
     except Exception as error:  # transformers, safetensors and torch raise a dozen unrelated types
         fix = "download or save the model again; the reason is the library's own"
         raise LrmctlError(f"the model cannot be loaded: {_reason(error)}", str(path), fix) from error
-    if missing := sorted(map(str, info.get("missing_keys", ()))):
+    lost = sorted(map(str, info.get("missing_keys", ())))
+    if missing := [name for name in lost if not any(other.endswith(f".{name}") for other in brought)]:
         what = f"the weights of the model are not whole: {len(missing)} are missing, such as {missing[0]}"
         raise LrmctlError(what, str(path), "they would be random numbers; download or save the model again")
     _check_unused(model, sorted(map(str, info.get("unexpected_keys", ()))), path)
@@ -112,7 +129,10 @@ def _check_unused(model: Any, unused: list[str], path: Path) -> None:
 
 
 def eos_ids(model: Any, tokenizer: Any) -> set[int]:
-    """Every token that ends a completion: the generation config's and the tokenizer's."""
+    """Every token that ends a completion: the generation config's, the tokenizer's, and what the template writes after
+    an assistant's turn."""
     listed = model.generation_config.eos_token_id
     ids = listed if isinstance(listed, list) else [listed]
-    return {i for i in [*ids, tokenizer.eos_token_id] if i is not None}
+    end = turn_end(tokenizer)
+    after = tokenizer.convert_tokens_to_ids(end) if end else None
+    return {i for i in [*ids, tokenizer.eos_token_id, after] if i is not None}

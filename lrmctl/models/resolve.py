@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 from lrmctl.errors import NotFoundError
-from lrmctl.models.files import identity_files
-from lrmctl.models.folder import Head, problem_of
+from lrmctl.models.adapter import base_of, with_base
+from lrmctl.models.code import allow_code
+from lrmctl.models.files import ADAPTER_CONFIG, identity_files, read_object
+from lrmctl.models.folder import Head, is_adapter, problem_of
 from lrmctl.models.hub import download, is_hub_id
 from lrmctl.runs.names import named_run
 
 
-def resolve_model(ref: str, runs_dir: Path, *, head: Head = "text", whole: bool = True) -> Path:
+def resolve_model(
+    ref: str, runs_dir: Path, *, head: Head = "text", whole: bool = True, trust_remote_code: bool = False
+) -> Path:
     """The local folder of a model reference, absolute; a hub id is downloaded into the hub's own cache.
 
     Args:
         head: what the model has to put out: text, or the one number of a reward model.
         whole: weights and tokenizer have to be there; otherwise a configuration will do for planning.
+        trust_remote_code: the user trusts the Python code in the model's folder, which may then run.
 
     Raises:
         NotFoundError: nothing by that name, or a folder that is not a model.
@@ -30,32 +36,55 @@ def resolve_model(ref: str, runs_dir: Path, *, head: Head = "text", whole: bool 
         path = runs_dir / named_run(ref) / "model"
         if not path.is_dir():
             raise NotFoundError(f"no model {ref!r}: there is no {path}", fix="lrmctl run list")
-        return _checked(path, ref, head, whole)
+        return _checked(path, ref, head, whole, trust_remote_code)
     try:
         path = Path(ref).expanduser()
         there = bool(ref.strip()) and path.exists()
     except (OSError, RuntimeError, ValueError):  # a name too long, an unknown home, a NUL
         there = False
     if there:
-        return _checked(path, ref, head, whole)
+        return _checked(path, ref, head, whole, trust_remote_code)
+    base, joined, adapter = ref.partition("+")
+    if joined and base and adapter:
+        found = resolve_model(adapter, runs_dir, head=head, whole=False)
+        if not is_adapter(found):
+            raise NotFoundError(f"no model {ref!r}: {adapter} is no adapter", fix="say BASE+ADAPTER")
+        return with_base(found, resolve_model(base, runs_dir, whole=whole, trust_remote_code=trust_remote_code))
     if not is_hub_id(ref):
         raise NotFoundError(f"no model {ref!r}", fix="give a local folder, a hub id (owner/name), run:NAME or lab:tiny")
-    return _checked(download(ref), ref, head, whole)
+    return _checked(download(ref), ref, head, whole, trust_remote_code)
 
 
-def _checked(path: Path, ref: str, head: Head, whole: bool) -> Path:
+def _checked(path: Path, ref: str, head: Head, whole: bool, trust: bool) -> Path:
+    if trust:
+        allow_code(path)
     if found := problem_of(path, head, whole=whole):
         raise NotFoundError(f"no model {ref!r}: it {found.what}", str(path), found.fix)
+    if whole and is_adapter(path):
+        base_of(path)
     return path.absolute()  # trainers run in a folder of their own
 
 
 def fingerprint(path: Path) -> str:
     """16 hex digits of sha256 over weights, configuration, tokenizer and chat templates: all that decides outputs.
 
-    The same for a folder and for the hub's repository that it is a copy of, whatever else lies in either.
+    The same for a folder and for the hub's repository that it is a copy of, whatever else lies in either. An adapter's
+    covers its base, wherever that lies.
     """
     total = hashlib.sha256()
+    adapter = is_adapter(path)
     for name in identity_files(path):
+        if adapter and name == ADAPTER_CONFIG:
+            total.update(name.encode() + _config_digest(path / name))
+            continue
         with (path / name).open("rb") as data:
             total.update(name.encode() + hashlib.file_digest(data, "sha256").digest())
+    if adapter:
+        total.update(fingerprint(base_of(path)).encode())
     return total.hexdigest()[:16]
+
+
+def _config_digest(file: Path) -> bytes:
+    """Of an adapter's configuration without the place of its base."""
+    known = {key: value for key, value in read_object(file).items() if key != "base_model_name_or_path"}
+    return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).digest()

@@ -99,8 +99,10 @@ def shape_of(ref: str, path: Path | None) -> ModelShape:
         NotFoundError: neither a local configuration nor an entry in the table.
         RecipeError: a kind of model whose memory is not modelled.
     """
-    if path is not None and (path / "config.json").is_file():
-        file = path / "config.json"
+    from lrmctl.models import config_folder
+
+    if path is not None and (config_folder(path) / "config.json").is_file():
+        file = config_folder(path) / "config.json"
         try:
             return shape_from_config(json.loads(file.read_text(encoding="utf-8")), ref, str(file))
         except ValueError as error:

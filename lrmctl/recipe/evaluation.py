@@ -137,6 +137,8 @@ class EvalSection(Section):
     """Named arguments of the chat template, e.g. `{enable_thinking: false}`."""
     thinking: ThinkingOption = None
     """How the model writes its thought: `off`, a format's name, or `{open: ..., close: ...}`; found out by default."""
+    trust_remote_code: bool = False
+    """Run the Python code that the model's folder names. Read that code first."""
     engine: GeneratorOptions = HfGenerator()
     """Who completes: hf, vllm or openai."""
     batch_size: Positive | Literal["auto"] = "auto"

@@ -238,7 +238,9 @@ class _Recipe(Section):
 class SftRecipe(_Recipe):
     kind: Literal["sft"]
     model: str
-    """`lab:tiny`, a local folder, a hub id, or `run:NAME`."""
+    """`lab:tiny`, a local folder, a hub id, `run:NAME`, or `BASE+ADAPTER`."""
+    trust_remote_code: bool = False
+    """Run the Python code that the model's folder names, here and in the trainer. Read that code first."""
     template_args: dict[str, Any] = {}
     """Named arguments of the chat template, e.g. `{enable_thinking: true}`; a source may have its own beside them."""
     thinking: ThinkingOption = None
@@ -256,6 +258,8 @@ class SftRecipe(_Recipe):
 class RlRecipe(_Recipe):
     kind: Literal["rl"]
     model: str
+    trust_remote_code: bool = False
+    """Run the Python code that the model's folder names, here and in the trainer. Read that code first."""
     template_args: dict[str, Any] = {}
     """Named arguments of the chat template, e.g. `{enable_thinking: false}`: what the policy is trained with."""
     thinking: ThinkingOption = None

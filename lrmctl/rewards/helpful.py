@@ -33,21 +33,22 @@ class RewardModel:
         model: a local folder or a hub id.
         batch_size: traces side by side.
         device: `auto`, `cpu`, `cuda` or one GPU, e.g. `cuda:1`.
+        trust_remote_code: the Python code in the model's folder may run.
     """
 
     range = (-math.inf, math.inf)
 
-    def __init__(self, model: str, batch_size: int = 16, device: str = "auto") -> None:
-        self._model, self._batch_size, self._device = model, batch_size, device
+    def __init__(self, model: str, batch_size: int = 16, device: str = "auto", trust_remote_code: bool = False) -> None:
+        self._model, self._batch_size, self._device, self._trust = model, batch_size, device, trust_remote_code
 
     def prepare(self) -> None:
         """Load the weights now and not at the first trace."""
-        _scorer(self._model, self._device)
+        _scorer(self._model, self._device, self._trust)
 
     def score(self, traces: Sequence[Trace], part: Part) -> list[Score]:
         if part == "thinking":
             return [Score(error="a reward model reads the answer, not the thinking") for _ in traces]
-        scorer = _scorer(self._model, self._device)
+        scorer = _scorer(self._model, self._device, self._trust)
         found: list[Score] = []
         for start in range(0, len(traces), self._batch_size):
             found += scorer.score(traces[start : start + self._batch_size])
@@ -181,7 +182,7 @@ class _Scorer:
 
 
 @lru_cache(maxsize=2)
-def _scorer(model: str, device: str) -> _Scorer:
+def _scorer(model: str, device: str, trust_remote_code: bool) -> _Scorer:
     from lrmctl.models import resolve_model
 
-    return _Scorer(resolve_model(model, runs_folder(), head="scalar"), device)
+    return _Scorer(resolve_model(model, runs_folder(), head="scalar", trust_remote_code=trust_remote_code), device)

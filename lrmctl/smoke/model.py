@@ -82,8 +82,12 @@ def _tokenizer(folder: Path | None) -> tuple[Any, str]:
 def _config(ref: str, folder: Path | None, tokenizer: Any) -> tuple[Any, str]:
     from transformers import AutoConfig
 
+    from lrmctl.models import config_folder
+
     config = (
-        AutoConfig.from_pretrained(folder, trust_remote_code=False) if folder else AutoConfig.for_model(family_of(ref))
+        AutoConfig.from_pretrained(config_folder(folder), trust_remote_code=False)
+        if folder
+        else AutoConfig.for_model(family_of(ref))
     )
     for key, value in _SMALL.items():
         if isinstance(getattr(config, key, None), int):

@@ -173,7 +173,7 @@ SFT = """
 kind: sft
 name: small
 model: {model}
-data: {{sources: [{{use: lab-teacher, options: {{n: 16}}}}]}}
+data: {{max_len: 256, sources: [{{use: lab-teacher, options: {{n: 16}}}}]}}
 """
 
 

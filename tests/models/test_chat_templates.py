@@ -116,7 +116,7 @@ WITHOUT_BOUNDS = {
 def test_a_template_without_bounds_is_one_clear_error(name: str, copy: Path, lrmctl: Any, tmp_path: Path) -> None:
     (copy / "chat_template.jinja").write_text(WITHOUT_BOUNDS[name] + TEMPLATES["text"])
     (tmp_path / "sft.yaml").write_text(
-        f"kind: sft\nname: small\nmodel: {copy}\ndata: {{sources: [{{use: lab-teacher, options: {{n: 16}}}}]}}\n"
+        f"kind: sft\nname: small\nmodel: {copy}\ndata: {{max_len: 256, sources: [{{use: lab-teacher}}]}}\n"
     )
     for words in (("eval", copy, "--recipe", "eval.yaml"), ("train", "sft.yaml", "--dry-run")):
         done = lrmctl(*words)

@@ -84,7 +84,7 @@ def test_an_evaluation_counts_it_as_a_failure_and_in_no_rate(lrmctl: Any, tmp_pa
     (tmp_path / "eval.yaml").write_text(recipe + "  max_failed: 0.5\n")
     for _ in range(2):  # the second time from the store
         done = lrmctl("eval", "lab:tiny", "--recipe", "eval.yaml")
-        assert done.code == 0, done.err
+        assert done.code in (0, 1), done.err  # 1: findings, such as thoughts that four tokens cannot close
         folder = tmp_path / "runs/lab-tiny/eval"
         traces = [json.loads(line)["trace"] for line in (folder / "rows.jsonl").read_text().splitlines()]
         long = [trace for trace in traces if trace["prompt"]["messages"][0]["content"] == LONG]

@@ -25,12 +25,11 @@ def merge_adapter(saved: Path, keep: Path) -> None:
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
-    from lrmctl.models import without_bars
+    from lrmctl.models import load_weights
 
-    without_bars()
     base = json.loads((saved / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"]
     try:
-        whole: Any = AutoModelForCausalLM.from_pretrained(base, dtype="auto")
+        whole = load_weights(AutoModelForCausalLM, Path(base), "auto")
         merged: Any = PeftModel.from_pretrained(whole, str(saved)).merge_and_unload()
     except Exception as error:  # peft and transformers raise a dozen unrelated types
         raise BackendError(f"the adapter cannot be merged into {base}: {error}", str(saved)) from error

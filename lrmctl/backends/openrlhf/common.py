@@ -193,9 +193,11 @@ def check_positions(model_path: Path, max_len: int, place: str) -> None:
         NotFoundError: if the model has no readable configuration.
         RecipeError: if `max_len` is too large.
     """
+    from lrmctl.models import config_folder
+
     if not model_path.exists():
         return  # a hub id that is planned for but not downloaded; a run downloads it before it gets here
-    file = model_path / "config.json"
+    file = config_folder(model_path) / "config.json"
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -210,8 +212,8 @@ def notes(job: TrainJob, where: Target) -> list[str]:
     said = [about] if (about := cli.about()) else []
     if where.dtype == "fp32":
         said.append("training in fp32 on CPU; OpenRLHF itself has bf16 and fp16 only")
-    if any(job.model_path.glob("*.py")):
-        said.append(f"OpenRLHF runs the Python code in {job.model_path} (trust_remote_code): train only what you trust")
+    if job.recipe.trust_remote_code:
+        said.append(f"OpenRLHF runs the Python code in {job.model_path}, if it names any: the recipe trusts it")
     return said
 
 

@@ -17,7 +17,9 @@ def model_problems(recipe: SftRecipe | RlRecipe, model: Path, read: Mapping[str,
     Args:
         read: flags as OpenRLHF reads them.
     """
-    heads, shared = _heads(model / "config.json")
+    from lrmctl.models import config_folder
+
+    heads, shared = _heads((config_folder(model) if model.is_dir() else model) / "config.json")
     found = []
     engines = recipe.layout.tensor_parallel
     if isinstance(recipe, RlRecipe) and heads and (heads % engines or (shared % engines and engines % shared)):

@@ -123,7 +123,9 @@ def _engine(job: TrainJob, recipe: RlRecipe, where: common.Target) -> str:
 
 
 def _check_heads(model: Path) -> None:
-    config = json.loads((model / "config.json").read_text(encoding="utf-8"))
+    from lrmctl.models import config_folder
+
+    config = json.loads((config_folder(model) / "config.json").read_text(encoding="utf-8"))
     size = config.get("head_dim") or config.get("hidden_size", 0) // max(config.get("num_attention_heads", 1), 1)
     if size and size < _VLLM_HEADS:
         what = f"vLLM on CPU has no attention for heads of {size} ({model})"

@@ -79,11 +79,13 @@ def load_worker(args: Any) -> Worker:
     extension = getattr(importlib.import_module(module), name)
     fp32 = os.environ.get("LRMCTL_OPENRLHF_DTYPE") == "fp32"
     dtype = torch.float32 if fp32 else getattr(torch, args.dtype)
-    model: Any = AutoModelForCausalLM.from_pretrained(args.model, dtype=dtype)
+    # the folder that lrmctl hands over names code only where the recipe trusts it
+    trust = bool(getattr(args, "trust_remote_code", False))
+    model: Any = AutoModelForCausalLM.from_pretrained(args.model, dtype=dtype, trust_remote_code=trust)
     if model.num_parameters() < _TINY:
         torch.set_num_threads(1)
     mixed: type[Worker] = type("Worker", (extension, Worker), {})
-    return mixed(model.eval(), AutoTokenizer.from_pretrained(args.model), dtype)
+    return mixed(model.eval(), AutoTokenizer.from_pretrained(args.model, trust_remote_code=trust), dtype)
 
 
 def _end_tokens(model: Any, tokenizer: Any) -> set[int]:

@@ -1,0 +1,131 @@
+"""Adapters (PEFT): a folder with adapter_config.json and the weights of the adapter alone, for a base that it names.
+
+Loaded as a whole model: the base's weights with the adapter merged in, in memory. The base is what the configuration
+names, a folder or a hub id; `BASE+ADAPTER` as a reference names another one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from lrmctl.errors import LrmctlError, NotFoundError
+from lrmctl.models.files import ADAPTER_CONFIG, files_in, read_object
+from lrmctl.models.folder import is_adapter, tensors_in
+
+_KEY = "base_model_name_or_path"
+
+
+def base_name(path: Path) -> str:
+    """What an adapter's configuration calls its base.
+
+    Raises:
+        NotFoundError: it names none.
+    """
+    try:
+        named = read_object(path / ADAPTER_CONFIG).get(_KEY)
+    except ValueError as error:
+        raise NotFoundError(f"the adapter's configuration is damaged: {error}", str(path)) from None
+    if not isinstance(named, str) or not named:
+        raise NotFoundError("the adapter does not name its base", str(path / ADAPTER_CONFIG), _fix(path))
+    return named
+
+
+def _fix(path: Path) -> str:
+    return f"name the base: BASE+{path} in place of {path}, where BASE is a folder, run:NAME or a hub id"
+
+
+def base_of(path: Path, *, whole: bool = True) -> Path:
+    """The folder of an adapter's base; one of the hub is downloaded.
+
+    Raises:
+        NotFoundError: there is no such model.
+    """
+    from lrmctl.models.resolve import resolve_model
+
+    named = base_name(path)
+    beside = path / named
+    try:
+        found = resolve_model(str(beside) if beside.is_dir() else named, Path("runs"), whole=whole)
+    except NotFoundError as error:
+        raise NotFoundError(f"the adapter's base cannot be had: {error.what}", str(path), _fix(path)) from error
+    if is_adapter(found):
+        raise NotFoundError("the adapter's base is an adapter itself", str(found), "merge that one first")
+    return found
+
+
+def config_folder(path: Path) -> Path:
+    """Where a model's config.json lies: an adapter's is its base's, as far as that is on this machine."""
+    from lrmctl.models.hub import is_hub_id
+
+    if not is_adapter(path):
+        return path
+    named = base_name(path)
+    if is_hub_id(named) and not (path / named).is_dir():
+        from lrmctl.data.here import hub_snapshot
+
+        return hub_snapshot(named) or path
+    return base_of(path, whole=False)
+
+
+def model_facts(path: Path) -> dict[str, Any]:
+    """What identifies a model, for a lock or a summary; an adapter's base by name and fingerprint."""
+    from lrmctl.models.resolve import fingerprint
+
+    facts: dict[str, Any] = {"path": str(path), "fingerprint": fingerprint(path)}
+    if is_adapter(path):
+        facts["base"] = {"name": base_name(path), "fingerprint": fingerprint(base_of(path))}
+    return facts
+
+
+def with_base(adapter: Path, base: Path) -> Path:
+    """A folder of the same adapter for another base; it lies in the user's cache and links to the adapter's files."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "lrmctl" / "adapters"
+    folder = cache / hashlib.sha256(f"{adapter}\n{base}".encode()).hexdigest()[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in files_in(adapter):
+        link = folder / name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)
+        if name != ADAPTER_CONFIG:
+            link.symlink_to((adapter / name).absolute())
+    config = {**read_object(adapter / ADAPTER_CONFIG), _KEY: str(base)}
+    (folder / ADAPTER_CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    return folder
+
+
+def merge(base: Any, path: Path) -> Any:
+    """The base's model with the adapter merged in.
+
+    Raises:
+        LrmctlError: peft is not installed, or the adapter does not fit.
+    """
+    try:
+        from peft import PeftModel
+    except ImportError as error:
+        fix = "pip install peft, or give a whole model (peft's merge_and_unload makes one)"
+        raise LrmctlError("an adapter needs the package peft, which is not installed", str(path), fix) from error
+    try:
+        if rows := _rows_of_embedding(path):
+            base.resize_token_embeddings(rows)
+        return PeftModel.from_pretrained(base, str(path)).merge_and_unload()
+    except Exception as error:  # peft raises many unrelated types
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        what = f"the adapter cannot be merged into {base_name(path)}: {reason}"
+        raise LrmctlError(what, str(path), f"is that its base? {_fix(path)}") from error
+
+
+def tensors_of(path: Path) -> dict[str, list[int]]:
+    """Names and shapes of an adapter's weights; empty where they are no safetensors."""
+    file = path / "adapter_model.safetensors"
+    return {name: tensor.get("shape") or [0] for name, tensor in tensors_in(file).items()} if file.is_file() else {}
+
+
+def _rows_of_embedding(path: Path) -> int:
+    """Rows of the embedding that an adapter brings along, for a vocabulary that was enlarged; 0 if it brings none."""
+    shapes = tensors_of(path)
+    ends = ("embed_tokens.weight", "wte.weight", "lm_head.weight")
+    return max((int(shape[0]) for name, shape in shapes.items() if name.endswith(ends)), default=0)
