@@ -16,7 +16,7 @@ kind: eval
 name: one
 model: lab:tiny
 evaluation:
-  judge: refusal-phrases
+  judge: lab
   over_refusal: false
   safety: [{use: prompts-file, options: {path: prompts.csv, kind: kind}}]
   samples: 1
