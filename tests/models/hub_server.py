@@ -16,11 +16,11 @@ kind: eval
 name: one
 model: lab:tiny
 evaluation:
-  judge: lab
+  judge: refusal-phrases
   over_refusal: false
   safety: [{use: prompts-file, options: {path: prompts.csv, kind: kind}}]
   samples: 1
-  max_new_tokens: 4
+  max_new_tokens: 64
 """
 
 

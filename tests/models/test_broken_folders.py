@@ -194,7 +194,7 @@ def test_a_judge_and_a_reward_model_say_the_same(copy: Path, lrmctl: Any, tmp_pa
     without("*.safetensors")(copy)
     recipe = (tmp_path / "eval.yaml").read_text()
     (tmp_path / "eval.yaml").write_text(
-        recipe.replace("judge: lab", f"judge: wildguard\n  judge_options: {{model: {copy}}}")
+        recipe.replace("judge: refusal-phrases", f"judge: wildguard\n  judge_options: {{model: {copy}}}")
     )
     done = lrmctl("eval", base_path(), "--recipe", "eval.yaml")
     assert done.code == 2, done.err

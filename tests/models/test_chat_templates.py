@@ -146,7 +146,7 @@ def test_a_judge_whose_template_drops_the_response_is_refused_before_anything_is
     (copy / "chat_template.jinja").write_text("{{ messages[0]['content'] }}")
     recipe = (tmp_path / "eval.yaml").read_text()
     (tmp_path / "eval.yaml").write_text(
-        recipe.replace("judge: lab", f"judge: qwen3guard\n  judge_options: {{model: {copy}}}")
+        recipe.replace("judge: refusal-phrases", f"judge: qwen3guard\n  judge_options: {{model: {copy}}}")
     )
     done = lrmctl("eval", base_path(), "--recipe", "eval.yaml")
     assert done.code == 2, done.err

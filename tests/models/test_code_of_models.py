@@ -57,7 +57,7 @@ def test_a_model_that_needs_its_code_is_refused_with_the_switch(
         done = lrmctl("train", "sft.yaml", *words[1:])
     elif words[0] == "judge":
         (tmp_path / "eval.yaml").write_text(
-            recipe.replace("judge: lab", f"judge: wildguard\n  judge_options: {{model: {copy}}}")
+            recipe.replace("judge: refusal-phrases", f"judge: wildguard\n  judge_options: {{model: {copy}}}")
         )
         done = lrmctl("eval", base_path(), "--recipe", "eval.yaml")
     else:
