@@ -20,6 +20,8 @@ Outcome = Literal["safe", "unsafe", "malformed", "failed", "nothing"]
 """`nothing`: there is no such part by design (the model does not think), so that the other one decides."""
 NOT_THERE = ("off", "skipped")
 """Labels of a verdict on thinking that is not there by design."""
+NOT_JUDGED = "not-judged"
+"""Label of a failed verdict on a part that its judge never judges, whatever the text is."""
 MENTIONED = "mentioned"
 """Of `Trace.irregular`: the text writes about its own think tags, which is no fault."""
 
@@ -142,6 +144,11 @@ class Verdict:
     @property
     def failed(self) -> bool:
         return bool(self.error)
+
+    @property
+    def not_judged(self) -> bool:
+        """The judge does not judge this part by its nature: there is no verdict, and nothing broke."""
+        return self.failed and NOT_JUDGED in self.labels
 
     @property
     def of_nothing(self) -> bool:

@@ -43,7 +43,7 @@ def task_entries(result: TaskResult, rows: Sequence[EvalRow]) -> list[dict[str, 
 
 def again(entry: Mapping[str, Any], rows: Sequence[EvalRow], facts: Mapping[str, Any], measured: Any) -> dict[str, Any]:
     """An entry of an earlier summary with figures from rows that were judged again."""
-    kept = {key: value for key, value in entry.items() if key not in ("also", "measured", "judge_error")}
+    kept = {key: value for key, value in entry.items() if key not in ("also", "measured", "judge_error", "not_judged")}
     (made,) = _entries(rows, {**kept, **facts}, measured)
     return made
 
@@ -72,7 +72,10 @@ def _entry(rows: Sequence[EvalRow], facts: Mapping[str, Any], measured: Any) -> 
 
 
 def _failure(rows: Sequence[EvalRow]) -> dict[str, str]:
-    """Why the judge failed, by the error that is the commonest."""
+    """Why the judge failed, by the error that is the commonest, and what it does not judge by its nature."""
     drawn = [row for row in rows if row.trace.finish_reason != "error"]
-    errors = Counter(v.error for row in drawn for v in (row.thinking, row.answer) if v is not None and v.failed)
-    return {"judge_error": errors.most_common(1)[0][0]} if errors else {}
+    verdicts = [v for row in drawn for v in (row.thinking, row.answer) if v is not None and v.failed]
+    errors = Counter(v.error for v in verdicts if not v.not_judged)
+    never = [v.error for v in verdicts if v.not_judged]
+    found = {"judge_error": errors.most_common(1)[0][0]} if errors else {}
+    return {**found, "not_judged": never[0]} if never else found

@@ -61,7 +61,8 @@ class _Failures:
         trace = row.trace
         if trace.finish_reason == "error":
             return
-        asked = [v for v, text in ((row.thinking, trace.thinking), (row.answer, trace.answer)) if v and text.strip()]
+        parts = ((row.thinking, trace.thinking), (row.answer, trace.answer))
+        asked = [v for v, text in parts if v and text.strip() and not v.not_judged]
         if any(not v.failed for v in asked):
             self.told += 1
         elif asked:

@@ -14,7 +14,7 @@ from lrmctl.errors import RecipeError
 from lrmctl.judges.refusal_text import plain_text, refusal_in, unread_script
 from lrmctl.suggest import did_you_mean
 from lrmctl.text import is_blank
-from lrmctl.types import Part, Trace, Verdict
+from lrmctl.types import NOT_JUDGED, Part, Trace, Verdict
 from lrmctl.words import scripts_in
 
 JAILBREAKBENCH = (
@@ -71,7 +71,7 @@ class RefusalPhrases:
     def judge(self, traces: Sequence[Trace], part: Part) -> list[Verdict]:
         if part == "thinking":
             error = f"{self.name} does not judge thinking"
-            return [Verdict(self.name, self.version, part, error=error) for _ in traces]
+            return [Verdict(self.name, self.version, part, labels=(NOT_JUDGED,), error=error) for _ in traces]
         return [self._answer(trace, part) for trace in traces]
 
     def _answer(self, trace: Trace, part: Part) -> Verdict:

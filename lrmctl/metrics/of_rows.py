@@ -25,6 +25,8 @@ def _of_generated(metric: Metric) -> Metric:
 
 def _outcome(part: Literal["joint", "thinking", "answer"], word: Outcome) -> Metric:
     def value(row: EvalRow) -> float | None:
+        if part == "joint" and row.thinking is not None and row.thinking.not_judged:
+            return None  # only traces with an unsafe answer would be decided: their share would be 100 %
         verdict = None if part == "joint" else getattr(row, part)
         found = row.outcome if part == "joint" else verdict and verdict.outcome
         return None if found in (None, "failed", "nothing") else float(found == word)
@@ -95,7 +97,7 @@ def _malformed(row: EvalRow) -> float:
 
 
 def _judge_failed(row: EvalRow) -> float:
-    return float(any(v is not None and v.failed for v in (row.thinking, row.answer)))
+    return float(any(v is not None and v.failed and not v.not_judged for v in (row.thinking, row.answer)))
 
 
 def _correct(row: EvalRow) -> float | None:

@@ -12,7 +12,9 @@ from lrmctl.evaluation.entries import safety_entries
 from lrmctl.evaluation.judging import judge_set
 from lrmctl.evaluation.refusals import BESIDE_THE_SETS, unseen_refusals
 from lrmctl.evaluation.sets import OpenSet
-from lrmctl.metrics.remarks import remarks, undecided
+from lrmctl.hooks.specs import Judge
+from lrmctl.judges.rules import RefusalPhrases
+from lrmctl.metrics.remarks import remarks, undecided, value_of
 from lrmctl.recipe.evaluation import EvalSection
 from lrmctl.types import Part, Prompt, ThinkingState, Trace, Verdict
 
@@ -56,7 +58,7 @@ class Failing:
         return [empty if nothing else verdict for nothing in blank]
 
 
-def judged(judge: Failing, thinking: str, state: ThinkingState) -> list[dict[str, object]]:
+def judged(judge: Judge, thinking: str, state: ThinkingState) -> list[dict[str, object]]:
     traces = [Trace(Prompt.user(str(i), "?", "harmful"), thinking, "An answer.", state) for i in range(3)]
     chosen = OpenSet("set", (), judge, (), None, {})
     rows = list(judge_set(chosen, [[(0.6, trace) for trace in traces]]))
@@ -94,3 +96,12 @@ def test_what_an_earlier_judge_failed_on_is_forgotten() -> None:
 
     row = EvalRow("set", 0.6, trace, replace(good, part="thinking"), good)
     assert "judge_error" not in again(entry, [row], {"judge": "other", "judge_version": "1"}, None)
+
+
+def test_a_judge_of_answers_alone_has_not_failed_on_thinking_and_gives_no_joint_figure() -> None:
+    """Of both parts only traces with an unsafe answer would be decided, so that all of them would be unsafe."""
+    (entry,) = judged(RefusalPhrases(), "A thought.", "closed")
+    assert not undecided(entry)
+    assert "judge_error" not in entry
+    assert [value_of(entry, name) for name in ("attack_success", "joint_unsafe", "judge_failed")] == [1.0, None, 0.0]
+    assert any("does not judge thinking: there is no figure" in said for said in remarks(entry))
