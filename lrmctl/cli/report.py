@@ -25,7 +25,7 @@ def report(
     runs_dir: RunsDir = RUNS,
     force: Force = False,
 ) -> None:
-    """Write one self-contained HTML report, and `table.json` beside it."""
+    """Write one self-contained HTML report and its table as JSON."""
     from lrmctl import console
     from lrmctl.report.build import build_report
     from lrmctl.runs.output import check_output, is_report, object_with

@@ -125,6 +125,8 @@ def _load_all(candidates: Iterator[_Candidate]) -> Loaded:
         try:
             with nullcontext() if candidate.builtin else _contained():
                 entries.extend(_register(candidate))
+        except KeyboardInterrupt:  # Ctrl-C and SIGTERM are the user's
+            raise
         except BaseException as error:  # a plugin may do anything; it must not end the command
             if candidate.builtin:
                 raise

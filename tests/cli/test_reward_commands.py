@@ -218,7 +218,7 @@ def test_another_reward_shows_what_it_changes_and_writes_the_rows(lrmctl: Callab
     rows = [json.loads(line) for line in (here / "new.jsonl").read_text().splitlines()]
     assert [row["reward"] for row in rows] == [1.0] * 6
     assert rows[0]["before"]["reward"] == 3.0
-    table = lrmctl("reward", "score", "run:old", "--recipe", "mine.yaml", *words).out
+    table = lrmctl("reward", "score", "run:old", "--recipe", "mine.yaml", *words, "--force").out
     assert "+0.3333 [" in table
 
 

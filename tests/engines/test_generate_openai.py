@@ -238,7 +238,7 @@ def test_what_a_server_cannot_do_is_said_with_the_fix(checkpoint: Path) -> None:
     for request in (Request("{}", replace(WARM, end_thinking=True)), Request("{}", WARM, forced="so")):
         with pytest.raises(RecipeError, match="api: completions"):
             list(engine.generate([request]))
-    with pytest.raises(LrmctlError, match="no tokenizer"):
+    with pytest.raises(LrmctlError, match="tokenizer cannot be loaded"):
         engine_of("http://a/v1", api="completions", tokenizer=str(checkpoint / "nothing")).render(prompt_of("x"))
 
 
