@@ -71,7 +71,7 @@ def evaluate(
     section = asked.evaluation
     if variant:
         named(variant, "--variant")
-    folder, label = target_folder(target, runs_dir, name), name or target
+    folder, label = target_folder(target, runs_dir, named(name)), name or target
     variant = variant_of(section) if variant is None else variant
     for _, said in unseen_refusals(section):
         console.warn(said)
