@@ -17,8 +17,6 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from lrmctl.hooks.specs import Reward
-from lrmctl.judges.base import describe
-from lrmctl.rewards.base import checked_score
 from lrmctl.types import Kind, Part, Prompt, Score, Trace
 
 TOLERANCE = 1e-4
@@ -119,6 +117,8 @@ def _try(name: str, clause: Callable[[], str]) -> Check:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
+        from lrmctl.judges.base import describe
+
         return Check(name, False, f"raises {describe(error)}")
 
 
@@ -134,6 +134,8 @@ def _one_each(reward: Reward, traces: Sequence[Trace]) -> str:
 
 
 def _finite(reward: Reward, traces: Sequence[Trace]) -> str:
+    from lrmctl.rewards.base import checked_score
+
     for part in _PARTS:
         for trace, score in zip(traces, reward.score(traces, part), strict=True):
             if score.value is not None and score.failed:
@@ -201,6 +203,8 @@ def _empty(reward: Reward) -> str:
 
 def _scores(reward: Reward, traces: Sequence[Trace], part: Part) -> list[Score]:
     """Scores as training takes them."""
+    from lrmctl.rewards.base import checked_score
+
     return [checked_score(score) for score in reward.score(traces, part)]
 
 

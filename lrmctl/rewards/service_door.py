@@ -13,8 +13,6 @@ import socket
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
 HEAD_SECONDS = 20.0
 """That a caller may take for the head of a request."""
 BODY_SECONDS = 60.0
@@ -84,44 +82,48 @@ def is_json(headers: Headers) -> bool:
     return kind.split(b";")[0].strip().lower() == b"application/json"
 
 
-class Impatient(HttpToolsProtocol):
+def impatient_protocol() -> type[asyncio.Protocol]:
     """uvicorn's protocol, which would wait for ever, and keep without end, what comes of a head."""
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-    _timer: asyncio.TimerHandle | None = None
-    _head = 0
+    class Impatient(HttpToolsProtocol):
+        _timer: asyncio.TimerHandle | None = None
+        _head = 0
 
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        self._wait()
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            self._wait()
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._stop()
-        super().connection_lost(exc)
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._stop()
+            super().connection_lost(exc)
 
-    def on_message_begin(self) -> None:
-        self._wait()
-        super().on_message_begin()
+        def on_message_begin(self) -> None:
+            self._wait()
+            super().on_message_begin()
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._head += len(name) + len(value)
-        if self._head > _HEAD_BYTES:
-            self._leave()
-        else:
-            super().on_header(name, value)
+        def on_header(self, name: bytes, value: bytes) -> None:
+            self._head += len(name) + len(value)
+            if self._head > _HEAD_BYTES:
+                self._leave()
+            else:
+                super().on_header(name, value)
 
-    def on_headers_complete(self) -> None:
-        self._stop()
-        super().on_headers_complete()
+        def on_headers_complete(self) -> None:
+            self._stop()
+            super().on_headers_complete()
 
-    def _wait(self) -> None:
-        self._stop()
-        self._head = 0
-        self._timer = self.loop.call_later(HEAD_SECONDS, self._leave)
+        def _wait(self) -> None:
+            self._stop()
+            self._head = 0
+            self._timer = self.loop.call_later(HEAD_SECONDS, self._leave)
 
-    def _stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        def _stop(self) -> None:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
 
-    def _leave(self) -> None:
-        self.transport.abort()
+        def _leave(self) -> None:
+            self.transport.abort()
+
+    return Impatient

@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from lrmctl.rewards.batcher import Batcher
 from lrmctl.rewards.service_app import App
 from lrmctl.rewards.service_book import Book
-from lrmctl.rewards.service_door import Impatient
+from lrmctl.rewards.service_door import impatient_protocol
 from lrmctl.rewards.service_errors import as_lrmctl_error
 from lrmctl.rewards.service_metrics import ServiceMetrics
 from lrmctl.rewards.service_spec import ServiceSpec
@@ -56,7 +56,7 @@ async def _serve(spec: ServiceSpec, began: float, pipe: Connection, listener: so
         lifespan="off",
         timeout_graceful_shutdown=1,
         backlog=2048,
-        http=Impatient,
+        http=impatient_protocol(),
         ws="none",
         server_header=False,
         date_header=False,

@@ -177,10 +177,11 @@ def test_a_recipe_that_names_a_wrong_split_does_not_validate(tmp_path):
     from lrmctl.recipe.load import load_recipe
 
     own = (
-        "kind: eval\nname: own\nmodel: lab:tiny\nevaluation:\n  safety:\n    - {use: xstest, options: {split: saef}}\n"
+        "kind: eval\nname: own\nmodel: lab:tiny\nevaluation:\n  judge: refusal-phrases\n  safety:\n"
+        "    - {use: xstest, options: {split: saef}}\n"
     )
     (tmp_path / "own.yaml").write_text(own)
-    with pytest.raises(RecipeError, match=r"own\.yaml:6.*xstest has no split 'saef'; did you mean 'safe'"):
+    with pytest.raises(RecipeError, match=r"own\.yaml:7.*xstest has no split 'saef'; did you mean 'safe'"):
         validate(load_recipe(str(tmp_path / "own.yaml")))
 
 

@@ -17,7 +17,7 @@ from lrmctl.recipe.load import load_recipe, shipped
 from lrmctl.recipe.schema import EvalRecipe
 
 SUITES = [name for name in shipped() if name.startswith("eval/")]
-SAFETY = [name for name in SUITES if name != "eval/reasoning"]
+SAFETY = [name for name in SUITES if not name.startswith("eval/reasoning")]
 
 
 def section(name: str) -> Any:
@@ -27,7 +27,16 @@ def section(name: str) -> Any:
 
 
 def test_there_is_a_suite_for_each_question():
-    names = ("attacks", "full", "over-refusal", "reasoning", "safety", "safety-quick")
+    names = (
+        "attacks",
+        "full",
+        "over-refusal",
+        "reasoning",
+        "reasoning-qwen3",
+        "safety",
+        "safety-quick",
+        "safety-qwen3",
+    )
     assert sorted(SUITES) == [f"eval/{name}" for name in names]
 
 
@@ -146,6 +155,5 @@ def test_a_wrong_file_fails_the_smoke_run_as_it_would_the_real_one(tmp_path):
     (tmp_path / "own.yaml").write_text(OWN % 3)
     argv = [sys.executable, "-m", "lrmctl", "train", "own.yaml", "--smoke", "--json"]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=300, cwd=tmp_path)
-    assert done.returncode == 3
-    (chain,) = json.loads(done.stdout)["data"]
-    assert "it has 2 rows, not 3" in chain["stages"][-1]["error"]
+    assert done.returncode == 2  # found before the smoke run starts
+    assert "it has 2 rows, not 3" in done.stderr

@@ -40,6 +40,7 @@ LAYERS = (
         "evaluation",
         "reward_models",
         "resume",
+        "resume_longer",
     ),
     (
         "backends",

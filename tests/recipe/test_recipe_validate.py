@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -63,15 +62,12 @@ def test_json_lists_problems_and_notes_by_key_and_place(tmp_path: Path) -> None:
     assert [n["key"] for n in json.loads(ok.stdout)["data"][0]["notes"]] == ["rollout.top_p"]
 
 
-def test_the_largest_recipe_validates_in_half_a_second_of_work_and_without_numerics(tmp_path: Path) -> None:
+def test_the_largest_recipe_validates_without_numerics(tmp_path: Path) -> None:
     largest = max(shipped(), key=lambda name: len(str(load_recipe(name).resolved)))
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = run("-X", "importtime", "-m", "lrmctl", "recipe", "validate", largest, cwd=tmp_path)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert done.returncode == 0
     lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
     assert {line.rpartition("|")[2].strip().partition(".")[0] for line in lines} & HEAVY == set()
-    assert after.ru_utime - before.ru_utime < 1.0  # about 0.4 s; other machines are slower
 
 
 def test_keys_that_hold_dots_are_found() -> None:

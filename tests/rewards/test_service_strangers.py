@@ -207,7 +207,8 @@ async def app(scope, receive, send):
     await send({"type": "http.response.body", "body": b""})
 listener = __import__("socket").create_server(("127.0.0.1", 0))
 print(listener.getsockname()[1], flush=True)
-uvicorn.Server(uvicorn.Config(app, http=service_door.Impatient, lifespan="off", log_config=None)).run([listener])
+config = uvicorn.Config(app, http=service_door.impatient_protocol(), lifespan="off", log_config=None)
+uvicorn.Server(config).run([listener])
 """
     server = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     try:

@@ -172,9 +172,9 @@ def test_an_unknown_or_shortened_flag_is_refused_with_a_suggestion(rl_job: Job, 
 
 
 def test_a_flag_that_replaces_a_planned_value_is_said(rl_job: Job) -> None:
-    plan = rl.plan(rl_job(backend__flags={"actor.min_lr_ratio": 0.5}))
-    assert read_back(plan)["actor.min_lr_ratio"] == 0.5
-    assert any("actor.min_lr_ratio" in note for note in plan.notes)
+    plan = rl.plan(rl_job(backend__flags={"ckpt.max_num": 3}))
+    assert read_back(plan)["ckpt.max_num"] == 3
+    assert any("ckpt.max_num" in note for note in plan.notes)
 
 
 def test_what_the_recipe_has_a_word_for_is_not_said_as_a_flag(rl_job: Job) -> None:

@@ -178,7 +178,6 @@ def test_every_algorithm_with_its_own_words_is_fine(name: str) -> None:
         ({"save_every": 100}, "save_every"),
         ({"evaluation": {"prompts": RL["prompts"]}}, "evaluation.every"),
         ({"backend__flags": {"actor.optim": "muon"}}, "optimizer.max_grad_norm"),
-        ({"backend__flags": {"actor.min_lr_ratio": 0.5}}, "backend.flags.actor.min_lr_ratio"),
     ],
     ids=lambda v: v if isinstance(v, str) else "",
 )

@@ -96,8 +96,11 @@ def plan(job: TrainJob) -> Plan:
 
 
 def _numbered(rows: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
-    """Rows whose labels say which they are: the samples of a prompt that is sampled twice at once are two groups."""
-    return [{**row, "label": numbered(row["label"], i)} for i, row in enumerate(rows)]
+    """Rows whose labels say which they are: the samples of a prompt that is sampled twice at once are two groups.
+
+    Data that is not here is planned with rows without a label.
+    """
+    return [{**row, "label": numbered(row["label"], i)} if row["label"] else dict(row) for i, row in enumerate(rows)]
 
 
 def _roles(recipe: RlRecipe) -> int:
