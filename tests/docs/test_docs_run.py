@@ -25,6 +25,7 @@ LANGUAGES = {"", "yaml", "python", "toml", "text"}
 FRAGMENTS = {
     "evaluation": "kind: eval\nname: shown\nmodel: lab:tiny\n",
     "reward": "kind: rl\nname: shown\nmodel: lab:tiny\nprompts: [lab-prompts]\n",
+    "data": "kind: sft\nname: shown\nmodel: lab:tiny\n",
     "layout": "extends: base/rl-guard\nname: shown\n",
 }
 """By a fragment's first section: what makes it a recipe."""
@@ -76,6 +77,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     row = {"question": "what?", "label": "safe", "document": "some text", "topic": "things"}
     rows = [json.dumps({**row, "question": f"what is {i}?", "key": f"k{i}"}) + "\n" for i in range(250)]
     (tmp_path / "mixed.jsonl").write_text("".join(rows))
+    for name, shown in (("thinking", {"thinking": "A thought."}), ("answers", {})):
+        told = [json.dumps({"prompt": f"{name} {i}?", "answer": "Blue.", "kind": "benign", **shown}) for i in range(9)]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(told))
     (tmp_path / "my_reward.py").write_text(_python("docs/rewards.md", "def score"))
     (tmp_path / "my_package").mkdir()
     (tmp_path / "my_package" / "plugin.py").write_text(_python("README.md", "class Brevity"))
