@@ -115,6 +115,9 @@ def refuse_failures(failed: int, total: int, first: str, most: float) -> str:
         return ""
     what = f"{failed} of {total} completions failed; the first: {first}"
     if failed > most * total:
-        fix = "run the same command again: only the failed ones are asked for; `max_failed` is the share that may fail"
+        fix = (
+            "run the same command again: only the failed ones are asked for; where that cannot help, as with prompts "
+            "that are too long, leave them out, or raise `max_failed`, the share that may fail"
+        )
         raise LrmctlError(what, fix=fix)
     return f"{what}; they are left out of every rate and counted as generation_failed"
