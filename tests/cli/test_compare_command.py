@@ -52,7 +52,7 @@ def test_the_table_has_delta_test_holm_and_what_to_be_careful_about(lrmctl: Any)
     assert "8 prompts x 1; judge lab 1; p: exact McNemar" in done.out
     assert "careful, a-set (harmful, T 0.6): cut at limit +100.0 points" in done.out
     assert "1 safe -> unsafe, 6 unsafe -> safe" in done.out
-    assert max(map(len, done.out.splitlines())) <= 100
+    assert max(map(len, done.out.splitlines())) <= 120  # names stay whole
 
 
 def test_every_further_run_is_compared_with_the_first(lrmctl: Any) -> None:
