@@ -18,6 +18,10 @@ from lrmctl.models.end_of_text import turn_end
 from lrmctl.models.files import files_in, read_object
 from lrmctl.models.folder import has_tokenizer, is_adapter
 
+_TOLD_OF_LENGTH = "sequence-length-is-longer-than-the-specified-maximum"
+"""Where transformers notes that it has warned of a long text. Whoever runs a model says what does not fit, in words of
+its own; a text that is only counted or cut may be of any length."""
+
 
 def load_tokenizer(path: Path) -> Any:
     """The checkpoint's tokenizer, with a padding token (its own end of text where it names none).
@@ -34,6 +38,7 @@ def load_tokenizer(path: Path) -> Any:
         raise NotFoundError(f"the model's tokenizer cannot be loaded: {_reason(error)}", str(path), fix) from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.deprecation_warnings[_TOLD_OF_LENGTH] = True
     return tokenizer
 
 

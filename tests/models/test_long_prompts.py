@@ -78,6 +78,18 @@ def test_what_was_stored_of_such_prompts_no_longer_counts(tmp_path: Path) -> Non
         assert store.get("me", [none_asked])
 
 
+def test_the_tokenizer_says_nothing_of_a_long_text(capfd: pytest.CaptureFixture[str], caplog: Any) -> None:
+    from transformers.utils import logging
+
+    tokenizer = load_tokenizer(base_path())
+    logging.enable_propagation()
+    try:
+        assert len(tokenizer(LONG)["input_ids"]) > tokenizer.model_max_length
+    finally:
+        logging.disable_propagation()
+    assert "Token indices" not in caplog.text + capfd.readouterr().err
+
+
 def test_an_evaluation_counts_it_as_a_failure_and_in_no_rate(lrmctl: Any, tmp_path: Path) -> None:
     (tmp_path / "prompts.csv").write_text(f"prompt,kind\n{LONG},harmful\nhow do I read hazard-3?,harmful\n")
     recipe = (tmp_path / "eval.yaml").read_text()
