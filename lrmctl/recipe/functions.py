@@ -79,17 +79,71 @@ def check_function(text: str, options: Mapping[str, Any], *, part: str = "whole"
         RecipeError: not Python; a class or a coroutine; options that it does not take, or needs and does not get.
     """
     ref = FunctionRef.parse(text)
-    found = _bound(_tree(ref.file)).get(ref.name)
+    found = _plain(ref, _bound(_tree(ref.file)))
+    if found is not None:
+        _check_options(found, options, part, f"{ref.file}:{found.lineno}")
+
+
+def _plain(ref: FunctionRef, names: Mapping[str, ast.stmt]) -> ast.FunctionDef | None:
+    """The `def` of a function; None where the name is bound in another way (imported, assigned)."""
+    found = names.get(ref.name)
     if isinstance(found, ast.ClassDef | ast.AsyncFunctionDef):
         kind = "a class" if isinstance(found, ast.ClassDef) else "a coroutine"
         raise RecipeError(
             f"{ref.name} is {kind}, not a function", f"{ref.file}:{found.lineno}", "name a plain function"
         )
-    if isinstance(found, ast.FunctionDef):
-        _check_options(found, options, part, f"{ref.file}:{found.lineno}")
-    elif found is None and "*" not in (names := _bound(_tree(ref.file))):
+    if found is None and "*" not in names:
         functions = [name for name, node in names.items() if isinstance(node, ast.FunctionDef)]
         raise NotFoundError(f"there is no function {ref.name!r}", str(ref.file), did_you_mean(ref.name, functions))
+    return found if isinstance(found, ast.FunctionDef) else None
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the source of a function says of it.
+
+    Attributes:
+        options: name, default as it is written (empty for none) and annotation of each parameter after the first.
+        range: the bounds that the file assigns to `function.range`, if they are two numbers.
+    """
+
+    doc: str
+    options: tuple[tuple[str, str, str], ...]
+    range: tuple[float, float] | None
+
+
+def read_function(ref: FunctionRef) -> Source:
+    """A function by its source alone; of a name that no plain `def` binds nothing is known.
+
+    Raises:
+        NotFoundError: no such file, or no such function in it.
+        RecipeError: not Python; a class or a coroutine.
+    """
+    tree = _tree(ref.file)
+    found = _plain(ref, _bound(tree))
+    if found is None:
+        return Source("", (), None)
+    given = found.args
+    positional = [*given.posonlyargs, *given.args]
+    defaults = [None] * (len(positional) - len(given.defaults)) + list(given.defaults)
+    pairs = [*zip(positional[1:], defaults[1:], strict=True), *zip(given.kwonlyargs, given.kw_defaults, strict=True)]
+    options = tuple((a.arg, _written(default), _written(a.annotation)) for a, default in pairs)
+    return Source(ast.get_docstring(found) or "", options, _range_of(ref.name, tree))
+
+
+def _written(node: ast.expr | None) -> str:
+    return ast.unparse(node) if node is not None else ""
+
+
+def _range_of(name: str, tree: ast.Module) -> tuple[float, float] | None:
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == [f"{name}.range"]:
+            try:
+                low, high = ast.literal_eval(node.value)
+                return float(low), float(high)
+            except (ValueError, TypeError):
+                return None
+    return None
 
 
 def _tree(file: Path) -> ast.Module:

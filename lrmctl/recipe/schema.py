@@ -14,6 +14,7 @@ from lrmctl.recipe.evaluation import EvalSection
 from lrmctl.recipe.functions import FunctionRef
 from lrmctl.recipe.generators import Dtype
 from lrmctl.recipe.sections import (
+    MOST_ROWS,
     BackendSection,
     Launch,
     Layout,
@@ -203,7 +204,7 @@ class SftData(Section):
 
     sources: tuple[SftSource, ...] = ()
     rejection: Rejection | None = None
-    rows: Positive | None = None
+    rows: Annotated[int, Field(gt=0, le=MOST_ROWS)] | None = None
     """Rows of one epoch where sources have weights; by default as many as the sources have together."""
     turns: Literal["last", "all"] = "last"
     """Of a conversation: the last response only, or one row for every response in it."""
@@ -232,7 +233,7 @@ class Train(Section):
 class _Recipe(Section):
     name: Name
     description: str = ""
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
 
 
 class SftRecipe(_Recipe):
@@ -281,6 +282,10 @@ class RlRecipe(_Recipe):
 
     @model_validator(mode="after")
     def _mixture(self) -> RlRecipe:
+        asked = self.algorithm.steps * self.algorithm.prompts_per_step
+        if asked > MOST_ROWS:
+            what = f"steps x prompts_per_step are {asked:,} prompts; at most {MOST_ROWS:,} are planned in one run"
+            raise MisplacedError(what, ("algorithm", "steps"))
         with told_of("prompts"):
             all_weighted_or_none(self.prompts)
         if self.evaluation is not None:

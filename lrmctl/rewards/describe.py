@@ -13,7 +13,7 @@ from typing import Any
 
 from lrmctl.errors import RecipeError
 from lrmctl.hooks import registry
-from lrmctl.recipe.functions import FunctionRef, absolute, check_function
+from lrmctl.recipe.functions import FunctionRef, absolute, check_function, read_function
 from lrmctl.recipe.schema import Component
 from lrmctl.recipe.source import parse_value
 
@@ -59,18 +59,19 @@ def rewards() -> list[Described]:
 
 
 def describe(text: str) -> Described:
-    """One reward, registered or in a file.
+    """One reward, registered or in a file, which is read and not run.
 
     Raises:
         LrmctlError: nobody registers it; the file or function is not there, or cannot be loaded.
     """
     if is_file(text):
-        from lrmctl.rewards.function import function_of
-
-        ref = FunctionRef.parse(absolute(text, Path()))
-        call = function_of(ref)
-        doc = inspect.getdoc(call) or ""
-        return Described(ref.label, str(ref.file), doc.partition("\n")[0], doc, _options(call)[1:], _bounds(call))
+        try:
+            ref = FunctionRef.parse(absolute(text, Path()))
+        except ValueError as error:
+            raise RecipeError(str(error)) from None
+        said = read_function(ref)
+        options = [Option(name, default, kind) for name, default, kind in said.options]
+        return Described(ref.label, str(ref.file), said.doc.partition("\n")[0], said.doc, options, said.range)
     entry = registry.find("reward", text)
     origin = entry.distribution if entry.builtin else f"{entry.distribution} {entry.version}"
     doc = inspect.getdoc(entry.factory) or ""

@@ -111,6 +111,22 @@ def test_the_list_names_every_reward_with_its_range(lrmctl: Callable) -> None:
     assert "correct" in lrmctl("reward", "list").out
 
 
+def test_show_reads_a_file_and_does_not_run_it(lrmctl: Callable, tmp_path: Path) -> None:
+    mark = tmp_path / "ran"
+    text = f"open({str(mark)!r}, 'w')\ndef score(trace, *, low: float = 0.5):\n    'A line.'\nscore.range = (-1, low)\n"
+    (tmp_path / "loud.py").write_text(text)
+    shown = lrmctl("reward", "show", str(tmp_path / "loud.py:score"), "--json")
+    data = json.loads(shown.out)["data"]
+    assert (data["doc"], data["options"], data["range"]) == (
+        "A line.",
+        [{"name": "low", "default": "0.5", "annotation": "float"}],
+        None,
+    )
+    assert not mark.exists()
+    missing = lrmctl("reward", "show", str(tmp_path / "loud.py:scor"))
+    assert (missing.code, "did you mean 'score'?" in missing.err) == (2, True)
+
+
 @pytest.mark.usefixtures("here")
 def test_show_prints_documentation_options_and_range(lrmctl: Callable) -> None:
     shown = lrmctl("reward", "show", "./mine.py:score").out

@@ -37,3 +37,20 @@ def test_thousands_of_unknown_keys_give_a_short_list(lrmctl: Lrmctl, tmp_path: P
 def test_characters_that_turn_text_around_are_shown_by_number() -> None:
     assert _plain_direction("a\u202eb\u2066c") == "a⟨U+202E⟩b⟨U+2066⟩c"
     assert _plain_direction("שלום") == "שלום"
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "algorithm.steps=4611686018427387904",
+        "algorithm.steps=9999999",
+        "algorithm.prompts_per_step=99999999",
+        "algorithm.samples_per_prompt=4611686018427387904",
+        "rollout.max_new_tokens=4611686018427387904",
+        "seed=4611686018427387904",
+        "seed=-1",
+    ],
+)
+def test_numbers_that_no_run_can_have_are_refused_before_anything_is_made(word: str) -> None:
+    with pytest.raises(RecipeError, match=r"less than|greater than|at most 10,000,000"):
+        load_recipe("lab/rl", [word])
