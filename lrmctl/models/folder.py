@@ -103,7 +103,7 @@ def _gguf(name: str) -> str:
     return (
         "evaluate it behind a server (llama-server, and `engine: {use: openai, base_url: ...}`), give the original "
         f"model, or convert it once: from_pretrained(FOLDER, gguf_file={name!r}) of AutoModelForCausalLM and of "
-        "AutoTokenizer, save_pretrained(OUT) of both; then look at the end of text (docs/training.md)"
+        "AutoTokenizer, save_pretrained(OUT) of both; then look at the end of text (docs/models.md)"
     )
 
 
