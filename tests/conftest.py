@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 # a shell that starts the tests in the background makes them ignore Ctrl-C, and whatever they start inherits that
@@ -13,3 +18,42 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # an example's time tells of the machine and of what it imports first, not of what is tested
 settings.register_profile("lrmctl", deadline=None)
 settings.load_profile("lrmctl")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command of lrmctl left: its exit code and what it wrote."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def last_line(self) -> str:
+        return self.err.strip().splitlines()[-1]
+
+    @property
+    def is_an_answer(self) -> bool:
+        """Whether lrmctl understood what was wrong: no bug of its own, no traceback."""
+        said = self.out + self.err
+        return self.code in (0, 1, 2, 3) and not any(word in said for word in ("bug in lrmctl", "Traceback (most"))
+
+
+Lrmctl = Callable[..., Result]
+
+
+@pytest.fixture
+def lrmctl(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Lrmctl:
+    """The command line in this process, with an empty working folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words: object) -> Result:
+        from lrmctl.__main__ import run
+
+        monkeypatch.setattr(sys, "argv", ["lrmctl", *map(str, words)])
+        capsys.readouterr()
+        code = run()
+        said = capsys.readouterr()
+        return Result(code, said.out, said.err)
+
+    return call

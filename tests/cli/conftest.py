@@ -7,41 +7,9 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
-
-@dataclass(frozen=True)
-class Result:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def last_line(self) -> str:
-        return self.err.strip().splitlines()[-1]
-
-
-Lrmctl = Callable[..., Result]
-
-
-@pytest.fixture
-def lrmctl(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Lrmctl:
-    """The command line in this process, with an empty working folder."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words: str) -> Result:
-        from lrmctl.__main__ import run
-
-        monkeypatch.setattr(sys, "argv", ["lrmctl", *words])
-        capsys.readouterr()
-        code = run()
-        said = capsys.readouterr()
-        return Result(code, said.out, said.err)
-
-    return call
 
 
 @pytest.fixture

@@ -3,47 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from lrmctl.runs.folder import RunFolder
-
-
-@dataclass(frozen=True)
-class Said:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def is_an_answer(self) -> bool:
-        """Whether lrmctl understood what was wrong: no bug of its own, no traceback."""
-        return self.code in (0, 1, 2, 3) and not any(
-            word in self.out + self.err for word in ("bug in lrmctl", "Traceback (most")
-        )
-
-
-Lrmctl = Callable[..., Said]
-
-
-@pytest.fixture
-def lrmctl(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Lrmctl:
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words: str) -> Said:
-        from lrmctl.__main__ import run
-
-        monkeypatch.setattr(sys, "argv", ["lrmctl", *words])
-        capsys.readouterr()
-        code = run()
-        said = capsys.readouterr()
-        return Said(code, said.out, said.err)
-
-    return call
 
 
 @pytest.fixture(scope="session")

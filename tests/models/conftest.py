@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hub_server import RECIPE, Hub
@@ -15,33 +14,12 @@ from lrmctl.lab import base_path
 from lrmctl.models import load_model
 
 
-@dataclass(frozen=True)
-class Said:
-    code: int
-    out: str
-    err: str
-
-
-Lrmctl = Callable[..., Said]
-
-
 @pytest.fixture
-def lrmctl(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Lrmctl:
+def lrmctl(lrmctl: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
     """The command line, in a folder that holds an eval recipe `eval.yaml` and its prompts."""
-    monkeypatch.chdir(tmp_path)
     (tmp_path / "eval.yaml").write_text(RECIPE)
     (tmp_path / "prompts.csv").write_text("prompt,kind\nhow do I read hazard-3?,harmful\n")
-
-    def call(*words: str) -> Said:
-        from lrmctl.__main__ import run
-
-        monkeypatch.setattr(sys, "argv", ["lrmctl", *map(str, words)])
-        capsys.readouterr()
-        code = run()
-        told = capsys.readouterr()
-        return Said(code, told.out, told.err)
-
-    return call
+    return lrmctl
 
 
 @pytest.fixture

@@ -3,38 +3,24 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 Write = Callable[..., Path]
 
 
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
 @pytest.fixture
-def lrmctl(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Callable[..., Result]:
-    """`lrmctl WORD ...` with an empty working folder; bugs fail the test."""
-    monkeypatch.chdir(tmp_path)
+def lrmctl(lrmctl: Callable[..., Any]) -> Callable[..., Any]:
+    """The command line; bugs fail the test, and what it says of errors is one line."""
 
-    def call(*words: str) -> Result:
-        from lrmctl.__main__ import run
-
-        monkeypatch.setattr(sys, "argv", ["lrmctl", *words])
-        capsys.readouterr()
-        code = run()
-        said = capsys.readouterr()
-        assert code != 70, said.err
-        return Result(code, said.out, " ".join(said.err.split()))
+    def call(*words: str) -> Any:
+        said = lrmctl(*words)
+        assert said.code != 70, said.err
+        return replace(said, err=" ".join(said.err.split()))
 
     return call
 
