@@ -152,7 +152,8 @@ class ScorerHandle:
         return await reader.readexactly(length)
 
     async def _wait_for_the_end(self) -> None:
-        for _ in range(50):
+        """Its exit code says why it ended; on a busy machine that comes seconds after the pipe is closed."""
+        for _ in range(500):
             if self._child.process.poll() is not None:
                 return
             await asyncio.sleep(0.02)
