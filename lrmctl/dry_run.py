@@ -13,27 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrmctl.backends.base import Backend, TrainJob
+from lrmctl.data.of_recipe import demonstrations_of, prompts_of, sources_of
 from lrmctl.errors import LrmctlError, NotFoundError, RecipeError
 from lrmctl.planning import Planning, describe
 from lrmctl.planning.derived import Data
 from lrmctl.planning.shapes import ModelShape, shape_of
 from lrmctl.planning.workload import Lengths
+from lrmctl.preflight.trainable import trainable
 from lrmctl.recipe.problems import located
 from lrmctl.recipe.schema import RlRecipe, SftRecipe
 from lrmctl.reward_models import guests_of
 from lrmctl.runs.folder import RunFolder
 from lrmctl.runs.names import check_name
-from lrmctl.training_data import (
-    Start,
-    check_references,
-    demonstrations_of,
-    prompts_of,
-    rows_of,
-    samples_first,
-    sources_of,
-    tokenizer_of,
-    trainable,
-)
+from lrmctl.training_data import Start, check_references, rows_of, samples_first, tokenizer_of
 from lrmctl.types import Plan, Prompt
 
 if TYPE_CHECKING:
@@ -197,8 +189,8 @@ def local_model(ref: str, runs_dir: Path, trust_remote_code: bool = False) -> Pa
     Raises:
         NotFoundError: as `lrmctl.models.resolve_model`, for what is no hub id.
     """
-    from lrmctl.data.here import hub_snapshot
     from lrmctl.models import allow_code, is_hub_id, resolve_model
+    from lrmctl.models.availability import hub_snapshot
 
     if not is_hub_id(ref):
         return resolve_model(ref, runs_dir, whole=False, trust_remote_code=trust_remote_code)

@@ -98,7 +98,7 @@ def run_study(
 def _run_all(
     loaded: LoadedRecipe, folder: Path, runs_dir: Path, rebuild_base: bool, on_event: Callable[[StudyEvent], None]
 ) -> Path:
-    from lrmctl.recipe.check import load_arms
+    from lrmctl.preflight.validate import load_arms
 
     recipe: StudyRecipe = loaded.recipe  # type: ignore[assignment]  # as above
     model = _base_model(recipe, folder, runs_dir, rebuild_base, on_event)

@@ -23,8 +23,10 @@ from lrmctl import console
 from lrmctl import resume as resuming
 from lrmctl.backends.base import Progress, TrainJob
 from lrmctl.backends.launch import Job, launcher
+from lrmctl.data.of_recipe import sources_of
 from lrmctl.dry_run import sections
 from lrmctl.errors import BackendError, LrmctlError, RecipeError, RunExistsError
+from lrmctl.preflight.trainable import trainable
 from lrmctl.recipe.functions import fingerprints
 from lrmctl.recipe.problems import located
 from lrmctl.recipe.schema import RlRecipe, SftRecipe
@@ -35,7 +37,7 @@ from lrmctl.runs.folder import RunFolder, write_json
 from lrmctl.runs.names import check_name
 from lrmctl.runs.tracking import both, mirror
 from lrmctl.runs.writing import write_text
-from lrmctl.training_data import Start, rows_of, samples_first, sources_of, tokenizer_of, trainable
+from lrmctl.training_data import Start, rows_of, samples_first, tokenizer_of
 from lrmctl.types import Plan
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lrmctl.data.of_recipe import demonstrations_of, renderer
 from lrmctl.errors import RecipeError
 from lrmctl.recipe.schema import RewardSection, RlRecipe, SftRecipe
 from lrmctl.rows.prompts import opening_of
@@ -18,10 +19,9 @@ from lrmctl.rows.prompts import opening_of
 if TYPE_CHECKING:
     from lrmctl.backends.base import Backend
     from lrmctl.backends.rows import Rows
-    from lrmctl.backends.thinks import Renderer
-    from lrmctl.data.sources import Demonstration, Loaded
+    from lrmctl.data.renderer import Renderer
+    from lrmctl.data.sources import Demonstration
     from lrmctl.recipe.load import LoadedRecipe
-    from lrmctl.recipe.sections import Use
     from lrmctl.runs.folder import RunFolder
     from lrmctl.types import Prompt
 
@@ -46,28 +46,6 @@ class Start:
     def trained(self) -> Path:
         """The folder that the trainer starts from."""
         return self.prepared or self.model
-
-
-def trainable(
-    loaded: LoadedRecipe, model: str | None, runs_dir: Path | None = None
-) -> tuple[LoadedRecipe, SftRecipe | RlRecipe]:
-    """A recipe that trains, checked whole, with `model` in place of its own if one is given, and default lengths that
-    fit the model.
-
-    Raises:
-        RecipeError: it is of another kind, or something in it cannot be.
-    """
-    from lrmctl.recipe.check import validate
-    from lrmctl.recipe.positions import fitted
-
-    if model is not None:
-        loaded = loaded.override({"model": model}, "--model")
-    loaded = fitted(loaded, runs_dir)
-    recipe = loaded.recipe
-    if not isinstance(recipe, (SftRecipe, RlRecipe)):
-        raise RecipeError(f"a recipe of kind {recipe.kind} does not train", str(loaded.path), "give an sft or rl one")
-    validate(loaded, runs_dir)
-    return loaded, recipe
 
 
 def tokenizer_of(path: Path) -> Any:
@@ -127,14 +105,6 @@ def renderer_of(start: Start) -> Renderer:
     return renderer(start.tokenizer, start.recipe)
 
 
-def renderer(tokenizer: Any, recipe: SftRecipe | RlRecipe) -> Renderer:
-    """How a recipe's rows are rendered; without a tokenizer it only knows which arguments switch thinking off."""
-    from lrmctl.backends.thinks import Renderer
-    from lrmctl.recipe.thinking import override_of
-
-    return Renderer(tokenizer, recipe.template_args, override_of(recipe.thinking))
-
-
 def _demonstrations(
     start: Start, recipe: SftRecipe, folder: RunFolder | None
 ) -> tuple[Sequence[Demonstration], Sequence[str]]:
@@ -173,33 +143,3 @@ def check_references(reward: RewardSection, prompts: Sequence[Prompt]) -> list[s
         fix = "give each reasoning row a `reference`, or leave the reward or these rows out"
         raise RecipeError(what, first.source, fix)
     return [what]
-
-
-def sources_of(recipe: SftRecipe | RlRecipe) -> tuple[Use, ...]:
-    """Every source of data that a recipe names."""
-    if isinstance(recipe, RlRecipe):
-        return (*recipe.prompts, *(recipe.evaluation.prompts if recipe.evaluation else ()))
-    return recipe.data.rejection.prompts if recipe.data.rejection else recipe.data.sources
-
-
-def prompts_of(recipe: SftRecipe | RlRecipe) -> Sequence[Prompt]:
-    """The training prompts of a recipe's sources, without a tokenizer: none is left out and none held back."""
-    from lrmctl.data.sources import load_prompts
-
-    if isinstance(recipe, RlRecipe):
-        return load_prompts(recipe.prompts, seed=recipe.seed)
-    if recipe.data.rejection is not None:
-        return load_prompts(recipe.data.rejection.prompts)
-    return [d.prompt for d in demonstrations_of(recipe).rows]
-
-
-def demonstrations_of(recipe: SftRecipe, tokenizer: Any = None) -> Loaded:
-    """The demonstrations of a recipe's sources, and what was left out of them.
-
-    Responses without a thought are right where thinking is off, by the recipe's words or the tokenizer's template.
-    """
-    from lrmctl.data.sources import load_with_notes
-
-    data = recipe.data
-    how = renderer(tokenizer, recipe)
-    return load_with_notes(data.sources, total=data.rows, turns=data.turns, seed=recipe.seed, off=how.is_off)

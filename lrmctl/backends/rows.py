@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lrmctl.backends.thinks import Rendered, Renderer
+from lrmctl.data.renderer import Rendered, Renderer
 from lrmctl.data.sources import Demonstration
 from lrmctl.rewards.wire import decode_label, encode_label, thinking_of_label
 from lrmctl.types import Prompt

@@ -17,8 +17,8 @@ from typing import Any
 
 from lrmctl.data.catalog import DataSet
 from lrmctl.data.fetch import FOLDER, Fetched, Row, fetch, local_file
-from lrmctl.data.here import hub_snapshot
 from lrmctl.errors import RecipeError
+from lrmctl.models.availability import hub_snapshot
 from lrmctl.rows.values import missing, plain, shown
 from lrmctl.text import is_blank
 from lrmctl.types import Kind, Prompt

@@ -57,9 +57,9 @@ def evaluate(
     from lrmctl import console
     from lrmctl.cli.summary_view import show_summary
     from lrmctl.cli.targets import recipe_for, target_folder
-    from lrmctl.evaluation.refusals import unseen_refusals
     from lrmctl.evaluation.run import evaluate, variant_of
     from lrmctl.metrics.remarks import undecided
+    from lrmctl.preflight.unseen_refusals import unseen_refusals
     from lrmctl.runs.folder import eval_folder
 
     recipe = recipe or recipe_for(target, runs_dir)

@@ -83,7 +83,7 @@ def validate(
 
 def _check(recipe: str, sets: list[str] | None) -> tuple[dict[str, Any], LrmctlError | None]:
     """One recipe's result as data, and its error."""
-    from lrmctl.recipe.check import validate
+    from lrmctl.preflight.validate import validate
     from lrmctl.recipe.load import load_recipe
     from lrmctl.recipe.problems import ProblemsError
 

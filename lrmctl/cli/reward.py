@@ -189,7 +189,7 @@ def _section(
 
 
 def _of_recipe(ref: str, sets: Sequence[str] | None) -> RewardSection:
-    from lrmctl.recipe.check import check_plugins
+    from lrmctl.preflight.validate import check_plugins
 
     loaded = load(ref, sets, "rl", "sft")
     check_plugins(loaded)

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from lrmctl.smoke import Smoked
+    from lrmctl.smoke.chain import Smoked
 
 
 def smoke(recipe: str, sets: Sequence[str] | None, model: str | None, runs_dir: Path, as_json: bool) -> None:
     """Run the chain and show it. Exit code 0 only if every stage ran, else 3."""
     from lrmctl.recipe.load import load_recipe
-    from lrmctl.smoke import smoke, stay_here
+    from lrmctl.smoke.chain import smoke
+    from lrmctl.smoke.offline import stay_here
 
     stay_here()
     loaded = load_recipe(recipe, sets or ())

@@ -35,7 +35,7 @@ def run(loaded: LoadedRecipe, again: str, runs_dir: Path, name: str | None, rebu
     """Run a loaded study and show how it goes."""
     from lrmctl import console
     from lrmctl.cli.events import show_events
-    from lrmctl.recipe.check import validate
+    from lrmctl.preflight.validate import validate
     from lrmctl.study import run_study
 
     validate(loaded)

@@ -1,29 +1,16 @@
-"""What is on this machine already: models and data sets that need no download. Looks at folders only."""
+"""Which data sets are on this machine already and need no download. Looks at folders only."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lrmctl.data.catalog import CATALOG
 from lrmctl.data.fetch import FOLDER, local_file
+from lrmctl.models.availability import hub_snapshot
 
 if TYPE_CHECKING:
     from lrmctl.recipe.sections import Use
-
-
-def hub_folder() -> Path:
-    """Where the hub's libraries keep what they have downloaded."""
-    home = Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser()
-    return Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
-
-
-def hub_snapshot(id: str, kind: str = "models") -> Path | None:
-    """The newest downloaded snapshot of a hub repository, whole or in part; None if there is none."""
-    folder = hub_folder() / f"{kind}--{id.replace('/', '--')}" / "snapshots"
-    found = [p for p in folder.glob("*") if p.is_dir()]
-    return max(found, key=lambda p: p.stat().st_mtime) if found else None
 
 
 def why_not_here(use: Use) -> str:

@@ -71,7 +71,7 @@ def mathematics(
 
 def boxed(solution: str) -> str | None:
     """The content of a solution's last box; None if there is none."""
-    from lrmctl.reasoning.verify import last_boxed
+    from lrmctl._util.boxed import last_boxed
 
     return last_boxed(solution)
 

@@ -236,8 +236,9 @@ def _of_file(named: str) -> Training:
 
 
 def _of_recipe(named: str) -> Training:
+    from lrmctl.data.of_recipe import prompts_of
+    from lrmctl.preflight.trainable import trainable
     from lrmctl.recipe.load import load_recipe
-    from lrmctl.training_data import prompts_of, trainable
 
     loaded = load_recipe(named)
     _, recipe = trainable(loaded, None)

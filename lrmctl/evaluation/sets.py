@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrmctl.errors import LrmctlError, NotFoundError
 from lrmctl.hooks.specs import Benchmark, Judge
-from lrmctl.recipe.local import announcement, companion, joining
+from lrmctl.preflight.local import announcement, companion, joining
 from lrmctl.types import Prompt, Scope
 
 if TYPE_CHECKING:

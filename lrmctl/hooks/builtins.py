@@ -9,5 +9,6 @@ MODULES = (
     "lrmctl.benchmarks.plugin",
     "lrmctl.lab.plugin",
     "lrmctl.backends.plugin",
+    "lrmctl.smoke.plugin",
     "lrmctl.hooks.thinking_formats",
 )

@@ -5,13 +5,11 @@ from __future__ import annotations
 from lrmctl.hooks.specs import Register, hookimpl
 from lrmctl.judges import catalogue
 from lrmctl.judges.rules import RefusalPhrases
-from lrmctl.judges.standin import StandInJudge
 
 
 @hookimpl
 def lrmctl_judges(register: Register) -> None:
     register("refusal-phrases", RefusalPhrases, summary="smoke tests only: looks for refusal phrases in the answer")
-    register("stand-in", StandInJudge, summary="smoke runs only: verdicts from a hash of the text")
     _guards(register)
     _rubrics(register)
 

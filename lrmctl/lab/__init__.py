@@ -9,15 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lrmctl.errors import NotFoundError
-
-
-def base_path() -> Path:
-    """Folder of the base model that ships with lrmctl (`lab:tiny`)."""
-    path = Path(__file__).parent / "base"
-    if not (path / "config.json").is_file():
-        raise NotFoundError("the tiny base model is missing", str(path), "make one with `lrmctl model tiny OUT`")
-    return path
+from lrmctl.models.shipped import base_path as base_path
 
 
 def is_lab_model(folder: Path) -> bool:

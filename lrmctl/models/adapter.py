@@ -65,7 +65,7 @@ def config_folder(path: Path) -> Path:
         return path
     named = base_name(path)
     if is_hub_id(named) and not (path / named).is_dir():
-        from lrmctl.data.here import hub_snapshot
+        from lrmctl.models.availability import hub_snapshot
 
         return hub_snapshot(named) or path
     return base_of(path, whole=False)

@@ -69,7 +69,7 @@ def _chosen(ref: str, names: list[str]) -> list[str]:
 
 def _kept(ref: str) -> Path | None:
     """A snapshot that was fetched before and is whole."""
-    from lrmctl.data.here import hub_snapshot
+    from lrmctl.models.availability import hub_snapshot
     from lrmctl.models.folder import problem_of
 
     snapshot = hub_snapshot(ref)

@@ -29,7 +29,7 @@ def resolve_model(
         NotFoundError: nothing by that name, or a folder that is not a model.
     """
     if ref == "lab:tiny":
-        from lrmctl.lab import base_path
+        from lrmctl.models.shipped import base_path
 
         return base_path()
     if ref.startswith("run:"):

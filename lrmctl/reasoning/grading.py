@@ -28,7 +28,7 @@ def grade_integer(trace: Trace) -> Graded:
 
 def final_answer(answer: str) -> str | None:
     """The final answer as it is written; None where none is stated."""
-    from lrmctl.reasoning.verify import last_boxed
+    from lrmctl._util.boxed import last_boxed
 
     boxed = last_boxed(answer)
     if boxed is not None:

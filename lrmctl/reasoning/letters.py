@@ -9,7 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 
-from lrmctl.reasoning.verify import boxed_answer
+from lrmctl._util.boxed import boxed_answer
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _FACES = "text(?:bf|it|rm|sf|tt|normal)?|math(?:bf|rm|sf|it|tt|bb|cal)|boldsymbol|bm|mbox|operatorname|bf|rm|it"

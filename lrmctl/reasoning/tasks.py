@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lrmctl.data.fetch import local_file
-from lrmctl.data.here import hub_snapshot
 from lrmctl.errors import NotFoundError, RecipeError
+from lrmctl.models.availability import hub_snapshot
 from lrmctl.reasoning import sets
 from lrmctl.reasoning.base import Graded, ReasoningTask
 from lrmctl.reasoning.grading import grade_mathematics

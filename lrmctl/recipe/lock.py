@@ -11,9 +11,9 @@ from typing import Any
 
 from lrmctl.errors import LrmctlError
 from lrmctl.hooks import registry
-from lrmctl.recipe.check import named_plugins
 from lrmctl.recipe.functions import fingerprints
 from lrmctl.recipe.load import LoadedRecipe
+from lrmctl.recipe.named_plugins import named_plugins
 from lrmctl.runs.writing import write_json
 
 _PACKAGES = ("lrmctl", "torch", "transformers", "openrlhf", "ray", "deepspeed", "lm-eval", "math-verify", "datasets")

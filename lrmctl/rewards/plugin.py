@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from lrmctl.hooks.specs import Register, hookimpl
-from lrmctl.judges.standin import StandInReward
 from lrmctl.rewards.adequacy import RiskAdequacy
 from lrmctl.rewards.builtin import Correct, JudgedComplied, JudgedSafe
 from lrmctl.rewards.choice import MultipleChoice
@@ -38,4 +37,3 @@ def lrmctl_rewards(register: Register) -> None:
     register("repetition", Repetition, summary="0 down to -1 for repeated n-grams and words in a row")
     register("language", Language, summary="share of the letters that are in the prompt's script")
     register("reward-model", RewardModel, summary="the scalar of a reward model on prompt and answer")
-    register("stand-in", StandInReward, summary="smoke runs only: a number from a hash of the text")

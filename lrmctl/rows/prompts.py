@@ -238,7 +238,7 @@ def _worked(row: Row, name: str) -> str | None:
     if mark:
         return last.strip().replace(",", "") or None
     if "\\boxed" in text or "\\fbox" in text:
-        from lrmctl.reasoning.verify import last_boxed
+        from lrmctl._util.boxed import last_boxed
 
         return last_boxed(text)
     return text if name == "answer" else None

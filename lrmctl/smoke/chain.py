@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from lrmctl.errors import LrmctlError
-from lrmctl.judges.standin import NAME as STAND_IN
 from lrmctl.recipe.evaluation import EvalSection, ReasoningUse, SafetySet
 from lrmctl.recipe.generators import HfGenerator
 from lrmctl.recipe.load import LoadedRecipe
@@ -22,6 +21,7 @@ from lrmctl.runs.folder import RunFolder
 from lrmctl.smoke import evaluated
 from lrmctl.smoke.model import tiny_model
 from lrmctl.smoke.shrink import NEW_TOKENS, shrink
+from lrmctl.smoke.stand_ins import NAME as STAND_IN
 
 FOLDER = ".smoke"
 
@@ -78,7 +78,7 @@ def smoke(
     Returns:
         One result for each chain; a stage that failed is data in it, not an exception.
     """
-    from lrmctl.recipe.check import load_arms, validate
+    from lrmctl.preflight.validate import load_arms, validate
 
     validate(loaded)
     recipe, tell = loaded.recipe, on_stage or (lambda _: None)

@@ -14,7 +14,7 @@ from typing import Any
 from lrmctl.errors import LrmctlError, NotFoundError
 from lrmctl.hooks import registry
 from lrmctl.recipe.evaluation import EvalSection, ReasoningUse, SafetySet
-from lrmctl.smoke import standins
+from lrmctl.smoke import replace_models
 
 LIMIT = 4
 """Prompts of a benchmark or task."""
@@ -29,7 +29,7 @@ def small_sets(section: EvalSection, folder: Path) -> tuple[tuple[SafetySet, ...
     """
     made, told = [], []
     for i, chosen in enumerate(section.judged()):
-        resolved, judges = standins.safety_set(chosen.model_dump(mode="json"))
+        resolved, judges = replace_models.safety_set(chosen.model_dump(mode="json"))
         resolved, data = _small_benchmark(resolved, folder / f"{i}.jsonl")
         made.append(SafetySet(**resolved))
         told += [*judges, *data]

@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lrmctl.data.of_recipe import sources_of
 from lrmctl.errors import LrmctlError
 from lrmctl.recipe.load import LoadedRecipe
 from lrmctl.recipe.schema import RewardSection, RlRecipe, SftRecipe
 from lrmctl.recipe.sections import Use
-from lrmctl.smoke import standins
+from lrmctl.smoke import replace_models
 from lrmctl.smoke.model import tiny_model
 from lrmctl.smoke.rows import small_source
-from lrmctl.training_data import sources_of
 
 if TYPE_CHECKING:
-    from lrmctl.backends.thinks import Renderer
+    from lrmctl.data.renderer import Renderer
 
 STEPS, PROMPTS, SAMPLES, NEW_TOKENS, BATCH = 2, 4, 2, 24, 4
 _ROWS = 8
@@ -76,8 +76,8 @@ def shrink(loaded: LoadedRecipe, folder: Path, runs_dir: Path) -> Shrunk:
 
 def _renderer(recipe: SftRecipe | RlRecipe, model: Path) -> Renderer | None:
     """How the tiny model's template renders the recipe's rows; None where what the recipe says does not fit to it."""
+    from lrmctl.data.of_recipe import renderer
     from lrmctl.models import load_tokenizer
-    from lrmctl.training_data import renderer
 
     how = renderer(load_tokenizer(model), recipe)
     args = [getattr(use, "template_args", {}) for use in sources_of(recipe)]
@@ -196,7 +196,7 @@ def _sources(
 def _reward(section: RewardSection, key: str, replaced: list[str]) -> dict[str, Any]:
     components = []
     for resolved in section.model_dump(mode="json")["components"]:
-        small, told = standins.component(resolved)
+        small, told = replace_models.component(resolved)
         components.append(small)
         replaced += told
     return {key: components}

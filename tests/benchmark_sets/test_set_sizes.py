@@ -173,7 +173,7 @@ def test_a_split_that_does_not_exist_is_answered_with_one_that_does(name, option
 
 
 def test_a_recipe_that_names_a_wrong_split_does_not_validate(tmp_path):
-    from lrmctl.recipe.check import validate
+    from lrmctl.preflight.validate import validate
     from lrmctl.recipe.load import load_recipe
 
     own = (

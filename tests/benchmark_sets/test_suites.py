@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lrmctl.hooks import registry
-from lrmctl.recipe.check import validate
+from lrmctl.preflight.validate import validate
 from lrmctl.recipe.load import load_recipe, shipped
 from lrmctl.recipe.schema import EvalRecipe
 

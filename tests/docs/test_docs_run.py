@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from blocks import Block, Command, blocks, commands
 
-from lrmctl.recipe.check import validate
+from lrmctl.preflight.validate import validate
 from lrmctl.recipe.load import load_recipe
 from lrmctl.recipe.source import parse
 

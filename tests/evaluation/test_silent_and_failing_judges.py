@@ -10,11 +10,11 @@ import pytest
 from lrmctl.errors import JudgeError
 from lrmctl.evaluation.entries import safety_entries
 from lrmctl.evaluation.judging import judge_set
-from lrmctl.evaluation.refusals import BESIDE_THE_SETS, unseen_refusals
 from lrmctl.evaluation.sets import OpenSet
 from lrmctl.hooks.specs import Judge
 from lrmctl.judges.rules import RefusalPhrases
 from lrmctl.metrics.remarks import remarks, undecided, value_of
+from lrmctl.preflight.unseen_refusals import BESIDE_THE_SETS, unseen_refusals
 from lrmctl.recipe.evaluation import EvalSection
 from lrmctl.types import Part, Prompt, ThinkingState, Trace, Verdict
 

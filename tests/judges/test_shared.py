@@ -16,7 +16,7 @@ from lrmctl.hooks.testing import check_judge, sample_traces
 from lrmctl.judges import shared
 from lrmctl.judges.base import judge_part, make_judge
 from lrmctl.judges.shared import SharedJudge
-from lrmctl.judges.standin import StandInJudge
+from lrmctl.smoke.stand_ins import StandInJudge
 from lrmctl.types import Part, Prompt, Trace, Verdict
 
 

@@ -35,6 +35,7 @@ LAYERS = (
         "doctor",
         "workers",
         "dry_run",
+        "preflight",
         "templates",
         "training_data",
         "evaluation",
@@ -59,7 +60,7 @@ LAYERS = (
     ),
     ("planning",),
     ("recipe", "data", "hooks", "runs", "models", "stats", "metrics", "rows"),
-    ("types", "thinking", "trace", "errors", "console", "suggest", "text", "words"),
+    ("_util", "types", "thinking", "trace", "errors", "console", "suggest", "text", "words"),
 )
 RANK = {room: rank for rank, rooms in enumerate(reversed(LAYERS)) for room in rooms}
 

@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from lrmctl._util.boxed import last_boxed
 from lrmctl.reasoning.cost import is_costly
-from lrmctl.reasoning.verify import LONGEST, is_correct, last_boxed
+from lrmctl.reasoning.verify import LONGEST, is_correct
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lrmctl.errors import RecipeError
-from lrmctl.recipe.check import load_arms, validate
+from lrmctl.preflight.validate import load_arms, validate
 from lrmctl.recipe.load import load_recipe, shipped
 from lrmctl.recipe.lock import recipe_hash, write_lock
 

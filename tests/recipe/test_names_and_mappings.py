@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lrmctl.errors import RecipeError
-from lrmctl.recipe.check import validate
+from lrmctl.preflight.validate import validate
 from lrmctl.recipe.evaluation import EvalSection
 from lrmctl.recipe.load import load_recipe
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from lrmctl.backends.openrlhf import flags
 from lrmctl.backends.openrlhf.renamed import OLD_NAMES
 from lrmctl.errors import LrmctlError, NotFoundError, RecipeError
-from lrmctl.recipe.check import validate
+from lrmctl.preflight.validate import validate
 from lrmctl.recipe.load import load_recipe, shipped
 from lrmctl.recipe.source import walk
 

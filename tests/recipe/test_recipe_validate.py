@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lrmctl.errors import RecipeError
-from lrmctl.recipe.check import validate
+from lrmctl.preflight.validate import validate
 from lrmctl.recipe.load import load_recipe, shipped
 from lrmctl.recipe.problems import Problem, ProblemsError, key_path
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from lrmctl.errors import LrmctlError
-from lrmctl.recipe.check import validate
+from lrmctl.preflight.positions import fitted
+from lrmctl.preflight.validate import validate
 from lrmctl.recipe.load import LoadedRecipe, load_recipe
-from lrmctl.recipe.positions import fitted
 
 EVAL = "kind: eval\nname: e\nmodel: lab:tiny\nevaluation:\n  judge: refusal-phrases\n  safety:\n    - {entry}\n"
 RL = "kind: rl\nname: r\nmodel: {model}\n{more}prompts: [{prompts}]\nreward: {{components: [format]}}\n"

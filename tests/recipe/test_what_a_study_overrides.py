@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lrmctl.errors import RecipeError
-from lrmctl.recipe.check import load_arms, validate
+from lrmctl.preflight.validate import load_arms, validate
 from lrmctl.recipe.load import LoadedRecipe, load_recipe
 
 STUDY = """

@@ -12,7 +12,7 @@ import pytest
 
 from lrmctl.hooks import registry
 from lrmctl.planning.gpus import gpu_memory
-from lrmctl.recipe.check import validate
+from lrmctl.preflight.validate import validate
 from lrmctl.recipe.load import find_recipe, load_recipe, shipped
 from lrmctl.recipe.schema import RlRecipe, SftRecipe
 
@@ -72,7 +72,7 @@ def test_the_control_accepts_by_the_reward_of_rl():
 
 
 def test_every_word_that_a_recipe_uses_is_built_in():
-    from lrmctl.recipe.check import named_plugins
+    from lrmctl.recipe.named_plugins import named_plugins
 
     for name in shipped():
         assert all(registry.find(n.group, n.name).builtin for n in named_plugins(load_recipe(name)))

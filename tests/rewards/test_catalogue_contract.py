@@ -12,9 +12,9 @@ from scripted_judge import install
 
 from lrmctl.hooks import registry
 from lrmctl.hooks.testing import check_reward, sample_traces
-from lrmctl.judges.standin import NAME
 from lrmctl.rewards.base import make_reward
-from lrmctl.smoke import standins
+from lrmctl.smoke import replace_models
+from lrmctl.smoke.stand_ins import NAME
 
 SCRIPTED = {"judge": "scripted"}
 OPTIONS = {
@@ -121,9 +121,9 @@ def test_a_range_is_there_and_ordered(name):
 def test_models_are_stood_in_for_in_a_smoke_run():
     """Rewards with a model of their own as a whole; others in the judge, even where the recipe leaves it to default."""
     for name in ("risk-adequacy", "rules", "reward-model"):
-        assert standins.component({"name": None, "use": name, "options": {}})[0]["use"] == NAME
+        assert replace_models.component({"name": None, "use": name, "options": {}})[0]["use"] == NAME
     for name, options in (("strongreject-neg", {}), ("guard-prob", {"judge": "llama-guard-3"})):
-        replaced, told = standins.component({"name": None, "use": name, "options": options})
+        replaced, told = replace_models.component({"name": None, "use": name, "options": options})
         assert (replaced["use"], replaced["options"]["judge"]) == (name, NAME)
         assert told
         scores = make_reward(name, replaced["options"]).score(sample_traces(), "answer")

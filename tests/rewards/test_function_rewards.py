@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lrmctl.errors import LrmctlError, RecipeError
-from lrmctl.recipe.check import load_arms, validate
+from lrmctl.preflight.validate import load_arms, validate
 from lrmctl.recipe.functions import functions_of
 from lrmctl.recipe.load import LoadedRecipe, load_recipe
 from lrmctl.recipe.lock import make_lock

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrmctl.errors import RecipeError
-from lrmctl.recipe.check import validate
+from lrmctl.preflight.validate import validate
 from lrmctl.recipe.load import load_recipe
 from lrmctl.recipe.schema import RewardSection
 from lrmctl.rewards.compose import ComposedReward

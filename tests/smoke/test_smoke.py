@@ -11,10 +11,10 @@ import pytest
 import yaml
 
 from lrmctl.hooks.testing import check_judge, check_reward, sample_traces
-from lrmctl.judges.standin import StandInJudge, StandInReward
 from lrmctl.recipe.load import load_recipe, shipped
 from lrmctl.smoke.model import family_of
 from lrmctl.smoke.shrink import shrink
+from lrmctl.smoke.stand_ins import StandInJudge, StandInReward
 
 CHAINS = {
     "qwen3-4b/sft-star1-lora": "qwen3",  # SFT with adapters

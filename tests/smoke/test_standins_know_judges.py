@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lrmctl.hooks import registry
-from lrmctl.smoke.standins import needs_a_model
+from lrmctl.smoke.replace_models import needs_a_model
 
 RULES = {"refusal-phrases", "stand-in", "lab"}
 

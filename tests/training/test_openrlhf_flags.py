@@ -169,7 +169,7 @@ def test_flags_that_openrlhf_takes_are_not_refused() -> None:
 
 
 def test_all_wrong_flags_are_told_at_once_each_with_its_line(tmp_path: Path) -> None:
-    from lrmctl.recipe.check import validate
+    from lrmctl.preflight.validate import validate
 
     file = tmp_path / "r.yaml"
     file.write_text(

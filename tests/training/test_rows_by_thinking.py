@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from lrmctl.backends.rows import eval_rows, rl_rows, sft_rows
-from lrmctl.backends.thinks import Renderer
+from lrmctl.data.renderer import Renderer
 from lrmctl.data.sources import Demonstration
 from lrmctl.errors import RecipeError
 from lrmctl.lab import base_path

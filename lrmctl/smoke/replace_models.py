@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lrmctl.hooks import registry
-from lrmctl.judges.standin import NAME
+from lrmctl.smoke.stand_ins import NAME
 
 _SERVED = {"model", "model_name", "url", "base_url", "endpoint"}
 """Options that show that a plugin loads a model or calls a server."""

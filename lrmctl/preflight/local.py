@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from lrmctl.errors import LrmctlError
+from lrmctl.preflight.positions import position_problems
 from lrmctl.recipe.evaluation import EvalSection, SafetySet
 from lrmctl.recipe.load import LoadedRecipe
-from lrmctl.recipe.positions import position_problems
 from lrmctl.recipe.problems import Problem
 from lrmctl.recipe.schema import EvalRecipe, RlRecipe, SftRecipe, StudyRecipe
 

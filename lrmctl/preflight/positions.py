@@ -60,9 +60,9 @@ def positions(loaded: LoadedRecipe, runs_dir: Path | None = None) -> int | None:
 
 
 def _folder(model: str, runs_dir: Path) -> Path | None:
-    from lrmctl.data.here import hub_snapshot
-    from lrmctl.lab import base_path
     from lrmctl.models import is_hub_id
+    from lrmctl.models.availability import hub_snapshot
+    from lrmctl.models.shipped import base_path
 
     if model == "lab:tiny":
         return base_path()

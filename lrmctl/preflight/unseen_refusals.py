@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lrmctl.errors import LrmctlError
 from lrmctl.judges.describe import says_refusal
 from lrmctl.metrics.remarks import REFUSALS
-from lrmctl.recipe.local import companion
+from lrmctl.preflight.local import companion
 
 if TYPE_CHECKING:
     from lrmctl.recipe.evaluation import EvalSection, SafetySet

@@ -16,48 +16,10 @@ from lrmctl.hooks import registry
 from lrmctl.hooks.manager import Entry
 from lrmctl.recipe.functions import check_function
 from lrmctl.recipe.load import LoadedRecipe, load_recipe
+from lrmctl.recipe.named_plugins import named_plugins
 from lrmctl.recipe.problems import Problem, ProblemsError, place
 from lrmctl.recipe.schema import Arm, Component, EvalRecipe, RewardSection, RlRecipe, SftRecipe, StudyRecipe
-from lrmctl.recipe.source import KeyPath, dotted, walk
-
-_HOLDERS = {"sources": "source", "prompts": "source", "components": "reward", "safety": "benchmark"}
-
-
-@dataclass(frozen=True)
-class Named:
-    """One plugin that a recipe names: which key names it, and with which options."""
-
-    path: KeyPath
-    group: str
-    name: str
-    options: Mapping[str, Any]
-
-
-def named_plugins(loaded: LoadedRecipe) -> Iterator[Named]:
-    """Every plugin that this recipe names itself; those of a study's arms are theirs."""
-    for path, section in walk(loaded.resolved):
-        if not isinstance(section, dict) or _free_form(path):
-            continue
-        if path == ("backend",):
-            yield Named((*path, "name"), "backend", section["name"], {})
-        elif (path == ("evaluation",) and "judge" in section) or (len(path) >= 2 and path[-2] == "also"):
-            yield from _judges(path, section)
-        elif section.get("use") and len(path) >= 2 and path[-2] in _HOLDERS:
-            yield Named((*path, "use"), _HOLDERS[str(path[-2])], section["use"], section["options"])
-            yield from _judges(path, section)
-
-
-def _free_form(path: KeyPath) -> bool:
-    """Inside options, flags or overrides, where words are not the recipe's own."""
-    return any(str(key).endswith("options") or key in ("flags", "set") for key in path)
-
-
-def _judges(path: KeyPath, section: Mapping[str, Any]) -> Iterator[Named]:
-    if "judge" in section:
-        if section["judge"] is not None:  # else the evaluation's own
-            yield Named((*path, "judge"), "judge", section["judge"], section["judge_options"])
-    elif isinstance(judge := section["options"].get("judge"), str):
-        yield Named((*path, "options", "judge"), "judge", judge, section["options"].get("judge_options") or {})
+from lrmctl.recipe.source import KeyPath, dotted
 
 
 def _functions(loaded: LoadedRecipe) -> Iterator[tuple[KeyPath, Component]]:
@@ -179,8 +141,8 @@ def examine(loaded: LoadedRecipe, runs_dir: Path | None = None) -> list[Found]:
 
 
 def _of_one(loaded: LoadedRecipe, prefix: str, runs_dir: Path | None) -> list[Found]:
-    from lrmctl.recipe.local import local_problems
-    from lrmctl.recipe.positions import fitted
+    from lrmctl.preflight.local import local_problems
+    from lrmctl.preflight.positions import fitted
 
     loaded = fitted(loaded, runs_dir)
     check_plugins(loaded)
@@ -209,7 +171,7 @@ def _reward_notes(loaded: LoadedRecipe, prefix: str) -> Iterator[Found]:
 
 def _unseen_refusals(loaded: LoadedRecipe) -> Iterator[Found]:
     """Benign prompts that are evaluated without a judge of refusals."""
-    from lrmctl.evaluation.refusals import BESIDE_THE_SETS, unseen_refusals
+    from lrmctl.preflight.unseen_refusals import BESIDE_THE_SETS, unseen_refusals
 
     if isinstance(loaded.recipe, (EvalRecipe, StudyRecipe)):
         for i, what in unseen_refusals(loaded.recipe.evaluation):

@@ -1,0 +1,1 @@
+"""Small tools that know nothing of lrmctl's nouns."""

@@ -1,0 +1,44 @@
+"""What a recipe that trains says of its data: sources, prompts, demonstrations, and how its rows are rendered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lrmctl.data.renderer import Renderer
+from lrmctl.data.sources import Loaded, load_prompts, load_with_notes
+from lrmctl.recipe.schema import RlRecipe, SftRecipe
+from lrmctl.recipe.sections import Use
+from lrmctl.recipe.thinking import override_of
+from lrmctl.types import Prompt
+
+
+def sources_of(recipe: SftRecipe | RlRecipe) -> tuple[Use, ...]:
+    """Every source of data that a recipe names."""
+    if isinstance(recipe, RlRecipe):
+        return (*recipe.prompts, *(recipe.evaluation.prompts if recipe.evaluation else ()))
+    return recipe.data.rejection.prompts if recipe.data.rejection else recipe.data.sources
+
+
+def prompts_of(recipe: SftRecipe | RlRecipe) -> Sequence[Prompt]:
+    """The training prompts of a recipe's sources, without a tokenizer: none is left out and none held back."""
+    if isinstance(recipe, RlRecipe):
+        return load_prompts(recipe.prompts, seed=recipe.seed)
+    if recipe.data.rejection is not None:
+        return load_prompts(recipe.data.rejection.prompts)
+    return [d.prompt for d in demonstrations_of(recipe).rows]
+
+
+def demonstrations_of(recipe: SftRecipe, tokenizer: Any = None) -> Loaded:
+    """The demonstrations of a recipe's sources, and what was left out of them.
+
+    Responses without a thought are right where thinking is off, by the recipe's words or the tokenizer's template.
+    """
+    data = recipe.data
+    how = renderer(tokenizer, recipe)
+    return load_with_notes(data.sources, total=data.rows, turns=data.turns, seed=recipe.seed, off=how.is_off)
+
+
+def renderer(tokenizer: Any, recipe: SftRecipe | RlRecipe) -> Renderer:
+    """How a recipe's rows are rendered; without a tokenizer it only knows which arguments switch thinking off."""
+    return Renderer(tokenizer, recipe.template_args, override_of(recipe.thinking))

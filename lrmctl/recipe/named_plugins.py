@@ -1,0 +1,49 @@
+"""The plugins that a recipe names: which key names which, with which options. Makes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lrmctl.recipe.load import LoadedRecipe
+from lrmctl.recipe.source import KeyPath, walk
+
+_HOLDERS = {"sources": "source", "prompts": "source", "components": "reward", "safety": "benchmark"}
+
+
+@dataclass(frozen=True)
+class Named:
+    """One plugin that a recipe names: which key names it, and with which options."""
+
+    path: KeyPath
+    group: str
+    name: str
+    options: Mapping[str, Any]
+
+
+def named_plugins(loaded: LoadedRecipe) -> Iterator[Named]:
+    """Every plugin that this recipe names itself; those of a study's arms are theirs."""
+    for path, section in walk(loaded.resolved):
+        if not isinstance(section, dict) or _free_form(path):
+            continue
+        if path == ("backend",):
+            yield Named((*path, "name"), "backend", section["name"], {})
+        elif (path == ("evaluation",) and "judge" in section) or (len(path) >= 2 and path[-2] == "also"):
+            yield from _judges(path, section)
+        elif section.get("use") and len(path) >= 2 and path[-2] in _HOLDERS:
+            yield Named((*path, "use"), _HOLDERS[str(path[-2])], section["use"], section["options"])
+            yield from _judges(path, section)
+
+
+def _free_form(path: KeyPath) -> bool:
+    """Inside options, flags or overrides, where words are not the recipe's own."""
+    return any(str(key).endswith("options") or key in ("flags", "set") for key in path)
+
+
+def _judges(path: KeyPath, section: Mapping[str, Any]) -> Iterator[Named]:
+    if "judge" in section:
+        if section["judge"] is not None:  # else the evaluation's own
+            yield Named((*path, "judge"), "judge", section["judge"], section["judge_options"])
+    elif isinstance(judge := section["options"].get("judge"), str):
+        yield Named((*path, "options", "judge"), "judge", judge, section["options"].get("judge_options") or {})

@@ -1,0 +1,16 @@
+"""Registers the judge and the reward that stand in for models in a smoke run."""
+
+from __future__ import annotations
+
+from lrmctl.hooks.specs import Register, hookimpl
+from lrmctl.smoke.stand_ins import StandInJudge, StandInReward
+
+
+@hookimpl
+def lrmctl_judges(register: Register) -> None:
+    register("stand-in", StandInJudge, summary="smoke runs only: verdicts from a hash of the text")
+
+
+@hookimpl
+def lrmctl_rewards(register: Register) -> None:
+    register("stand-in", StandInReward, summary="smoke runs only: a number from a hash of the text")
