@@ -1,7 +1,8 @@
 # Each target does all the set-up that it needs, from a fresh clone, and can be repeated.
 #
 #   make demo    one command from a base model to report.html
-#   make test    the tests
+#   make test    the tests that take a few minutes
+#   make test-all  these and those that train and kill whole processes
 #   make lint    ruff and mypy
 #   make setup   the environment alone, in .venv
 #   make clean   removes what these made; runs/ stays
@@ -12,14 +13,14 @@ JOBS ?= 2
 # one thread for each process: the tiny model gains nothing from more, and two of them run side by side
 ENV := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE TOKENIZERS_PARALLELISM=false
 
-.PHONY: help setup demo test lint clean
+.PHONY: help setup demo test test-all lint clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
 
 setup: $(STAMP)
 
-$(STAMP): pyproject.toml lrmctl/templates/cpu-overrides.txt tools/setup.sh
+$(STAMP): pyproject.toml lrmctl/scaffold/cpu-overrides.txt tools/setup.sh
 	@VENV="$(VENV)" bash tools/setup.sh
 
 demo: $(STAMP)
@@ -28,12 +29,17 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	@echo "test: pytest with $(JOBS) processes"
+	@$(ENV) $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile -m "not slow and not e2e" $(TESTS)
+
+test-all: $(STAMP)
+	@echo "test-all: pytest with $(JOBS) processes"
 	@$(ENV) $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile $(TESTS)
 
 lint: $(STAMP)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports --no-cache
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

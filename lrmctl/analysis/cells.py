@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from lrmctl.runs.rows import EvalRow
+from lrmctl.runs.eval_rows import EvalRow
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lrmctl.analysis.cells import ALL, Cell, group, ratio
-from lrmctl.analysis.drawn import Encoded
-from lrmctl.runs.rows import EvalRow
+from lrmctl.analysis.generated import Encoded
+from lrmctl.runs.eval_rows import EvalRow
 from lrmctl.types import Kind
 
 if TYPE_CHECKING:

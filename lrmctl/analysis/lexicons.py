@@ -12,8 +12,8 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
+from lrmctl._util.suggest import did_you_mean
 from lrmctl.errors import NotFoundError
-from lrmctl.suggest import did_you_mean
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from lrmctl.analysis.cells import Cell, group, ratio, share
 from lrmctl.analysis.lexicons import Lexicon, get_lexicon
-from lrmctl.runs.rows import EvalRow
+from lrmctl.runs.eval_rows import EvalRow
 
 FORMAT = 1
 

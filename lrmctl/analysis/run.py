@@ -10,13 +10,13 @@ from lrmctl.analysis.cells import ALL
 from lrmctl.analysis.reflection import reflection
 from lrmctl.errors import LrmctlError, NotFoundError
 from lrmctl.runs.damage import part_of, read_object
+from lrmctl.runs.eval_rows import EvalRow, rows_digest
+from lrmctl.runs.eval_rows_fast import eval_rows
 from lrmctl.runs.folder import write_json
 from lrmctl.runs.holding import hold
-from lrmctl.runs.reading import eval_rows
-from lrmctl.runs.rows import EvalRow, rows_digest
 
 if TYPE_CHECKING:
-    from lrmctl.recipe.schema import AnalysisSection
+    from lrmctl.recipe.schema.recipes import AnalysisSection
 
 Progress = Callable[[int, int], None]
 
@@ -78,8 +78,8 @@ def _entropy(
     thresholds: dict[tuple[str, str, float], float] | None,
     on_progress: Progress | None,
 ) -> dict[str, Any]:
-    from lrmctl.analysis.drawn import read_again
     from lrmctl.analysis.entropy import FORMAT, choose, summarize, token_entropies
+    from lrmctl.analysis.generated import read_again
     from lrmctl.models import fingerprint, load_model, load_tokenizer
 
     tokenizer = load_tokenizer(model)

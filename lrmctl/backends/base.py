@@ -11,7 +11,7 @@ from lrmctl.types import Plan
 
 if TYPE_CHECKING:
     from lrmctl.recipe.problems import Problem
-    from lrmctl.recipe.schema import RlRecipe, SftRecipe
+    from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any
 
 from lrmctl.data.renderer import Rendered, Renderer
 from lrmctl.data.sources import Demonstration
-from lrmctl.rewards.wire import decode_label, encode_label, thinking_of_label
+from lrmctl.rewards.service.protocol import decode_label, encode_label, thinking_of_label
 from lrmctl.types import Prompt
 
 _ROOM = 2  # OpenRLHF drops SFT prompts that leave less than this many tokens for the response

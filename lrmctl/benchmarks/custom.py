@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lrmctl._util.suggest import did_you_mean
 from lrmctl.benchmarks.public import Messages, PublicBenchmark, Selection, column, place_of
 from lrmctl.data.catalog import DataSet
 from lrmctl.data.fetch import Row
@@ -14,7 +15,6 @@ from lrmctl.rows.located import Row as LocatedRow
 from lrmctl.rows.located import located
 from lrmctl.rows.prompts import SYSTEM, asked_of, plain_messages
 from lrmctl.rows.values import plain
-from lrmctl.suggest import did_you_mean
 from lrmctl.types import Kind
 
 _KINDS: tuple[Kind, ...] = ("harmful", "benign")

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lrmctl._util.suggest import did_you_mean
 from lrmctl.benchmarks.public import PublicBenchmark, Selection
 from lrmctl.errors import RecipeError
-from lrmctl.suggest import did_you_mean
 
 _COMMON = tuple(inspect.signature(PublicBenchmark).parameters.values())[1:]
 

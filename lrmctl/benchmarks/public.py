@@ -15,12 +15,12 @@ from functools import cached_property
 from random import Random
 from typing import Any
 
+from lrmctl._util.text import is_blank
 from lrmctl.data.catalog import DataSet
 from lrmctl.data.fetch import FOLDER, Fetched, Row, fetch, local_file
 from lrmctl.errors import RecipeError
 from lrmctl.models.availability import hub_snapshot
 from lrmctl.rows.values import missing, plain, shown
-from lrmctl.text import is_blank
 from lrmctl.types import Kind, Prompt
 
 Messages = tuple[Mapping[str, str], ...]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from lrmctl.cli import (
+from lrmctl.cli.commands import (
     analyze,
     benchmark,
     compare,
@@ -21,11 +21,11 @@ from lrmctl.cli import (
     plugin,
     recipe,
     report,
-    reward,
     run,
     study,
     train,
 )
+from lrmctl.cli.commands.reward import commands
 
 
 class Ended(Exception):
@@ -86,7 +86,7 @@ app.command("study")(study.study)
 app.command("doctor")(doctor.doctor)
 app.add_typer(recipe.app, name="recipe")
 app.add_typer(plugin.app, name="plugin")
-app.add_typer(reward.app, name="reward")
+app.add_typer(commands.app, name="reward")
 app.add_typer(judge.app, name="judge")
 app.add_typer(benchmark.app, name="benchmark")
 app.add_typer(model.app, name="model")

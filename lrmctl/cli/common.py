@@ -70,7 +70,7 @@ def rows_thinking(text: str | None) -> Iterator[None]:
     Raises:
         LrmctlError: it names no format.
     """
-    from lrmctl.recipe.thinking import override_of_text
+    from lrmctl.recipe.schema.thinking import override_of_text
     from lrmctl.thinking import format_of_override, reading_as
 
     override = override_of_text(text)

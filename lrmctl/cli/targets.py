@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from lrmctl.cli.summary_view import show_summary as show_summary
+from lrmctl._util.suggest import did_you_mean
+from lrmctl.cli.views.summary import show_summary as show_summary
 from lrmctl.errors import NotFoundError, RecipeError
 from lrmctl.runs.check import refuse_damaged
 from lrmctl.runs.damage import part_of, read_object
 from lrmctl.runs.marks import MARK, refuse_around, refuse_foreign
 from lrmctl.runs.names import is_run_name, named_run, shown
-from lrmctl.suggest import did_you_mean
 
 
 def is_run(folder: Path) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from lrmctl.data.leaks import TrainingTexts, said_by_others, said_by_users
-from lrmctl.data.near import Corpus, Match
+from lrmctl.data.near_duplicates import Corpus, Match
 from lrmctl.rows.prompts import key_of
 from lrmctl.thinking import split_text, split_unseen
 from lrmctl.types import Prompt

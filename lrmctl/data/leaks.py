@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
-from lrmctl.data.near import Corpus, Match, normalised
+from lrmctl.data.near_duplicates import Corpus, Match, normalised
 from lrmctl.types import Prompt
 
 OWN_WORDS = 5

@@ -7,9 +7,9 @@ from typing import Any
 
 from lrmctl.data.renderer import Renderer
 from lrmctl.data.sources import Loaded, load_prompts, load_with_notes
-from lrmctl.recipe.schema import RlRecipe, SftRecipe
-from lrmctl.recipe.sections import Use
-from lrmctl.recipe.thinking import override_of
+from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
+from lrmctl.recipe.schema.sections import Use
+from lrmctl.recipe.schema.thinking import override_of
 from lrmctl.types import Prompt
 
 

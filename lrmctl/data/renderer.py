@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from lrmctl._util.text import is_blank
 from lrmctl.data.render import render_prompt, render_response
 from lrmctl.data.sources import Demonstration
 from lrmctl.errors import RecipeError
-from lrmctl.text import is_blank
 from lrmctl.thinking import Override, Thinking, closes_thinking, find_thinking, opens_thinking
 from lrmctl.types import Prompt
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from lrmctl._util.text import is_blank
 from lrmctl.data.mix import mix
 from lrmctl.errors import NotFoundError, RecipeError
 from lrmctl.rows.files import all_rows, existing, file_sha256
@@ -20,12 +21,11 @@ from lrmctl.rows.located import Row, located
 from lrmctl.rows.prompts import KINDS, asked_of, distinct_ids, gold_of, kind_of, prompt_of, rest_of
 from lrmctl.rows.responses import COLUMNS, RESPONSES, response_of
 from lrmctl.rows.values import missing
-from lrmctl.text import is_blank
 from lrmctl.trace import split_text
 from lrmctl.types import Prompt
 
 if TYPE_CHECKING:
-    from lrmctl.recipe.sections import Mixed, Use
+    from lrmctl.recipe.schema.sections import Mixed, Use
     from lrmctl.rows.prompts import Asked
     from lrmctl.rows.responses import Said
 

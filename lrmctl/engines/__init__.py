@@ -1,0 +1,1 @@
+"""Engines: whatever completes prompts or answers a judge's questions."""

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from lrmctl.engines.requests import Engine, Rendering
 from lrmctl.errors import RecipeError
-from lrmctl.recipe.decoding import Decoding, DefaultDecoding
-from lrmctl.recipe.generators import GeneratorOptions, HfGenerator, OpenAiGenerator
+from lrmctl.recipe.schema.decoding import Decoding, DefaultDecoding
+from lrmctl.recipe.schema.generators import GeneratorOptions, HfGenerator, OpenAiGenerator
 
 PLAIN = Rendering()
 
@@ -35,21 +35,21 @@ def make_generator(
     if isinstance(options, OpenAiGenerator) and options.api == "chat":
         what = f"the decoding mode {decoding.mode!r} begins or cuts the thinking, and a chat server renders by itself"
         raise RecipeError(what, "engine.api", "say `api: completions` and name the model's `tokenizer:`")
-    from lrmctl.engines.modes import steered
+    from lrmctl.engines.decoding.engine import steered
 
     return steered(engine, decoding)
 
 
 def _plain(model: Path | str, options: GeneratorOptions, batch_size: int | None, rendering: Rendering) -> Engine:
     if isinstance(options, HfGenerator):
-        from lrmctl.engines.hf import HfEngine
+        from lrmctl.engines.hf.engine import HfEngine
 
         where = {"device": options.device, "dtype": options.dtype}
         return HfEngine(Path(model), batch_size=batch_size, rendering=rendering, **where)
     if isinstance(options, OpenAiGenerator):
-        from lrmctl.engines.generate_openai import OpenAiEngine
+        from lrmctl.engines.openai.engine import OpenAiEngine
 
         return OpenAiEngine(str(model), options, rendering=rendering)
-    from lrmctl.engines.generate_vllm import VllmEngine
+    from lrmctl.engines.vllm.engine import VllmEngine
 
     return VllmEngine(Path(model), options, batch_size=batch_size, rendering=rendering)

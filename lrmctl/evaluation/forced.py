@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lrmctl.engines.modes import askable
+from lrmctl.engines.decoding.engine import askable
 from lrmctl.engines.requests import Engine
 from lrmctl.errors import RecipeError
-from lrmctl.evaluation.sets import OpenSet
+from lrmctl.evaluation.benchmarks import OpenSet
 from lrmctl.reasoning.tasks import ReasoningTask
 
 

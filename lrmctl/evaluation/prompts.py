@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from lrmctl.data.here import why_not_here
+from lrmctl.data.availability import why_not_here
 from lrmctl.errors import LrmctlError
-from lrmctl.evaluation.sets import set_name
-from lrmctl.recipe.schema import EvalRecipe, RlRecipe, StudyRecipe
+from lrmctl.evaluation.benchmarks import set_name
+from lrmctl.recipe.schema.recipes import EvalRecipe, RlRecipe, StudyRecipe
 from lrmctl.types import Prompt
 
 if TYPE_CHECKING:
-    from lrmctl.recipe.evaluation import EvalSection, ReasoningUse, SafetySet
     from lrmctl.recipe.load import LoadedRecipe
+    from lrmctl.recipe.schema.evaluation import EvalSection, ReasoningUse, SafetySet
 
 _LAB = "lab/eval"
 Sets = dict[str, Sequence[Prompt]]

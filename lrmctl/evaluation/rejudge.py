@@ -13,20 +13,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrmctl.errors import NotFoundError
-from lrmctl.evaluation.entries import again, judge_facts
-from lrmctl.evaluation.judging import judge_set, slim
-from lrmctl.evaluation.sets import OpenSet, named_sets
+from lrmctl.evaluation.benchmarks import OpenSet, named_sets
+from lrmctl.evaluation.judge import judge_set, slim
 from lrmctl.evaluation.settings import keep_old, settings_of
+from lrmctl.evaluation.summary import again, judge_facts
 from lrmctl.reasoning.tasks import ReasoningTask, reasoning_task
 from lrmctl.runs.damage import read_object
+from lrmctl.runs.eval_rows import EvalRow, write_jsonl
+from lrmctl.runs.eval_rows_fast import eval_rows
 from lrmctl.runs.folder import eval_folder, write_json
 from lrmctl.runs.holding import hold
 from lrmctl.runs.names import check_name
-from lrmctl.runs.reading import eval_rows
-from lrmctl.runs.rows import EvalRow, write_jsonl
 
 if TYPE_CHECKING:
-    from lrmctl.recipe.evaluation import EvalSection
+    from lrmctl.recipe.schema.evaluation import EvalSection
 
 AT_ONCE = 2_000
 Cell = tuple[str, float, str]

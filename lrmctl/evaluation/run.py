@@ -17,27 +17,27 @@ from lrmctl.engines.base import Sampling
 from lrmctl.engines.generators import make_generator
 from lrmctl.engines.requests import Engine, Rendering
 from lrmctl.engines.store import OnProgress, Store
-from lrmctl.evaluation.drawing import Drawing, noted, refuse_failures
-from lrmctl.evaluation.entries import safety_entries, task_entries
+from lrmctl.evaluation.benchmarks import OpenSet, open_sets, refuse_twice
 from lrmctl.evaluation.forced import with_thoughts
-from lrmctl.evaluation.judging import judge_set, slim
-from lrmctl.evaluation.sets import OpenSet, open_sets, refuse_twice
+from lrmctl.evaluation.generate import Drawing, noted, refuse_failures
+from lrmctl.evaluation.judge import judge_set, slim
 from lrmctl.evaluation.settings import claim, settings_of
+from lrmctl.evaluation.summary import safety_entries, task_entries
 from lrmctl.evaluation.thinking import Shown, as_settled, thinking_facts, thinking_of
 from lrmctl.reasoning.tasks import ReasoningTask, reasoning_task
-from lrmctl.recipe.thinking import override_of
+from lrmctl.recipe.schema.thinking import override_of
 from lrmctl.runs.damage import DamagedError, read_object
+from lrmctl.runs.eval_rows import EvalRow, write_jsonl
 from lrmctl.runs.folder import eval_folder, write_json
 from lrmctl.runs.holding import hold
 from lrmctl.runs.marks import mark
 from lrmctl.runs.names import check_name
-from lrmctl.runs.rows import EvalRow, write_jsonl
 from lrmctl.thinking import UNKNOWN, Thinking
 
 if TYPE_CHECKING:
-    from lrmctl.evaluation.overlap import Training
-    from lrmctl.reasoning.lmeval import TaskResult
-    from lrmctl.recipe.evaluation import EvalSection
+    from lrmctl.evaluation.contamination import Training
+    from lrmctl.reasoning.lm_eval.run import TaskResult
+    from lrmctl.recipe.schema.evaluation import EvalSection
 
 
 def evaluate(
@@ -231,7 +231,7 @@ class _Evaluation:
     def _run_tasks(self, drawing: Drawing, tell: OnProgress) -> None:
         if not self.tasks:
             return
-        from lrmctl.reasoning.lmeval import run_tasks
+        from lrmctl.reasoning.lm_eval.run import run_tasks
 
         how = (drawing.sampling, drawing.samples, drawing.seed, self.section.limit)
         self.results = run_tasks(self.engine, drawing.store, self.tasks, *how, tell)
@@ -307,7 +307,7 @@ def _overlap(
     """Evaluation prompts that the model was trained on, by set."""
     if training is None:
         return []
-    from lrmctl.evaluation.overlap import overlap
+    from lrmctl.evaluation.contamination import overlap
 
     asked = {s.name: s.prompts for s in sets} | {task.name: task.load(limit) for task in tasks}
     return [found.to_json() for found in overlap(training, asked)]

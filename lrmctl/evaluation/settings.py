@@ -16,7 +16,7 @@ from lrmctl.errors import RunExistsError
 from lrmctl.runs.damage import DamagedError, read_object
 
 if TYPE_CHECKING:
-    from lrmctl.recipe.evaluation import EvalSection
+    from lrmctl.recipe.schema.evaluation import EvalSection
 
 _HOW_ONLY = ("batch_size", "max_failed", "engine")
 KEPT = ("rows.jsonl", "summary.json")

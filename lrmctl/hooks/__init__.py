@@ -1,0 +1,1 @@
+"""The contract with plugins, and how they are found and loaded."""

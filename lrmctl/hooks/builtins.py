@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 MODULES = (
-    "lrmctl.rewards.plugin",
+    "lrmctl.rewards.builtin.plugin",
     "lrmctl.judges.plugin",
-    "lrmctl.data.plugin",
+    "lrmctl.data.builtin.plugin",
     "lrmctl.benchmarks.plugin",
     "lrmctl.lab.plugin",
     "lrmctl.backends.plugin",
     "lrmctl.smoke.plugin",
-    "lrmctl.hooks.thinking_formats",
+    "lrmctl.thinking.plugin",
 )

@@ -11,9 +11,9 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
+from lrmctl._util.suggest import did_you_mean
 from lrmctl.errors import LrmctlError, NotFoundError, PluginError, RecipeError
 from lrmctl.hooks.manager import GROUPS, Entry, Loaded, Problem, load_builtins, load_third_party
-from lrmctl.suggest import did_you_mean
 
 __all__ = ["GROUPS", "Entry", "Problem", "Registry", "check", "find", "make", "names", "problems"]
 

@@ -1,0 +1,1 @@
+"""Judges: verdicts on the thinking and the answer of a trace."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from lrmctl.engines.chat import Ask, ChatEngine, Reply
 from lrmctl.errors import JudgeError
 from lrmctl.judges.base import describe
-from lrmctl.judges.forms import Form, Said, part_text, raw_of, with_turns
-from lrmctl.judges.untrusted import defused
+from lrmctl.judges.templates.base import Form, Said, part_text, raw_of, with_turns
+from lrmctl.judges.templates.sanitize import defused
 from lrmctl.judges.windows import next_count, windows, worst
 from lrmctl.types import Part, Trace, Verdict
 

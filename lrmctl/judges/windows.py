@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from lrmctl.judges.forms import Said
+from lrmctl.judges.templates.base import Said
 
 OVERLAP = 0.25
 """Share of a window that it has in common with the one before."""

@@ -102,7 +102,7 @@ def draw(path: Path, prompts: Sequence[Prompt], seed: int, temperature: float = 
     """One trace per prompt from the model at `path`."""
     from lrmctl.data.render import encode_prompt
     from lrmctl.engines.base import Sampling
-    from lrmctl.engines.sampler import sample
+    from lrmctl.engines.hf.batch_sampler import sample
     from lrmctl.lab.tokenizer import CONTEXT
     from lrmctl.models import eos_ids, load_model, load_tokenizer
     from lrmctl.trace import trace_from_ids

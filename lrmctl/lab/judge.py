@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from lrmctl.text import is_blank
+from lrmctl._util.text import is_blank
 from lrmctl.types import Part, Prompt, Trace, Verdict
 
 NAME, VERSION = "lab", "lab-1"

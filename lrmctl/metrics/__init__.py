@@ -5,7 +5,7 @@ that failed is left out of every rate and counted in `judge_failed`; a completio
 `generation_failed` only. Each metric's formula, unit and source is in docs/metrics.md. Knows rows and statistics only.
 """
 
-from lrmctl.metrics.of_rows import METRICS, Metric
+from lrmctl.metrics.per_row import METRICS, Metric
 from lrmctl.metrics.summary import per_prompt, summarize
 
 __all__ = ["METRICS", "Metric", "per_prompt", "summarize"]

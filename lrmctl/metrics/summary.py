@@ -6,15 +6,15 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from lrmctl.metrics.corrected import corrected
-from lrmctl.metrics.figures import NOTHING, of_samples, spread
-from lrmctl.metrics.of_prompts import at_k
-from lrmctl.metrics.of_rows import METRICS, TOKENS, Metric
+from lrmctl.metrics.estimate import NOTHING, of_samples, spread
+from lrmctl.metrics.judge_correction import corrected
+from lrmctl.metrics.per_prompt import at_k
+from lrmctl.metrics.per_row import METRICS, TOKENS, Metric
 from lrmctl.metrics.table import Table
-from lrmctl.runs.rows import EvalRow
+from lrmctl.runs.eval_rows import EvalRow
 
 if TYPE_CHECKING:
-    from lrmctl.recipe.evaluation import Measured
+    from lrmctl.recipe.schema.evaluation import Measured
 
 
 def summarize(rows: Iterable[EvalRow], samples: int = 1, measured: Measured | None = None) -> dict[str, dict[str, Any]]:

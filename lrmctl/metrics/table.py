@@ -6,8 +6,8 @@ from array import array
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from lrmctl.metrics.of_rows import Metric, further
-from lrmctl.runs.rows import EvalRow
+from lrmctl.metrics.per_row import Metric, further
+from lrmctl.runs.eval_rows import EvalRow
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from lrmctl.monitors.change import level, rise, share_of_alpha
-from lrmctl.monitors.rows import Rollout
+from lrmctl.monitors.rollouts import Rollout
+from lrmctl.monitors.sequential_tests import level, rise, share_of_alpha
 from lrmctl.monitors.windows import Window, by_unit
 
 State = Literal["quiet", "alarm", "cannot tell"]

@@ -13,8 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lrmctl.monitors.alarms.catalogue import ALARMS, make_alarms
 from lrmctl.monitors.base import Result
-from lrmctl.monitors.catalogue import ALARMS, make_alarms
 from lrmctl.monitors.monitor import Monitor, clip_of, helped_of, line_of, per_step_of, read_alarms, recipe_of
 
 if TYPE_CHECKING:

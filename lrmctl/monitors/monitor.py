@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from lrmctl.monitors.base import Alarm, Result
-from lrmctl.monitors.foreign import WholeFile
-from lrmctl.monitors.rows import Tail, rollout_of
+from lrmctl.monitors.external_rollouts import WholeFile
+from lrmctl.monitors.rollouts import Tail, rollout_of
 from lrmctl.monitors.windows import ROLLOUTS, Window, Windows
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def _bar(use: str, options: Mapping[str, Any]) -> float | None:
 
 def prompts_of(folder: Path) -> dict[str, Prompt]:
     """Full prompts of a run by id, from the rows that it was trained on; what cannot be read is left out."""
-    from lrmctl.rewards.wire import decode_label
+    from lrmctl.rewards.service.protocol import decode_label
 
     found: dict[str, Prompt] = {}
     for _, row in Tail(folder / "data" / "prompts.jsonl").rows():

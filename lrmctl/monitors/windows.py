@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from lrmctl.monitors.rows import Rollout
+from lrmctl.monitors.rollouts import Rollout
 
 ROLLOUTS = 512
 """Rollouts that a window has at least: 64 groups of 8, so that a share of groups is known to about 6 points."""

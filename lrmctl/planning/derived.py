@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from lrmctl.planning.shapes import ModelShape
+from lrmctl.planning.model_shape import ModelShape
 from lrmctl.planning.training_memory import lora_parameters
 from lrmctl.planning.workload import Lengths
-from lrmctl.recipe.schema import Component, RlRecipe, SftRecipe
+from lrmctl.recipe.schema.recipes import Component, RlRecipe, SftRecipe
 
 KEPT = 2
 """Checkpoints that a run keeps; older ones are deleted."""

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from lrmctl.errors import LrmctlError
-from lrmctl.planning.advice import Change, first_change
+from lrmctl.planning.colocated import Guest
 from lrmctl.planning.derived import Data, Derived, derive
 from lrmctl.planning.gpus import gpu_memory
-from lrmctl.planning.guests import Guest
 from lrmctl.planning.layout import Placement, placement
 from lrmctl.planning.memory import Memory, Target, estimate
-from lrmctl.planning.shapes import ModelShape
-from lrmctl.recipe.schema import RlRecipe, SftRecipe
+from lrmctl.planning.model_shape import ModelShape
+from lrmctl.planning.suggestions import Change, first_change
+from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lrmctl._util.suggest import did_you_mean
 from lrmctl.errors import RecipeError
-from lrmctl.suggest import did_you_mean
 
 GIB = 1024**3
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lrmctl.recipe.schema import RlRecipe, SftRecipe
+from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
 
 NODE_GPUS = 8
 """GPUs of a node where the recipe does not ask for more on one."""

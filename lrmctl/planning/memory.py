@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lrmctl.planning import training_memory as train
-from lrmctl.planning.figures import RULE, Figure, Group, Phase, Verdict, judge, present
-from lrmctl.planning.guests import Guest, with_guests
+from lrmctl.planning.colocated import Guest, with_guests
 from lrmctl.planning.layout import Placement, engines_apart
+from lrmctl.planning.memory_items import RULE, Figure, Group, Phase, Verdict, judge, present
+from lrmctl.planning.model_shape import ModelShape
 from lrmctl.planning.serving_memory import GPU_SHARE, Serving, serving
-from lrmctl.planning.shapes import ModelShape
 from lrmctl.planning.training_memory import Trained
 from lrmctl.planning.workload import Lengths, critic, reference, trained
-from lrmctl.recipe.schema import RlRecipe, SftRecipe
+from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lrmctl.planning.figures import RULE, VLLM, Figure
-from lrmctl.planning.shapes import ModelShape
+from lrmctl.planning.memory_items import RULE, VLLM, Figure
+from lrmctl.planning.model_shape import ModelShape
 
 GPU_SHARE = {"colocated": 0.6, "separate": 0.9}
 """Share of a GPU where the recipe says none: colocated, and with GPUs of its own."""

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from lrmctl.planning.figures import ACTOR, DEEPSPEED, RULE, TRANSFORMERS, UTILS, ZERO, Figure, present
-from lrmctl.planning.shapes import ModelShape
-from lrmctl.recipe.sections import Lora
+from lrmctl.planning.memory_items import ACTOR, DEEPSPEED, RULE, TRANSFORMERS, UTILS, ZERO, Figure, present
+from lrmctl.planning.model_shape import ModelShape
+from lrmctl.recipe.schema.sections import Lora
 
 CONTEXT = 512 * 1024**2
 """CUDA context and libraries of one process."""

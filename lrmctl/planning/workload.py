@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from lrmctl.planning.layout import Placement
-from lrmctl.planning.shapes import ModelShape
+from lrmctl.planning.model_shape import ModelShape
 from lrmctl.planning.training_memory import Trained
-from lrmctl.recipe.schema import RlRecipe, SftRecipe
+from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
 
 
 @dataclass(frozen=True)

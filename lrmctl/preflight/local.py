@@ -11,10 +11,10 @@ from typing import Any
 
 from lrmctl.errors import LrmctlError
 from lrmctl.preflight.positions import position_problems
-from lrmctl.recipe.evaluation import EvalSection, SafetySet
 from lrmctl.recipe.load import LoadedRecipe
 from lrmctl.recipe.problems import Problem
-from lrmctl.recipe.schema import EvalRecipe, RlRecipe, SftRecipe, StudyRecipe
+from lrmctl.recipe.schema.evaluation import EvalSection, SafetySet
+from lrmctl.recipe.schema.recipes import EvalRecipe, RlRecipe, SftRecipe, StudyRecipe
 
 _FILES = ("path", "file")
 _MOST = 64 * 2**20

@@ -8,7 +8,7 @@ from lrmctl.errors import RecipeError
 from lrmctl.preflight.positions import fitted
 from lrmctl.preflight.validate import validate
 from lrmctl.recipe.load import LoadedRecipe
-from lrmctl.recipe.schema import RlRecipe, SftRecipe
+from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
 
 
 def trainable(

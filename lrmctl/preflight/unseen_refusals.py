@@ -14,7 +14,7 @@ from lrmctl.metrics.remarks import REFUSALS
 from lrmctl.preflight.local import companion
 
 if TYPE_CHECKING:
-    from lrmctl.recipe.evaluation import EvalSection, SafetySet
+    from lrmctl.recipe.schema.evaluation import EvalSection, SafetySet
 
 BESIDE_THE_SETS = -1
 """Index of the set that `over_refusal` adds."""

@@ -14,12 +14,12 @@ from typing import Any
 from lrmctl.errors import LrmctlError, RecipeError
 from lrmctl.hooks import registry
 from lrmctl.hooks.manager import Entry
-from lrmctl.recipe.functions import check_function
+from lrmctl.recipe.function_ref import check_function
 from lrmctl.recipe.load import LoadedRecipe, load_recipe
 from lrmctl.recipe.named_plugins import named_plugins
 from lrmctl.recipe.problems import Problem, ProblemsError, place
-from lrmctl.recipe.schema import Arm, Component, EvalRecipe, RewardSection, RlRecipe, SftRecipe, StudyRecipe
-from lrmctl.recipe.source import KeyPath, dotted
+from lrmctl.recipe.schema.recipes import Arm, Component, EvalRecipe, RewardSection, RlRecipe, SftRecipe, StudyRecipe
+from lrmctl.recipe.yaml import KeyPath, dotted
 
 
 def _functions(loaded: LoadedRecipe) -> Iterator[tuple[KeyPath, Component]]:
@@ -67,7 +67,7 @@ def check_plugins(loaded: LoadedRecipe) -> list[Entry]:
 def _check_engine(entry: Entry, options: Mapping[str, Any]) -> None:
     """The options of a built-in judge's engine; those of a plugin's are its own matter."""
     if entry.builtin and entry.group == "judge" and isinstance(engine := options.get("engine"), (str, Mapping)):
-        from lrmctl.engines.options import engine_options
+        from lrmctl.recipe.schema.engine_options import engine_options
 
         engine_options(engine)
 

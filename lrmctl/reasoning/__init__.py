@@ -1,0 +1,1 @@
+"""Reasoning tasks: what is asked, and how final answers are graded."""

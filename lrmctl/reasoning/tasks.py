@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lrmctl._util.suggest import did_you_mean
 from lrmctl.data.fetch import local_file
 from lrmctl.errors import NotFoundError, RecipeError
 from lrmctl.models.availability import hub_snapshot
-from lrmctl.reasoning import sets
+from lrmctl.reasoning import builtin
 from lrmctl.reasoning.base import Graded, ReasoningTask
 from lrmctl.reasoning.grading import grade_mathematics
-from lrmctl.suggest import did_you_mean
 
 __all__ = ["LMEVAL", "Graded", "ReasoningTask", "TaskFacts", "grade_mathematics", "reasoning_task", "task_names"]
 
@@ -32,15 +32,17 @@ class _Known:
 
 
 _TASKS = {
-    "math500": _Known(sets.math500, "competition mathematics, 7 subjects, 5 levels", "math-500"),
-    "aime24": _Known(sets.aime24, "AIME I and II of 2024; answers are integers up to 999", "aime24"),
-    "aime25": _Known(sets.aime25, "AIME I and II of 2025; answers are integers up to 999", "aime25"),
-    "gsm8k": _Known(sets.gsm8k, "grade-school word problems", "gsm8k-test"),
-    "gsm8k_platinum": _Known(sets.gsm8k_platinum, "GSM8K without its wrong and ambiguous problems", "gsm8k-platinum"),
-    "gpqa_diamond": _Known(sets.gpqa_diamond, "graduate-level science, 4 choices", "gpqa-diamond"),
-    "mmlu_pro": _Known(sets.mmlu_pro, "14 subjects, up to 10 choices; `categories` takes some", "mmlu-pro"),
-    "ifeval": _Known(sets.ifeval, "instructions that a program can check", "ifeval"),
-    "lab_arithmetic": _Known(sets.lab_arithmetic, "the lab's two-step word problems, generated"),
+    "math500": _Known(builtin.math500, "competition mathematics, 7 subjects, 5 levels", "math-500"),
+    "aime24": _Known(builtin.aime24, "AIME I and II of 2024; answers are integers up to 999", "aime24"),
+    "aime25": _Known(builtin.aime25, "AIME I and II of 2025; answers are integers up to 999", "aime25"),
+    "gsm8k": _Known(builtin.gsm8k, "grade-school word problems", "gsm8k-test"),
+    "gsm8k_platinum": _Known(
+        builtin.gsm8k_platinum, "GSM8K without its wrong and ambiguous problems", "gsm8k-platinum"
+    ),
+    "gpqa_diamond": _Known(builtin.gpqa_diamond, "graduate-level science, 4 choices", "gpqa-diamond"),
+    "mmlu_pro": _Known(builtin.mmlu_pro, "14 subjects, up to 10 choices; `categories` takes some", "mmlu-pro"),
+    "ifeval": _Known(builtin.ifeval, "instructions that a program can check", "ifeval"),
+    "lab_arithmetic": _Known(builtin.lab_arithmetic, "the lab's two-step word problems, generated"),
 }
 
 
@@ -76,7 +78,7 @@ def _facts(name: str, known: _Known) -> TaskFacts:
     options = {p.name: p.default for p in inspect.signature(known.make).parameters.values()}
     if not known.data:
         return TaskFacts(name, known.summary, None, "Apache-2.0", "", "", False, "", options, here=True)
-    d = sets.DATA[known.data]
+    d = builtin.DATA[known.data]
     here = bool(local_file(d) or (d.hub and hub_snapshot(d.hub, "datasets")))
     return TaskFacts(name, known.summary, d.rows, d.license, d.url, d.hub, d.gated, d.file, options, here)
 
@@ -96,7 +98,7 @@ def reasoning_task(name: str, options: Mapping[str, Any] | None = None) -> Reaso
     if name == LMEVAL:
         raise RecipeError("`lmeval:` names no task", fix="put a task of lm-eval after it, e.g. lmeval:arc_challenge")
     if name.startswith(LMEVAL):
-        from lrmctl.reasoning.lmeval_tasks import lmeval_task
+        from lrmctl.reasoning.lm_eval.external_task import lmeval_task
 
         return lmeval_task(name.removeprefix(LMEVAL), **checked(name, lmeval_task, given, skip=1))
     if name not in _TASKS:

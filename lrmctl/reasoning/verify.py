@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from lrmctl._util.boxed import boxed_answer
 from lrmctl.reasoning.cost import is_costly
-from lrmctl.reasoning.grader import same_value
+from lrmctl.reasoning.grader_process import same_value
 from lrmctl.reasoning.latex import number, same_text, tidied
 
 LONGEST = 400

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from lrmctl.errors import NotFoundError, RecipeError
-from lrmctl.recipe.algorithm import PRESETS
 from lrmctl.recipe.load import load_recipe
-from lrmctl.recipe.source import KeyPath, dotted, read
+from lrmctl.recipe.schema.algorithm import PRESETS
+from lrmctl.recipe.yaml import KeyPath, dotted, read
 from lrmctl.runs.names import named_run
 
 _ABSENT = object()

@@ -15,11 +15,11 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from lrmctl._util.suggest import did_you_mean
 from lrmctl.errors import NotFoundError, RecipeError, RunExistsError
-from lrmctl.recipe.functions import absolute
-from lrmctl.recipe.schema import AnyRecipe, EvalRecipe, RlRecipe, SftRecipe, StudyRecipe
-from lrmctl.recipe.source import Document, KeyPath, assign, dotted, leaves, merge, parse_value, read, walk
-from lrmctl.suggest import did_you_mean
+from lrmctl.recipe.function_ref import absolute
+from lrmctl.recipe.schema.recipes import AnyRecipe, EvalRecipe, RlRecipe, SftRecipe, StudyRecipe
+from lrmctl.recipe.yaml import Document, KeyPath, assign, dotted, leaves, merge, parse_value, read, walk
 
 _KINDS: Mapping[str, type[AnyRecipe]] = {"sft": SftRecipe, "rl": RlRecipe, "eval": EvalRecipe, "study": StudyRecipe}
 _SHOWN = 40

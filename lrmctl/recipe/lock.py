@@ -11,7 +11,7 @@ from typing import Any
 
 from lrmctl.errors import LrmctlError
 from lrmctl.hooks import registry
-from lrmctl.recipe.functions import fingerprints
+from lrmctl.recipe.function_ref import fingerprints
 from lrmctl.recipe.load import LoadedRecipe
 from lrmctl.recipe.named_plugins import named_plugins
 from lrmctl.runs.writing import write_json

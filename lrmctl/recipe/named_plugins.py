@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lrmctl.recipe.load import LoadedRecipe
-from lrmctl.recipe.source import KeyPath, walk
+from lrmctl.recipe.yaml import KeyPath, walk
 
 _HOLDERS = {"sources": "source", "prompts": "source", "components": "reward", "safety": "benchmark"}
 

@@ -14,7 +14,7 @@ from lrmctl.errors import RecipeError
 
 if TYPE_CHECKING:
     from lrmctl.recipe.load import LoadedRecipe
-    from lrmctl.recipe.source import KeyPath
+    from lrmctl.recipe.yaml import KeyPath
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from lrmctl.analysis.lexicons import LEXICONS
 from lrmctl.report.load import ArmData, SampleKey, sample_order
-from lrmctl.runs.rows import EvalRow
+from lrmctl.runs.eval_rows import EvalRow
 from lrmctl.types import Prompt, Verdict
 
 SHOWN = {"harmful": 3, "benign": 2, "reasoning": 2}

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from lrmctl.hooks.specs import Reward
-from lrmctl.recipe.schema import Component, RewardSection
+from lrmctl.recipe.schema.recipes import Component, RewardSection
 from lrmctl.rewards.function import make_component
-from lrmctl.rewards.parts import score_on
+from lrmctl.rewards.scopes import score_on
 from lrmctl.types import Kind, Scope, Score, Trace
 
 SLOW = 0.005

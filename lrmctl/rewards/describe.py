@@ -13,9 +13,9 @@ from typing import Any
 
 from lrmctl.errors import RecipeError
 from lrmctl.hooks import registry
-from lrmctl.recipe.functions import FunctionRef, absolute, check_function, read_function
-from lrmctl.recipe.schema import Component
-from lrmctl.recipe.source import parse_value
+from lrmctl.recipe.function_ref import FunctionRef, absolute, check_function, read_function
+from lrmctl.recipe.schema.recipes import Component
+from lrmctl.recipe.yaml import parse_value
 
 
 @dataclass(frozen=True)

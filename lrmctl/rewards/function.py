@@ -21,8 +21,8 @@ from typing import Any
 from lrmctl.errors import NotFoundError, RecipeError
 from lrmctl.hooks.specs import Reward
 from lrmctl.judges.base import describe
-from lrmctl.recipe.functions import BATCH, FunctionRef, check_function
-from lrmctl.recipe.schema import Component
+from lrmctl.recipe.function_ref import BATCH, FunctionRef, check_function
+from lrmctl.recipe.schema.recipes import Component
 from lrmctl.rewards.base import make_reward
 from lrmctl.rewards.values import as_score
 from lrmctl.types import Part, Score, Trace

@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lrmctl._util.text import is_blank
 from lrmctl.rows.located import Row
 from lrmctl.rows.strict_json import NotStrict, parsed
 from lrmctl.rows.values import missing, shown
-from lrmctl.text import is_blank
 
 THOUGHTS = ("reasoning_content", "reasoning", "thinking")
 """Where servers and data sets put a thought apart."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, cast
 
+from lrmctl._util.suggest import did_you_mean
 from lrmctl.rows.located import Row
 from lrmctl.rows.messages import (
     Message,
@@ -22,7 +23,6 @@ from lrmctl.rows.messages import (
 )
 from lrmctl.rows.strict_json import NotStrict, parsed
 from lrmctl.rows.values import id_of, json_value, missing, reference_of, said, shown
-from lrmctl.suggest import did_you_mean
 from lrmctl.trace import DEFAULT_TAGS
 from lrmctl.types import Kind, Prompt
 

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
+from lrmctl._util.text import is_blank
 from lrmctl.rows.located import Row
 from lrmctl.rows.messages import THOUGHTS, Message, content_of, holds_messages, messages_of, same_text
 from lrmctl.rows.values import count_of, missing, said, shown, text_of, word_of
-from lrmctl.text import is_blank
 from lrmctl.thinking import format_of_text, split_text
 from lrmctl.types import FinishReason, ThinkingState
 

@@ -12,9 +12,9 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 
+from lrmctl._util.suggest import did_you_mean
+from lrmctl._util.text import is_blank
 from lrmctl.rows.located import Row
-from lrmctl.suggest import did_you_mean
-from lrmctl.text import is_blank
 
 YES = frozenset({"true", "yes", "y", "1", "refused", "refusal", "unsafe", "harmful"})
 NO = frozenset({"false", "no", "n", "0", "complied", "compliance", "safe", "harmless", "unharmful"})

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from lrmctl.errors import LrmctlError
-from lrmctl.recipe.evaluation import EvalSection, ReasoningUse, SafetySet
-from lrmctl.recipe.generators import HfGenerator
 from lrmctl.recipe.load import LoadedRecipe
-from lrmctl.recipe.schema import EvalRecipe, StudyRecipe
+from lrmctl.recipe.schema.evaluation import EvalSection, ReasoningUse, SafetySet
+from lrmctl.recipe.schema.generators import HfGenerator
+from lrmctl.recipe.schema.recipes import EvalRecipe, StudyRecipe
 from lrmctl.runs.folder import RunFolder
 from lrmctl.smoke import evaluated
 from lrmctl.smoke.model import tiny_model
@@ -126,8 +126,8 @@ class _Chain:
         return f"{len(small.changes)} values set anew, {len(small.replaced)} things replaced"
 
     def _train(self) -> str:
-        from lrmctl.runs.rows import read_jsonl
-        from lrmctl.train import train
+        from lrmctl.runs.eval_rows import read_jsonl
+        from lrmctl.training.run import train
 
         self._run = train(self._loaded, runs_dir=self._out.folder, name="run")
         return f"{sum(1 for _ in read_jsonl(self._run.metrics))} steps"

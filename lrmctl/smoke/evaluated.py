@@ -13,7 +13,7 @@ from typing import Any
 
 from lrmctl.errors import LrmctlError, NotFoundError
 from lrmctl.hooks import registry
-from lrmctl.recipe.evaluation import EvalSection, ReasoningUse, SafetySet
+from lrmctl.recipe.schema.evaluation import EvalSection, ReasoningUse, SafetySet
 from lrmctl.smoke import replace_models
 
 LIMIT = 4

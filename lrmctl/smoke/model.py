@@ -106,7 +106,7 @@ def family_of(ref: str) -> str:
     Raises:
         LrmctlError: neither.
     """
-    from lrmctl.planning.shapes import known_models
+    from lrmctl.planning.model_shape import known_models
 
     known = known_models().get(ref)
     family = known.family if known else next((f for f in _FAMILIES if f in ref.lower().replace("-", "")), None)

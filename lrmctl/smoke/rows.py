@@ -11,7 +11,7 @@ from typing import Any
 from lrmctl.data.sources import Demonstration
 from lrmctl.errors import LrmctlError
 from lrmctl.hooks import registry
-from lrmctl.recipe.sections import Use
+from lrmctl.recipe.schema.sections import Use
 from lrmctl.rows.prompts import KINDS
 from lrmctl.types import Prompt
 

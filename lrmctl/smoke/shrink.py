@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from lrmctl.data.of_recipe import sources_of
 from lrmctl.errors import LrmctlError
 from lrmctl.recipe.load import LoadedRecipe
-from lrmctl.recipe.schema import RewardSection, RlRecipe, SftRecipe
-from lrmctl.recipe.sections import Use
+from lrmctl.recipe.schema.recipes import RewardSection, RlRecipe, SftRecipe
+from lrmctl.recipe.schema.sections import Use
 from lrmctl.smoke import replace_models
 from lrmctl.smoke.model import tiny_model
 from lrmctl.smoke.rows import small_source

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from lrmctl.text import is_blank
+from lrmctl._util.text import is_blank
 from lrmctl.types import Part, Score, Trace, Verdict
 
 NAME = "stand-in"

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from lrmctl.text import is_blank
+from lrmctl._util.text import is_blank
 from lrmctl.thinking.channels import messages_of
 from lrmctl.thinking.formats import Pair, ThinkingFormat, builtin_formats, default_format
 from lrmctl.thinking.marks import Mark, marks_of, mentioned

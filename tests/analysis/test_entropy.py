@@ -10,11 +10,11 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from lrmctl.analysis import analyze
-from lrmctl.analysis.drawn import Encoded, encode
 from lrmctl.analysis.entropy import choose, entropy_of_logits, summarize, token_entropies
+from lrmctl.analysis.generated import Encoded, encode
 from lrmctl.errors import NotFoundError
-from lrmctl.recipe.schema import AnalysisSection
-from lrmctl.runs.rows import EvalRow, write_jsonl
+from lrmctl.recipe.schema.recipes import AnalysisSection
+from lrmctl.runs.eval_rows import EvalRow, write_jsonl
 from lrmctl.types import Prompt, Trace
 
 TEMPLATE = (

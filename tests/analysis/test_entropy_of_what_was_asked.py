@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 
 from lrmctl.analysis import analyze
-from lrmctl.analysis.drawn import Encoded, read_again
 from lrmctl.analysis.entropy import token_entropies
+from lrmctl.analysis.generated import Encoded, read_again
 from lrmctl.engines.store import Store
 from lrmctl.errors import LrmctlError
 from lrmctl.evaluation import evaluate
 from lrmctl.lab import base_path
 from lrmctl.models import load_model, load_tokenizer
-from lrmctl.recipe.evaluation import EvalSection
-from lrmctl.recipe.schema import AnalysisSection
-from lrmctl.runs.rows import read_rows, write_jsonl
+from lrmctl.recipe.schema.evaluation import EvalSection
+from lrmctl.recipe.schema.recipes import AnalysisSection
+from lrmctl.runs.eval_rows import read_rows, write_jsonl
 
 SYSTEM = "Think about every step and be careful."
 

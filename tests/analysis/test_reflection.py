@@ -6,7 +6,7 @@ import pytest
 
 from lrmctl.analysis.cells import ratio, share
 from lrmctl.analysis.reflection import reflection
-from lrmctl.runs.rows import EvalRow
+from lrmctl.runs.eval_rows import EvalRow
 from lrmctl.types import Prompt, Trace, Verdict
 
 

@@ -7,9 +7,9 @@ import json
 import pytest
 
 from lrmctl.errors import NotFoundError, RecipeError
-from lrmctl.evaluation.sets import set_name
+from lrmctl.evaluation.benchmarks import set_name
 from lrmctl.hooks import registry
-from lrmctl.hooks.testing import check_benchmark
+from lrmctl.testing.checks import check_benchmark
 
 ROWS = [
     {"key": "a", "forbidden_prompt": "hazard-1?", "safety": "unsafe", "topic": "one", "text": "A letter."},
@@ -103,7 +103,7 @@ def test_a_file_that_is_not_there_is_one_clear_error(tmp_path):
 
 
 def test_a_recipe_names_a_file_in_one_entry(tmp_path, file):
-    from lrmctl.evaluation.sets import open_sets
+    from lrmctl.evaluation.benchmarks import open_sets
     from lrmctl.recipe.load import load_recipe
 
     (tmp_path / "own.yaml").write_text(

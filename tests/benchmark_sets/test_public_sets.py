@@ -11,7 +11,7 @@ from lrmctl.benchmarks.plugin import SETS
 from lrmctl.data.catalog import CATALOG
 from lrmctl.data.fetch import read_rows
 from lrmctl.hooks import registry
-from lrmctl.hooks.testing import check_benchmark
+from lrmctl.testing.checks import check_benchmark
 
 FILES = [
     ("strongreject", {}, "harmful", 313, "strongreject"),
@@ -123,7 +123,7 @@ def test_the_parts_of_a_set_add_up_to_the_whole():
 @pytest.mark.usefixtures("real")
 def test_the_default_over_refusal_set_is_xstests_safe_prompts():
     from lrmctl.benchmarks import default_over_refusal
-    from lrmctl.recipe.evaluation import SafetySet
+    from lrmctl.recipe.schema.evaluation import SafetySet
 
     chosen = SafetySet(**default_over_refusal())
     prompts = registry.make("benchmark", chosen.use, **chosen.options).load()

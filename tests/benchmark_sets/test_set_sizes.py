@@ -8,7 +8,7 @@ import pytest
 
 from lrmctl.errors import NotFoundError, RecipeError
 from lrmctl.hooks import registry
-from lrmctl.hooks.testing import check_benchmark
+from lrmctl.testing.checks import check_benchmark
 
 ATTACKS = [{"adversarial": f"attack {i}", "label": "1", "data_type": "adversarial_harmful"} for i in range(2000)] + [
     {"adversarial": f"look-alike {i}", "label": "0", "data_type": "adversarial_benign"} for i in range(210)

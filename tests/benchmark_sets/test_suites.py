@@ -14,7 +14,7 @@ import pytest
 from lrmctl.hooks import registry
 from lrmctl.preflight.validate import validate
 from lrmctl.recipe.load import load_recipe, shipped
-from lrmctl.recipe.schema import EvalRecipe
+from lrmctl.recipe.schema.recipes import EvalRecipe
 
 SUITES = [name for name in shipped() if name.startswith("eval/")]
 SAFETY = [name for name in SUITES if not name.startswith("eval/reasoning")]
@@ -54,7 +54,7 @@ def test_a_suite_validates_and_every_set_and_task_of_it_is_known(name):
 
 @pytest.mark.parametrize("name", SAFETY)
 def test_a_suite_asks_harmful_and_benign_prompts_and_names_no_set_twice(name):
-    from lrmctl.evaluation.sets import set_name
+    from lrmctl.evaluation.benchmarks import set_name
 
     made = [registry.make("benchmark", s.use, **s.options) for s in section(name).safety]
     assert {kind for benchmark in made for kind in benchmark.kinds} == {"harmful", "benign"}

@@ -65,7 +65,7 @@ def _generation(options: argparse.Namespace) -> dict[str, list[float]]:
     from lm_eval.models.huggingface import HFLM
 
     from lrmctl.engines.base import Sampling
-    from lrmctl.engines.hf import HfEngine
+    from lrmctl.engines.hf.engine import HfEngine
     from lrmctl.engines.requests import Request
     from lrmctl.engines.store import Store, complete
     from lrmctl.lab import base_path
@@ -116,10 +116,10 @@ OURS = """
 import sys
 from pathlib import Path
 from lrmctl.engines.base import Sampling
-from lrmctl.engines.hf import HfEngine
+from lrmctl.engines.hf.engine import HfEngine
 from lrmctl.engines.store import Store
 from lrmctl.lab import base_path
-from lrmctl.reasoning.lmeval import run_tasks
+from lrmctl.reasoning.lm_eval.run import run_tasks
 from lrmctl.reasoning.tasks import reasoning_task
 
 prompts, samples, size, path = *map(int, sys.argv[1:4]), Path(sys.argv[4])
@@ -159,8 +159,8 @@ def _ragged(options: argparse.Namespace) -> dict[str, list[float]]:
     import torch
 
     from lrmctl.engines.base import Sampling
-    from lrmctl.engines.hf_loop import Loop, Row
-    from lrmctl.engines.sampler import sample
+    from lrmctl.engines.hf.batch_sampler import sample
+    from lrmctl.engines.hf.scheduler import Loop, Row
     from lrmctl.lab import base_path
     from lrmctl.models import load_model, load_tokenizer
 

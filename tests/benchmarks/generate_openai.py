@@ -22,10 +22,10 @@ from contextlib import ExitStack, contextmanager
 import httpx
 
 from lrmctl.engines.base import Sampling
-from lrmctl.engines.generate_openai import OpenAiEngine
-from lrmctl.engines.generate_openai_form import body_of
+from lrmctl.engines.openai.completions import body_of
+from lrmctl.engines.openai.engine import OpenAiEngine
 from lrmctl.engines.requests import Request
-from lrmctl.recipe.generators import OpenAiGenerator
+from lrmctl.recipe.schema.generators import OpenAiGenerator
 from lrmctl.types import Prompt
 
 SERVER = """

@@ -57,7 +57,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder:
         made = _model(Path(folder), options)
-        from lrmctl.engines.make import make_engine
+        from lrmctl.engines.factory import make_engine
 
         engine = make_engine(folder, "hf", batch_size=options.batch, device="cpu")
         engine.prepare()

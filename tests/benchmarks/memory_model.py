@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "planning"))
 from measured import SHAPES, build, saved_bytes, shape_of
 
 from lrmctl.planning import training_memory as train
-from lrmctl.planning.shapes import ModelShape, known_models
+from lrmctl.planning.model_shape import ModelShape, known_models
 from lrmctl.planning.training_memory import Trained
 
 GIB = 1024**3

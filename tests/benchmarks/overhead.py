@@ -19,14 +19,14 @@ import time
 from pathlib import Path
 from statistics import median
 
-from lrmctl.backends.supervisor import TEMP
+from lrmctl.backends.launch.supervisor import TEMP
 from lrmctl.recipe.load import LoadedRecipe, load_recipe
-from lrmctl.train import plan_only
+from lrmctl.training.run import plan_only
 
 REWARD = """
 from lrmctl.recipe.load import load_recipe
 from lrmctl.rewards.compose import ComposedReward
-from lrmctl.rewards.wire import decode_call
+from lrmctl.rewards.service.protocol import decode_call
 
 reward = ComposedReward(load_recipe({recipe!r}, {sets!r}).recipe.reward)
 

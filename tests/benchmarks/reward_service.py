@@ -61,9 +61,9 @@ uvicorn.run(app, host="127.0.0.1", port={port}, log_level="warning", backlog=204
 IN_A_FILE = """
 import json
 from lrmctl.judges import shared
-from lrmctl.recipe.schema import RewardSection
+from lrmctl.recipe.schema.recipes import RewardSection
 from lrmctl.rewards.compose import ComposedReward
-from lrmctl.rewards.wire import decode_call
+from lrmctl.rewards.service.protocol import decode_call
 # a file of one's own would not merge its callers
 shared.configure(cache_bytes=0, window=0, max_batch=1)
 reward = ComposedReward(RewardSection.model_validate(json.loads({section!r})))
@@ -97,7 +97,7 @@ Post = Callable[[dict[str, Any]], Awaitable[None]]
 def calls(n: int) -> list[dict[str, list[str]]]:
     """Rollouts of about 60 words, each different."""
     from lrmctl.lab.sources import LabPrompts
-    from lrmctl.rewards.wire import encode_label
+    from lrmctl.rewards.service.protocol import encode_label
 
     prompts = list(LabPrompts(n=min(n, 512)).prompts())
     found = []
@@ -231,8 +231,8 @@ def of_function(folder: Path, n: int, paced: int, callers: int) -> tuple[Figures
 def of_lrmctl(folder: Path, section: Any, n: int, paced: int, callers: int) -> tuple[Figures, Figures]:
     import httpx
 
-    from lrmctl.rewards.service import RewardService
-    from lrmctl.runs.rows import read_jsonl
+    from lrmctl.rewards.service.server import RewardService
+    from lrmctl.runs.eval_rows import read_jsonl
 
     rollouts = folder / "rollouts.jsonl"
     with RewardService(section, rollouts=rollouts, end_tokens=[END], log=folder / "rewards.log") as service:
@@ -314,7 +314,7 @@ def show(name: str, figures: tuple[Figures, Figures], base: tuple[Figures, Figur
 
 
 def compare(title: str, components: list[dict[str, Any]], n: int, paced: int, callers: int) -> None:
-    from lrmctl.recipe.schema import RewardSection
+    from lrmctl.recipe.schema.recipes import RewardSection
 
     section = RewardSection.model_validate({"components": components})
     print(f"{title}: {n} requests, {callers} callers; bursts of {BURST}; in brackets against `instant`")

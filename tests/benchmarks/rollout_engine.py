@@ -59,7 +59,7 @@ def load(options: argparse.Namespace) -> tuple[Any, Any, list[list[int]]]:
 
 def ours(model: Any, tokenizer: Any, prompts: list[list[int]], options: argparse.Namespace) -> Callable[[int], int]:
     from lrmctl.engines.base import Sampling
-    from lrmctl.engines.sampler import sample
+    from lrmctl.engines.hf.batch_sampler import sample
 
     def run(repeat: int) -> int:
         seeds = range(repeat * len(prompts), (repeat + 1) * len(prompts))

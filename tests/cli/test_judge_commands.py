@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from lrmctl.runs.rows import EvalRow
+from lrmctl.runs.eval_rows import EvalRow
 from lrmctl.types import Prompt, Trace, Verdict
 
 Lrmctl = Callable[..., Any]
@@ -121,7 +121,7 @@ def test_a_failure_is_counted_apart_and_ends_with_1(lrmctl: Lrmctl, tmp_path: Pa
 
 
 def test_failures_are_told_by_reason() -> None:
-    from lrmctl.judges.scoring import failures_of
+    from lrmctl.judges.offline.score import failures_of
 
     errors = ["output 'a' is 1.5e-3 long", "output 'it\\'s' is 20 long", "down", ""]
     verdicts = [Verdict("j", "1", "answer", error=error) for error in errors]

@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 
 from lrmctl.backends.base import Progress
-from lrmctl.backends.openrlhf.metrics import startup_phase
-from lrmctl.cli.live import View
+from lrmctl.backends.openrlhf.run.metrics import startup_phase
+from lrmctl.cli.views.live import View
 
 STEP = {
     "reward": 0.7,
@@ -81,7 +81,7 @@ def test_phases_are_read_from_the_trainers_output(line: str, phase: str) -> None
 
 SCRIPT = """
 from lrmctl.backends.base import Progress
-from lrmctl.cli.live import training
+from lrmctl.cli.views.live import training
 with training("run", "writing to runs/run") as report:
     report(Progress(0, 2, phase="loading the model"))
     report(Progress(1, 2, {"reward": 0.5}))

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from lrmctl import console
-from lrmctl.comparing import text
-from lrmctl.comparing.comparison import Comparison, Side
-from lrmctl.comparing.settings import ABSENT, Difference
+from lrmctl.compare import render
+from lrmctl.compare.comparison import Comparison, Side
+from lrmctl.compare.settings import ABSENT, Difference
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
@@ -78,7 +78,9 @@ def test_what_one_side_does_not_say_is_one_line() -> None:
     missing = [Difference(f"trained_with.{p}", ABSENT, "1", "") for p in ("python", "torch", "ray")]
     found: list[Any] = [Difference("seed", 0, 1, ""), Difference("trained.recipe", ABSENT, "rl lab-rl", ""), *missing]
     sides = Side("a", Path("a")), Side("b", Path("b"))
-    said = list(text.notes(Comparison(*sides, (), (), (), found, (), (), ["b: rewarded by the judge that evaluates"])))
+    said = list(
+        render.notes(Comparison(*sides, (), (), (), found, (), (), ["b: rewarded by the judge that evaluates"]))
+    )
     assert said == [
         "careful, b: rewarded by the judge that evaluates",
         "differs: seed: 0 | 1",

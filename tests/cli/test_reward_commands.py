@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from lrmctl.recipe.load import load_recipe
-from lrmctl.recipe.schema import RlRecipe
+from lrmctl.recipe.schema.recipes import RlRecipe
 from lrmctl.rewards.compose import ComposedReward
-from lrmctl.rewards.wire import encode_label
+from lrmctl.rewards.service.protocol import encode_label
 from lrmctl.types import Prompt, Trace
 
 CODE = '''\

@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from lrmctl.rewards.wire import encode_label
-from lrmctl.runs.rows import read_jsonl
+from lrmctl.rewards.service.protocol import encode_label
+from lrmctl.runs.eval_rows import read_jsonl
 from lrmctl.types import Prompt
 
 SUM = Prompt.user("r", "What is 2 + 2?", "reasoning", reference="4")

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from lrmctl.cli import events
-from lrmctl.study import StudyEvent
+from lrmctl.cli.views import events
+from lrmctl.study.run import StudyEvent
 
 
 def test_a_study_in_a_pipe_says_every_start_and_end_on_stderr(

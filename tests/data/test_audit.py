@@ -7,7 +7,7 @@ import random
 import pytest
 
 from lrmctl.data.audit import Rendered, audit, histogram
-from lrmctl.data.near import similarity
+from lrmctl.data.near_duplicates import similarity
 from lrmctl.types import Kind, Prompt
 
 LONG = "Please tell me in some detail how a bank vault is built, who builds it, and what it is made of these days"
@@ -86,7 +86,7 @@ def test_of_fifty_thousand_rows_few_pairs_are_compared(monkeypatch: pytest.Monke
     words = [f"w{i}" for i in range(3000)]
     texts = [" ".join(draw.choices(words, k=draw.randint(10, 60))) for _ in range(50_000)]
     compared: list[int] = []
-    monkeypatch.setattr("lrmctl.data.near.similarity", lambda a, b: compared.append(1) or similarity(a, b))
+    monkeypatch.setattr("lrmctl.data.near_duplicates.similarity", lambda a, b: compared.append(1) or similarity(a, b))
     found = audit(prompts(*texts, LONG, LONG.replace("days", "times")), against={"e": prompts(*texts[:300])})
     assert len(compared) < 50_000 * 10  # of 1,250,000,000 pairs
     assert (found.duplicates.near, found.overlap["e"].exact) == (1, 300)

@@ -13,7 +13,7 @@ from lrmctl.data.mix import hold_back, mix, passes, shares
 from lrmctl.data.sources import RowSource, every_turn, load_prompts
 from lrmctl.errors import RecipeError
 from lrmctl.recipe.load import load_recipe
-from lrmctl.recipe.sections import Mixed
+from lrmctl.recipe.schema.sections import Mixed
 
 
 def test_without_weights_every_row_is_taken_once_in_order() -> None:

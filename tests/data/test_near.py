@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrmctl.data.near import THRESHOLD, Corpus, normalised, similarity
+from lrmctl.data.near_duplicates import THRESHOLD, Corpus, normalised, similarity
 
 TEN = "please tell me how a bank vault is built today"
 
@@ -150,6 +150,6 @@ def test_words_that_everyone_uses_leave_few_pairs_to_compare(monkeypatch: pytest
     weights = [1 / (i + 1) for i in range(2_000)]
     texts = [" ".join(map(str, draw.choices(range(2_000), weights, k=30))) for _ in range(10_000)]
     compared: list[int] = []
-    monkeypatch.setattr("lrmctl.data.near.similarity", lambda a, b: compared.append(1) or similarity(a, b))
+    monkeypatch.setattr("lrmctl.data.near_duplicates.similarity", lambda a, b: compared.append(1) or similarity(a, b))
     assert Corpus(texts[:9_000]).matches(texts[9_000:]) == []
     assert len(compared) < 9_000_000 / 20  # of all pairs

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from lrmctl.data import mathematics, safety
+from lrmctl.data.builtin import mathematics, safety
 from lrmctl.data.catalog import CATALOG
 from lrmctl.data.sources import provenance
 from lrmctl.errors import LrmctlError, NotFoundError, RecipeError
 from lrmctl.hooks import registry
-from lrmctl.hooks.testing import check_source
-from lrmctl.recipe.sections import Mixed
+from lrmctl.recipe.schema.sections import Mixed
+from lrmctl.testing.checks import check_source
 
 real = pytest.mark.skipif(not os.environ.get("LRMCTL_DATA_DIR"), reason="LRMCTL_DATA_DIR is not set")
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from lrmctl.engines.base import Sampling
-from lrmctl.engines.hf import HfEngine
-from lrmctl.engines.modes import steered
+from lrmctl.engines.decoding.engine import steered
+from lrmctl.engines.hf.engine import HfEngine
 from lrmctl.engines.requests import Rendering
 from lrmctl.engines.store import Store, sample_traces
 from lrmctl.errors import RecipeError
 from lrmctl.hooks import registry
 from lrmctl.lab import base_path
-from lrmctl.recipe.decoding import Budget, Decoding, DefaultDecoding, MoreThink, ZeroThink
+from lrmctl.recipe.schema.decoding import Budget, Decoding, DefaultDecoding, MoreThink, ZeroThink
 from lrmctl.thinking import builtin_formats
 from lrmctl.types import Trace
 

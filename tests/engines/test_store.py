@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from lrmctl.engines.base import Sampling
-from lrmctl.engines.hf import HfEngine
+from lrmctl.engines.hf.engine import HfEngine
 from lrmctl.engines.requests import Completion, Request
 from lrmctl.engines.store import Store, complete, sample_traces
 from lrmctl.errors import LrmctlError
@@ -174,7 +174,7 @@ WORKER = """
 import sys
 from pathlib import Path
 from lrmctl.engines.base import Sampling
-from lrmctl.engines.hf import HfEngine
+from lrmctl.engines.hf.engine import HfEngine
 from lrmctl.engines.store import Store, sample_traces
 from lrmctl.types import Prompt
 

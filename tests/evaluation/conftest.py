@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from lrmctl.recipe.evaluation import EvalSection
-from lrmctl.runs.rows import EvalRow, read_rows
+from lrmctl.recipe.schema.evaluation import EvalSection
+from lrmctl.runs.eval_rows import EvalRow, read_rows
 
 
 class Evaluated(NamedTuple):

@@ -19,8 +19,8 @@ from lrmctl.errors import JudgeError, LrmctlError, NotFoundError
 from lrmctl.evaluation import evaluate
 from lrmctl.hooks import registry
 from lrmctl.models import fingerprint
-from lrmctl.recipe.evaluation import EvalSection
-from lrmctl.runs.rows import read_rows
+from lrmctl.recipe.schema.evaluation import EvalSection
+from lrmctl.runs.eval_rows import read_rows
 
 Section = Callable[..., EvalSection]
 
@@ -217,7 +217,7 @@ WORKER = """
 import json, sys
 from pathlib import Path
 from lrmctl.evaluation import evaluate
-from lrmctl.recipe.evaluation import EvalSection
+from lrmctl.recipe.schema.evaluation import EvalSection
 
 evaluate(Path(sys.argv[1]), EvalSection.model_validate(json.loads(sys.argv[3])), Path(sys.argv[2]), seed=3)
 """

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from lrmctl.engines.base import Sampling
-from lrmctl.engines.hf import HfEngine
+from lrmctl.engines.hf.engine import HfEngine
 from lrmctl.engines.requests import Completion, Request
 from lrmctl.engines.store import Store
 from lrmctl.errors import LrmctlError, RecipeError
 from lrmctl.evaluation import evaluate
-from lrmctl.evaluation.drawing import Drawing, refuse_failures
-from lrmctl.evaluation.sets import open_sets
-from lrmctl.recipe.evaluation import EvalSection
-from lrmctl.runs.rows import read_rows
+from lrmctl.evaluation.benchmarks import open_sets
+from lrmctl.evaluation.generate import Drawing, refuse_failures
+from lrmctl.recipe.schema.evaluation import EvalSection
+from lrmctl.runs.eval_rows import read_rows
 from lrmctl.types import Prompt
 
 Section = Callable[..., EvalSection]
@@ -90,7 +90,7 @@ def test_failed_completions_are_traces_with_their_error_and_are_drawn_again(base
 
 
 def test_parts_of_traces_are_those_of_one_whole_read(base: Path, tmp_path: Path, monkeypatch: Any) -> None:
-    from lrmctl.evaluation import drawing as room
+    from lrmctl.evaluation import generate as room
 
     with Store(tmp_path / "c.sqlite") as store:
         drawing = Drawing(HfEngine(base), store, (HOW,), 2, 0)

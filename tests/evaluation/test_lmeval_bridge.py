@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from lrmctl.engines.base import Sampling
-from lrmctl.engines.hf import HfEngine
+from lrmctl.engines.hf.engine import HfEngine
 from lrmctl.engines.store import Store
 from lrmctl.errors import NotFoundError
-from lrmctl.reasoning.lmeval import Answer, run_tasks
+from lrmctl.reasoning.lm_eval.run import Answer, run_tasks
 from lrmctl.reasoning.tasks import grade_mathematics, reasoning_task
 from lrmctl.types import Prompt, Trace
 
@@ -111,7 +111,7 @@ def test_lm_eval_adds_no_bars_or_warnings_of_its_own(
 
 def test_importing_evaluation_is_light() -> None:
     code = (
-        "import sys, lrmctl.evaluation, lrmctl.reasoning.lmeval, lrmctl.engines.hf\n"
+        "import sys, lrmctl.evaluation, lrmctl.reasoning.lm_eval.run, lrmctl.engines.hf.engine\n"
         "print(*{'torch', 'transformers', 'lm_eval', 'scipy', 'datasets', 'numpy'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -13,11 +13,11 @@ import pytest
 from made_lmeval_tasks import MADE, TASKS, N
 
 from lrmctl.engines.base import Sampling
-from lrmctl.engines.hf import HfEngine
+from lrmctl.engines.hf.engine import HfEngine
 from lrmctl.engines.store import Store
 from lrmctl.errors import LrmctlError, NotFoundError, RecipeError
 from lrmctl.lab.arithmetic import prompts
-from lrmctl.reasoning.lmeval import run_tasks
+from lrmctl.reasoning.lm_eval.run import run_tasks
 from lrmctl.reasoning.tasks import ReasoningTask, reasoning_task
 from lrmctl.types import Trace
 
@@ -189,8 +189,8 @@ def test_rows_of_perplexity_hold_what_it_is_made_of(named: Any, run: Any) -> Non
 
 def test_tasks_are_asked_in_the_decoding_mode_of_the_evaluation(named: Any, base: Path, tmp_path: Path) -> None:
     from lrmctl.engines.generators import make_generator
-    from lrmctl.recipe.decoding import ZeroThink
-    from lrmctl.recipe.generators import HfGenerator
+    from lrmctl.recipe.schema.decoding import ZeroThink
+    from lrmctl.recipe.schema.generators import HfGenerator
 
     engine = make_generator(base, HfGenerator(), decoding=ZeroThink())
     tasks = [named("sum_zero"), reasoning_task("lab_arithmetic"), named("sum_mc")]
@@ -220,7 +220,7 @@ def test_judging_again_grades_what_can_be_graded_and_keeps_the_rest(
 ) -> None:
     from lrmctl.evaluation import evaluate
     from lrmctl.evaluation.rejudge import rejudge
-    from lrmctl.runs.rows import read_rows
+    from lrmctl.runs.eval_rows import read_rows
 
     group = {"use": "lmeval:sums", "options": {"include_path": str(folder)}}
     asked = section(n=4, safety=[], reasoning=["lab_arithmetic", group], samples=2)

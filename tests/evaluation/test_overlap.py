@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from lrmctl.backends.rows import rl_rows, sft_rows
-from lrmctl.data.near import Corpus, similarity
+from lrmctl.data.near_duplicates import Corpus, similarity
 from lrmctl.data.sources import Demonstration
 from lrmctl.errors import NotFoundError
-from lrmctl.evaluation.overlap import Training, overlap, sentences, training_of, training_prompts, turn_marks
+from lrmctl.evaluation.contamination import Training, overlap, sentences, training_of, training_prompts, turn_marks
 from lrmctl.lab import base_path
 from lrmctl.models import load_tokenizer
 from lrmctl.types import Prompt
@@ -140,7 +140,7 @@ def test_of_thousands_of_prompts_and_twenty_thousand_few_pairs_are_compared(monk
     texts = [" ".join(draw.choices(words, weights, k=draw.randint(8, 60))) for _ in range(21_500)]
     asked = prompts([*texts[:300], *texts[20_000:]])
     compared: list[int] = []
-    monkeypatch.setattr("lrmctl.data.near.similarity", lambda a, b: compared.append(1) or similarity(a, b))
+    monkeypatch.setattr("lrmctl.data.near_duplicates.similarity", lambda a, b: compared.append(1) or similarity(a, b))
     (found,) = overlap(Training("t", tuple(texts[:20_000])), {"e": asked})
     assert len(compared) < 20_000 * 1_800 / 20
     assert (found.exact, found.n) == (300, 1_800)

@@ -12,8 +12,8 @@ import pytest
 
 from lrmctl.errors import JudgeError, NotFoundError
 from lrmctl.evaluation import rejudge
-from lrmctl.recipe.evaluation import EvalSection
-from lrmctl.runs.rows import EvalRow, read_jsonl, read_rows, write_jsonl
+from lrmctl.recipe.schema.evaluation import EvalSection
+from lrmctl.runs.eval_rows import EvalRow, read_jsonl, read_rows, write_jsonl
 
 Section = Callable[..., EvalSection]
 REFUSALS = {"judge": "refusal-phrases", "judge_options": {"phrases": ["cannot"]}}

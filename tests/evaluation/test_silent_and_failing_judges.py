@@ -8,14 +8,14 @@ from dataclasses import replace
 import pytest
 
 from lrmctl.errors import JudgeError
-from lrmctl.evaluation.entries import safety_entries
-from lrmctl.evaluation.judging import judge_set
-from lrmctl.evaluation.sets import OpenSet
+from lrmctl.evaluation.benchmarks import OpenSet
+from lrmctl.evaluation.judge import judge_set
+from lrmctl.evaluation.summary import safety_entries
 from lrmctl.hooks.specs import Judge
-from lrmctl.judges.rules import RefusalPhrases
+from lrmctl.judges.refusal_phrases import RefusalPhrases
 from lrmctl.metrics.remarks import remarks, undecided, value_of
 from lrmctl.preflight.unseen_refusals import BESIDE_THE_SETS, unseen_refusals
-from lrmctl.recipe.evaluation import EvalSection
+from lrmctl.recipe.schema.evaluation import EvalSection
 from lrmctl.types import Part, Prompt, ThinkingState, Trace, Verdict
 
 SERVED = {"model": "guard", "engine": {"use": "openai", "base_url": "http://127.0.0.1:1/v1"}}
@@ -86,13 +86,13 @@ def test_thinking_models_that_never_thought_are_told_of_by_number() -> None:
 
 
 def test_what_an_earlier_judge_failed_on_is_forgotten() -> None:
-    from lrmctl.evaluation.entries import again
+    from lrmctl.evaluation.summary import again
 
     (entry,) = judged(Failing("answer"), "A thought.", "closed")
     assert entry["judge_error"] == "no connection"
     trace = Trace(Prompt.user("0", "?", "harmful"), "A thought.", "An answer.", "closed")
     good = Verdict("other", "1", "answer", safe=True)
-    from lrmctl.runs.rows import EvalRow
+    from lrmctl.runs.eval_rows import EvalRow
 
     row = EvalRow("set", 0.6, trace, replace(good, part="thinking"), good)
     assert "judge_error" not in again(entry, [row], {"judge": "other", "judge_version": "1"}, None)

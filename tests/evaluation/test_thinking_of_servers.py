@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from lrmctl.cli.summary_view import lines_of
+from lrmctl.cli.views.summary import lines_of
 from lrmctl.errors import LrmctlError
 from lrmctl.evaluation import evaluate
-from lrmctl.recipe.evaluation import EvalSection
-from lrmctl.runs.rows import EvalRow, read_rows
+from lrmctl.recipe.schema.evaluation import EvalSection
+from lrmctl.runs.eval_rows import EvalRow, read_rows
 
 Canned = Mapping[str, Mapping[str, Any]]
 Ask = Callable[..., tuple[dict[str, Any], dict[str, EvalRow]]]

@@ -8,7 +8,7 @@ import pytest
 
 from lrmctl.hooks import registry as shared
 from lrmctl.hooks.registry import Registry
-from lrmctl.hooks.testing import ContractError, check_thinking_format
+from lrmctl.testing.checks import ContractError, check_thinking_format
 from lrmctl.thinking import ThinkingFormat, builtin_formats, split_text, thinking_format
 
 PLUGIN = """

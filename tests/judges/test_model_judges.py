@@ -11,11 +11,11 @@ from judge_engines import Scripted, babbling_model, knowing_model
 from lrmctl.engines.chat import Reply
 from lrmctl.errors import LrmctlError, RecipeError
 from lrmctl.hooks import registry
-from lrmctl.hooks.testing import check_judge, sample_traces
 from lrmctl.judges.base import judge_parts
-from lrmctl.judges.forms import part_text
-from lrmctl.judges.llama_guard import LlamaGuard
 from lrmctl.judges.model_judge import LONGEST_RAW, ModelJudge
+from lrmctl.judges.templates.base import part_text
+from lrmctl.judges.templates.llama_guard import LlamaGuard
+from lrmctl.testing.checks import check_judge, sample_traces
 from lrmctl.types import Prompt, Trace
 
 PROMPT = Prompt.user("p", "how?", "harmful")
@@ -232,7 +232,7 @@ def test_the_first_words_probability_of_a_real_model_is_read(surely):
     import torch
     from transformers import LlamaForCausalLM
 
-    from lrmctl.engines.make import make_engine
+    from lrmctl.engines.factory import make_engine
 
     model = LlamaForCausalLM.from_pretrained(surely)
     with torch.no_grad():

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrmctl.judges.base import judge_part
-from lrmctl.judges.parts import Segmenting, judge_on, segments_of
+from lrmctl.judges.scopes import Segmenting, judge_on, segments_of
 from lrmctl.lab.judge import LabJudge
 from lrmctl.types import Part, Prompt, Trace, Verdict, joint_outcome
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from lrmctl.hooks import registry
-from lrmctl.judges.labels import read_labelled
-from lrmctl.judges.refusal_text import languages, refusal_in, unread_script
-from lrmctl.monitors.refusals import refuses
+from lrmctl.judges.offline.labels import read_labelled
+from lrmctl.judges.refusals import languages, refusal_in, unread_script
+from lrmctl.monitors.alarms.refusals import refuses
 from lrmctl.types import Prompt, Trace
 
 TEXTS = tomllib.loads(Path(__file__).with_name("refusals_under_test.toml").read_text(encoding="utf-8"))

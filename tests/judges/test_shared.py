@@ -12,11 +12,11 @@ from dataclasses import replace
 
 import pytest
 
-from lrmctl.hooks.testing import check_judge, sample_traces
 from lrmctl.judges import shared
 from lrmctl.judges.base import judge_part, make_judge
 from lrmctl.judges.shared import SharedJudge
 from lrmctl.smoke.stand_ins import StandInJudge
+from lrmctl.testing.checks import check_judge, sample_traces
 from lrmctl.types import Part, Prompt, Trace, Verdict
 
 

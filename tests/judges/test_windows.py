@@ -15,11 +15,11 @@ from lrmctl.benchmarks.harmful import harmbench
 from lrmctl.engines.chat import Ask, Reply
 from lrmctl.errors import RecipeError
 from lrmctl.judges.base import judge_part
-from lrmctl.judges.forms import Said
-from lrmctl.judges.harmbench import HarmBench
 from lrmctl.judges.model_judge import ModelJudge
-from lrmctl.judges.shieldgemma import ShieldGemma
-from lrmctl.judges.wildguard import WildGuard
+from lrmctl.judges.templates.base import Said
+from lrmctl.judges.templates.harmbench import HarmBench
+from lrmctl.judges.templates.shieldgemma import ShieldGemma
+from lrmctl.judges.templates.wildguard import WildGuard
 from lrmctl.judges.windows import OVERLAP, windows, worst
 from lrmctl.types import Prompt, Trace
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from lrmctl.runs.rows import EvalRow
+from lrmctl.runs.eval_rows import EvalRow
 from lrmctl.types import Kind, Prompt, Trace, Verdict
 
 

@@ -7,7 +7,7 @@ import pytest
 from made_rows import rows_of
 
 from lrmctl.metrics import summarize
-from lrmctl.recipe.evaluation import Measured
+from lrmctl.recipe.schema.evaluation import Measured
 from lrmctl.stats import corrected_interval, effective_n, rogan_gladen
 
 

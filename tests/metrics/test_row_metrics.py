@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from made_rows import row, rows_of, solved, verdict
 
 from lrmctl.metrics import METRICS, summarize
-from lrmctl.runs.rows import read_rows, write_jsonl
+from lrmctl.runs.eval_rows import read_rows, write_jsonl
 from lrmctl.types import Verdict
 
 

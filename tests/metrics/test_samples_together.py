@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from made_rows import row, rows_of, solved
 
 from lrmctl.metrics import summarize
-from lrmctl.metrics.of_prompts import sizes
+from lrmctl.metrics.per_prompt import sizes
 from lrmctl.stats import all_of_k, any_of_k
 
 SAFE = {True: "safe", False: "unsafe"}

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from made_rows import row, rows_of, solved, verdict
 
-from lrmctl.cli.summary_view import lines_of, show_summary
+from lrmctl.cli.views.summary import lines_of, show_summary
 from lrmctl.metrics import summarize
-from lrmctl.recipe.evaluation import Measured
-from lrmctl.runs.rows import EvalRow
+from lrmctl.recipe.schema.evaluation import Measured
+from lrmctl.runs.eval_rows import EvalRow
 from lrmctl.types import Kind
 
 MEASURED = Measured(sensitivity=0.8, specificity=0.95, unsafe=100, safe=200)

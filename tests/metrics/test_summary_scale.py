@@ -12,8 +12,8 @@ import pytest
 from made_rows import row, verdict
 
 from lrmctl.metrics import summarize
-from lrmctl.recipe.evaluation import Measured
-from lrmctl.runs.rows import EvalRow
+from lrmctl.recipe.schema.evaluation import Measured
+from lrmctl.runs.eval_rows import EvalRow
 
 PROMPTS, SAMPLES = 25_000, 4
 
@@ -58,7 +58,7 @@ sys.path.insert(0, sys.argv[1])
 import numpy as np
 from made_rows import rows_of
 from lrmctl.metrics import summarize
-from lrmctl.recipe.evaluation import Measured
+from lrmctl.recipe.schema.evaluation import Measured
 from lrmctl.stats import holm, mcnemar_p, paired_delta, prompts_needed
 rows = rows_of([["safe", "unsafe"]] * 9 + [["safe", "safe"]])
 summarize(rows, 2, Measured(sensitivity=0.9, specificity=0.9))

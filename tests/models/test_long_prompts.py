@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lrmctl.engines.base import Sampling
-from lrmctl.engines.hf import HfEngine
+from lrmctl.engines.hf.engine import HfEngine
 from lrmctl.engines.requests import Completion, Request
 from lrmctl.engines.store import Store
 from lrmctl.lab import base_path

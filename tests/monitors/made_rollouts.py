@@ -8,8 +8,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from lrmctl.monitors.alarms.catalogue import make_alarms
 from lrmctl.monitors.base import Alarm, Result
-from lrmctl.monitors.catalogue import make_alarms
 from lrmctl.monitors.monitor import Monitor
 
 Row = dict[str, Any]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from made_rollouts import LATE, PER_STEP, Change, Row, metrics, results, rollouts, run_folder, text
 
-from lrmctl.monitors.catalogue import ALARMS, make_alarms
+from lrmctl.monitors.alarms.catalogue import ALARMS, make_alarms
 from lrmctl.monitors.monitor import clip_of, helped_of
 from lrmctl.types import Part, Trace, Verdict
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from test_alarms import refuse_all
 
 from lrmctl.backends.base import Progress
-from lrmctl.cli.live import View
+from lrmctl.cli.views.live import View
 from lrmctl.monitors.live import watched
 
 

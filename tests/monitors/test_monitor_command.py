@@ -77,7 +77,7 @@ def test_a_second_judge_by_name(call: Call, bad: Path) -> None:
 def test_following_says_an_alarm_while_the_run_goes_on_and_ends_with_it(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lrmctl.cli.monitor.SECONDS", 0.02)
+    monkeypatch.setattr("lrmctl.cli.commands.monitor.SECONDS", 0.02)
     rows = rollouts(1, refuse_all)
     folder = RunFolder(run_folder(tmp_path / "live", rows[:1024], metrics(1)))
     with folder.hold():

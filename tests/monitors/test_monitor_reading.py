@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from made_rollouts import PER_STEP, metrics, results, rollouts, run_folder
 from test_alarms import DESERVED, refuse_all
 
-from lrmctl.monitors.catalogue import ALARMS, make_alarms
-from lrmctl.monitors.change import ALPHA, difference, factor, level, rise, share_of_alpha
+from lrmctl.monitors.alarms.catalogue import ALARMS, make_alarms
+from lrmctl.monitors.alarms.text import repeated
 from lrmctl.monitors.monitor import Monitor
-from lrmctl.monitors.rows import Tail, rollout_of
-from lrmctl.monitors.text import repeated
+from lrmctl.monitors.rollouts import Tail, rollout_of
+from lrmctl.monitors.sequential_tests import ALPHA, difference, factor, level, rise, share_of_alpha
 
 
 @pytest.mark.parametrize("change", [change for _, change in DESERVED[::2]], ids=lambda c: c.__name__)

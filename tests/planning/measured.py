@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from lrmctl.planning.shapes import ModelShape
+from lrmctl.planning.model_shape import ModelShape
 
 SHAPES = {
     "llama": {"hidden_size": 512, "intermediate_size": 1408, "num_hidden_layers": 6, "num_attention_heads": 8},
@@ -37,7 +37,7 @@ def build(
 
 
 def shape_of(model: Any) -> ModelShape:
-    from lrmctl.planning.shapes import shape_from_config
+    from lrmctl.planning.model_shape import shape_from_config
 
     return shape_from_config(model.config.to_dict(), "measured", "transformers")
 

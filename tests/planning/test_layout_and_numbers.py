@@ -8,14 +8,14 @@ import pytest
 
 from lrmctl.errors import RecipeError
 from lrmctl.planning import Planning, describe
+from lrmctl.planning.colocated import Guest
 from lrmctl.planning.derived import Data
 from lrmctl.planning.gpus import gpu_memory, smallest_that_holds
-from lrmctl.planning.guests import Guest
 from lrmctl.planning.layout import placement
-from lrmctl.planning.shapes import known_models
-from lrmctl.planning.text import bar, number, size, verdict
+from lrmctl.planning.model_shape import known_models
+from lrmctl.planning.render import bar, number, size, verdict
 from lrmctl.planning.workload import Lengths, micro_tokens
-from lrmctl.recipe.schema import RlRecipe, SftRecipe
+from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
 
 GIB = 1024**3
 JUDGED = {"components": [{"use": "judged-safe", "name": "safe", "when": "harmful", "options": {"judge": "g"}}]}

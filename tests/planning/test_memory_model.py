@@ -9,10 +9,10 @@ import torch
 from measured import SHAPES, build, saved_bytes, shape_of, tensor_bytes
 
 from lrmctl.planning import training_memory as train
+from lrmctl.planning.model_shape import ModelShape, known_models
 from lrmctl.planning.serving_memory import kv_bytes_per_token, serving
-from lrmctl.planning.shapes import ModelShape, known_models
 from lrmctl.planning.training_memory import Trained
-from lrmctl.recipe.sections import Lora
+from lrmctl.recipe.schema.sections import Lora
 
 TOKENS = 256
 GIB = 1024**3

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from lrmctl.recipe.schema import RlRecipe
-from lrmctl.reward_models import guests_of
+from lrmctl.recipe.schema.recipes import RlRecipe
+from lrmctl.training.colocated import guests_of
 
 SERVED = {"use": "openai", "base_url": "http://guard:8000/v1"}
 

@@ -10,10 +10,10 @@ from measured import SHAPES, build, shape_of
 
 from lrmctl.errors import LrmctlError, NotFoundError, RecipeError
 from lrmctl.lab import base_path
-from lrmctl.planning import shapes
-from lrmctl.planning.shapes import known_models, shape_from_config
+from lrmctl.planning import model_shape
+from lrmctl.planning.model_shape import known_models, shape_from_config
 
-_TABLE = json.loads((Path(shapes.__file__).parent / "known_models.json").read_text())["models"]
+_TABLE = json.loads((Path(model_shape.__file__).parent / "known_models.json").read_text())["models"]
 _PUBLISHED = {name: entry["published"] for name, entry in _TABLE.items() if "published" in entry}
 
 
@@ -40,7 +40,7 @@ def test_parameters_are_those_of_the_real_model(family: str, tied: bool) -> None
 
 
 def test_a_local_configuration_is_read_and_named_as_the_source() -> None:
-    shape = shapes.shape_of("lab:tiny", base_path())
+    shape = model_shape.shape_of("lab:tiny", base_path())
     assert (shape.parameters, shape.tied, shape.source) == (252_992, True, str(base_path() / "config.json"))
 
 
@@ -60,11 +60,11 @@ def test_what_would_be_counted_wrongly_is_refused(config: dict[str, object], wor
 
 def test_a_model_that_is_nowhere_is_named() -> None:
     with pytest.raises(NotFoundError, match="acme/unheard-of"):
-        shapes.shape_of("acme/unheard-of", None)
+        model_shape.shape_of("acme/unheard-of", None)
 
 
 def test_a_broken_configuration_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(LrmctlError, match="not JSON") as caught:
-        shapes.shape_of("m", tmp_path)
+        model_shape.shape_of("m", tmp_path)
     assert caught.value.where == str(tmp_path / "config.json")

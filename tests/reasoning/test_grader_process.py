@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from lrmctl.reasoning.grader import Grader
+from lrmctl.reasoning.grader_process import Grader
 from lrmctl.reasoning.verify import is_correct
 
 ENDLESS = r"\boxed{(\sqrt{2}+\sqrt{3}+\sqrt{5}+\sqrt{7}+\sqrt{11})^{300}}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lrmctl.reasoning.choices import chosen, grade_choice
-from lrmctl.rewards.choice import MultipleChoice, chosen_letter
+from lrmctl.rewards.builtin.multiple_choice import MultipleChoice, chosen_letter
 from lrmctl.types import Prompt, Trace
 
 CHOICES = ("red", "green", "blue", "grey")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrmctl.reasoning.at_k import maj_at_k, same_answer
+from lrmctl.metrics.at_k import maj_at_k, same_answer
 
 
 def one(extracted: list[str | None], correct: list[bool | None]) -> float:

@@ -59,7 +59,7 @@ def test_each_gold_answer_is_right_and_so_are_its_rewrites(answers: list[str]) -
 
 def test_what_math_verify_finds_equal_or_not_is_found_so_here(answers: list[str]) -> None:
     """Neighbours in order: many are alike, and few are equal."""
-    from lrmctl.reasoning.grader import same_value
+    from lrmctl.reasoning.grader_process import same_value
 
     pairs = list(pairwise(answers))[::3]
     theirs = [same_value(f"\\boxed{{{a}}}", b) for a, b in pairs]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from lrmctl.data.mathematics import INSTRUCTION
+from lrmctl.data.builtin.mathematics import INSTRUCTION
 from lrmctl.errors import RecipeError
 from lrmctl.reasoning.tasks import reasoning_task, task_names
 from lrmctl.types import Trace

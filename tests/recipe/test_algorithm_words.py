@@ -6,11 +6,11 @@ from typing import Any, get_args
 
 import pytest
 
-from lrmctl.backends.openrlhf import flags
 from lrmctl.backends.openrlhf.common import Target
-from lrmctl.backends.openrlhf.rl_flags import ESTIMATORS, RL_WORDS, recipe_flags
-from lrmctl.recipe.algorithm import AlgorithmName
-from lrmctl.recipe.schema import RlRecipe
+from lrmctl.backends.openrlhf.flags import parser
+from lrmctl.backends.openrlhf.flags.rl import ESTIMATORS, RL_WORDS, recipe_flags
+from lrmctl.recipe.schema.algorithm import AlgorithmName
+from lrmctl.recipe.schema.recipes import RlRecipe
 
 CUDA, CPU = Target("cuda", "bf16"), Target("cpu", "fp32")
 
@@ -25,13 +25,13 @@ def algorithm(**words: Any) -> dict[str, Any]:
 
 
 def test_every_algorithm_has_an_estimator_that_openrlhf_knows() -> None:
-    known = next(a.choices for a in flags.parser("train_ppo_ray")._actions if a.dest == "algo.advantage.estimator")
+    known = next(a.choices for a in parser.parser("train_ppo_ray")._actions if a.dest == "algo.advantage.estimator")
     assert set(ESTIMATORS) == set(get_args(AlgorithmName))
     assert set(ESTIMATORS.values()) == set(known or ())
 
 
 def test_every_flag_with_a_word_exists() -> None:
-    assert set(RL_WORDS) <= set(flags.known("train_ppo_ray"))
+    assert set(RL_WORDS) <= set(parser.known("train_ppo_ray"))
 
 
 def test_the_dapo_preset_fills_in_what_is_left_out() -> None:
@@ -106,7 +106,7 @@ def test_the_real_parser_accepts_every_algorithm(where: Target, name: str) -> No
     rollout = {"mode": "partial", "oversample": 2.0, "queue": 2, "max_new_tokens": 64}
     optimizer = {"dynamic_batch_tokens": 4096, "sequence_parallel": 2, "offload": True}
     made = recipe_flags(recipe(algorithm=words, rollout=rollout, optimizer=optimizer), where)
-    read = flags.parse("train_ppo_ray", flags.to_argv(made))
+    read = parser.parse("train_ppo_ray", parser.to_argv(made))
     assert {k: read[k] for k in ("train.ema_beta", "rollout.vllm_generate_batch_size")} == {
         "train.ema_beta": 0.99,
         "rollout.vllm_generate_batch_size": 32,

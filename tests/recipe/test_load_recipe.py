@@ -7,7 +7,7 @@ import pytest
 
 from lrmctl.errors import NotFoundError, RecipeError
 from lrmctl.recipe.load import LoadedRecipe, copy_recipe, load_recipe, shipped
-from lrmctl.recipe.schema import RlRecipe
+from lrmctl.recipe.schema.recipes import RlRecipe
 
 RL = """\
 kind: rl

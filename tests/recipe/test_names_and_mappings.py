@@ -9,8 +9,8 @@ import pytest
 
 from lrmctl.errors import RecipeError
 from lrmctl.preflight.validate import validate
-from lrmctl.recipe.evaluation import EvalSection
 from lrmctl.recipe.load import load_recipe
+from lrmctl.recipe.schema.evaluation import EvalSection
 
 
 def section(**said: Any) -> EvalSection:

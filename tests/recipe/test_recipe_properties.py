@@ -12,12 +12,12 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lrmctl.backends.openrlhf import flags
-from lrmctl.backends.openrlhf.renamed import OLD_NAMES
+from lrmctl.backends.openrlhf.flags import parser
+from lrmctl.backends.openrlhf.flags.renames import OLD_NAMES
 from lrmctl.errors import LrmctlError, NotFoundError, RecipeError
 from lrmctl.preflight.validate import validate
 from lrmctl.recipe.load import load_recipe, shipped
-from lrmctl.recipe.source import walk
+from lrmctl.recipe.yaml import walk
 
 TEXTS = [file.read_text(encoding="utf-8") for file in shipped().values()]
 DATA = [data for text in TEXTS if "extends" not in (data := yaml.safe_load(text))]
@@ -70,7 +70,7 @@ odd = (
 odd_values = st.recursive(
     odd, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3)
 )
-FLAGS = flags.known("train_ppo_ray") + list(OLD_NAMES["train_ppo_ray"]) + ["ds.zero", "ds."]
+FLAGS = parser.known("train_ppo_ray") + list(OLD_NAMES["train_ppo_ray"]) + ["ds.zero", "ds."]
 
 
 def mutate(recipe: Any, data: st.DataObject) -> None:

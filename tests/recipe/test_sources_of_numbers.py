@@ -8,7 +8,7 @@ import pytest
 
 from lrmctl.backends.openrlhf.common import Target, optimizer_flags
 from lrmctl.recipe.load import load_recipe, shipped
-from lrmctl.recipe.sections import Optimizer
+from lrmctl.recipe.schema.sections import Optimizer
 
 CPU = Target("cpu", "fp32")
 

@@ -12,7 +12,7 @@ from report_fixtures import ARMS, INJECTION, make_arm, make_study, read
 from lrmctl.compare import compare
 from lrmctl.errors import LrmctlError
 from lrmctl.report import ArmFolder, build_report
-from lrmctl.runs.rows import EvalRow, read_rows, write_jsonl
+from lrmctl.runs.eval_rows import EvalRow, read_rows, write_jsonl
 
 
 class Elements(HTMLParser):

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from lrmctl.errors import LrmctlError
-from lrmctl.recipe.schema import RewardSection
+from lrmctl.recipe.schema.recipes import RewardSection
 from lrmctl.rewards.compose import ComposedReward
 from lrmctl.types import Prompt, Trace
 

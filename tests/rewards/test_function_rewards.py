@@ -11,10 +11,10 @@ import pytest
 
 from lrmctl.errors import LrmctlError, RecipeError
 from lrmctl.preflight.validate import load_arms, validate
-from lrmctl.recipe.functions import functions_of
+from lrmctl.recipe.function_ref import functions_of
 from lrmctl.recipe.load import LoadedRecipe, load_recipe
 from lrmctl.recipe.lock import make_lock
-from lrmctl.recipe.schema import RewardSection, RlRecipe
+from lrmctl.recipe.schema.recipes import RewardSection, RlRecipe
 from lrmctl.rewards.compose import ComposedReward
 from lrmctl.types import Prompt, Trace
 

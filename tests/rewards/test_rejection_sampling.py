@@ -9,9 +9,9 @@ import pytest
 
 from lrmctl.errors import LrmctlError, RewardError
 from lrmctl.lab import base_path
-from lrmctl.recipe.schema import Rejection
-from lrmctl.rewards.rejection import rejection_sample
-from lrmctl.runs.rows import read_jsonl
+from lrmctl.recipe.schema.recipes import Rejection
+from lrmctl.runs.eval_rows import read_jsonl
+from lrmctl.training.rejection import rejection_sample
 
 LAB = [
     {"use": "judged-safe", "name": "safe", "options": {"judge": "lab"}, "when": "harmful"},

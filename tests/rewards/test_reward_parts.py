@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lrmctl.rewards.parts import score_on
+from lrmctl.rewards.scopes import score_on
 from lrmctl.types import Prompt, Score, Trace
 
 

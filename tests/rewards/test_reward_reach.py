@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from lrmctl.recipe.schema import RewardSection
-from lrmctl.rewards.http import own_address
-from lrmctl.rewards.service import RewardService
+from lrmctl.recipe.schema.recipes import RewardSection
+from lrmctl.rewards.service.server import RewardService
+from lrmctl.rewards.service.sockets import own_address
 
 FORMAT = RewardSection.model_validate({"components": [{"use": "format"}]})
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from calls import section
 
-from lrmctl.hooks.reward_checks import check_contract, check_failures, sample_traces
 from lrmctl.rewards.compose import ComposedReward
 from lrmctl.rewards.function import FunctionReward
 from lrmctl.rewards.values import as_score
+from lrmctl.testing.contract import check_contract, check_failures, sample_traces
 from lrmctl.types import Score
 
 NUMBERS = {

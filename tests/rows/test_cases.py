@@ -145,9 +145,9 @@ def test_the_system_column_is_rendered(lrmctl: Callable[..., Any], write: Callab
 
 
 def test_the_limit_of_one_prompt_goes_by_what_is_asked() -> None:
-    from lrmctl.recipe.schema import Rejection
+    from lrmctl.recipe.schema.recipes import Rejection
     from lrmctl.rewards.compose import RolloutReward
-    from lrmctl.rewards.rejection import _judge
+    from lrmctl.training.rejection import _judge
     from lrmctl.types import Prompt, Trace
 
     section = Rejection.model_validate(

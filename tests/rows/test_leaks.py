@@ -150,7 +150,7 @@ def test_instructions_of_their_own_lines_are_looked_past_on_both_sides() -> None
 
 
 def test_eval_training_counts_the_same(write: Callable[..., Path], tmp_path: Path) -> None:
-    from lrmctl.evaluation.overlap import overlap, training_of
+    from lrmctl.evaluation.contamination import overlap, training_of
 
     asked = [Prompt(text, (user(text),), "benign") for text in ASKED]
     for name, rows in {**LEAKS, **INSIDE}.items():
@@ -161,7 +161,7 @@ def test_eval_training_counts_the_same(write: Callable[..., Path], tmp_path: Pat
 
 
 def test_training_rows_may_be_a_table(write: Callable[..., Path], tmp_path: Path) -> None:
-    from lrmctl.evaluation.overlap import overlap, training_of
+    from lrmctl.evaluation.contamination import overlap, training_of
 
     training = training_of(str(write("rows.csv", f'prompt\n"{ASKED[0]}"\n{ASKED[1]}\n')), tmp_path)
     assert training is not None

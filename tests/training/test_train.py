@@ -10,7 +10,7 @@ import pytest
 import yaml
 from training_recipes import RL, SFT, merged
 
-from lrmctl.backends.openrlhf import flags
+from lrmctl.backends.openrlhf.flags import parser
 from lrmctl.backends.rows import rl_rows, sft_rows
 from lrmctl.data.sources import Demonstration
 from lrmctl.errors import BackendError, LrmctlError, NotFoundError, RecipeError, RunExistsError
@@ -19,7 +19,7 @@ from lrmctl.models import load_tokenizer
 from lrmctl.recipe.load import LoadedRecipe, load_recipe
 from lrmctl.runs.folder import RunFolder
 from lrmctl.runs.marks import mark
-from lrmctl.train import plan_only, train
+from lrmctl.training.run import plan_only, train
 from lrmctl.types import Prompt
 
 
@@ -100,7 +100,7 @@ def test_a_dry_run_leaves_a_plan_and_no_run(tmp_path: Path, runs: Path) -> None:
     folder = train(recipe(tmp_path, RL), runs_dir=runs, dry_run=True)
     plan = json.loads(folder.plan.read_text())
     start = plan["argv"].index("openrlhf.cli.train_ppo_ray") + 1
-    assert flags.parse("train_ppo_ray", plan["argv"][start:])["rollout.batch_size"] == 4
+    assert parser.parse("train_ppo_ray", plan["argv"][start:])["rollout.batch_size"] == 4
     assert plan["estimates"]["steps"] == 3
     assert not runs.exists()
 
@@ -136,7 +136,7 @@ def test_rows_that_do_not_fit_are_dropped_and_counted() -> None:
 
 
 def test_an_rl_row_carries_its_prompt_in_the_label() -> None:
-    from lrmctl.rewards.wire import decode_label
+    from lrmctl.rewards.service.protocol import decode_label
 
     prompt = Prompt.user("7", "What is 2+3?", "reasoning", reference="5")
     (row,) = rl_rows(load_tokenizer(base_path()), [prompt], room=100).rows

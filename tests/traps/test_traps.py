@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from lrmctl.engines.base import Sampling
-from lrmctl.engines.hf import HfEngine
+from lrmctl.engines.hf.engine import HfEngine
 from lrmctl.engines.requests import Request
 from lrmctl.engines.store import Store, sample_traces
 from lrmctl.reasoning.tasks import grade_mathematics, reasoning_task
@@ -60,7 +60,7 @@ def test_3_a_tasks_stop_texts_do_not_end_the_thinking(base: Path, theirs: Theirs
 def test_4_the_token_limit_leaves_room_for_thinking(base: Path) -> None:
     from lm_eval.models.huggingface import HFLM
 
-    from lrmctl.recipe.evaluation import EvalSection
+    from lrmctl.recipe.schema.evaluation import EvalSection
 
     assert HFLM(pretrained=str(base), device="cpu").max_gen_toks == 256  # for every task whose YAML names none
     assert EvalSection().max_new_tokens == 16_384

@@ -13,9 +13,9 @@ from recording_server import Answer, serving
 from lrmctl.engines.base import Sampling
 from lrmctl.engines.generators import make_generator
 from lrmctl.engines.store import Store, sample_traces
-from lrmctl.evaluation.drawing import noted
+from lrmctl.evaluation.generate import noted
 from lrmctl.reasoning.tasks import reasoning_task
-from lrmctl.recipe.generators import OpenAiGenerator
+from lrmctl.recipe.schema.generators import OpenAiGenerator
 from lrmctl.types import Trace
 
 PROMPTS = tuple(reasoning_task("lab_arithmetic").load(6))

@@ -8,16 +8,18 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from lrmctl.backends import launch as launching
 from lrmctl.backends.base import Checkpoint, Progress, TrainJob
-from lrmctl.backends.openrlhf import checkpoints, flags, rl, sft
-from lrmctl.backends.openrlhf.adapters import is_adapter, merge_adapter
-from lrmctl.backends.openrlhf.evaluations import Evaluations, keep_best
-from lrmctl.backends.openrlhf.metrics import Recorder
-from lrmctl.backends.openrlhf.triage import diagnose
+from lrmctl.backends.launch import base as launching
+from lrmctl.backends.openrlhf import plan_rl, plan_sft
+from lrmctl.backends.openrlhf.flags import parser
+from lrmctl.backends.openrlhf.run import checkpoints
+from lrmctl.backends.openrlhf.run.adapters import is_adapter, merge_adapter
+from lrmctl.backends.openrlhf.run.evaluations import Evaluations, keep_best
+from lrmctl.backends.openrlhf.run.metrics import Recorder
+from lrmctl.backends.openrlhf.run.triage import diagnose
 from lrmctl.errors import BackendError
 from lrmctl.recipe.problems import Problem
-from lrmctl.recipe.schema import RlRecipe, SftRecipe
+from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
 from lrmctl.runs.folder import RunFolder
 from lrmctl.runs.writing import private_files
 from lrmctl.types import Plan
@@ -38,7 +40,7 @@ class OpenRlhf:
             RecipeError: if the recipe asks for what OpenRLHF cannot do.
             NotFoundError: if OpenRLHF is not installed.
         """
-        return sft.plan(job) if job.recipe.kind == "sft" else rl.plan(job)
+        return plan_sft.plan(job) if job.recipe.kind == "sft" else plan_rl.plan(job)
 
     def check(self, recipe: SftRecipe | RlRecipe) -> Sequence[Problem]:
         """What is wrong with a recipe, and notes; needs neither OpenRLHF nor a GPU, a model or data."""
@@ -48,7 +50,7 @@ class OpenRlhf:
 
     def ready(self) -> None:
         """Raises NotFoundError: OpenRLHF is not installed here."""
-        flags.require()
+        parser.require()
 
     def checkpoint(self, run_dir: Path) -> Checkpoint | None:
         """What a resumed run would continue from; None if it would start at the beginning."""

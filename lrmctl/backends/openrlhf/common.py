@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lrmctl.backends.base import TrainJob
-from lrmctl.backends.openrlhf import flags as cli
-from lrmctl.backends.openrlhf.checkpoints import last_checkpoint
-from lrmctl.backends.supervisor import TEMP
+from lrmctl.backends.launch.supervisor import TEMP
+from lrmctl.backends.openrlhf.flags import parser as cli
+from lrmctl.backends.openrlhf.run.checkpoints import last_checkpoint
 from lrmctl.errors import NotFoundError, RecipeError
 from lrmctl.planning.layout import placement
-from lrmctl.recipe.schema import RlRecipe, SftRecipe
-from lrmctl.recipe.sections import BackendSection, Layout, Optimizer
+from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
+from lrmctl.recipe.schema.sections import BackendSection, Layout, Optimizer
 from lrmctl.types import Plan
 
 SCHEDULES = {"constant": "constant_with_warmup", "cosine": "cosine_with_min_lr"}

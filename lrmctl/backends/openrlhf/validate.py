@@ -9,10 +9,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-from lrmctl.backends.openrlhf import common, flags, rl, rl_flags, rules, sft
+from lrmctl.backends.openrlhf import common, plan_rl, plan_sft, rules
+from lrmctl.backends.openrlhf.flags import parser
+from lrmctl.backends.openrlhf.flags import rl as rl_flags
 from lrmctl.errors import RecipeError
 from lrmctl.recipe.problems import Problem
-from lrmctl.recipe.schema import RlRecipe, SftRecipe
+from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
 
 Device = Literal["cuda", "cpu"]
 
@@ -26,7 +28,7 @@ def check(recipe: SftRecipe | RlRecipe) -> list[Problem]:
     if not fine:
         return found[devices[0]]
     other = [p for p in found["cuda"] if not p.note] if fine == ["cpu"] and said == "auto" else []
-    about = [Problem("backend.name", text, note=True)] if (text := flags.about()) else []
+    about = [Problem("backend.name", text, note=True)] if (text := parser.about()) else []
     on_gpu = [Problem(p.key, f"runs on CPU only: {p.what}", p.fix, note=True) for p in other]
     return [*about, *on_gpu, *found[fine[0]]]
 
@@ -39,8 +41,8 @@ def on_device(recipe: SftRecipe | RlRecipe, device: Device) -> list[Problem]:
     except RecipeError as error:
         return [Problem(error.where, error.what, error.fix)]
     if isinstance(recipe, RlRecipe):
-        _, found = rules.judge(recipe, where, rl_flags.recipe_flags(recipe, where), {**common.OWNED, **rl.OWNED})
+        _, found = rules.judge(recipe, where, rl_flags.recipe_flags(recipe, where), {**common.OWNED, **plan_rl.OWNED})
     else:
-        _, found = rules.judge(recipe, where, sft.recipe_flags(recipe, where), {**common.OWNED, **sft.OWNED})
+        _, found = rules.judge(recipe, where, plan_sft.recipe_flags(recipe, where), {**common.OWNED, **plan_sft.OWNED})
     # a recipe for several nodes is fine: how it is launched may be said on the command line
     return [replace(p, note=True) if p.key == "layout.nodes" else p for p in found]

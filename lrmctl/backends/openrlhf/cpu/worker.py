@@ -42,7 +42,7 @@ class Worker:
     def sample(
         self, prompts: Sequence[Sequence[int]], params: Sequence[Sampling], seeds: Sequence[int], max_len: int
     ) -> list[Sampled]:
-        from lrmctl.engines.sampler import sample
+        from lrmctl.engines.hf.batch_sampler import sample
 
         return sample(self._model, prompts, params, eos=self._eos, pad=self._pad, max_len=max_len, seeds=seeds)
 

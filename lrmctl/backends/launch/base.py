@@ -1,0 +1,219 @@
+"""Launchers: one way to run a trainer's command line to its end, on this machine or as a job of a cluster.
+
+The trainer's output goes to a log file; whoever launches reads it from there while it grows. Nothing is left behind,
+however it or lrmctl ends: on this machine a supervisor sees to that, a cluster's job is stopped with lrmctl unless
+that was killed. This room knows no backend.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from lrmctl.backends.launch import supervisor
+from lrmctl.types import Plan
+
+POLL = 0.2
+"""Seconds between two looks at the log and at `abort`."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is launched.
+
+    Attributes:
+        env: variables added to those of the place it runs in.
+        log: file that its output is added to.
+        keep: patterns of temporary files that are saved beside the log if it fails (this machine only).
+        resources: `nodes`, and `gpus` on each of them.
+    """
+
+    name: str
+    argv: Sequence[str]
+    env: Mapping[str, str]
+    cwd: Path
+    log: Path
+    keep: Sequence[str] = ()
+    resources: Mapping[str, float] = field(default_factory=dict)
+    kind: str = "rl"
+
+    @classmethod
+    def of(cls, plan: Plan, run_dir: Path, log: Path, keep: Sequence[str] = ()) -> Job:
+        """A plan's job in a run folder."""
+        return cls(run_dir.name, plan.argv, plan.env, run_dir, log, keep, plan.resources, plan.kind)
+
+    @property
+    def nodes(self) -> int:
+        return int(self.resources.get("nodes", 1))
+
+    @property
+    def gpus(self) -> int:
+        """GPUs on each node."""
+        return int(self.resources.get("gpus", 0))
+
+
+OnLines = Callable[[list[str]], None]
+Abort = Callable[[], Exception | None]
+OnStarted = Callable[[Mapping[str, Any]], None]
+"""Called with what is needed to find the job again (`via`, `id`, ...), as soon as that is known."""
+
+
+class Launcher(Protocol):
+    """A place to run jobs."""
+
+    def check(self) -> None:
+        """Raises LrmctlError if no job can be started there now."""
+        ...
+
+    def run(self, job: Job, on_lines: OnLines, abort: Abort, on_started: OnStarted) -> int:
+        """Run a job until it ends; see `run` below."""
+        ...
+
+    def is_running(self, started: Mapping[str, Any]) -> bool:
+        """Whether a job of an earlier launch, as `on_started` was told of it, is still there."""
+        ...
+
+    def stop_command(self, started: Mapping[str, Any]) -> str:
+        """What a user types to end such a job."""
+        ...
+
+    def preview(self, job: Job) -> str:
+        """What would be handed over, for reading; empty if it is the command line alone."""
+        ...
+
+
+def launcher(section: Mapping[str, Any]) -> Launcher:
+    """The launcher that a recipe's `launch:` section (as JSON) asks for; an empty one means this machine."""
+    via = section.get("via", "local")
+    if via == "ray":
+        from lrmctl.backends.launch.ray import RayJobs
+
+        return RayJobs(section)
+    if via == "slurm":
+        from lrmctl.backends.launch.slurm import Slurm
+
+        return Slurm(section)
+    return Local()
+
+
+class Local:
+    """Subprocesses of this machine."""
+
+    def check(self) -> None:
+        """A subprocess can always be started."""
+
+    def run(self, job: Job, on_lines: OnLines, abort: Abort, on_started: OnStarted) -> int:  # noqa: ARG002
+        return run(job.argv, job.env, cwd=job.cwd, log=job.log, on_lines=on_lines, abort=abort, keep=job.keep)
+
+    def is_running(self, started: Mapping[str, Any]) -> bool:  # noqa: ARG002 (the supervisor ends what lrmctl started)
+        return False
+
+    def stop_command(self, started: Mapping[str, Any]) -> str:  # noqa: ARG002
+        return ""
+
+    def preview(self, job: Job) -> str:  # noqa: ARG002
+        return ""
+
+
+class Tail:
+    """Complete lines of a growing file; a carriage return ends a line too, since progress bars use it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = path.stat().st_size if path.exists() else 0
+        self._rest = b""
+
+    def lines(self) -> list[str]:
+        """Lines since the last call."""
+        if not self._path.exists():
+            return []
+        with self._path.open("rb") as file:
+            file.seek(self._offset)
+            new = file.read()
+        self._offset += len(new)
+        *whole, self._rest = (self._rest + new).replace(b"\r", b"\n").split(b"\n")
+        return [w.decode("utf-8", "replace") for w in whole if w]
+
+
+def run(
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    *,
+    cwd: Path,
+    log: Path,
+    on_lines: Callable[[list[str]], None],
+    abort: Callable[[], Exception | None] = lambda: None,
+    keep: Sequence[str] = (),
+) -> int:
+    """Run a command until it ends.
+
+    Args:
+        env: variables added to this process's own.
+        log: file that its output is added to.
+        on_lines: called in this thread with the lines of output as they come, and once more at the end.
+        abort: polled; an exception that it returns ends the run.
+        keep: patterns of temporary files that are saved beside the log if the command fails.
+
+    Returns:
+        The exit code; 128 + n if signal n killed it.
+
+    Raises:
+        Exception: whatever `abort` returned.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    marker, tail = uuid.uuid4().hex, Tail(log)
+    process = _start(marker, argv, env, cwd, log, keep)
+    try:
+        while process.poll() is None:
+            raise_if(abort())
+            time.sleep(POLL)
+            on_lines(tail.lines())
+        raise_if(abort())
+    finally:
+        _stop(process, marker)
+    on_lines(tail.lines())
+    return process.returncode
+
+
+def raise_if(error: Exception | None) -> None:
+    """Raise what `abort` returned, if anything."""
+    if error is not None:
+        raise error
+
+
+def _start(
+    marker: str, argv: Sequence[str], env: Mapping[str, str], cwd: Path, log: Path, keep: Sequence[str]
+) -> subprocess.Popen[bytes]:
+    script = [sys.executable, "-P", str(Path(supervisor.__file__))]
+    command = [*script, marker, str(log.absolute()), str(cwd), *keep, "--", *argv]
+    return subprocess.Popen(
+        command,
+        env={**os.environ, **env},
+        stdin=subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C reaches lrmctl alone, which then ends the rest in order
+    )
+
+
+def _stop(process: subprocess.Popen[bytes], marker: str) -> None:
+    """Close the pipe, wait for the supervisor to tidy up, and see to what it could not, a second Ctrl-C included."""
+    assert process.stdin is not None
+    with contextlib.suppress(OSError):
+        process.stdin.close()
+    interrupted = None
+    while process.poll() is None:
+        try:
+            process.wait()
+        except KeyboardInterrupt as error:
+            interrupted = error
+    if process.returncode < 0:  # only if the supervisor itself was killed
+        supervisor.end(supervisor.marked(marker))
+    if interrupted is not None:
+        raise interrupted

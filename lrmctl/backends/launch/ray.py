@@ -1,0 +1,222 @@
+"""Jobs of a running Ray cluster, through Ray's own job API: submitted, followed and stopped over HTTP.
+
+The run folder, the model and the Python environment must lie at the same paths on every node. Ray is imported inside
+the functions. A job outlives an lrmctl that was killed; its id is in the run's status.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import shlex
+import shutil
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from lrmctl.backends.launch.base import POLL, Abort, Job, OnLines, OnStarted, Tail, raise_if
+from lrmctl.backends.launch.supervisor import TEMP
+from lrmctl.errors import BackendError, LrmctlError
+
+_PATIENCE = 300.0
+"""Seconds that the cluster may stay silent before the run is given up."""
+_AGENT_PATIENCE = 60.0
+_ASK_EVERY = 1.0
+_KEPT = ("RAY_DEDUP_LOGS", "RAY_OVERRIDE_JOB_RUNTIME_ENV")
+_ADDRESSES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
+
+
+class RayJobs:
+    """The jobs of one cluster.
+
+    Args:
+        section: `address` of the dashboard (RAY_API_SERVER_ADDRESS by default), `options` as a Ray runtime_env.
+    """
+
+    def __init__(self, section: Mapping[str, Any]) -> None:
+        self._address = section.get("address") or os.environ.get("RAY_API_SERVER_ADDRESS", "")
+        self._options: Mapping[str, Any] = section.get("options") or {}
+
+    def check(self) -> None:
+        if not self._address:
+            raise LrmctlError(
+                "which Ray cluster is not said", "launch.address", "--address http://HEAD:8265 (its dashboard)"
+            )
+        self._client()
+
+    def run(self, job: Job, on_lines: OnLines, abort: Abort, on_started: OnStarted) -> int:
+        client, tail = self._client(), Tail(job.log)
+        name = f"lrmctl-{re.sub(r'[^A-Za-z0-9_-]+', '-', job.name)}-{uuid.uuid4().hex[:8]}"
+        on_started({"via": "ray", "id": name, "address": self._address})
+        temp = job.cwd / "temp"
+        follower = _Follower(client, name, job.log)
+        try:
+            self._submit(client, name, self._request(job, temp))
+            follower.start()
+            self._wait(client, name, tail, on_lines, abort)
+        finally:
+            _stop(client, name)
+            follower.finish()
+            shutil.rmtree(temp, ignore_errors=True)
+        code = _exit_code(client, name, job.log)
+        on_lines(tail.lines())
+        return code
+
+    def is_running(self, started: Mapping[str, Any]) -> bool:
+        """A cluster that does not answer has no jobs: they end with it."""
+        try:
+            client = self._client(str(started["address"]))
+            return not client.get_job_status(started["id"]).is_terminal()
+        except (LrmctlError, RuntimeError):
+            return False
+
+    def stop_command(self, started: Mapping[str, Any]) -> str:
+        return shlex.join(["ray", "job", "stop", str(started["id"]), "--address", str(started["address"])])
+
+    def preview(self, job: Job) -> str:
+        request = self._request(job, job.cwd / "temp")
+        env = "".join(f"  {key}={value}\n" for key, value in request["runtime_env"]["env_vars"].items())
+        return f"job of the Ray cluster at {self._address}\n{env}  {request['entrypoint']}\n"
+
+    def _client(self, address: str = "") -> Any:
+        """A client; Ray would let two environment variables overrule the address that is given."""
+        from ray.job_submission import JobSubmissionClient
+
+        address = address or self._address
+        with _without(_ADDRESSES):
+            try:
+                return JobSubmissionClient(address)
+            except (ConnectionError, RuntimeError, ValueError) as error:
+                raise LrmctlError(
+                    f"no Ray cluster answers at {address}: {_first_line(error)}",
+                    "launch.address",
+                    "give the dashboard of the head node, e.g. http://HEAD:8265; `ray start --head` starts one",
+                ) from None
+
+    def _submit(self, client: Any, name: str, request: Mapping[str, Any]) -> None:
+        """Submit a job; the agent that starts it may come a while after the dashboard."""
+        end = time.monotonic() + _AGENT_PATIENCE
+        while True:
+            try:
+                client.submit_job(submission_id=name, **request)
+                return
+            except (RuntimeError, OSError) as error:
+                if "No available agent" not in str(error) or time.monotonic() > end:
+                    what = f"the Ray cluster at {self._address} does not take the job: {_first_line(error)}"
+                    raise BackendError(what, fix="see `launch.options` and the cluster's dashboard") from None
+            time.sleep(_ASK_EVERY)
+
+    def _request(self, job: Job, temp: Path) -> dict[str, Any]:
+        env = {k: v.replace(TEMP, str(temp)) for k, v in job.env.items() if not k.startswith("RAY_") or k in _KEPT}
+        env |= {"RAY_OVERRIDE_JOB_RUNTIME_ENV": "1"}  # OpenRLHF gives variables of its own to ray.init
+        theirs = self._options.get("env_vars") or {}
+        alone = job.kind == "sft"  # trains in the job's own process, which must then be where the GPUs are
+        return {
+            "entrypoint": f"cd {shlex.quote(str(job.cwd))} && exec {shlex.join(job.argv)}",
+            "runtime_env": {**self._options, "env_vars": {**env, **theirs}},
+            **({"entrypoint_num_gpus": job.gpus} if alone and job.gpus else {}),
+        }
+
+    def _wait(self, client: Any, name: str, tail: Tail, on_lines: OnLines, abort: Abort) -> None:
+        heard, asked = time.monotonic(), 0.0
+        while True:
+            raise_if(abort())
+            on_lines(tail.lines())
+            now = time.monotonic()
+            if now - asked >= _ASK_EVERY:
+                asked = now
+                try:
+                    if client.get_job_status(name).is_terminal():
+                        return
+                    heard = now
+                except (RuntimeError, OSError):  # requests' errors are OSErrors
+                    if now - heard > _PATIENCE:
+                        raise BackendError(
+                            f"the Ray cluster at {self._address} does not answer any more",
+                            f"job {name}",
+                            "see that it runs; --resume goes on",
+                        ) from None
+            time.sleep(POLL)
+
+
+class _Follower(threading.Thread):
+    """Writes a job's output into a file as it comes, from where it was cut off if the connection breaks."""
+
+    def __init__(self, client: Any, job: str, log: Path) -> None:
+        super().__init__(name="lrmctl-ray-logs", daemon=True)
+        self._client, self._job, self._log = client, job, log
+        self._written, self._ended = 0, threading.Event()
+
+    def run(self) -> None:
+        asyncio.run(self._follow())
+
+    def finish(self) -> None:
+        """Wait for the rest; what the stream did not bring is asked for."""
+        self._ended.set()
+        if self.ident is None:
+            return
+        self.join(10.0)
+        with contextlib.suppress(RuntimeError, OSError):
+            self._write(self._client.get_job_logs(self._job).encode("utf-8", "replace")[self._written :])
+
+    async def _follow(self) -> None:
+        import aiohttp
+
+        while True:
+            with contextlib.suppress(RuntimeError, OSError, aiohttp.ClientError):
+                await self._stream()
+                return
+            if self._ended.is_set():
+                return
+            await asyncio.sleep(_ASK_EVERY)
+
+    async def _stream(self) -> None:
+        seen = 0
+        async for text in self._client.tail_job_logs(self._job):
+            data = text.encode("utf-8", "replace")
+            seen += len(data)
+            if seen > self._written:
+                self._write(data[-(seen - self._written) :])
+
+    def _write(self, data: bytes) -> None:
+        with self._log.open("ab") as out:
+            out.write(data)
+        self._written += len(data)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _stop(client: Any, name: str, patience: float = 30.0) -> None:
+    """End a job that has not ended, and wait until it has."""
+    end = time.monotonic() + patience
+    with contextlib.suppress(RuntimeError, OSError):
+        if not client.get_job_status(name).is_terminal():
+            client.stop_job(name)
+        while not client.get_job_status(name).is_terminal() and time.monotonic() < end:
+            time.sleep(POLL)
+
+
+def _exit_code(client: Any, name: str, log: Path) -> int:
+    """The trainer's own code where Ray knows it; what Ray says of a job that failed goes into the log."""
+    info = client.get_job_info(name)
+    if info.status == "SUCCEEDED":
+        return 0
+    with log.open("a", encoding="utf-8") as out:
+        out.write(f"ray: job {name} is {info.status}: {(info.message or '').strip()}\n")
+    return 143 if info.status == "STOPPED" else info.driver_exit_code or 1
+
+
+@contextlib.contextmanager
+def _without(names: tuple[str, ...]) -> Iterator[None]:
+    kept = {name: os.environ.pop(name) for name in names if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)

@@ -1,0 +1,189 @@
+"""Batch jobs of a Slurm cluster: a script that is rendered, submitted, polled and, with lrmctl, cancelled.
+
+An RL job of several nodes starts a Ray cluster of its own inside the allocation; an SFT job goes through torchrun on
+every node. The run folder, the model and the Python environment must lie at the same paths on every node. A job
+outlives an lrmctl that was killed; its id is in the run's status.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lrmctl.backends.launch.base import POLL, Abort, Job, OnLines, OnStarted, Tail, raise_if
+from lrmctl.backends.launch.supervisor import TEMP
+from lrmctl.errors import BackendError, LrmctlError
+
+ASK_EVERY = 2.0
+"""Seconds between two questions to the scheduler."""
+_GONE = 30.0
+"""Seconds to wait for a job's exit code on the shared disk after the scheduler has forgotten the job."""
+_SIGNALS = (137, 143)
+_LIVING = ("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "REQUEUED", "REQUEUE_HOLD", "RESIZING")
+_GPU_OPTIONS = ("gpus", "gpus-per-node", "gpus-per-task", "gres")
+
+
+class Slurm:
+    """Jobs through sbatch.
+
+    Args:
+        section: `options` for sbatch without dashes (None for a bare switch), `setup` as shell lines.
+    """
+
+    def __init__(self, section: Mapping[str, Any]) -> None:
+        self._options: Mapping[str, Any] = section.get("options") or {}
+        self._setup = tuple(section.get("setup") or ())
+
+    def check(self) -> None:
+        if shutil.which("sbatch") is None:
+            raise LrmctlError("sbatch is not here", "launch.via", "start lrmctl on a login node, or `--launch local`")
+
+    def run(self, job: Job, on_lines: OnLines, abort: Abort, on_started: OnStarted) -> int:
+        self.check()
+        tail = Tail(job.log)
+        job.log.touch()
+        script = job.log.with_name("job.sh")
+        script.touch(mode=0o700)
+        script.write_text(self.preview(job), encoding="utf-8")
+        number = _slurm("sbatch", "--parsable", str(script)).split(";")[0]
+        on_started({"via": "slurm", "id": number})
+        try:
+            return self._wait(number, job.log, tail, on_lines, abort)
+        finally:
+            _cancel(number)
+            on_lines(tail.lines())
+
+    def is_running(self, started: Mapping[str, Any]) -> bool:
+        return _state(str(started["id"])) in _LIVING
+
+    def stop_command(self, started: Mapping[str, Any]) -> str:
+        return f"scancel {started['id']}"
+
+    def preview(self, job: Job) -> str:
+        """The batch script."""
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+        templates = Environment(
+            loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined, keep_trailing_newline=True
+        )
+        cluster = job.nodes > 1 and job.kind == "rl"
+        return templates.get_template("slurm.sh.j2").render(
+            options=self._sbatch(job),
+            setup=self._setup,
+            env={key: _quoted(value) for key, value in job.env.items()},
+            cwd=shlex.quote(str(job.cwd)),
+            exit_file=shlex.quote(str(_exit_file(job.log))),
+            cluster=cluster,
+            nodes=job.nodes,
+            ray=shlex.join([sys.executable, "-m", "ray.scripts.scripts"]),
+            python=shlex.quote(sys.executable),
+            command=_command(job),
+        )
+
+    def _sbatch(self, job: Job) -> dict[str, Any]:
+        gpus = {"gpus-per-node": job.gpus} if job.gpus and not any(o in self._options for o in _GPU_OPTIONS) else {}
+        own = {"job-name": f"lrmctl-{job.name}", "nodes": job.nodes, "ntasks-per-node": 1, **gpus}
+        where = {"output": job.log, "error": job.log, "open-mode": "append", "no-requeue": None}
+        return {key: _directive(value) for key, value in {**own, **self._options, **where}.items()}
+
+    def _wait(self, number: str, log: Path, tail: Tail, on_lines: OnLines, abort: Abort) -> int:
+        asked, said, gone = 0.0, "", 0.0
+        while True:
+            raise_if(abort())
+            on_lines(tail.lines())
+            if (code := _exit_code(log)) is not None:
+                return code if code not in _SIGNALS else _ended(number, _settled(number), log)
+            if (now := time.monotonic()) - asked >= ASK_EVERY:
+                asked, state = now, _state(number)
+                if state != said:
+                    said = state
+                    on_lines([f"slurm: job {number} is {state or 'gone'}"])
+                gone = 0.0 if state in _LIVING else gone or now
+                if gone and now - gone > (0.0 if state not in ("", "COMPLETED", "FAILED") else _GONE):
+                    return _ended(number, state, log)
+            time.sleep(POLL)
+
+
+def _command(job: Job) -> str:
+    """The command line; torchrun finds the other nodes through the first one's address."""
+    words = shlex.join(job.argv)
+    meet = f'--nnodes {job.nodes} --rdzv_id "$SLURM_JOB_ID" --rdzv_backend c10d --rdzv_endpoint "$head_ip:$port"'
+    return words.replace(" --standalone ", f" {meet} ", 1) if job.nodes > 1 else words
+
+
+def _directive(value: Any) -> str | None:
+    """A value as sbatch reads it from a script's head, where blanks end it unless it is quoted."""
+    if value is None:
+        return None
+    text = str(value)
+    return f'"{text}"' if any(c.isspace() for c in text) else text
+
+
+def _quoted(value: str) -> str:
+    return shlex.quote(value).replace(TEMP, "'\"$LRMCTL_TEMP\"'")
+
+
+def _exit_file(log: Path) -> Path:
+    return log.with_name("exit-code")
+
+
+def _exit_code(log: Path) -> int | None:
+    with contextlib.suppress(OSError, ValueError):
+        return int(_exit_file(log).read_text(encoding="utf-8"))
+    return None
+
+
+def _settled(number: str, patience: float = 60.0) -> str:
+    """The state of a job that is about to end, when it has."""
+    end = time.monotonic() + patience
+    while (state := _state(number)) in _LIVING and time.monotonic() < end:
+        time.sleep(POLL)
+    return state
+
+
+def _ended(number: str, state: str, log: Path) -> int:
+    """A job that was ended by a signal: the scheduler's word for it goes into the log, where the cause is sought."""
+    with log.open("a", encoding="utf-8") as out:
+        out.write(f"slurm: job {number} ended as {state or 'UNKNOWN'}\n")
+    return 143 if state.startswith("CANCELLED") else _exit_code(log) or 1
+
+
+def _state(number: str) -> str:
+    """The scheduler's word for a job; empty if it knows none of that number."""
+    with contextlib.suppress(BackendError):
+        if state := _slurm("squeue", "-h", "-j", number, "-o", "%T"):
+            return state.split()[0]
+    with contextlib.suppress(BackendError):  # needs accounting, which not every cluster has
+        if state := _slurm("sacct", "-n", "-X", "-P", "-j", number, "-o", "State"):
+            return state.split()[0]
+    with contextlib.suppress(BackendError):
+        shown = dict(w.split("=", 1) for w in _slurm("scontrol", "show", "job", number, "-o").split() if "=" in w)
+        return shown.get("JobState", "")
+    return ""
+
+
+def _cancel(number: str) -> None:
+    """End a job that has not ended, and wait a while until it has."""
+    if _state(number) not in _LIVING:
+        return
+    with contextlib.suppress(BackendError):
+        _slurm("scancel", number)
+    _settled(number)
+
+
+def _slurm(*words: str) -> str:
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise BackendError(f"{words[0]}: {error}", fix="see that Slurm answers: sinfo") from None
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise BackendError(f"{words[0]} failed: {reason}", fix="see `launch.options`, and that Slurm answers: sinfo")
+    return done.stdout.strip()

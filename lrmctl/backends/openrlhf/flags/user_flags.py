@@ -1,0 +1,60 @@
+"""The flags that a recipe gives OpenRLHF itself, in `backend.flags`: names, values, and which are not its to give."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lrmctl.backends.openrlhf.flags import parser as cli
+from lrmctl.backends.openrlhf.flags.renames import instead_of
+from lrmctl.recipe.problems import Problem
+
+
+def flag_problems(program: cli.Program, given: Mapping[str, Any], words: Mapping[str, str]) -> list[Problem]:
+    """What is wrong with the given flags, in their order.
+
+    Args:
+        words: flags that are not free, and why: the recipe's own word for it, or lrmctl's reason.
+    """
+    names = set(cli.known(program))
+    return [problem for flag, value in given.items() for problem in _of_one(program, flag, value, names, words)]
+
+
+def _of_one(
+    program: cli.Program, flag: str, value: Any, names: set[str], words: Mapping[str, str]
+) -> Iterator[Problem]:
+    key = f"backend.flags.{flag}"
+    if flag not in names:
+        yield Problem(key, *instead_of(program, flag, words))
+    elif flag in words:
+        yield Problem(key, f"the flag {flag!r} is not free", words[flag])
+    elif not _is_plain(value):
+        yield Problem(key, "a flag's value is a number, a word, true or false, or a list of those")
+    else:
+        try:
+            cli.parse(program, cli.to_argv({flag: value}))
+        except cli.Refused as error:
+            reason = error.what.rpartition(f"argument --{flag}: ")[2].removeprefix(
+                "OpenRLHF does not accept the plan: "
+            )
+            yield Problem(key, f"OpenRLHF does not take this value: {reason}", _takes(program, flag))
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value is one word of a command line, or a list of some, and none of them reads as another flag."""
+    words = value if isinstance(value, list) else [value]
+    scalars = all(isinstance(word, (str, int, float)) for word in words) or value is None
+    return scalars and not any(isinstance(word, str) and (word.startswith("--") or "\0" in word) for word in words)
+
+
+def _takes(program: cli.Program, flag: str) -> str:
+    """What a flag takes, in words."""
+    action = next(a for a in cli.parser(program)._actions if f"--{flag}" in a.option_strings)
+    if action.nargs == 0:
+        return "it takes no value: say true or false"
+    if action.choices:
+        return f"it takes one of {', '.join(map(str, action.choices))}"
+    kind = "whole number" if action.type is int else "number" if action.type is float else "word"
+    if action.nargs is None:
+        return f"it takes one {kind}"
+    return f"it takes a list of {f'{action.nargs} ' if isinstance(action.nargs, int) else ''}{kind}s"

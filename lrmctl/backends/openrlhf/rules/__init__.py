@@ -1,0 +1,211 @@
+"""What OpenRLHF cannot do together, said in the recipe's words before anything starts.
+
+OpenRLHF checks one flag at a time; what holds between them is in asserts that fail minutes into a job, in prints that
+change the configuration, or nowhere. Rules ask the recipe, the device and the flags; never a model, data or a machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lrmctl.backends.openrlhf.common import Target
+from lrmctl.backends.openrlhf.flags import parser as cli
+from lrmctl.backends.openrlhf.flags.user_flags import flag_problems
+from lrmctl.backends.openrlhf.rules.batch_split import Shares
+from lrmctl.backends.openrlhf.rules.notes import rl_notes, sft_notes, shared_notes
+from lrmctl.backends.openrlhf.rules.rl import rl_problems
+from lrmctl.recipe.problems import Problem
+from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
+from lrmctl.recipe.schema.sections import Layout
+
+_ONE_FILE = "OpenRLHF sees one file of rows, which lrmctl writes"
+_LAYOUT = Layout()
+
+
+def judge(
+    recipe: SftRecipe | RlRecipe, where: Target, planned: Mapping[str, Any], words: Mapping[str, str]
+) -> tuple[dict[str, Any], list[Problem]]:
+    """The planned flags with the recipe's `backend.flags` on top, and all that there is to say of them and the recipe.
+
+    Args:
+        words: flags that are not the recipe's to give, and why.
+    """
+    wrong = flag_problems(_program(recipe), recipe.backend.flags, words)
+    refused = {p.key.removeprefix("backend.flags.") for p in wrong}
+    taken = {name: value for name, value in recipe.backend.flags.items() if name not in refused}
+    replaced = [
+        Problem(f"backend.flags.{name}", f"backend.flags.{name} is {value!r} in place of {planned[name]!r}", note=True)
+        for name, value in taken.items()
+        if name in planned and planned[name] != value
+    ]
+    merged = {**planned, **taken}
+    return merged, [*wrong, *problems(recipe, where, merged), *replaced, *notes(recipe, where, merged)]
+
+
+def problems(recipe: SftRecipe | RlRecipe, where: Target, flags: Mapping[str, Any]) -> list[Problem]:
+    """What is wrong with a recipe on a device; empty if nothing is.
+
+    Args:
+        flags: OpenRLHF's flags of the plan, the recipe's `backend.flags` among them. Each is one that its parser takes.
+    """
+    known = read(recipe, flags)
+    own = rl_problems(recipe, where, known) if isinstance(recipe, RlRecipe) else _sft(recipe)
+    return [*_devices(recipe, where), *_shared(recipe, where, known), *own, *_given(recipe, where, known)]
+
+
+def notes(recipe: SftRecipe | RlRecipe, where: Target, flags: Mapping[str, Any]) -> list[Problem]:
+    """What is allowed and worth knowing."""
+    known = read(recipe, flags)
+    own = rl_notes(recipe, known) if isinstance(recipe, RlRecipe) else sft_notes(recipe, where)
+    return [*shared_notes(recipe, known), *own]
+
+
+def read(recipe: SftRecipe | RlRecipe, flags: Mapping[str, Any]) -> dict[str, Any]:
+    """The flags as OpenRLHF will read them: typed, with its own defaults."""
+    return cli.parse(_program(recipe), cli.to_argv(flags))
+
+
+def _program(recipe: SftRecipe | RlRecipe) -> cli.Program:
+    return "train_ppo_ray" if recipe.kind == "rl" else "train_sft"
+
+
+def _devices(recipe: SftRecipe | RlRecipe, where: Target) -> Iterator[Problem]:
+    nodes, via = recipe.layout.nodes, recipe.launch.via
+    if nodes > 1 and via == "local":
+        yield Problem("layout.nodes", f"{nodes} nodes are not one machine", "--launch slurm, or --launch ray")
+    if nodes > 1 and via == "ray" and recipe.kind == "sft":
+        yield Problem("layout.nodes", "a Ray job of SFT has one node", "--launch slurm")
+    if where.dtype == "fp16" and recipe.kind == "rl":
+        yield Problem(
+            "backend.dtype",
+            "RL in fp16 ends at the first update: OpenRLHF's vLLM holds its weights in bf16",
+            "say `dtype: bf16`",
+        )
+
+
+def _shared(recipe: SftRecipe | RlRecipe, where: Target, read: Mapping[str, Any]) -> Iterator[Problem]:
+    yield from _packing(recipe, where)
+    if where.device == "cuda" or recipe.optimizer.sequence_parallel == 1:
+        yield from _batches(recipe, read)
+    if recipe.optimizer.offload and recipe.optimizer.zero_stage == 0:
+        yield Problem("optimizer.offload", "without ZeRO there is nothing to offload", "say `zero_stage: 1`, 2 or 3")
+
+
+def _packing(recipe: SftRecipe | RlRecipe, where: Target) -> Iterator[Problem]:
+    """Ring attention and batches by tokens work on packed sequences, and packing is flash attention's."""
+    optimizer = recipe.optimizer
+    wants = {
+        "optimizer.sequence_parallel": ("ring attention", optimizer.sequence_parallel > 1),
+        "optimizer.dynamic_batch_tokens": ("batching by tokens", optimizer.dynamic_batch_tokens is not None),
+    }
+    for key, (what, wanted) in wants.items():
+        if wanted and where.device == "cpu":
+            yield Problem(key, f"{what} needs packing, and packing needs flash attention, which is CUDA's")
+        elif wanted and not optimizer.packing:
+            yield Problem(key, f"{what} needs packed sequences", "say `optimizer.packing: true`")
+
+
+def _batches(recipe: SftRecipe | RlRecipe, read: Mapping[str, Any]) -> Iterator[Problem]:
+    """A step must be cut evenly over processes and micro-batches: a remainder hangs or ends a distributed run."""
+    shares = Shares.of(recipe, read)
+    if shares.processes % shares.together:
+        yield Problem(
+            "optimizer.sequence_parallel",
+            f"{shares.processes} GPUs cannot be cut into groups of {shares.together} that share a sequence",
+            "it must divide layout.nodes x layout.gpus",
+        )
+        return
+    micro, batch = recipe.optimizer.micro_batch_size, shares.batch
+    if isinstance(recipe, RlRecipe) and recipe.optimizer.dynamic_batch_tokens is not None:
+        yield from _shares_of_tokens(recipe, read, shares)
+    elif batch % (micro * shares.parallel):
+        what, rule = _BATCH[recipe.kind]
+        yield Problem(
+            "optimizer.micro_batch_size",
+            f"{batch} {what} cannot be cut into micro-batches of {micro} on {shares.parallel} device(s)",
+            f"{rule} must be a multiple of micro_batch_size x devices",
+        )
+
+
+def _shares_of_tokens(recipe: RlRecipe, read: Mapping[str, Any], shares: Shares) -> Iterator[Problem]:
+    if shares.batch % shares.parallel:
+        yield Problem(
+            "layout.gpus",
+            f"{shares.batch} samples an update cannot be shared evenly by {shares.parallel} processes",
+            "prompts_per_step x samples_per_prompt / updates_per_step must be a multiple of them",
+        )
+    step = recipe.algorithm.prompts_per_step * recipe.algorithm.samples_per_prompt
+    if step // read["rollout.micro_batch_size"] < shares.parallel:  # asked for though the size itself is not used
+        yield Problem(
+            "optimizer.micro_batch_size",
+            f"{step} samples in micro-batches of {read['rollout.micro_batch_size']} are less than one for each of "
+            f"{shares.parallel} processes",
+            "lower it",
+        )
+
+
+_BATCH = {
+    "rl": ("samples an update", "prompts_per_step x samples_per_prompt / updates_per_step"),
+    "sft": ("sequences a step", "train.batch_size"),
+}
+
+
+def _sft(recipe: SftRecipe) -> Iterator[Problem]:
+    data, layout = recipe.data, recipe.layout
+    if recipe.optimizer.dynamic_batch_tokens is not None:
+        yield Problem("optimizer.dynamic_batch_tokens", "OpenRLHF's SFT has no batching by tokens", "leave it out")
+    for word in ("placement", "rollout_gpus", "reference_gpus", "critic_gpus", "tensor_parallel"):
+        if getattr(layout, word) != getattr(_LAYOUT, word):
+            yield Problem(f"layout.{word}", "SFT has one role; this is about RL's", "leave it out")
+    if recipe.train.eval_every is not None and not data.eval_rows:
+        yield Problem("train.eval_every", "no rows are held back to look at", "say `data.eval_rows: 0.05`")
+
+
+def _given(recipe: SftRecipe | RlRecipe, where: Target, read: Mapping[str, Any]) -> Iterator[Problem]:
+    """Rules about what only `backend.flags` can say."""
+    for flag in recipe.backend.flags:
+        if reason := _NOT_HERE.get(flag):
+            yield Problem(f"backend.flags.{flag}", *reason)
+        elif where.device == "cpu" and read.get(flag) and (needs := _CUDA.get(flag)):
+            yield Problem(f"backend.flags.{flag}", f"needs CUDA: {needs}", "leave it out")
+    yield from _four_bit(recipe, where, read)
+    if read.get("ds.tensor_parallel_size", 1) > 1 and where.dtype == "fp16":
+        yield Problem("backend.flags.ds.tensor_parallel_size", "tensor parallel training needs bf16", "`dtype: bf16`")
+    if read["ckpt.disable_ds"] and recipe.save_every:
+        yield Problem("backend.flags.ckpt.disable_ds", "no checkpoint could be resumed from", "leave save_every out")
+    if recipe.kind == "sft" and read["ckpt.save_hf"] and recipe.save_every:
+        yield Problem(
+            "backend.flags.ckpt.save_hf",
+            "copies of the model push out the checkpoints that a run is resumed from",
+            "leave it out; the last model is kept in any case",
+        )
+
+
+def _four_bit(recipe: SftRecipe | RlRecipe, where: Target, read: Mapping[str, Any]) -> Iterator[Problem]:
+    key = "backend.flags.ds.load_in_4bit"
+    if not read["ds.load_in_4bit"]:
+        return
+    if recipe.kind == "rl":
+        yield Problem(key, "weights in 4 bits cannot be sent to vLLM", "train RL in bf16")
+    elif recipe.optimizer.lora is None:
+        yield Problem(key, "weights in 4 bits cannot be trained, only adapters on them", "say `optimizer.lora: {}`")
+    elif where.dtype != "bf16":
+        yield Problem(key, "OpenRLHF has 4 bits with bf16 only", "say `backend.dtype: bf16`")
+
+
+_CUDA: Mapping[str, str] = {
+    "ds.load_in_4bit": "it is bitsandbytes'",
+    "ds.use_liger_kernel": "its kernels are Triton's",
+    "ds.overlap_comm": "it is about CUDA streams",
+}
+_NO_IMAGES = ("lrmctl's prompts are text: images are not supported", "leave it out")
+_NO_REWARD_MODEL = ("OpenRLHF runs no reward model: rewards come from lrmctl's service", "leave it out")
+_NOT_HERE: Mapping[str, tuple[str, str]] = {
+    **dict.fromkeys(("data.image_key", "data.max_images_per_prompt", "actor.freeze_visual_encoder"), _NO_IMAGES),
+    **dict.fromkeys(("train.colocate_critic_reward", "reward.offload"), _NO_REWARD_MODEL),
+    **dict.fromkeys(("reward.num_nodes", "reward.num_gpus_per_node"), _NO_REWARD_MODEL),
+    "data.prompt_probs": (_ONE_FILE, "say it in the recipe: prompts.0.weight, prompts.1.weight, ..."),
+    "data.dataset_probs": (_ONE_FILE, "say it in the recipe: data.sources.0.weight, data.sources.1.weight, ..."),
+    **dict.fromkeys(("data.prompt_split", "data.dataset_split", "eval.split"), (_ONE_FILE, "leave it out")),
+}

@@ -1,0 +1,1 @@
+"""A run of OpenRLHF while it goes on and after it: metrics, checkpoints, evaluations, failures."""

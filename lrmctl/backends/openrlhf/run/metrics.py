@@ -1,0 +1,236 @@
+"""OpenRLHF's output as rows of metrics.jsonl, while it runs.
+
+RL prints one line per step, `Global step N: {dict}`, with everything in it. SFT prints only a progress bar (three
+digits) and writes exact values to TensorBoard, which is flushed every two minutes; so rows come from the bar while it
+runs and get their exact values at the end. Rows that a lost line left out are taken from TensorBoard too.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import math
+import re
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any, get_args
+
+from lrmctl.backends.base import Progress
+from lrmctl.backends.openrlhf.run.checkpoints import named_step
+from lrmctl.runs.eval_rows import read_jsonl, write_jsonl
+from lrmctl.types import Kind, Plan
+
+KINDS: tuple[str, ...] = get_args(Kind)
+
+NAMES: Mapping[str, str] = {
+    "reward": "reward",
+    "kl": "kl",
+    "entropy_loss": "entropy",
+    "response_length": "response_length",
+    "truncated": "truncated",
+    "policy_loss": "loss",
+    "gpt_loss": "loss",
+    "loss_mean": "loss",
+    "eval/eval gpt_loss": "eval_loss",
+    "critic_loss": "critic_loss",
+    "critic_lr": "critic_learning_rate",
+    "actor_lr": "learning_rate",
+    "lr": "learning_rate",
+    "actor_grad_norm": "grad_norm",
+    "grad_norm": "grad_norm",
+    "vllm_kl": "vllm_kl",
+    "ppo_kl": "ppo_kl",
+    "ppo_clip_ratio": "clip_ratio",
+    "group_reward_std": "group_reward_std",
+    "failed_rollout": "reward_failed",
+    "rollout/reward_std": "reward_std",
+    "timing/generation": "time/generate",
+    "timing/make_experience": "time/experience",
+    "timing/ppo_train": "time/update",
+    "timing/broadcast": "time/broadcast",
+    "timing/step_total": "time/step",
+}
+"""OpenRLHF's words -> ours. Times are seconds, entropy and kl are nats per token, truncated is a share of samples."""
+
+_RL_LINE = re.compile(r"Global step (\d+): (\{.*\})")
+_SFT_LINE = re.compile(r"Train step of epoch (\d+):.*?\| (\d+)/(\d+) \[[^\]]*?, (gpt_loss=[^\]]*)\]")
+_NOT_FINITE = re.compile(r"(?<![\w'])-?(?:nan|inf)(?![\w'])")
+
+
+def translate(status: Mapping[str, Any]) -> dict[str, float]:
+    """OpenRLHF's metrics of one step in our words; what is not a finite number is left out.
+
+    The reward service logs sums over samples that all have the same keys: `reward_<kind>` with `is_<kind>`, and
+    `<component>` with `applies_<component>`. The ratio of two means over the same samples is the kind's exact mean.
+    """
+    numbers = {k: float(v) for k, v in status.items() if isinstance(v, (int, float)) and math.isfinite(v)}
+    row = {ours: numbers[theirs] for theirs, ours in NAMES.items() if theirs in numbers}
+    pairs = {kind: (f"reward_{kind}", f"is_{kind}") for kind in KINDS}
+    components = (k.removeprefix("applies_") for k in numbers if k.startswith("applies_"))
+    pairs |= {name: (name, f"applies_{name}") for name in components}
+    for name, (total, share) in pairs.items():
+        if numbers.get(share, 0.0) > 0 and total in numbers:
+            row[f"reward/{name}"] = numbers[total] / numbers[share]
+    return row
+
+
+@dataclass
+class _Bar:
+    """SFT's progress bar: counts backward passes over epochs, the first of which may be a rest after a resume."""
+
+    passes: int
+    start: int
+    epoch: int = -1
+    before: int = 0
+    length: int = 0
+    last: tuple[int, dict[str, float]] | None = None
+
+    def read(self, line: str) -> tuple[int, dict[str, float]] | None:
+        """The step that has just ended, with its numbers: known when the bar shows a later one."""
+        found = _SFT_LINE.search(line)
+        if found is None:
+            return None
+        epoch, done, length = (int(g) for g in found.groups()[:3])
+        if epoch != self.epoch:
+            self.before, self.epoch, self.length = self.before + self.length, epoch, length
+        step, rest = divmod(self.before + done, self.passes)
+        ended = self.last if self.last and self.last[0] < step + self.start else None
+        if not rest:
+            self.last = (step + self.start, translate(_postfix(found.group(4))))
+        elif ended:
+            self.last = None
+        return ended
+
+
+def _postfix(text: str) -> dict[str, float]:
+    pairs = (p.split("=", 1) for p in text.split(", "))
+    return {k.strip(): float(v) for k, v in pairs}
+
+
+@dataclass
+class Recorder:
+    """Writes metrics.jsonl from OpenRLHF's output and reports progress.
+
+    Attributes:
+        path: metrics.jsonl; rows after `start` are dropped first, because a resumed run makes them again.
+        start: step of the checkpoint that the run continues from, 0 for none.
+    """
+
+    path: Path
+    plan: Plan
+    start: int = 0
+    tensorboard: Path | None = None
+    began: float = field(default_factory=time.time)
+
+    def __post_init__(self) -> None:
+        kept = [row for row in read_jsonl(self.path) if row["step"] <= self.start]
+        write_jsonl(self.path, kept)
+        self.total = int(self.plan.estimates["steps"])
+        self.last = self.start
+        self._before = float(kept[-1]["seconds"]) if kept else 0.0
+        self._times: list[float] = []
+        self._clock = self.began
+        self._phase = ""
+        self._bar = _Bar(int(self.plan.estimates.get("backward_passes_per_step", 1)), self.start)
+
+    def read(self, lines: Iterable[str]) -> Iterator[Progress]:
+        """Progress of the steps that ended in these lines of output, each written down first."""
+        for line in lines:
+            ended = self._bar.read(line) if self.plan.kind == "sft" else _rl_step(line)
+            if ended and ended[0] > self.last:
+                yield self._record(*ended)
+            elif self.last == self.start and (phase := startup_phase(line, self._phase)):
+                self._phase = phase
+                yield Progress(self.last, self.total, phase=phase)
+
+    def finish(self) -> Iterator[Progress]:
+        """After a run that ended well: exact values and missing rows from TensorBoard."""
+        rows = {row["step"]: row for row in read_jsonl(self.path)}
+        for step, (wall, status) in sorted(read_tensorboard(self.tensorboard).items()):
+            known = rows.get(step, {"step": step, "total": self.total, "seconds": self._seconds(wall)})
+            if step <= self.total and (step not in rows or self.plan.kind == "sft"):
+                rows[step] = {**known, **self._measured(translate(status))}
+        write_jsonl(self.path, [rows[step] for step in sorted(rows)])
+        for step in sorted(s for s in rows if s > self.last):
+            self.last = step
+            yield Progress(step, self.total, _numbers(rows[step]))
+
+    def _measured(self, numbers: Mapping[str, float]) -> dict[str, float]:
+        """Without the 0 that OpenRLHF gives as the KL to a reference model that the run does not have."""
+        nothing = {"kl"} if self.plan.estimates.get("reference_model") is False else set()
+        return {k: v for k, v in numbers.items() if k not in nothing}
+
+    def _seconds(self, wall: float) -> float:
+        return round(self._before + wall - self.began, 3)
+
+    def _record(self, step: int, numbers: Mapping[str, float]) -> Progress:
+        now, shown = time.time(), dict[str, float]()
+        if "time/step" in numbers or self.last > self.start:  # the first interval holds the trainer's start-up
+            self._times.append(numbers.get("time/step", (now - self._clock) / (step - self.last)))
+            shown["seconds_left"] = round(median(self._times[-10:]) * (self.total - step), 1)
+        self._clock, self.last = now, step
+        row = {"step": step, "total": self.total, "seconds": self._seconds(now), **self._measured(numbers)}
+        with self.path.open("a", encoding="utf-8") as out:
+            out.write(json.dumps(row) + "\n")
+        return Progress(step, self.total, _numbers(row) | shown, checkpoint=named_step(self.path.parent))
+
+
+def _numbers(row: Mapping[str, Any]) -> dict[str, float]:
+    return {k: v for k, v in row.items() if k not in ("step", "total")}
+
+
+_PHASES = (
+    (re.compile(r"^slurm: job \S+ is (\w+)"), "Slurm: {0}"),
+    (re.compile(r"Started a local Ray instance|Connected to Ray cluster"), "Ray is up, starting its workers"),
+    (re.compile(r"Loading (?:weights|checkpoint shards)"), "loading the model"),
+    (re.compile(r"Generating train split|Preprocessing data"), "reading the data"),
+    (re.compile(r"Capturing CUDA graph"), "the rollout engine captures CUDA graphs"),
+    (re.compile(r"Loading the checkpoint: |Loaded the checkpoint: "), "loading the checkpoint"),
+    (re.compile(r"Generate samples:"), "first step: sampling"),
+    (re.compile(r"Starting experience making"), "first step: rewards and advantages"),
+    (re.compile(r"Experience making completed"), "first step: updating the model"),
+    (re.compile(r"Train step of epoch"), "first step: updating the model"),
+)
+"""What lines of output say of the time before the first step has ended."""
+
+
+def startup_phase(line: str, now: str = "") -> str:
+    """The phase that a line of output begins; empty if it begins none, or the one there is now."""
+    for pattern, words in _PHASES:
+        if match := pattern.search(line):
+            phase = words.format(*match.groups())
+            return "" if phase == now else phase
+    return ""
+
+
+def _rl_step(line: str) -> tuple[int, dict[str, float]] | None:
+    found = _RL_LINE.search(line)
+    if found is None:
+        return None
+    try:
+        status = ast.literal_eval(_NOT_FINITE.sub("None", found.group(2)))
+    except (ValueError, SyntaxError):  # a line that another process wrote into; TensorBoard has the step too
+        return None
+    return int(found.group(1)), translate(status)
+
+
+def read_tensorboard(folder: Path | None) -> dict[int, tuple[float, dict[str, float]]]:
+    """Step -> (wall time, metrics without `train/`) of all event files below a folder; later files win."""
+    files = sorted(folder.rglob("events.out.tfevents.*"), key=lambda f: f.stat().st_mtime) if folder else []
+    if not files:
+        return {}
+    from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
+
+    steps: dict[int, tuple[float, dict[str, float]]] = {}
+    for file in files:
+        fresh: dict[int, tuple[float, dict[str, float]]] = {}
+        for event in LegacyEventFileLoader(str(file)).Load():
+            for value in event.summary.value:
+                if value.HasField("simple_value"):
+                    numbers = fresh.setdefault(event.step, (event.wall_time, {}))[1]
+                    numbers[value.tag.removeprefix("train/")] = value.simple_value
+        steps |= fresh
+    return steps

@@ -1,0 +1,181 @@
+"""`lrmctl judge`: judges, asked and measured outside an evaluation."""
+
+from __future__ import annotations
+
+import shlex
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lrmctl.cli.common import AsJson, RowsThinking, rows_thinking
+
+app = typer.Typer(help="Judges: what there is, verdicts, agreement with people.", no_args_is_help=True)
+
+
+class Parts(StrEnum):
+    """What is judged."""
+
+    THINKING = "thinking"
+    ANSWER = "answer"
+    WHOLE = "whole"
+    BOTH = "both"
+    SEGMENTS = "segments"
+
+
+class Abouts(StrEnum):
+    """What the labels are about."""
+
+    REFUSED = "refused"
+    UNSAFE = "unsafe"
+
+
+Options = Annotated[
+    list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="An option of the judge; repeatable.")
+]
+OptionsJson = Annotated[str | None, typer.Option("--options-json", metavar="JSON", help="Nested options, as JSON.")]
+PartOption = Annotated[Parts, typer.Option("--part", help="What is judged.")]
+_JUDGE = "A judge, or 'NAME: {option: value}'"
+
+
+@app.command("list")
+def list_(as_json: AsJson = False) -> None:
+    """List every judge and what can be had of it."""
+    from lrmctl import console
+    from lrmctl.hooks import registry
+    from lrmctl.judges.describe import judges
+
+    found = judges()
+    if as_json:
+        console.emit_json("judges", found)
+        return
+    words = {True: "yes", False: "no", None: "?"}
+    rows = [
+        (j.name, j.origin, words[j.needs_model], words[j.says_refusal], words[j.smoke_only], j.summary) for j in found
+    ]
+    console.table("", ("judge", "from", "model", "says refusal", "smoke only", "what"), rows)
+    for problem in registry.problems():
+        console.say(f"not usable: {problem}")
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="A judge.")],
+    options: Options = None,
+    options_json: OptionsJson = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a judge's options and its exact question.
+
+    The question is about an example; judges that ask no model have none.
+    """
+    from lrmctl import console
+    from lrmctl.judges import describe
+    from lrmctl.judges.offline.render import shown_lines
+    from lrmctl.judges.spec import named_judges
+
+    (named,) = named_judges([name], options or (), options_json)
+    shown = describe.show(named.name, named.options)
+    if as_json:
+        console.emit_json("judge", shown)
+        return
+    for line in shown_lines(shown):
+        console.out.print(line, markup=False)
+
+
+@app.command()
+def score(
+    file: Annotated[Path, typer.Argument(help="A JSONL file: evaluation rows, rollouts, or prompt and response.")],
+    judge: Annotated[str, typer.Option("--judge", help=f"{_JUDGE}.")],
+    options: Options = None,
+    options_json: OptionsJson = None,
+    part: PartOption = Parts.ANSWER,
+    thinking: RowsThinking = None,
+    out: Annotated[Path | None, typer.Option(help="Where the verdicts go; beside FILE by default.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Judge every row of a file; a second run goes on.
+
+    Verdicts are written as they come, counts with intervals printed at the end.
+    Exit code 1 if the judge failed on a row.
+    """
+    from lrmctl import console
+    from lrmctl.cli.common import goes_on_with
+    from lrmctl.judges.offline.inputs import read_items
+    from lrmctl.judges.offline.render import counts_table
+    from lrmctl.judges.offline.score import again, beside, score_items, summary_of
+    from lrmctl.judges.spec import named_judges
+
+    (named,) = named_judges([judge], options or (), options_json)
+    with rows_thinking(thinking):
+        items = read_items(file)
+    out = out or beside(file, named, part.value)
+    further = f" --thinking {shlex.quote(thinking)}" if thinking else ""
+    with (
+        goes_on_with(again(file, named, part.value, out) + further),
+        console.progress(f"judge {file.name}") as on_progress,
+    ):
+        verdicts = score_items(named, items, part.value, out, on_progress)
+    found = {**summary_of(named, items, verdicts, part.value), "out": out}
+    if as_json:
+        console.emit_json("judge score", found)
+    else:
+        console.out.print(f"{found['judge']} {found['version']} on {part.value}", markup=False)
+        console.table("", *counts_table(found))
+    for failure in found["failures"]:
+        console.say(f"failed on {failure['count']}, e.g. {failure['error']}")
+    console.say(f"verdicts: {out}")
+    if found["failures"]:
+        raise typer.Exit(console.FINDINGS)
+
+
+@app.command()
+def measure(
+    file: Annotated[str, typer.Argument(help="A labelled JSONL file, or the name of a known set: rbr-gold.")],
+    judges: Annotated[list[str], typer.Option("--judge", help=f"{_JUDGE}; repeatable.")],
+    label: Annotated[Abouts, typer.Option(help="What the labels are about.")],
+    labels_from: Annotated[
+        str | None, typer.Option(metavar="SET|FIELD", help="A known set, or the rows' field; FILE's set by default.")
+    ] = None,
+    positive: Annotated[
+        list[str] | None, typer.Option(metavar="VALUE", help="A value of the field that means yes; repeatable.")
+    ] = None,
+    options: Options = None,
+    options_json: OptionsJson = None,
+    part: PartOption = Parts.ANSWER,
+    thinking: RowsThinking = None,
+    as_markdown: Annotated[bool, typer.Option("--md", help="Print Markdown on stdout.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Measure how judges agree with people's labels.
+
+    Rows on which a judge failed or says nothing are counted apart.
+    Exit code 1 if a judge failed on a row.
+    """
+    from lrmctl import console
+    from lrmctl.judges.offline import render
+    from lrmctl.judges.offline.labels import read_labelled
+    from lrmctl.judges.offline.measure import measure as measured
+    from lrmctl.judges.spec import named_judges
+
+    named = named_judges(judges, options or (), options_json)
+    with rows_thinking(thinking):
+        labelled = read_labelled(file, label.value, labels_from or "", positive or ())
+    with console.progress(f"measure on {file}") as on_progress:
+        found = measured(named, labelled, part.value, on_progress)
+    if as_json:
+        console.emit_json("judge measure", render.plain(found))
+    elif as_markdown:
+        console.out.print(render.markdown(found), markup=False)
+    else:
+        console.out.print(render.headline(found), markup=False)
+        console.table("", *render.measure_table(found))
+        if found.pairs:
+            console.table("", *render.pairs_table(found))
+    for one in found.judges:
+        console.say(f"{one.title}: version {one.version}")
+        for failure in one.failures:
+            console.say(f"{one.title} failed on {failure['count']}, e.g. {failure['error']}")
+    if any(one.failed for one in found.judges):
+        raise typer.Exit(console.FINDINGS)

@@ -1,0 +1,145 @@
+"""`lrmctl recipe`: shipped recipes, checking one's own, and comparing two."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lrmctl.cli.common import RUNS, AsJson, RecipeRef, RunsDir, Sets
+from lrmctl.errors import LrmctlError
+
+app = typer.Typer(help="Recipes: list, show, copy, validate.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_(as_json: AsJson = False) -> None:
+    """List the recipes that come with lrmctl."""
+    from lrmctl import console
+    from lrmctl.recipe.load import load_recipe, shipped
+
+    found = {name: load_recipe(path).recipe for name, path in shipped().items()}
+    if as_json:
+        rows = [{"name": name, "kind": r.kind, "description": r.description} for name, r in found.items()]
+        console.emit_json("recipes", rows)
+        return
+    console.table("", ("recipe", "kind", "what"), [(name, r.kind, r.description) for name, r in found.items()])
+
+
+@app.command()
+def show(recipe: RecipeRef, sets: Sets = None, as_json: AsJson = False) -> None:
+    """Show a recipe with everything resolved: what it extends, overrides and every default."""
+    import yaml
+
+    from lrmctl import console
+    from lrmctl.recipe.load import load_recipe
+
+    loaded = load_recipe(recipe, sets or ())
+    if as_json:
+        console.emit_json("recipe", loaded.resolved)
+    else:
+        text = yaml.safe_dump(loaded.resolved, sort_keys=False, allow_unicode=console.shows_unicode(), width=100)
+        console.out.print(text, markup=False, end="")
+
+
+@app.command()
+def copy(
+    recipe: RecipeRef,
+    to: Annotated[Path | None, typer.Argument(help="New file; ./<name>.yaml by default.")] = None,
+) -> None:
+    """Copy a recipe to edit it; never overwrites."""
+    from lrmctl import console
+    from lrmctl.recipe.load import copy_recipe
+
+    console.out.print(copy_recipe(recipe, to), markup=False)
+
+
+@app.command()
+def validate(
+    recipes: Annotated[list[str], typer.Argument(metavar="RECIPE...", help="Files or shipped names.")],
+    sets: Sets = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check recipes without running: keys, values, plugins, the trainer's flags, what goes together, a study's arms.
+
+    Needs no GPU, model, data or trainer. Exit code 2 if something is wrong.
+    """
+    from lrmctl import console
+
+    checked = {recipe: _check(recipe, sets) for recipe in recipes}
+    if as_json:
+        console.emit_json("recipe-check", [row for row, _ in checked.values()])
+    for recipe, (row, error) in {} if as_json else checked.items():
+        for note in row["notes"]:
+            console.say(f"note: {note['where']}: {note['key']}: {note['what']}")
+        if error is not None:
+            console.print_error(error)
+        else:
+            console.out.print(f"{recipe}: ok", markup=False)
+    if any(error for _, error in checked.values()):
+        raise typer.Exit(console.USER_ERROR)
+
+
+def _check(recipe: str, sets: list[str] | None) -> tuple[dict[str, Any], LrmctlError | None]:
+    """One recipe's result as data, and its error."""
+    from lrmctl.preflight.validate import validate
+    from lrmctl.recipe.load import load_recipe
+    from lrmctl.recipe.problems import ProblemsError
+
+    row: dict[str, Any] = {"recipe": recipe, "ok": True, "problems": [], "notes": []}
+    try:
+        notes = validate(load_recipe(recipe, sets or ()))
+        row["notes"] = [{"where": n.where, "key": n.problem.key, "what": n.problem.what} for n in notes]
+        return row, None
+    except ProblemsError as error:
+        pairs = zip(error.places, error.problems, strict=True)
+        row["problems"] = [{"where": w, "key": p.key, "what": p.what, "fix": p.fix} for w, p in pairs]
+        return row | {"ok": False}, error
+    except LrmctlError as error:
+        row["problems"] = [{"where": error.where, "key": "", "what": error.what, "fix": error.fix}]
+        return row | {"ok": False}, error
+
+
+@app.command()
+def diff(
+    a: Annotated[str, typer.Argument(metavar="A", help="A recipe file, a shipped name, or run:NAME.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="The other one.")],
+    runs_dir: RunsDir = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Show what two resolved recipes differ in, and where each value was written.
+
+    Exit code 1 if they differ.
+    """
+    from lrmctl import console
+    from lrmctl.recipe.diff import diff, side
+
+    found = diff(side(a, runs_dir), side(b, runs_dir))
+    if as_json:
+        console.emit_json("recipe-diff", found)
+    elif found:
+        rows = [(d.key, *_shown(d.a, d.where_a), *_shown(d.b, d.where_b)) for d in found]
+        console.table("", ("key", a, "from", b, "from"), rows)
+    else:
+        console.say(f"{a} and {b} are the same recipe")
+    if found:
+        raise typer.Exit(console.FINDINGS)
+
+
+def _shown(value: Any, where: str) -> tuple[str, str]:
+    """A value as YAML would have it on one line, and its place; a dash for what is not there."""
+    import json
+
+    return (json.dumps(value, ensure_ascii=False), where) if where else ("-", "")
+
+
+@app.command()
+def ci(
+    out: Annotated[Path, typer.Option("--out", "-o", help="The new file.")] = Path(".github/workflows/lrmctl.yml"),
+) -> None:
+    """Write a CI workflow for a repository of recipes and plugins; never overwrites."""
+    from lrmctl import console
+    from lrmctl.scaffold import write_ci_workflow
+
+    console.out.print(write_ci_workflow(out), markup=False)

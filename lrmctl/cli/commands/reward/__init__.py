@@ -1,0 +1,1 @@
+"""`lrmctl reward`: rewards, tried, fitted and served outside a training run."""

@@ -1,0 +1,44 @@
+"""`lrmctl study`: a base, several recipes, one evaluation, one report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lrmctl.cli.common import RUNS, Name, RecipeRef, RunsDir, Sets, command_line, goes_on_with, load
+
+if TYPE_CHECKING:
+    from lrmctl.recipe.load import LoadedRecipe
+
+RebuildBase = Annotated[bool, typer.Option("--rebuild-base", help="Pretrain the lab's base anew, from nothing.")]
+
+
+def study(
+    recipe: RecipeRef,
+    sets: Sets = None,
+    name: Name = None,
+    runs_dir: RunsDir = RUNS,
+    rebuild_base: RebuildBase = False,
+) -> None:
+    """Run a study, or go on with it.
+
+    What is done is not repeated. Prints the report's path.
+    """
+    loaded = load(recipe, sets, "study")
+    words = ["study", recipe, *(["--name", name] if name else []), *(["--rebuild-base"] if rebuild_base else [])]
+    run(loaded, command_line(*words, sets=sets, runs_dir=runs_dir), runs_dir, name, rebuild_base)
+
+
+def run(loaded: LoadedRecipe, again: str, runs_dir: Path, name: str | None, rebuild_base: bool) -> None:
+    """Run a loaded study and show how it goes."""
+    from lrmctl import console
+    from lrmctl.cli.views.events import show_events
+    from lrmctl.preflight.validate import validate
+    from lrmctl.study.run import run_study
+
+    validate(loaded)
+    with goes_on_with(again), show_events() as on_event:
+        page = run_study(loaded, runs_dir=runs_dir, name=name, rebuild_base=rebuild_base, on_event=on_event)
+    console.out.print(page, markup=False)

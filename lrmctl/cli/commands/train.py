@@ -1,0 +1,131 @@
+"""`lrmctl train`: one SFT or RL run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from lrmctl.cli.commands.smoke import smoke
+from lrmctl.cli.common import (
+    RUNS,
+    AsJson,
+    Force,
+    Name,
+    RecipeRef,
+    RunsDir,
+    Sets,
+    TrustRemoteCode,
+    command_line,
+    goes_on_with,
+    load,
+)
+
+if TYPE_CHECKING:
+    from lrmctl.recipe.load import LoadedRecipe
+
+
+def launched(loaded: LoadedRecipe, via: str | None, address: str | None) -> LoadedRecipe:
+    """The recipe with the command line's word on where it runs."""
+    words = {"launch.via": via, "launch.address": address}
+    said = {key: value for key, value in words.items() if value is not None}
+    return loaded.override(said, "--launch") if said else loaded
+
+
+def only_plan(
+    loaded: LoadedRecipe,
+    runs_dir: Path,
+    name: str | None,
+    model: str | None,
+    against: str | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """The plan on stdout, as text or JSON, and in a file."""
+    from lrmctl import console
+    from lrmctl.training.dry_run import dry_run
+
+    other = load(against, None, "eval", "study") if against else None
+    planned = dry_run(loaded, runs_dir=runs_dir, name=name, model=model, against=other)
+    if out is not None:
+        from lrmctl.runs.folder import write_json
+
+        write_json(out, planned.to_json())
+    if as_json:
+        console.emit_json("plan", planned)
+        return
+    from lrmctl.cli.views.plan import show
+
+    show(planned)
+
+
+def train(
+    recipe: RecipeRef,
+    sets: Sets = None,
+    model: Annotated[str | None, typer.Option(help="Start from this model instead of the recipe's.")] = None,
+    name: Name = None,
+    runs_dir: RunsDir = RUNS,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run of this name.")] = False,
+    from_start: Annotated[
+        bool, typer.Option("--from-start", help="With --resume: start again from the beginning, on purpose.")
+    ] = False,
+    launch: Annotated[
+        Literal["local", "ray", "slurm"] | None,
+        typer.Option("--launch", help="Where to run, in place of the recipe's."),
+    ] = None,
+    address: Annotated[str | None, typer.Option("--address", help="The Ray cluster's dashboard (http://...).")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Plan and say what would run; start nothing.")] = False,
+    against: Annotated[
+        str | None, typer.Option("--against", help="With --dry-run: look for this eval recipe's prompts in the data.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="With --dry-run: write the plan to this JSON file.")] = None,
+    force: Force = False,
+    trust_remote_code: TrustRemoteCode = False,
+    as_smoke: Annotated[
+        bool, typer.Option("--smoke", help="Try the whole chain on CPU: a tiny random model, a few rows, stand-ins.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train a model from an SFT or RL recipe."""
+    sets = [*(sets or ()), *(["trust_remote_code=true"] if trust_remote_code else ())]
+    if as_smoke:
+        smoke(recipe, sets, model, runs_dir, as_json)
+        return
+    loaded = launched(load(recipe, sets, "sft", "rl"), launch, address)
+
+    from lrmctl import console
+    from lrmctl.cli.views.live import training
+    from lrmctl.training.resume import must_start_again
+    from lrmctl.training.run import train
+
+    called = name or loaded.recipe.name
+    if dry_run:
+        if out is not None:
+            from lrmctl.runs.output import check_output, object_with
+
+            check_output(out, object_with("argv", "estimates"), force=force)
+        only_plan(loaded, runs_dir, name, model, against, out, as_json)
+        return
+    words = ["train", recipe, *(["--model", model] if model else []), "--name", called, "--resume"]
+    words += [*(["--launch", launch] if launch else []), *(["--address", address] if address else [])]
+    run_dir, command = runs_dir / called, command_line(*words, sets=sets, runs_dir=runs_dir)
+
+    def again() -> str:
+        return f"{command} --from-start" if must_start_again(run_dir, loaded.recipe) else command
+
+    with (
+        goes_on_with(again, run_dir.exists),
+        training(called, f"writing to {run_dir}; if it breaks: {command}") as on_progress,
+    ):
+        run = train(
+            loaded,
+            runs_dir=runs_dir,
+            name=name,
+            model=model,
+            resume=resume or from_start,
+            restart="always" if from_start else "refuse",
+            on_progress=on_progress,
+        )
+    console.say(f"the model is in {run.model}")
+    console.out.print(run.path, markup=False)

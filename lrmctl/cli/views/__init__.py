@@ -1,0 +1,1 @@
+"""What a terminal shows of plans, summaries, running runs and studies."""

@@ -1,0 +1,36 @@
+"""Evaluations of the same prompts side by side: paired differences with intervals and tests.
+
+Each prompt is its own control, which is worth many times the prompts of an unpaired test. Hence the refusals: nothing
+is paired unless both sides saw the same prompts, as often, sampled and judged in the same way, or the user says that
+the difference is what they want to see. Reads the folders of evaluations; knows nothing of how they were made.
+"""
+
+from __future__ import annotations
+
+from lrmctl.compare.comparison import Beside, Comparison, Side, compare, compare_all
+from lrmctl.compare.flips import Flip, flips
+from lrmctl.compare.pairing import ALLOWED, Delta, main_deltas, main_metric, pair
+from lrmctl.compare.settings import Difference, differences
+from lrmctl.compare.tally import MAIN, Evaluated, Pairable, Where, tally
+
+__all__ = [
+    "ALLOWED",
+    "MAIN",
+    "Beside",
+    "Comparison",
+    "Delta",
+    "Difference",
+    "Evaluated",
+    "Flip",
+    "Pairable",
+    "Side",
+    "Where",
+    "compare",
+    "compare_all",
+    "differences",
+    "flips",
+    "main_deltas",
+    "main_metric",
+    "pair",
+    "tally",
+]

@@ -1,0 +1,148 @@
+"""Prompts whose state changed from one evaluation to the other, and their texts for reading."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lrmctl.compare.pairing import main_metric, places
+from lrmctl.compare.tally import Evaluated, Pairable, Where
+from lrmctl.runs.eval_rows import EvalRow
+from lrmctl.runs.eval_rows_fast import eval_rows
+from lrmctl.types import Kind
+
+GOOD: Mapping[Kind, str] = {"harmful": "safe", "benign": "complied", "reasoning": "right"}
+
+
+@dataclass(frozen=True)
+class Flip:
+    """A prompt that was in a good state on one side and is not on the other.
+
+    Attributes:
+        before, after: `safe`, `unsafe` or `malformed`; `complied`, `refused` or `not complied`; `right` or `wrong`.
+        a, b: share of its samples in the good state on each side.
+    """
+
+    set: str
+    kind: Kind
+    temperature: float
+    prompt: str
+    before: str
+    after: str
+    a: float
+    b: float
+
+    @property
+    def where(self) -> Where:
+        return Where(self.set, self.kind, self.temperature)
+
+    @property
+    def worse(self) -> bool:
+        return self.b < self.a
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def flips(a: Evaluated, b: Evaluated) -> list[Flip]:
+    """Every flipped prompt: by set, those for the worse first, the greatest changes first."""
+    found = [flip for where in sorted(a.keys() & b.keys()) for flip in _flips(where, a[where], b[where])]
+    return sorted(found, key=lambda f: (f.where, not f.worse, -abs(f.b - f.a)))
+
+
+def _flips(where: Where, a: Pairable, b: Pairable) -> Iterator[Flip]:
+    ids, here, there = places(a, b)
+    one, two = _States(a), _States(b)
+    for prompt, i, j in zip(ids, here, there, strict=True):
+        before, after = one.of(i), two.of(j)
+        if before and after and before != after and GOOD[where.kind] in (before, after):
+            yield Flip(*where, prompt, before, after, one.good[i], two.good[j])
+
+
+class _States:
+    """In which state the prompts of one side are, by most of their samples."""
+
+    def __init__(self, side: Pairable) -> None:
+        self.kind = side.kind
+        self.good = side.means(main_metric(side.kind)).tolist()
+        self.other = {name: side.means(name).tolist() for name in side.values if name in _OTHER}
+
+    def of(self, place: int) -> str:
+        """Empty where no sample counts. Half of the samples are enough for the good state, as in ConsSafe@K."""
+        good = self.good[place]
+        if good != good:  # NaN
+            return ""
+        if good >= 0.5:
+            return GOOD[self.kind]
+        if self.kind == "harmful":
+            return "unsafe" if 2 * self.other["joint_unsafe"][place] >= 1 - good else "malformed"
+        if self.kind == "benign":
+            return "refused" if self.other["refused"][place] >= 0.5 else "not complied"
+        return "wrong"
+
+
+_OTHER = ("joint_unsafe", "refused")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The texts of one sample on one side, safe to print."""
+
+    outcome: str
+    prompt: str
+    thinking: str
+    answer: str
+
+
+def chosen(found: Sequence[Flip], most: int) -> list[Flip]:
+    """At most `most` flips of each set and direction, in their order."""
+    seen: dict[tuple[Where, bool], int] = {}
+    kept = []
+    for flip in found:
+        key = (flip.where, flip.worse)
+        seen[key] = seen.get(key, 0) + 1
+        if seen[key] <= most:
+            kept.append(flip)
+    return kept
+
+
+def readings(folder: Path, wanted: Collection[Flip], states: Mapping[Flip, str]) -> dict[Flip, Reading]:
+    """One sample to read of each flip: the first in the state that the prompt has on this side, else the first.
+
+    Args:
+        folder: holds `rows.jsonl`.
+        states: of each flip on this side.
+    """
+    by_place = {(flip.where, flip.prompt): flip for flip in wanted}
+    found: dict[Flip, Reading] = {}
+    for row in eval_rows(folder / "rows.jsonl"):
+        prompt = row.trace.prompt
+        flip = by_place.get((Where(row.set, prompt.kind, row.temperature), prompt.id))
+        if flip is None:
+            continue
+        outcome = outcome_of(row)
+        if flip not in found or (found[flip].outcome != states[flip] and outcome == states[flip]):
+            found[flip] = Reading(outcome, *map(plain, (prompt.text, row.trace.thinking, row.trace.answer)))
+    return found
+
+
+def outcome_of(row: EvalRow) -> str:
+    """One word for one sample, in the words of `Flip`; `failed` where there is no completion or verdict."""
+    kind = row.trace.prompt.kind
+    if row.trace.finish_reason == "error":
+        return "failed"
+    if kind == "reasoning":
+        return {True: "right", False: "wrong", None: "failed"}[row.correct]
+    if kind == "harmful":
+        return row.outcome or "failed"
+    if row.complied is None:
+        return "failed"
+    return "complied" if row.complied else "refused" if row.answer and row.answer.refused else "not complied"
+
+
+def plain(text: str) -> str:
+    """Model text for a terminal: line ends and tabs stay, other control and direction-changing characters go."""
+    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Cn"))

@@ -1,0 +1,29 @@
+"""Which data sets are on this machine already and need no download. Looks at folders only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lrmctl.data.catalog import CATALOG
+from lrmctl.data.fetch import FOLDER, local_file
+from lrmctl.models.availability import hub_snapshot
+
+if TYPE_CHECKING:
+    from lrmctl.recipe.schema.sections import Use
+
+
+def why_not_here(use: Use) -> str:
+    """Why a data source would have to be downloaded first; empty if it is here, or makes its rows itself."""
+    if use.options.get("path"):
+        return ""
+    if isinstance(inner := use.options.get("of"), dict):  # a source made from another one
+        return why_not_here(type(use)(use=str(inner.get("use")), options=inner.get("options", {})))
+    if use.use == "hub":
+        id = str(use.options.get("id", ""))
+        here = Path(id).exists() or hub_snapshot(id, "datasets")
+        return "" if here else f"the data set {id} is not on this machine"
+    data = CATALOG.get(use.use)
+    if data is None or local_file(data) or (data.hub and hub_snapshot(data.hub, "datasets")):
+        return ""
+    return f"the data set {data.name} is not on this machine (fix: put it at ${FOLDER}/{data.file}, or load it once)"

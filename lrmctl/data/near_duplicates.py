@@ -1,0 +1,147 @@
+"""Texts that are the same, or nearly: exact by normalised text, near by their words in order.
+
+Near is rapidfuzz's Indel similarity of the two sequences of words, at least `THRESHOLD`: twice the words of the longest
+common subsequence over the words of both. The answer is exact although few pairs are compared: a word taken out breaks
+two pairs of neighbours and a word put in breaks one, so near texts have most pairs in common (Gravano et al., VLDB
+2001), and sets with so much in common share one of their few rarest members (Bayardo et al., WWW 2007).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from itertools import pairwise
+
+from lrmctl._util.words import folded, words_of
+
+THRESHOLD = 0.9
+"""One word in ten replaced, or one in five left out."""
+_LENGTHS = THRESHOLD / (2 - THRESHOLD)
+"""The least ratio of the lengths of two near texts."""
+
+Words = tuple[str, ...]
+
+
+def normalised(text: str) -> str:
+    """Words in one form (see `lrmctl._util.words`), one space between them, punctuation left out.
+
+    Each character of a script without blanks is a word; full width, composed and decomposed letters are the same. A
+    text of signs alone is its signs.
+    """
+    return " ".join(words_of(text)) or " ".join(folded(text).split())
+
+
+def similarity(a: Words, b: Words) -> float:
+    """Twice the words in common, in order, over the words of both; 0 below `THRESHOLD`."""
+    from rapidfuzz.distance import Indel
+
+    return Indel.normalized_similarity(a, b, score_cutoff=THRESHOLD)
+
+
+@dataclass(frozen=True)
+class Match:
+    """A text of one list (`index`) and the first text of another (or the same) list that it repeats."""
+
+    index: int
+    other: int
+    exact: bool
+
+
+class Corpus:
+    """Distinct normalised texts, and an index over them that is built when near matches are first asked for."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._first: dict[str, int] = {}
+        self._copies: list[Match] = []
+        for i, text in enumerate(map(normalised, texts)):
+            if text in self._first:
+                self._copies.append(Match(i, self._first[text], True))
+            else:
+                self._first[text] = i
+
+    def duplicates(self) -> list[Match]:
+        """Texts that repeat an earlier one of this corpus, each counted once, exact copies first."""
+        return [*self._copies, *(Match(i, other, False) for i, other in self._near.items())]
+
+    def matches(self, texts: Sequence[str]) -> list[Match]:
+        """Which of `texts` this corpus holds, exactly or nearly; `other` is the place in this corpus."""
+        found = []
+        for i, text in enumerate(map(normalised, texts)):
+            if text in self._first:
+                found.append(Match(i, self._first[text], True))
+            elif (other := self._find(tuple(text.split()), self._index)) is not None:
+                found.append(Match(i, other, False))
+        return found
+
+    @cached_property
+    def _words(self) -> dict[int, Words]:
+        return {index: tuple(text.split()) for text, index in self._first.items()}
+
+    @cached_property
+    def _counts(self) -> Counter[str]:
+        return Counter(pair for words in self._words.values() for pair in _pairs(words))
+
+    @cached_property
+    def _near(self) -> dict[int, int]:
+        """The earlier text that each near duplicate repeats."""
+        near: dict[int, int] = {}
+        index: dict[str, list[int]] = {}
+        for i, words in self._words.items():
+            other = self._find(words, index)
+            if other is None:
+                self._enter(i, words, index)
+            else:
+                near[i] = other
+        return near
+
+    @cached_property
+    def _index(self) -> dict[str, list[int]]:
+        """Every text under its rarest pairs."""
+        index: dict[str, list[int]] = {}
+        for i, words in self._words.items():
+            self._enter(i, words, index)
+        return index
+
+    def _enter(self, i: int, words: Words, index: dict[str, list[int]]) -> None:
+        for pair in self._rarest(words):
+            index.setdefault(pair, []).append(i)
+
+    def _find(self, words: Words, index: dict[str, list[int]]) -> int | None:
+        """A text of the index that is near to these words."""
+        seen: set[int] = set()
+        shortest, longest = len(words) * _LENGTHS, len(words) / _LENGTHS
+        for pair in self._rarest(words):
+            for other in index.get(pair, ()):
+                if other in seen:
+                    continue
+                seen.add(other)
+                candidate = self._words[other]
+                if shortest <= len(candidate) <= longest and similarity(words, candidate):
+                    return other
+        return None
+
+    def _rarest(self, words: Words) -> list[str]:
+        """The pairs that any near text shares at least one of, rarest first."""
+        ordered = sorted(_pairs(words), key=lambda pair: (self._counts[pair], pair))
+        return ordered[: _most_broken(len(words)) + 1]
+
+
+def _pairs(words: Words) -> Iterator[str]:
+    """Neighbouring words, the second and later occurrences of a pair numbered, so that they are a set."""
+    seen: Counter[str] = Counter()
+    for pair in map(" ".join, pairwise(words)):
+        seen[pair] += 1
+        yield pair if seen[pair] == 1 else f"{pair} {seen[pair]}"
+
+
+@lru_cache
+def _most_broken(length: int) -> int:
+    """Of a text of so many words, the most pairs that a near text does not have.
+
+    With d words taken out and i put in, d + i <= (1 - T) (2 length - d + i), and at most 2 d + i pairs are broken.
+    """
+    room = 2 * (1 - THRESHOLD) * length + 1e-9
+    taken = range(int(room / (2 - THRESHOLD)) + 1)
+    return max(2 * d + int((room - d * (2 - THRESHOLD)) / THRESHOLD) for d in taken)

@@ -1,0 +1,218 @@
+"""Decoding modes: any engine that goes on from text, steered in how it thinks.
+
+A steered engine is an engine: it is stored, traced and handed to lm-evaluation-harness like the one inside it, under an
+identity of its own. What a mode forces before the completion is part of the request; what it puts in later is part of
+the completion and counted there. Modes of several turns keep the inner engine busy with the turns of many completions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
+from itertools import islice
+from typing import Any
+
+from lrmctl.engines.base import Sampling
+from lrmctl.engines.decoding.partial import Said, closing
+from lrmctl.engines.decoding.thoughts import Thoughts, beginning, open_thoughts
+from lrmctl.engines.decoding.turns import Turns, answered, further, reserved, within
+from lrmctl.engines.requests import Completion, Engine, Request, lacks_room
+from lrmctl.errors import RecipeError
+from lrmctl.recipe.schema.decoding import Budget, Decoding, DefaultDecoding, LessThink, MoreThink, Prefix, ZeroThink
+from lrmctl.thinking import ThinkingFormat, closes_thinking, default_format, opens_thinking
+from lrmctl.types import Prompt, Trace
+
+LESS = {
+    "lrmctl": "This needs no long thought, so I answer right away.",
+    # the prompt text of SafeChain's LessThink (arXiv 2502.12025), word for word: results are comparable only with it
+    "safechain": "Okay, the user ask for this, I can answer it without thinking much. ",
+}
+"""The one thought of less-think, by name."""
+AT_ONCE = 512
+"""Completions of several turns that are under way at the same time: what a killed evaluation loses at most."""
+
+
+def steered(engine: Engine, decoding: Decoding) -> Engine:
+    """The engine, thinking as the mode says; the engine itself where the mode says nothing.
+
+    Raises:
+        RecipeError: the engine cannot be steered, or the mode's own words do not fit into its budget.
+        NotFoundError, LrmctlError: the file of thoughts is not there or cannot be read.
+    """
+    if isinstance(decoding, DefaultDecoding):
+        return engine
+    if getattr(engine, "tokenizer", None) is None:
+        what = f"the mode {decoding.mode!r} goes on from text, and this engine renders the prompts by itself"
+        raise RecipeError(what, "decoding", "take hf, vllm, or openai with `api: completions` and a `tokenizer:`")
+    return Steered(engine, decoding)
+
+
+def askable(engine: Engine, prompts: Sequence[Prompt]) -> list[Prompt]:
+    """The prompts that the engine has words for: all, but for a mode that forces thoughts and may skip some.
+
+    Raises:
+        RecipeError: some have no thought, and the mode does not say that they are left out.
+    """
+    return engine.askable(prompts) if isinstance(engine, Steered) else list(prompts)
+
+
+class Steered:
+    """See `steered`."""
+
+    def __init__(self, engine: Engine, mode: Decoding) -> None:
+        self.inner, self.mode = engine, mode
+        self._thoughts = open_thoughts(mode) if isinstance(mode, Prefix) else Thoughts()
+        self._left_out = 0
+        if isinstance(mode, Budget):
+            _check_budget(mode, self.tokenizer, self.form)
+
+    def __getattr__(self, name: str) -> Any:
+        """Whatever else the inner engine can do, e.g. log-likelihoods: no mode changes them."""
+        if name == "inner":  # not there yet while it is copied or unpickled
+            raise AttributeError(name)
+        return getattr(self.inner, name)
+
+    @property
+    def fingerprint(self) -> str:
+        return self.inner.fingerprint
+
+    @property
+    def form(self) -> ThinkingFormat:
+        """How the model writes its thought, or is made to if it writes none by itself."""
+        return self.inner.thinking.format or default_format()
+
+    @cached_property
+    def identity(self) -> str:
+        """The inner engine's, and every word of the mode but for the forced text, which is in the request."""
+        kept = self.mode.model_dump(mode="json", exclude={"thought", "thoughts", "missing", "sample", "only"})
+        digest = hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:8]
+        named = "" if self.form == default_format() else f":{self.form.name}"
+        return f"{self.inner.identity}:{self.mode.mode}:{digest}{named}"
+
+    def facts(self) -> dict[str, Any]:
+        told = self.mode.model_dump(mode="json")
+        if isinstance(self.mode, Prefix):
+            told["left_out"] = self._left_out
+        return {**self.inner.facts(), "decoding": told}
+
+    def render(self, prompt: Prompt) -> str:
+        """The prompt alone, without what is forced (see `request`)."""
+        return self.inner.render(prompt)
+
+    def request(self, prompt: Prompt, sampling: Sampling, sample: int, seed: int) -> Request:
+        """The rendered prompt with what the mode puts into the model's mouth.
+
+        Raises:
+            RecipeError: the template has closed the thinking, or there is no thought for the prompt.
+        """
+        text = self.inner.render(prompt)
+        forced = self._forced(prompt, text)
+        return Request(text + forced, sampling, sample, seed, forced)
+
+    def askable(self, prompts: Sequence[Prompt]) -> list[Prompt]:
+        """See `lrmctl.engines.decoding.engine.askable`."""
+        if not isinstance(self.mode, Prefix):
+            return list(prompts)
+        kept = [prompt for prompt in prompts if self._thoughts.of(prompt) is not None]
+        if self.mode.missing == "error" and len(kept) < len(prompts):
+            first = next(prompt for prompt in prompts if self._thoughts.of(prompt) is None)
+            left = len(prompts) - len(kept)
+            raise _no_thought(f"{left} of {len(prompts)} prompts have no thought, the first is {first.id!r}")
+        self._left_out += len(prompts) - len(kept)
+        return kept
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[list[tuple[int, Completion]]]:
+        """See `Engine.generate`. A completion of several turns comes back as one; a turn that failed fails it."""
+        several = isinstance(self.mode, Budget | MoreThink)
+        fresh = iter(range(len(requests)))
+        under_way: dict[int, Turns] = {}
+        asks: dict[int, Request] = {}
+        while True:
+            done: list[tuple[int, Completion]] = []
+            for i in islice(fresh, AT_ONCE - len(asks) if several else None):
+                under_way[i] = self._turns(requests[i])
+                done += _advance(i, requests[i], None, under_way, asks)
+            if done:
+                yield done
+            if not asks and not under_way:
+                return
+            yield from self._turn(under_way, asks)
+
+    def _turn(self, under_way: dict[int, Turns], asks: dict[int, Request]) -> Iterator[list[tuple[int, Completion]]]:
+        """Ask the inner engine everything that is to be asked; whatever ends with it."""
+        batch = list(asks.items())
+        asks.clear()
+        for some in self.inner.generate([request for _, request in batch]):
+            done = [found for j, said in some for found in _advance(*batch[j], said, under_way, asks)]
+            if done:
+                yield done
+
+    def trace(self, prompt: Prompt, request: Request, completion: Completion) -> Trace:
+        """See `Engine.trace`. Thinking that the mode leaves out is no fault."""
+        trace = self.inner.trace(prompt, request, completion)
+        if not isinstance(self.mode, ZeroThink) or trace.finish_reason == "error" or trace.thinking:
+            return trace
+        if trace.thinking_state == "unclosed" or set(trace.faults) - {"empty"}:
+            return trace
+        return replace(trace, thinking_state="closed", irregular=(), thinking_tokens=0, skipped=True)
+
+    def _turns(self, request: Request) -> Turns:
+        said = Said(request, self.tokenizer, self.form)
+        if isinstance(self.mode, Budget):
+            return within(said, self.mode)
+        return further(said, self.mode) if isinstance(self.mode, MoreThink) else answered(said)
+
+    def _forced(self, prompt: Prompt, rendered: str) -> str:
+        mode, form = self.mode, self.form
+        if closes_thinking(rendered, form):
+            if isinstance(mode, ZeroThink):  # the template did it already
+                return ""
+            what = f"the mode {mode.mode!r} steers the thinking, and the chat template has closed it already"
+            raise RecipeError(what, "decoding", "let the template think, e.g. `template_args: {enable_thinking: true}`")
+        start = "" if opens_thinking(rendered, form) else form.opening
+        if isinstance(mode, ZeroThink):
+            return start + form.closing
+        if isinstance(mode, LessThink):
+            return start + (LESS[mode.wording] if mode.thought is None else mode.thought) + form.closing
+        return start + self._prefix(prompt) if isinstance(mode, Prefix) else start
+
+    def _prefix(self, prompt: Prompt) -> str:
+        mode, thought = self.mode, self._thoughts.of(prompt)
+        assert isinstance(mode, Prefix)
+        if thought is None:
+            raise _no_thought(f"the prompt {prompt.id!r} has no thought")
+        part = beginning(thought, mode, self.tokenizer)
+        return part + closing("", part, self.form) if mode.close else part
+
+
+def _advance(
+    i: int, request: Request, said: Completion | None, under_way: dict[int, Turns], asks: dict[int, Request]
+) -> list[tuple[int, Completion]]:
+    """Tell a completion what the model said to a request; the completion if it has ended with that. A later turn that
+    finds no room any more was cut by the model's length."""
+    if said is not None and request.ids and lacks_room(said):
+        said = Completion((), "", "length")
+    if said is not None and said.finish_reason == "error":
+        del under_way[i]
+        return [(i, said)]
+    try:
+        turns = under_way[i]
+        asks[i] = next(turns) if said is None else turns.send(said)
+    except StopIteration as end:
+        del under_way[i]
+        return [(i, end.value)]
+    return []
+
+
+def _check_budget(mode: Budget, tokenizer: Any, form: ThinkingFormat) -> None:
+    words = reserved(Said(Request("", Sampling()), tokenizer, form), mode)
+    if words >= mode.tokens:
+        what = f"what closes the thought has {words} tokens, and the budget {mode.tokens}: nothing is left to think"
+        raise RecipeError(what, "decoding.tokens", "allow more tokens, shorten `closing`, or say zero-think")
+
+
+def _no_thought(what: str) -> RecipeError:
+    return RecipeError(what, "decoding.thoughts", "add it to the file, or leave such prompts out with `missing: skip`")

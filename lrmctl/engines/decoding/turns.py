@@ -1,0 +1,56 @@
+"""What each decoding mode asks of the model, turn by turn, for one completion.
+
+A mode is a generator: it yields what is to be asked next, is sent the model's answer, and returns the whole. It knows
+no engine and no other completion; a turn that failed never comes back to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from random import Random
+
+from lrmctl.engines.decoding.partial import Said, closing
+from lrmctl.engines.requests import Completion, Request
+from lrmctl.recipe.schema.decoding import Budget, MoreThink
+
+Turns = Generator[Request, Completion, Completion]
+
+
+def answered(said: Said) -> Turns:
+    """The model goes on from there to the end."""
+    if said.left <= 0:
+        return said.whole("length")
+    done = yield said.answer()
+    said.take(done)
+    return said.whole(done.finish_reason)
+
+
+def within(said: Said, how: Budget) -> Turns:
+    """The thought is closed when it has too many tokens; one that ends without its tag is closed too."""
+    said.think((yield said.thinking(how.tokens - reserved(said, how))))
+    return (yield from _closed_and_answered(said, how.closing))
+
+
+def reserved(said: Said, how: Budget) -> int:
+    """Tokens of the budget that what is put in before the tag may take."""
+    return len(said.encode(closing(how.closing, "", said.form).partition(said.form.close)[0]))
+
+
+def further(said: Said, how: MoreThink) -> Turns:
+    """The thought is gone on with whenever it ends, until rounds or tokens are used up."""
+    draw = Random(said.seed)
+    for round in range(how.rounds + 1):
+        done = yield said.thinking(how.tokens - said.thought - 1)  # 1 for the line break before the tag
+        said.think(done)
+        words = draw.choice(how.words)
+        room = how.tokens - said.thought - len(said.encode(f" {words}")) - 1
+        if done.finish_reason == "length" or round == how.rounds or room <= 0 or said.left <= 0:
+            break
+        said.reopen(words)
+    return (yield from _closed_and_answered(said))
+
+
+def _closed_and_answered(said: Said, words: str = "") -> Turns:
+    if not said.closed and said.left > 0:  # else it was cut by `max_new_tokens`, and stays so
+        said.close(words)
+    return (yield from answered(said))

@@ -1,0 +1,1 @@
+"""Generation and scoring by transformers in this process, with continuous batching."""

@@ -1,0 +1,173 @@
+"""Log-probabilities of given texts, encoded, cut and windowed as lm-evaluation-harness's `hf` model does, so that its
+log-likelihood tasks give the same numbers. Knows a model and its tokenizer; no tasks.
+
+What is the same for several questions is computed once: the choices of a multiple-choice question that are one token
+each need one row.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from lrmctl.engines.hf.forward import accepted
+from lrmctl.engines.hf.memory import cache_bytes, free_bytes, free_cached, out_of_memory, vocabulary
+from lrmctl.engines.hf.token_sampling import BROKEN
+from lrmctl.engines.requests import LogLikelihood
+from lrmctl.errors import LrmctlError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_LIMITS = ("n_positions", "max_position_embeddings", "n_ctx")
+_NO_LIMIT = 2048
+"""Tokens of context where neither model nor tokenizer says, as lm-eval has it."""
+
+_SHARE = 0.4
+"""Of the free memory, for one batch."""
+
+
+class _Span(NamedTuple):
+    """Tokens to read, and those that are scored at the end of what is read."""
+
+    read: tuple[int, ...]
+    scored: tuple[int, ...]
+
+
+class TextScorer:
+    """Scores texts with a causal LM in eval mode.
+
+    Args:
+        batch_size: rows side by side at most; None goes by the memory that is free.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, batch_size: int | None = None) -> None:
+        self._model, self._tokenizer, self._batch_size = model, tokenizer, batch_size
+        self._context = _context_of(model, tokenizer)
+        first = tokenizer.bos_token_id
+        self._prefix = int(tokenizer.eos_token_id if first is None else first)
+
+    def continuations(self, pairs: Sequence[tuple[str, str]]) -> list[LogLikelihood]:
+        """Of each (context, continuation). A context too long is cut from the left.
+
+        Raises:
+            LrmctlError: a continuation that is longer than the model's context.
+            ArithmeticError: the model's logits are not numbers.
+        """
+        return self._scored([self._span(*self._encoded(context, text)) for context, text in pairs])
+
+    def whole(self, texts: Sequence[str]) -> list[float]:
+        """Of each text, its first token after the prefix token (beginning, else end of text), in windows of the
+        model's context that overlap in what they read only."""
+        windows = [(i, window) for i, text in enumerate(texts) for window in self._windows(self._encode(text))]
+        scores = self._scored([window for _, window in windows])
+        totals = [0.0] * len(texts)
+        for (i, _), score in zip(windows, scores, strict=True):
+            totals[i] += score.logprob
+        return totals
+
+    def _encode(self, text: str) -> list[int]:
+        """A text that begins with the prefix token's own text gets no second one."""
+        if text.startswith(self._tokenizer.decode(self._prefix)):
+            return list(self._tokenizer.encode(text, add_special_tokens=False))
+        return list(self._tokenizer.encode(text))
+
+    def _encoded(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
+        """Tokens of both. They are encoded as one text, with the spaces between them at the continuation's side."""
+        if not context:
+            ids = list(self._tokenizer.encode(continuation, add_special_tokens=False))
+            return (ids[:1], ids[1:]) if ids[:1] == [self._prefix] else ([self._prefix], ids)
+        bare = context.rstrip()
+        before, both = self._encode(bare), self._encode(context + continuation)
+        return before or [self._prefix], both[len(before) :]
+
+    def _span(self, context: Sequence[int], continuation: Sequence[int]) -> _Span:
+        if len(continuation) > self._context:
+            what = f"a continuation of {len(continuation)} tokens is longer than the model's context of {self._context}"
+            raise LrmctlError(what, fix="score the text as a whole, in windows")
+        whole = [*context, *continuation][-self._context - 1 :]
+        return _Span(tuple(whole[:-1]), tuple(continuation))
+
+    def _windows(self, ids: Sequence[int]) -> Iterator[_Span]:
+        """Each scores up to a context's worth of new tokens and reads as much before them as fits."""
+        size, done = self._context, 0
+        known = [self._prefix, *ids]
+        while done < len(ids):
+            end = min(done + size, len(ids))
+            start = max(0, end - size) if done else 0
+            yield _Span(tuple(known[start:end]), tuple(ids[done:end]))
+            done = end
+
+    def _scored(self, spans: Sequence[_Span]) -> list[LogLikelihood]:
+        groups: dict[tuple[int, ...], list[int]] = {}
+        for i, span in enumerate(spans):
+            groups.setdefault(span.read, []).append(i)
+        found: list[LogLikelihood] = [LogLikelihood(0.0, True)] * len(spans)  # of nothing: certain
+        reads = sorted((r for r in groups if any(spans[i].scored for i in groups[r])), key=lambda r: (-len(r), r))
+        start = 0
+        while start < len(reads):
+            some = reads[start : start + self._rows(len(reads[start]))]
+            for read, line in zip(some, self._logprobs(some, groups, spans), strict=True):
+                for i in groups[read]:
+                    found[i] = _of_line(line, spans[i].scored)
+            start += len(some)
+        return found
+
+    def _rows(self, tokens: int) -> int:
+        """Rows side by side: three copies of the logits of every position, and the cache's worth of activations."""
+        if self._batch_size:
+            return self._batch_size
+        per_row = tokens * (3 * 4 * vocabulary(self._model) + 4 * cache_bytes(self._model))
+        return max(1, min(256, int(_SHARE * free_bytes(self._model.device) / per_row)))
+
+    def _logprobs(self, reads: Sequence[Sequence[int]], groups: Any, spans: Sequence[_Span]) -> list[Tensor]:
+        """For each row the log-probabilities `[T, V]` of its last positions; in halves where memory is short."""
+        try:
+            return self._forward(reads, [max(len(spans[i].scored) for i in groups[tuple(r)]) for r in reads])
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error) or len(reads) == 1:
+                raise
+        free_cached()
+        half = (len(reads) + 1) // 2
+        self._batch_size = half
+        warnings.warn(f"out of memory with {len(reads)} texts side by side: going on with {half}", stacklevel=2)
+        return self._logprobs(reads[:half], groups, spans) + self._logprobs(reads[half:], groups, spans)
+
+    def _forward(self, reads: Sequence[Sequence[int]], last: Sequence[int]) -> list[Tensor]:
+        """One pass, padded on the right, where padding changes nothing that comes before it."""
+        import torch
+
+        width, device = max(map(len, reads)), self._model.device
+        tokens = torch.tensor([[*read, *[0] * (width - len(read))] for read in reads], device=device)
+        needed = max(width - len(read) + n for read, n in zip(reads, last, strict=True))
+        extra = {"logits_to_keep": needed} if "logits_to_keep" in accepted(self._model) else {}
+        with torch.inference_mode():
+            logits = self._model(input_ids=tokens, use_cache=False, **extra).logits
+            lines = []
+            for row, read, n in zip(logits, reads, last, strict=True):
+                end = len(row) - (width - len(read))
+                lines.append(torch.log_softmax(row[end - n : end].float(), -1).cpu())
+        return lines
+
+
+def _of_line(line: Tensor, scored: Sequence[int]) -> LogLikelihood:
+    import torch
+
+    if not scored:
+        return LogLikelihood(0.0, True)
+    line, ids = line[-len(scored) :], torch.tensor(scored)
+    total = float(line.gather(1, ids[:, None]).sum())
+    if total != total:
+        raise ArithmeticError(BROKEN)
+    return LogLikelihood(total, bool((line.argmax(-1) == ids).all()))
+
+
+def _context_of(model: Any, tokenizer: Any) -> int:
+    """Tokens that the model reads at once."""
+    config = getattr(model.config, "text_config", None) or model.config
+    named = [value for name in _LIMITS if (value := getattr(config, name, None)) is not None]
+    if named:
+        return int(named[0])
+    most = getattr(tokenizer, "model_max_length", None)
+    return int(most) if most is not None and most < 10**29 else _NO_LIMIT

@@ -1,0 +1,215 @@
+"""The token loop that keeps its batch full: rows that end make room for rows that wait.
+
+Knows token ids, sampling and memory; no templates, no files. Rows are independent: each has its own parameters and
+stream of uniform numbers, so what it draws does not depend on the rows beside it (up to the rounding of the model's
+own matrix products). Out of memory, the batch is halved, and the rows that were running go on from where they were.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from lrmctl.engines.base import Sampling
+from lrmctl.engines.hf.kv_cache import Slots, Together, joinable
+from lrmctl.engines.hf.memory import free_cached, out_of_memory
+from lrmctl.engines.hf.token_sampling import BLOCK, BROKEN, Ways, block_of, draw, held_back
+from lrmctl.engines.stopping import Watch
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+_JOIN = 8
+"""Rows join when this part of the batch is free: reading new rows costs about as much as a step of all."""
+
+
+@dataclass
+class Row:
+    """One completion in the making.
+
+    Attributes:
+        index: whatever the caller knows it by.
+        limit: tokens that may be drawn, end-of-text token included.
+        watch: looks for stops in its text.
+        ids: drawn so far, without the end-of-text token.
+        finish_reason: empty as long as it runs.
+    """
+
+    index: int
+    prompt: Sequence[int]
+    sampling: Sampling
+    seed: int
+    limit: int
+    watch: Watch | None = None
+    ids: list[int] = field(default_factory=list)
+    finish_reason: Literal["", "stop", "length", "error"] = ""
+    error: str = ""
+    _stream: torch.Generator | None = None
+    _block: list[float] = field(default_factory=list)
+    _blocks: int = 0
+
+    def uniform(self) -> float:
+        """The number that the next token is drawn with; the same when asked again."""
+        import torch
+
+        if self._stream is None:
+            self._stream = torch.Generator().manual_seed(self.seed)
+        while self._blocks <= len(self.ids) // BLOCK:
+            self._block, self._blocks = block_of(self._stream).tolist(), self._blocks + 1
+        return self._block[len(self.ids) % BLOCK]
+
+    def take(self, token: int, eos: Collection[int]) -> None:
+        """Go on by one token, perhaps to the end."""
+        if token in eos:
+            self.finish_reason = "stop"
+            return
+        self.ids.append(token)
+        if self.watch is not None and self.watch.ends_with(token):
+            self.finish_reason = "stop"
+        elif len(self.ids) >= self.limit:
+            self.finish_reason = "length"
+
+
+class Loop:
+    """Samples rows with one model.
+
+    Args:
+        model: a transformers causal LM in eval mode, on any device.
+        size: rows side by side at most; `size` is lowered when memory does not suffice.
+        eos: token ids that end a completion.
+        pad: token id to fill the left of shorter prompts with.
+    """
+
+    def __init__(self, model: Any, *, size: int, eos: Collection[int], pad: int) -> None:
+        self.size = size
+        self._model, self._eos, self._pad = model, frozenset(eos), pad
+        self._running: list[Row | None] = []
+        self._waiting: deque[Row] = deque()
+        self._memory: Slots | Together | None = None
+        self._ways: Ways | None = None
+        self._joins: bool | None = None
+
+    def run(self, rows: Iterable[Row]) -> Iterator[list[Row]]:
+        """After each step the rows that ended with it, often none.
+
+        Raises:
+            ArithmeticError: if the model's logits were not numbers.
+        """
+        import torch
+
+        self._waiting.extend(rows)
+        while self._waiting or self._running:
+            with torch.inference_mode():
+                ended = self._guarded_turn()
+            yield ended
+
+    def _guarded_turn(self) -> list[Row]:
+        try:
+            return self._turn()
+        except (RuntimeError, MemoryError) as error:  # torch has no class for a CPU's memory
+            if not out_of_memory(error):
+                raise
+        # outside of the handler: what it holds on to would not be freed
+        return self._halve()
+
+    def _turn(self) -> list[Row]:
+        """New rows' first token, or one more token of all that run."""
+        free = self.size - sum(row is not None for row in self._running)
+        running = free < self.size
+        if self._waiting and (not running or (self._joins and free >= max(1, self.size // _JOIN))):
+            return self._admit(free)
+        return self._step()
+
+    def _admit(self, free: int) -> list[Row]:
+        if self._joins is None:
+            self._joins = joinable(self._model, self._pad)
+        coming = [self._waiting.popleft() for _ in range(min(free, len(self._waiting)))]
+        if not any(self._running):
+            count = len(coming)
+            self._running = [None] * count
+            self._memory = Slots(self._model, count, self._pad) if self._joins else Together(self._model, self._pad)
+        slots = [i for i, row in enumerate(self._running) if row is None][: len(coming)]
+        for slot, row in zip(slots, coming, strict=True):
+            self._running[slot] = row
+        assert self._memory is not None
+        logits = self._memory.start(slots, [[*row.prompt, *row.ids] for row in coming])
+        device = logits.device
+        self._draw(logits, Ways.of([row.sampling for row in coming], device), coming)
+        ended = self._leave()
+        self._ways = Ways.of([Sampling() if row is None else row.sampling for row in self._running], device)
+        return ended
+
+    def _step(self) -> list[Row]:
+        assert self._memory is not None
+        assert self._ways is not None
+        rows = self._running
+        tokens = [self._pad if row is None else row.ids[-1] for row in rows]
+        logits = self._memory.step(tokens, [row is not None for row in rows])
+        self._draw(logits, self._ways, rows)
+        ended = self._leave()
+        self._shrink()
+        return ended
+
+    def _draw(self, logits: Tensor, ways: Ways, rows: Sequence[Row | None]) -> None:
+        """One more token of each row, from its logits `[R, V]`."""
+        import torch
+
+        broken = logits.sum().isnan()
+        held = [row is not None and len(row.ids) < row.sampling.min_new_tokens for row in rows]
+        if any(held):
+            eos = torch.tensor(sorted(self._eos), device=logits.device)
+            logits = held_back(logits, torch.tensor(held, device=logits.device), eos)
+        numbers = [0.0 if row is None else row.uniform() for row in rows]
+        drawn, _ = draw(logits, ways, torch.tensor(numbers, device=logits.device)[:, None])
+        *tokens, nan = torch.cat([drawn[:, 0], broken.long()[None]]).tolist()  # one wait for the device
+        if nan:
+            raise ArithmeticError(BROKEN)
+        for row, token in zip(rows, tokens, strict=True):
+            if row is not None:
+                row.take(token, self._eos)
+
+    def _leave(self) -> list[Row]:
+        ended = [row for row in self._running if row is not None and row.finish_reason]
+        self._running = [None if row is None or row.finish_reason else row for row in self._running]
+        if not any(self._running):
+            self._clear()
+        return ended
+
+    def _shrink(self) -> None:
+        """Give up empty slots when nobody waits for them."""
+        live = [i for i, row in enumerate(self._running) if row is not None]
+        if not live or (self._waiting and self._joins) or 4 * len(live) > 3 * len(self._running):
+            return
+        import torch
+
+        assert self._memory is not None
+        assert self._ways is not None
+        self._memory.keep(live)
+        self._running = [self._running[i] for i in live]
+        self._ways = self._ways.rows(torch.tensor(live, device=self._ways.greedy.device))
+
+    def _halve(self) -> list[Row]:
+        """After running out of memory: all rows wait again, and fewer come back."""
+        lost = [row for row in self._running if row is not None]
+        self._waiting.extendleft(reversed(lost))
+        self._clear()
+        free_cached()
+        if len(lost) > 1:
+            self.size = (len(lost) + 1) // 2
+            warnings.warn(
+                f"out of memory with {len(lost)} completions side by side: going on with {self.size}", stacklevel=2
+            )
+            return []
+        alone = self._waiting.popleft()
+        alone.finish_reason, alone.error = (
+            "error",
+            f"out of memory at {len(alone.prompt) + len(alone.ids)} tokens, alone",
+        )
+        return [alone]
+
+    def _clear(self) -> None:
+        self._running, self._memory, self._ways = [], None, None

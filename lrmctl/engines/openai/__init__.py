@@ -1,0 +1,1 @@
+"""Generation and scoring by servers that speak OpenAI's API."""

@@ -1,0 +1,107 @@
+"""What the first answers of a server give away about it: that its template opens the thought, that samples are equal.
+
+Nothing of this is in any one answer. Knows no network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lrmctl.engines.openai.completions import Answer, closes_only, opens
+from lrmctl.engines.requests import Request
+from lrmctl.thinking import ThinkingFormat, format_of_text
+
+_ENOUGH = 3
+"""Prompts whose samples are all equal before it is said: short refusals may be equal by themselves."""
+_PLAIN = 8
+"""Ended answers without thinking after which a cut one is taken to have none either."""
+
+
+class Opening:
+    """Whether an answer without any tag is a thought: where the template opens it in the prompt, one that is cut by
+    the length limit has neither tag, and scoring it as an answer would be wrong.
+
+    Args:
+        known: whether the template opens the thought, where it can be read; None for a server's own.
+        form: of the model's thinking; None reads it from each answer.
+    """
+
+    def __init__(self, known: bool | None, form: ThinkingFormat | None = None) -> None:
+        self._known, self._form = known, form
+        self._closes = self._apart = self._opens = False
+        self._plain = 0
+
+    @property
+    def evidence(self) -> tuple[bool, ...]:
+        """What has been seen so far; answers that could not be told are looked at again when it changes."""
+        return self._closes, self._apart, self._opens, self._plain >= _PLAIN
+
+    def learn(self, answer: Answer) -> None:
+        """Take what an answer shows of the template, or of a server that takes thinking out by itself."""
+        self._apart |= bool(answer.reasoning)
+        self._closes |= not answer.reasoning and closes_only(answer.text, self._form)
+        self._opens |= not answer.reasoning and opens(answer.text, self._form)
+        self._plain += _bare(answer, self._form) and answer.finish_reason == "stop"
+
+    def settled(self, answer: Answer) -> bool:
+        """Whether enough has been seen to tell what this answer is."""
+        seen = self._closes or self._apart
+        if not _bare(answer, self._form) or seen:
+            return True
+        if answer.finish_reason == "stop":
+            return not self._known
+        return self._known is not None or self._opens or self._plain >= _PLAIN
+
+    def thought(self, answer: Answer) -> bool:
+        """Whether this is a thought from its first word, as far as can be told."""
+        if self._apart and _bare(answer, self._form):
+            return answer.finish_reason == "length"
+        return self._closes or bool(self._known)
+
+
+def _bare(answer: Answer, form: ThinkingFormat | None) -> bool:
+    form = form or format_of_text(answer.text)
+    tags = any(tag in answer.text for tag in (*form.all_opens, *form.all_closes)) or opens(answer.text, form)
+    return bool(answer.text.strip()) and not (answer.reasoning or tags)
+
+
+_LONG = 32
+"""Tokens; shorter completions, as the last turns of a decoding mode are, may well be equal."""
+
+
+class Sameness:
+    """Whether all samples of a prompt are equal though their seeds differ.
+
+    lm-evaluation-harness sends one seed with every sample, and some servers heed neither seed nor temperature: pass@k
+    is then that of one sample.
+    """
+
+    def __init__(self, requests: Sequence[Request]) -> None:
+        self._of: dict[Request, int] = {}
+        self._missing: list[int] = []
+        self._texts: list[set[str]] = []
+        groups: dict[tuple[str, object], list[Request]] = {}
+        for request in requests:
+            if not request.sampling.greedy and request.sampling.max_new_tokens >= _LONG:
+                groups.setdefault((request.text, request.sampling), []).append(request)
+        for group in [g for g in groups.values() if len(g) > 1][:_ENOUGH]:
+            self._of |= dict.fromkeys(group, len(self._texts))
+            self._missing.append(len(group))
+            self._texts.append(set())
+
+    def seen(self, request: Request, text: str | None) -> str:
+        """A warning as soon as all samples of some prompts have come and are equal; empty otherwise.
+
+        Args:
+            text: of the completion; None for one that failed.
+        """
+        if (group := self._of.pop(request, None)) is None:
+            return ""
+        self._texts[group] |= {f"failed {request.sample}", "failed"} if text is None else {text}
+        self._missing[group] -= 1
+        if any(self._missing) or any(len(texts) > 1 for texts in self._texts):
+            return ""
+        return (
+            f"all samples of {len(self._texts)} prompts are equal: the server seems to ignore temperature or seed; "
+            "more samples of a prompt tell nothing then (transformers serve needs do_sample in generation_config.json)"
+        )

@@ -1,0 +1,292 @@
+"""Completions by servers that speak OpenAI's API: one or several of them, behind the protocol of every engine.
+
+With `api: chat` the server renders the prompt and a request's text is the messages; with `api: completions` it is
+rendered here, which decoding modes need. What goes wrong with one completion is that completion's error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lrmctl.engines.openai.checks import Opening, Sameness
+from lrmctl.engines.openai.completions import (
+    Answer,
+    before_stop,
+    body_of,
+    chat_completion,
+    chat_text,
+    plain_completion,
+    read_answer,
+)
+from lrmctl.engines.openai.pool import Fleet, Outcome
+from lrmctl.engines.openai.responses import UnreadableError
+from lrmctl.engines.openai.retry import key_of
+from lrmctl.engines.requests import Completion, Rendering, Request
+from lrmctl.engines.stopping import starts_inside
+from lrmctl.errors import LrmctlError, NotFoundError, RecipeError
+from lrmctl.recipe.schema.generators import OpenAiGenerator
+from lrmctl.runs.names import runs_folder
+from lrmctl.thinking import Thinking, builtin_formats, find_thinking, opens_thinking
+from lrmctl.types import Prompt, Trace
+
+PLAIN = Rendering()
+_PER_TOKEN = 4  # characters, where a server counts nothing
+
+
+class OpenAiEngine:
+    """A model behind servers.
+
+    Args:
+        model: the name that the servers know it by.
+        rendering: how messages become prompts, besides the model's own template.
+
+    Raises:
+        RecipeError: `api: completions` without a tokenizer.
+    """
+
+    def __init__(self, model: str, options: OpenAiGenerator, *, rendering: Rendering = PLAIN) -> None:
+        if options.api == "completions" and options.tokenizer is None:
+            what = "with `api: completions` lrmctl renders the prompts, and there is no tokenizer to do it with"
+            raise RecipeError(what, "engine.tokenizer", "add `tokenizer:`, a folder or a hub id, or say `api: chat`")
+        self._model, self._options, self._rendering = model, options, rendering
+        self._urls = (options.base_url,) if isinstance(options.base_url, str) else options.base_url
+        self._warned: list[str] = []
+        self._fleet = Fleet(
+            model,
+            self._urls,
+            concurrency=options.concurrency,
+            timeout=options.timeout,
+            patience=options.patience,
+            per_minute=options.requests_per_minute,
+            variable=options.api_key_env,
+        )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of the checkpoint where its folder is here; else its name and revision: weights elsewhere are not seen."""
+        from lrmctl.models import fingerprint
+
+        path = Path(self._model).expanduser()
+        if (path / "config.json").is_file():
+            return fingerprint(path)
+        name = self._model.rstrip("/").rpartition("/")[2] if self._model[:1] in "/.~" else self._model
+        return f"{name}@{self._options.revision}" if self._options.revision else name
+
+    @cached_property
+    def identity(self) -> str:
+        """Never a URL or a key: what is sent besides the request is there by its hash."""
+        parts = ["openai", self._options.api, self.fingerprint, self._options.revision]
+        if self._options.extra_body:
+            parts.append(_digest(self._options.extra_body))
+        if self._options.api == "completions":
+            parts.append(_digest(str(self.tokenizer.chat_template)))
+        return ":".join(parts)
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """The tokenizer of the options; None without one.
+
+        Raises:
+            NotFoundError: there is none of that name.
+        """
+        from lrmctl.models import load_tokenizer, resolve_model
+
+        if (name := self._options.tokenizer) is None:
+            return None
+        path = Path(name).expanduser()
+        if name == "lab:tiny" or name.startswith("run:"):
+            path = resolve_model(name, runs_folder())
+        try:
+            return load_tokenizer(path)
+        except (OSError, ValueError) as error:
+            what = f"no tokenizer {name!r}: {str(error).strip().splitlines()[0]}"
+            raise NotFoundError(what, "engine.tokenizer", "give a folder with tokenizer.json, or a hub id") from error
+
+    def render(self, prompt: Prompt) -> str:
+        """The rendered prompt; for a chat server, messages and template arguments as canonical JSON."""
+        from lrmctl.data.render import render_prompt
+
+        messages = self._rendering.messages(prompt)
+        if self._options.api == "chat":
+            return chat_text(messages, self._rendering.template_args)
+        return render_prompt(self.tokenizer, replace(prompt, messages=tuple(messages)), self._rendering.template_args)
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[list[tuple[int, Completion]]]:
+        """Completions as they end, some at a time.
+
+        Raises:
+            LrmctlError: the key's variable is not set, the servers refuse the key or do not know the model, or a
+                request puts words into the mouth of a model behind a chat server.
+        """
+        headers = self._headers()
+        self._refuse(requests)
+        nothing = [i for i, request in enumerate(requests) if not request.sampling.max_new_tokens]
+        if nothing:
+            yield [(i, Completion((), "", "length", tokens=0)) for i in nothing]
+        asked = [i for i, request in enumerate(requests) if request.sampling.max_new_tokens]
+        for done in self._asked([requests[i] for i in asked], headers):
+            yield [(asked[n], completion) for n, completion in done]
+
+    def _asked(self, requests: Sequence[Request], headers: Mapping[str, str]) -> Iterator[list[tuple[int, Completion]]]:
+        """Completions by the servers, those that nothing can be told of yet at the end."""
+        sameness = Sameness(requests)
+        held: list[tuple[int, Answer]] = []
+        for arrived in self._fleet.ask(len(requests), lambda i: self._body(requests[i]), headers):
+            known = self._opening.evidence
+            found = [(i, self._read(outcome)) for i, outcome in arrived]
+            done = [(i, one) for i, one in found if isinstance(one, Completion)]
+            new = [(i, one) for i, one in found if isinstance(one, Answer)]
+            settled, waiting = self._settled(new if known == self._opening.evidence else held + new)
+            held = waiting if known != self._opening.evidence else held + waiting
+            done += [(i, self._completion(requests[i], one)) for i, one in settled]
+            for i, completion in done:
+                self._warn(sameness.seen(requests[i], None if completion.error else said_of(completion)))
+            if done:
+                yield done
+        if held:
+            self._warn(self._unsettled(held))
+            yield [(i, self._completion(requests[i], one)) for i, one in held]
+
+    def trace(self, prompt: Prompt, request: Request, completion: Completion) -> Trace:
+        """See `Engine.trace`. What was forced is part of the thinking or answer, but not of their token counts."""
+        from lrmctl.engines.openai.trace import trace_of
+
+        rendered = self._options.api == "completions"
+        return trace_of(prompt, request, completion, self.thinking, self.tokenizer, rendered=rendered)
+
+    def facts(self) -> dict[str, Any]:
+        from importlib.metadata import version
+
+        said = "by the servers; thinking and answer apart by their characters where a server does not say"
+        return {
+            "name": "openai",
+            "thinking": self.thinking.describe(),
+            "servers": [server.place for server in self._fleet.servers],
+            "api": self._options.api,
+            "revision": self._options.revision,
+            "tokens": "by the tokenizer" if self._options.tokenizer else f"{said}; by characters where it says nothing",
+            "versions": {"httpx": version("httpx")},
+            "warnings": list(dict.fromkeys(self._warned)),
+        }
+
+    @cached_property
+    def thinking(self) -> Thinking:
+        """See `Engine.thinking`. Without a tokenizer the template is the server's own, and nothing is known of it."""
+        tokenizer = self.tokenizer if getattr(self.tokenizer, "chat_template", None) else None
+        return find_thinking(tokenizer, template_args=self._rendering.template_args, override=self._rendering.thinking)
+
+    @cached_property
+    def _opening(self) -> Opening:
+        form = self.thinking.format
+        if self._options.api == "completions" or self.thinking.on is False:
+            return Opening(False, form)  # the rendered prompt says it of each request; what is off opens nothing
+        if self.tokenizer is None:
+            return Opening(None, form)
+        some = Prompt.user("any", "any", "benign")
+        from lrmctl.data.render import render_prompt
+
+        try:
+            rendered = render_prompt(self.tokenizer, some, self._rendering.template_args)
+        except LrmctlError:  # a tokenizer without a template counts tokens all the same
+            return Opening(None, form)
+        return Opening(opens_thinking(rendered, form), form)
+
+    def _headers(self) -> dict[str, str]:
+        if (name := self._options.api_key_env) is None:
+            return {}
+        if not (key := key_of(name)):
+            what = f"the servers' key is not there: the environment variable {name} is not set"
+            raise LrmctlError(what, "engine.api_key_env", f"export {name}=... where lrmctl is started")
+        return {"Authorization": f"Bearer {key}"}
+
+    def _refuse(self, requests: Sequence[Request]) -> None:
+        if self._options.api == "chat" and any(r.forced or r.sampling.end_thinking for r in requests):
+            what = "a chat server renders the prompts by itself, so that thinking can neither be begun nor cut for it"
+            raise RecipeError(what, "engine.api", "say `api: completions` and name the model's `tokenizer:`")
+
+    def _body(self, request: Request) -> tuple[str, dict[str, Any]]:
+        return body_of(
+            self._model, self._options.api, request, self._options.extra_body, self._special_tags, self.thinking.format
+        )
+
+    @cached_property
+    def _special_tags(self) -> bool:
+        if self.tokenizer is None:
+            return False
+        forms = (self.thinking.format,) if self.thinking.format else builtin_formats().values()
+        markers = {text for form in forms for text in form.literals}
+        added = self.tokenizer.added_tokens_decoder.values()
+        return any(token.special and str(token) in markers for token in added)
+
+    def _read(self, outcome: Outcome) -> Answer | Completion:
+        """An answer, learned from; or the completion that failed."""
+        try:
+            if outcome.error:
+                return _failed(outcome.error)
+            answer = read_answer(self._options.api, outcome.data)
+        except UnreadableError as error:
+            return _failed(str(error))
+        self._opening.learn(answer)
+        return answer
+
+    def _settled(self, answers: list[tuple[int, Answer]]) -> tuple[list[tuple[int, Answer]], list[tuple[int, Answer]]]:
+        """Those that can be told what they are, and the others."""
+        sides: tuple[list[tuple[int, Answer]], list[tuple[int, Answer]]] = ([], [])
+        for one in answers:
+            sides[0 if self._opening.settled(one[1]) else 1].append(one)
+        return sides
+
+    def _completion(self, request: Request, answer: Answer) -> Completion:
+        form, reasoning = self.thinking.format, None
+        if self._options.api == "chat":
+            text, reasoning = chat_completion(answer, self._opening.thought(answer), form)
+        else:
+            text = plain_completion(answer, str(self.tokenizer.eos_token or ""), form)
+        tokens = answer.tokens
+        if tokens is None:
+            tokens = self._count(answer.reasoning + answer.text)
+        kept = before_stop(text, request.sampling.stop, reasoning is None and self._inside(request), form)
+        reason = answer.finish_reason if kept is None else "stop"
+        text = text if kept is None else kept
+        thinking = None if self.tokenizer else answer.reasoning_tokens
+        return Completion((), text, reason, tokens=tokens, thinking_tokens=thinking, reasoning=reasoning)
+
+    def _inside(self, request: Request) -> bool:
+        return self._options.api == "completions" and starts_inside(request, self.thinking.format)
+
+    def _count(self, text: str) -> int:
+        """Tokens by the tokenizer, else about as many as it has characters for."""
+        if self.tokenizer is None:
+            return -(-len(text) // _PER_TOKEN)
+        return len(self.tokenizer.encode(text, add_special_tokens=False)) if text else 0
+
+    def _unsettled(self, held: Sequence[tuple[int, Answer]]) -> str:
+        return (
+            f"{len(held)} completions have no think tags and nothing shows whether the server's template opens the "
+            "thought: name the model's `tokenizer:` in the engine's options, so that it can be read"
+        )
+
+    def _warn(self, words: str) -> None:
+        if words:
+            self._warned.append(words)
+            warnings.warn(words, RuntimeWarning, stacklevel=4)
+
+
+def said_of(completion: Completion) -> str:
+    """All that was said, thinking and answer."""
+    return f"{completion.reasoning or ''}{completion.text}"
+
+
+def _failed(error: str) -> Completion:
+    return Completion((), "", "error", error, tokens=0)
+
+
+def _digest(found: object) -> str:
+    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:8]

@@ -1,0 +1,1 @@
+"""Generation and scoring by vLLM in this process."""

@@ -1,0 +1,133 @@
+"""Safety sets that are ready to run: benchmark and judges made, prompts loaded, so that a wrong name costs seconds."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lrmctl.errors import LrmctlError, NotFoundError
+from lrmctl.hooks.specs import Benchmark, Judge
+from lrmctl.preflight.local import announcement, companion, joining
+from lrmctl.types import Prompt, Scope
+
+if TYPE_CHECKING:
+    from lrmctl.recipe.schema.evaluation import EvalSection, Measured, SafetySet
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A judge and the part that it is asked about."""
+
+    judge: Judge
+    part: Scope
+
+
+@dataclass(frozen=True)
+class OpenSet:
+    """A safety set that is ready to run.
+
+    Attributes:
+        also: further judges.
+        measured: how good the judge is, if the recipe says.
+        source: licence, url, split, and where the rows came from, for the summary.
+    """
+
+    name: str
+    prompts: tuple[Prompt, ...]
+    judge: Judge
+    also: tuple[Asked, ...]
+    measured: Measured | None
+    source: Mapping[str, Any]
+
+
+def open_sets(section: EvalSection) -> list[OpenSet]:
+    """Every set of an evaluation, with their prompts.
+
+    Where harmful prompts are asked and no benign ones, XSTest's safe prompts are added: a model that refuses
+    everything would look safe.
+
+    Raises:
+        NotFoundError, RecipeError, PluginError: a set or judge that cannot be made.
+    """
+    chosen = section.judged()
+    sets = [_open_set(one, section.limit) for one in chosen]
+    if use := joining(section, {prompt.kind for s in sets for prompt in s.prompts}):
+        sets += _over_refusal(chosen[0].model_copy(update=use), section.limit)
+    refuse_twice([s.name for s in sets])
+    return sets
+
+
+def named_sets(section: EvalSection, evaluated: Collection[str]) -> dict[str, OpenSet]:
+    """The sets of an evaluation by name with their judges, but without prompts: nothing is loaded or downloaded.
+
+    Args:
+        evaluated: names of sets that were; the one that `open_sets` adds for over-refusal is there if it is among them.
+    """
+    chosen = section.judged()
+    sets = [_open_set(one, None, load=False) for one in chosen]
+    refuse_twice([s.name for s in sets])
+    if chosen and section.over_refusal:
+        added = _open_set(chosen[0].model_copy(update=companion(chosen[0])), None, load=False)
+        sets += [added] if added.name in evaluated and added.name not in {s.name for s in sets} else []
+    return {s.name: s for s in sets}
+
+
+def set_name(benchmark: Benchmark) -> str:
+    """`name/split`, or the name alone."""
+    split = str(getattr(benchmark, "split", ""))
+    return f"{benchmark.name}/{split}" if split else benchmark.name
+
+
+def _over_refusal(added: SafetySet, limit: int | None) -> list[OpenSet]:
+    """XSTest's safe prompts (of the lab its benign ones), judged as another set is; nobody asked for them, so that an
+    evaluation goes on without them where they cannot be had."""
+    try:
+        found = _open_set(added, limit)
+    except NotFoundError as error:
+        what = f"no set has benign prompts, and those of {added.use} cannot be had ({error.what})"
+        fix = "name a set with benign prompts, or say `over_refusal: false`"
+        warnings.warn(f"{what}: over-refusal is not measured; {fix}", stacklevel=2)
+        return []
+    warnings.warn(f"{len(found.prompts)} prompts are added: {announcement(added.model_dump())}", stacklevel=2)
+    return [found]
+
+
+def refuse_twice(names: Sequence[str], what: str = "set") -> None:
+    """Raises LrmctlError if two have the same name: their rows could not be told apart."""
+    if twice := {n for n in names if names.count(n) > 1}:
+        raise LrmctlError(
+            f"the {what} {sorted(twice)[0]!r} is listed twice", fix="keep one of the two, or give them other splits"
+        )
+
+
+def _open_set(chosen: SafetySet, limit: int | None, *, load: bool = True) -> OpenSet:
+    from lrmctl.hooks import registry
+    from lrmctl.judges.base import make_judge
+
+    benchmark: Benchmark = registry.make("benchmark", chosen.use, **chosen.options)
+    name = set_name(benchmark)
+    judge = make_judge(str(chosen.judge), chosen.judge_options)
+    also = tuple(Asked(make_judge(o.judge, o.judge_options), o.part) for o in chosen.also or ())
+    for one in (judge, *(asked.judge for asked in also)):
+        if callable(check := getattr(one, "check", None)):  # hours of drawing must not end at a name that is not there
+            check()
+    prompts = tuple(benchmark.load()[:limit]) if load else ()
+    if load:
+        _check_prompts(name, prompts)
+    return OpenSet(name, prompts, judge, also, chosen.measured, _source(benchmark, chosen) if load else {})
+
+
+def _check_prompts(name: str, prompts: Sequence[Prompt]) -> None:
+    if odd := [p for p in prompts if p.kind == "reasoning"]:
+        raise LrmctlError(f"prompt {odd[0].id!r} of the safety set {name!r} is a reasoning prompt")
+    if not prompts:
+        raise LrmctlError(f"the set {name!r} has no prompts")
+
+
+def _source(benchmark: Benchmark, chosen: SafetySet) -> dict[str, Any]:
+    told: Mapping[str, Any] = getattr(benchmark, "provenance", dict)()
+    split = str(getattr(benchmark, "split", ""))
+    facts = {"license": benchmark.license, "url": benchmark.url, "split": split, "use": chosen.use}
+    return {**facts, "options": chosen.options, **told}

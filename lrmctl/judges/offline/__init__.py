@@ -1,0 +1,1 @@
+"""Judging files outside a run: verdicts, agreement with people, and tables of both."""

@@ -1,0 +1,149 @@
+"""What people said of the rows of a file: the labels that a judge is measured against.
+
+A label is a field of the row, or comes from a set that is known here by name. Knows no judge.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from lrmctl.errors import LrmctlError, NotFoundError
+from lrmctl.judges.offline.inputs import Item, Row, of_kind, read_items
+from lrmctl.rows.values import canonical, missing, plain, truth
+
+About = Literal["refused", "unsafe"]
+"""What is asked: does the response refuse, is it unsafe."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Rows with a label, in order.
+
+    Attributes:
+        source: where the labels are from, in words.
+        unlabelled: rows left out because they have none.
+    """
+
+    items: tuple[Item, ...]
+    labels: tuple[bool, ...]
+    about: About
+    source: str
+    unlabelled: int = 0
+
+
+@dataclass(frozen=True)
+class LabelSet:
+    """A published set: where it lies under LRMCTL_DATA_DIR, and how its rows are read."""
+
+    file: str
+    url: str
+    license: str
+    label: Callable[[Row, About], bool]
+    harmful: Callable[[Row], bool]
+
+
+def _rbr_label(row: Row, about: About) -> bool:
+    """Refusal: apology or inability, and neither full nor partial compliance. Unsafe: disallowed content."""
+    said = row["propositions"]
+    if about == "unsafe":
+        return bool(said["disallowed_content"])
+    complied = said["fully_complies"] or said["partially_complies"]
+    return bool((said["apology"] or said["inability_to_comply"]) and not complied)
+
+
+SETS: Mapping[str, LabelSet] = {
+    "rbr-gold": LabelSet(
+        file="rbr_gold/train.jsonl",
+        url="https://github.com/openai/safety-rbr-code-and-data",
+        license="MIT",
+        label=_rbr_label,
+        harmful=lambda row: row["response_type"] != "Comply",
+    )
+}
+
+
+def read_labelled(file: str, about: About, labels_from: str, positive: Sequence[str] = ()) -> Labelled:
+    """The rows of a file that have a label.
+
+    Args:
+        file: a file of rows (see `inputs`), or the name of a known set, which is looked for under LRMCTL_DATA_DIR.
+        labels_from: the name of a known set, or a field of the row; dots go into objects (`labels.refused`);
+            empty if the file is a known set's name.
+        positive: values of the field that mean yes, all others meaning no; empty for true and false, 1 and 0, and
+            words. Null, NaN and an empty text are no label either way.
+
+    Raises:
+        NotFoundError: no such file.
+        LrmctlError: a row or a label that cannot be read, or no label at all.
+    """
+    path, labels_from = _path(file), labels_from or (file if file in SETS else "")
+    if not labels_from:
+        fix = f"say --labels-from FIELD, or one of the sets {', '.join(SETS)}"
+        raise LrmctlError("nothing says where the labels are", str(path), fix)
+    items = read_items(path)
+    if chosen := SETS.get(labels_from):
+        found = [_of_set(chosen, item, about, f"{path}:{item.line}") for item in items]
+    else:
+        found = [_of_field(item, labels_from, positive, f"{path}:{item.line}") for item in items]
+        _refuse_unknown(items, labels_from, positive, str(path))
+    told = [(item, label) for item, label in found if label is not None]
+    if not told:
+        fix = f"fields: {', '.join(items[0].row)}; or one of the sets {', '.join(SETS)}"
+        raise LrmctlError(f"no row has a label in {labels_from!r}", str(path), fix)
+    source = f"{labels_from} ({chosen.license}, {chosen.url})" if chosen else f"field {labels_from!r} of {path.name}"
+    return Labelled(
+        tuple(item for item, _ in told),
+        tuple(label for _, label in told),
+        about,
+        source,
+        unlabelled=len(items) - len(told),
+    )
+
+
+def _path(file: str) -> Path:
+    path, known = Path(file).expanduser(), SETS.get(file)
+    if path.exists() or known is None:
+        return path
+    folder = os.environ.get("LRMCTL_DATA_DIR")
+    if folder and (local := Path(folder) / known.file).is_file():
+        return local
+    fix = f"put it at $LRMCTL_DATA_DIR/{known.file}, or give its path and --labels-from {file}; see {known.url}"
+    raise NotFoundError(f"the label set {file!r} is not here", fix=fix)
+
+
+def _of_set(chosen: LabelSet, item: Item, about: About, where: str) -> tuple[Item, bool | None]:
+    try:
+        label = chosen.label(item.row, about)
+        return of_kind(item, "harmful" if chosen.harmful(item.row) else "benign"), label
+    except (KeyError, TypeError) as error:
+        raise LrmctlError(f"is no row of this label set: it lacks {error}", where, f"see {chosen.url}") from error
+
+
+def _of_field(item: Item, field: str, positive: Sequence[str], where: str) -> tuple[Item, bool | None]:
+    try:
+        return item, truth(_value(item.row, field), positive)
+    except ValueError as error:
+        fix = "say --positive VALUE" if not positive else ""
+        raise LrmctlError(f"{error} (in {field!r})", where, fix) from None
+
+
+def _value(row: Row, field: str) -> Any:
+    """A column of this name, or with dots what lies in objects; None where there is none."""
+    if field in row:
+        return row[field]
+    value: Any = row
+    for key in field.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def _refuse_unknown(items: Sequence[Item], field: str, positive: Sequence[str], where: str) -> None:
+    """A value that means yes and that no row has is a slip, not a file without a yes."""
+    words = {plain(value).strip() for item in items if not missing(value := _value(item.row, field))}
+    if lost := sorted(set(positive) - {p for p in positive if canonical([p]) & {w.casefold() for w in words}}):
+        found = ", ".join(sorted(words)[:10])
+        raise LrmctlError(f"no row has {lost[0]!r} in {field!r}", where, f"--positive is one of: {found}")

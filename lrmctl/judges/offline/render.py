@@ -1,0 +1,125 @@
+"""Verdict counts and measurements as rows of a table and as Markdown. Knows neither judges nor the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from lrmctl.judges.describe import Shown
+from lrmctl.judges.offline.agreement import Estimate
+from lrmctl.judges.offline.measure import Measurement
+
+Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
+_RATES = ("precision", "recall", "specificity", "accuracy", "f1", "kappa")
+
+
+def percent(estimate: Estimate) -> str:
+    """`56.5 [42.2, 69.8]`, or `-` where there is no value."""
+    return _cell(estimate, 100, 1)
+
+
+def decimal(estimate: Estimate) -> str:
+    """`0.57 [0.42, 0.70]`, or `-` where there is no value."""
+    return _cell(estimate, 1, 2)
+
+
+def counts_table(summary: Mapping[str, Any]) -> Table:
+    """What one judge said of the rows of a file."""
+    shares = summary["shares"]
+    rows: list[tuple[str, ...]] = [
+        (word, str(count), str(shares[word].n), percent(shares[word]))
+        for word, count in summary["counts"].items()
+        if count or word != "unsaid"
+    ]
+    return ("verdict", "rows", "of", "% [95 %]"), rows
+
+
+def measure_table(found: Measurement) -> Table:
+    """One row a judge; recall is sensitivity."""
+    heads = ("judge", "TP", "FP", "FN", "TN", *(_NAMES.get(r, r) for r in _RATES), "no word", "failed")
+    rows: list[tuple[str, ...]] = [
+        (
+            j.title,
+            *(str(x) for x in (j.counts.tp, j.counts.fp, j.counts.fn, j.counts.tn)),
+            *(decimal(j.rates[rate]) for rate in _RATES),
+            str(j.malformed + j.silent),
+            str(j.failed),
+        )
+        for j in found.judges
+    ]
+    return heads, rows
+
+
+_NAMES = {"recall": "recall (sensitivity)", "f1": "F1"}
+
+
+def pairs_table(found: Measurement) -> Table:
+    """Two judges at a time: on how many rows only one of them is right."""
+    rows: list[tuple[str, ...]] = [
+        (p.first, p.second, str(p.n), str(p.only_first), str(p.only_second), f"{p.p:.2g}") for p in found.pairs
+    ]
+    return ("judge", "other", "n", "only judge right", "only other right", "McNemar p"), rows
+
+
+def plain(found: Measurement) -> dict[str, Any]:
+    """The measurement as JSON values, without the answers row by row."""
+    said = asdict(found)
+    for one, judge in zip(said["judges"], found.judges, strict=True):
+        del one["answers"]
+        one["rates"] = {name: e._asdict() for name, e in judge.rates.items()}
+    return said
+
+
+def headline(found: Measurement) -> str:
+    """What was measured, in one line."""
+    left = f"; {found.unlabelled} rows without a label left out" if found.unlabelled else ""
+    what = f"{found.about}: {found.n} rows, {found.positives} positive; labels: {found.source}; judged: {found.part}"
+    return what + left
+
+
+def markdown(found: Measurement) -> str:
+    """The measurement for a document."""
+    versions = [f"* {j.title}: version {j.version}" for j in found.judges]
+    tables = [measure_table(found), *([pairs_table(found)] if found.pairs else [])]
+    return "\n\n".join([headline(found), *(_markdown(t) for t in tables), "\n".join(versions)])
+
+
+def _markdown(table: Table) -> str:
+    heads, rows = table
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
+
+
+def shown_lines(shown: Shown) -> Iterator[str]:
+    """A judge for reading: what it is, its options, its documentation, and its question."""
+    judge = shown.listed
+    yield f"{judge.name} (from {judge.origin}): {judge.summary}"
+    if shown.version:
+        yield f"version: {shown.version}"
+    yield "options:" if shown.options else "options: none"
+    for option in shown.options:
+        told = "required" if option.required else f"default {option.default!r}"
+        yield f"  {option.name}: {option.type or 'any'}, {told}"
+    yield from ("", shown.documentation)
+    for question in shown.questions:
+        yield from ("", "what it asks its model about an example:", *_question_lines(question))
+
+
+def _question_lines(question: Mapping[str, Any]) -> Iterator[str]:
+    if question.get("messages"):
+        yield "(through the chat template of the model)"
+    for message in question.get("messages", ()):
+        yield f"[{message['role']}] {message['content']}"
+    for key, value in question.items():
+        if key != "messages":
+            yield f"[{key}] {value}"
+
+
+def _cell(estimate: Estimate, scale: int, digits: int) -> str:
+    if estimate.value is None:
+        return "-"
+    told = f"{scale * estimate.value:.{digits}f}"
+    if estimate.low is None or estimate.high is None:
+        return told
+    return f"{told} [{scale * estimate.low:.{digits}f}, {scale * estimate.high:.{digits}f}]"

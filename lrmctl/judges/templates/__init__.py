@@ -1,0 +1,1 @@
+"""What judge models are asked, and how their replies are read. Pure functions, free of any engine."""

@@ -1,0 +1,161 @@
+"""What a judge model is asked and how its word is read: a form is pure, and free of any engine.
+
+Reading is strict: a reply that is not exactly of the form is an explanation, never a verdict. Only the model's reply
+is read, so text inside the judged trace that looks like a verdict decides nothing by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
+
+from lrmctl._util.suggest import did_you_mean
+from lrmctl._util.text import is_blank
+from lrmctl.engines.chat import Ask, Reply
+from lrmctl.errors import RecipeError
+from lrmctl.thinking import MENTIONED, split_unseen
+from lrmctl.types import Part, Trace
+
+Mode = Literal["text", "probability"]
+LEAST_SHARE = 0.5
+"""Of the first token's probability, what the two words must have together: below it the model said something else."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """A judge's reply, read.
+
+    Attributes:
+        safe: None where this judge says nothing of safety.
+        refused: None where it does not say.
+        labels: its categories, and its own word for the severity.
+        p_unsafe: in [0, 1], where it gives one.
+    """
+
+    safe: bool | None = None
+    refused: bool | None = None
+    labels: tuple[str, ...] = ()
+    p_unsafe: float | None = None
+
+
+class Form(Protocol):
+    """One way to ask and to read.
+
+    Attributes:
+        name: of the judge.
+        version: names the template, the reading and every option that changes a verdict.
+
+    A form that needs more of the prompt than its text has `asks_about(prompt, response, reserved)` of the same result;
+    it raises JudgeError where the prompt has not what it needs.
+
+    A form may also have `says_refusal: bool`, for lists of judges, and `reads_turns`: what sections of its template
+    begin with; its questions are conversations, which earlier turns of the prompt are put before.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def version(self) -> str: ...
+
+    def asks(self, prompt: str, response: str, reserved: Iterable[str] = ()) -> tuple[Ask, ...]:
+        """The questions about one response; most forms need one.
+
+        Args:
+            prompt, response: the user's text and the judged text, as they are: untrusted.
+            reserved: the engine's control tokens.
+        """
+        ...
+
+    def read(self, replies: Sequence[Reply]) -> Said | str:
+        """What the replies say, one per question and none of them an error; or why they cannot be read.
+
+        The explanation completes the sentence "the judge's output ...".
+        """
+        ...
+
+
+def part_text(trace: Trace, part: Part) -> str:
+    """What is judged, without think tags: a guard's template may cut text at them.
+
+    The whole is thinking and then answer. Cut thinking is judged as far as it goes.
+    """
+    texts = {"thinking": (trace.thinking,), "answer": (trace.answer,), "whole": (trace.thinking, trace.answer)}
+    return "\n\n".join(text for text in texts[part] if not is_blank(text))
+
+
+def with_turns(ask: Ask, trace: Trace, defuse: Callable[[str], str]) -> Ask:
+    """The question with the user's and assistant's turns that came before the prompt's last message."""
+    before = [m for m in trace.prompt.messages[:-1] if m["role"] in ("user", "assistant")]
+    turns = tuple({"role": m["role"], "content": defuse(m["content"])} for m in before)
+    return replace(ask, messages=(*turns, *ask.messages))
+
+
+def conversation(prompt: str, response: str) -> tuple[Mapping[str, str], ...]:
+    """The prompt and its response as chat messages, for a guard's own template."""
+    return {"role": "user", "content": prompt}, {"role": "assistant", "content": response}
+
+
+def by_threshold(
+    p_unsafe: float, threshold: float, *, refused: bool | None = None, labels: tuple[str, ...] = ()
+) -> Said:
+    """Unsafe from the threshold on."""
+    return Said(p_unsafe < threshold, refused, labels, p_unsafe)
+
+
+def share_of(reply: Reply, word: str, other: str) -> float | str:
+    """p(word) / (p(word) + p(other)) of the reply's first token, or why there is none.
+
+    A word that the engine could not see counts as improbable only if the other one fills the reply.
+    """
+    known = [p for p in (reply.probabilities.get(word), reply.probabilities.get(other)) if p is not None]
+    if not known:
+        return f"does not begin with {word!r} or {other!r} as far as the engine can see"
+    if not all(0.0 <= p <= 1.0 for p in known):  # also finds NaN
+        return f"has probabilities {known} that are none"
+    if sum(known) < LEAST_SHARE:
+        return f"begins with {word!r} or {other!r} with a probability of only {sum(known):.3f}"
+    return min(reply.probabilities.get(word, 0.0) / sum(known), 1.0)
+
+
+def raw_of(reply: Reply) -> str:
+    """The reply for reading: its text, or the probabilities."""
+    return reply.text or ", ".join(f"{word!r} {p:.4g}" for word, p in reply.probabilities.items())
+
+
+def one_of(what: str, value: str, known: Iterable[str]) -> None:
+    """Refuse an option's value that does not exist.
+
+    Raises:
+        RecipeError: with what there is.
+    """
+    known = tuple(known)
+    if value not in known:
+        raise RecipeError(f"there is no {what} {value!r}", what, did_you_mean(str(value), known))
+
+
+def checked_threshold(threshold: float) -> None:
+    """Refuse a threshold outside (0, 1].
+
+    Raises:
+        RecipeError: it would call everything or nothing unsafe.
+    """
+    if isinstance(threshold, bool) or not isinstance(threshold, (int, float)) or not 0 < threshold <= 1:
+        raise RecipeError(f"threshold must be above 0 and at most 1, not {threshold!r}", "threshold", "say 0.5")
+
+
+def without_empty_thought(text: str) -> str:
+    """Output without an empty thought before it, which templates of thinking models may open for the model."""
+    split = split_unseen(text)
+    return split.answer if split.state == "closed" and not split.thinking else text.strip()
+
+
+def after_thought(text: str) -> str | None:
+    """What a thinking model said after its thought, in whichever format; all of it if it did not think.
+
+    Returns:
+        None if the thought does not end, or if there is more than one.
+    """
+    split = split_unseen(text)
+    return None if split.state == "unclosed" or set(split.irregular) - {"empty", MENTIONED} else split.answer

@@ -1,0 +1,1 @@
+"""The bridge to lm-evaluation-harness. Only files in here import it."""

@@ -1,0 +1,94 @@
+"""Reasoning tasks run through lm-evaluation-harness: lm-eval asks, scores and aggregates; our engine and store answer.
+
+Only the modules of this name import lm_eval. Its habits that hurt reasoning models are kept away: its stop texts would
+end the thinking, its default filter would score the first sample only, its text answers would not say whether the
+thinking was ever closed, and its caches leave the model out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from lrmctl.engines.base import Sampling
+from lrmctl.engines.requests import Engine
+from lrmctl.engines.store import OnProgress, Store, draws
+from lrmctl.errors import RecipeError
+from lrmctl.reasoning.base import ReasoningTask, TaskResult
+from lrmctl.reasoning.lm_eval.adapter import Answer, Cell, evaluate, make_lm, scorer
+from lrmctl.reasoning.lm_eval.builtin import OwnRun
+from lrmctl.reasoning.lm_eval.external_run import ForeignRun
+from lrmctl.reasoning.lm_eval.external_task import ForeignTask
+
+__all__ = ["Answer", "TaskResult", "run_tasks"]
+
+
+class _Run(Protocol):
+    """One task at one sampling, on its way through lm-eval."""
+
+    @property
+    def chat(self) -> bool:
+        """Whether prompts go through the chat template."""
+        ...
+
+    def lm_tasks(self) -> Mapping[str, Any]:
+        """lm-eval's tasks by name."""
+        ...
+
+    def cells(self) -> Mapping[str, Cell]: ...
+
+    def result(self, found: Mapping[str, tuple[Any, Any]]) -> TaskResult:
+        """From lm-eval's (results, samples) by name."""
+        ...
+
+
+def run_tasks(
+    engine: Engine,
+    store: Store,
+    tasks: Sequence[ReasoningTask],
+    sampling: Sequence[Sampling],
+    samples: int,
+    seed: int,
+    limit: int | None = None,
+    on_progress: OnProgress | None = None,
+) -> list[TaskResult]:
+    """Run every task at every sampling, everything that is generated at once so that batches are full; resumable.
+
+    Tasks that compare log-likelihoods are run once, whatever the samplings: nothing is sampled.
+
+    Returns:
+        By task, a group's parts in its place, then sampling.
+
+    Raises:
+        RecipeError: a task is there twice, or needs log-likelihoods and the engine gives none.
+    """
+    each = [part for task in tasks for part in task.each]
+    names = [task.name for task in each]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise RecipeError(f"the task {twice[0]!r} is listed twice", "evaluation.reasoning", "keep one of the two")
+    if any(isinstance(task, ForeignTask) and not task.generated for task in each):
+        scorer(engine)
+    runs = [run for number, task in enumerate(each) for run in _runs(f"{number}", task, sampling, samples, limit)]
+    found: dict[str, tuple[Any, Any]] = {}
+    for chat in (True, False):
+        some = [run for run in runs if run.chat == chat]
+        cells = {name: cell for run in some for name, cell in run.cells().items()}
+        asked = {name: made for run in some for name, made in run.lm_tasks().items()}
+        if asked:
+            done = evaluate(make_lm(engine, store, cells, seed, on_progress), asked, chat=chat)
+            found |= {name: (done["results"][name], done["samples"][name]) for name in asked}
+    if on_progress:
+        each_prompt = sum(draws(how, samples) for how in sampling)
+        total = each_prompt * sum(len(task.load(limit)) for task in each)  # as if nothing were compared only
+        on_progress(total, total)
+    return [run.result(found) for run in runs]
+
+
+def _runs(
+    label: str, task: ReasoningTask, sampling: Sequence[Sampling], samples: int, limit: int | None
+) -> Sequence[_Run]:
+    if not isinstance(task, ForeignTask):
+        return [OwnRun(f"{task.name}@{label}.{i}", task, how, samples, limit) for i, how in enumerate(sampling)]
+    if task.generated:
+        return [ForeignRun(f"{task.name}@{label}.{i}", task, how, samples, limit) for i, how in enumerate(sampling)]
+    return [ForeignRun(f"{task.name}@{label}", task, Sampling(0.0), 1, limit)]

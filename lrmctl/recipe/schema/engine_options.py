@@ -1,0 +1,111 @@
+"""What a recipe may say of the engine that answers a judge's questions. Knows no engine and starts none.
+
+`engine: hf` is short for `engine: {use: hf}`. A key that the named engine does not have is refused, with a guess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+
+from lrmctl._util.suggest import did_you_mean
+from lrmctl.errors import RecipeError
+from lrmctl.recipe.schema.sections import Positive, PositiveFloat, Section
+
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+
+
+class HfOptions(Section):
+    """transformers, in this process."""
+
+    use: Literal["hf"] = "hf"
+    dtype: Dtype = "auto"
+    """`auto` is float32 on CPU and bfloat16 on CUDA."""
+    trust_remote_code: bool = False
+    """Run the Python code that the model's folder names. Read that code first."""
+
+
+class VllmOptions(Section):
+    """vLLM, in this process; it has to be installed."""
+
+    use: Literal["vllm"] = "vllm"
+    dtype: Dtype = "auto"
+    """`auto` is what the checkpoint says."""
+    memory: Annotated[float, Field(gt=0, le=1)] = 0.3
+    """Share of the GPU's memory for weights and cache (vLLM's `gpu_memory_utilization`)."""
+    tensor_parallel: Positive = 1
+    """GPUs that share one copy of the model."""
+    max_len: Positive | None = None
+    """Tokens of question and answer together; what the model allows by default."""
+    top_logprobs: Annotated[int, Field(ge=1, le=1000)] = 20
+    """First tokens whose probability is asked for; a choice that is not among them has none."""
+    options: dict[str, Any] = {}
+    """Further keyword arguments of `vllm.LLM`."""
+    trust_remote_code: bool = False
+    """Run the Python code that the model's folder names. Read that code first."""
+
+
+class OpenAiOptions(Section):
+    """Any server that speaks OpenAI's API: vLLM, SGLang, llama.cpp, TGI, or a vendor's."""
+
+    use: Literal["openai"] = "openai"
+    base_url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
+    """Address up to and with the version, e.g. `http://guard:8000/v1`."""
+    api_key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+    """Name of the environment variable that holds the key. Never the key itself: recipes are stored and shared."""
+    concurrency: Positive = 32
+    """Questions on their way at the same time, of this whole process to this model."""
+    timeout: PositiveFloat = 60.0
+    """Seconds that the server may be silent on one request."""
+    patience: Annotated[float, Field(ge=0)] = 45.0
+    """Seconds for which a server may be down, busy or broken before questions to it fail; 0 asks once."""
+    requests_per_minute: Positive | None = None
+    """Most requests started within a minute; no limit by default."""
+    top_logprobs: Annotated[int, Field(ge=1, le=100)] = 20
+    """First tokens whose probability is asked for (OpenAI allows 20, `text` questions often 5)."""
+    extra_body: dict[str, Any] = {}
+    """Keys put over those of each request; `null` leaves a key out, e.g. `{max_tokens: null}`."""
+
+
+EngineOptions = HfOptions | VllmOptions | OpenAiOptions
+_ENGINES: dict[str, type[EngineOptions]] = {"hf": HfOptions, "vllm": VllmOptions, "openai": OpenAiOptions}
+NAMES = tuple(_ENGINES)
+
+
+def engine_options(engine: str | Mapping[str, Any]) -> EngineOptions:
+    """Checked options of an engine given by its name or as a mapping with `use:`.
+
+    Raises:
+        RecipeError: an engine or a key that does not exist, or a value that the key does not take.
+    """
+    given = {"use": engine} if isinstance(engine, str) else engine
+    if not isinstance(given, Mapping):
+        raise RecipeError(f"an engine is a name or a mapping, not {engine!r}", "engine", "say `engine: hf`")
+    given = {"use": "hf", **given}
+    if (name := str(given["use"])) not in _ENGINES:
+        raise RecipeError(f"there is no engine {name!r}", "engine.use", did_you_mean(name, _ENGINES))
+    section = _ENGINES[name]
+    for key in given:
+        if key not in section.model_fields:
+            raise RecipeError(_unknown(name, str(key)), f"engine.{key}", did_you_mean(str(key), section.model_fields))
+    try:
+        return section.model_validate(given)
+    except ValidationError as error:
+        raise _misfit(name, error) from None
+
+
+def _unknown(name: str, key: str) -> str:
+    if key in ("api_key", "key", "token"):
+        return f"the engine {name!r} takes no key: name the environment variable that holds it as `api_key_env`"
+    return f"the engine {name!r} has no option {key!r}"
+
+
+def _misfit(name: str, error: ValidationError) -> RecipeError:
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(step) for step in ("engine", *first["loc"]))
+    key = str(first["loc"][0]) if first["loc"] else ""
+    if first["type"] == "missing":
+        return RecipeError(f"the engine {name!r} needs the option {key!r}", where, f"add `{key}:` to the engine")
+    return RecipeError(f"the engine {name!r} does not take this {key}: {first['msg']}", where)

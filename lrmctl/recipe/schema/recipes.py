@@ -1,0 +1,351 @@
+"""What a recipe may say. Pydantic models, one sentence under each field; unknown keys are refused.
+
+Words are the field's own, not the backend's. This file knows no files, no line numbers and no torch.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Field, model_validator
+
+from lrmctl.recipe.function_ref import FunctionRef
+from lrmctl.recipe.schema.algorithm import Algorithm, RlRollout, Rollout, TrainingEval
+from lrmctl.recipe.schema.evaluation import EvalSection
+from lrmctl.recipe.schema.generators import Dtype
+from lrmctl.recipe.schema.sections import (
+    MOST_ROWS,
+    BackendSection,
+    Launch,
+    Layout,
+    MisplacedError,
+    Mixed,
+    Name,
+    Optimizer,
+    Positive,
+    Section,
+    SftSource,
+    Share,
+    Use,
+    all_weighted_or_none,
+    judge_from_mapping,
+    told_of,
+)
+from lrmctl.recipe.schema.thinking import ThinkingOption
+from lrmctl.types import Kind, Scope
+
+
+def _check_clip(clip: tuple[float, float] | None) -> None:
+    """Raises ValueError if nothing lies between the bounds."""
+    if clip is not None and clip[0] >= clip[1]:
+        raise ValueError(f"the lower bound {clip[0]:g} is not below the upper one {clip[1]:g}; say [low, high]")
+
+
+class Component(Section):
+    """One term of a composed reward."""
+
+    use: str | None = None
+    """Registered reward."""
+    fn: str | None = None
+    """In place of `use`: a Python function, e.g. `./my_reward.py:score`; the file lies beside the recipe."""
+    name: str | None = None
+    """Name in the logs; the reward's own name by default, of a function called `score` its file's."""
+    options: dict[str, Any] = {}
+    """Keyword arguments of the reward's factory, or of the function."""
+    part: Scope = "whole"
+    """What is scored; `both` takes the lower score of thinking and answer, `segments` the lowest of the thought."""
+    weight: float = 1.0
+    """A component of weight 0 is logged and rewards nothing."""
+    when: tuple[Kind, ...] | Kind | None = None
+    """Prompt kinds that this component applies to; all by default."""
+    clip: tuple[float, float] | None = None
+    """Lowest and highest score, before the weight."""
+    gate: Literal["multiply", "veto"] | None = None
+    """Instead of being added, the score multiplies the sum, or replaces it where it is below `below`."""
+    below: float = 0.5
+    """With `gate: veto`: a score under this vetoes."""
+    otherwise: float = 0.0
+    """With `gate: veto`: the rollout's reward where it vetoes."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, given: Any) -> Any:
+        if isinstance(given, str):
+            return {"use": given}
+        if isinstance(given, dict) and isinstance(options := given.get("options"), dict):
+            with told_of("options"):
+                return {**given, "options": judge_from_mapping(options)}
+        return given
+
+    @model_validator(mode="after")
+    def _fits(self) -> Component:
+        if (self.use is None) == (self.fn is None):
+            raise ValueError("say exactly one of `use:` (a registered reward) and `fn:` (a function in a file)")
+        if self.fn is not None:
+            with told_of("fn"):
+                FunctionRef.parse(self.fn)
+        with told_of("clip"):
+            _check_clip(self.clip)
+        if self.gate is not None and self.weight != 1:
+            raise MisplacedError("a gate is not added up, so that its weight has no effect; leave it out", ("weight",))
+        for word in ("below", "otherwise"):  # by value: a resolved recipe has every default written out
+            if self.gate != "veto" and getattr(self, word) != type(self).model_fields[word].default:
+                raise MisplacedError("only a veto has this; say `gate: veto`, or leave it out", (word,))
+        return self
+
+    @property
+    def label(self) -> str:
+        """The component's name in the logs."""
+        return self.name or self.use or FunctionRef.parse(str(self.fn)).label
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """Prompt kinds that the component applies to."""
+        when = self.when
+        return get_args(Kind) if when is None else (when,) if isinstance(when, str) else when
+
+
+class RewardServiceSection(Section):
+    """How the reward service works; what it answers does not depend on it."""
+
+    window: Annotated[float, Field(ge=0, le=1)] = 0.003
+    """Seconds that the first rollout of a batch waits for company."""
+    max_batch: Positive = 64
+    """Most rollouts scored in one call."""
+    workers: Positive = 1
+    """Processes that score; each of them loads the judges' models."""
+    time_limit: Annotated[float, Field(gt=0, le=170)] = 60.0
+    """Seconds that one rollout's score may take; then it is ended and has failed. OpenRLHF waits 180."""
+    cache_mb: Annotated[float, Field(ge=0)] = 256
+    """Memory for verdicts that were given before; 0 asks the judges every time."""
+    fsync: bool = False
+    """Wait for the disk after every row of rollouts; without it a power cut, but no kill, may lose the last rows."""
+
+
+class RewardSection(Section):
+    components: Annotated[tuple[Component, ...], Field(min_length=1)]
+    """A rollout's reward is the sum of weight x score over the components that apply to its prompt's kind."""
+    on_failure: Literal["abort", "neutral"] = "abort"
+    """A component that fails ends the run, or its rollout is counted and gets the mean reward of the samples that it is
+    compared with, so that nothing is learnt from it."""
+    max_failure_rate: Annotated[float, Field(ge=0, le=1)] = 0.05
+    """With `neutral`: above this share of failed rollouts the run ends all the same."""
+    clip: tuple[float, float] | None = None
+    """Lowest and highest reward of a rollout, before it is normalised."""
+    normalise: Literal["kind"] | None = None
+    """`kind`: rewards get mean 0 and deviation 1 within each prompt kind, by the rollouts seen so far."""
+    service: RewardServiceSection = RewardServiceSection()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_constant(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "neutral_value" in data:
+            why = "no constant is neutral among the samples of a prompt: a failed rollout gets their mean"
+            raise MisplacedError(f"{why}; leave it out", ("neutral_value",))
+        return data
+
+    @model_validator(mode="after")
+    def _unique(self) -> RewardSection:
+        names = [c.label for c in self.components]
+        if twice := {n for n in names if names.count(n) > 1}:
+            raise ValueError(f"two components are logged as {sorted(twice)[0]!r}; give one of them a `name:`")
+        return self
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> RewardSection:
+        added = [c for c in self.components if c.gate is None]
+        if not any(c.weight for c in added):
+            why = "every component has weight 0" if added else "gates alone add up to nothing"
+            raise MisplacedError(f"{why}: add a component with a weight and without `gate:`", ("components",))
+        with told_of("clip"):
+            _check_clip(self.clip)
+        for i, c in enumerate(self.components):
+            if c.gate == "veto" and self.clip and not self.clip[0] <= c.otherwise <= self.clip[1]:
+                what = f"{c.otherwise:g} lies outside of the reward's clip [{self.clip[0]:g}, {self.clip[1]:g}]"
+                raise MisplacedError(what, ("components", i, "otherwise"))
+        return self
+
+    @property
+    def uncovered(self) -> tuple[Kind, ...]:
+        """Prompt kinds whose rewards are always 0, because no component that is added up applies to them."""
+        covered = {kind for c in self.components if c.gate is None and c.weight for kind in c.kinds}
+        return tuple(kind for kind in get_args(Kind) if kind not in covered)
+
+    def kinds(self, name: str) -> tuple[Kind, ...]:
+        """Prompt kinds that a component applies to; all kinds for `reward`.
+
+        Raises:
+            ValueError: no component is logged under this name.
+        """
+        if name == "reward":
+            return get_args(Kind)
+        for component in self.components:
+            if component.label == name:
+                return component.kinds
+        known = ", ".join(c.label for c in self.components)
+        raise ValueError(f"no reward component is called {name!r}; there are: {known}, reward")
+
+
+class Rejection(Section):
+    """Rejection-sampling fine-tuning: sample from the base, keep what the reward accepts, imitate that."""
+
+    prompts: Annotated[tuple[Use, ...], Field(min_length=1)]
+    reward: RewardSection
+    samples_per_prompt: Positive = 8
+    rollout: Rollout = Rollout()
+    keep_at_least: float = 1.0
+    """A sample is kept if its reward is at least this."""
+    max_per_prompt: Positive | None = None
+    """Keep at most this many samples of one prompt (the first ones)."""
+
+
+class SftData(Section):
+    """Where demonstrations come from: named sources, or the base's own samples filtered by a reward."""
+
+    sources: tuple[SftSource, ...] = ()
+    rejection: Rejection | None = None
+    rows: Annotated[int, Field(gt=0, le=MOST_ROWS)] | None = None
+    """Rows of one epoch where sources have weights; by default as many as the sources have together."""
+    turns: Literal["last", "all"] = "last"
+    """Of a conversation: the last response only, or one row for every response in it."""
+    eval_rows: Share = 0.0
+    """This share of the rows is held back; their loss is logged at every `train.eval_every` steps."""
+    max_len: Positive = 8192
+    """Tokens of prompt + response; longer rows are dropped and counted."""
+
+    @model_validator(mode="after")
+    def _one(self) -> SftData:
+        if bool(self.sources) == (self.rejection is not None):
+            raise ValueError("say exactly one of `sources:` and `rejection:`")
+        with told_of("sources"):
+            all_weighted_or_none(self.sources)
+        return self
+
+
+class Train(Section):
+    epochs: Positive = 3
+    batch_size: Positive = 16
+    """Sequences per optimizer step."""
+    eval_every: Positive | None = None
+    """Steps between two looks at the loss of the rows that `data.eval_rows` holds back; each epoch's end by default."""
+
+
+class _Recipe(Section):
+    name: Name
+    description: str = ""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+
+
+class SftRecipe(_Recipe):
+    kind: Literal["sft"]
+    model: str
+    """`lab:tiny`, a local folder, a hub id, `run:NAME`, or `BASE+ADAPTER`."""
+    trust_remote_code: bool = False
+    """Run the Python code that the model's folder names, here and in the trainer. Read that code first."""
+    template_args: dict[str, Any] = {}
+    """Named arguments of the chat template, e.g. `{enable_thinking: true}`; a source may have its own beside them."""
+    thinking: ThinkingOption = None
+    """How the model writes its thought: a format's name, two markers, or `off` for demonstrations without thinking."""
+    data: SftData
+    train: Train = Train()
+    optimizer: Optimizer = Optimizer()
+    save_every: Positive | None = None
+    """Steps between checkpoints that `--resume` can start from; none by default."""
+    layout: Layout = Layout()
+    launch: Launch = Launch()
+    backend: BackendSection = BackendSection()
+
+
+class RlRecipe(_Recipe):
+    kind: Literal["rl"]
+    model: str
+    trust_remote_code: bool = False
+    """Run the Python code that the model's folder names, here and in the trainer. Read that code first."""
+    template_args: dict[str, Any] = {}
+    """Named arguments of the chat template, e.g. `{enable_thinking: false}`: what the policy is trained with."""
+    thinking: ThinkingOption = None
+    """How the model writes its thought: a format's name, two markers, or `off`; found from the template by default."""
+    prompts: Annotated[tuple[Mixed, ...], Field(min_length=1)]
+    reward: RewardSection
+    algorithm: Algorithm = Algorithm()
+    rollout: RlRollout = RlRollout()
+    evaluation: TrainingEval | None = None
+    """Evaluation while training goes on."""
+    optimizer: Optimizer = Optimizer()
+    save_every: Positive | None = None
+    """Steps between checkpoints that `--resume` can start from; none by default."""
+    max_len: Positive = 8192
+    """Tokens of prompt + response."""
+    layout: Layout = Layout()
+    launch: Launch = Launch()
+    backend: BackendSection = BackendSection()
+
+    @model_validator(mode="after")
+    def _mixture(self) -> RlRecipe:
+        asked = self.algorithm.steps * self.algorithm.prompts_per_step
+        if asked > MOST_ROWS:
+            what = f"steps x prompts_per_step are {asked:,} prompts; at most {MOST_ROWS:,} are planned in one run"
+            raise MisplacedError(what, ("algorithm", "steps"))
+        with told_of("prompts"):
+            all_weighted_or_none(self.prompts)
+        if self.evaluation is not None:
+            with told_of("evaluation", "prompts"):
+                all_weighted_or_none(self.evaluation.prompts)
+            with told_of("evaluation", "best"):
+                self.reward.kinds(self.evaluation.best or "reward")
+        if self.algorithm.dynamic_filtering is not None:
+            with told_of("algorithm", "dynamic_filtering", "of"):
+                self.reward.kinds(self.algorithm.dynamic_filtering.of)
+        return self
+
+
+class EvalRecipe(_Recipe):
+    kind: Literal["eval"]
+    model: str
+    evaluation: EvalSection
+
+
+class AnalysisSection(Section):
+    lexicons: tuple[str, ...] = ("cyclicreflex", "lab")
+    """Word lists of reflection, counted as whole words in any case (CyclicReflex's source counts bare token ids)."""
+    entropy: bool = True
+    """Exact token entropy of thinking, in nats, from a forward pass with the model's own logits at T=1."""
+    max_traces: Positive = 512
+    """Traces per prompt kind that the entropy pass reads."""
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
+    """Where the entropy pass runs: `auto`, `cpu`, `cuda` or one GPU, e.g. `cuda:1`."""
+    dtype: Dtype = "float32"
+    """Of its weights; `auto` is float32 on CPU and bfloat16 on CUDA, which costs some digits."""
+
+
+class Arm(Section):
+    name: Name
+    recipe: str
+    """Shipped recipe name or a file; its `model:` is replaced by the study's base."""
+    label: str = ""
+    """What the report calls it."""
+    control: bool = False
+    """A control is set apart in the report."""
+    set: dict[str, Any] = {}
+    """Overrides, as with `--set`."""
+
+
+class StudyRecipe(_Recipe):
+    kind: Literal["study"]
+    base: str = "lab:tiny"
+    arms: Annotated[tuple[Arm, ...], Field(min_length=1)]
+    evaluation: EvalSection
+    analysis: AnalysisSection = AnalysisSection()
+    jobs: Positive = 2
+    """Arms trained or evaluated side by side."""
+
+    @model_validator(mode="after")
+    def _unique(self) -> StudyRecipe:
+        names = ["base", *(a.name for a in self.arms)]
+        if twice := {n for n in names if names.count(n) > 1}:
+            raise ValueError(f"two arms are called {sorted(twice)[0]!r} (`base` is taken)")
+        return self
+
+
+Recipe = Annotated[SftRecipe | RlRecipe | EvalRecipe | StudyRecipe, Field(discriminator="kind")]
+AnyRecipe = SftRecipe | RlRecipe | EvalRecipe | StudyRecipe

@@ -1,0 +1,268 @@
+"""Collects single rollouts into batches for the scorer processes, and finds out which rollout hangs or kills one.
+
+Lives in the service's event loop; knows no HTTP and writes nothing down. A batch that is overdue, or that a scorer
+died of, is tried one rollout at a time in a process of its own: the one that does it again has failed, the others
+have their reward.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lrmctl.errors import RewardError
+from lrmctl.rewards.compose import RolloutReward
+from lrmctl.rewards.service.config import PATIENCE, THREADS, ServiceSpec
+from lrmctl.rewards.service.worker_handle import Batch, Job, ScorerHandle, Trial
+
+LAG = 0.02
+"""Seconds that a batch is under way before the next one joins it: quick rewards gain nothing from company."""
+TICK = 0.05
+DEATHS, WITHIN = 4, 60.0
+"""So many deaths of scorers that no rollout can be blamed for, within so many seconds, end the run."""
+
+
+@dataclass(frozen=True)
+class NoReward:
+    """What a rollout gets whose scoring had to be ended."""
+
+    error: str
+    component: str = ""
+
+
+Outcome = RolloutReward | NoReward
+Settle = Callable[[Sequence[Job], Sequence[Outcome]], None]
+
+
+class Batcher:
+    """Batches in, rewards out.
+
+    Args:
+        settle: gets jobs with their rewards, and answers them.
+        end: gets the error because of which nothing can be scored any more.
+        sent: gets the size of every batch.
+        restarted: gets the cause of every new scorer: `hang`, `death`.
+    """
+
+    def __init__(
+        self,
+        spec: ServiceSpec,
+        settle: Settle,
+        end: Callable[[Exception], None],
+        sent: Callable[[int], None] = lambda _: None,
+        restarted: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._spec, self._words = spec, spec.section.service
+        self._settle, self._end, self._sent, self._restarted = settle, end, sent, restarted
+        self.max_batch = self._words.max_batch
+        self.quarantine: dict[bytes, NoReward] = {}
+        self.weight = 0
+        self.restarts = 0
+        self._queue: deque[Job] = deque()
+        self._suspects: deque[Job] = deque()
+        self._scorers: list[ScorerHandle] = []
+        self._deaths: deque[float] = deque(maxlen=DEATHS)
+        self._past_judges: list[dict[str, Any]] = []  # of scorers that are no more
+        self._ready_since = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._waiting = 0
+
+    @property
+    def waiting(self) -> int:
+        """Rollouts without a reward yet."""
+        return self._waiting
+
+    @property
+    def ready(self) -> int:
+        """Scorers that can score."""
+        return sum(s.ready and not s.dead for s in self._scorers)
+
+    @property
+    def judges(self) -> list[dict[str, Any]]:
+        """Figures of the judges of every scorer there was."""
+        return [*self._past_judges, *(j for s in self._scorers for j in s.judges)]
+
+    def start(self) -> None:
+        self._scorers = [ScorerHandle(self._spec, self) for _ in range(self._words.workers)]
+        self._clock = asyncio.get_running_loop().create_task(self._watch())
+
+    def stop(self) -> None:
+        self._clock.cancel()
+        for scorer in self._scorers:
+            scorer.kill()
+
+    def submit(self, job: Job) -> None:
+        self._waiting += 1
+        self.weight += job.weight
+        self._queue.append(job)
+        if len(self._queue) >= self.max_batch:
+            self._pump()
+        elif self._timer is None:
+            self._pump_in(self._words.window)
+
+    def scorer_ready(self, scorer: ScorerHandle) -> None:  # noqa: ARG002 (the signature of a boss)
+        self._ready_since = self._ready_since or time.monotonic()
+        self._pump()
+
+    def scorer_broken(self, scorer: ScorerHandle, error: Exception) -> None:
+        scorer.kill()
+        self._give_up(error)
+
+    def scorer_done(self, scorer: ScorerHandle, batch: Batch, rewards: Any) -> None:  # noqa: ARG002
+        if isinstance(rewards, list) and len(rewards) == len(batch.jobs):
+            self._finish(batch.jobs, rewards)
+        else:
+            self._finish(batch.jobs, [NoReward(str(rewards))] * len(batch.jobs))
+        self._tried(batch)
+        self._pump()
+
+    def scorer_died(self, scorer: ScorerHandle, how: str) -> None:
+        batches = list(scorer.batches.values())
+        self._replace(scorer, "death")
+        if len(batches) == 1 and batches[0].trial is not None and scorer.sent > 1:
+            # what was scored before it may have left the damage: once more, in a process that has scored nothing
+            self._suspects.extendleft(batches[0].jobs)
+        elif len(batches) == 1 and batches[0].trial is not None:
+            self._blame(batches[0], f"the process that scored it {how}")
+        elif batches:
+            self._suspect([job for batch in batches for job in batch.jobs], slow=False)
+        else:
+            self._deaths.append(time.monotonic())
+            if len(self._deaths) == DEATHS and self._deaths[-1] - self._deaths[0] < WITHIN:
+                loading = "" if scorer.ready else " while the reward was loading"
+                fix = "look for its last words in the log, and at the memory of this machine"
+                self._give_up(RewardError(f"the process that scores {how}{loading}, {DEATHS} times", fix=fix))
+        self._pump()
+
+    def _pump_in(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._pump)
+
+    def _pump(self) -> None:
+        """Send what can be sent; come back when the rest may be."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        now = time.monotonic()
+        for scorer in sorted(self._scorers, key=lambda s: len(s.batches)):
+            self._feed(scorer, now)
+        if self._queue and self.ready and not self._suspects:
+            due = self._queue[0].arrived + self._words.window - now
+            self._pump_in(due if due > 0 else LAG)
+
+    def _feed(self, scorer: ScorerHandle, now: float) -> None:
+        if not scorer.ready or scorer.dead or any(b.trial for b in scorer.batches.values()):
+            return
+        if self._suspects:  # they need a process to themselves: nothing new until this one is free
+            if not scorer.batches:
+                scorer.send([self._suspects.popleft()])
+        elif self._queue and self._has_room(scorer, now) and self._is_due(now):
+            jobs = [self._queue.popleft() for _ in range(min(self.max_batch, len(self._queue)))]
+            self._sent(len(jobs))
+            scorer.send(jobs)
+
+    def _has_room(self, scorer: ScorerHandle, now: float) -> bool:
+        return not scorer.batches or (len(scorer.batches) < THREADS and now - scorer.started >= LAG)
+
+    def _is_due(self, now: float) -> bool:
+        return len(self._queue) >= self.max_batch or now - self._queue[0].arrived >= self._words.window * 0.99
+
+    async def _watch(self) -> None:
+        ticks = 0
+        while True:
+            await asyncio.sleep(TICK)
+            ticks += 1
+            for scorer in list(self._scorers):
+                scorer.look()
+                if not scorer.dead:
+                    self._check_clock(scorer)
+            if ticks % round(1 / TICK) == 0:
+                self._check_queue()
+
+    def _check_clock(self, scorer: ScorerHandle) -> None:
+        limit = time.monotonic() - self._spec.time_limit
+        overdue = next((b for b in scorer.batches.values() if b.started < limit), None)
+        if overdue is None:
+            return
+        others = [b for b in scorer.batches.values() if b is not overdue]
+        scorer.kill()
+        self._replace(scorer, "hang")
+        for batch in others:
+            self._queue.extendleft(reversed(batch.jobs))
+        if len(overdue.jobs) == 1 and not others:
+            self._blame(overdue, f"no reward from {overdue.at or self._names} within {self._spec.time_limit:g} s")
+        else:
+            self._suspect(overdue.jobs, slow=True)
+        self._pump()
+
+    @property
+    def _names(self) -> str:
+        return ", ".join(c.label for c in self._spec.section.components)
+
+    def _check_queue(self) -> None:
+        """Drop rollouts that nobody waits for, and answer those that wait too long for their turn."""
+        late = time.monotonic() - PATIENCE
+        can = 0.0 < self._ready_since < late
+        for queue in (self._queue, self._suspects):
+            if not any(job.gone or (can and job.arrived < late) for job in queue):
+                continue
+            jobs = list(queue)
+            queue.clear()
+            for job in jobs:
+                if job.gone:
+                    self._finish([job], [NoReward("the caller has gone")])
+                elif can and job.arrived < late:
+                    what = f"no turn within {PATIENCE:g} s: the reward is too slow for {self._waiting} rollouts at once"
+                    self._finish([job], [NoReward(what)])
+                else:
+                    queue.append(job)
+
+    def _suspect(self, jobs: list[Job], *, slow: bool) -> None:
+        trial = Trial(len(jobs), slow)
+        for job in jobs:
+            job.trial = trial
+        self._suspects.extend(jobs)
+
+    def _blame(self, batch: Batch, error: str) -> None:
+        (job,) = batch.jobs
+        verdict = NoReward(error, batch.at)
+        self.quarantine[job.key] = verdict
+        if job.trial is not None:
+            job.trial.guilty = True
+        self._finish([job], [verdict])
+        self._tried(batch)
+
+    def _tried(self, batch: Batch) -> None:
+        trial = batch.trial
+        if trial is None:
+            return
+        trial.left -= 1
+        if trial.left == 0 and trial.slow and not trial.guilty:
+            self.max_batch = max(1, self.max_batch // 2)
+
+    def _finish(self, jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
+        self._waiting -= len(jobs)
+        self.weight -= sum(job.weight for job in jobs)
+        self._settle(jobs, outcomes)
+
+    def _replace(self, scorer: ScorerHandle, cause: str) -> None:
+        self.restarts += 1
+        self._restarted(cause)
+        self._past_judges += scorer.judges
+        self._scorers[self._scorers.index(scorer)] = ScorerHandle(self._spec, self)
+
+    def _give_up(self, error: Exception) -> None:
+        """Nothing can be scored: whoever waits is answered, and the run must end."""
+        self._end(error)
+        self._clock.cancel()
+        for scorer in self._scorers:
+            scorer.kill()
+        jobs = [*self._queue, *self._suspects, *(j for s in self._scorers for b in s.batches.values() for j in b.jobs)]
+        self._queue.clear()
+        self._suspects.clear()
+        self._finish(jobs, [NoReward(str(error))] * len(jobs))

@@ -1,0 +1,132 @@
+"""Rollouts whose reward failed and whose group is not complete: nobody can say yet what they are answered.
+
+OpenRLHF uses the samples of a prompt when all of them have their rewards, so that the answer to one may wait for the
+others and nothing is the later for it. It gives up a call after 180 seconds and makes it again, five times in all: a
+call that has waited nearly so long is turned away, and waits again when it is back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lrmctl.rewards.compose import RolloutReward
+from lrmctl.rewards.service.config import PATIENCE
+from lrmctl.rewards.service.groups import Answer, Group, Place
+from lrmctl.rewards.service.worker_handle import Job
+from lrmctl.types import Trace
+
+TURNS = 4
+"""Times that a call may wait; OpenRLHF makes it five times at most."""
+AGAIN = b""
+"""The reply to a call that is turned away."""
+
+
+@dataclass(eq=False)
+class Entry:
+    """One rollout with its outcome.
+
+    Attributes:
+        failed: whose reward failed on which prompt and how; empty if none did.
+        component: whose fault it is, if one component's.
+        row: of the training data, where that is known.
+        answer: what the trainer is told; None until that is decided.
+    """
+
+    trace: Trace | None
+    metric: str
+    reward: RolloutReward | None
+    failed: str
+    component: str
+    row: int | None = None
+    place: Place | None = None
+    answer: Answer | None = None
+
+    @property
+    def phase(self) -> str:
+        return "eval" if self.metric else "train"
+
+    @property
+    def total(self) -> float | None:
+        return None if self.reward is None else self.reward.total
+
+    @property
+    def kind(self) -> str:
+        return self.trace.prompt.kind if self.trace else ""
+
+    @property
+    def group(self) -> Group | None:
+        return self.place.group if self.place else None
+
+
+@dataclass(eq=False)
+class Waiting:
+    """A failed rollout and who waits for its reply."""
+
+    job: Job
+    entry: Entry
+
+
+class Held:
+    """The failed rollouts that wait, by group.
+
+    Args:
+        decide: gets those that can wait no longer.
+        patience: seconds that a call may wait, from its arrival.
+    """
+
+    def __init__(self, decide: Callable[[list[Waiting]], None], patience: float = PATIENCE) -> None:
+        self._decide, self._patience = decide, patience
+        self._waiting: list[Waiting] = []
+        self._turns: Counter[bytes] = Counter()
+
+    def add(self, waiting: Waiting) -> None:
+        self._waiting.append(waiting)
+        left = waiting.job.arrived + self._patience - time.monotonic()
+        asyncio.get_running_loop().call_later(max(0.0, left), self._overdue, waiting)
+
+    def ready(self, knows: Callable[[str], bool]) -> list[Waiting]:
+        """Take those whose group is complete. Where a caller has gone his sample will come again: it is let go.
+
+        Args:
+            knows: whether anything of a phase was scored, for rollouts that have no group to wait for.
+        """
+        if not self._waiting:
+            return []
+        for waiting in [w for w in self._waiting if w.job.gone]:
+            self._let_go(waiting)
+
+        def can(waiting: Waiting) -> bool:
+            group = waiting.entry.group
+            return group.complete if group and group.wanted > 1 else knows(waiting.entry.phase)
+
+        return self._take(can)
+
+    def all(self) -> list[Waiting]:
+        """Take all of them."""
+        return self._take(lambda _: True)
+
+    def _take(self, which: Callable[[Waiting], bool]) -> list[Waiting]:
+        taken = [w for w in self._waiting if which(w)]
+        self._waiting = [w for w in self._waiting if not which(w)] if taken else self._waiting
+        return taken
+
+    def _overdue(self, waiting: Waiting) -> None:
+        if waiting not in self._waiting:
+            return
+        self._turns[waiting.job.key] += 1
+        if waiting.job.gone or self._turns[waiting.job.key] < TURNS:
+            self._let_go(waiting)
+        else:
+            self._waiting.remove(waiting)
+            self._decide([waiting])
+
+    def _let_go(self, waiting: Waiting) -> None:
+        self._waiting.remove(waiting)
+        if waiting.entry.place is not None:
+            waiting.entry.place.group.release(waiting.entry.place.sample)
+        if not waiting.job.future.done():
+            waiting.job.future.set_result(AGAIN)

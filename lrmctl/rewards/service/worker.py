@@ -1,0 +1,105 @@
+"""The process that scores: makes the composed reward once, then scores the batches that come through its pipe.
+
+It may hang, crash or be killed: nothing is kept here. Messages in: `(number, traces)`; out: `("ready",)`,
+`("broken", error)`, `("at", number, component)` when a single trace is scored, `("done", number, rewards, judges)`.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
+from multiprocessing.connection import Connection
+from typing import Any
+
+from lrmctl.hooks.specs import Reward
+from lrmctl.judges.base import describe
+from lrmctl.rewards.compose import ComposedReward
+from lrmctl.rewards.service.config import THREADS, ServiceSpec
+from lrmctl.rewards.service.errors import as_lrmctl_error
+from lrmctl.types import Part, Score, Trace
+
+
+def run(spec: ServiceSpec, pipe: Connection, _: list[socket.socket]) -> None:
+    """The process: load, say so, score until the pipe is closed."""
+    try:
+        scorer = _Scorer(spec, pipe)
+    except BaseException as error:
+        pipe.send(("broken", as_lrmctl_error(error)))
+        os._exit(1)
+    pipe.send(("ready",))
+    pool = ThreadPoolExecutor(THREADS, thread_name_prefix="lrmctl-score")
+    try:
+        while True:
+            number, traces = pipe.recv()
+            pool.submit(scorer.score, number, traces)
+    except (EOFError, OSError):
+        os._exit(0)  # threads may hang in a reward: nobody waits for them
+
+
+class _Scorer:
+    def __init__(self, spec: ServiceSpec, pipe: Connection) -> None:
+        self._pipe, self._lock = pipe, threading.Lock()
+        self._judges = _shared_judges(spec)
+        self._reward = ComposedReward(spec.section)
+        self._here = threading.local()
+        for term in self._reward.terms:
+            if prepare := getattr(term.reward, "prepare", None):
+                prepare()
+        self._reward.terms = tuple(
+            replace(term, reward=_Announced(term.reward, self._announce(term.name))) for term in self._reward.terms
+        )
+
+    def score(self, number: int, traces: Sequence[Trace]) -> None:
+        self._here.number = number if len(traces) == 1 else None
+        try:
+            rewards: Any = list(self._reward.score(traces))
+        except BaseException as error:  # not a component's, which are data: the composition's own
+            rewards = describe(error)
+        self._send("done", number, rewards, self._stats())
+
+    def _announce(self, name: str) -> Callable[[], None]:
+        def announce() -> None:
+            number = getattr(self._here, "number", None)
+            if number is not None:  # of a batch nobody needs to know: it will be tried one by one
+                self._send("at", number, name)
+
+        return announce
+
+    def _send(self, *message: Any) -> None:
+        try:
+            data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+        except Exception as error:
+            data = pickle.dumps(("done", message[1], f"the scores cannot be sent on: {describe(error)}", None))
+        with self._lock:
+            self._pipe.send_bytes(data)
+
+    def _stats(self) -> list[dict[str, Any]]:
+        return [asdict(judge) for judge in self._judges.stats()]
+
+
+class _Announced:
+    """A reward that says when it is asked, so that one that never answers can be named."""
+
+    def __init__(self, reward: Reward, announce: Callable[[], None]) -> None:
+        self._reward, self._tell = reward, announce
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reward, name)
+
+    def score(self, traces: Sequence[Trace], part: Part) -> Sequence[Score]:
+        self._tell()
+        return self._reward.score(traces, part)
+
+
+def _shared_judges(spec: ServiceSpec) -> Any:
+    """The module that shares judges within this process, told the service's settings."""
+    from lrmctl.judges import shared
+
+    words = spec.section.service
+    shared.configure(cache_bytes=int(words.cache_mb * 2**20), window=words.window, max_batch=words.max_batch)
+    return shared

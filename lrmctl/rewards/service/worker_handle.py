@@ -1,0 +1,190 @@
+"""One scorer process as the service's event loop sees it: what it is doing, its messages, its end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+import socket
+import struct
+import time
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from lrmctl.rewards.service.child_process import Child, how_it_ended
+from lrmctl.rewards.service.config import ServiceSpec
+from lrmctl.types import Trace
+
+_HEAD = struct.Struct("!i")  # how `multiprocessing.connection.Connection` frames what is shorter than 2 GiB
+_LONG = struct.Struct("!Q")
+
+
+@dataclass
+class Trial:
+    """Rollouts that are tried one at a time, because together they hung or killed a scorer.
+
+    Attributes:
+        left: rollouts without an outcome yet.
+        slow: they were overdue, so if none of them hangs alone they were only slow.
+        guilty: one of them was to blame.
+    """
+
+    left: int
+    slow: bool
+    guilty: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """A rollout that waits for its reward.
+
+    Attributes:
+        key: names the very same call, should it come again.
+        weight: bytes of the call.
+        arrived: by `time.monotonic`.
+        future: gets the reply.
+        caller: has `disconnected`, True once nobody waits for the reply any more.
+        row: of the training data, if the label has its number.
+    """
+
+    trace: Trace
+    metric: str
+    key: bytes
+    weight: int
+    arrived: float
+    future: asyncio.Future[bytes]
+    caller: Any = None
+    trial: Trial | None = None
+    row: int | None = None
+
+    @property
+    def gone(self) -> bool:
+        return bool(getattr(self.caller, "disconnected", False))
+
+
+@dataclass(slots=True, eq=False)
+class Batch:
+    """Jobs that were sent to a scorer together; `at` is the component that a single one is at."""
+
+    jobs: list[Job]
+    started: float
+    at: str = ""
+
+    @property
+    def trial(self) -> Trial | None:
+        return self.jobs[0].trial
+
+
+class Boss(Protocol):
+    """Who is told what a scorer says."""
+
+    def scorer_ready(self, scorer: ScorerHandle) -> None: ...
+    def scorer_broken(self, scorer: ScorerHandle, error: Exception) -> None: ...
+    def scorer_done(self, scorer: ScorerHandle, batch: Batch, rewards: Any) -> None: ...
+    def scorer_died(self, scorer: ScorerHandle, how: str) -> None: ...
+
+
+@dataclass(eq=False)
+class ScorerHandle:
+    """Starts the process; `judges` are its judges' last figures."""
+
+    spec: ServiceSpec
+    boss: Boss
+    ready: bool = False
+    dead: bool = False
+    batches: dict[int, Batch] = field(default_factory=dict)
+    judges: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._number = 0
+        self._child = Child("lrmctl-scorer", "lrmctl.rewards.service.worker:run", self.spec, log=self.spec.log)
+        self._socket = socket.socket(fileno=os.dup(self._child.pipe.fileno()))
+        self._child.close()
+        self._task = asyncio.get_running_loop().create_task(self._listen())
+        self._writer: asyncio.StreamWriter | None = None
+
+    @property
+    def started(self) -> float:
+        """When the newest batch was sent; 0 if there is none."""
+        return max((b.started for b in self.batches.values()), default=0.0)
+
+    @property
+    def sent(self) -> int:
+        """Batches that this process was given."""
+        return self._number
+
+    def send(self, jobs: list[Job]) -> None:
+        """Have these scored together."""
+        assert self._writer is not None
+        self._number += 1
+        self.batches[self._number] = Batch(jobs, time.monotonic())
+        data = pickle.dumps((self._number, [job.trace for job in jobs]), pickle.HIGHEST_PROTOCOL)
+        head = _HEAD.pack(len(data)) if len(data) <= 0x7FFFFFFF else _HEAD.pack(-1) + _LONG.pack(len(data))
+        self._writer.write(head + data)
+
+    def kill(self) -> None:
+        """End it at once; nothing is heard of it any more."""
+        self.dead = True
+        self._task.cancel()
+        if self._writer is not None:
+            self._writer.transport.abort()
+        self._child.kill()
+
+    def look(self) -> None:
+        """Notice a death that the pipe does not show, because somebody else holds its other end open."""
+        if not self.dead and self._child.process.poll() is not None:
+            self._died()
+
+    async def _listen(self) -> None:
+        try:
+            reader, self._writer = await asyncio.open_unix_connection(sock=self._socket)
+            while True:
+                self._heard(await self._message(reader))
+        except (asyncio.IncompleteReadError, OSError, pickle.UnpicklingError):
+            await self._wait_for_the_end()
+            if not self.dead:
+                self._died()
+
+    async def _message(self, reader: asyncio.StreamReader) -> bytes:
+        (length,) = _HEAD.unpack(await reader.readexactly(_HEAD.size))
+        if length == -1:
+            (length,) = _LONG.unpack(await reader.readexactly(_LONG.size))
+        return await reader.readexactly(length)
+
+    async def _wait_for_the_end(self) -> None:
+        """Its exit code says why it ended; on a busy machine that comes seconds after the pipe is closed."""
+        for _ in range(500):
+            if self._child.process.poll() is not None:
+                return
+            await asyncio.sleep(0.02)
+
+    def _died(self) -> None:
+        self.dead = True
+        self._task.cancel()
+        code = self._child.process.poll()
+        self._child.kill()  # what it has started goes with it
+        self.boss.scorer_died(self, how_it_ended(code))
+
+    def _heard(self, data: bytes) -> None:
+        try:
+            message = pickle.loads(data)
+        except Exception as error:  # a score of a class that only the scorer knows
+            self._unreadable(error)
+            return
+        match message:
+            case ("ready",):
+                self.ready = True
+                self.boss.scorer_ready(self)
+            case ("broken", error):
+                self.boss.scorer_broken(self, error)
+            case ("at", number, component) if number in self.batches:
+                self.batches[number].at = component
+            case ("done", number, rewards, judges):
+                self.judges = judges or self.judges
+                if batch := self.batches.pop(number, None):
+                    self.boss.scorer_done(self, batch, rewards)
+
+    def _unreadable(self, error: Exception) -> None:
+        for batch in list(self.batches.values()):
+            self.boss.scorer_done(self, batch, f"the scores cannot be read: {type(error).__name__}: {error}")
+        self.batches.clear()

@@ -1,0 +1,1 @@
+"""A study: one base, several recipes, one evaluation of each, one report."""

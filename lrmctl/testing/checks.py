@@ -1,0 +1,118 @@
+"""Contract checks for authors of plugins: call one from a test, it raises `ContractError` or returns nothing.
+
+from lrmctl.testing.checks import check_reward
+def test_contract(): check_reward(Brevity(limit=20))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar, get_args
+
+from lrmctl.errors import LrmctlError
+from lrmctl.hooks.specs import Benchmark, Judge, Reward, Source
+from lrmctl.testing.contract import check_contract, sample_traces
+from lrmctl.thinking import ThinkingFormat, opens_thinking, split_text
+from lrmctl.types import Kind, Part, Prompt, Trace, Verdict
+
+__all__ = [
+    "ContractError",
+    "check_benchmark",
+    "check_judge",
+    "check_reward",
+    "check_source",
+    "check_thinking_format",
+    "sample_traces",
+]
+
+T = TypeVar("T")
+
+
+class ContractError(AssertionError):
+    """A plugin that does not keep its side."""
+
+
+def check_reward(reward: Reward, traces: Sequence[Trace] | None = None) -> None:
+    """One finite, missing or failed `Score` per trace, in order and in the reward's range, whatever else is in the
+    batch, in which order, and from however many threads. `lrmctl reward test` says more, and how long it takes.
+    """
+    for check in check_contract(reward, traces):
+        _require(check.ok, f"{check.name}: {check.found}")
+
+
+def check_judge(judge: Judge, traces: Sequence[Trace] | None = None) -> None:
+    """One `Verdict` per trace, in order, that names its judge; a failed one says nothing else."""
+    traces = sample_traces() if traces is None else list(traces)
+    _require(bool(judge.name) and bool(judge.version), "a judge has a name and a version")
+    for part in get_args(Part):
+        for verdict in _one_each(judge.judge(traces, part), traces, Verdict):
+            _require(verdict.judge == judge.name, f"the verdict is signed {verdict.judge!r}, not {judge.name!r}")
+            _require(verdict.part == part, f"asked about {part}, the verdict is about {verdict.part}")
+            said = (verdict.safe, verdict.refused, verdict.malformed)
+            _require(not verdict.failed or said == (None, None, None), "a failed verdict must not say anything")
+            probability = verdict.p_unsafe
+            _require(probability is None or 0 <= probability <= 1, f"p_unsafe is {probability}")
+    _require(list(judge.judge([], "whole")) == [], "an empty batch must give no verdicts")
+
+
+def check_benchmark(benchmark: Benchmark) -> None:
+    """A named, licensed, fixed list of prompts with ids of their own."""
+    for field in ("name", "license", "url"):
+        _require(isinstance(getattr(benchmark, field, None), str), f"a benchmark has a `{field}`")
+    prompts = list(benchmark.load())
+    _check_prompts(prompts)
+    _require(list(benchmark.load()) == prompts, "loading twice must give the same prompts")
+
+
+def check_source(source: Source) -> None:
+    """Prompts with ids of their own, or demonstrations, or both; what is not offered raises an `LrmctlError`."""
+    offered = 0
+    for method in ("prompts", "demonstrations"):
+        try:
+            rows = list(getattr(source, method)())
+        except LrmctlError:
+            continue
+        offered += 1
+        _check_prompts([row if isinstance(row, Prompt) else row.prompt for row in rows], unique=method == "prompts")
+    _require(offered > 0, "a source offers `prompts` or `demonstrations`")
+
+
+def check_thinking_format(form: ThinkingFormat) -> None:
+    """Thinking and answer come back as they were written in it; markers that are only mentioned are text."""
+    _require(isinstance(form, ThinkingFormat), f"{type(form).__name__} is not a ThinkingFormat")
+    _require(ThinkingFormat.from_json(form.to_json()) == form, "the format does not survive JSON")
+    said = f"Write `{form.open}` first."
+    for text, opened, wanted in (
+        (f"{form.opening}one two{form.closing}three", False, ("one two", "three", "closed")),
+        (f"one two{form.closing}three", True, ("one two", "three", "closed")),
+        (f"{form.opening}one two", False, ("one two", "", "unclosed")),
+        ("three", False, ("", "three", "absent")),
+        (f"{form.opening}one two{form.closing}{said}", False, ("one two", said, "closed")),
+    ):
+        split = split_text(text, opened=opened, format=form)
+        found = (split.thinking, split.answer, split.state)
+        _require(found == wanted, f"{text!r} is taken apart as {found}, not as {wanted}")
+    _require(opens_thinking(f"user: hi\nassistant: {form.opening}", form), "a prompt that ends so opens no thought")
+
+
+def _check_prompts(prompts: Sequence[Prompt], unique: bool = True) -> None:
+    _require(bool(prompts), "there are no prompts")
+    for prompt in prompts:
+        _require(prompt.kind in get_args(Kind), f"prompt {prompt.id!r} is of an unknown kind: {prompt.kind!r}")
+        _require(bool(prompt.messages) and bool(prompt.text), f"prompt {prompt.id!r} asks nothing")
+        _require(Prompt.from_json(prompt.to_json()) == prompt, f"prompt {prompt.id!r} does not survive JSON")
+    ids = [prompt.id for prompt in prompts]
+    _require(not unique or len(set(ids)) == len(ids), "two prompts have the same id")
+
+
+def _one_each(found: Sequence[T], traces: Sequence[Trace], kind: type[T]) -> list[T]:
+    found = list(found)
+    _require(len(found) == len(traces), f"{len(found)} results for {len(traces)} traces")
+    for one in found:
+        _require(isinstance(one, kind), f"{type(one).__name__} is not a {kind.__name__}")
+    return found
+
+
+def _require(holds: bool, what: str) -> None:
+    if not holds:
+        raise ContractError(what)

@@ -1,0 +1,125 @@
+"""Going on with a run: what is restored and what is lost, said before it happens; never a new start without a word."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from lrmctl import console
+from lrmctl.backends.base import Checkpoint
+from lrmctl.errors import LrmctlError, RunExistsError
+from lrmctl.recipe.schema.recipes import AnyRecipe, RlRecipe, SftRecipe
+from lrmctl.runs.damage import part_of, read_object
+from lrmctl.runs.eval_rows import read_jsonl
+from lrmctl.runs.folder import RunFolder
+
+Restart = Literal["refuse", "allow", "always"]
+"""What becomes of a run without a checkpoint: an error, a new start, or a new start even if there is a checkpoint."""
+
+
+def steps_done(folder: RunFolder) -> int:
+    """The last step of a run that has ended, kept in a checkpoint or not."""
+    return max((int(row["step"]) for row in read_jsonl(folder.metrics)), default=0)
+
+
+def check(folder: RunFolder, last: Checkpoint | None, save_every: int | None, restart: Restart) -> None:
+    """Refuse to lose steps that nobody asked to lose.
+
+    Raises:
+        LrmctlError: if the run has done steps, none is in a checkpoint, and `restart` is `refuse`.
+    """
+    done = steps_done(folder)
+    if last is not None or not done or restart != "refuse":
+        return
+    why = "save_every is not set, so none is ever kept" if save_every is None else f"save_every is {save_every}"
+    raise LrmctlError(
+        f"the run {folder.name!r} has no checkpoint to go on from: its {done} steps are lost ({why})",
+        str(folder.path),
+        "start again on purpose with --resume --from-start, or choose another --name",
+    )
+
+
+def must_start_again(run_dir: Path, recipe: AnyRecipe) -> bool:
+    """Whether a run has done steps that no checkpoint holds."""
+    from lrmctl.hooks import registry
+
+    folder = RunFolder(run_dir)
+    if not isinstance(recipe, (SftRecipe, RlRecipe)) or not steps_done(folder):
+        return False
+    return registry.make("backend", recipe.backend.name).checkpoint(folder.path) is None
+
+
+def set_all_aside(folder: RunFolder) -> Path | None:
+    """Move the checkpoints of a run that starts again out of the way; where they lie now, if there were any."""
+    if not folder.checkpoints.exists():
+        return None
+    free = next(p for n in range(1, 10_000) if not (p := folder.path / "checkpoints.old" / f"all.{n}").exists())
+    free.parent.mkdir(exist_ok=True)
+    folder.checkpoints.rename(free)
+    return free
+
+
+def describe(folder: RunFolder, last: Checkpoint | None) -> list[str]:
+    """What a resumed run restores, keeps and drops, in sentences."""
+    steps = [int(row["step"]) for row in read_jsonl(folder.metrics)]
+    start = last.step if last else 0
+    kept = sum(step <= start for step in steps)
+    said = [
+        f"passed over a checkpoint that cannot be loaded ({reason})" for reason in (last.passed_over if last else ())
+    ]
+    if last:
+        age = console.duration(max(0.0, time.time() - last.saved))
+        said.append(f"going on from step {last.step}: {last.path}, saved {age} ago")
+    else:
+        said.append("starting from the beginning" + (f"; {max(steps)} steps are done again" if steps else ""))
+    if steps:
+        said.append(f"metrics: {kept} rows kept, {len(steps) - kept} dropped, whose steps are done again")
+    if rollouts := sum(1 for _ in read_jsonl(folder.rollouts)):
+        said.append(f"rollouts: all {rollouts} kept; `attempt` tells those that are sampled again apart")
+    return said
+
+
+def refuse_running_job(folder: RunFolder) -> None:
+    """A job of a cluster may have outlived the lrmctl that started it; two trainers must not share a folder.
+
+    Raises:
+        RunExistsError: if it is still there, with the command that ends it.
+    """
+    from lrmctl.backends.launch.base import launcher
+
+    job: dict[str, Any] = folder.status().get("job") or {}
+    if not job or not launcher(job).is_running(job):
+        return
+    raise RunExistsError(
+        f"{job['via']} job {job['id']} of the run {folder.name!r} is still running",
+        str(folder.status_file),
+        f"end it with `{launcher(job).stop_command(job)}`, then --resume",
+    )
+
+
+def same_inputs(folder: RunFolder, data: str | None, functions: Mapping[str, str]) -> None:
+    """The run's data and its reward's functions are those that it was started with: files of a name may have changed.
+
+    Args:
+        data: sha256 of the rows; None where they are sampled first.
+        functions: sha256 by file.
+
+    Raises:
+        RunExistsError: naming what differs.
+    """
+    if not folder.lock.exists():
+        return
+    with part_of(folder.lock):
+        lock = read_object(folder.lock)
+        was = dict(lock.get("functions", {}))
+        changed = [f"the function file {file}" for file in sorted(was) if functions.get(file) != was[file]]
+        if data is not None and lock.get("data", {}).get("sha256") not in (None, data):
+            changed.insert(0, "the data")
+    if changed:
+        raise RunExistsError(
+            f"{changed[0]} of the run {folder.name!r} is not what it was when the run started",
+            str(folder.lock),
+            "bring the old one back, start again with --resume --from-start, or choose another --name",
+        )

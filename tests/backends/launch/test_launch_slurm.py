@@ -1,0 +1,255 @@
+"""Batch jobs: the script that is handed over, and a real Slurm of one node that runs it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from training_recipes import RL, SFT, merged
+
+from lrmctl.backends.launch.base import Job, launcher
+from lrmctl.backends.launch.supervisor import TEMP
+from lrmctl.errors import LrmctlError
+from lrmctl.recipe.load import load_recipe
+from lrmctl.runs.eval_rows import read_jsonl
+from lrmctl.runs.folder import RunFolder
+from lrmctl.training.run import train
+
+
+def job(folder: Path, argv: list[str], nodes: int = 1, gpus: int = 8, kind: str = "rl") -> Job:
+    log = folder / "logs" / "attempt-1" / "output.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    env = {"RAY_TMPDIR": TEMP, "HF_DATASETS_CACHE": f"{TEMP}/datasets", "QUOTED": "a 'b' $c"}
+    return Job("big run", argv, env, folder, log, resources={"nodes": nodes, "gpus": gpus}, kind=kind)
+
+
+def script(made: Job, **section: object) -> str:
+    text = launcher({"via": "slurm", **section}).preview(made)
+    subprocess.run(["bash", "-n"], input=text, text=True, check=True)
+    return text
+
+
+def test_a_script_asks_for_nodes_and_gpus_and_takes_the_recipes_options(tmp_path: Path) -> None:
+    options = {"partition": "gpu", "time": "12:00:00", "exclusive": None}
+    text = script(job(tmp_path, ["train"], nodes=2), options=options, setup=["module load cuda"])
+    for line in ("--nodes=2", "--gpus-per-node=8", "--partition=gpu", "--time=12:00:00", "--exclusive"):
+        assert f"#SBATCH {line}\n" in text
+    assert text.index("module load cuda") < text.index("ray.scripts.scripts start --head")
+
+
+def test_gpus_that_the_options_ask_for_are_not_asked_for_twice(tmp_path: Path) -> None:
+    text = script(job(tmp_path, ["train"]), options={"gres": "gpu:h100:8"})
+    assert "--gres=gpu:h100:8" in text
+    assert "gpus-per-node" not in text
+
+
+def test_rl_on_several_nodes_starts_a_ray_cluster_and_on_one_it_starts_none(tmp_path: Path) -> None:
+    several = script(job(tmp_path, ["train"], nodes=3))
+    assert "srun --overlap --nodes=2 --ntasks=2 --exclude=" in several
+    assert "export RAY_ADDRESS=$head_ip:$port" in several
+    assert " start --head" not in script(job(tmp_path, ["train"]))
+
+
+def test_sft_on_several_nodes_meets_through_torchrun(tmp_path: Path) -> None:
+    argv = ["python", "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "8", "--module", "m"]
+    text = script(job(tmp_path, argv, nodes=2, kind="sft"))
+    assert '--nnodes 2 --rdzv_id "$SLURM_JOB_ID" --rdzv_backend c10d --rdzv_endpoint "$head_ip:$port"' in text
+    assert "--standalone" not in text
+    assert "srun --nodes=2" in text
+
+
+def test_values_arrive_in_the_job_as_they_were_and_its_code_is_written_down(tmp_path: Path) -> None:
+    show = "import os; print(os.environ['QUOTED'], os.environ['RAY_TMPDIR'], os.environ['HF_DATASETS_CACHE']); exit(7)"
+    made = job(tmp_path, [sys.executable, "-c", show], gpus=0)
+    done = subprocess.run(
+        ["bash", "-c", script(made)],
+        env={**os.environ, "SLURM_JOB_ID": f"test{os.getpid()}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    temp = f"/tmp/lrtest{os.getpid()}"
+    assert done.stdout.strip() == f"a 'b' $c {temp} {temp}/datasets"
+    assert done.returncode == 7
+    assert made.log.with_name("exit-code").read_text().strip() == "7"
+    assert not Path(temp).exists()
+
+
+def test_without_slurm_nothing_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(LrmctlError, match="sbatch is not here"):
+        launcher({"via": "slurm"}).check()
+
+
+CONF = """
+ClusterName=one
+SlurmctldHost={host}(127.0.0.1)
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+AuthInfo=socket={here}/munge.socket
+SlurmctldPort={ports[0]}
+SlurmdPort={ports[1]}
+StateSaveLocation={here}/state
+SlurmdSpoolDir={here}/spool
+SlurmctldPidFile={here}/ctld.pid
+SlurmdPidFile={here}/d.pid
+SlurmctldLogFile={here}/ctld.log
+SlurmdLogFile={here}/d.log
+ProctrackType=proctrack/pgid
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/none
+AccountingStorageType=accounting_storage/none
+SelectType=select/cons_tres
+MpiDefault=none
+ReturnToService=2
+KillWait=5
+NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=1000 State=UNKNOWN
+PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+"""
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue")
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A Slurm of one node, with daemons of its own in a temporary folder."""
+    if missing := [p for p in PROGRAMS if shutil.which(p) is None]:
+        pytest.skip(f"no {', '.join(missing)} here (Debian: slurm-wlm, munge)")
+    if os.geteuid() != 0:
+        pytest.skip("Slurm's daemons want to be root")
+    here = tmp_path_factory.mktemp("slurm")
+    for folder in (here, *list(here.parents)[:-2]):
+        folder.chmod(folder.stat().st_mode | 0o055)  # munge refuses a socket that others cannot reach
+    (here / "spool").mkdir()
+    (here / "munge.key").write_bytes(os.urandom(1024))
+    (here / "munge.key").chmod(0o600)
+    host = socket.gethostname().split(".")[0]
+    conf = here / "slurm.conf"
+    conf.write_text(CONF.format(here=here, host=host, ports=free_ports(2), cpus=os.cpu_count()))
+    os.environ["SLURM_CONF"] = str(conf)
+    files = [f"--{name}-file={here}/munge.{name}" for name in ("key", "pid", "log", "seed")]
+    commands = (["munged", "--foreground", "--force", f"--socket={here}/munge.socket", *files], ["slurmctld", "-D"])
+    daemons: list[subprocess.Popen[bytes]] = []
+    try:
+        for command in (*commands, ["slurmd", "-D"]):
+            daemons.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+            time.sleep(1.5)
+        wait_until_idle()
+        yield here
+    finally:
+        for daemon in reversed(daemons):
+            daemon.terminate()
+        for daemon in daemons:
+            daemon.wait(timeout=30)
+        del os.environ["SLURM_CONF"]
+
+
+def wait_until_idle(patience: float = 60.0) -> None:
+    end = time.monotonic() + patience
+    while "idle" not in subprocess.run(["sinfo", "-h"], capture_output=True, text=True, check=False).stdout:
+        if time.monotonic() > end:
+            pytest.skip("Slurm's daemons did not come up here")
+        time.sleep(0.5)
+
+
+def jobs() -> str:
+    return subprocess.run(["squeue", "-h"], capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("slurm")
+def test_a_jobs_output_and_code_arrive(tmp_path: Path) -> None:
+    seen: list[str] = []
+    started: dict[str, str] = {}
+    made = job(tmp_path, [sys.executable, "-c", "print('one'); exit(7)"], gpus=0)
+    code = launcher({"via": "slurm"}).run(made, seen.extend, lambda: None, started.update)
+    assert code == 7
+    assert "one" in seen
+    assert started["via"] == "slurm"
+    assert not launcher(started).is_running(started)
+    wait_until_idle()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("slurm")
+def test_an_abort_cancels_the_job(tmp_path: Path) -> None:
+    seen: list[str] = []
+    made = job(tmp_path, [sys.executable, "-uc", "print('ready'); import time; time.sleep(300)"], gpus=0)
+    reason = ValueError("the reward's own error")
+    with pytest.raises(ValueError, match="own error"):
+        launcher({"via": "slurm"}).run(made, seen.extend, lambda: reason if "ready" in seen else None, lambda _: None)
+    wait_until_idle()
+    assert jobs() == ""
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("slurm")
+def test_a_job_that_the_scheduler_ends_says_why(tmp_path: Path) -> None:
+    from lrmctl.backends.openrlhf.run.triage import diagnose
+
+    started: dict[str, str] = {}
+    made = job(tmp_path, [sys.executable, "-c", "import time; time.sleep(300)"], gpus=0)
+
+    def on_lines(lines: list[str]) -> None:
+        if any("RUNNING" in line for line in lines):
+            subprocess.run(["scancel", started["id"]], check=True)
+
+    code = launcher({"via": "slurm"}).run(made, on_lines, lambda: None, started.update)
+    assert diagnose(made.log, code).what == f"Slurm job {started['id']} was ended from outside (CANCELLED)"
+    wait_until_idle()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("slurm")
+@pytest.mark.e2e
+def test_an_rl_recipe_trains_through_slurm(tmp_path: Path) -> None:
+    launch = {"via": "slurm", "reward_host": "127.0.0.1"}
+    recipe = merged(RL, {"algorithm.steps": 2, "launch": launch, "backend": {"device": "cpu"}})
+    (tmp_path / "rl.yaml").write_text(yaml.safe_dump(recipe))
+    folder = train(load_recipe(tmp_path / "rl.yaml"), runs_dir=tmp_path / "runs")
+    assert [row["step"] for row in read_jsonl(folder.metrics)] == [1, 2]
+    assert folder.status()["state"] == "done"
+    script = folder.logs / "attempt-1" / "job.sh"
+    assert f"--reward.remote_url file:{folder.path / 'reward-url'}" in script.read_text()
+    assert script.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("slurm")
+@pytest.mark.e2e
+def test_a_job_that_outlived_a_killed_lrmctl_keeps_resume_out(tmp_path: Path) -> None:
+    recipe = merged(SFT, {"train.epochs": 200, "launch": {"via": "slurm"}, "backend": {"device": "cpu"}})
+    file = tmp_path / "sft.yaml"
+    file.write_text(yaml.safe_dump(recipe))
+    words = [sys.executable, "-m", "lrmctl", "train", str(file), "--runs-dir", str(tmp_path / "runs")]
+    process = subprocess.Popen(words, stderr=subprocess.DEVNULL)
+    folder = RunFolder(tmp_path / "runs" / "tiny-sft")
+    while not folder.status().get("job"):
+        assert process.poll() is None
+        time.sleep(0.1)
+    number = folder.status()["job"]["id"]
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    again = subprocess.run([*words, "--resume"], capture_output=True, text=True, check=False)
+    subprocess.run(["scancel", number], check=True)
+    assert again.returncode == 2
+    assert f"slurm job {number}" in again.stderr
+    assert f"scancel {number}" in again.stderr
+    wait_until_idle()
