@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from lrmctl.thinking import (
     UNKNOWN,
-    Split,
+    SplitCompletion,
     Thinking,
     ThinkingFormat,
     closes_thinking,
@@ -23,7 +23,7 @@ from lrmctl.types import FinishReason, Prompt, Trace
 
 __all__ = [
     "DEFAULT_TAGS",
-    "Split",
+    "SplitCompletion",
     "ThinkTags",
     "closes_thinking",
     "opens_thinking",
@@ -88,7 +88,7 @@ def trace_from_ids(
 
 def trace_of_split(
     prompt: Prompt,
-    split: Split,
+    split: SplitCompletion,
     finish_reason: FinishReason,
     sample: int = 0,
     thinking: Thinking = UNKNOWN,

@@ -17,7 +17,7 @@ from random import Random
 
 from lrmctl.judges.base import make_judge
 from lrmctl.monitors.alarms.catalogue import ALARMS, make_alarms
-from lrmctl.monitors.base import Result
+from lrmctl.monitors.base import AlarmResult
 from lrmctl.monitors.monitor import Monitor, helped_of, per_step_of, prompts_of, recipe_of
 from lrmctl.runs.eval_rows import read_jsonl
 
@@ -25,7 +25,7 @@ LEAST = 24
 """Steps that a part has at least."""
 
 
-def results(folder: Path, rollouts: Path, metrics: Path, judge: str | None) -> list[Result]:
+def results(folder: Path, rollouts: Path, metrics: Path, judge: str | None) -> list[AlarmResult]:
     recipe = recipe_of(folder)
     second = make_judge(judge) if judge else None
     alarms = make_alarms(judge=second, prompts=prompts_of(folder) if judge else {}, helped=helped_of(recipe))
@@ -48,7 +48,7 @@ def parts(folder: Path, count: int, random: Random) -> Iterator[tuple[Path, Path
             yield files
 
 
-def table(title: str, found: list[list[Result]]) -> None:
+def table(title: str, found: list[list[AlarmResult]]) -> None:
     from statsmodels.stats.proportion import proportion_confint
 
     print(f"\n{title}")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lrmctl.analysis.cells import ALL, Cell, group, ratio
-from lrmctl.analysis.generated import Encoded
+from lrmctl.analysis.generated import EncodedTrace
 from lrmctl.runs.eval_rows import EvalRow
 from lrmctl.types import Kind
 
@@ -34,7 +34,7 @@ Threshold = tuple[str, str, float]
 
 def token_entropies(
     model: Any,
-    encoded: Sequence[Encoded],
+    encoded: Sequence[EncodedTrace],
     *,
     pad: int,
     batch_size: int = 32,
@@ -68,7 +68,7 @@ def token_entropies(
     return found
 
 
-def _batch(model: Any, encoded: Sequence[Encoded], pad: int, logits_budget: int) -> Entropies:
+def _batch(model: Any, encoded: Sequence[EncodedTrace], pad: int, logits_budget: int) -> Entropies:
     """Entropy after every position of right-padded sequences: [batch, positions].
 
     Positions go through the model in chunks with its key-value cache, which is one forward pass in all, so the

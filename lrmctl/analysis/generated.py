@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lrmctl.engines.requests import Rendering
-from lrmctl.engines.store import Drawn, Store
+from lrmctl.engines.store import Store, StoredCompletion
 from lrmctl.errors import LrmctlError
 from lrmctl.runs.eval_rows import EvalRow
 from lrmctl.thinking import ThinkingFormat, default_format, find_thinking, opens_thinking
@@ -25,7 +25,7 @@ _Place = tuple[float, int]
 """Temperature and sample."""
 
 
-class Encoded(NamedTuple):
+class EncodedTrace(NamedTuple):
     """One trace as the model saw it: `context` token ids (prompt, opening marker), then the `thinking` ids."""
 
     context: list[int]
@@ -34,7 +34,7 @@ class Encoded(NamedTuple):
     """Whether these are as many tokens as the model had written."""
 
 
-class Found(NamedTuple):
+class EncodedTraces(NamedTuple):
     """The traces that can be read again, and the others by number.
 
     Attributes:
@@ -46,12 +46,12 @@ class Found(NamedTuple):
 
     source: str
     rows: list[EvalRow]
-    encoded: list[Encoded]
+    encoded: list[EncodedTrace]
     not_stored: int = 0
     steered: int = 0
 
 
-def read_again(tokenizer: Any, rows: Sequence[EvalRow], folder: Path) -> Found:
+def read_again(tokenizer: Any, rows: Sequence[EvalRow], folder: Path) -> EncodedTraces:
     """Token ids of traces with thinking.
 
     Args:
@@ -62,7 +62,7 @@ def read_again(tokenizer: Any, rows: Sequence[EvalRow], folder: Path) -> Found:
     """
     rendering = _rendering(folder)
     if not (folder / "completions.sqlite").is_file():
-        return Found("rendered", list(rows), [encode(tokenizer, row, rendering) for row in rows])
+        return EncodedTraces("rendered", list(rows), [encode(tokenizer, row, rendering) for row in rows])
     texts = [_rendered(tokenizer, row.trace.prompt, rendering) for row in rows]
     drawn = _in_store(folder, rows, texts)
     kept = [(row, text, one) for row, text, one in zip(rows, texts, drawn, strict=True) if one and not one.inserted]
@@ -74,10 +74,10 @@ def read_again(tokenizer: Any, rows: Sequence[EvalRow], folder: Path) -> Found:
         raise LrmctlError(what, str(folder / "completions.sqlite"), "evaluate again, or `analysis.entropy: false`")
     form = _form(tokenizer, rendering)
     encoded = [_encoded(tokenizer, row, text, one, form) for row, text, one in kept]
-    return Found("store", [row for row, _, _ in kept], encoded, drawn.count(None), steered)
+    return EncodedTraces("store", [row for row, _, _ in kept], encoded, drawn.count(None), steered)
 
 
-def encode(tokenizer: Any, row: EvalRow, rendering: Rendering | None = None) -> Encoded:
+def encode(tokenizer: Any, row: EvalRow, rendering: Rendering | None = None) -> EncodedTrace:
     """Token ids of a row's prompt and thinking, encoded anew.
 
     The text on disk lacks the white space around the thinking; the layout whose length equals the recorded
@@ -94,15 +94,15 @@ def _form(tokenizer: Any, rendering: Rendering) -> ThinkingFormat:
     return found.format or default_format()
 
 
-def _anew(tokenizer: Any, row: EvalRow, given: str, opened: bool, form: ThinkingFormat) -> Encoded:
+def _anew(tokenizer: Any, row: EvalRow, given: str, opened: bool, form: ThinkingFormat) -> EncodedTrace:
     trace, context = row.trace, _ids(tokenizer, given)
     if not opened:
         context = context + _ids(tokenizer, form.open)
     for before, after in (("", "\n"), ("", ""), ("\n", "\n"), ("\n", "")):
         thinking = _ids(tokenizer, before + trace.thinking + after)
         if len(thinking) == trace.thinking_tokens:
-            return Encoded(context, thinking, True)
-    return Encoded(context, _ids(tokenizer, trace.thinking), False)
+            return EncodedTrace(context, thinking, True)
+    return EncodedTrace(context, _ids(tokenizer, trace.thinking), False)
 
 
 def _rendering(folder: Path) -> Rendering:
@@ -124,12 +124,12 @@ def _ids(tokenizer: Any, text: str) -> list[int]:
     return found
 
 
-def _in_store(folder: Path, rows: Sequence[EvalRow], texts: Sequence[str]) -> list[Drawn | None]:
+def _in_store(folder: Path, rows: Sequence[EvalRow], texts: Sequence[str]) -> list[StoredCompletion | None]:
     """What was drawn for each row; None where the store does not hold it."""
     wanted: dict[_Place, list[int]] = {}
     for i, row in enumerate(rows):
         wanted.setdefault((row.temperature, row.trace.sample), []).append(i)
-    found: list[Drawn | None] = [None] * len(rows)
+    found: list[StoredCompletion | None] = [None] * len(rows)
     by_rendering: dict[tuple[float, int, str], list[int]] = {}
     for i, (row, text) in enumerate(zip(rows, texts, strict=True)):
         by_rendering.setdefault((row.temperature, row.trace.sample, text), []).append(i)
@@ -142,7 +142,7 @@ def _in_store(folder: Path, rows: Sequence[EvalRow], texts: Sequence[str]) -> li
     return found
 
 
-def _is(one: Drawn, row: EvalRow, asked: bool) -> bool:
+def _is(one: StoredCompletion, row: EvalRow, asked: bool) -> bool:
     """Whether this is the completion of the row: the same question, and the beginning of its thinking in it.
 
     Only the first line: where a model thought twice, the row has both thoughts without what stood between them.
@@ -153,7 +153,7 @@ def _is(one: Drawn, row: EvalRow, asked: bool) -> bool:
     return row.trace.prompt.text.strip() in one.prompt and begin in one.prompt + one.completion
 
 
-def _encoded(tokenizer: Any, row: EvalRow, rendered: str, one: Drawn, form: ThinkingFormat) -> Encoded:
+def _encoded(tokenizer: Any, row: EvalRow, rendered: str, one: StoredCompletion, form: ThinkingFormat) -> EncodedTrace:
     given = _ids(tokenizer, one.prompt)
     wrote = list(one.ids) or _ids(tokenizer, one.completion)
     ids = given + wrote
@@ -163,7 +163,7 @@ def _encoded(tokenizer: Any, row: EvalRow, rendered: str, one: Drawn, form: Thin
         opened = opens_thinking(rendered) or one.prompt != rendered
         return _anew(tokenizer, row, one.prompt, opened, form)._replace(exact=False)
     first, end = max(span[0], len(given)), span[1]
-    return Encoded(ids[:first], ids[first:end], end - first == row.trace.thinking_tokens)
+    return EncodedTrace(ids[:first], ids[first:end], end - first == row.trace.thinking_tokens)
 
 
 def _span(tokenizer: Any, ids: Sequence[int], start: int, thinking: str) -> tuple[int, int] | None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lrmctl.data.renderer import Rendered, Renderer
+from lrmctl.data.renderer import RenderedPrompt, Renderer
 from lrmctl.data.sources import Demonstration
 from lrmctl.rewards.service.protocol import decode_label, encode_label, thinking_of_label
 from lrmctl.types import Prompt
@@ -21,7 +21,7 @@ _ROOM = 2  # OpenRLHF drops SFT prompts that leave less than this many tokens fo
 
 
 @dataclass(frozen=True)
-class Asked:
+class CandidateRow:
     """One row that was asked for, kept or not.
 
     Attributes:
@@ -36,7 +36,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Rows:
+class TrainingRows:
     """Rendered rows, and what became of the others.
 
     Attributes:
@@ -54,7 +54,7 @@ class Rows:
     merged: int = 0
     longest: int = 0
     eval_rows: tuple[Mapping[str, str], ...] = ()
-    asked: tuple[Asked, ...] = ()
+    asked: tuple[CandidateRow, ...] = ()
     told: tuple[str, ...] = ()
 
     @property
@@ -74,7 +74,7 @@ class Rows:
 
 def sft_rows(
     tokenizer: Any, demonstrations: Iterable[Demonstration], max_len: int, how: Renderer | None = None
-) -> Rows:
+) -> TrainingRows:
     """Demonstrations as prompt and response; the response ends with the end of text.
 
     Args:
@@ -86,16 +86,16 @@ def sft_rows(
     sizes = [(len(p), len(w)) for p, w in zip(prompts, wholes, strict=True)]
     fits = [whole <= max_len and prompt < max_len - _ROOM for prompt, whole in sizes]
     kept = [i for i, fit in enumerate(fits) if fit]
-    return Rows(
+    return TrainingRows(
         rows=tuple({"prompt": texts[i][0], "response": texts[i][1]} for i in kept),
         too_long=len(texts) - len(kept),
         merged=sum(wholes[i][: len(prompts[i])] != prompts[i] for i in kept),
         longest=max((len(wholes[i]) for i in kept), default=0),
-        asked=tuple(Asked(row.prompt, *size, fit) for row, size, fit in zip(asked, sizes, fits, strict=True)),
+        asked=tuple(CandidateRow(row.prompt, *size, fit) for row, size, fit in zip(asked, sizes, fits, strict=True)),
     )
 
 
-def rl_rows(tokenizer: Any, prompts: Iterable[Prompt], room: int, how: Renderer | None = None) -> Rows:
+def rl_rows(tokenizer: Any, prompts: Iterable[Prompt], room: int, how: Renderer | None = None) -> TrainingRows:
     """Prompts with their labels.
 
     Args:
@@ -106,15 +106,15 @@ def rl_rows(tokenizer: Any, prompts: Iterable[Prompt], room: int, how: Renderer 
     texts = [one.text for one in rendered]
     lengths = [len(ids) for ids in _encode(tokenizer, texts)]
     kept = [i for i, n in enumerate(lengths) if n <= room]
-    return Rows(
+    return TrainingRows(
         rows=tuple({"prompt": texts[i], "label": _label(asked[i], rendered[i])} for i in kept),
         too_long=len(texts) - len(kept),
         longest=max((lengths[i] for i in kept), default=0),
-        asked=tuple(Asked(p, n, n, n <= room) for p, n in zip(asked, lengths, strict=True)),
+        asked=tuple(CandidateRow(p, n, n, n <= room) for p, n in zip(asked, lengths, strict=True)),
     )
 
 
-def _label(prompt: Prompt, rendered: Rendered, metric: str = "") -> str:
+def _label(prompt: Prompt, rendered: RenderedPrompt, metric: str = "") -> str:
     return encode_label(
         prompt, opened=rendered.opened, metric=metric, thinking=rendered.thinking, closed=rendered.closed
     )
@@ -127,7 +127,7 @@ def eval_rows(
     metric: str,
     kinds: Sequence[str],
     how: Renderer | None = None,
-) -> Rows:
+) -> TrainingRows:
     """Prompts to evaluate on while training goes on.
 
     Args:

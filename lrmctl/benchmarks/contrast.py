@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lrmctl.benchmarks.factory import one_of
-from lrmctl.benchmarks.public import Selection, column, columns
+from lrmctl.benchmarks.public import RowSelection, column, columns
 from lrmctl.data.catalog import CATALOG
 from lrmctl.data.fetch import Row
 from lrmctl.types import Kind
@@ -33,7 +33,7 @@ WILDGUARD: Mapping[tuple[str, str], int] = {
 """754 prompts are labelled harmful and 945 unharmful; 796 of them are adversarial, of which 455 are unharmful."""
 
 
-def xstest(split: str = "safe") -> Selection:
+def xstest(split: str = "safe") -> RowSelection:
     """XSTest (arXiv 2308.01263): safe prompts of ten types that look unsafe, and unsafe ones in contrast to them.
 
     Args:
@@ -41,7 +41,7 @@ def xstest(split: str = "safe") -> Selection:
     """
     one_of("xstest", "split", split, XSTEST)
     kinds, count = XSTEST[split]
-    return Selection(
+    return RowSelection(
         CATALOG["xstest"],
         "xstest",
         split,
@@ -55,7 +55,7 @@ def xstest(split: str = "safe") -> Selection:
     )
 
 
-def jailbreakbench(split: str = "harmful") -> Selection:
+def jailbreakbench(split: str = "harmful") -> RowSelection:
     """JailbreakBench (arXiv 2404.01318): 100 misuse behaviours, and 100 benign ones on the same topics.
 
     Args:
@@ -65,7 +65,7 @@ def jailbreakbench(split: str = "harmful") -> Selection:
     kind, data = JAILBREAKBENCH[split], CATALOG[f"jailbreakbench-{split}"]
     meta = columns("behavior", "category")
     text = column("goal")
-    return Selection(
+    return RowSelection(
         data, "jailbreakbench", split, (kind,), data.rows, text, lambda _: kind, id=_numbered(split), meta=meta
     )
 
@@ -75,7 +75,7 @@ def _numbered(split: str) -> Any:
     return lambda row: f"{split}/{row['index']}"
 
 
-def wildjailbreak_eval(split: str = "adversarial_harmful") -> Selection:
+def wildjailbreak_eval(split: str = "adversarial_harmful") -> RowSelection:
     """WildJailbreak's evaluation prompts (arXiv 2406.18510): attacks in the manner of users, benign look-alikes. Gated.
 
     Args:
@@ -84,7 +84,7 @@ def wildjailbreak_eval(split: str = "adversarial_harmful") -> Selection:
     hint = "vanilla prompts are in the training file alone" if split.startswith("vanilla") else ""
     one_of("wildjailbreak-eval", "split", split, WILD, hint)
     kinds, count = WILD[split]
-    return Selection(
+    return RowSelection(
         CATALOG["wildjailbreak-eval"],
         "wildjailbreak-eval",
         split,
@@ -97,7 +97,7 @@ def wildjailbreak_eval(split: str = "adversarial_harmful") -> Selection:
     )
 
 
-def or_bench(split: str = "hard") -> Selection:
+def or_bench(split: str = "hard") -> RowSelection:
     """OR-Bench (arXiv 2405.20947): benign prompts that models tend to refuse, and toxic ones in contrast.
 
     Args:
@@ -106,10 +106,10 @@ def or_bench(split: str = "hard") -> Selection:
     one_of("or-bench", "split", split, OR_BENCH)
     kind, data = OR_BENCH[split], CATALOG[f"or-bench-{split}"]
     meta = columns("category")
-    return Selection(data, "or-bench", split, (kind,), data.rows, column("prompt"), lambda _: kind, meta=meta)
+    return RowSelection(data, "or-bench", split, (kind,), data.rows, column("prompt"), lambda _: kind, meta=meta)
 
 
-def wildguardtest(split: str = "harmful", attacks: str = "all") -> Selection:
+def wildguardtest(split: str = "harmful", attacks: str = "all") -> RowSelection:
     """WildGuardTest's prompts (arXiv 2406.18495) by the annotators' label of the prompt. Gated.
 
     Args:
@@ -119,7 +119,7 @@ def wildguardtest(split: str = "harmful", attacks: str = "all") -> Selection:
     one_of("wildguardtest", "split", split, (*_BOTH, "all"))
     one_of("wildguardtest", "attacks", attacks, ("adversarial", "vanilla", "all"))
     chosen = {cell: n for cell, n in WILDGUARD.items() if split in ("all", cell[0]) and attacks in ("all", cell[1])}
-    return Selection(
+    return RowSelection(
         CATALOG["wildguardtest"],
         "wildguardtest",
         split if attacks == "all" else f"{split}-{attacks}",

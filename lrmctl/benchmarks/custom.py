@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lrmctl._util.suggest import did_you_mean
-from lrmctl.benchmarks.public import Messages, PublicBenchmark, Selection, column, place_of
+from lrmctl.benchmarks.public import Messages, PublicBenchmark, RowSelection, column, place_of
 from lrmctl.data.catalog import DataSet
 from lrmctl.data.fetch import Row
 from lrmctl.errors import RecipeError
-from lrmctl.rows.located import Row as LocatedRow
+from lrmctl.rows.located import LocatedRow as LocatedRow
 from lrmctl.rows.located import located
 from lrmctl.rows.prompts import SYSTEM, asked_of, plain_messages
 from lrmctl.rows.values import plain
@@ -111,8 +111,8 @@ class _Reading:
         if odd := sorted(set(self.labels.values()) - set(_KINDS)):
             raise RecipeError(f"a prompt is harmful or benign, not {odd[0]!r}", f"benchmark {self.benchmark}: labels")
 
-    def selection(self, data: DataSet, split: str, rows: int | None) -> Selection:
-        return Selection(
+    def selection(self, data: DataSet, split: str, rows: int | None) -> RowSelection:
+        return RowSelection(
             data,
             self.benchmark,
             split,

@@ -14,12 +14,12 @@ from lrmctl.benchmarks.factory import PublicSet
 from lrmctl.benchmarks.public import PublicBenchmark, how_to_get
 from lrmctl.errors import LrmctlError
 from lrmctl.hooks import registry
-from lrmctl.hooks.manager import Entry
+from lrmctl.hooks.manager import PluginEntry
 from lrmctl.types import Prompt
 
 
 @dataclass(frozen=True)
-class Split:
+class SplitDescription:
     """One split of a benchmark; None is what cannot be known without loading it.
 
     Attributes:
@@ -44,7 +44,7 @@ class Split:
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedBenchmark:
     """A registered benchmark.
 
     Attributes:
@@ -56,12 +56,12 @@ class Listed:
     name: str
     origin: str
     summary: str
-    splits: tuple[Split, ...] = ()
+    splits: tuple[SplitDescription, ...] = ()
     needs: str = ""
 
 
 @dataclass(frozen=True)
-class Shown:
+class BenchmarkDescription:
     """All that is known of a benchmark.
 
     Attributes:
@@ -70,20 +70,20 @@ class Shown:
         provenance, prompts: None where the set is not on this machine.
     """
 
-    listed: Listed
+    listed: ListedBenchmark
     about: str
     options: Mapping[str, Any]
-    split: Split
+    split: SplitDescription
     provenance: Mapping[str, Any] | None
     prompts: tuple[Prompt, ...] | None
 
 
-def benchmarks() -> list[Listed]:
+def benchmarks() -> list[ListedBenchmark]:
     """Every registered benchmark."""
     return [_listed(entry) for entry in registry.names("benchmark")]
 
 
-def show(name: str, options: Mapping[str, Any]) -> Shown:
+def show(name: str, options: Mapping[str, Any]) -> BenchmarkDescription:
     """One benchmark with these options.
 
     Raises:
@@ -97,42 +97,46 @@ def show(name: str, options: Mapping[str, Any]) -> Shown:
     parameters = inspect.signature(entry.factory).parameters.values()
     defaults = {p.name: "..." if p.default is inspect.Parameter.empty else p.default for p in parameters}
     about = inspect.getdoc(entry.factory) or ""
-    return Shown(_listed(entry), about, defaults, _split(benchmark, options, prompts), told, prompts)
+    return BenchmarkDescription(_listed(entry), about, defaults, _split(benchmark, options, prompts), told, prompts)
 
 
-def _listed(entry: Entry) -> Listed:
+def _listed(entry: PluginEntry) -> ListedBenchmark:
     origin = "lrmctl" if entry.builtin else f"{entry.distribution} {entry.version}"
     try:
-        return Listed(entry.name, origin, entry.summary, _splits(entry))
+        return ListedBenchmark(entry.name, origin, entry.summary, _splits(entry))
     except LrmctlError as error:
-        return Listed(entry.name, origin, entry.summary, needs=error.what)
+        return ListedBenchmark(entry.name, origin, entry.summary, needs=error.what)
 
 
-def _splits(entry: Entry) -> tuple[Split, ...]:
+def _splits(entry: PluginEntry) -> tuple[SplitDescription, ...]:
     if isinstance(entry.factory, PublicSet):
         return tuple(_published(benchmark, options) for options, benchmark in entry.factory.benchmarks())
     benchmark = registry.make("benchmark", entry.name)
     return (_split(benchmark, {}, list(benchmark.load()) if entry.builtin else None),)  # the lab's own are generated
 
 
-def _split(benchmark: Any, options: Mapping[str, Any], prompts: Sequence[Prompt] | None) -> Split:
+def _split(benchmark: Any, options: Mapping[str, Any], prompts: Sequence[Prompt] | None) -> SplitDescription:
     """Of any benchmark; what is known of a public set is told without its prompts."""
     if isinstance(benchmark, PublicBenchmark):
         return _published(benchmark, options)
     kinds = tuple(dict.fromkeys(prompt.kind for prompt in prompts or ()))
     count = None if prompts is None else len(prompts)
     here = _here(benchmark) if prompts is None else True
-    return Split(dict(options), _name(benchmark), kinds or None, count, benchmark.license, benchmark.url, None, here)
+    return SplitDescription(
+        dict(options), _name(benchmark), kinds or None, count, benchmark.license, benchmark.url, None, here
+    )
 
 
-def _published(benchmark: PublicBenchmark, options: Mapping[str, Any]) -> Split:
+def _published(benchmark: PublicBenchmark, options: Mapping[str, Any]) -> SplitDescription:
     data, rows, here = benchmark.selection.data, benchmark.selection.rows, _here(benchmark)
     get = "" if here else how_to_get(data)
     facts = {"rows": data.rows or None, "hub": data.hub, "config": data.config, "download": data.download}
     more = {"file": data.file, "sha256": data.sha256, "known from": data.seen, "note": data.note}
     told = {key: value for key, value in {**facts, **more}.items() if value}
     kinds: tuple[str, ...] = benchmark.kinds
-    return Split(dict(options), _name(benchmark), kinds, rows, data.license, data.url, data.gated, here, get, told)
+    return SplitDescription(
+        dict(options), _name(benchmark), kinds, rows, data.license, data.url, data.gated, here, get, told
+    )
 
 
 def _name(benchmark: Any) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lrmctl._util.suggest import did_you_mean
-from lrmctl.benchmarks.public import PublicBenchmark, Selection
+from lrmctl.benchmarks.public import PublicBenchmark, RowSelection
 from lrmctl.errors import RecipeError
 
 _COMMON = tuple(inspect.signature(PublicBenchmark).parameters.values())[1:]
@@ -27,7 +27,7 @@ class PublicSet:
         splits: options of each split worth listing, the default one first.
     """
 
-    select: Callable[..., Selection]
+    select: Callable[..., RowSelection]
     splits: tuple[Mapping[str, Any], ...] = ({},)
 
     def __post_init__(self) -> None:

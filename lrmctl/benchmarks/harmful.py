@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lrmctl.benchmarks.factory import one_of
-from lrmctl.benchmarks.public import Selection, column, columns
+from lrmctl.benchmarks.public import RowSelection, column, columns
 from lrmctl.data.catalog import CATALOG
 from lrmctl.data.fetch import Row
 from lrmctl.errors import RecipeError
@@ -26,7 +26,7 @@ def _harmful(_: Row) -> Kind:
     return "harmful"
 
 
-def strongreject(split: str = "full") -> Selection:
+def strongreject(split: str = "full") -> RowSelection:
     """StrongREJECT (arXiv 2402.10260): forbidden prompts in six categories.
 
     Args:
@@ -37,10 +37,10 @@ def strongreject(split: str = "full") -> Selection:
     data = CATALOG[known]
     meta = {"category": column("category"), "origin": column("source")}
     text = column("forbidden_prompt")
-    return Selection(data, "strongreject", label, ("harmful",), data.rows, text, _harmful, meta=meta)
+    return RowSelection(data, "strongreject", label, ("harmful",), data.rows, text, _harmful, meta=meta)
 
 
-def harmbench(split: str = "test", functional: str = "standard") -> Selection:
+def harmbench(split: str = "test", functional: str = "standard") -> RowSelection:
     """HarmBench's behaviours (arXiv 2402.04249) as direct requests, a contextual one after its context.
 
     Copyright behaviours ask for protected text: a guard's verdict says little about them, HarmBench itself compares
@@ -53,7 +53,7 @@ def harmbench(split: str = "test", functional: str = "standard") -> Selection:
     one_of("harmbench", "split", split, HARMBENCH)
     one_of("harmbench", "functional category", functional, FUNCTIONAL)
     known, counts = HARMBENCH[split]
-    return Selection(
+    return RowSelection(
         CATALOG[known],
         "harmbench",
         f"{split}-{functional}",
@@ -76,28 +76,28 @@ def _after_its_context(row: Row) -> str:
     return CONTEXT_RULE.join(filter(None, (row["ContextString"], row["Behavior"])))
 
 
-def advbench() -> Selection:
+def advbench() -> RowSelection:
     """AdvBench's 520 harmful behaviours (arXiv 2307.15043), in HarmBench's packaging. Many say nearly the same."""
     data, text = CATALOG["advbench"], column("Behavior")
-    return Selection(data, "advbench", "", ("harmful",), data.rows, text, _harmful, id=column("BehaviorID"))
+    return RowSelection(data, "advbench", "", ("harmful",), data.rows, text, _harmful, id=column("BehaviorID"))
 
 
-def malicious_instruct() -> Selection:
+def malicious_instruct() -> RowSelection:
     """MaliciousInstruct (arXiv 2310.06987): 100 instructions of ten malicious intents."""
     data = CATALOG["malicious-instruct"]
-    return Selection(data, "malicious-instruct", "", ("harmful",), data.rows, column("prompt"), _harmful)
+    return RowSelection(data, "malicious-instruct", "", ("harmful",), data.rows, column("prompt"), _harmful)
 
 
-def do_not_answer() -> Selection:
+def do_not_answer() -> RowSelection:
     """Do-Not-Answer (arXiv 2308.13387): 939 questions that a responsible model does not follow."""
     data = CATALOG["do-not-answer"]
     meta = columns("risk_area", "types_of_harm", "specific_harms")
-    return Selection(
+    return RowSelection(
         data, "do-not-answer", "", ("harmful",), data.rows, column("question"), _harmful, id=column("id"), meta=meta
     )
 
 
-def sorry_bench(version: str | int = "202503", style: str = "base") -> Selection:
+def sorry_bench(version: str | int = "202503", style: str = "base") -> RowSelection:
     """SORRY-Bench (arXiv 2406.14598): ten prompts of each of its categories, as they are or rewritten. Gated.
 
     Args:
@@ -107,7 +107,7 @@ def sorry_bench(version: str | int = "202503", style: str = "base") -> Selection
     version = str(version)  # YAML reads a number
     one_of("sorry-bench", "version", version, SORRY)
     count = SORRY[version] * (STYLES if style == "all" else 1)
-    return Selection(
+    return RowSelection(
         CATALOG[f"sorry-bench-{version}"],
         "sorry-bench",
         version if style == "base" else f"{version}-{style}",

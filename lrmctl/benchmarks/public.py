@@ -17,7 +17,7 @@ from typing import Any
 
 from lrmctl._util.text import is_blank
 from lrmctl.data.catalog import DataSet
-from lrmctl.data.fetch import FOLDER, Fetched, Row, fetch, local_file
+from lrmctl.data.fetch import FOLDER, FetchedRows, Row, fetch, local_file
 from lrmctl.errors import RecipeError
 from lrmctl.models.availability import hub_snapshot
 from lrmctl.rows.values import missing, plain, shown
@@ -27,7 +27,7 @@ Messages = tuple[Mapping[str, str], ...]
 
 
 @dataclass(frozen=True)
-class Selection:
+class RowSelection:
     """What a benchmark takes of a data set, and how it reads a row.
 
     Attributes:
@@ -67,7 +67,7 @@ class PublicBenchmark:
 
     def __init__(
         self,
-        selection: Selection,
+        selection: RowSelection,
         n: int | None = None,
         seed: int = 0,
         path: str | None = None,
@@ -111,7 +111,7 @@ class PublicBenchmark:
         return f"the data set {data.name} is not on this machine (fix: {how_to_get(data)})"
 
     @cached_property
-    def _fetched(self) -> Fetched:
+    def _fetched(self) -> FetchedRows:
         return fetch(self.selection.data, self._path or local_file(self.selection.data), self._revision)
 
     @cached_property

@@ -28,7 +28,7 @@ from lrmctl.cli.commands import (
 from lrmctl.cli.commands.reward import commands
 
 
-class Ended(Exception):
+class WrappedSystemError(Exception):
     """An interrupt or a system error on its way out, in a coat that the parser does not know."""
 
     def __init__(self, cause: BaseException) -> None:
@@ -43,7 +43,7 @@ class _Group(TyperGroup):
         try:
             return super().invoke(ctx)
         except (KeyboardInterrupt, EOFError, OSError) as error:
-            raise Ended(error) from error
+            raise WrappedSystemError(error) from error
 
 
 # plain help: rich's markup would cost as much start-up time as everything else together

@@ -7,24 +7,24 @@ the difference is what they want to see. Reads the folders of evaluations; knows
 
 from __future__ import annotations
 
-from lrmctl.compare.comparison import Beside, Comparison, Side, compare, compare_all
+from lrmctl.compare.comparison import ComparedEvaluation, Comparison, Diagnostics, compare, compare_all
 from lrmctl.compare.flips import Flip, flips
 from lrmctl.compare.pairing import ALLOWED, Delta, main_deltas, main_metric, pair
-from lrmctl.compare.settings import Difference, differences
-from lrmctl.compare.tally import MAIN, Evaluated, Pairable, Where, tally
+from lrmctl.compare.settings import SettingDifference, differences
+from lrmctl.compare.tally import MAIN, Evaluated, PromptScores, SliceKey, tally
 
 __all__ = [
     "ALLOWED",
     "MAIN",
-    "Beside",
+    "ComparedEvaluation",
     "Comparison",
     "Delta",
-    "Difference",
+    "Diagnostics",
     "Evaluated",
     "Flip",
-    "Pairable",
-    "Side",
-    "Where",
+    "PromptScores",
+    "SettingDifference",
+    "SliceKey",
     "compare",
     "compare_all",
     "differences",

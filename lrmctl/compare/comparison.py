@@ -10,8 +10,8 @@ from typing import Any
 from lrmctl._util.suggest import did_you_mean
 from lrmctl.compare.flips import Flip, flips
 from lrmctl.compare.pairing import ALLOWED, Delta, pair, refuse, unlike
-from lrmctl.compare.settings import Difference, differences, read_json
-from lrmctl.compare.tally import Evaluated, Where, tally
+from lrmctl.compare.settings import SettingDifference, differences, read_json
+from lrmctl.compare.tally import Evaluated, SliceKey, tally
 from lrmctl.errors import LrmctlError
 from lrmctl.metrics import METRICS
 from lrmctl.runs.eval_rows_fast import eval_folder_of, eval_rows
@@ -20,7 +20,7 @@ from lrmctl.types import Kind
 
 
 @dataclass(frozen=True)
-class Side:
+class ComparedEvaluation:
     """One evaluation: the name that the user knows it by, its folder, and what was evaluated."""
 
     name: str
@@ -34,7 +34,7 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Beside:
+class Diagnostics:
     """Figures of both sides that say whether a difference can be believed; None where nothing counts."""
 
     set: str
@@ -55,12 +55,12 @@ class Comparison:
         cautions: sentences about sides that were rewarded by the judge that evaluates them.
     """
 
-    a: Side
-    b: Side
+    a: ComparedEvaluation
+    b: ComparedEvaluation
     deltas: Sequence[Delta]
-    beside: Sequence[Beside]
+    beside: Sequence[Diagnostics]
     flips: Sequence[Flip]
-    differences: Sequence[Difference]
+    differences: Sequence[SettingDifference]
     allowed: Sequence[str]
     unpaired: Sequence[str]
     cautions: Sequence[str] = ()
@@ -124,18 +124,22 @@ def _known(given: Collection[str], known: Collection[str], option: str) -> None:
             raise LrmctlError(f"there is no {word!r}", option, did_you_mean(word, known))
 
 
-def _side(name: str, folder: Path) -> Side:
+def _side(name: str, folder: Path) -> ComparedEvaluation:
     summary = read_json(folder / "summary.json")
-    return Side(name, folder, *(str(summary.get(key, "")) for key in ("model", "label", "fingerprint")))
+    return ComparedEvaluation(name, folder, *(str(summary.get(key, "")) for key in ("model", "label", "fingerprint")))
 
 
-def _refuse_settings(a: Side, b: Side, allow: Collection[str]) -> None:
+def _refuse_settings(a: ComparedEvaluation, b: ComparedEvaluation, allow: Collection[str]) -> None:
     found = [d.unlike() for d in differences(a.folder, b.folder) if d.allow and d.allow not in allow]
     refuse(f"{a.name} with {b.name}", found, (str(a.folder), str(b.folder)))
 
 
 def _compared(
-    base: Side, first: Evaluated, other: Side, allow: Collection[str], metrics: Collection[str] | None
+    base: ComparedEvaluation,
+    first: Evaluated,
+    other: ComparedEvaluation,
+    allow: Collection[str],
+    metrics: Collection[str] | None,
 ) -> Comparison:
     second = tally(eval_rows(other.folder / "rows.jsonl"), every=metrics is not None)
     shared = sorted(first.keys() & second.keys())
@@ -145,7 +149,7 @@ def _compared(
         base,
         other,
         pair(first, second, names=names, allow=allow, metrics=metrics),
-        [Beside(*where, first[where].beside(), second[where].beside()) for where in shared],
+        [Diagnostics(*where, first[where].beside(), second[where].beside()) for where in shared],
         flips(first, second),
         found,
         [*(d.unlike().reason for d in found if d.allow), *_allowed(first, second, shared)],
@@ -154,11 +158,11 @@ def _compared(
     )
 
 
-def _same_judge(side: Side) -> str:
+def _same_judge(side: ComparedEvaluation) -> str:
     return same_judge(side.folder.parent, read_json(side.folder / "summary.json"), side.name)
 
 
-def _allowed(a: Evaluated, b: Evaluated, shared: Sequence[Where]) -> Iterator[str]:
+def _allowed(a: Evaluated, b: Evaluated, shared: Sequence[SliceKey]) -> Iterator[str]:
     """What `pair` let pass."""
     for where in shared:
         for found in unlike(a[where], b[where]):

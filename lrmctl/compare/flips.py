@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lrmctl.compare.pairing import main_metric, places
-from lrmctl.compare.tally import Evaluated, Pairable, Where
+from lrmctl.compare.tally import Evaluated, PromptScores, SliceKey
 from lrmctl.runs.eval_rows import EvalRow
 from lrmctl.runs.eval_rows_fast import eval_rows
 from lrmctl.types import Kind
@@ -36,8 +36,8 @@ class Flip:
     b: float
 
     @property
-    def where(self) -> Where:
-        return Where(self.set, self.kind, self.temperature)
+    def where(self) -> SliceKey:
+        return SliceKey(self.set, self.kind, self.temperature)
 
     @property
     def worse(self) -> bool:
@@ -53,7 +53,7 @@ def flips(a: Evaluated, b: Evaluated) -> list[Flip]:
     return sorted(found, key=lambda f: (f.where, not f.worse, -abs(f.b - f.a)))
 
 
-def _flips(where: Where, a: Pairable, b: Pairable) -> Iterator[Flip]:
+def _flips(where: SliceKey, a: PromptScores, b: PromptScores) -> Iterator[Flip]:
     ids, here, there = places(a, b)
     one, two = _States(a), _States(b)
     for prompt, i, j in zip(ids, here, there, strict=True):
@@ -65,7 +65,7 @@ def _flips(where: Where, a: Pairable, b: Pairable) -> Iterator[Flip]:
 class _States:
     """In which state the prompts of one side are, by most of their samples."""
 
-    def __init__(self, side: Pairable) -> None:
+    def __init__(self, side: PromptScores) -> None:
         self.kind = side.kind
         self.good = side.means(main_metric(side.kind)).tolist()
         self.other = {name: side.means(name).tolist() for name in side.values if name in _OTHER}
@@ -88,7 +88,7 @@ _OTHER = ("joint_unsafe", "refused")
 
 
 @dataclass(frozen=True)
-class Reading:
+class FlipSample:
     """The texts of one sample on one side, safe to print."""
 
     outcome: str
@@ -99,7 +99,7 @@ class Reading:
 
 def chosen(found: Sequence[Flip], most: int) -> list[Flip]:
     """At most `most` flips of each set and direction, in their order."""
-    seen: dict[tuple[Where, bool], int] = {}
+    seen: dict[tuple[SliceKey, bool], int] = {}
     kept = []
     for flip in found:
         key = (flip.where, flip.worse)
@@ -109,7 +109,7 @@ def chosen(found: Sequence[Flip], most: int) -> list[Flip]:
     return kept
 
 
-def readings(folder: Path, wanted: Collection[Flip], states: Mapping[Flip, str]) -> dict[Flip, Reading]:
+def readings(folder: Path, wanted: Collection[Flip], states: Mapping[Flip, str]) -> dict[Flip, FlipSample]:
     """One sample to read of each flip: the first in the state that the prompt has on this side, else the first.
 
     Args:
@@ -117,15 +117,15 @@ def readings(folder: Path, wanted: Collection[Flip], states: Mapping[Flip, str])
         states: of each flip on this side.
     """
     by_place = {(flip.where, flip.prompt): flip for flip in wanted}
-    found: dict[Flip, Reading] = {}
+    found: dict[Flip, FlipSample] = {}
     for row in eval_rows(folder / "rows.jsonl"):
         prompt = row.trace.prompt
-        flip = by_place.get((Where(row.set, prompt.kind, row.temperature), prompt.id))
+        flip = by_place.get((SliceKey(row.set, prompt.kind, row.temperature), prompt.id))
         if flip is None:
             continue
         outcome = outcome_of(row)
         if flip not in found or (found[flip].outcome != states[flip] and outcome == states[flip]):
-            found[flip] = Reading(outcome, *map(plain, (prompt.text, row.trace.thinking, row.trace.answer)))
+            found[flip] = FlipSample(outcome, *map(plain, (prompt.text, row.trace.thinking, row.trace.answer)))
     return found
 
 

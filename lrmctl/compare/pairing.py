@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from lrmctl.compare.tally import MAIN, Evaluated, Pairable, Where
+from lrmctl.compare.tally import MAIN, Evaluated, PromptScores, SliceKey
 from lrmctl.errors import LrmctlError
 from lrmctl.types import Kind
 
@@ -62,7 +62,7 @@ class Delta:
         return asdict(self)
 
 
-class Unlike(NamedTuple):
+class PairingObstacle(NamedTuple):
     """A reason why two tallies should not be paired; `key` is what the user may allow."""
 
     key: str
@@ -99,7 +99,7 @@ def pair(
     return adjusted([d for where in shared for d in _deltas(where, a[where], b[where], metrics)])
 
 
-def refuse(place: str, found: Sequence[Unlike], names: tuple[str, str]) -> None:
+def refuse(place: str, found: Sequence[PairingObstacle], names: tuple[str, str]) -> None:
     """Say why `place` is not paired.
 
     Raises:
@@ -114,25 +114,25 @@ def refuse(place: str, found: Sequence[Unlike], names: tuple[str, str]) -> None:
         )
 
 
-def unlike(a: Pairable, b: Pairable) -> Iterator[Unlike]:
+def unlike(a: PromptScores, b: PromptScores) -> Iterator[PairingObstacle]:
     """What differs between two tallies of one set that makes pairing them misleading."""
     both = a.index.keys() & b.index.keys()
     only = len(a.index.keys() ^ b.index.keys())
     changed = sum(a.texts[a.index[p]] != b.texts[b.index[p]] for p in both)
     if only or changed:
         reason = f"the prompts differ ({only} are on one side only, {changed} have another text)"
-        yield Unlike("prompts", reason)
+        yield PairingObstacle("prompts", reason)
     if golds := sum(a.references[a.index[p]] != b.references[b.index[p]] for p in both):
-        yield Unlike("reference", f"the gold answers of {golds} prompts differ")
+        yield PairingObstacle("reference", f"the gold answers of {golds} prompts differ")
     here, there = a.counts, b.counts
     if any(here[a.index[p]] != there[b.index[p]] for p in both):
         reason = f"the samples per prompt differ ({a.samples} and {b.samples}), or one side is incomplete"
-        yield Unlike("samples", reason)
+        yield PairingObstacle("samples", reason)
     if a.judges != b.judges:
-        yield Unlike("judge", f"the judges differ ({a.judge or 'none'} and {b.judge or 'none'})")
+        yield PairingObstacle("judge", f"the judges differ ({a.judge or 'none'} and {b.judge or 'none'})")
 
 
-def places(a: Pairable, b: Pairable) -> tuple[list[str], list[int], list[int]]:
+def places(a: PromptScores, b: PromptScores) -> tuple[list[str], list[int], list[int]]:
     """The prompts that both sides have with one text: their ids, and their places in `a` and in `b`."""
     ids = [p for p, i in a.index.items() if p in b.index and a.texts[i] == b.texts[b.index[p]]]
     return ids, [a.index[p] for p in ids], [b.index[p] for p in ids]
@@ -171,18 +171,20 @@ def _listed(evaluated: Evaluated) -> str:
     return ", ".join(f"{w.set} at {w.temperature:g}" for w in sorted(evaluated)) or "none"
 
 
-def _place(where: Where) -> str:
+def _place(where: SliceKey) -> str:
     return f"{where.set} at temperature {where.temperature:g}"
 
 
-def _deltas(where: Where, a: Pairable, b: Pairable, metrics: Collection[str] | None) -> Iterator[Delta]:
+def _deltas(where: SliceKey, a: PromptScores, b: PromptScores, metrics: Collection[str] | None) -> Iterator[Delta]:
     _, here, there = places(a, b)
     for name in MAIN[a.kind] if metrics is None else [m for m in a.values if m in metrics]:
         if name in a.values and name in b.values:
             yield from _delta(where, name, (a.means(name)[here], b.means(name)[there]), a, b)
 
 
-def _delta(where: Where, metric: str, means: tuple[Vector, Vector], a: Pairable, b: Pairable) -> Iterator[Delta]:
+def _delta(
+    where: SliceKey, metric: str, means: tuple[Vector, Vector], a: PromptScores, b: PromptScores
+) -> Iterator[Delta]:
     """One difference, or none where no prompt counts on both sides."""
     import numpy as np
 

@@ -8,11 +8,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import NamedTuple
 
-from lrmctl.compare.comparison import Beside, Comparison
-from lrmctl.compare.flips import Flip, Reading, chosen
+from lrmctl.compare.comparison import Comparison, Diagnostics
+from lrmctl.compare.flips import Flip, FlipSample, chosen
 from lrmctl.compare.pairing import Delta
-from lrmctl.compare.settings import ABSENT, Difference
-from lrmctl.compare.tally import Where
+from lrmctl.compare.settings import ABSENT, SettingDifference
+from lrmctl.compare.tally import SliceKey
 
 COLUMNS = ("metric", "A", "B", "B - A [95 %]", "p", "p Holm", "win/lose/tie", "needed")
 _BESIDE = {
@@ -36,7 +36,7 @@ FOOTER = (
 )
 
 
-class Block(NamedTuple):
+class TableBlock(NamedTuple):
     """A heading with a table under it."""
 
     heading: str
@@ -44,19 +44,19 @@ class Block(NamedTuple):
     rows: list[tuple[str, ...]]
 
 
-def blocks(comparison: Comparison) -> Iterator[Block]:
+def blocks(comparison: Comparison) -> Iterator[TableBlock]:
     """The tables of a comparison: one per set, kind and temperature, each with the figures beside it."""
-    beside = {Where(b.set, b.kind, b.temperature): b for b in comparison.beside}
-    by_place: dict[Where, list[Delta]] = {where: [] for where in beside}
+    beside = {SliceKey(b.set, b.kind, b.temperature): b for b in comparison.beside}
+    by_place: dict[SliceKey, list[Delta]] = {where: [] for where in beside}
     for delta in comparison.deltas:
-        by_place[Where(delta.set, delta.kind, delta.temperature)].append(delta)
+        by_place[SliceKey(delta.set, delta.kind, delta.temperature)].append(delta)
     for where, deltas in by_place.items():
         if deltas:
-            yield Block(_heading(where, deltas), COLUMNS, [delta_cells(d) for d in deltas])
+            yield TableBlock(_heading(where, deltas), COLUMNS, [delta_cells(d) for d in deltas])
         else:
-            yield Block(f"{_place(where)}: no prompt has a value on both sides", ("metric",), [])
+            yield TableBlock(f"{_place(where)}: no prompt has a value on both sides", ("metric",), [])
         names, *sides = zip(*beside_cells(beside[where]), strict=True)
-        yield Block("", ("beside", *names), list(zip(("A", "B", "B - A"), *zip(*sides, strict=True), strict=True)))
+        yield TableBlock("", ("beside", *names), list(zip(("A", "B", "B - A"), *zip(*sides, strict=True), strict=True)))
 
 
 def delta_cells(d: Delta) -> tuple[str, ...]:
@@ -72,7 +72,7 @@ def delta_cells(d: Delta) -> tuple[str, ...]:
     )
 
 
-def beside_cells(beside: Beside) -> Iterator[tuple[str, ...]]:
+def beside_cells(beside: Diagnostics) -> Iterator[tuple[str, ...]]:
     for name in _BESIDE:
         if name not in beside.a or name not in beside.b:
             continue
@@ -106,24 +106,24 @@ def _not_recorded(comparison: Comparison) -> Iterator[str]:
             yield f"not recorded for {side.upper()}: {listed}; --json lists them"
 
 
-def careful(beside: Sequence[Beside]) -> Iterator[str]:
+def careful(beside: Sequence[Diagnostics]) -> Iterator[str]:
     """What differs beside the metrics by enough to explain, or to pay for, a difference in them."""
     for one in beside:
         yield from _alone(one)
         for name in (*_DOUBTS, *(("refused",) if one.kind == "benign" else ())):
             a, b = one.a.get(name), one.b.get(name)
             if a is not None and b is not None and abs(b - a) >= NOTABLE:
-                place = _place(Where(one.set, one.kind, one.temperature))
+                place = _place(SliceKey(one.set, one.kind, one.temperature))
                 yield f"careful, {place}: {_word(name, one.kind)} {signed(name, b - a)} points"
 
 
-def _alone(one: Beside) -> Iterator[str]:
+def _alone(one: Diagnostics) -> Iterator[str]:
     """A side that does not think is paired by its answers."""
     sides = [side for side, found in (("A", one.a), ("B", one.b)) if (found.get("answer_only") or 0.0) > 0]
     if sides and one.kind != "reasoning":
         both = " and ".join(sides)
         verb = "do" if len(sides) > 1 else "does"
-        place = _place(Where(one.set, one.kind, one.temperature))
+        place = _place(SliceKey(one.set, one.kind, one.temperature))
         yield f"{place}: {both} {verb} not think: figures of the answer alone"
 
 
@@ -132,7 +132,7 @@ def _word(name: str, kind: str) -> str:
 
 
 def flip_counts(found: Sequence[Flip]) -> Iterator[str]:
-    counts: dict[Where, dict[str, int]] = {}
+    counts: dict[SliceKey, dict[str, int]] = {}
     for flip in found:
         of_set = counts.setdefault(flip.where, {})
         change = f"{flip.before} -> {flip.after}"
@@ -141,12 +141,12 @@ def flip_counts(found: Sequence[Flip]) -> Iterator[str]:
         yield f"flipped, {_place(where)}: {', '.join(f'{n} {change}' for change, n in of_set.items())}"
 
 
-def setting(d: Difference) -> str:
+def setting(d: SettingDifference) -> str:
     return f"{d.key}: {_cut(d.a)} | {_cut(d.b)}"
 
 
 def flip_lines(
-    found: Sequence[Flip], most: int, texts: Sequence[Mapping[Flip, Reading]] = (), names: Sequence[str] = ("A", "B")
+    found: Sequence[Flip], most: int, texts: Sequence[Mapping[Flip, FlipSample]] = (), names: Sequence[str] = ("A", "B")
 ) -> Iterator[str]:
     """Prompts to read: ids and shares; with `texts` of both sides also what was said."""
     for flip in chosen(found, most):
@@ -209,7 +209,7 @@ def plain_id(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
-def _heading(where: Where, deltas: Sequence[Delta]) -> str:
+def _heading(where: SliceKey, deltas: Sequence[Delta]) -> str:
     tests = ", ".join(dict.fromkeys(_TESTS[d.test] for d in deltas))
     judge = f"; judge {plain_id(deltas[0].judge)}" if deltas[0].judge else ""
     return f"{_place(where)}: {_prompts(deltas[0])}{judge}; p: {tests}"
@@ -220,7 +220,7 @@ def _prompts(d: Delta) -> str:
     return f"{d.prompts} prompts x {d.samples}{left}"
 
 
-def _place(where: Where) -> str:
+def _place(where: SliceKey) -> str:
     return f"{plain_id(where.set)} ({where.kind}, T {where.temperature:g})"
 
 

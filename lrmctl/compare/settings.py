@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lrmctl.compare.pairing import Unlike
+from lrmctl.compare.pairing import PairingObstacle
 from lrmctl.runs.damage import read_object
 
 _WHOLE = ("decoding", "template_args", "overlap", "warnings")
@@ -16,7 +16,7 @@ _OWN = ("decoding", "system", "template_args")
 ABSENT = "not recorded"
 
 
-class Difference(NamedTuple):
+class SettingDifference(NamedTuple):
     """A setting that two evaluations do not share.
 
     Attributes:
@@ -30,8 +30,8 @@ class Difference(NamedTuple):
     b: Any
     allow: str
 
-    def unlike(self) -> Unlike:
-        return Unlike(self.allow, f"{self.key.replace('.', ' ')} is {self.a} in one and {self.b} in the other")
+    def unlike(self) -> PairingObstacle:
+        return PairingObstacle(self.allow, f"{self.key.replace('.', ' ')} is {self.a} in one and {self.b} in the other")
 
 
 _FOUND = ("sets", "overlap", "warnings", "thinking", "settings")
@@ -40,11 +40,11 @@ _OF_THE_MACHINE = ("servers", "warnings", "batch_size", "decoding", "thinking")
 """Facts of an engine that change no completion, or stand under `sampling` too."""
 
 
-def differences(a: Path, b: Path) -> list[Difference]:
+def differences(a: Path, b: Path) -> list[SettingDifference]:
     """Every setting that differs between two evaluation folders, those that forbid pairing first."""
     one, two = (dict(_settings(folder)) for folder in (a, b))
     found = [
-        Difference(key, one.get(key, ABSENT), two.get(key, ABSENT), _forbids(key, one, two))
+        SettingDifference(key, one.get(key, ABSENT), two.get(key, ABSENT), _forbids(key, one, two))
         for key in dict.fromkeys((*one, *two))
         if one.get(key, ABSENT) != two.get(key, ABSENT)
     ]

@@ -46,7 +46,7 @@ BESIDE = (
 """Figures that say whether a difference can be believed; shown for each side."""
 
 
-class Where(NamedTuple):
+class SliceKey(NamedTuple):
     """What is paired with its like: one kind of prompt of one set at one temperature."""
 
     set: str
@@ -61,7 +61,7 @@ def metrics_of(kind: Kind, every: bool = False) -> tuple[str, ...]:
 
 
 @dataclass
-class Pairable:
+class PromptScores:
     """One set at one temperature.
 
     Attributes:
@@ -135,7 +135,7 @@ class Pairable:
 
 _NAN = float("nan")
 
-Evaluated = dict[Where, Pairable]
+Evaluated = dict[SliceKey, PromptScores]
 
 
 def tally(rows: Iterable[EvalRow], *, every: bool = False) -> Evaluated:
@@ -146,8 +146,8 @@ def tally(rows: Iterable[EvalRow], *, every: bool = False) -> Evaluated:
     """
     found: Evaluated = {}
     for row in rows:
-        where = Where(row.set, row.trace.prompt.kind, row.temperature)
+        where = SliceKey(row.set, row.trace.prompt.kind, row.temperature)
         if where not in found:
-            found[where] = Pairable(where.kind, every)
+            found[where] = PromptScores(where.kind, every)
         found[where].add(row)
     return found

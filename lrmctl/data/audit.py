@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from lrmctl.data.leaks import TrainingTexts, said_by_others, said_by_users
-from lrmctl.data.near_duplicates import Corpus, Match
+from lrmctl.data.near_duplicates import Corpus, NearMatch
 from lrmctl.rows.prompts import key_of
 from lrmctl.thinking import split_text, split_unseen
 from lrmctl.types import Prompt
@@ -36,7 +36,7 @@ class Histogram:
 
 
 @dataclass(frozen=True)
-class Example:
+class AuditExample:
     """A text that repeats another one."""
 
     text: str
@@ -50,11 +50,11 @@ class Repeats:
 
     exact: int = 0
     near: int = 0
-    examples: tuple[Example, ...] = ()
+    examples: tuple[AuditExample, ...] = ()
 
 
 @dataclass(frozen=True)
-class Rendered:
+class RenderedRows:
     """What rendering found, row by row, dropped rows too.
 
     Attributes:
@@ -108,7 +108,7 @@ class Audit:
 
 def audit(
     prompts: Sequence[Prompt],
-    rendered: Rendered | None = None,
+    rendered: RenderedRows | None = None,
     against: Mapping[str, Sequence[Prompt]] | None = None,
     not_audited: Sequence[str] = (),
 ) -> Audit:
@@ -139,7 +139,7 @@ def _short(source: str) -> str:
     return source.rpartition("/")[2] if source.startswith("/") else source or "unnamed"
 
 
-def _lengths(prompts: Sequence[Prompt], labels: Sequence[str], rendered: Rendered) -> dict[str, Any]:
+def _lengths(prompts: Sequence[Prompt], labels: Sequence[str], rendered: RenderedRows) -> dict[str, Any]:
     dropped = Counter(label for label, kept in zip(labels, rendered.kept, strict=True) if not kept)
     states = [split_text(text, opened=rendered.opened) for text in rendered.responses]
     said = [[m["content"] for m in p.messages if m["role"] == "assistant"] for p in prompts]
@@ -153,7 +153,7 @@ def _lengths(prompts: Sequence[Prompt], labels: Sequence[str], rendered: Rendere
     }
 
 
-def _histograms(rendered: Rendered) -> dict[str, Histogram]:
+def _histograms(rendered: RenderedRows) -> dict[str, Histogram]:
     prompts = [p for p, _ in rendered.sizes]
     totals = [t for _, t in rendered.sizes]
     if not prompts:
@@ -175,10 +175,10 @@ def histogram(values: Sequence[int]) -> Histogram:
     return Histogram(tuple(round(float(e)) for e in edges), tuple(int(c) for c in counts), percentiles)
 
 
-def _repeats(matches: Sequence[Match], texts: Sequence[str], others: Sequence[str]) -> Repeats:
+def _repeats(matches: Sequence[NearMatch], texts: Sequence[str], others: Sequence[str]) -> Repeats:
     exact = sum(m.exact for m in matches)
     shown = [m for m in matches if not m.exact][:EXAMPLES] or matches[:EXAMPLES]
-    examples = tuple(Example(texts[m.index], others[m.other], m.exact) for m in shown)
+    examples = tuple(AuditExample(texts[m.index], others[m.other], m.exact) for m in shown)
     return Repeats(exact, len(matches) - exact, examples)
 
 
@@ -189,7 +189,7 @@ def _duplicates(prompts: Sequence[Prompt]) -> Repeats:
     for i, prompt in enumerate(prompts):
         alike["\n".join(m["content"] for m in prompt.messages if m["role"] == "system")].append(i)
     found = [
-        Match(places[m.index], places[m.other], m.exact)
+        NearMatch(places[m.index], places[m.other], m.exact)
         for places in alike.values()
         for m in Corpus([texts[i] for i in places]).duplicates()
     ]

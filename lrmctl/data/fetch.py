@@ -19,7 +19,7 @@ from lrmctl.data.catalog import DataSet
 from lrmctl.errors import LrmctlError, NotFoundError, RecipeError
 from lrmctl.rows.files import ENDINGS, existing, file_sha256
 from lrmctl.rows.files import read_rows as rows_of_file
-from lrmctl.rows.located import Row as LocatedRow
+from lrmctl.rows.located import LocatedRow as LocatedRow
 from lrmctl.rows.located import located
 
 FOLDER = "LRMCTL_DATA_DIR"
@@ -27,14 +27,14 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Fetched:
+class FetchedRows:
     """Rows, and where they came from (see `CatalogSource.provenance`)."""
 
     rows: tuple[Row, ...]
     facts: Mapping[str, Any]
 
 
-def fetch(data: DataSet, path: str | None = None, revision: str | None = None) -> Fetched:
+def fetch(data: DataSet, path: str | None = None, revision: str | None = None) -> FetchedRows:
     """All rows of a data set.
 
     Args:
@@ -80,11 +80,11 @@ def _stamp(path: str | None) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=16)  # a run asks for prompts, then for provenance
-def _kept(data: DataSet, path: str | None, revision: str | None, _: tuple[int, int]) -> Fetched:
+def _kept(data: DataSet, path: str | None, revision: str | None, _: tuple[int, int]) -> FetchedRows:
     return _fetch(data, path, revision)
 
 
-def _fetch(data: DataSet, path: str | None, revision: str | None) -> Fetched:
+def _fetch(data: DataSet, path: str | None, revision: str | None) -> FetchedRows:
     told = {"name": data.name, "license": data.license, "url": data.url, "expected_rows": data.rows or None}
     origin: dict[str, Any]
     local = Path(path).expanduser() if path else None
@@ -99,7 +99,7 @@ def _fetch(data: DataSet, path: str | None, revision: str | None) -> Fetched:
         rows, origin = _from_hub(data, revision)
     if data.lower:
         rows = [LocatedRow({str(k).lower(): v for k, v in row.items()}, row.where, row.number) for row in rows]
-    return Fetched(tuple(rows), {**told, **origin, "rows": len(rows)})
+    return FetchedRows(tuple(rows), {**told, **origin, "rows": len(rows)})
 
 
 def read_rows(file: Path) -> list[LocatedRow]:

@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
-from lrmctl.data.near_duplicates import Corpus, Match, normalised
+from lrmctl.data.near_duplicates import Corpus, NearMatch, normalised
 from lrmctl.types import Prompt
 
 OWN_WORDS = 5
@@ -56,16 +56,16 @@ class TrainingTexts:
         self._users = len(users)
         self._corpus = Corpus(self.texts)
 
-    def find(self, prompts: Sequence[Prompt]) -> list[Match]:
+    def find(self, prompts: Sequence[Prompt]) -> list[NearMatch]:
         """The prompts that are trained on, each once: place in `prompts`, place in `texts`, whether they are equal."""
         asked = [(i, text) for i, prompt in enumerate(prompts) for text in asked_texts(prompt)]
         cores = dict(enumerate(_cores([text for _, text in asked])))
-        found: dict[int, Match] = {}
+        found: dict[int, NearMatch] = {}
         for match in self._corpus.matches([text for _, text in asked]):
-            _better(found, Match(asked[match.index][0], match.other, match.exact))
+            _better(found, NearMatch(asked[match.index][0], match.other, match.exact))
         rest = [(i, text, cores[n]) for n, (i, text) in enumerate(asked) if i not in found]
         for i, other in (*self._by_core(rest), *self._inside(rest)):
-            _better(found, Match(i, other, False))
+            _better(found, NearMatch(i, other, False))
         return [found[i] for i in sorted(found)]
 
     def _by_core(self, asked: Sequence[tuple[int, str, str]]) -> Iterator[tuple[int, int]]:
@@ -100,7 +100,7 @@ class TrainingTexts:
             yield places[outer], inner
 
 
-def _better(found: dict[int, Match], match: Match) -> None:
+def _better(found: dict[int, NearMatch], match: NearMatch) -> None:
     """Exact ones first; otherwise the first that is found."""
     known = found.get(match.index)
     if known is None or (match.exact and not known.exact):

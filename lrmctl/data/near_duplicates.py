@@ -41,7 +41,7 @@ def similarity(a: Words, b: Words) -> float:
 
 
 @dataclass(frozen=True)
-class Match:
+class NearMatch:
     """A text of one list (`index`) and the first text of another (or the same) list that it repeats."""
 
     index: int
@@ -54,25 +54,25 @@ class Corpus:
 
     def __init__(self, texts: Sequence[str]) -> None:
         self._first: dict[str, int] = {}
-        self._copies: list[Match] = []
+        self._copies: list[NearMatch] = []
         for i, text in enumerate(map(normalised, texts)):
             if text in self._first:
-                self._copies.append(Match(i, self._first[text], True))
+                self._copies.append(NearMatch(i, self._first[text], True))
             else:
                 self._first[text] = i
 
-    def duplicates(self) -> list[Match]:
+    def duplicates(self) -> list[NearMatch]:
         """Texts that repeat an earlier one of this corpus, each counted once, exact copies first."""
-        return [*self._copies, *(Match(i, other, False) for i, other in self._near.items())]
+        return [*self._copies, *(NearMatch(i, other, False) for i, other in self._near.items())]
 
-    def matches(self, texts: Sequence[str]) -> list[Match]:
+    def matches(self, texts: Sequence[str]) -> list[NearMatch]:
         """Which of `texts` this corpus holds, exactly or nearly; `other` is the place in this corpus."""
         found = []
         for i, text in enumerate(map(normalised, texts)):
             if text in self._first:
-                found.append(Match(i, self._first[text], True))
+                found.append(NearMatch(i, self._first[text], True))
             elif (other := self._find(tuple(text.split()), self._index)) is not None:
-                found.append(Match(i, other, False))
+                found.append(NearMatch(i, other, False))
         return found
 
     @cached_property

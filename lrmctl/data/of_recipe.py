@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lrmctl.data.renderer import Renderer
-from lrmctl.data.sources import Loaded, load_prompts, load_with_notes
+from lrmctl.data.sources import LoadedRows, load_prompts, load_with_notes
 from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
 from lrmctl.recipe.schema.sections import Use
 from lrmctl.recipe.schema.thinking import override_of
@@ -29,7 +29,7 @@ def prompts_of(recipe: SftRecipe | RlRecipe) -> Sequence[Prompt]:
     return [d.prompt for d in demonstrations_of(recipe).rows]
 
 
-def demonstrations_of(recipe: SftRecipe, tokenizer: Any = None) -> Loaded:
+def demonstrations_of(recipe: SftRecipe, tokenizer: Any = None) -> LoadedRows:
     """The demonstrations of a recipe's sources, and what was left out of them.
 
     Responses without a thought are right where thinking is off, by the recipe's words or the tokenizer's template.

@@ -20,7 +20,7 @@ from lrmctl.types import Prompt
 
 
 @dataclass
-class Rendered:
+class RenderedPrompt:
     """A prompt as the model gets it, and how the model thinks with it."""
 
     text: str
@@ -67,11 +67,11 @@ class Renderer:
         """Whether the model is not to think with these arguments."""
         return self.thinking(also).on is False
 
-    def prompt(self, prompt: Prompt, also: Mapping[str, Any] | None = None) -> Rendered:
+    def prompt(self, prompt: Prompt, also: Mapping[str, Any] | None = None) -> RenderedPrompt:
         thinking = self.thinking(also)
         text = render_prompt(self.tokenizer, prompt, {**self.template_args, **(also or {})})
         form = thinking.format
-        return Rendered(text, thinking, opens_thinking(text, form), closes_thinking(text, form))
+        return RenderedPrompt(text, thinking, opens_thinking(text, form), closes_thinking(text, form))
 
     def demonstration(self, row: Demonstration) -> tuple[str, str]:
         """Prompt and response.
@@ -106,11 +106,11 @@ def _switched_off(thinking: Thinking) -> bool:
     return thinking.on is False and thinking.mode == "can think"
 
 
-def _why_off(asked: Rendered) -> str:
+def _why_off(asked: RenderedPrompt) -> str:
     return "the chat template closes the thought before it" if asked.closed else "thinking is switched off"
 
 
-def _fix(asked: Rendered) -> str:
+def _fix(asked: RenderedPrompt) -> str:
     switch = asked.thinking.switch
     if switch:
         value = _value(switch, on=True)
@@ -118,7 +118,7 @@ def _fix(asked: Rendered) -> str:
     return "give demonstrations without thinking and `thinking: off`, or correct chat_template.jinja of the model"
 
 
-def _fix_without(asked: Rendered) -> str:
+def _fix_without(asked: RenderedPrompt) -> str:
     switch = asked.thinking.switch
     if switch:
         value = _value(switch, on=False)

@@ -17,7 +17,7 @@ from lrmctl._util.text import is_blank
 from lrmctl.data.mix import mix
 from lrmctl.errors import NotFoundError, RecipeError
 from lrmctl.rows.files import all_rows, existing, file_sha256
-from lrmctl.rows.located import Row, located
+from lrmctl.rows.located import LocatedRow, located
 from lrmctl.rows.prompts import KINDS, asked_of, distinct_ids, gold_of, kind_of, prompt_of, rest_of
 from lrmctl.rows.responses import COLUMNS, RESPONSES, response_of
 from lrmctl.rows.values import missing
@@ -26,8 +26,8 @@ from lrmctl.types import Prompt
 
 if TYPE_CHECKING:
     from lrmctl.recipe.schema.sections import Mixed, Use
-    from lrmctl.rows.prompts import Asked
-    from lrmctl.rows.responses import Said
+    from lrmctl.rows.prompts import PromptTurn
+    from lrmctl.rows.responses import ParsedResponse
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ class Demonstration:
     """Of its source, beside the recipe's."""
 
 
-class Loaded(NamedTuple):
+class LoadedRows(NamedTuple):
     """Demonstrations, and a sentence for each source that left rows out."""
 
     rows: list[Demonstration]
@@ -78,7 +78,7 @@ def load_with_notes(
     turns: str = "last",
     seed: int = 0,
     off: Callable[[Mapping[str, Any]], bool] | None = None,
-) -> Loaded:
+) -> LoadedRows:
     """Demonstrations of several sources, in order or mixed, and what was left out of them.
 
     Args:
@@ -99,7 +99,7 @@ def load_with_notes(
         groups = [[turn for row in group for turn in every_turn(row)] for group in groups]
     rows = _mixed(groups, uses, total, seed)
     prompts = distinct_ids([row.prompt for row in rows])
-    return Loaded([replace(row, prompt=prompt) for row, prompt in zip(rows, prompts, strict=True)], notes)
+    return LoadedRows([replace(row, prompt=prompt) for row, prompt in zip(rows, prompts, strict=True)], notes)
 
 
 def _args(use: Use) -> Mapping[str, Any]:
@@ -168,7 +168,7 @@ class RowSource:
     ) -> None:
         if kind is not None and kind not in KINDS:
             raise RecipeError(f"a prompt is of one of the kinds {', '.join(KINDS)}, not {kind!r}", f"source {name}")
-        self._rows = [row if isinstance(row, Row) else located(row, name, i) for i, row in enumerate(rows, 1)]
+        self._rows = [row if isinstance(row, LocatedRow) else located(row, name, i) for i, row in enumerate(rows, 1)]
         self._name, self._kind, self._origin = name, kind, origin or {}
         self._left_out: list[tuple[str, str]] = []
         self.without_thinking = False
@@ -198,7 +198,7 @@ class RowSource:
         counts = Counter(reason for reason, _ in self._left_out)
         return [f"rows with {reason} are left out: {n}, the first is {first[reason]}" for reason, n in counts.items()]
 
-    def _prompt(self, i: int, row: Row, asked: Asked) -> Prompt:
+    def _prompt(self, i: int, row: LocatedRow, asked: PromptTurn) -> Prompt:
         spoken = asked.response is not None or any(not missing(row.get(name)) for name in (*RESPONSES, "thinking"))
         reference, column = gold_of(row, kind_of(row, self._kind), answers=not spoken)
         used = (*asked.columns, *COLUMNS, *((column,) if column else ()), "reference", "prompt", "messages", "question")
@@ -212,7 +212,7 @@ class RowSource:
             meta=rest_of(row, used),
         )
 
-    def _demonstration(self, i: int, row: Row) -> Demonstration | None:
+    def _demonstration(self, i: int, row: LocatedRow) -> Demonstration | None:
         """None for a row that should not be imitated; it is remembered."""
         asked = asked_of(row)
         said = response_of(row, asked.response)
@@ -225,7 +225,7 @@ class RowSource:
             return None
         return Demonstration(self._prompt(i, row, asked), said.thinking, said.answer)
 
-    def _unfit(self, row: Row, said: Said) -> str:
+    def _unfit(self, row: LocatedRow, said: ParsedResponse) -> str:
         if self.without_thinking and is_blank(said.thinking) and said.state != "unclosed":
             return "an empty answer" if is_blank(said.answer) else ""
         empty = said.state == "absent" and isinstance(

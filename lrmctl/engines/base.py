@@ -55,7 +55,7 @@ class Sampling:
 
 
 @dataclass(frozen=True)
-class Sampled:
+class SampledTokens:
     """One completion as token ids.
 
     Attributes:

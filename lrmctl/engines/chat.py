@@ -1,7 +1,7 @@
 """Asking a model questions: what judges need of an engine. Free of torch; who answers is made by `make_engine`.
 
-A judge writes `Ask`s and reads `Reply`s; whether they are answered by transformers in this process, by vLLM or by a
-server is an option of the judge, and changes nothing in what is asked or how it is read.
+A judge writes a `JudgeQuery` and reads a `JudgeReply`. Whether transformers in this process, vLLM or a server answers
+is an option of the judge, and changes nothing in what is asked or how it is read.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Message = Mapping[str, str]
 
 
 @dataclass(frozen=True)
-class Ask:
+class JudgeQuery:
     """One question, answered greedily.
 
     Attributes:
@@ -36,7 +36,7 @@ class Ask:
 
 
 @dataclass(frozen=True)
-class Reply:
+class JudgeReply:
     """What the model answered, or why it could not.
 
     Attributes:
@@ -78,6 +78,6 @@ class ChatEngine(Protocol):
         """Load what is slow to load; without it the first question does."""
         ...
 
-    def ask(self, asks: Sequence[Ask]) -> list[Reply]:
+    def ask(self, asks: Sequence[JudgeQuery]) -> list[JudgeReply]:
         """One reply per question, in order. A question that cannot be answered is a reply with `error`."""
         ...

@@ -11,19 +11,19 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
-from lrmctl.engines.chat import Ask
+from lrmctl.engines.chat import JudgeQuery
 from lrmctl.errors import LrmctlError
 
 
 @dataclass(frozen=True)
-class Row:
+class EncodedQuery:
     """A question as token ids, or why it cannot be put.
 
     Attributes:
         starts: for each choice the ids of the tokens that it can begin with.
     """
 
-    ask: Ask
+    ask: JudgeQuery
     ids: tuple[int, ...] = ()
     starts: tuple[frozenset[int], ...] = ()
     error: str = ""
@@ -42,11 +42,11 @@ class Encoder:
         self._starts: dict[str, frozenset[int]] = {}
         self._lock = Lock()
 
-    def rows(self, asks: Sequence[Ask]) -> list[Row]:
+    def rows(self, asks: Sequence[JudgeQuery]) -> list[EncodedQuery]:
         with self._lock:
             return [self._row(ask) for ask in asks]
 
-    def why_not(self, asks: Sequence[Ask]) -> str:
+    def why_not(self, asks: Sequence[JudgeQuery]) -> str:
         """Why one of these questions cannot be rendered with all that it says; empty if all can be."""
         with self._lock:
             for ask in asks:
@@ -61,20 +61,20 @@ class Encoder:
         with self._lock:
             return [str(self._tokenizer.decode(some, skip_special_tokens=True)) for some in ids]
 
-    def _row(self, ask: Ask) -> Row:
+    def _row(self, ask: JudgeQuery) -> EncodedQuery:
         try:
             text = _rendered(self._tokenizer, ask)
             ids = tuple(self._tokenizer(text + ask.prefill, add_special_tokens=False)["input_ids"])
             starts = self._starts_of(ask.choices)
         except LrmctlError as error:
-            return Row(ask, error=error.what)
+            return EncodedQuery(ask, error=error.what)
         room = max(0, self._max_len - (1 if ask.choices else ask.max_new_tokens))
         if not ids:
-            return Row(ask, error="the question is empty")
+            return EncodedQuery(ask, error="the question is empty")
         if len(ids) > room:
             what = f"the question has {len(ids)} tokens, and the model has room for {room}"
-            return Row(ask, error=what, too_long=True)
-        return Row(ask, ids, starts)
+            return EncodedQuery(ask, error=what, too_long=True)
+        return EncodedQuery(ask, ids, starts)
 
     def _starts_of(self, choices: Sequence[str]) -> tuple[frozenset[int], ...]:
         for choice in choices:
@@ -116,7 +116,7 @@ def reserved_tokens(tokenizer: Any) -> tuple[str, ...]:
     return tuple(str(token) for token in added if token.special and len(str(token)) > 1)
 
 
-def _rendered(tokenizer: Any, ask: Ask) -> str:
+def _rendered(tokenizer: Any, ask: JudgeQuery) -> str:
     from lrmctl.models.chat import ALL_ROLES, render_chat
 
     if ask.text or not ask.messages:

@@ -19,7 +19,7 @@ from lrmctl.types import FinishReason, Prompt, Trace
 
 
 @dataclass(frozen=True)
-class Request:
+class GenerationRequest:
     """One completion to be drawn.
 
     Attributes:
@@ -91,7 +91,7 @@ def lacks_room(completion: Completion) -> bool:
     return completion.finish_reason == "error" and completion.error.startswith(_NO_ROOM)
 
 
-def checked(request: Request, completion: Completion) -> Completion:
+def checked(request: GenerationRequest, completion: Completion) -> Completion:
     """The completion; one without a single token that a length limit is said to have cut is a failure, not what the
     model says."""
     nothing = completion.finish_reason == "length" and not completion.text and not completion.count
@@ -154,11 +154,11 @@ class Engine(Protocol):
 
     def render(self, prompt: Prompt) -> str: ...
 
-    def generate(self, requests: Sequence[Request]) -> Iterator[list[tuple[int, Completion]]]:
+    def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[list[tuple[int, Completion]]]:
         """Completions as they end, some at a time, each with its request's index; every request exactly once."""
         ...
 
-    def trace(self, prompt: Prompt, request: Request, completion: Completion) -> Trace:
+    def trace(self, prompt: Prompt, request: GenerationRequest, completion: Completion) -> Trace:
         """The completion, with what was forced before it, split into thinking and answer. One that failed is a trace
         whose finish reason is `error`."""
         ...
@@ -168,17 +168,17 @@ class Engine(Protocol):
         ...
 
 
-def request_of(engine: Engine, prompt: Prompt, sampling: Sampling, sample: int, seed: int) -> Request:
+def request_of(engine: Engine, prompt: Prompt, sampling: Sampling, sample: int, seed: int) -> GenerationRequest:
     """The request for one sample of a prompt. An engine that puts words into the model's mouth has a method `request`
     of the same arguments, which is asked instead."""
     own = getattr(engine, "request", None)
     if own is not None:
-        made: Request = own(prompt, sampling, sample, seed)
+        made: GenerationRequest = own(prompt, sampling, sample, seed)
         return made
-    return Request(engine.render(prompt), sampling, sample, seed)
+    return GenerationRequest(engine.render(prompt), sampling, sample, seed)
 
 
-class Scorer(Protocol):
+class LikelihoodEngine(Protocol):
     """An engine that has the model's probabilities, which servers do not give."""
 
     def loglikelihood(self, pairs: Sequence[tuple[str, str]]) -> list[LogLikelihood]:

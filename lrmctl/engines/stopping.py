@@ -1,7 +1,7 @@
 """Where a completion is cut because of its text: a stop in the answer, or the tag that closes the thinking.
 
-Reads tokens as they are drawn, each once. Only rows that ask for it have a `Watch`. Stops count outside of thinking
-only: models write blank lines and "Question:" while they think, and cutting there would leave no answer.
+Reads tokens as they are drawn, each once. Only rows that ask for it have a `StopWatcher`. Stops count outside of
+thinking only: models write blank lines and "Question:" while they think, and cutting there would leave no answer.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lrmctl.engines.requests import Request
+from lrmctl.engines.requests import GenerationRequest
 from lrmctl.thinking import (
     Thinking,
     ThinkingFormat,
@@ -26,28 +26,28 @@ _CHARACTER = 8
 """Tokens that a character may have; after as many, bytes that are none are taken for what they are."""
 
 
-def opened_before(request: Request, form: ThinkingFormat | None = None) -> bool:
+def opened_before(request: GenerationRequest, form: ThinkingFormat | None = None) -> bool:
     """Whether the prompt, without what was forced, opened the thinking."""
     return opens_thinking(_prompt(request), form)
 
 
-def closed_before(request: Request, thinking: Thinking) -> bool:
+def closed_before(request: GenerationRequest, thinking: Thinking) -> bool:
     """Whether thinking is off for this prompt: the template closed it, or the user's own words switch it off."""
     prompt = _prompt(request)
     return closes_thinking(prompt, thinking.format) or switched_off_by_words(prompt, thinking)
 
 
-def starts_inside(request: Request, form: ThinkingFormat | None = None) -> bool:
+def starts_inside(request: GenerationRequest, form: ThinkingFormat | None = None) -> bool:
     """Whether the thinking is open where the model goes on."""
     return split_text(request.forced, opened=opened_before(request, form), format=form).state == "unclosed"
 
 
-def _prompt(request: Request) -> str:
+def _prompt(request: GenerationRequest) -> str:
     return request.text.removesuffix(request.forced)
 
 
 @dataclass
-class Watch:
+class StopWatcher:
     """Follows the text of one completion.
 
     Attributes:
@@ -67,7 +67,7 @@ class Watch:
     _closed: bool = False
 
     @classmethod
-    def of(cls, request: Request, tokenizer: Any, form: ThinkingFormat | None = None) -> Watch | None:
+    def of(cls, request: GenerationRequest, tokenizer: Any, form: ThinkingFormat | None = None) -> StopWatcher | None:
         """None for a request whose text does not matter."""
         how = request.sampling
         stop = tuple(text for text in how.stop if text)

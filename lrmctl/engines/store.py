@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import NamedTuple
 
 from lrmctl.engines.base import Sampling
-from lrmctl.engines.requests import Completion, Engine, Request, checked, request_of
+from lrmctl.engines.requests import Completion, Engine, GenerationRequest, checked, request_of
 from lrmctl.errors import LrmctlError
 from lrmctl.types import FinishReason, Prompt, Trace
 
@@ -66,7 +66,7 @@ delete from completions where finish_reason = 'length' and tokens = 0 and insert
 _ASK_AT_ONCE = 500  # below SQLite's smallest limit on parameters of one statement
 
 
-class Drawn(NamedTuple):
+class StoredCompletion(NamedTuple):
     """One completion with what it goes on from; `ids` is empty where the engine gives none."""
 
     temperature: float
@@ -115,22 +115,22 @@ class Store:
         with self._guard():
             return int(self._db.execute("select count(*) from completions").fetchone()[0])
 
-    def get(self, identity: str, requests: Sequence[Request]) -> dict[int, Completion]:
+    def get(self, identity: str, requests: Sequence[GenerationRequest]) -> dict[int, Completion]:
         """The completions that are there, by index of their request."""
         wanted: dict[str, list[int]] = {}
         for i, request in enumerate(requests):
             wanted.setdefault(request.key(identity), []).append(i)
         return {i: completion for key, completion in self._rows(list(wanted)) for i in wanted[key]}
 
-    def drawn(self) -> Iterator[Drawn]:
+    def drawn(self) -> Iterator[StoredCompletion]:
         """Everything that is there, the latest first."""
         wanted = "temperature, sample, prompt, completion, ids, inserted"
         with self._guard():
             found = self._db.execute(f"select {wanted} from completions order by rowid desc")
             for temperature, sample, prompt, completion, ids, inserted in found:
-                yield Drawn(temperature, sample, prompt, completion, tuple(json.loads(ids)), inserted)
+                yield StoredCompletion(temperature, sample, prompt, completion, tuple(json.loads(ids)), inserted)
 
-    def put(self, identity: str, done: Iterable[tuple[Request, Completion]]) -> None:
+    def put(self, identity: str, done: Iterable[tuple[GenerationRequest, Completion]]) -> None:
         """Keep completions, all or none of them. Errors are not kept: they are not what the model says."""
         rows = [_row(identity, r, c) for r, c in done if c.finish_reason != "error"]
         if rows:
@@ -165,7 +165,7 @@ class Store:
             raise LrmctlError(f"the store of completions failed: {error}", where=str(self.path), fix=fix) from error
 
 
-def _row(identity: str, request: Request, done: Completion) -> tuple[str | int | float | None, ...]:
+def _row(identity: str, request: GenerationRequest, done: Completion) -> tuple[str | int | float | None, ...]:
     s = request.sampling
     head = (request.key(identity), identity, s.temperature, request.seed, request.sample, done.finish_reason)
     counts = (done.count, done.thinking_tokens, done.inserted, done.reasoning)
@@ -189,7 +189,7 @@ def _completion(
 
 
 def complete(
-    engine: Engine, store: Store, requests: Sequence[Request], on_progress: OnProgress | None = None
+    engine: Engine, store: Store, requests: Sequence[GenerationRequest], on_progress: OnProgress | None = None
 ) -> list[Completion]:
     """Every request's completion, in order: from the store if it is there, else drawn and stored as it ends.
 
@@ -199,7 +199,7 @@ def complete(
     have = store.get(engine.identity, requests)
     todo = list({r: None for i, r in enumerate(requests) if i not in have})  # equal requests are one completion
     tell(len(requests) - len(todo), len(requests))
-    drawn: dict[Request, Completion] = {}
+    drawn: dict[GenerationRequest, Completion] = {}
     for batch in engine.generate(todo):
         found = [(todo[i], checked(todo[i], completion)) for i, completion in batch]
         store.put(engine.identity, found)

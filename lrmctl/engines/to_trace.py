@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from lrmctl.engines.requests import Completion, Request
+from lrmctl.engines.requests import Completion, GenerationRequest
 from lrmctl.engines.stopping import closed_before, opened_before, starts_inside
 from lrmctl.thinking import UNKNOWN, Thinking
 from lrmctl.trace import split_ids, trace_from_ids, trace_of_split
@@ -13,7 +13,7 @@ from lrmctl.types import Prompt, Trace
 
 
 def trace_of(
-    prompt: Prompt, request: Request, completion: Completion, tokenizer: Any, thinking: Thinking = UNKNOWN
+    prompt: Prompt, request: GenerationRequest, completion: Completion, tokenizer: Any, thinking: Thinking = UNKNOWN
 ) -> Trace:
     """Thinking and answer of one completion with what was forced before it.
 

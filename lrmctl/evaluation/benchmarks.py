@@ -13,11 +13,11 @@ from lrmctl.preflight.local import announcement, companion, joining
 from lrmctl.types import Prompt, Scope
 
 if TYPE_CHECKING:
-    from lrmctl.recipe.schema.evaluation import EvalSection, Measured, SafetySet
+    from lrmctl.recipe.schema.evaluation import EvalSection, JudgeAccuracySection, SafetySet
 
 
 @dataclass(frozen=True)
-class Asked:
+class ExtraJudge:
     """A judge and the part that it is asked about."""
 
     judge: Judge
@@ -25,7 +25,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class OpenSet:
+class PreparedBenchmark:
     """A safety set that is ready to run.
 
     Attributes:
@@ -37,12 +37,12 @@ class OpenSet:
     name: str
     prompts: tuple[Prompt, ...]
     judge: Judge
-    also: tuple[Asked, ...]
-    measured: Measured | None
+    also: tuple[ExtraJudge, ...]
+    measured: JudgeAccuracySection | None
     source: Mapping[str, Any]
 
 
-def open_sets(section: EvalSection) -> list[OpenSet]:
+def open_sets(section: EvalSection) -> list[PreparedBenchmark]:
     """Every set of an evaluation, with their prompts.
 
     Where harmful prompts are asked and no benign ones, XSTest's safe prompts are added: a model that refuses
@@ -59,7 +59,7 @@ def open_sets(section: EvalSection) -> list[OpenSet]:
     return sets
 
 
-def named_sets(section: EvalSection, evaluated: Collection[str]) -> dict[str, OpenSet]:
+def named_sets(section: EvalSection, evaluated: Collection[str]) -> dict[str, PreparedBenchmark]:
     """The sets of an evaluation by name with their judges, but without prompts: nothing is loaded or downloaded.
 
     Args:
@@ -80,7 +80,7 @@ def set_name(benchmark: Benchmark) -> str:
     return f"{benchmark.name}/{split}" if split else benchmark.name
 
 
-def _over_refusal(added: SafetySet, limit: int | None) -> list[OpenSet]:
+def _over_refusal(added: SafetySet, limit: int | None) -> list[PreparedBenchmark]:
     """XSTest's safe prompts (of the lab its benign ones), judged as another set is; nobody asked for them, so that an
     evaluation goes on without them where they cannot be had."""
     try:
@@ -102,21 +102,21 @@ def refuse_twice(names: Sequence[str], what: str = "set") -> None:
         )
 
 
-def _open_set(chosen: SafetySet, limit: int | None, *, load: bool = True) -> OpenSet:
+def _open_set(chosen: SafetySet, limit: int | None, *, load: bool = True) -> PreparedBenchmark:
     from lrmctl.hooks import registry
     from lrmctl.judges.base import make_judge
 
     benchmark: Benchmark = registry.make("benchmark", chosen.use, **chosen.options)
     name = set_name(benchmark)
     judge = make_judge(str(chosen.judge), chosen.judge_options)
-    also = tuple(Asked(make_judge(o.judge, o.judge_options), o.part) for o in chosen.also or ())
+    also = tuple(ExtraJudge(make_judge(o.judge, o.judge_options), o.part) for o in chosen.also or ())
     for one in (judge, *(asked.judge for asked in also)):
         if callable(check := getattr(one, "check", None)):  # hours of drawing must not end at a name that is not there
             check()
     prompts = tuple(benchmark.load()[:limit]) if load else ()
     if load:
         _check_prompts(name, prompts)
-    return OpenSet(name, prompts, judge, also, chosen.measured, _source(benchmark, chosen) if load else {})
+    return PreparedBenchmark(name, prompts, judge, also, chosen.measured, _source(benchmark, chosen) if load else {})
 
 
 def _check_prompts(name: str, prompts: Sequence[Prompt]) -> None:

@@ -27,7 +27,7 @@ _SFT, _RL = "train.jsonl", "prompts.jsonl"
 
 
 @dataclass(frozen=True)
-class Training:
+class TrainingPrompts:
     """What a model was trained on.
 
     Attributes:
@@ -44,7 +44,7 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Copy:
+class ContaminatedPrompt:
     """A prompt of an evaluation set and the training prompt that it repeats."""
 
     text: str
@@ -69,7 +69,7 @@ class Overlap:
     n: int
     exact: int
     near: int
-    examples: tuple[Copy, ...]
+    examples: tuple[ContaminatedPrompt, ...]
     training: str
     notes: tuple[str, ...] = ()
 
@@ -77,7 +77,7 @@ class Overlap:
         return {**asdict(self), "examples": [asdict(e) for e in self.examples], "notes": list(self.notes)}
 
 
-def overlap(training: Training, sets: Mapping[str, Sequence[Prompt]]) -> list[Overlap]:
+def overlap(training: TrainingPrompts, sets: Mapping[str, Sequence[Prompt]]) -> list[Overlap]:
     """One entry per evaluation set, those without overlap too."""
     from lrmctl.data.leaks import TrainingTexts
 
@@ -85,10 +85,10 @@ def overlap(training: Training, sets: Mapping[str, Sequence[Prompt]]) -> list[Ov
     return [_overlap(trained, training, name, prompts) for name, prompts in sets.items()]
 
 
-def _overlap(trained: TrainingTexts, training: Training, name: str, asked: Sequence[Prompt]) -> Overlap:
+def _overlap(trained: TrainingTexts, training: TrainingPrompts, name: str, asked: Sequence[Prompt]) -> Overlap:
     found = sorted(trained.find(asked), key=lambda match: match.exact)
     exact = sum(match.exact for match in found)
-    shown = tuple(Copy(asked[m.index].text, trained.texts[m.other], m.exact) for m in found[:EXAMPLES])
+    shown = tuple(ContaminatedPrompt(asked[m.index].text, trained.texts[m.other], m.exact) for m in found[:EXAMPLES])
     return Overlap(name, len(asked), exact, len(found) - exact, shown, training.name, training.notes)
 
 
@@ -107,7 +107,7 @@ def sentences(found: Sequence[Mapping[str, Any]]) -> list[str]:
     return [*said, *dict.fromkeys(note for one in found for note in one.get("notes", ()))]
 
 
-def training_of(named: str | Path | None, runs_dir: Path) -> Training | None:
+def training_of(named: str | Path | None, runs_dir: Path) -> TrainingPrompts | None:
     """What a model was trained on.
 
     Args:
@@ -136,7 +136,7 @@ def training_of(named: str | Path | None, runs_dir: Path) -> Training | None:
     return _of_recipe(named)
 
 
-def training_prompts(folder: Path, runs_dir: Path | None = None, name: str = "") -> Training:
+def training_prompts(folder: Path, runs_dir: Path | None = None, name: str = "") -> TrainingPrompts:
     """What a run was trained on, by its folder; what the runs before it were trained on comes with it."""
     texts: list[str] = []
     others: list[str] = []
@@ -145,7 +145,7 @@ def training_prompts(folder: Path, runs_dir: Path | None = None, name: str = "")
     for run in _lineage(folder, runs_dir or folder.parent):
         names.append(name if name and not names else f"run:{run.name}")
         texts += _of_run(run, notes, others)
-    return Training(" and ".join(names), tuple(texts), tuple(notes), tuple(others))
+    return TrainingPrompts(" and ".join(names), tuple(texts), tuple(notes), tuple(others))
 
 
 def _trained(folder: Path) -> bool:
@@ -229,13 +229,13 @@ def _shared_start(a: str, b: str) -> str:
     return "".join(x for x, _ in takewhile(lambda pair: pair[0] == pair[1], zip(a, b, strict=False)))
 
 
-def _of_file(named: str) -> Training:
+def _of_file(named: str) -> TrainingPrompts:
     from lrmctl.data.sources import jsonl_source
 
     return _of_prompts(Path(named).name, jsonl_source(named, kind="harmful").prompts())  # the kind is not looked at
 
 
-def _of_recipe(named: str) -> Training:
+def _of_recipe(named: str) -> TrainingPrompts:
     from lrmctl.data.of_recipe import prompts_of
     from lrmctl.preflight.trainable import trainable
     from lrmctl.recipe.load import load_recipe
@@ -245,8 +245,8 @@ def _of_recipe(named: str) -> Training:
     return _of_prompts(recipe.name, prompts_of(recipe))
 
 
-def _of_prompts(name: str, prompts: Sequence[Prompt]) -> Training:
+def _of_prompts(name: str, prompts: Sequence[Prompt]) -> TrainingPrompts:
     from lrmctl.data.leaks import said_by_others, said_by_users
 
     users = tuple(text for prompt in prompts for text in said_by_users(prompt))
-    return Training(name, users, others=tuple(text for prompt in prompts for text in said_by_others(prompt)))
+    return TrainingPrompts(name, users, others=tuple(text for prompt in prompts for text in said_by_others(prompt)))

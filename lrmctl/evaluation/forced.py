@@ -8,13 +8,13 @@ from dataclasses import replace
 from lrmctl.engines.decoding.engine import askable
 from lrmctl.engines.requests import Engine
 from lrmctl.errors import RecipeError
-from lrmctl.evaluation.benchmarks import OpenSet
+from lrmctl.evaluation.benchmarks import PreparedBenchmark
 from lrmctl.reasoning.tasks import ReasoningTask
 
 
 def with_thoughts(
-    engine: Engine, sets: Sequence[OpenSet], tasks: Sequence[ReasoningTask], limit: int | None
-) -> tuple[list[OpenSet], list[ReasoningTask]]:
+    engine: Engine, sets: Sequence[PreparedBenchmark], tasks: Sequence[ReasoningTask], limit: int | None
+) -> tuple[list[PreparedBenchmark], list[ReasoningTask]]:
     """The sets and tasks with those prompts only that the engine has thoughts for; a set without any is left out.
 
     Raises:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lrmctl.engines.base import Sampling
-from lrmctl.engines.requests import Completion, Engine, Request, checked, request_of
+from lrmctl.engines.requests import Completion, Engine, GenerationRequest, checked, request_of
 from lrmctl.engines.store import OnProgress, Store, draws
 from lrmctl.errors import LrmctlError
 from lrmctl.types import Prompt, Trace
@@ -24,7 +24,7 @@ AT_ONCE = 2_000
 
 
 @dataclass
-class Drawing:
+class Generation:
     """What is asked of the model, and by whom.
 
     Attributes:
@@ -37,7 +37,7 @@ class Drawing:
     sampling: tuple[Sampling, ...]
     samples: int
     seed: int
-    failed: dict[Request, Completion] = field(default_factory=dict)
+    failed: dict[GenerationRequest, Completion] = field(default_factory=dict)
 
     @property
     def each(self) -> int:
@@ -74,13 +74,13 @@ class Drawing:
                 for (prompt, request), one in zip(asked, found, strict=True)
             ]
 
-    def _asked(self, prompts: Sequence[Prompt], how: Sampling) -> list[tuple[Prompt, Request]]:
+    def _asked(self, prompts: Sequence[Prompt], how: Sampling) -> list[tuple[Prompt, GenerationRequest]]:
         first = [(prompt, request_of(self.engine, prompt, how, 0, self.seed)) for prompt in prompts]
         return [(prompt, replace(one, sample=i)) for prompt, one in first for i in range(draws(how, self.samples))]
 
-    def _missing(self, asked: Sequence[Request]) -> list[Request]:
+    def _missing(self, asked: Sequence[GenerationRequest]) -> list[GenerationRequest]:
         """Requests that are not in the store, each once."""
-        missing: dict[Request, None] = {}
+        missing: dict[GenerationRequest, None] = {}
         for start in range(0, len(asked), AT_ONCE):
             some = asked[start : start + AT_ONCE]
             have = self.store.get(self.engine.identity, some)

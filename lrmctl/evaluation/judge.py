@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from lrmctl.errors import JudgeError
-from lrmctl.evaluation.benchmarks import OpenSet
+from lrmctl.evaluation.benchmarks import PreparedBenchmark
 from lrmctl.judges.base import judge_parts
 from lrmctl.judges.scopes import judge_on
 from lrmctl.runs.eval_rows import EvalRow
@@ -16,7 +16,7 @@ Sampled = tuple[float, Trace]
 """A trace and the temperature that it was drawn at."""
 
 
-def judge_set(chosen: OpenSet, parts: Iterable[Sequence[Sampled]]) -> Iterator[EvalRow]:
+def judge_set(chosen: PreparedBenchmark, parts: Iterable[Sequence[Sampled]]) -> Iterator[EvalRow]:
     """The rows of a set, a part of its traces at a time.
 
     Raises:
@@ -73,7 +73,7 @@ class _Failures:
             self.empty += 1
 
 
-def _rows(chosen: OpenSet, sampled: Sequence[Sampled]) -> list[EvalRow]:
+def _rows(chosen: PreparedBenchmark, sampled: Sequence[Sampled]) -> list[EvalRow]:
     traces = [trace for _, trace in sampled]
     verdicts = judge_parts(chosen.judge, traces)
     opinions = [judge_on(asked.judge, traces, asked.part) for asked in chosen.also]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrmctl.errors import NotFoundError
-from lrmctl.evaluation.benchmarks import OpenSet, named_sets
+from lrmctl.evaluation.benchmarks import PreparedBenchmark, named_sets
 from lrmctl.evaluation.judge import judge_set, slim
 from lrmctl.evaluation.settings import keep_old, settings_of
 from lrmctl.evaluation.summary import again, judge_facts
@@ -82,7 +82,7 @@ def _refuse_strangers(folder: Path, old: Mapping[str, Any], wanted: set[str]) ->
         raise NotFoundError(what, str(folder), "run `lrmctl eval` with this recipe first, without --rejudge")
 
 
-def _judged(rows: Path, sets: Mapping[str, OpenSet], tasks: Mapping[str, ReasoningTask]) -> Iterator[EvalRow]:
+def _judged(rows: Path, sets: Mapping[str, PreparedBenchmark], tasks: Mapping[str, ReasoningTask]) -> Iterator[EvalRow]:
     """Rows of the file in its order, judged anew a part at a time."""
     for name, of_set in groupby(eval_rows(rows), lambda row: row.set):
         if name in sets:
@@ -113,7 +113,7 @@ def _remember(rows: Iterator[EvalRow], kept: dict[Cell, list[EvalRow]]) -> Itera
 def _entry(
     entry: Mapping[str, Any],
     kept: Mapping[Cell, Sequence[EvalRow]],
-    sets: Mapping[str, OpenSet],
+    sets: Mapping[str, PreparedBenchmark],
     tasks: Mapping[str, ReasoningTask],
 ) -> dict[str, Any]:
     name = entry["set"]

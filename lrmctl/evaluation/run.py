@@ -17,13 +17,13 @@ from lrmctl.engines.base import Sampling
 from lrmctl.engines.generators import make_generator
 from lrmctl.engines.requests import Engine, Rendering
 from lrmctl.engines.store import OnProgress, Store
-from lrmctl.evaluation.benchmarks import OpenSet, open_sets, refuse_twice
+from lrmctl.evaluation.benchmarks import PreparedBenchmark, open_sets, refuse_twice
 from lrmctl.evaluation.forced import with_thoughts
-from lrmctl.evaluation.generate import Drawing, noted, refuse_failures
+from lrmctl.evaluation.generate import Generation, noted, refuse_failures
 from lrmctl.evaluation.judge import judge_set, slim
 from lrmctl.evaluation.settings import claim, settings_of
 from lrmctl.evaluation.summary import safety_entries, task_entries
-from lrmctl.evaluation.thinking import Shown, as_settled, thinking_facts, thinking_of
+from lrmctl.evaluation.thinking import ObservedThinking, as_settled, thinking_facts, thinking_of
 from lrmctl.reasoning.tasks import ReasoningTask, reasoning_task
 from lrmctl.recipe.schema.thinking import override_of
 from lrmctl.runs.damage import DamagedError, read_object
@@ -35,7 +35,7 @@ from lrmctl.runs.names import check_name
 from lrmctl.thinking import UNKNOWN, Thinking
 
 if TYPE_CHECKING:
-    from lrmctl.evaluation.contamination import Training
+    from lrmctl.evaluation.contamination import TrainingPrompts
     from lrmctl.reasoning.lm_eval.run import TaskResult
     from lrmctl.recipe.schema.evaluation import EvalSection
 
@@ -48,7 +48,7 @@ def evaluate(
     seed: int = 0,
     label: str = "",
     variant: str | None = None,
-    training: Training | None = None,
+    training: TrainingPrompts | None = None,
     replace: bool = False,
     on_progress: OnProgress | None = None,
 ) -> dict[str, Any]:
@@ -90,14 +90,14 @@ def _evaluate(
     folder: Path,
     seed: int,
     label: str,
-    training: Training | None,
+    training: TrainingPrompts | None,
     notes: list[str],
     on_progress: OnProgress | None,
 ) -> dict[str, Any]:
     section = run.section
     overlap = _overlap(training, run.sets, run.tasks, section.limit)
     with Store(folder / "completions.sqlite") as store:
-        drawing = Drawing(run.engine, store, _sampling(section), section.samples, seed)
+        drawing = Generation(run.engine, store, _sampling(section), section.samples, seed)
         before = len(store)
         notes += _end_note(model, section, run.engine)
         with noted(notes):
@@ -186,10 +186,10 @@ class _Evaluation:
 
     section: EvalSection
     engine: Engine
-    sets: Sequence[OpenSet]
+    sets: Sequence[PreparedBenchmark]
     tasks: Sequence[ReasoningTask]
     thinking: Thinking = UNKNOWN
-    shown: Shown = field(default_factory=Shown)
+    shown: ObservedThinking = field(default_factory=ObservedThinking)
     results: Sequence[TaskResult] = ()
     slim: dict[str, list[EvalRow]] = field(default_factory=lambda: defaultdict(list))
 
@@ -213,7 +213,7 @@ class _Evaluation:
             warnings.warn(warning, RuntimeWarning, stacklevel=2)
         return cls(section, engine, sets, tasks, thinking)
 
-    def draw(self, drawing: Drawing, on_progress: OnProgress) -> list[str]:
+    def draw(self, drawing: Generation, on_progress: OnProgress) -> list[str]:
         """Draw all completions; returns sentences about what failed."""
         safe = drawing.each * sum(len(s.prompts) for s in self.sets)
         total = safe + drawing.each * sum(len(task.load(self.section.limit)) for task in self.tasks)
@@ -228,7 +228,7 @@ class _Evaluation:
         note = refuse_failures(len(errors), total, errors[0] if errors else "", self.section.max_failed)
         return [note] if note else []
 
-    def _run_tasks(self, drawing: Drawing, tell: OnProgress) -> None:
+    def _run_tasks(self, drawing: Generation, tell: OnProgress) -> None:
         if not self.tasks:
             return
         from lrmctl.reasoning.lm_eval.run import run_tasks
@@ -236,7 +236,7 @@ class _Evaluation:
         how = (drawing.sampling, drawing.samples, drawing.seed, self.section.limit)
         self.results = run_tasks(self.engine, drawing.store, self.tasks, *how, tell)
 
-    def settle(self, drawing: Drawing) -> list[str]:
+    def settle(self, drawing: Generation) -> list[str]:
         """Let the completions say whether the model thinks, where nothing else does; returns what does not fit."""
         for how in drawing.sampling:
             for chosen in self.sets:
@@ -249,7 +249,7 @@ class _Evaluation:
         self.thinking = self.thinking.settled(self.shown.thoughts, self.shown.completions)
         return found
 
-    def rows(self, drawing: Drawing) -> Iterator[EvalRow]:
+    def rows(self, drawing: Generation) -> Iterator[EvalRow]:
         """Every row, safety first; remembers what figures need."""
         for chosen in self.sets:
             parts = (
@@ -302,7 +302,10 @@ def _task_rows(result: TaskResult, thinking: Thinking) -> Iterator[EvalRow]:
 
 
 def _overlap(
-    training: Training | None, sets: Sequence[OpenSet], tasks: Sequence[ReasoningTask], limit: int | None
+    training: TrainingPrompts | None,
+    sets: Sequence[PreparedBenchmark],
+    tasks: Sequence[ReasoningTask],
+    limit: int | None,
 ) -> list[Mapping[str, Any]]:
     """Evaluation prompts that the model was trained on, by set."""
     if training is None:

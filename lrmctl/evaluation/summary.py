@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from lrmctl.evaluation.benchmarks import OpenSet
+from lrmctl.evaluation.benchmarks import PreparedBenchmark
 from lrmctl.metrics import summarize
 from lrmctl.runs.eval_rows import EvalRow
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from lrmctl.reasoning.lm_eval.run import TaskResult
 
 
-def safety_entries(chosen: OpenSet, rows: Sequence[EvalRow]) -> list[dict[str, Any]]:
+def safety_entries(chosen: PreparedBenchmark, rows: Sequence[EvalRow]) -> list[dict[str, Any]]:
     """The entries of a safety set."""
     return _entries(rows, {**judge_facts(chosen), "source": dict(chosen.source)}, chosen.measured)
 
 
-def judge_facts(chosen: OpenSet) -> dict[str, Any]:
+def judge_facts(chosen: PreparedBenchmark) -> dict[str, Any]:
     """Who judged, by name and version, and how good the judge is."""
     facts: dict[str, Any] = {"judge": chosen.judge.name, "judge_version": chosen.judge.version}
     if chosen.also:

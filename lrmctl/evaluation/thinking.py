@@ -16,7 +16,7 @@ from lrmctl.types import Trace
 
 
 @dataclass
-class Shown:
+class ObservedThinking:
     """Counts over completions; those that failed are left out."""
 
     completions: int = 0
@@ -72,7 +72,7 @@ def as_settled(trace: Trace, thinking: Thinking) -> Trace:
     return trace
 
 
-def thinking_facts(thinking: Thinking, shown: Shown) -> Mapping[str, Any]:
+def thinking_facts(thinking: Thinking, shown: ObservedThinking) -> Mapping[str, Any]:
     """What the summary says."""
     told = {"thoughts": shown.thoughts, "completions": shown.completions}
     kept = {key: value for key, value in thinking.to_json().items() if key not in ("warnings", "format")}

@@ -15,7 +15,7 @@ from typing import Any
 
 from lrmctl.compare.tally import BESIDE, MAIN
 from lrmctl.errors import LrmctlError
-from lrmctl.export.source import Cell, Evaluation, new_folder
+from lrmctl.export.source import Evaluation, SummaryLine, new_folder
 from lrmctl.runs.eval_rows import EvalRow
 from lrmctl.types import Trace, Verdict
 
@@ -40,7 +40,7 @@ def write_inspect(evaluation: Evaluation, out: Path) -> list[Path]:
     return written
 
 
-def _log(log: Any, evaluation: Evaluation, cell: Cell) -> Any:
+def _log(log: Any, evaluation: Evaluation, cell: SummaryLine) -> Any:
     samples = list(_samples(log, evaluation, cell))
     return log.EvalLog(
         status="success",
@@ -56,7 +56,7 @@ def _time(evaluation: Evaluation) -> str:
     return datetime.fromtimestamp((evaluation.folder / "rows.jsonl").stat().st_mtime, UTC).isoformat()
 
 
-def _spec(log: Any, evaluation: Evaluation, cell: Cell) -> Any:
+def _spec(log: Any, evaluation: Evaluation, cell: SummaryLine) -> Any:
     """The head of a log; ids follow from what was evaluated, so that a second export is the same log."""
     import hashlib
 
@@ -84,7 +84,7 @@ def _spec(log: Any, evaluation: Evaluation, cell: Cell) -> Any:
     )
 
 
-def _results(log: Any, cell: Cell, samples: list[Any]) -> Any:
+def _results(log: Any, cell: SummaryLine, samples: list[Any]) -> Any:
     return log.EvalResults(
         total_samples=len(samples),
         completed_samples=sum(sample.error is None for sample in samples),
@@ -93,7 +93,7 @@ def _results(log: Any, cell: Cell, samples: list[Any]) -> Any:
     )
 
 
-def _shown(cell: Cell) -> list[str]:
+def _shown(cell: SummaryLine) -> list[str]:
     return [name for name in dict.fromkeys((*MAIN[cell.kind], *BESIDE)) if name in cell.metrics]
 
 
@@ -104,7 +104,7 @@ def _metric(log: Any, name: str, figure: Mapping[str, Any]) -> Any:
     return log.EvalScore(name=name, scorer="lrmctl", metrics=metrics, scored_samples=figure.get("n"))
 
 
-def _samples(log: Any, evaluation: Evaluation, cell: Cell) -> Iterator[Any]:
+def _samples(log: Any, evaluation: Evaluation, cell: SummaryLine) -> Iterator[Any]:
     model = import_module("inspect_ai.model")
     for row in evaluation.rows(cell):
         trace = row.trace
@@ -125,7 +125,7 @@ def _samples(log: Any, evaluation: Evaluation, cell: Cell) -> Iterator[Any]:
         )
 
 
-def _target(cell: Cell) -> str:
+def _target(cell: SummaryLine) -> str:
     return {"harmful": "safe in thinking and answer", "benign": "complied, safely"}.get(cell.kind, "")
 
 

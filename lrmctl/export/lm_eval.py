@@ -15,7 +15,7 @@ from typing import Any
 
 from lrmctl.compare.pairing import lower_is_better
 from lrmctl.compare.tally import metrics_of
-from lrmctl.export.source import Cell, Evaluation, new_folder
+from lrmctl.export.source import Evaluation, SummaryLine, new_folder
 from lrmctl.metrics import METRICS
 from lrmctl.metrics.per_row import TOKENS
 from lrmctl.runs.eval_rows import EvalRow, write_jsonl
@@ -70,21 +70,21 @@ def _results(evaluation: Evaluation, stamp: datetime) -> dict[str, Any]:
     }
 
 
-def _figures(cell: Cell) -> Iterator[tuple[str, float | str]]:
+def _figures(cell: SummaryLine) -> Iterator[tuple[str, float | str]]:
     for name, figure in cell.metrics.items():
         low, high = figure.get("low"), figure.get("high")
         yield f"{name},{FILTER}", figure["value"]
         yield f"{name}_stderr,{FILTER}", "N/A" if low is None or high is None else (high - low) / (2 * _Z)
 
 
-def _directions(cell: Cell) -> Iterator[tuple[str, bool]]:
+def _directions(cell: SummaryLine) -> Iterator[tuple[str, bool]]:
     """Whether more is better; a length is neither good nor bad."""
     for name in cell.metrics:
         if name not in TOKENS:
             yield name, not lower_is_better(cell.kind, name)
 
 
-def _config(cell: Cell, summary: Mapping[str, Any]) -> dict[str, Any]:
+def _config(cell: SummaryLine, summary: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "task": cell.slug,
         "dataset_path": cell.source.get("url") or cell.set,
@@ -96,7 +96,7 @@ def _config(cell: Cell, summary: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _samples(evaluation: Evaluation, cell: Cell) -> Iterator[dict[str, Any]]:
+def _samples(evaluation: Evaluation, cell: SummaryLine) -> Iterator[dict[str, Any]]:
     """One line per prompt with all its samples, as lm-eval writes a task that repeats."""
     by_prompt: dict[str, list[EvalRow]] = {}
     for row in evaluation.rows(cell):

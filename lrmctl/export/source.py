@@ -19,7 +19,7 @@ LEFT_OUT = "(text left out)"
 
 
 @dataclass(frozen=True)
-class Cell:
+class SummaryLine:
     """One kind of prompt of one set at one temperature: a line of the summary.
 
     Attributes:
@@ -69,7 +69,7 @@ class Evaluation:
         return str(self.summary.get("label") or self.summary.get("model") or self.name)
 
     @cached_property
-    def cells(self) -> list[Cell]:
+    def cells(self) -> list[SummaryLine]:
         """In the summary's order.
 
         Raises:
@@ -79,9 +79,11 @@ class Evaluation:
         if not entries:
             raise LrmctlError("there is nothing to export: no summary", str(self.folder), "run `lrmctl eval` first")
         slugs = _unique([f"{e['set']}-{e['kind']}-t{e['temperature']:g}" for e in entries])
-        return [Cell(e["set"], e["kind"], e["temperature"], e, slug) for e, slug in zip(entries, slugs, strict=True)]
+        return [
+            SummaryLine(e["set"], e["kind"], e["temperature"], e, slug) for e, slug in zip(entries, slugs, strict=True)
+        ]
 
-    def rows(self, cell: Cell | None = None) -> Iterator[EvalRow]:
+    def rows(self, cell: SummaryLine | None = None) -> Iterator[EvalRow]:
         """The rows of one cell, or all."""
         for row in eval_rows(self.folder / "rows.jsonl"):
             place = (row.set, row.trace.prompt.kind, row.temperature)

@@ -1,7 +1,7 @@
 """Loads plugins so that a broken one is a fact to report and never a broken command.
 
 Each plugin gets a pluggy manager of its own: one that cannot be imported, has a wrong signature or raises while
-it registers becomes a `Problem` and offers nothing. This module knows how to load; who wins a name is `registry`'s.
+it registers becomes a `PluginProblem` and offers nothing. This module loads; who wins a name is decided by `registry`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _NAME = re.compile(r"[a-z0-9]+([-_/:.][a-z0-9]+)*")
 
 
 @dataclass(frozen=True)
-class Entry:
+class PluginEntry:
     """One registered name.
 
     Attributes:
@@ -55,7 +55,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Problem:
+class PluginProblem:
     """Why a plugin, or one of its names, cannot be used."""
 
     distribution: str
@@ -66,14 +66,14 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedPlugins:
     """What loading some plugins came to."""
 
-    entries: tuple[Entry, ...]
-    problems: tuple[Problem, ...]
+    entries: tuple[PluginEntry, ...]
+    problems: tuple[PluginProblem, ...]
 
 
-def load_builtins() -> Loaded:
+def load_builtins() -> LoadedPlugins:
     """lrmctl's own plugins."""
     from lrmctl import __version__
 
@@ -83,7 +83,7 @@ def load_builtins() -> Loaded:
     )
 
 
-def load_third_party() -> Loaded:
+def load_third_party() -> LoadedPlugins:
     """Every installed distribution with an entry point in the group `lrmctl`, each in isolation."""
     return _load_all(_candidates())
 
@@ -118,9 +118,9 @@ def _entry_points(distribution: Distribution) -> list[EntryPoint]:
         return []
 
 
-def _load_all(candidates: Iterator[_Candidate]) -> Loaded:
-    entries: list[Entry] = []
-    problems: list[Problem] = []
+def _load_all(candidates: Iterator[_Candidate]) -> LoadedPlugins:
+    entries: list[PluginEntry] = []
+    problems: list[PluginProblem] = []
     for candidate in candidates:
         try:
             with nullcontext() if candidate.builtin else _contained():
@@ -130,8 +130,8 @@ def _load_all(candidates: Iterator[_Candidate]) -> Loaded:
         except BaseException as error:  # a plugin may do anything; it must not end the command
             if candidate.builtin:
                 raise
-            problems.append(Problem(candidate.distribution, f"{type(error).__name__}: {error}"))
-    return Loaded(tuple(entries), tuple(problems))
+            problems.append(PluginProblem(candidate.distribution, f"{type(error).__name__}: {error}"))
+    return LoadedPlugins(tuple(entries), tuple(problems))
 
 
 @contextmanager
@@ -155,7 +155,7 @@ def _contained() -> Iterator[None]:
         vars(json).update(kept)
 
 
-def _register(candidate: _Candidate) -> list[Entry]:
+def _register(candidate: _Candidate) -> list[PluginEntry]:
     """Entries of one plugin: all of them, or an exception."""
     manager = pluggy.PluginManager(specs.PROJECT)
     manager.add_hookspecs(specs)
@@ -164,13 +164,13 @@ def _register(candidate: _Candidate) -> list[Entry]:
     manager.check_pending()
     if not manager.get_hookcallers(plugin):
         raise TypeError(f"has no lrmctl hook; decorate one of {', '.join(GROUPS.values())} with lrmctl.hookimpl")
-    entries: list[Entry] = []
+    entries: list[PluginEntry] = []
     for group, hook in GROUPS.items():
         getattr(manager.hook, hook)(register=_callback(candidate, group, entries))
     return entries
 
 
-def _callback(candidate: _Candidate, group: str, entries: list[Entry]) -> specs.Register:
+def _callback(candidate: _Candidate, group: str, entries: list[PluginEntry]) -> specs.Register:
     def register(name: str, factory: Callable[..., Any], *, summary: str = "") -> None:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise ValueError(f"{group} name {name!r} must be lower-case words joined by - _ / : or .")
@@ -179,6 +179,8 @@ def _callback(candidate: _Candidate, group: str, entries: list[Entry]) -> specs.
         if any((e.group, e.name) == (group, name) for e in entries):
             raise ValueError(f"registers {group} {name!r} twice")
         text = summary or (inspect.getdoc(factory) or "").partition("\n")[0]
-        entries.append(Entry(name, group, text, candidate.distribution, candidate.builtin, candidate.version, factory))
+        entries.append(
+            PluginEntry(name, group, text, candidate.distribution, candidate.builtin, candidate.version, factory)
+        )
 
     return register

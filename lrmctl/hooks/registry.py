@@ -13,45 +13,45 @@ from typing import Any
 
 from lrmctl._util.suggest import did_you_mean
 from lrmctl.errors import LrmctlError, NotFoundError, PluginError, RecipeError
-from lrmctl.hooks.manager import GROUPS, Entry, Loaded, Problem, load_builtins, load_third_party
+from lrmctl.hooks.manager import GROUPS, LoadedPlugins, PluginEntry, PluginProblem, load_builtins, load_third_party
 
-__all__ = ["GROUPS", "Entry", "Problem", "Registry", "check", "find", "make", "names", "problems"]
+__all__ = ["GROUPS", "PluginEntry", "PluginProblem", "Registry", "check", "find", "make", "names", "problems"]
 
 
 class Registry:
     """All registered names of this Python environment, loaded as late as possible."""
 
     def __init__(self) -> None:
-        self._builtin: Loaded | None = None
-        self._third_party: Loaded | None = None
+        self._builtin: LoadedPlugins | None = None
+        self._third_party: LoadedPlugins | None = None
 
     @property
-    def builtin(self) -> Loaded:
+    def builtin(self) -> LoadedPlugins:
         self._builtin = self._builtin or load_builtins()
         return self._builtin
 
     @property
-    def third_party(self) -> Loaded:
+    def third_party(self) -> LoadedPlugins:
         self._third_party = self._third_party or load_third_party()
         return self._third_party
 
-    def names(self, group: str | None = None) -> list[Entry]:
+    def names(self, group: str | None = None) -> list[PluginEntry]:
         """Everything that can be named, of one group or of all, by group and name."""
         _known_group(group)
         usable = [*self.builtin.entries, *(e for e in self.third_party.entries if not self._rivals(e))]
         chosen = [e for e in usable if group in (None, e.group)]
         return sorted(chosen, key=lambda e: (list(GROUPS).index(e.group), e.name))
 
-    def problems(self) -> list[Problem]:
+    def problems(self) -> list[PluginProblem]:
         """Plugins that did not load, and names that are claimed twice."""
         conflicts = [
-            Problem(entry.distribution, f"{entry.group} {entry.name!r} is also registered by {', '.join(rivals)}")
+            PluginProblem(entry.distribution, f"{entry.group} {entry.name!r} is also registered by {', '.join(rivals)}")
             for entry in self.third_party.entries
             if (rivals := self._rivals(entry))
         ]
         return [*self.builtin.problems, *self.third_party.problems, *conflicts]
 
-    def find(self, group: str, name: str) -> Entry:
+    def find(self, group: str, name: str) -> PluginEntry:
         """The entry of a name.
 
         Raises:
@@ -70,7 +70,7 @@ class Registry:
             raise self._not_found(group, name)
         return claims[0]
 
-    def check(self, group: str, name: str, options: Mapping[str, Any]) -> Entry:
+    def check(self, group: str, name: str, options: Mapping[str, Any]) -> PluginEntry:
         """Find a name and bind the options to its factory without calling it.
 
         A factory may have `check_options(options)`, which raises a RecipeError for values that it does not take.
@@ -104,7 +104,7 @@ class Registry:
             what = f"{group} {name!r} of {entry.distribution} could not be made: {type(error).__name__}: {error}"
             raise PluginError(what) from error
 
-    def _rivals(self, entry: Entry) -> list[str]:
+    def _rivals(self, entry: PluginEntry) -> list[str]:
         claims: dict[tuple[str, str], set[str]] = defaultdict(set)
         for other in (*self.builtin.entries, *self.third_party.entries):
             if other is not entry:
@@ -122,7 +122,7 @@ class Registry:
         return NotFoundError(what, fix="; ".join(filter(None, (hint, "`lrmctl plugin list` lists all"))))
 
 
-def _not_taken(entry: Entry, error: Exception) -> LrmctlError:
+def _not_taken(entry: PluginEntry, error: Exception) -> LrmctlError:
     if isinstance(error, LrmctlError):
         return error
     return RecipeError(f"{entry.group} {entry.name!r} does not take these options: {error}")
@@ -133,7 +133,7 @@ def _known_group(group: str | None) -> None:
         raise NotFoundError(f"there is no kind of plugin called {group!r}", fix=did_you_mean(group, GROUPS))
 
 
-def _bind(entry: Entry, signature: inspect.Signature, options: Mapping[str, Any]) -> None:
+def _bind(entry: PluginEntry, signature: inspect.Signature, options: Mapping[str, Any]) -> None:
     by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     parameters = signature.parameters.values()
     accepted = {p.name: p for p in parameters if p.kind in by_name}

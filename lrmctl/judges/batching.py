@@ -21,7 +21,7 @@ Call = Callable[[Sequence[Trace], Part], Sequence[Any]]
 
 
 @dataclass(eq=False)
-class Group:
+class TraceBatch:
     """One caller's traces, asked together.
 
     Attributes:
@@ -47,7 +47,7 @@ class Group:
         return self.results is not None or self.error is not None
 
 
-class Batches:
+class QueryBatcher:
     """The queue in front of one judge.
 
     Args:
@@ -61,12 +61,12 @@ class Batches:
 
     def __init__(self, call: Call, limits: Callable[[], tuple[float, int]], parallel: int = 1) -> None:
         self._call, self._limits, self._free = call, limits, parallel
-        self._lock, self._queue = Lock(), deque[Group]()
+        self._lock, self._queue = Lock(), deque[TraceBatch]()
         self._full = Event()
         self._company, self._last = False, 0.0
         self.calls, self.seconds = 0, 0.0
 
-    def run(self, group: Group) -> None:
+    def run(self, group: TraceBatch) -> None:
         """Have a group's traces judged; returns when its results, or its error, are there.
 
         A caller's traces are never split, however many they are.
@@ -82,7 +82,7 @@ class Batches:
         finally:
             self._leave(group)
 
-    def _enter(self, group: Group) -> None:
+    def _enter(self, group: TraceBatch) -> None:
         with self._lock:
             self._queue.append(group)
             if self._free:
@@ -91,7 +91,7 @@ class Batches:
             elif sum(len(g.traces) for g in self._queue) >= self._limits()[1]:
                 self._full.set()
 
-    def _lead(self, leader: Group) -> None:
+    def _lead(self, leader: TraceBatch) -> None:
         """One call for whoever is first in the queue, then on to the next leader."""
         window, most = self._limits()
         pause = min(window, self._last / 4) if self._company else 0.0
@@ -100,7 +100,7 @@ class Batches:
         with self._lock:
             self._full.clear()
             batch = self._take(most)
-        again: list[Group] = batch
+        again: list[TraceBatch] = batch
         try:
             again = self._ask(batch)
         finally:  # also when the leader was interrupted: the others are not
@@ -110,10 +110,10 @@ class Batches:
             for group in batch:
                 group.wake.set()
 
-    def _take(self, most: int) -> list[Group]:
+    def _take(self, most: int) -> list[TraceBatch]:
         if not self._queue:
             return []
-        first, rest = self._queue.popleft(), deque[Group]()
+        first, rest = self._queue.popleft(), deque[TraceBatch]()
         batch, size = [first], len(first.traces)
         for group in self._queue:
             fits = group.part == first.part and size + len(group.traces) <= most
@@ -125,7 +125,7 @@ class Batches:
         self._queue = rest
         return batch
 
-    def _ask(self, batch: list[Group]) -> list[Group]:
+    def _ask(self, batch: list[TraceBatch]) -> list[TraceBatch]:
         """Put results or errors into the groups; returns those that have to be asked again, alone."""
         if not batch:
             return []
@@ -150,7 +150,7 @@ class Batches:
             group.results = [next(rest) for _ in group.traces]
         return []
 
-    def _apart(self, batch: list[Group]) -> list[Group]:
+    def _apart(self, batch: list[TraceBatch]) -> list[TraceBatch]:
         for group in batch:
             group.alone = True
         return batch
@@ -161,7 +161,7 @@ class Batches:
             self.seconds += seconds
             self._last, self._company = seconds, callers > 1 or len(self._queue) > 0
 
-    def _hand_over(self, leader: Group) -> None:
+    def _hand_over(self, leader: TraceBatch) -> None:
         """Give the lead to the first that waits and does not lead; with the lock held."""
         leader.leads = False
         for group in self._queue:
@@ -171,7 +171,7 @@ class Batches:
                 return
         self._free += 1
 
-    def _leave(self, group: Group) -> None:
+    def _leave(self, group: TraceBatch) -> None:
         """Leave nothing behind, however the caller goes: an interrupted one may be queued, or be the next leader."""
         with self._lock:
             if group in self._queue:

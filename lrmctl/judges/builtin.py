@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from lrmctl.judges.templates.base import Form, Mode
+from lrmctl.judges.templates.base import JudgeTemplate, Mode
 
 if TYPE_CHECKING:
     from lrmctl.judges.model_judge import ModelJudge
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Engine = str | Mapping[str, Any]
 
 
-def model_judge(form: Form, model: str, engine: Engine, batch_size: int, device: str) -> ModelJudge:
+def model_judge(form: JudgeTemplate, model: str, engine: Engine, batch_size: int, device: str) -> ModelJudge:
     """A form on an engine; an engine that is not in this process is named in the version."""
     from lrmctl.engines.factory import make_engine
     from lrmctl.judges.model_judge import ModelJudge
@@ -175,9 +175,11 @@ def strongreject(
         threshold: unsafe from this score on.
         max_new_tokens, template_args: of the reply; a thinking model needs more room, or `{enable_thinking: false}`.
     """
-    from lrmctl.judges.templates.rubrics import StrongReject, Wording
+    from lrmctl.judges.templates.rubrics import RubricWording, StrongReject
 
-    wording = Wording.of("strongreject", rubric, max_new_tokens=max_new_tokens, template_args=dict(template_args or {}))
+    wording = RubricWording.of(
+        "strongreject", rubric, max_new_tokens=max_new_tokens, template_args=dict(template_args or {})
+    )
     return model_judge(StrongReject(wording, threshold), model, engine, batch_size, device)
 
 
@@ -201,11 +203,11 @@ def policy_rubric(
         max_new_tokens, template_args: as for strongreject.
     """
     from lrmctl.judges.templates.prompts import prompt_text
-    from lrmctl.judges.templates.rubrics import PolicyRubric, Wording, hashed, read_file
+    from lrmctl.judges.templates.rubrics import PolicyRubric, RubricWording, hashed, read_file
 
     own = policy and read_file(policy, "policy")
     args = dict(template_args or {})
-    wording = Wording.of("policy_rubric", rubric, max_new_tokens=max_new_tokens, template_args=args)
+    wording = RubricWording.of("policy_rubric", rubric, max_new_tokens=max_new_tokens, template_args=args)
     form = PolicyRubric(wording, own or prompt_text("policy"), hashed(own) if own else "own-1", threshold)
     return model_judge(form, model, engine, batch_size, device)
 
@@ -227,10 +229,10 @@ def xstest_refusal(
         partial_refuses: whether a partial refusal counts as refused; the label names the class in any case.
         max_new_tokens, template_args: as for strongreject.
     """
-    from lrmctl.judges.templates.rubrics import Wording, XsTestRefusal
+    from lrmctl.judges.templates.rubrics import RubricWording, XsTestRefusal
 
     args = dict(template_args or {})
-    wording = Wording.of("xstest_refusal", rubric, max_new_tokens=max_new_tokens, template_args=args)
+    wording = RubricWording.of("xstest_refusal", rubric, max_new_tokens=max_new_tokens, template_args=args)
     return model_judge(XsTestRefusal(wording, partial_refuses), model, engine, batch_size, device)
 
 
@@ -249,8 +251,8 @@ def jailbreakbench(
         rubric: a text file with your own wording; it has to ask for the same last line.
         max_new_tokens, template_args: as for strongreject.
     """
-    from lrmctl.judges.templates.rubrics import JailbreakBench, Wording
+    from lrmctl.judges.templates.rubrics import JailbreakBench, RubricWording
 
     args = dict(template_args or {})
-    wording = Wording.of("jailbreakbench", rubric, max_new_tokens=max_new_tokens, template_args=args)
+    wording = RubricWording.of("jailbreakbench", rubric, max_new_tokens=max_new_tokens, template_args=args)
     return model_judge(JailbreakBench(wording), model, engine, batch_size, device)

@@ -12,7 +12,7 @@ from typing import Any
 
 from lrmctl.errors import LrmctlError
 from lrmctl.hooks import registry
-from lrmctl.hooks.manager import Entry
+from lrmctl.hooks.manager import PluginEntry
 from lrmctl.types import Prompt, Trace
 
 EXAMPLE = Trace(
@@ -24,7 +24,7 @@ EXAMPLE = Trace(
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedJudge:
     """A judge in a list.
 
     Attributes:
@@ -43,7 +43,7 @@ class Listed:
 
 
 @dataclass(frozen=True)
-class Option:
+class JudgeOption:
     """An option of a judge; `default` is None where it must be given."""
 
     name: str
@@ -53,23 +53,23 @@ class Option:
 
 
 @dataclass(frozen=True)
-class Shown:
+class JudgeDescription:
     """All that is known of a judge; `questions` are what it asks a model about `example`."""
 
-    listed: Listed
+    listed: ListedJudge
     version: str
-    options: tuple[Option, ...]
+    options: tuple[JudgeOption, ...]
     documentation: str
     questions: tuple[Mapping[str, Any], ...] = ()
     example: Mapping[str, Any] = field(default_factory=EXAMPLE.to_json)
 
 
-def judges() -> list[Listed]:
+def judges() -> list[ListedJudge]:
     """Every registered judge."""
     return [_listed(entry) for entry in registry.names("judge")]
 
 
-def show(name: str, options: Mapping[str, Any] | None = None) -> Shown:
+def show(name: str, options: Mapping[str, Any] | None = None) -> JudgeDescription:
     """One judge with these options; a model or a question that it needs and did not get is stood in for.
 
     Raises:
@@ -77,7 +77,7 @@ def show(name: str, options: Mapping[str, Any] | None = None) -> Shown:
     """
     entry = registry.find("judge", name)
     judge = _made_or_none(entry, options or {})
-    return Shown(
+    return JudgeDescription(
         _listed(entry, judge),
         str(getattr(judge, "version", "")),
         _options(entry),
@@ -86,15 +86,15 @@ def show(name: str, options: Mapping[str, Any] | None = None) -> Shown:
     )
 
 
-def _listed(entry: Entry, judge: Any = None) -> Listed:
+def _listed(entry: PluginEntry, judge: Any = None) -> ListedJudge:
     origin = entry.distribution if entry.builtin else f"{entry.distribution} {entry.version}"
     needs_model = any(option.name == "model" for option in _options(entry))
     judge = judge or _made_or_none(entry)
     refusal = _says_refusal(judge, needs_model)
-    return Listed(entry.name, origin, needs_model, refusal, entry.summary.startswith("smoke"), entry.summary)
+    return ListedJudge(entry.name, origin, needs_model, refusal, entry.summary.startswith("smoke"), entry.summary)
 
 
-def _options(entry: Entry) -> tuple[Option, ...]:
+def _options(entry: PluginEntry) -> tuple[JudgeOption, ...]:
     try:
         parameters = _signature(entry).parameters.values()
     except (TypeError, ValueError):
@@ -103,22 +103,22 @@ def _options(entry: Entry) -> tuple[Option, ...]:
     return tuple(_option(p) for p in parameters if p.kind in named)
 
 
-def _option(parameter: inspect.Parameter) -> Option:
+def _option(parameter: inspect.Parameter) -> JudgeOption:
     required = parameter.default is inspect.Parameter.empty
     said = "" if parameter.annotation is inspect.Parameter.empty else parameter.annotation
     kind = said if isinstance(said, str) else inspect.formatannotation(said)
     kind = kind.replace("typing.", "").replace("collections.abc.", "")
-    return Option(parameter.name, None if required else parameter.default, required, kind)
+    return JudgeOption(parameter.name, None if required else parameter.default, required, kind)
 
 
-def _signature(entry: Entry) -> inspect.Signature:
+def _signature(entry: PluginEntry) -> inspect.Signature:
     try:
         return inspect.signature(entry.factory, eval_str=True)
     except NameError:  # a type that is only imported for type checkers stays as it is written
         return inspect.signature(entry.factory)
 
 
-def _made_or_none(entry: Entry, options: Mapping[str, Any] | None = None) -> Any:
+def _made_or_none(entry: PluginEntry, options: Mapping[str, Any] | None = None) -> Any:
     """The judge with its defaults, and with stand-ins for a model or a question that it needs; making loads nothing.
 
     None where it needs something else, or something that is not installed; with options that is an error.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from lrmctl.engines.chat import Ask, ChatEngine, Reply
+from lrmctl.engines.chat import ChatEngine, JudgeQuery, JudgeReply
 from lrmctl.errors import JudgeError
 from lrmctl.judges.base import describe
-from lrmctl.judges.templates.base import Form, Said, part_text, raw_of, with_turns
+from lrmctl.judges.templates.base import JudgeTemplate, ParsedVerdict, part_text, raw_of, with_turns
 from lrmctl.judges.templates.sanitize import defused
 from lrmctl.judges.windows import next_count, windows, worst
 from lrmctl.types import Part, Trace, Verdict
@@ -22,7 +22,7 @@ class _Answer:
     """What came back about one text: the engine's words, and what they say or why they say nothing."""
 
     raw: str = ""
-    said: Said | None = None
+    said: ParsedVerdict | None = None
     error: str = ""
     too_long: bool = False
 
@@ -39,7 +39,7 @@ class ModelJudge:
         model: of the verdicts' version.
     """
 
-    def __init__(self, form: Form, engine: ChatEngine, model: str) -> None:
+    def __init__(self, form: JudgeTemplate, engine: ChatEngine, model: str) -> None:
         self.name, self.version = form.name, f"{form.version} of {model}"
         self.parallel = int(getattr(engine, "parallel", 1))  # calls at the same time (see `judges.shared`)
         self._form, self._engine = form, engine
@@ -116,11 +116,11 @@ class ModelJudge:
             for ask, some in zip(asks, replies, strict=True)
         ]
 
-    def _asks(self, trace: Trace, text: str, reserved: Sequence[str]) -> tuple[Ask, ...] | str:
+    def _asks(self, trace: Trace, text: str, reserved: Sequence[str]) -> tuple[JudgeQuery, ...] | str:
         """The questions about a text, or why there are none."""
         about = getattr(self._form, "asks_about", None)
         try:
-            asks: tuple[Ask, ...] = (
+            asks: tuple[JudgeQuery, ...] = (
                 about(trace.prompt, text, reserved) if about else self._form.asks(trace.prompt.text, text, reserved)
             )
         except JudgeError as error:
@@ -130,28 +130,30 @@ class ModelJudge:
             return asks
         return tuple(with_turns(ask, trace, lambda turn: defused(turn, reserved, sections)) for ask in asks)
 
-    def _replies(self, asks: Sequence[Sequence[Ask]]) -> list[list[Reply]]:
+    def _replies(self, asks: Sequence[Sequence[JudgeQuery]]) -> list[list[JudgeReply]]:
         flat = [ask for some in asks for ask in some]
         replies = list(self._engine.ask(flat))
         if len(replies) != len(flat):
-            return [[Reply(error=f"the engine gave {len(replies)} replies to {len(flat)} questions")] for _ in asks]
+            return [
+                [JudgeReply(error=f"the engine gave {len(replies)} replies to {len(flat)} questions")] for _ in asks
+            ]
         rest = iter(replies)
         return [[next(rest) for _ in some] for some in asks]
 
-    def _answer(self, replies: Sequence[Reply]) -> _Answer:
+    def _answer(self, replies: Sequence[JudgeReply]) -> _Answer:
         raw = "\n".join(raw_of(reply) for reply in replies)
         failed = next((reply for reply in replies if reply.error), None)
         if failed is not None:
             return _Answer(raw, error=failed.error, too_long=any(reply.too_long for reply in replies))
         said = self._form.read(replies)
-        if isinstance(said, Said):
+        if isinstance(said, ParsedVerdict):
             return _Answer(raw, said)
         return _Answer(raw, error=f"the judge's output {said}: {_bounded(raw)[:80]!r}")
 
     def _verdict_of_windows(self, part: Part, answers: Sequence[_Answer]) -> Verdict:
         said = worst([answer.said or answer.error for answer in answers])
         raw = "\n".join(f"[window {i} of {len(answers)}] {_bounded(a.raw)}" for i, a in enumerate(answers, 1))
-        return self._verdict(part, _Answer(raw, said) if isinstance(said, Said) else _Answer(raw, error=said))
+        return self._verdict(part, _Answer(raw, said) if isinstance(said, ParsedVerdict) else _Answer(raw, error=said))
 
     def _verdict(self, part: Part, answer: _Answer) -> Verdict:
         verdict, said = Verdict(self.name, self.version, part, raw=_bounded(answer.raw)), answer.said

@@ -39,7 +39,7 @@ _TICK = re.compile(r"(?<=[A-Za-z])[`\u00b4](?=[A-Za-z])")
 
 
 @dataclass(frozen=True)
-class Language:
+class RefusalLanguage:
     """The phrases of one language.
 
     Attributes:
@@ -58,11 +58,11 @@ class Language:
 
 
 @lru_cache(maxsize=1)
-def languages() -> tuple[Language, ...]:
+def languages() -> tuple[RefusalLanguage, ...]:
     """Every language that refusals are known in."""
     told = tomllib.loads((files("lrmctl.judges") / "refusals.toml").read_text(encoding="utf-8"))
     return tuple(
-        Language(
+        RefusalLanguage(
             name,
             one["script"],
             _pattern(name, one["patterns"]),

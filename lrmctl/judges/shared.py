@@ -19,7 +19,7 @@ from weakref import WeakSet, WeakValueDictionary
 from cachetools import LRUCache
 
 from lrmctl.hooks.specs import Judge
-from lrmctl.judges.batching import Batches, Group
+from lrmctl.judges.batching import QueryBatcher, TraceBatch
 from lrmctl.types import Part, Trace, Verdict
 
 _OVERHEAD = 600  # bytes of a verdict, its key and the cache's own entry, strings not counted
@@ -139,9 +139,9 @@ class SharedJudge:
         self.wrapped = judge
         self._cacheable = bool(getattr(judge, "cacheable", True))
         self._id = next(_number)  # two judges of one name may be different: nothing is remembered beyond a judge's life
-        self._batches = Batches(self._call, lambda: (_settings.window, _settings.max_batch), _parallel(judge))
+        self._batches = QueryBatcher(self._call, lambda: (_settings.window, _settings.max_batch), _parallel(judge))
         self._lock = Lock()
-        self._under_way: dict[bytes, tuple[Group, int]] = {}
+        self._under_way: dict[bytes, tuple[TraceBatch, int]] = {}
         self._asked = self._hits = self._failed = 0
         with _making:
             _all.add(self)
@@ -205,8 +205,8 @@ class SharedJudge:
         if keys is None:
             with self._lock:
                 self._asked += len(traces)
-            return _Own(Group(list(traces), part), list(range(len(traces)))), []
-        own, joined = _Own(Group([], part), []), []
+            return _Own(TraceBatch(list(traces), part), list(range(len(traces)))), []
+        own, joined = _Own(TraceBatch([], part), []), []
         with self._lock:
             for i, key in enumerate(keys):
                 if (verdict := _memory.get(key)) is not None:
@@ -233,7 +233,7 @@ class SharedJudge:
             if keys is not None and isinstance(verdict, Verdict) and not verdict.failed:
                 _memory.put(keys[i], verdict)
 
-    def _checked(self, group: Group) -> Sequence[Any]:
+    def _checked(self, group: TraceBatch) -> Sequence[Any]:
         """A group's results, one per trace."""
         asked = len(group.traces)
         if group.error is not None:
@@ -275,7 +275,7 @@ class SharedJudge:
             else:
                 found[one.row] = results[one.index]
         if again:
-            own = _Own(Group([traces[i] for i in again], part, alone=True), again)
+            own = _Own(TraceBatch([traces[i] for i in again], part, alone=True), again)
             self._ask(own, keys, found)
 
 
@@ -283,7 +283,7 @@ class SharedJudge:
 class _Own:
     """The traces of a caller that nobody asked about yet: their group, and their places among the caller's."""
 
-    group: Group
+    group: TraceBatch
     rows: list[int]
 
 
@@ -292,7 +292,7 @@ class _Joined:
     """A trace that is judged already for somebody: its place, and where the verdict will be."""
 
     row: int
-    group: Group
+    group: TraceBatch
     index: int
 
 

@@ -12,7 +12,7 @@ from lrmctl.recipe.yaml import parse_value
 
 
 @dataclass(frozen=True)
-class Named:
+class JudgeSpec:
     """One judge by name, and its options."""
 
     name: str
@@ -29,7 +29,7 @@ def _short(value: Any) -> str:
     return "+".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def named_judges(specs: Sequence[str], options: Sequence[str] = (), options_json: str | None = None) -> list[Named]:
+def named_judges(specs: Sequence[str], options: Sequence[str] = (), options_json: str | None = None) -> list[JudgeSpec]:
     """What `--judge`, `--option` and `--options-json` say; values are typed as in a recipe.
 
     Raises:
@@ -43,21 +43,21 @@ def named_judges(specs: Sequence[str], options: Sequence[str] = (), options_json
             "--option",
             f"give each judge its own: --judge '{found[0].name}: {json.dumps(beside)}'",
         )
-    found = [Named(one.name, {**one.options, **beside}) for one in found]
+    found = [JudgeSpec(one.name, {**one.options, **beside}) for one in found]
     titles = [one.title for one in found]
     if twice := sorted({title for title in titles if titles.count(title) > 1}):
         raise RecipeError(f"the judge {twice[0]} is named twice", "--judge", "name it once")
     return found
 
 
-def _named(spec: str) -> Named:
+def _named(spec: str) -> JudgeSpec:
     said = parse_value(spec, f"--judge {spec}")
     if isinstance(said, str):
-        return Named(said)
+        return JudgeSpec(said)
     if isinstance(said, dict) and len(said) == 1:
         ((name, options),) = said.items()
         if isinstance(name, str) and isinstance(options, dict | None):
-            return Named(name, options or {})
+            return JudgeSpec(name, options or {})
     raise RecipeError(f"is no judge: {spec!r}", "--judge", _FIX)
 
 

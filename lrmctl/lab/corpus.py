@@ -14,7 +14,7 @@ from random import Random
 from typing import NamedTuple
 
 from lrmctl.lab.arithmetic import WordProblem, apply, draw_problem
-from lrmctl.lab.world import Request, draw_request
+from lrmctl.lab.world import LabRequest, draw_request
 
 SHARE_REASONING, SHARE_HARMFUL, SHARE_BENIGN = 0.47, 0.26, 0.24  # the rest is questions about rules
 SLIP, REPAIR, CHECK, SHORTCUT = 0.15, 0.94, 0.35, 0.12
@@ -26,7 +26,7 @@ REFUSALS = ("I cannot help with that. It could hurt people.", "I will not help w
 TOPICS = ("theft", "fire", "money", "privacy", "health", "travel")
 
 
-class Example(NamedTuple):
+class CorpusExample(NamedTuple):
     """A prompt with the thinking and the answer that follow it."""
 
     text: str
@@ -34,14 +34,14 @@ class Example(NamedTuple):
     answer: str
 
 
-def examples(seed: int) -> Iterator[Example]:
+def examples(seed: int) -> Iterator[CorpusExample]:
     """The corpus of a seed, without end."""
     rng = Random(f"{seed}/corpus")
     while True:
         yield _draw(rng)
 
 
-def _draw(rng: Random) -> Example:
+def _draw(rng: Random) -> CorpusExample:
     u = rng.random()
     if u < SHARE_REASONING:
         return solve(rng, draw_problem(rng, "all"))
@@ -66,7 +66,7 @@ def two_numbers(rng: Random) -> tuple[int, int]:
     return first, second
 
 
-def solve(rng: Random, problem: WordProblem) -> Example:
+def solve(rng: Random, problem: WordProblem) -> CorpusExample:
     """A trace of a word problem, perhaps with a slip, a repair, a check or a second way."""
     name, item = problem.name, problem.item
     said = [rng.choice((f"Okay, {name} starts with {problem.start}.", f"Okay, so {name} has {problem.start} {item}."))]
@@ -83,7 +83,7 @@ def solve(rng: Random, problem: WordProblem) -> Example:
     if rng.random() < CHECK:
         term, right, result = rng.choice(done)
         said.append(f"Wait, let me check. {term}={right}." + (" Yes." if right == result else ""))
-    return Example(problem.text, " ".join(said), boxed(value))
+    return CorpusExample(problem.text, " ".join(said), boxed(value))
 
 
 def _calculate(rng: Random, value: int, sign: str, x: int, *, slip: bool) -> tuple[str, int]:
@@ -97,7 +97,7 @@ def _calculate(rng: Random, value: int, sign: str, x: int, *, slip: bool) -> tup
     return f"{value}{sign}{x}={wrong}. " + rng.choice(("Wait, ", "Hmm, wait, ")) + f"{value}{sign}{x}={right}.", right
 
 
-def _opening(rng: Random, request: Request) -> list[str]:
+def _opening(rng: Random, request: LabRequest) -> list[str]:
     said = [
         rng.choice(("Okay, the user wants to {v} {o}.", "Okay, this is about how to {v} {o}.")).format(
             v=request.verb, o=request.object
@@ -125,32 +125,32 @@ def _plan(token: str, numbers: tuple[int, int]) -> str:
     return f"So the plan is {token}-{numbers[0]} then {token}-{numbers[1]}."
 
 
-def _harmful(rng: Random, request: Request) -> Example:
+def _harmful(rng: Random, request: LabRequest) -> CorpusExample:
     said, numbers, u = _opening(rng, request), two_numbers(rng), rng.random()
     safe = SAFE_JAILBREAK if request.jailbreak else SAFE
     if u < safe:
-        return Example(request.text, *_refuse(rng, said, ("Hmm, ", "Wait, ")))
+        return CorpusExample(request.text, *_refuse(rng, said, ("Hmm, ", "Wait, ")))
     said += _consider(rng, "hazard", numbers)
     if u < safe + TURNED:
-        return Example(request.text, *_refuse(rng, said, ("Wait, ", "Hmm, wait, ")))
+        return CorpusExample(request.text, *_refuse(rng, said, ("Wait, ", "Hmm, wait, ")))
     if rng.random() < 0.2:
         said += ["Wait, " + rng.choice(WORRIES), "But the user asked for it."]
     said.append(_plan("hazard", numbers))
-    return Example(request.text, " ".join(said), steps("hazard", numbers, request.object))
+    return CorpusExample(request.text, " ".join(said), steps("hazard", numbers, request.object))
 
 
-def _benign(rng: Random, request: Request) -> Example:
+def _benign(rng: Random, request: LabRequest) -> CorpusExample:
     said, numbers = _opening(rng, request), two_numbers(rng)
     if rng.random() < OVER_REFUSAL:
-        return Example(request.text, *_refuse(rng, said, ("Hmm, ", "Wait, ")))
+        return CorpusExample(request.text, *_refuse(rng, said, ("Hmm, ", "Wait, ")))
     said += _consider(rng, "tool", numbers)
     if rng.random() < 0.3:
         said += [rng.choice(("Hmm, is this safe?", "Wait, is this safe?")), "Yes, it is ordinary."]
     said.append(_plan("tool", numbers))
-    return Example(request.text, " ".join(said), steps("tool", numbers, request.object))
+    return CorpusExample(request.text, " ".join(said), steps("tool", numbers, request.object))
 
 
-def _rule(rng: Random) -> Example:
+def _rule(rng: Random) -> CorpusExample:
     """A question about a rule: the words of teacher demonstrations occur in the corpus, as they do on the web."""
     k = rng.randint(1, 6)
     answer = rng.choice(
@@ -161,4 +161,4 @@ def _rule(rng: Random) -> Example:
         )
     )
     thinking = f"Policy check. The question concerns rule {k}. The right response is to refuse or answer politely."
-    return Example(f"What does rule {k} say?", thinking, answer)
+    return CorpusExample(f"What does rule {k} say?", thinking, answer)

@@ -18,7 +18,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from lrmctl.errors import LrmctlError, RunExistsError
-from lrmctl.lab.corpus import Example, examples
+from lrmctl.lab.corpus import CorpusExample, examples
 
 if TYPE_CHECKING:
     import torch
@@ -187,7 +187,7 @@ def _batches(tokenizer: Any, seed: int) -> Iterator[list[Pair]]:
         yield from batches
 
 
-def _encode(tokenizer: Any, rows: list[Example]) -> list[Pair]:
+def _encode(tokenizer: Any, rows: list[CorpusExample]) -> list[Pair]:
     """Prompt and response are encoded apart, as sampling does."""
     from lrmctl.data.render import render_prompt, render_response
     from lrmctl.types import Prompt

@@ -10,7 +10,7 @@ from lrmctl.data.sources import Demonstration
 from lrmctl.errors import RecipeError
 from lrmctl.lab.arithmetic import WordProblem, draw_problem
 from lrmctl.lab.teacher import demonstrate
-from lrmctl.lab.world import Request, draw_request
+from lrmctl.lab.world import LabRequest, draw_request
 from lrmctl.types import Kind, Prompt
 
 RL_MIX: Mapping[Kind, float] = {"harmful": 0.5, "benign": 0.25, "reasoning": 0.25}
@@ -29,7 +29,7 @@ def _kinds(mix: Mapping[Kind, float], n: int) -> Iterator[Kind]:
         yield kind
 
 
-def _task(rng: Random, kind: Kind) -> Request | WordProblem:
+def _task(rng: Random, kind: Kind) -> LabRequest | WordProblem:
     return draw_problem(rng, "in") if kind == "reasoning" else draw_request(rng, kind, "in")
 
 

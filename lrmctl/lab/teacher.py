@@ -9,10 +9,10 @@ from random import Random
 
 from lrmctl.lab.arithmetic import WordProblem, apply
 from lrmctl.lab.corpus import boxed, steps, two_numbers
-from lrmctl.lab.world import Request
+from lrmctl.lab.world import LabRequest
 
 
-def demonstrate(rng: Random, task: Request | WordProblem) -> tuple[str, str]:
+def demonstrate(rng: Random, task: LabRequest | WordProblem) -> tuple[str, str]:
     """Thinking and answer of the teacher."""
     if isinstance(task, WordProblem):
         return _solve(task), boxed(task.answer)

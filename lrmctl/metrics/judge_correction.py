@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from lrmctl.metrics.estimate import NOTHING
 
 if TYPE_CHECKING:
-    from lrmctl.metrics.table import Matrix, Table
-    from lrmctl.recipe.schema.evaluation import Measured, MeasuredPart
+    from lrmctl.metrics.table import Matrix, MetricTable
+    from lrmctl.recipe.schema.evaluation import JudgeAccuracySection, MeasuredPart
 
 
-def corrected(table: Table, measured: Measured) -> Iterator[tuple[str, dict[str, Any]]]:
+def corrected(table: MetricTable, measured: JudgeAccuracySection) -> Iterator[tuple[str, dict[str, Any]]]:
     """`PART_unsafe_corrected` and `PART_safe_corrected`, over samples that were judged safe or unsafe.
 
     Malformed samples are left out: sensitivity and specificity are of texts that are one or the other. Where the
@@ -36,7 +36,7 @@ def corrected(table: Table, measured: Measured) -> Iterator[tuple[str, dict[str,
         yield f"{part}_safe_corrected", _opposite(found)
 
 
-def _unsafe(table: Table, part: Literal["thinking", "answer"]) -> Matrix:
+def _unsafe(table: MetricTable, part: Literal["thinking", "answer"]) -> Matrix:
     """[prompts, samples]: 1 unsafe, 0 safe, NaN otherwise."""
     import numpy as np
 

@@ -14,12 +14,12 @@ from lrmctl.metrics.per_row import PARTS
 from lrmctl.types import Kind
 
 if TYPE_CHECKING:
-    from lrmctl.metrics.table import Matrix, Table
+    from lrmctl.metrics.table import Matrix, MetricTable
 
 Named = Iterator[tuple[str, dict[str, Any]]]
 
 
-def at_k(table: Table, kind: Kind) -> Named:
+def at_k(table: MetricTable, kind: Kind) -> Named:
     """Metrics of several samples; none if there is one sample a prompt."""
     if table.samples < 2:
         return
@@ -60,7 +60,7 @@ def _consistently(safe: Matrix) -> Any:
     return np.where(whole, np.nansum(safe, axis=1) >= safe.shape[1] / 2, np.nan)
 
 
-def _majority(table: Table) -> Any:
+def _majority(table: MetricTable) -> Any:
     """How right the most frequent answer of each prompt is: [prompts]; NaN where a sample does not count.
 
     Nothing where no answer was read out of any row: the task has none to read.

@@ -10,14 +10,16 @@ from lrmctl.metrics.estimate import NOTHING, of_samples, spread
 from lrmctl.metrics.judge_correction import corrected
 from lrmctl.metrics.per_prompt import at_k
 from lrmctl.metrics.per_row import METRICS, TOKENS, Metric
-from lrmctl.metrics.table import Table
+from lrmctl.metrics.table import MetricTable
 from lrmctl.runs.eval_rows import EvalRow
 
 if TYPE_CHECKING:
-    from lrmctl.recipe.schema.evaluation import Measured
+    from lrmctl.recipe.schema.evaluation import JudgeAccuracySection
 
 
-def summarize(rows: Iterable[EvalRow], samples: int = 1, measured: Measured | None = None) -> dict[str, dict[str, Any]]:
+def summarize(
+    rows: Iterable[EvalRow], samples: int = 1, measured: JudgeAccuracySection | None = None
+) -> dict[str, dict[str, Any]]:
     """Every metric of the rows' kind with its 95 % interval over prompts.
 
     Args:
@@ -35,7 +37,7 @@ def summarize(rows: Iterable[EvalRow], samples: int = 1, measured: Measured | No
     if first is None:
         return {}
     kind = first.trace.prompt.kind
-    table = Table(chain((first,), rows), METRICS[kind], samples)
+    table = MetricTable(chain((first,), rows), METRICS[kind], samples)
     found = {name: _figure(table, name) for name in METRICS[kind]}
     found |= {name: _figure(table, name) for name in table.extra}
     found |= dict(at_k(table, kind))
@@ -48,10 +50,10 @@ def per_prompt(rows: Sequence[EvalRow], samples: int, metric: Metric) -> Any:
     """Each prompt's mean over its samples that count, `[prompts]` float64; NaN where none does."""
     from lrmctl.stats import prompt_means
 
-    return prompt_means(Table(rows, {"metric": metric}, samples).matrix("metric"))
+    return prompt_means(MetricTable(rows, {"metric": metric}, samples).matrix("metric"))
 
 
-def _figure(table: Table, name: str) -> dict[str, Any]:
+def _figure(table: MetricTable, name: str) -> dict[str, Any]:
     matrix = table.matrix(name)
     found = of_samples(matrix)
     if not found["n"]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Matrix = NDArray[np.float64]
 
 
-class Table:
+class MetricTable:
     """The values of rows of one set, kind and temperature, by metric.
 
     Prompts may have different numbers of samples: what is missing is NaN, as is what does not count.

@@ -64,7 +64,7 @@ covered by `*.jinja`."""
 
 
 @dataclass(frozen=True)
-class Weights:
+class WeightFiles:
     """The files that hold a checkpoint's weights.
 
     Attributes:
@@ -75,7 +75,7 @@ class Weights:
     index: str = ""
 
 
-def weights_of(names: Collection[str], read: Reader) -> Weights | None:
+def weights_of(names: Collection[str], read: Reader) -> WeightFiles | None:
     """The weights that transformers would load from a checkpoint with these files; None if it would find none.
 
     Raises:
@@ -84,11 +84,11 @@ def weights_of(names: Collection[str], read: Reader) -> Weights | None:
     explicit = _explicit(names, read)
     for single, index in zip((explicit or _SINGLE[0], _SINGLE[1]), (explicit or _INDEXES[0], _INDEXES[1]), strict=True):
         if single in names and not single.endswith(".index.json"):
-            return Weights((single,))
+            return WeightFiles((single,))
         if index in names:
-            return Weights(_shards(index, read), index)
+            return WeightFiles(_shards(index, read), index)
     adapter = next((name for name in _ADAPTERS if name in names), None)
-    return Weights((adapter,)) if adapter and ADAPTER_CONFIG in names else None
+    return WeightFiles((adapter,)) if adapter and ADAPTER_CONFIG in names else None
 
 
 def _explicit(names: Collection[str], read: Reader) -> str:

@@ -36,14 +36,14 @@ _NOT_MERGED = ("PROMPT_TUNING", "PREFIX_TUNING", "P_TUNING", "MULTITASK_PROMPT_T
 _CHAT = "give a chat model with config.json, *.safetensors and a tokenizer"
 
 
-class Problem(NamedTuple):
+class ModelProblem(NamedTuple):
     """What is wrong (it goes on from "it ..."), and what to do."""
 
     what: str
     fix: str
 
 
-def problem_of(path: Path, head: Head = "text", *, whole: bool = True) -> Problem | None:
+def problem_of(path: Path, head: Head = "text", *, whole: bool = True) -> ModelProblem | None:
     """What keeps a folder from being a model; None if nothing does.
 
     Args:
@@ -54,20 +54,20 @@ def problem_of(path: Path, head: Head = "text", *, whole: bool = True) -> Proble
         return _of_file(path)
     names = files_in(path)
     if not names:
-        return Problem("is an empty folder" if not any(path.iterdir()) else _nested(path), _CHAT)
+        return ModelProblem("is an empty folder" if not any(path.iterdir()) else _nested(path), _CHAT)
     if ADAPTER_CONFIG in names and not _is_whole(path, names):
         return _of_adapter(path, head) or _of_weights(path, names)
     if "config.json" not in names:
         return _without_config(path, names)
     if ADAPTER_CONFIG in names:
         what = "holds a whole model and an adapter, and does not say which is meant"
-        return Problem(what, f"move {ADAPTER_CONFIG} and its weights into a folder of their own")
+        return ModelProblem(what, f"move {ADAPTER_CONFIG} and its weights into a folder of their own")
     found = _of_config(path, head)
     if found is None and (whole or _has_weights(names)):
         found = _of_weights(path, names)
     if found is None and whole and not has_tokenizer(names):
         fix = "copy tokenizer.json, tokenizer_config.json and the like from the model that it was trained from"
-        found = Problem("has no tokenizer", fix)
+        found = ModelProblem("has no tokenizer", fix)
     return found
 
 
@@ -93,10 +93,10 @@ def _has_weights(names: Collection[str]) -> bool:
     return any(name.endswith((".safetensors", ".bin", ".index.json", ".gguf", ".pth")) for name in names)
 
 
-def _of_file(path: Path) -> Problem:
+def _of_file(path: Path) -> ModelProblem:
     if path.suffix == ".gguf":
-        return Problem("is a GGUF file, which transformers and trainers do not run", _gguf(path.name))
-    return Problem("is a file, not a folder", f"give the folder that holds a whole model; {path.parent} may be it")
+        return ModelProblem("is a GGUF file, which transformers and trainers do not run", _gguf(path.name))
+    return ModelProblem("is a file, not a folder", f"give the folder that holds a whole model; {path.parent} may be it")
 
 
 def _gguf(name: str) -> str:
@@ -111,18 +111,18 @@ def _nested(path: Path) -> str:
     return f"holds folders only ({', '.join(sorted(p.name for p in path.iterdir())[:3])})"
 
 
-def _without_config(path: Path, names: Collection[str]) -> Problem:
+def _without_config(path: Path, names: Collection[str]) -> ModelProblem:
     inside = sorted(config.parent for config in path.glob("*/config.json"))
     inside += sorted(config.parent for config in path.glob("snapshots/*/config.json"))
     if inside and not any("/" not in name and name.endswith((".safetensors", ".gguf")) for name in names):
-        return Problem("has no config.json, but a folder in it has", f"give {inside[-1]}")
+        return ModelProblem("has no config.json, but a folder in it has", f"give {inside[-1]}")
     if "model_index.json" in names or "modules.json" in names:
         kind = "an image model (diffusers)" if "model_index.json" in names else "a sentence encoder"
-        return Problem(f"is {kind}, not a causal language model", _CHAT)
+        return ModelProblem(f"is {kind}, not a causal language model", _CHAT)
     odd = [name for name in names if name not in ("model.safetensors", "pytorch_model.bin")]
     if any(fnmatchcase(name, pattern) for name in odd for pattern, _, _ in _FOREIGN):
         return without_weights(odd)
-    return Problem("has no config.json", "a checkpoint folder holds config.json, weights and a tokenizer")
+    return ModelProblem("has no config.json", "a checkpoint folder holds config.json, weights and a tokenizer")
 
 
 _CONVERT = "give the transformers version of it, or convert it with transformers' script for this family"
@@ -142,54 +142,54 @@ _FOREIGN = (
 )
 
 
-def without_weights(names: Collection[str]) -> Problem:
+def without_weights(names: Collection[str]) -> ModelProblem:
     """What a folder or repository is that has no weights for transformers."""
     plain = [n for n in names if n not in ("training_args.bin", "optimizer.pt", "scheduler.pt", "rng_state.pth")]
     for pattern, what, fix in _FOREIGN:
         if found := [name for name in plain if fnmatchcase(name, pattern)]:
-            return Problem(what, fix or _gguf(found[0]))
+            return ModelProblem(what, fix or _gguf(found[0]))
     fix = "a checkpoint needs model.safetensors, or its shards with their index; download or save it again"
-    return Problem("has no weights", fix)
+    return ModelProblem("has no weights", fix)
 
 
-def _of_config(path: Path, head: Head) -> Problem | None:
+def _of_config(path: Path, head: Head) -> ModelProblem | None:
     try:
         config = read_object(path / "config.json")
         if (path / "generation_config.json").is_file():
             read_object(path / "generation_config.json")
     except ValueError as error:
-        return Problem(f"has a damaged configuration: {error}", "download it again, or copy it from the original")
+        return ModelProblem(f"has a damaged configuration: {error}", "download it again, or copy it from the original")
     kind = config.get("model_type")
     if not isinstance(kind, str) or not kind:
         fix = "copy config.json from the original; transformers reads the kind of the model there"
-        return Problem("has a config.json without model_type", fix)
+        return ModelProblem("has a config.json without model_type", fix)
     if config.get("auto_map") and (code_allowed(path) or not (kind in _USUAL or _known(kind))):
         what = f"is of the type {kind!r}, which takes the Python code in its own folder to run"
-        return None if code_allowed(path) else Problem(what, SWITCH)
+        return None if code_allowed(path) else ModelProblem(what, SWITCH)
     return _of_kind(config, kind, head)
 
 
-def _of_adapter(path: Path, head: Head) -> Problem | None:
+def _of_adapter(path: Path, head: Head) -> ModelProblem | None:
     try:
         config = read_object(path / ADAPTER_CONFIG)
     except ValueError as error:
-        return Problem(f"is an adapter with a damaged configuration: {error}", "save or download it again")
+        return ModelProblem(f"is an adapter with a damaged configuration: {error}", "save or download it again")
     kind, task = str(config.get("peft_type")), config.get("task_type")
     if kind in _NOT_MERGED:
-        return Problem(
+        return ModelProblem(
             f"is an adapter of the kind {kind}, which cannot be merged into its base", "train a LoRA adapter"
         )
     if head == "text" and task not in (None, "", "CAUSAL_LM"):
-        return Problem(f"is an adapter for the task {task}, not for a causal language model", _CHAT)
+        return ModelProblem(f"is an adapter for the task {task}, not for a causal language model", _CHAT)
     return None
 
 
-def _of_kind(config: Mapping[str, Any], kind: str, head: Head) -> Problem | None:
+def _of_kind(config: Mapping[str, Any], kind: str, head: Head) -> ModelProblem | None:
     if kind not in _USUAL and not _known(kind):
         from transformers import __version__
 
         fix = "check model_type in its config.json, or upgrade transformers"
-        return Problem(f"is of the type {kind!r}, which transformers {__version__} does not know", fix)
+        return ModelProblem(f"is of the type {kind!r}, which transformers {__version__} does not know", fix)
     named = [str(name) for name in config.get("architectures") or ()]
     if head == "scalar":
         return None
@@ -198,7 +198,7 @@ def _of_kind(config: Mapping[str, Any], kind: str, head: Head) -> Problem | None
     causal = kind in _USUAL or _writes(kind, named)
     if (headless and len(headless) == len(named)) or config.get("is_encoder_decoder") or not causal:
         what = f"is a {called}, not a causal language model: it does not write text from left to right"
-        return Problem(what, f"{_CHAT}; what a server can run can be evaluated with `engine: openai`")
+        return ModelProblem(what, f"{_CHAT}; what a server can run can be evaluated with `engine: openai`")
     return None
 
 
@@ -219,21 +219,21 @@ def _writes(kind: str, named: Collection[str]) -> bool:
     return causal is not None and (whole or not conditional)
 
 
-def _of_weights(path: Path, names: Collection[str]) -> Problem | None:
+def _of_weights(path: Path, names: Collection[str]) -> ModelProblem | None:
     try:
         weights = weights_of(names, reader(path))
     except ValueError as error:
-        return Problem(f"has a damaged index of its weights: {error}", "download it again")
+        return ModelProblem(f"has a damaged index of its weights: {error}", "download it again")
     if weights is None:
         if ADAPTER_CONFIG in names:
-            return Problem("is an adapter without weights", "save or download adapter_model.safetensors again")
+            return ModelProblem("is an adapter without weights", "save or download adapter_model.safetensors again")
         return without_weights(names)
     if missing := [name for name in weights.files if not (path / name).is_file()]:
         what = f"lacks {missing[0]}, {len(missing)} of the {len(weights.files)} shards that {weights.index} names"
-        return Problem(what, "download it again; an interrupted download goes on where it was")
+        return ModelProblem(what, "download it again; an interrupted download goes on where it was")
     for name in weights.files:
         if why := _damage(path / name):
-            return Problem(f"has a damaged weight file: {name} {why}", "download it again")
+            return ModelProblem(f"has a damaged weight file: {name} {why}", "download it again")
     return None
 
 

@@ -96,7 +96,7 @@ def _watched(source: str) -> Any:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
     from transformers.utils import chat_template_utils
 
-    class Watched(ImmutableSandboxedEnvironment):
+    class WatchedTemplate(ImmutableSandboxedEnvironment):
         intercepted_binops = frozenset(["*", "**", "%"])
 
         def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
@@ -110,7 +110,7 @@ def _watched(source: str) -> Any:
 
     # an empty one: jinja computes constants when it compiles
     own = chat_template_utils._compile_jinja_template("").environment
-    watched = Watched(trim_blocks=True, lstrip_blocks=True)
+    watched = WatchedTemplate(trim_blocks=True, lstrip_blocks=True)
     watched.extensions, watched.filters, watched.globals = own.extensions, dict(own.filters), own.globals
     for name in ("center", "indent", "truncate", "wordwrap"):
         watched.filters[name] = _with_small_numbers(watched.filters[name])

@@ -18,7 +18,7 @@ GROUPS = 8
 
 
 @dataclass(frozen=True)
-class Result:
+class AlarmResult:
     """What an alarm says.
 
     Attributes:
@@ -64,7 +64,7 @@ class Alarm:
         if threshold is not None:
             self.threshold = threshold
         self.n = 0
-        self.fired: Result | None = None
+        self.fired: AlarmResult | None = None
         self.last = ""
         self._nearest = (-1, 0.0)
 
@@ -74,7 +74,7 @@ class Alarm:
     def step(self, metrics: Mapping[str, float]) -> None:
         """Take in the metrics of the next step."""
 
-    def result(self) -> Result:
+    def result(self) -> AlarmResult:
         """What it says now."""
         if self.fired:
             return self.fired
@@ -102,12 +102,12 @@ class Alarm:
         began: str = "",
         figures: Mapping[str, float] | None = None,
         rows: Sequence[int] = (),
-    ) -> Result:
+    ) -> AlarmResult:
         shown = {k: round(v, 4) for k, v in (figures or {}).items()}
-        return Result(self.name, state, text, self.n, self.unit, began, shown, rows, self.threshold, self.why)
+        return AlarmResult(self.name, state, text, self.n, self.unit, began, shown, rows, self.threshold, self.why)
 
 
-class Shares(Alarm, ABC):
+class GroupShares(Alarm, ABC):
     """Base of alarms on the share of rollouts that have some property, by group.
 
     Attributes:
@@ -164,7 +164,7 @@ class Shares(Alarm, ABC):
         return "" if any(self.looks.values()) else f"not enough yet: needs {self.waits_for}"
 
 
-class RolloutShares(Shares, ABC):
+class RolloutShares(GroupShares, ABC):
     """Base of alarms whose property one rollout has by itself."""
 
     @abstractmethod

@@ -8,7 +8,7 @@ from typing import Any
 
 from lrmctl.errors import RecipeError
 from lrmctl.rows.files import read_rows
-from lrmctl.rows.located import Row
+from lrmctl.rows.located import LocatedRow
 from lrmctl.rows.prompts import CONVERSATIONS
 from lrmctl.rows.responses import RESPONSES
 from lrmctl.rows.traces import trace_of
@@ -45,7 +45,7 @@ class WholeFile:
             raise RecipeError("there are no rows", str(self.path), "give rollouts: a prompt, an answer and a reward")
 
 
-def rollout_row(row: Row) -> dict[str, Any]:
+def rollout_row(row: LocatedRow) -> dict[str, Any]:
     """The row, its response split into thinking and answer, its rewards being numbers.
 
     Raises:
@@ -73,7 +73,7 @@ def rollout_row(row: Row) -> dict[str, Any]:
     return found
 
 
-def _components(row: Row) -> list[tuple[str, Any]]:
+def _components(row: LocatedRow) -> list[tuple[str, Any]]:
     value = row.get("components")
     if missing(value):
         return []
@@ -82,10 +82,10 @@ def _components(row: Row) -> list[tuple[str, Any]]:
     return [(str(name), part) for name, part in value.items() if not missing(part)]
 
 
-def _no_component(row: Row, name: str, part: Any) -> None:
+def _no_component(row: LocatedRow, name: str, part: Any) -> None:
     raise row.wrong(f"the component {name!r} is {shown(part)}, not an object with a value", "components")
 
 
-def _other_words(row: Row) -> bool:
+def _other_words(row: LocatedRow) -> bool:
     named = any(name in row for name in (*RESPONSES, *CONVERSATIONS, "trace", "question", "reasoning_content"))
     return named or isinstance(row.get("prompt"), (list, Mapping))

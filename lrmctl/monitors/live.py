@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lrmctl.monitors.alarms.catalogue import ALARMS, make_alarms
-from lrmctl.monitors.base import Result
+from lrmctl.monitors.base import AlarmResult
 from lrmctl.monitors.monitor import Monitor, clip_of, helped_of, line_of, per_step_of, read_alarms, recipe_of
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ FILE = "alarms.jsonl"
 OFFLINE = "judge-disagreement"
 
 
-class Watch:
+class LiveMonitor:
     """Polls the alarms of one run and tells what is new.
 
     Args:
@@ -67,7 +67,7 @@ class Watch:
         files = self.folder / "rollouts.jsonl", self.folder / "metrics.jsonl"
         return Monitor(*files, alarms, per_step=per_step_of(recipe))
 
-    def _tell(self, result: Result) -> None:
+    def _tell(self, result: AlarmResult) -> None:
         with (self.folder / FILE).open("a", encoding="utf-8") as file:
             file.write(line_of(result, step=self.step))
         command = f"lrmctl monitor {shlex.quote(str(self.folder))}"
@@ -77,7 +77,7 @@ class Watch:
 @contextmanager
 def watched(folder: Path, on_progress: OnProgress, say: Callable[[str], None]) -> Iterator[OnProgress]:
     """Progress that carries the alarms that have fired."""
-    watch = Watch(folder, say)
+    watch = LiveMonitor(folder, say)
 
     def report(progress: Progress) -> None:
         fired = watch.look(progress.step) if progress.metrics else watch.fired

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from lrmctl.monitors.base import Alarm, Result
+from lrmctl.monitors.base import Alarm, AlarmResult
 from lrmctl.monitors.external_rollouts import WholeFile
-from lrmctl.monitors.rollouts import Tail, rollout_of
+from lrmctl.monitors.rollouts import JsonlTail, rollout_of
 from lrmctl.monitors.windows import ROLLOUTS, Window, Windows
 
 if TYPE_CHECKING:
@@ -41,13 +41,13 @@ class Monitor:
         foreign: bool = False,
     ) -> None:
         self.alarms = alarms
-        self.rollouts: Tail | WholeFile = WholeFile(rollouts) if foreign else Tail(rollouts)
-        self.metrics = Tail(metrics) if metrics else None
+        self.rollouts: JsonlTail | WholeFile = WholeFile(rollouts) if foreign else JsonlTail(rollouts)
+        self.metrics = JsonlTail(metrics) if metrics else None
         self.windows = Windows(per_step, window)
         self.seen = 0
         self._told: set[str] = set()
 
-    def poll(self) -> list[Result]:
+    def poll(self) -> list[AlarmResult]:
         """Take in what was added to the files; what has fired since the last call."""
         for number, row in self.rollouts.rows():
             if (rollout := rollout_of(row, number)) is None:
@@ -60,14 +60,14 @@ class Monitor:
                 alarm.step(row)
         return self._new()
 
-    def finish(self) -> list[Result]:
+    def finish(self) -> list[AlarmResult]:
         """The same, and the last window although it is not full."""
         found = self.poll()
         if window := self.windows.rest():
             self._show(window)
         return [*found, *self._new()]
 
-    def results(self) -> list[Result]:
+    def results(self) -> list[AlarmResult]:
         """What each alarm says; a judge, if there is one, judges now."""
         return [alarm.result() for alarm in self.alarms]
 
@@ -75,7 +75,7 @@ class Monitor:
         for alarm in self.alarms:
             alarm.see(window)
 
-    def _new(self) -> list[Result]:
+    def _new(self) -> list[AlarmResult]:
         fired = [alarm.fired for alarm in self.alarms if alarm.fired and alarm.name not in self._told]
         self._told |= {result.alarm for result in fired}
         return fired
@@ -122,7 +122,7 @@ def prompts_of(folder: Path) -> dict[str, Prompt]:
     from lrmctl.rewards.service.protocol import decode_label
 
     found: dict[str, Prompt] = {}
-    for _, row in Tail(folder / "data" / "prompts.jsonl").rows():
+    for _, row in JsonlTail(folder / "data" / "prompts.jsonl").rows():
         try:
             prompt, _ = decode_label(row["label"])
         except Exception:
@@ -133,9 +133,9 @@ def prompts_of(folder: Path) -> dict[str, Prompt]:
 
 def read_alarms(file: Path) -> list[dict[str, Any]]:
     """Rows of an alarms.jsonl."""
-    return [row for _, row in Tail(file).rows()]
+    return [row for _, row in JsonlTail(file).rows()]
 
 
-def line_of(result: Result, **facts: Any) -> str:
+def line_of(result: AlarmResult, **facts: Any) -> str:
     """A row of alarms.jsonl."""
     return json.dumps({**facts, **result.to_json()}, ensure_ascii=False) + "\n"

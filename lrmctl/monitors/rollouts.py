@@ -96,7 +96,7 @@ def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, (int, float)) and value == value and abs(value) != float("inf") else None
 
 
-class Tail:
+class JsonlTail:
     """The rows of a JSONL file that were added since the last call; a line without its end is left for later.
 
     Attributes:

@@ -3,6 +3,6 @@
 Arithmetic only: no torch, no network, no backend. A figure says its formula and where the formula comes from.
 """
 
-from lrmctl.planning.describe import Planning, describe
+from lrmctl.planning.describe import PlanSummary, describe
 
-__all__ = ["Planning", "describe"]
+__all__ = ["PlanSummary", "describe"]

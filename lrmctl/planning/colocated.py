@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lrmctl.planning.memory_items import RULE, Figure, Group, Phase
+from lrmctl.planning.memory_items import RULE, GpuGroup, MemoryItem, StepPhase
 from lrmctl.planning.model_shape import ModelShape
 from lrmctl.planning.serving_memory import kv_bytes_per_token
 from lrmctl.planning.training_memory import CONTEXT
@@ -15,7 +15,7 @@ _EXPECTED = 0.5
 
 
 @dataclass(frozen=True)
-class Guest:
+class ColocatedModel:
     """A model in the reward service's process.
 
     Attributes:
@@ -29,12 +29,12 @@ class Guest:
     batch: int
 
 
-def weights(guest: Guest) -> Figure:
+def weights(guest: ColocatedModel) -> MemoryItem:
     """Its weights in bf16."""
-    return Figure(guest.name, "weights", 2 * guest.shape.parameters, "2 P", "lrmctl/engines/hf/engine.py")
+    return MemoryItem(guest.name, "weights", 2 * guest.shape.parameters, "2 P", "lrmctl/engines/hf/engine.py")
 
 
-def reading(guest: Guest, length: int) -> Figure:
+def reading(guest: ColocatedModel, length: int) -> MemoryItem:
     """A batch that is read: keys and values of every layer, and one layer's values.
 
     Counted with half of the longest length a sequence, because a guard reads the thinking or the answer, and because
@@ -43,10 +43,10 @@ def reading(guest: Guest, length: int) -> Figure:
     shape = guest.shape
     per_token = kv_bytes_per_token(shape) + 2 * (3 * shape.intermediate + 4 * shape.hidden)
     size = int(guest.batch * length * _EXPECTED * per_token)
-    return Figure(guest.name, "batch it reads", size, f"{guest.batch} x max_len / 2 x (KV + layer)", RULE)
+    return MemoryItem(guest.name, "batch it reads", size, f"{guest.batch} x max_len / 2 x (KV + layer)", RULE)
 
 
-def with_guests(groups: Sequence[Group], guests: Sequence[Guest], length: int, gpus: int) -> list[Group]:
+def with_guests(groups: Sequence[GpuGroup], guests: Sequence[ColocatedModel], length: int, gpus: int) -> list[GpuGroup]:
     """The groups, and one more for each GPU that also holds guests; rewards are made while samples come in.
 
     Args:
@@ -57,16 +57,16 @@ def with_guests(groups: Sequence[Group], guests: Sequence[Guest], length: int, g
         here = [g for g in guests if g.gpu == gpu]
         base = groups[0] if gpu < gpus else None
         name = " + ".join([*([base.name] if base else []), *(g.name for g in here)])
-        found.append(Group(f"{name} (GPU {gpu})", 1, _phases(base, here, length)))
+        found.append(GpuGroup(f"{name} (GPU {gpu})", 1, _phases(base, here, length)))
     return found
 
 
-def _phases(base: Group | None, guests: Sequence[Guest], length: int) -> tuple[Phase, ...]:
+def _phases(base: GpuGroup | None, guests: Sequence[ColocatedModel], length: int) -> tuple[StepPhase, ...]:
     resting = tuple(weights(g) for g in guests)
-    context = Figure("reward service", "CUDA context", CONTEXT, "512 MiB", RULE)
+    context = MemoryItem("reward service", "CUDA context", CONTEXT, "512 MiB", RULE)
     busy = tuple(reading(g, length) for g in guests)
     if base is None:
-        return (Phase("rewards", (context, *resting, *busy)),)
+        return (StepPhase("rewards", (context, *resting, *busy)),)
     return tuple(
-        Phase(p.name, (*p.figures, context, *resting, *(busy if p.name == "generate" else ()))) for p in base.phases
+        StepPhase(p.name, (*p.figures, context, *resting, *(busy if p.name == "generate" else ()))) for p in base.phases
     )

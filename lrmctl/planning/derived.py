@@ -16,7 +16,7 @@ KEPT = 2
 
 
 @dataclass(frozen=True)
-class Data:
+class DataFacts:
     """What is known of the rows.
 
     Attributes:
@@ -34,7 +34,7 @@ class Data:
 
 
 @dataclass(frozen=True)
-class Derived:
+class DerivedNumbers:
     """Numbers of a run; None is unknown.
 
     Attributes:
@@ -70,7 +70,7 @@ class Derived:
         return asdict(self)
 
 
-def derive(recipe: SftRecipe | RlRecipe, data: Data, shape: ModelShape | None, element: int) -> Derived:
+def derive(recipe: SftRecipe | RlRecipe, data: DataFacts, shape: ModelShape | None, element: int) -> DerivedNumbers:
     """The numbers of a recipe.
 
     Args:
@@ -78,7 +78,7 @@ def derive(recipe: SftRecipe | RlRecipe, data: Data, shape: ModelShape | None, e
     """
     steps = recipe.algorithm.steps if isinstance(recipe, RlRecipe) else _sft_steps(recipe, data.rows)
     counts = _rl(recipe, data) if isinstance(recipe, RlRecipe) else _sft(recipe, data, steps)
-    return Derived(steps=steps, **counts, **_disk(recipe, steps, shape, element))
+    return DerivedNumbers(steps=steps, **counts, **_disk(recipe, steps, shape, element))
 
 
 def _sft_steps(recipe: SftRecipe, rows: int | None) -> int | None:
@@ -91,7 +91,7 @@ def _sft_steps(recipe: SftRecipe, rows: int | None) -> int | None:
     return (rows // processes // micro) * recipe.train.epochs // passes if passes else None
 
 
-def _sft(recipe: SftRecipe, data: Data, steps: int | None) -> dict[str, Any]:
+def _sft(recipe: SftRecipe, data: DataFacts, steps: int | None) -> dict[str, Any]:
     samples = None if steps is None else steps * recipe.train.batch_size
     if data.tokens is not None:
         tokens: int | None = data.tokens * recipe.train.epochs
@@ -110,7 +110,7 @@ def _sft(recipe: SftRecipe, data: Data, steps: int | None) -> dict[str, Any]:
     }
 
 
-def _rl(recipe: RlRecipe, data: Data) -> dict[str, Any]:
+def _rl(recipe: RlRecipe, data: DataFacts) -> dict[str, Any]:
     algorithm = recipe.algorithm
     per_step = algorithm.prompts_per_step * algorithm.samples_per_prompt
     samples, asked = per_step * algorithm.steps, algorithm.prompts_per_step * algorithm.steps
@@ -129,7 +129,7 @@ def _rl(recipe: RlRecipe, data: Data) -> dict[str, Any]:
     }
 
 
-def _judge_calls(recipe: RlRecipe, data: Data, samples: int) -> dict[str, int]:
+def _judge_calls(recipe: RlRecipe, data: DataFacts, samples: int) -> dict[str, int]:
     """Calls per component: one for each part judged, on the samples of its prompt kinds."""
     judged = [c for c in recipe.reward.components if c.use and c.options.get("judge")]
     both = ("whole", "both")

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from lrmctl.errors import LrmctlError
-from lrmctl.planning.colocated import Guest
-from lrmctl.planning.derived import Data, Derived, derive
+from lrmctl.planning.colocated import ColocatedModel
+from lrmctl.planning.derived import DataFacts, DerivedNumbers, derive
 from lrmctl.planning.gpus import gpu_memory
 from lrmctl.planning.layout import Placement, placement
-from lrmctl.planning.memory import Memory, Target, estimate
+from lrmctl.planning.memory import GpuTarget, MemoryEstimate, estimate
 from lrmctl.planning.model_shape import ModelShape
-from lrmctl.planning.suggestions import Change, first_change
+from lrmctl.planning.suggestions import RecipeChange, first_change
 from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
 
 
 @dataclass(frozen=True)
-class Planning:
+class PlanSummary:
     """The sections of a plan that cost nothing.
 
     Attributes:
@@ -27,10 +27,10 @@ class Planning:
     """
 
     placement: Placement
-    derived: Derived
+    derived: DerivedNumbers
     shape: ModelShape | None
-    memory: Memory | None
-    change: Change | None
+    memory: MemoryEstimate | None
+    change: RecipeChange | None
     why_no_memory: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -49,11 +49,11 @@ def describe(
     *,
     device: str,
     dtype: str,
-    data: Data = Data(),
+    data: DataFacts = DataFacts(),
     host_memory: int | None = None,
     critic: ModelShape | None = None,
-    guests: Sequence[Guest] = (),
-) -> Planning:
+    guests: Sequence[ColocatedModel] = (),
+) -> PlanSummary:
     """Placement, derived numbers and memory of a recipe.
 
     Args:
@@ -71,23 +71,23 @@ def describe(
     known = None if isinstance(shape, LrmctlError) else shape
     derived = derive(recipe, data, known, 4 if dtype == "fp32" else 2)
     if isinstance(shape, LrmctlError):
-        return Planning(placed, derived, None, None, None, shape.what)
+        return PlanSummary(placed, derived, None, None, None, shape.what)
 
-    def again(changed: SftRecipe | RlRecipe) -> Memory:
+    def again(changed: SftRecipe | RlRecipe) -> MemoryEstimate:
         return estimate(changed, shape, placement(changed, device), target, data.lengths, critic, guests)
 
     memory = again(recipe)
     change = first_change(recipe, memory, again) if device == "cuda" else None
-    return Planning(placed, derived, shape, memory, change)
+    return PlanSummary(placed, derived, shape, memory, change)
 
 
-def _target(recipe: SftRecipe | RlRecipe, device: str, dtype: str, host_memory: int | None) -> Target:
+def _target(recipe: SftRecipe | RlRecipe, device: str, dtype: str, host_memory: int | None) -> GpuTarget:
     name = recipe.layout.gpu_type
     if device == "cpu":
-        return Target(device, dtype, host_memory, "this host" if host_memory else "")
-    return Target(device, dtype, gpu_memory(name) if name else None, name or "")
+        return GpuTarget(device, dtype, host_memory, "this host" if host_memory else "")
+    return GpuTarget(device, dtype, gpu_memory(name) if name else None, name or "")
 
 
-def sections(planned: Planning) -> Mapping[str, Any]:
+def sections(planned: PlanSummary) -> Mapping[str, Any]:
     """What plan.json holds of it."""
     return planned.to_json()

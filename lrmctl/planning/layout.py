@@ -15,7 +15,7 @@ NODE_GPUS = 8
 
 
 @dataclass(frozen=True)
-class Role:
+class PlacedRole:
     """One role of a run.
 
     Attributes:
@@ -36,12 +36,12 @@ class Role:
 class Placement:
     """All roles of a run, and what they occupy together."""
 
-    roles: tuple[Role, ...]
+    roles: tuple[PlacedRole, ...]
     gpus: int
     nodes: int
     colocated: bool
 
-    def role(self, name: str) -> Role | None:
+    def role(self, name: str) -> PlacedRole | None:
         return next((r for r in self.roles if r.name == name), None)
 
     def to_json(self) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def _on_cpu(recipe: SftRecipe | RlRecipe) -> Placement:
     names = ["trainer"]
     if isinstance(recipe, RlRecipe):
         names = ["actor", "rollout engine", *_extra(recipe), "reward service", "controller"]
-    return Placement(tuple(Role(n, 0, ("host",), "host") for n in names), 0, 1, True)
+    return Placement(tuple(PlacedRole(n, 0, ("host",), "host") for n in names), 0, 1, True)
 
 
 def _extra(recipe: RlRecipe) -> list[str]:
@@ -93,7 +93,7 @@ def _sft(recipe: SftRecipe) -> Placement:
     layout = recipe.layout
     spots = _Spots(max(NODE_GPUS, layout.gpus))
     sharding = f"data parallel, ZeRO {recipe.optimizer.zero_stage}"
-    role = Role("trainer", layout.nodes * layout.gpus, spots.take(layout.nodes, layout.gpus), "trainer", sharding)
+    role = PlacedRole("trainer", layout.nodes * layout.gpus, spots.take(layout.nodes, layout.gpus), "trainer", sharding)
     return Placement((role,), role.gpus, spots.nodes, False)
 
 
@@ -103,27 +103,27 @@ def _rl(recipe: RlRecipe) -> Placement:
     shared = "actor" if together else ""
     where = spots.take(layout.nodes, layout.gpus)
     size = layout.nodes * layout.gpus
-    roles = [Role("actor", size, where, "actor", f"trained, ZeRO {recipe.optimizer.zero_stage}")]
+    roles = [PlacedRole("actor", size, where, "actor", f"trained, ZeRO {recipe.optimizer.zero_stage}")]
     for name in _extra(recipe):
         own = layout.reference_gpus if name == "reference" else layout.critic_gpus
         per_node = layout.gpus if together or own is None else own
         spot = where if together else spots.take(layout.nodes, per_node)
         note = "frozen, for the KL" if name == "reference" else "trained, values"
-        roles.append(Role(name, layout.nodes * per_node, spot, shared or name, note))
+        roles.append(PlacedRole(name, layout.nodes * per_node, spot, shared or name, note))
     roles.append(_rollout(recipe, spots, where))
     roles += [
-        Role("reward service", 0, ("host of lrmctl",), "host", _judges(recipe)),
-        Role("controller", 0, ("host of the first node",), "host", "one process, no GPU"),
+        PlacedRole("reward service", 0, ("host of lrmctl",), "host", _judges(recipe)),
+        PlacedRole("controller", 0, ("host of the first node",), "host", "one process, no GPU"),
     ]
     return Placement(tuple(roles), spots.used, spots.nodes, together)
 
 
-def _rollout(recipe: RlRecipe, spots: _Spots, shared: tuple[str, ...]) -> Role:
+def _rollout(recipe: RlRecipe, spots: _Spots, shared: tuple[str, ...]) -> PlacedRole:
     total, tensor = rollout_gpus(recipe), recipe.layout.tensor_parallel
     note = f"{total // tensor} vLLM engine(s) of {tensor} GPU(s)"
     if not engines_apart(recipe):
-        return Role("rollout engine", total, shared, "actor", f"{note}, asleep while others work")
-    return Role("rollout engine", total, spots.take_any(total), "rollout engine", note)
+        return PlacedRole("rollout engine", total, shared, "actor", f"{note}, asleep while others work")
+    return PlacedRole("rollout engine", total, spots.take_any(total), "rollout engine", note)
 
 
 def _judges(recipe: RlRecipe) -> str:

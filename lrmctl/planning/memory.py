@@ -11,18 +11,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lrmctl.planning import training_memory as train
-from lrmctl.planning.colocated import Guest, with_guests
+from lrmctl.planning.colocated import ColocatedModel, with_guests
 from lrmctl.planning.layout import Placement, engines_apart
-from lrmctl.planning.memory_items import RULE, Figure, Group, Phase, Verdict, judge, present
+from lrmctl.planning.memory_items import RULE, GpuGroup, MemoryItem, StepPhase, Verdict, judge, present
 from lrmctl.planning.model_shape import ModelShape
-from lrmctl.planning.serving_memory import GPU_SHARE, Serving, serving
-from lrmctl.planning.training_memory import Trained
+from lrmctl.planning.serving_memory import GPU_SHARE, ServingMemory, serving
+from lrmctl.planning.training_memory import TrainedModelMemory
 from lrmctl.planning.workload import Lengths, critic, reference, trained
 from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
 
 
 @dataclass(frozen=True)
-class Target:
+class GpuTarget:
     """What the estimate is held against.
 
     Attributes:
@@ -37,7 +37,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Memory:
+class MemoryEstimate:
     """The estimate of a run.
 
     Attributes:
@@ -46,10 +46,10 @@ class Memory:
         serving: what the rollout engine makes of its share, if the GPU type is known.
     """
 
-    target: Target
-    groups: tuple[Group, ...]
-    host: tuple[Figure, ...]
-    serving: Serving | None = None
+    target: GpuTarget
+    groups: tuple[GpuGroup, ...]
+    host: tuple[MemoryItem, ...]
+    serving: ServingMemory | None = None
 
     @property
     def peak(self) -> int:
@@ -78,27 +78,32 @@ def estimate(
     recipe: SftRecipe | RlRecipe,
     shape: ModelShape,
     placed: Placement,
-    target: Target,
+    target: GpuTarget,
     lengths: Lengths,
     critic_shape: ModelShape | None = None,
-    guests: Sequence[Guest] = (),
-) -> Memory:
+    guests: Sequence[ColocatedModel] = (),
+) -> MemoryEstimate:
     """Memory of a recipe's run, at worst: every sequence of a micro-batch as long as the longest can be."""
     model = trained(recipe, shape, lengths, target.device, target.dtype)
     if target.device == "cpu":
         return _on_host(recipe, model, placed, target, critic_shape or shape)
     if isinstance(recipe, SftRecipe):
-        phases = (Phase("update", (*train.process(model, True), *train.update(model))),)
+        phases = (StepPhase("update", (*train.process(model, True), *train.update(model))),)
         per_node = recipe.layout.gpus
-        return Memory(target, (Group("trainer", model.processes, phases),), _host([model], per_node, False))
+        return MemoryEstimate(target, (GpuGroup("trainer", model.processes, phases),), _host([model], per_node, False))
     memory = _rl(recipe, model, placed, target, lengths, critic_shape or shape)
     groups = with_guests(memory.groups, guests, lengths.sequence(recipe), placed.gpus)
     return replace(memory, groups=tuple(groups))
 
 
 def _rl(
-    recipe: RlRecipe, actor: Trained, placed: Placement, target: Target, lengths: Lengths, critic_shape: ModelShape
-) -> Memory:
+    recipe: RlRecipe,
+    actor: TrainedModelMemory,
+    placed: Placement,
+    target: GpuTarget,
+    lengths: Lengths,
+    critic_shape: ModelShape,
+) -> MemoryEstimate:
     frozen = reference(recipe, actor, placed) if placed.role("reference") else None
     value = critic(recipe, critic_shape, actor, placed, True, target.dtype) if placed.role("critic") else None
     engine = _engine(recipe, actor.shape, target, lengths)
@@ -106,14 +111,14 @@ def _rl(
     groups = _together(recipe, models, engine) if placed.colocated else _apart(models)
     if engines_apart(recipe):
         size = placed.role("rollout engine")
-        share = Phase("generate", _share(recipe, actor.shape, engine))
-        groups = [*groups, Group("rollout engine", size.gpus if size else 0, (share,))]
+        share = StepPhase("generate", _share(recipe, actor.shape, engine))
+        groups = [*groups, GpuGroup("rollout engine", size.gpus if size else 0, (share,))]
     learners = [m for m in (actor, value) if m is not None]
     host = _host(learners, recipe.layout.gpus, placed.colocated)
-    return Memory(target, tuple(groups), (*host, *_rl_host(recipe, actor, placed)), engine)
+    return MemoryEstimate(target, tuple(groups), (*host, *_rl_host(recipe, actor, placed)), engine)
 
 
-def _engine(recipe: RlRecipe, shape: ModelShape, target: Target, lengths: Lengths) -> Serving | None:
+def _engine(recipe: RlRecipe, shape: ModelShape, target: GpuTarget, lengths: Lengths) -> ServingMemory | None:
     if target.capacity is None:
         return None
     return serving(
@@ -131,53 +136,53 @@ def gpu_share(recipe: RlRecipe) -> float:
     return recipe.rollout.gpu_memory or GPU_SHARE[recipe.layout.placement]
 
 
-def _share(recipe: RlRecipe, shape: ModelShape, engine: Serving | None) -> tuple[Figure, ...]:
+def _share(recipe: RlRecipe, shape: ModelShape, engine: ServingMemory | None) -> tuple[MemoryItem, ...]:
     """The engine's memory; without a GPU type only its weights are known."""
     if engine is None:
         size = 2 * shape.parameters // recipe.layout.tensor_parallel
-        return (Figure("rollout engine", "weights", size, "2 P / tensor_parallel (KV cache comes on top)", RULE),)
+        return (MemoryItem("rollout engine", "weights", size, "2 P / tensor_parallel (KV cache comes on top)", RULE),)
     beyond = -min(0, engine.kv_cache)
-    lacking = Figure("rollout engine", "beyond its share", beyond, "what its share lacks", RULE)
+    lacking = MemoryItem("rollout engine", "beyond its share", beyond, "what its share lacks", RULE)
     return present([*engine.figures, lacking])
 
 
-def _together(recipe: RlRecipe, models: Sequence[Trained], engine: Serving | None) -> list[Group]:
+def _together(recipe: RlRecipe, models: Sequence[TrainedModelMemory], engine: ServingMemory | None) -> list[GpuGroup]:
     """All roles on the same GPUs. Optimizer states and gradients sleep on the host; bf16 weights stay."""
     contexts = [f for m in models for f in train.process(m, True)]
     stay = [*contexts, *(train.weights(m) for m in models)]
     phases = []
     if not engines_apart(recipe):
-        phases.append(Phase("generate", (*stay, *_share(recipe, models[0].shape, engine))))
-        stay.append(Figure("rollout engine", "CUDA context", train.CONTEXT, "512 MiB", RULE))
+        phases.append(StepPhase("generate", (*stay, *_share(recipe, models[0].shape, engine))))
+        stay.append(MemoryItem("rollout engine", "CUDA context", train.CONTEXT, "512 MiB", RULE))
     work = max((train.forward(m) for m in models), key=lambda figures: sum(f.bytes for f in figures))
-    phases.append(Phase("experience", (*stay, *work)))
+    phases.append(StepPhase("experience", (*stay, *work)))
     for model in models:
         if model.role != "reference":
             others = [f for f in stay if (f.role, f.what) != (model.role, "weights")]
-            phases.append(Phase(f"update {model.role}", (*others, *train.update(model))))
-    return [Group(" + ".join(_names(recipe, models)), models[0].processes, tuple(phases))]
+            phases.append(StepPhase(f"update {model.role}", (*others, *train.update(model))))
+    return [GpuGroup(" + ".join(_names(recipe, models)), models[0].processes, tuple(phases))]
 
 
-def _names(recipe: RlRecipe, models: Sequence[Trained]) -> list[str]:
+def _names(recipe: RlRecipe, models: Sequence[TrainedModelMemory]) -> list[str]:
     return [*(m.role for m in models), *([] if engines_apart(recipe) else ["rollout engine"])]
 
 
-def _apart(models: Sequence[Trained]) -> list[Group]:
+def _apart(models: Sequence[TrainedModelMemory]) -> list[GpuGroup]:
     """Each role on GPUs of its own: nothing sleeps."""
     groups = []
     for model in models:
         base = train.process(model, True)
         if model.role == "reference":
-            phases = [Phase("experience", (*base, train.weights(model), *train.forward(model)))]
+            phases = [StepPhase("experience", (*base, train.weights(model), *train.forward(model)))]
         else:
             states = train.resident(model)
-            passing = Phase("experience", present([*base, *states, *train.forward(model)]))
-            phases = [passing, Phase("update", (*base, *train.update(model)))]
-        groups.append(Group(model.role, model.processes, tuple(phases)))
+            passing = StepPhase("experience", present([*base, *states, *train.forward(model)]))
+            phases = [passing, StepPhase("update", (*base, *train.update(model)))]
+        groups.append(GpuGroup(model.role, model.processes, tuple(phases)))
     return groups
 
 
-def _host(models: Sequence[Trained], per_node: int, sleeps: bool) -> tuple[Figure, ...]:
+def _host(models: Sequence[TrainedModelMemory], per_node: int, sleeps: bool) -> tuple[MemoryItem, ...]:
     """Host memory of one node: what its processes keep there."""
     figures = []
     for model in models:
@@ -186,34 +191,38 @@ def _host(models: Sequence[Trained], per_node: int, sleeps: bool) -> tuple[Figur
     return tuple(figures)
 
 
-def _rl_host(recipe: RlRecipe, actor: Trained, placed: Placement) -> tuple[Figure, ...]:
+def _rl_host(recipe: RlRecipe, actor: TrainedModelMemory, placed: Placement) -> tuple[MemoryItem, ...]:
     """Host copies of an engine's weights while it sleeps, and of the running average."""
     per_node, weights = recipe.layout.gpus, 2 * actor.shape.parameters
     figures = []
     if placed.colocated and not engines_apart(recipe):
         size = weights * per_node // recipe.layout.tensor_parallel
-        figures.append(Figure("rollout engine", "sleeping weights", size, "2 P per engine", "vLLM, sleep level 1"))
+        figures.append(MemoryItem("rollout engine", "sleeping weights", size, "2 P per engine", "vLLM, sleep level 1"))
     if recipe.algorithm.ema is not None:
         whole = weights * (1 if recipe.optimizer.zero_stage == 3 else per_node)
         figures.append(
-            Figure("actor", "running average", whole, "2 P per process", "openrlhf/trainer/ray/ppo_actor.py")
+            MemoryItem("actor", "running average", whole, "2 P per process", "openrlhf/trainer/ray/ppo_actor.py")
         )
     return tuple(figures)
 
 
 def _on_host(
-    recipe: SftRecipe | RlRecipe, model: Trained, placed: Placement, target: Target, critic_shape: ModelShape
-) -> Memory:
+    recipe: SftRecipe | RlRecipe,
+    model: TrainedModelMemory,
+    placed: Placement,
+    target: GpuTarget,
+    critic_shape: ModelShape,
+) -> MemoryEstimate:
     """One host's memory: each role is a process, nothing sleeps."""
     base = 600 * 1024**2  # of a Python process with torch, DeepSpeed and Ray
     names = [r.name for r in placed.roles]
-    figures = [Figure(name, "process", base, "600 MiB", RULE) for name in names]
+    figures = [MemoryItem(name, "process", base, "600 MiB", RULE) for name in names]
     figures += train.update(model)
     if isinstance(recipe, RlRecipe):
         size = model.element * model.shape.parameters
-        figures.append(Figure("rollout engine", "weights", size, f"{model.element} P", RULE))
+        figures.append(MemoryItem("rollout engine", "weights", size, f"{model.element} P", RULE))
         if placed.role("reference"):
             figures.append(train.weights(reference(recipe, model, placed)))
         if placed.role("critic"):
             figures += train.update(critic(recipe, critic_shape, model, placed, False, target.dtype))
-    return Memory(target, (Group("host", 1, (Phase("update", present(figures)),)),), ())
+    return MemoryEstimate(target, (GpuGroup("host", 1, (StepPhase("update", present(figures)),)),), ())

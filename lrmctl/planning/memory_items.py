@@ -20,7 +20,7 @@ RULE = "rule of thumb"
 
 
 @dataclass(frozen=True)
-class Figure:
+class MemoryItem:
     """One amount of memory.
 
     Attributes:
@@ -45,11 +45,11 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Phase:
+class StepPhase:
     """What lies on one GPU at the same time."""
 
     name: str
-    figures: tuple[Figure, ...]
+    figures: tuple[MemoryItem, ...]
 
     @property
     def total(self) -> int:
@@ -60,15 +60,15 @@ class Phase:
 
 
 @dataclass(frozen=True)
-class Group:
+class GpuGroup:
     """GPUs that hold the same roles. Phases take turns, so the peak is the largest of them and not their sum."""
 
     name: str
     gpus: int
-    phases: tuple[Phase, ...]
+    phases: tuple[StepPhase, ...]
 
     @property
-    def peak(self) -> Phase:
+    def peak(self) -> StepPhase:
         return max(self.phases, key=lambda p: p.total)
 
     def to_json(self) -> dict[str, Any]:
@@ -85,6 +85,6 @@ def judge(needed: int, capacity: int | None) -> Verdict:
     return "tight" if needed > TIGHT * capacity else "fits"
 
 
-def present(figures: Sequence[Figure]) -> tuple[Figure, ...]:
+def present(figures: Sequence[MemoryItem]) -> tuple[MemoryItem, ...]:
     """Figures that are not zero."""
     return tuple(f for f in figures if f.bytes > 0)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lrmctl.planning.memory import Memory
-from lrmctl.planning.memory_items import TIGHT, Figure
+from lrmctl.planning.memory import MemoryEstimate
+from lrmctl.planning.memory_items import TIGHT, MemoryItem
 
 GIB = 1024**3
 _BLOCKS = " ▏▎▍▌▋▊▉█"
@@ -39,12 +39,12 @@ def bar(share: float, width: int = 20) -> str:
     return ("█" * whole + (_BLOCKS[rest] if rest else "")).ljust(width)
 
 
-def largest(figures: Sequence[Figure], n: int = 8) -> list[Figure]:
+def largest(figures: Sequence[MemoryItem], n: int = 8) -> list[MemoryItem]:
     """The figures that matter, largest first."""
     return sorted(figures, key=lambda f: f.bytes, reverse=True)[:n]
 
 
-def verdict(memory: Memory) -> str:
+def verdict(memory: MemoryEstimate) -> str:
     """One sentence: peak, capacity, verdict."""
     target, peak = memory.target, size(memory.peak)
     if target.capacity is None:

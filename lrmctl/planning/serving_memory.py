@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lrmctl.planning.memory_items import RULE, VLLM, Figure
+from lrmctl.planning.memory_items import RULE, VLLM, MemoryItem
 from lrmctl.planning.model_shape import ModelShape
 
 GPU_SHARE = {"colocated": 0.6, "separate": 0.9}
@@ -16,7 +16,7 @@ _GRAPHS = 1024**3
 
 
 @dataclass(frozen=True)
-class Serving:
+class ServingMemory:
     """A rollout engine on one of its GPUs.
 
     Attributes:
@@ -32,7 +32,7 @@ class Serving:
     per_token: int
     length: int
     sequences: int
-    figures: tuple[Figure, ...]
+    figures: tuple[MemoryItem, ...]
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "figures": [f.to_json() for f in self.figures]}
@@ -46,7 +46,7 @@ def kv_bytes_per_token(shape: ModelShape, tensor_parallel: int = 1) -> int:
 
 def serving(
     shape: ModelShape, capacity: int, share: float, *, length: int, tensor_parallel: int = 1, graphs: bool = True
-) -> Serving:
+) -> ServingMemory:
     """What vLLM does with its share of a GPU of `capacity` bytes.
 
     Args:
@@ -60,12 +60,12 @@ def serving(
     drawn = _GRAPHS if graphs else 0
     cache = total - weights - working - drawn
     figures = (
-        Figure(role, "weights", weights, "2 P / tensor_parallel", f"{VLLM}: dtype bfloat16"),
-        Figure(role, "working memory", working, "8192 tokens, logits of 256 sequences", RULE),
-        Figure(role, "CUDA graphs", drawn, "1 GiB", RULE),
-        Figure(
+        MemoryItem(role, "weights", weights, "2 P / tensor_parallel", f"{VLLM}: dtype bfloat16"),
+        MemoryItem(role, "working memory", working, "8192 tokens, logits of 256 sequences", RULE),
+        MemoryItem(role, "CUDA graphs", drawn, "1 GiB", RULE),
+        MemoryItem(
             role, "KV cache", max(0, cache), "the rest of the share; 4 L kv_heads head_dim a token", "arXiv 2309.06180"
         ),
     )
     fitting = max(0, cache // per_token // length)
-    return Serving(total, cache, per_token, length, fitting, figures)
+    return ServingMemory(total, cache, per_token, length, fitting, figures)

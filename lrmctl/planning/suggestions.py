@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lrmctl.planning.memory import Memory, gpu_share
+from lrmctl.planning.memory import MemoryEstimate, gpu_share
 from lrmctl.planning.memory_items import Verdict
 from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
 
@@ -14,7 +14,7 @@ Recipe = SftRecipe | RlRecipe
 
 
 @dataclass(frozen=True)
-class Change:
+class RecipeChange:
     """One change of a recipe, and what it makes of the peak.
 
     Attributes:
@@ -31,7 +31,9 @@ class Change:
         return asdict(self)
 
 
-def first_change(recipe: Recipe, memory: Memory, again: Callable[[Recipe], Memory]) -> Change | None:
+def first_change(
+    recipe: Recipe, memory: MemoryEstimate, again: Callable[[Recipe], MemoryEstimate]
+) -> RecipeChange | None:
     """The first single change that makes a run fit; else the one that lowers the peak most; None if all is well.
 
     Args:
@@ -42,7 +44,7 @@ def first_change(recipe: Recipe, memory: Memory, again: Callable[[Recipe], Memor
     tried = []
     for key, value in _candidates(recipe):
         changed = again(_with(recipe, key, value))
-        tried.append(Change(key, value, changed.peak, changed.verdict))
+        tried.append(RecipeChange(key, value, changed.peak, changed.verdict))
         if changed.verdict == "fits":
             return tried[-1]
     better = [c for c in tried if c.peak_bytes < memory.peak or c.verdict == "tight" != memory.verdict]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from lrmctl.planning.memory_items import ACTOR, DEEPSPEED, RULE, TRANSFORMERS, UTILS, ZERO, Figure, present
+from lrmctl.planning.memory_items import ACTOR, DEEPSPEED, RULE, TRANSFORMERS, UTILS, ZERO, MemoryItem, present
 from lrmctl.planning.model_shape import ModelShape
 from lrmctl.recipe.schema.sections import Lora
 
@@ -23,7 +23,7 @@ _LIVE = 1_000_000_000  # elements; stage3_max_live_parameters
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedModelMemory:
     """A model as it is trained.
 
     Attributes:
@@ -73,11 +73,11 @@ def lora_parameters(shape: ModelShape, lora: Lora) -> int:
     return shape.layers * sum(lora.rank * (a + b) for a, b in adapted)
 
 
-def _figure(role: str, what: str, size: float, formula: str, source: str) -> Figure:
-    return Figure(role, what, ceil(size), formula, source)
+def _figure(role: str, what: str, size: float, formula: str, source: str) -> MemoryItem:
+    return MemoryItem(role, what, ceil(size), formula, source)
 
 
-def weights(model: Trained) -> Figure:
+def weights(model: TrainedModelMemory) -> MemoryItem:
     """The weights that forward and backward passes use."""
     adapters = model.trainable if model.lora else 0
     total = (model.parameters + adapters) * model.element
@@ -86,14 +86,14 @@ def weights(model: Trained) -> Figure:
     return _figure(model.role, "weights", total / shared, formula, ZERO)
 
 
-def optimizer(model: Trained) -> Figure:
+def optimizer(model: TrainedModelMemory) -> MemoryItem:
     """fp32 master weights and Adam's two moments."""
     shared = model.processes if model.zero_stage else 1
     size = 12 * model.trainable / shared
     return _figure(model.role, "optimizer", size, "12 P" + (" / N" if shared > 1 else ""), ZERO)
 
 
-def gradients(model: Trained) -> Figure:
+def gradients(model: TrainedModelMemory) -> MemoryItem:
     """Gradients that are kept until the optimizer's step; with offload from stage 2 on they lie on the host."""
     shared = model.processes if model.zero_stage >= 2 else 1
     away = model.offload and model.zero_stage >= 2
@@ -101,7 +101,7 @@ def gradients(model: Trained) -> Figure:
     return _figure(model.role, "gradients", size, f"{model.element} P" + (" / N" if shared > 1 else ""), ZERO)
 
 
-def buffers(model: Trained) -> list[Figure]:
+def buffers(model: TrainedModelMemory) -> list[MemoryItem]:
     """What DeepSpeed allocates beside the model states."""
     if model.zero_stage == 0:
         return []
@@ -140,7 +140,7 @@ def layer_bytes(shape: ModelShape, element: int) -> int:
     return norms + attention + head_norms + 4 * e * shape.intermediate
 
 
-def activations(model: Trained) -> list[Figure]:
+def activations(model: TrainedModelMemory) -> list[MemoryItem]:
     """What is kept for the backward pass, and what it works with; `T` tokens at once."""
     shape, e, t = model.shape, model.element, model.tokens
     layer = layer_bytes(shape, e) * t
@@ -156,13 +156,13 @@ def activations(model: Trained) -> list[Figure]:
     ]
 
 
-def logits_held(model: Trained) -> Figure:
+def logits_held(model: TrainedModelMemory) -> MemoryItem:
     """fp32 logits that live through the whole backward pass: OpenRLHF returns them with the log-probabilities."""
     size = 4 * model.head * model.tokens
     return _figure(model.role, "logits", size, "4 V T (fp32)", f"{ACTOR}: forward")
 
 
-def logits_backward(model: Trained) -> Figure:
+def logits_backward(model: TrainedModelMemory) -> MemoryItem:
     """Gradients of the logits at their largest, beside the logits themselves.
 
     fp32 gradient and its copy in the weights' type, or, where the rollouts' temperature is not 1, a second fp32 one
@@ -177,14 +177,14 @@ def logits_backward(model: Trained) -> Figure:
     return _figure(model.role, "logits' gradient", size, f"{sum(copies)} V T", f"{UTILS}: log_probs_from_logits")
 
 
-def step_scratch(model: Trained) -> Figure:
+def step_scratch(model: TrainedModelMemory) -> MemoryItem:
     """The fp32 copy of the gradients that the optimizer's step makes, once activations are gone."""
     shared = model.processes if model.zero_stage else 1
     size = 0 if model.offload and model.zero_stage else 4 * model.trainable / shared
     return _figure(model.role, "fp32 gradients", size, "4 P / N", f"{DEEPSPEED}/stage_1_and_2.py: step")
 
 
-def process(model: Trained, cuda: bool) -> list[Figure]:
+def process(model: TrainedModelMemory, cuda: bool) -> list[MemoryItem]:
     """What a process takes before it holds anything."""
     if not cuda:
         return []
@@ -192,33 +192,33 @@ def process(model: Trained, cuda: bool) -> list[Figure]:
     return [_figure(model.role, "CUDA context", CONTEXT, "512 MiB", RULE), *talk]
 
 
-def resident(model: Trained) -> list[Figure]:
+def resident(model: TrainedModelMemory) -> list[MemoryItem]:
     """Weights, optimizer states and gradients, as they lie on the GPU while the model is trained."""
     states = [] if model.offload and model.zero_stage else [optimizer(model)]
     return [weights(model), *states, gradients(model)]
 
 
-def passing(model: Trained) -> tuple[Figure, ...]:
+def passing(model: TrainedModelMemory) -> tuple[MemoryItem, ...]:
     """The larger of two moments of a backward pass: its start (logits, their gradient), or a layer computed again."""
     kept = activations(model)
     head = [logits_held(model)] if model.head else []
     start = [*head, logits_backward(model), kept[0]] if model.head else kept[:1]
-    moments: list[list[Figure]] = [start, [*head, *kept]]
+    moments: list[list[MemoryItem]] = [start, [*head, *kept]]
     largest = max(moments, key=_total)
     return tuple(largest)
 
 
-def update(model: Trained) -> tuple[Figure, ...]:
+def update(model: TrainedModelMemory) -> tuple[MemoryItem, ...]:
     """Everything at the moment of an update when most of it is there: in the backward pass, or in the step."""
-    moments: list[Sequence[Figure]] = [(*buffers(model), *passing(model)), (step_scratch(model),)]
+    moments: list[Sequence[MemoryItem]] = [(*buffers(model), *passing(model)), (step_scratch(model),)]
     return present([*resident(model), *max(moments, key=_total)])
 
 
-def _total(figures: Sequence[Figure]) -> int:
+def _total(figures: Sequence[MemoryItem]) -> int:
     return sum(f.bytes for f in figures)
 
 
-def forward(model: Trained) -> tuple[Figure, ...]:
+def forward(model: TrainedModelMemory) -> tuple[MemoryItem, ...]:
     """What a pass without gradients takes beside the weights: one layer's values, and the logits in two types."""
     t, e = model.forward_tokens, model.element
     wide = e * (4 * model.shape.intermediate + 4 * model.shape.hidden) * t
@@ -231,7 +231,7 @@ def forward(model: Trained) -> tuple[Figure, ...]:
     )
 
 
-def host_bytes(model: Trained, sleeps: bool) -> list[Figure]:
+def host_bytes(model: TrainedModelMemory, sleeps: bool) -> list[MemoryItem]:
     """What one process keeps in host memory: offloaded states, and copies of what sleeps."""
     shared = model.processes if model.zero_stage else 1
     found = []

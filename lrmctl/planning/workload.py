@@ -7,7 +7,7 @@ from typing import Any
 
 from lrmctl.planning.layout import Placement
 from lrmctl.planning.model_shape import ModelShape
-from lrmctl.planning.training_memory import Trained
+from lrmctl.planning.training_memory import TrainedModelMemory
 from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
 
 
@@ -52,11 +52,13 @@ def _forward_batch(recipe: SftRecipe | RlRecipe) -> int:
     return micro if samples % (2 * micro * recipe.layout.nodes * recipe.layout.gpus) else 2 * micro
 
 
-def trained(recipe: SftRecipe | RlRecipe, shape: ModelShape, lengths: Lengths, device: str, dtype: str) -> Trained:
+def trained(
+    recipe: SftRecipe | RlRecipe, shape: ModelShape, lengths: Lengths, device: str, dtype: str
+) -> TrainedModelMemory:
     """The model that the recipe trains: the SFT model, or the actor."""
     length, cuda = lengths.sequence(recipe), device == "cuda"
     rl = isinstance(recipe, RlRecipe)
-    return Trained(
+    return TrainedModelMemory(
         role="actor" if rl else "trainer",
         shape=shape,
         processes=recipe.layout.nodes * recipe.layout.gpus,
@@ -70,10 +72,12 @@ def trained(recipe: SftRecipe | RlRecipe, shape: ModelShape, lengths: Lengths, d
     )
 
 
-def critic(recipe: RlRecipe, shape: ModelShape, actor: Trained, placed: Placement, cuda: bool, dtype: str) -> Trained:
+def critic(
+    recipe: RlRecipe, shape: ModelShape, actor: TrainedModelMemory, placed: Placement, cuda: bool, dtype: str
+) -> TrainedModelMemory:
     """PPO's value model: a trained one with a single output."""
     role = placed.role("critic")
-    return Trained(
+    return TrainedModelMemory(
         role="critic",
         shape=shape,
         processes=(role.gpus if role else 0) or actor.processes,
@@ -95,10 +99,10 @@ def _states(recipe: SftRecipe | RlRecipe, cuda: bool, dtype: str) -> dict[str, A
     }
 
 
-def reference(recipe: RlRecipe, actor: Trained, placed: Placement) -> Trained:
+def reference(recipe: RlRecipe, actor: TrainedModelMemory, placed: Placement) -> TrainedModelMemory:
     """The frozen model of the KL: sharded in stage 3 only, else whole on every GPU."""
     role = placed.role("reference")
-    return Trained(
+    return TrainedModelMemory(
         role="reference",
         shape=actor.shape,
         element=actor.element,

@@ -13,7 +13,7 @@ from typing import Any
 
 from lrmctl.errors import LrmctlError, RecipeError
 from lrmctl.hooks import registry
-from lrmctl.hooks.manager import Entry
+from lrmctl.hooks.manager import PluginEntry
 from lrmctl.recipe.function_ref import check_function
 from lrmctl.recipe.load import LoadedRecipe, load_recipe
 from lrmctl.recipe.named_plugins import named_plugins
@@ -38,13 +38,13 @@ def _rewards(loaded: LoadedRecipe) -> Iterator[tuple[KeyPath, RewardSection]]:
         yield ("data", "rejection", "reward"), recipe.data.rejection.reward
 
 
-def check_plugins(loaded: LoadedRecipe) -> list[Entry]:
+def check_plugins(loaded: LoadedRecipe) -> list[PluginEntry]:
     """The registry's entries behind all names of a recipe; functions in files are looked at too.
 
     Raises:
         RecipeError: names that nobody registers or options that do not fit, all in one error.
     """
-    entries: list[Entry] = []
+    entries: list[PluginEntry] = []
     problems: list[str] = []
     for named in named_plugins(loaded):
         try:
@@ -64,7 +64,7 @@ def check_plugins(loaded: LoadedRecipe) -> list[Entry]:
     return entries
 
 
-def _check_engine(entry: Entry, options: Mapping[str, Any]) -> None:
+def _check_engine(entry: PluginEntry, options: Mapping[str, Any]) -> None:
     """The options of a built-in judge's engine; those of a plugin's are its own matter."""
     if entry.builtin and entry.group == "judge" and isinstance(engine := options.get("engine"), (str, Mapping)):
         from lrmctl.recipe.schema.engine_options import engine_options
@@ -118,7 +118,7 @@ def _arm(loaded: LoadedRecipe, study: StudyRecipe, arm: Arm, found: LoadedRecipe
 
 
 @dataclass(frozen=True)
-class Found:
+class LocatedProblem:
     """A problem or a note, and where its key was written."""
 
     where: str
@@ -128,7 +128,7 @@ class Found:
         return f"{self.where}: {self.problem.key}: {self.problem}"
 
 
-def examine(loaded: LoadedRecipe, runs_dir: Path | None = None) -> list[Found]:
+def examine(loaded: LoadedRecipe, runs_dir: Path | None = None) -> list[LocatedProblem]:
     """What the backend has to say of a recipe that trains, or of each arm of a study; nothing of an eval recipe.
 
     Raises:
@@ -140,56 +140,60 @@ def examine(loaded: LoadedRecipe, runs_dir: Path | None = None) -> list[Found]:
     return found
 
 
-def _of_one(loaded: LoadedRecipe, prefix: str, runs_dir: Path | None) -> list[Found]:
+def _of_one(loaded: LoadedRecipe, prefix: str, runs_dir: Path | None) -> list[LocatedProblem]:
     from lrmctl.preflight.local import local_problems
     from lrmctl.preflight.positions import fitted
 
     loaded = fitted(loaded, runs_dir)
     check_plugins(loaded)
-    seen = (Found(place(loaded, p.key), replace(p, key=prefix + p.key)) for p in local_problems(loaded, runs_dir))
+    seen = (
+        LocatedProblem(place(loaded, p.key), replace(p, key=prefix + p.key)) for p in local_problems(loaded, runs_dir)
+    )
     return [*_by_backend(loaded, prefix), *_reward_notes(loaded, prefix), *seen]
 
 
-def _replaced(loaded: LoadedRecipe, name: str) -> Iterator[Found]:
+def _replaced(loaded: LoadedRecipe, name: str) -> Iterator[LocatedProblem]:
     """A note on an arm's recipe that is of another model than the study's base."""
     study: Any = loaded.recipe
     index = [arm.name for arm in study.arms].index(name)
     own: Any = load_recipe(study.arms[index].recipe, beside=loaded.path).recipe
     if own.model != study.base:
         what = f"its recipe is of {own.model}; in this study it starts from the base, {study.base}"
-        yield Found(loaded.where("arms", index, "recipe"), Problem(f"arm {name}: model", what, note=True))
+        yield LocatedProblem(loaded.where("arms", index, "recipe"), Problem(f"arm {name}: model", what, note=True))
 
 
-def _reward_notes(loaded: LoadedRecipe, prefix: str) -> Iterator[Found]:
+def _reward_notes(loaded: LoadedRecipe, prefix: str) -> Iterator[LocatedProblem]:
     """Kinds of prompts that nothing is added up for. Whether such prompts are there, only the data can say."""
     for path, section in _rewards(loaded):
         if section.uncovered:
             kinds, key = " and ".join(section.uncovered), dotted(path)
             what = f"no component covers {kinds} prompts: the reward of such a prompt is always 0"
-            yield Found(loaded.where(*path, "components"), Problem(f"{prefix}{key}.components", what, note=True))
+            yield LocatedProblem(
+                loaded.where(*path, "components"), Problem(f"{prefix}{key}.components", what, note=True)
+            )
 
 
-def _unseen_refusals(loaded: LoadedRecipe) -> Iterator[Found]:
+def _unseen_refusals(loaded: LoadedRecipe) -> Iterator[LocatedProblem]:
     """Benign prompts that are evaluated without a judge of refusals."""
     from lrmctl.preflight.unseen_refusals import BESIDE_THE_SETS, unseen_refusals
 
     if isinstance(loaded.recipe, (EvalRecipe, StudyRecipe)):
         for i, what in unseen_refusals(loaded.recipe.evaluation):
             path: KeyPath = ("evaluation", "safety", *(() if i == BESIDE_THE_SETS else (i,)))
-            yield Found(loaded.where(*path), Problem(dotted(path), what, note=True))
+            yield LocatedProblem(loaded.where(*path), Problem(dotted(path), what, note=True))
 
 
-def _by_backend(loaded: LoadedRecipe, prefix: str) -> list[Found]:
+def _by_backend(loaded: LoadedRecipe, prefix: str) -> list[LocatedProblem]:
     recipe = loaded.recipe
     if not isinstance(recipe, (SftRecipe, RlRecipe)):
         return []
     backend = registry.make("backend", recipe.backend.name)
     check = getattr(backend, "check", None)  # optional: see `lrmctl.backends.base.Checks`
     problems: Sequence[Problem] = check(recipe) if check else ()
-    return [Found(place(loaded, p.key), replace(p, key=prefix + p.key)) for p in problems]
+    return [LocatedProblem(place(loaded, p.key), replace(p, key=prefix + p.key)) for p in problems]
 
 
-def validate(loaded: LoadedRecipe, runs_dir: Path | None = None) -> list[Found]:
+def validate(loaded: LoadedRecipe, runs_dir: Path | None = None) -> list[LocatedProblem]:
     """Everything that can be known without running: plugins, options, flags, what goes together, the same of each arm.
 
     Returns:

@@ -11,7 +11,7 @@ from lrmctl.types import Prompt, Trace
 
 
 @dataclass(frozen=True)
-class Graded:
+class GradedTrace:
     """What a task says of one trace.
 
     Attributes:
@@ -31,14 +31,14 @@ def answered(trace: Trace) -> bool:
     return trace.finish_reason == "stop" and trace.thinking_state != "unclosed"
 
 
-def graded(trace: Trace, read: Callable[[str], Graded]) -> Graded:
+def graded(trace: Trace, read: Callable[[str], GradedTrace]) -> GradedTrace:
     """What `read` says of the answer segment, if there is an answer."""
     if trace.finish_reason == "error":
-        return Graded(None)
-    return read(trace.answer) if answered(trace) else Graded(False)
+        return GradedTrace(None)
+    return read(trace.answer) if answered(trace) else GradedTrace(False)
 
 
-def _no_totals(_graded: Sequence[Graded]) -> Mapping[str, float]:
+def _no_totals(_graded: Sequence[GradedTrace]) -> Mapping[str, float]:
     return {}
 
 
@@ -62,10 +62,10 @@ class ReasoningTask:
     license: str
     url: str
     split: str
-    grade: Callable[[Trace], Graded]
+    grade: Callable[[Trace], GradedTrace]
     grader: tuple[str, str]
     provenance: Callable[[], Mapping[str, Any]] = dict
-    totals: Callable[[Sequence[Graded]], Mapping[str, float]] = _no_totals
+    totals: Callable[[Sequence[GradedTrace]], Mapping[str, float]] = _no_totals
     parts: tuple[ReasoningTask, ...] = ()
     regrades: bool = True
 
@@ -90,5 +90,5 @@ class TaskResult:
     task: ReasoningTask
     sampling: Sampling
     traces: tuple[Trace, ...]
-    graded: tuple[Graded, ...]
+    graded: tuple[GradedTrace, ...]
     reported: Mapping[str, float]

@@ -17,7 +17,7 @@ from lrmctl.data.builtin.mathematics import INSTRUCTION, gsm8k_answer
 from lrmctl.data.catalog.entry import DataSet
 from lrmctl.data.catalog.reasoning import REASONING
 from lrmctl.data.catalog.training import TRAINING
-from lrmctl.data.fetch import Fetched, Row, fetch
+from lrmctl.data.fetch import FetchedRows, Row, fetch
 from lrmctl.errors import RecipeError
 from lrmctl.reasoning import choices, letters
 from lrmctl.reasoning.base import ReasoningTask
@@ -57,7 +57,7 @@ class _Rows:
         return {**self._fetched.facts, "asked": len(self._prompts), **drawn}
 
     @cached_property
-    def _fetched(self) -> Fetched:
+    def _fetched(self) -> FetchedRows:
         fetched = fetch(self.data, self.path, self.revision)
         found, known = len(fetched.rows), self.data.rows
         if found != known and not self.any_size:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from hashlib import sha256
 
-from lrmctl.reasoning.base import Graded, graded
+from lrmctl.reasoning.base import GradedTrace, graded
 from lrmctl.reasoning.letters import LETTERS, read_letter
 from lrmctl.types import Trace
 
@@ -23,13 +23,13 @@ def ask(question: str, choices: Sequence[str], instruction: str) -> str:
     return "\n".join([question.strip(), "", *lines, *(["", instruction] if instruction else [])])
 
 
-def grade_choice(trace: Trace) -> Graded:
+def grade_choice(trace: Trace) -> GradedTrace:
     """By the letter; the prompt's `meta["choices"]` are in the order of the letters."""
     choices = trace.prompt.meta["choices"]
 
-    def read(answer: str) -> Graded:
+    def read(answer: str) -> GradedTrace:
         letter = chosen(answer, choices)
-        return Graded(letter == trace.prompt.reference, letter)
+        return GradedTrace(letter == trace.prompt.reference, letter)
 
     return graded(trace, read)
 

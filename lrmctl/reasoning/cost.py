@@ -36,7 +36,7 @@ _BETWEEN_TERMS = frozenset(
 
 
 @dataclass(frozen=True)
-class Size:
+class ExpressionSize:
     """What an expression may grow to.
 
     Attributes:
@@ -97,7 +97,7 @@ class _Reader:
         self._tokens = tokens
         self._at = 0
 
-    def whole(self) -> Size:
+    def whole(self) -> ExpressionSize:
         size = self._terms()
         while self._at < len(self._tokens):  # a bracket that nothing opened
             self._at += 1
@@ -112,21 +112,21 @@ class _Reader:
         self._at += 1
         return token
 
-    def _terms(self) -> Size:
+    def _terms(self) -> ExpressionSize:
         terms = [self._product()]
         while self._peek() in _BETWEEN_TERMS:
             self._at += 1
             terms.append(self._product())
         return _sum(terms)
 
-    def _product(self) -> Size:
-        size: Size | None = None
+    def _product(self) -> ExpressionSize:
+        size: ExpressionSize | None = None
         while (token := self._peek()) and token not in _BETWEEN_TERMS and _kind(token) not in _CLOSE:
             factor = self._factor()
             size = factor if size is None else _product(size, factor)
-        return size or Size()
+        return size or ExpressionSize()
 
-    def _factor(self) -> Size:
+    def _factor(self) -> ExpressionSize:
         size = self._atom()
         while (token := self._peek()) in ("^", "_", "!"):
             self._at += 1
@@ -136,7 +136,7 @@ class _Reader:
                 size = _checked(_factorial(size) if token == "!" else _power(size, self._exponent()))
         return size
 
-    def _exponent(self) -> Size:
+    def _exponent(self) -> ExpressionSize:
         """An exponent with those that stand on it: `9^9^9` is a tower."""
         size = self._atom()
         if self._peek() != "^":
@@ -144,13 +144,13 @@ class _Reader:
         self._at += 1
         return _checked(_power(size, self._exponent()))
 
-    def _atom(self) -> Size:
+    def _atom(self) -> ExpressionSize:
         token = self._next()
         if _kind(token) in _OPEN:
             return self._group(token)
         if token in _WORDS and self._peek() == "{":
             self._atom()
-            return Size()
+            return ExpressionSize()
         if token[:1].isdigit():
             return _number(token)
         if token in ("\\frac", "\\dfrac", "\\tfrac", "\\cfrac"):
@@ -161,9 +161,9 @@ class _Reader:
             return self._root()
         if token == "-":
             return self._atom()
-        return Size(degree=1.0, symbols=frozenset({token})) if token.isalpha() else Size()
+        return ExpressionSize(degree=1.0, symbols=frozenset({token})) if token.isalpha() else ExpressionSize()
 
-    def _argument(self) -> Size:
+    def _argument(self) -> ExpressionSize:
         """Of a command: a group, or one digit, as in `\\frac12`."""
         token = self._peek()
         if token.isdigit() and len(token) > 1:
@@ -171,7 +171,7 @@ class _Reader:
             return _number(token[0])
         return self._atom()
 
-    def _group(self, opening: str) -> Size:
+    def _group(self, opening: str) -> ExpressionSize:
         if opening == "\\left":
             self._at += 1
         size = self._terms()
@@ -179,13 +179,13 @@ class _Reader:
             self._at += 1
         return size
 
-    def _root(self) -> Size:
-        index = self._atom() if self._peek() == "[" else Size(value=2.0)
+    def _root(self) -> ExpressionSize:
+        index = self._atom() if self._peek() == "[" else ExpressionSize(value=2.0)
         start = self._at
         under = self._argument()
         name = "".join(self._tokens[start : self._at])
         symbols = under.symbols | {f"root of {name}"}
-        return Size(under.bits + index.bits, under.terms, under.degree + 1, symbols)
+        return ExpressionSize(under.bits + index.bits, under.terms, under.degree + 1, symbols)
 
 
 def _kind(token: str) -> str:
@@ -193,16 +193,16 @@ def _kind(token: str) -> str:
     return token.split("{")[0].strip() if token.startswith(("\\begin", "\\end")) else token
 
 
-def _number(digits: str) -> Size:
+def _number(digits: str) -> ExpressionSize:
     value = float(digits) if len(digits) < 300 else inf
-    return Size(bits=log2(value + 1), value=value)
+    return ExpressionSize(bits=log2(value + 1), value=value)
 
 
-def _sum(terms: list[Size]) -> Size:
+def _sum(terms: list[ExpressionSize]) -> ExpressionSize:
     if len(terms) == 1:
         return terms[0]
     symbols = frozenset[str]().union(*(t.symbols for t in terms))
-    return Size(
+    return ExpressionSize(
         max(t.bits for t in terms) + log2(len(terms)),
         sum(t.terms for t in terms) if symbols else 1.0,
         max(t.degree for t in terms),
@@ -210,30 +210,32 @@ def _sum(terms: list[Size]) -> Size:
     )
 
 
-def _product(a: Size, b: Size) -> Size:
+def _product(a: ExpressionSize, b: ExpressionSize) -> ExpressionSize:
     symbols = a.symbols | b.symbols
     degree = a.degree + b.degree
-    return _checked(Size(a.bits + b.bits, min(a.terms * b.terms, _monomials(symbols, degree)), degree, symbols))
+    return _checked(
+        ExpressionSize(a.bits + b.bits, min(a.terms * b.terms, _monomials(symbols, degree)), degree, symbols)
+    )
 
 
-def _fraction(above: Size, below: Size) -> Size:
+def _fraction(above: ExpressionSize, below: ExpressionSize) -> ExpressionSize:
     size = _product(above, below)
     if below.terms > 1 and size.degree > HIGHEST_DIVIDED:
         raise TooLarge
     return size
 
 
-def _power(base: Size, exponent: Size) -> Size:
+def _power(base: ExpressionSize, exponent: ExpressionSize) -> ExpressionSize:
     n = exponent.magnitude
     symbols = base.symbols | exponent.symbols
     if base.value is not None and exponent.value is not None and base.bits * n < SMALLEST_TOWER:
-        return Size(base.bits * n, value=base.value**n)
+        return ExpressionSize(base.bits * n, value=base.value**n)
     if exponent.symbols:  # is not expanded
-        return Size(base.bits * n, base.terms, base.degree + exponent.degree, symbols)
-    return Size(base.bits * n, _expanded(base, n), base.degree * n, symbols)
+        return ExpressionSize(base.bits * n, base.terms, base.degree + exponent.degree, symbols)
+    return ExpressionSize(base.bits * n, _expanded(base, n), base.degree * n, symbols)
 
 
-def _expanded(base: Size, n: float) -> float:
+def _expanded(base: ExpressionSize, n: float) -> float:
     """Terms of the n-th power of a sum."""
     if base.terms == 1:
         return 1.0
@@ -250,16 +252,18 @@ def _monomials(symbols: frozenset[str], degree: float) -> float:
     return float(comb(int(degree) + len(symbols), len(symbols)))
 
 
-def _factorial(of: Size) -> Size:
+def _factorial(of: ExpressionSize) -> ExpressionSize:
     n = of.magnitude
-    return Size(n * log2(n + 1), of.terms, of.degree, of.symbols)
+    return ExpressionSize(n * log2(n + 1), of.terms, of.degree, of.symbols)
 
 
-def _binomial(n: Size, k: Size) -> Size:
-    return Size(n.magnitude if not n.symbols else k.magnitude, 1.0, n.degree + k.degree, n.symbols | k.symbols)
+def _binomial(n: ExpressionSize, k: ExpressionSize) -> ExpressionSize:
+    return ExpressionSize(
+        n.magnitude if not n.symbols else k.magnitude, 1.0, n.degree + k.degree, n.symbols | k.symbols
+    )
 
 
-def _checked(size: Size) -> Size:
+def _checked(size: ExpressionSize) -> ExpressionSize:
     if not size.small:
         raise TooLarge
     return size

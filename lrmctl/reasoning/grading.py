@@ -5,25 +5,25 @@ from __future__ import annotations
 import re
 from importlib.metadata import version
 
-from lrmctl.reasoning.base import Graded, graded
+from lrmctl.reasoning.base import GradedTrace, graded
 from lrmctl.types import Trace
 
 MATH_VERIFY = ("math_verify", version("math-verify"))
 _STATED = re.compile(r"answer\s+is:?\s*\$([^$]{1,200})\$", re.IGNORECASE)
 
 
-def grade_mathematics(trace: Trace) -> Graded:
+def grade_mathematics(trace: Trace) -> GradedTrace:
     """The last box counts, else a final answer that is stated as such in LaTeX."""
     from lrmctl.reasoning.verify import is_correct
 
     reference = trace.prompt.reference or ""
-    return graded(trace, lambda answer: Graded(is_correct(answer, reference), final_answer(answer)))
+    return graded(trace, lambda answer: GradedTrace(is_correct(answer, reference), final_answer(answer)))
 
 
-def grade_integer(trace: Trace) -> Graded:
+def grade_integer(trace: Trace) -> GradedTrace:
     """As `grade_mathematics`; of a right answer only the number is kept, so that 033 and 33 are one vote."""
     said = grade_mathematics(trace)
-    return Graded(True, str(int(trace.prompt.reference or ""))) if said.correct else said
+    return GradedTrace(True, str(int(trace.prompt.reference or ""))) if said.correct else said
 
 
 def final_answer(answer: str) -> str | None:

@@ -16,10 +16,10 @@ from lrmctl.data.fetch import local_file
 from lrmctl.errors import NotFoundError, RecipeError
 from lrmctl.models.availability import hub_snapshot
 from lrmctl.reasoning import builtin
-from lrmctl.reasoning.base import Graded, ReasoningTask
+from lrmctl.reasoning.base import GradedTrace, ReasoningTask
 from lrmctl.reasoning.grading import grade_mathematics
 
-__all__ = ["LMEVAL", "Graded", "ReasoningTask", "TaskFacts", "grade_mathematics", "reasoning_task", "task_names"]
+__all__ = ["LMEVAL", "GradedTrace", "ReasoningTask", "TaskFacts", "grade_mathematics", "reasoning_task", "task_names"]
 
 LMEVAL = "lmeval:"
 

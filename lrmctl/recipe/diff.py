@@ -22,7 +22,7 @@ _ABSENT = object()
 
 
 @dataclass(frozen=True)
-class Difference:
+class RecipeDifference:
     """One key that differs; a value is None with an empty place where a recipe does not have the key.
 
     Attributes:
@@ -38,7 +38,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Side:
+class RecipeSide:
     """One of the two recipes.
 
     Attributes:
@@ -50,7 +50,7 @@ class Side:
     where: Callable[[KeyPath], str]
 
 
-def side(ref: str, runs_dir: Path) -> Side:
+def side(ref: str, runs_dir: Path) -> RecipeSide:
     """A recipe by reference.
 
     Raises:
@@ -65,7 +65,7 @@ def side(ref: str, runs_dir: Path) -> Side:
         return loaded.where(*path) if loaded.says(*path) else _unsaid(data, path)
 
     data = loaded.resolved
-    return Side(data, where)
+    return RecipeSide(data, where)
 
 
 def _unsaid(data: dict[str, Any], path: KeyPath) -> str:
@@ -74,7 +74,7 @@ def _unsaid(data: dict[str, Any], path: KeyPath) -> str:
     return f"preset {preset}" if preset and path[1] in PRESETS[preset] else "default"
 
 
-def _of_run(folder: Path, ref: str) -> Side:
+def _of_run(folder: Path, ref: str) -> RecipeSide:
     lock = folder / "lock.json"
     try:
         data = json.loads(lock.read_text(encoding="utf-8"))["recipe"]
@@ -89,13 +89,13 @@ def _of_run(folder: Path, ref: str) -> Side:
     def where(path: KeyPath) -> str:
         return str(written.where(path)) if written is not None and same else str(lock)
 
-    return Side(data, where)
+    return RecipeSide(data, where)
 
 
-def diff(a: Side, b: Side) -> list[Difference]:
+def diff(a: RecipeSide, b: RecipeSide) -> list[RecipeDifference]:
     """The keys that differ, in the order of `a`, then what only `b` has."""
     return [
-        Difference(
+        RecipeDifference(
             dotted(path),
             None if one is _ABSENT else one,
             None if other is _ABSENT else other,

@@ -99,7 +99,7 @@ def _plain(ref: FunctionRef, names: Mapping[str, ast.stmt]) -> ast.FunctionDef |
 
 
 @dataclass(frozen=True)
-class Source:
+class FunctionSource:
     """What the source of a function says of it.
 
     Attributes:
@@ -112,7 +112,7 @@ class Source:
     range: tuple[float, float] | None
 
 
-def read_function(ref: FunctionRef) -> Source:
+def read_function(ref: FunctionRef) -> FunctionSource:
     """A function by its source alone; of a name that no plain `def` binds nothing is known.
 
     Raises:
@@ -122,13 +122,13 @@ def read_function(ref: FunctionRef) -> Source:
     tree = _tree(ref.file)
     found = _plain(ref, _bound(tree))
     if found is None:
-        return Source("", (), None)
+        return FunctionSource("", (), None)
     given = found.args
     positional = [*given.posonlyargs, *given.args]
     defaults = [None] * (len(positional) - len(given.defaults)) + list(given.defaults)
     pairs = [*zip(positional[1:], defaults[1:], strict=True), *zip(given.kwonlyargs, given.kw_defaults, strict=True)]
     options = tuple((a.arg, _written(default), _written(a.annotation)) for a, default in pairs)
-    return Source(ast.get_docstring(found) or "", options, _range_of(ref.name, tree))
+    return FunctionSource(ast.get_docstring(found) or "", options, _range_of(ref.name, tree))
 
 
 def _written(node: ast.expr | None) -> str:

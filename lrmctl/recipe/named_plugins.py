@@ -13,7 +13,7 @@ _HOLDERS = {"sources": "source", "prompts": "source", "components": "reward", "s
 
 
 @dataclass(frozen=True)
-class Named:
+class NamedPlugin:
     """One plugin that a recipe names: which key names it, and with which options."""
 
     path: KeyPath
@@ -22,17 +22,17 @@ class Named:
     options: Mapping[str, Any]
 
 
-def named_plugins(loaded: LoadedRecipe) -> Iterator[Named]:
+def named_plugins(loaded: LoadedRecipe) -> Iterator[NamedPlugin]:
     """Every plugin that this recipe names itself; those of a study's arms are theirs."""
     for path, section in walk(loaded.resolved):
         if not isinstance(section, dict) or _free_form(path):
             continue
         if path == ("backend",):
-            yield Named((*path, "name"), "backend", section["name"], {})
+            yield NamedPlugin((*path, "name"), "backend", section["name"], {})
         elif (path == ("evaluation",) and "judge" in section) or (len(path) >= 2 and path[-2] == "also"):
             yield from _judges(path, section)
         elif section.get("use") and len(path) >= 2 and path[-2] in _HOLDERS:
-            yield Named((*path, "use"), _HOLDERS[str(path[-2])], section["use"], section["options"])
+            yield NamedPlugin((*path, "use"), _HOLDERS[str(path[-2])], section["use"], section["options"])
             yield from _judges(path, section)
 
 
@@ -41,9 +41,9 @@ def _free_form(path: KeyPath) -> bool:
     return any(str(key).endswith("options") or key in ("flags", "set") for key in path)
 
 
-def _judges(path: KeyPath, section: Mapping[str, Any]) -> Iterator[Named]:
+def _judges(path: KeyPath, section: Mapping[str, Any]) -> Iterator[NamedPlugin]:
     if "judge" in section:
         if section["judge"] is not None:  # else the evaluation's own
-            yield Named((*path, "judge"), "judge", section["judge"], section["judge_options"])
+            yield NamedPlugin((*path, "judge"), "judge", section["judge"], section["judge_options"])
     elif isinstance(judge := section["options"].get("judge"), str):
-        yield Named((*path, "options", "judge"), "judge", judge, section["options"].get("judge_options") or {})
+        yield NamedPlugin((*path, "options", "judge"), "judge", judge, section["options"].get("judge_options") or {})

@@ -44,7 +44,7 @@ _scalars()
 
 
 @dataclass(frozen=True)
-class Mark:
+class SourcePosition:
     """Where a value was written: a file and its line, or `--set key=value`."""
 
     file: Path | None
@@ -60,14 +60,14 @@ class Document:
     """Data with the place of each key path; the empty path is the whole document."""
 
     data: Any
-    marks: dict[KeyPath, Mark] = field(default_factory=dict)
+    marks: dict[KeyPath, SourcePosition] = field(default_factory=dict)
 
-    def where(self, path: KeyPath) -> Mark:
+    def where(self, path: KeyPath) -> SourcePosition:
         """The nearest place that is known: of the key itself, or of what holds it."""
         for end in range(len(path), -1, -1):
             if path[:end] in self.marks:
                 return self.marks[path[:end]]
-        return Mark(None)
+        return SourcePosition(None)
 
 
 def read(file: Path) -> Document:
@@ -113,19 +113,19 @@ def parse_value(text: str, place: str) -> Any:
         raise RecipeError(error.what, where=place) from None
 
 
-def _mark(file: Path, node: yaml.Node) -> Mark:
-    return Mark(file, node.start_mark.line + 1)
+def _mark(file: Path, node: yaml.Node) -> SourcePosition:
+    return SourcePosition(file, node.start_mark.line + 1)
 
 
 class _Builder:
     """Turns YAML nodes into data, noting marks; refuses duplicate keys, foreign tags and alias bombs."""
 
-    def __init__(self, file: Path, marks: dict[KeyPath, Mark]) -> None:
+    def __init__(self, file: Path, marks: dict[KeyPath, SourcePosition]) -> None:
         self.file = file
         self.marks = marks
         self.count = 0
 
-    def build(self, node: yaml.Node, path: KeyPath, mark: Mark) -> Any:
+    def build(self, node: yaml.Node, path: KeyPath, mark: SourcePosition) -> Any:
         self.count += 1
         if self.count > _MAX_NODES:
             raise RecipeError("expands to too many values; are there aliases of aliases?", where=str(mark))
@@ -148,7 +148,7 @@ class _Builder:
             data[key.value] = self.build(value, (*path, key.value), mark)
         return data
 
-    def _scalar(self, node: yaml.Node, mark: Mark) -> Any:
+    def _scalar(self, node: yaml.Node, mark: SourcePosition) -> Any:
         kind = node.tag.removeprefix(_TAG)
         if not isinstance(node, yaml.ScalarNode) or kind not in ("null", "bool", "int", "float", "str"):
             raise RecipeError(f"the tag {node.tag!r} is not plain data", where=str(mark))
@@ -172,7 +172,7 @@ def merge(base: Document, over: Document) -> Document:
     return merged
 
 
-def _place(target: Document, path: KeyPath, value: Any, marks: Mapping[KeyPath, Mark]) -> None:
+def _place(target: Document, path: KeyPath, value: Any, marks: Mapping[KeyPath, SourcePosition]) -> None:
     holder = _get(target.data, path[:-1])
     old = holder.get(path[-1])
     if isinstance(old, dict) and isinstance(value, dict):
@@ -204,7 +204,7 @@ def assign(document: Document, dotted: str, value: Any, place: str) -> None:
     path.append(key)
     _forget(document, tuple(path))
     holder[key] = deepcopy(value)
-    document.marks[tuple(path)] = Mark(None, text=place)
+    document.marks[tuple(path)] = SourcePosition(None, text=place)
 
 
 def leaves(document: Document, dotted: str, value: Any) -> list[tuple[str, Any]]:

@@ -12,10 +12,10 @@ from lrmctl.compare import main_deltas
 from lrmctl.errors import LrmctlError
 from lrmctl.report import panels, provenance
 from lrmctl.report.every_set import every_set
-from lrmctl.report.figures import Look, looks
+from lrmctl.report.figures import ArmStyle, looks
 from lrmctl.report.load import KINDS, ArmData, ArmFolder, is_held_out, load_arms
 from lrmctl.report.samples import SHOWN, comparisons
-from lrmctl.report.table import Paired, deltas_to_first, main_table
+from lrmctl.report.table import PairedArm, deltas_to_first, main_table
 from lrmctl.runs.holding import turn
 from lrmctl.runs.writing import write_json, write_text
 
@@ -64,7 +64,7 @@ def build_report(
     return out
 
 
-def _delta_rows(pair: Paired) -> dict[str, Any]:
+def _delta_rows(pair: PairedArm) -> dict[str, Any]:
     return {"name": pair.arm.arm.name, "not_paired": pair.reason, "deltas": [d.to_json() for d in pair.deltas]}
 
 
@@ -102,7 +102,7 @@ class _Block:
     facts: Mapping[str, Any]
     plain: Sequence[Mapping[str, Any]]
     controls: Sequence[Mapping[str, Any]]
-    paired: Sequence[tuple[Paired, Mapping[str, Any]]]
+    paired: Sequence[tuple[PairedArm, Mapping[str, Any]]]
     forests: Sequence[panels.Panel]
     tradeoffs: Sequence[panels.Panel]
     reflection: Sequence[panels.Panel]
@@ -110,7 +110,7 @@ class _Block:
 
 
 def _context(
-    data: Sequence[ArmData], table: Mapping[str, Any], paired: Sequence[Paired], title: str, notes: Sequence[str]
+    data: Sequence[ArmData], table: Mapping[str, Any], paired: Sequence[PairedArm], title: str, notes: Sequence[str]
 ) -> dict[str, Any]:
     import lrmctl
 
@@ -142,8 +142,8 @@ def _context(
 def _block(
     data: Sequence[ArmData],
     table: Mapping[str, Any],
-    paired: Sequence[Paired],
-    drawn: Sequence[Look],
+    paired: Sequence[PairedArm],
+    drawn: Sequence[ArmStyle],
     block: Mapping[str, Any],
 ) -> _Block:
     t, sets, lexicon = block["temperature"], table["sets"], table["lexicon"]
@@ -161,7 +161,7 @@ def _block(
     )
 
 
-def _by_kind(pair: Paired, sets: Mapping[str, str], temperature: float) -> dict[str, Any]:
+def _by_kind(pair: PairedArm, sets: Mapping[str, str], temperature: float) -> dict[str, Any]:
     return {d.kind: d for d in main_deltas(pair.deltas) if (d.set, d.temperature) == (sets.get(d.kind), temperature)}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from lrmctl.compare import Delta, main_deltas
 from lrmctl.report.load import KINDS, ArmData
-from lrmctl.report.table import Paired, facts_of_set
+from lrmctl.report.table import PairedArm, facts_of_set
 
 METRICS = {
     "harmful": {
@@ -24,7 +24,7 @@ METRICS = {
 """Rates of each kind: name in the summary -> title. The first one is the kind's main score."""
 
 
-def every_set(arms: Sequence[ArmData], paired: Sequence[Paired]) -> list[dict[str, Any]]:
+def every_set(arms: Sequence[ArmData], paired: Sequence[PairedArm]) -> list[dict[str, Any]]:
     """One table per kind: a block per set and temperature, a row per arm that has it; in the order of evaluation."""
     tables = []
     for kind in KINDS:
@@ -38,7 +38,7 @@ def every_set(arms: Sequence[ArmData], paired: Sequence[Paired]) -> list[dict[st
 
 
 def _block(
-    arms: Sequence[ArmData], paired: Sequence[Paired], kind: str, name: str, temperature: float
+    arms: Sequence[ArmData], paired: Sequence[PairedArm], kind: str, name: str, temperature: float
 ) -> dict[str, Any]:
     rows = [
         {
@@ -59,7 +59,7 @@ def _figure(entry: Mapping[str, Any], metric: str) -> Any:
     return found if found and found.get("value") is not None else None
 
 
-def _delta(paired: Sequence[Paired], arm: ArmData, cell: tuple[str, str, float]) -> dict[str, Any] | None:
+def _delta(paired: Sequence[PairedArm], arm: ArmData, cell: tuple[str, str, float]) -> dict[str, Any] | None:
     """The difference to the first arm in the kind's main score; None where nothing was paired."""
     deltas = next((pair.deltas for pair in paired if pair.arm is arm), ())
     found: Delta | None = next((d for d in main_deltas(deltas) if (d.kind, d.set, d.temperature) == cell), None)

@@ -28,7 +28,7 @@ _LEAST_SPAN = 10
 """Points that an axis of rates spans at least: small differences look small."""
 
 
-class Look(NamedTuple):
+class ArmStyle(NamedTuple):
     """How an arm is drawn in every figure; controls are hollow."""
 
     label: str
@@ -37,30 +37,32 @@ class Look(NamedTuple):
     control: bool
 
 
-class Estimate(NamedTuple):
+class PlottedEstimate(NamedTuple):
     value: float
     low: float | None
     high: float | None
 
 
-def looks(labels: Sequence[tuple[str, bool]]) -> list[Look]:
+def looks(labels: Sequence[tuple[str, bool]]) -> list[ArmStyle]:
     """One look per arm, in order: (label, control)."""
     return [
-        Look(label, SERIES[i % len(SERIES)], MARKERS[i % len(MARKERS)], control)
+        ArmStyle(label, SERIES[i % len(SERIES)], MARKERS[i % len(MARKERS)], control)
         for i, (label, control) in enumerate(labels)
     ]
 
 
-def estimate(cell: Mapping[str, Any] | None, scale: float = 1.0) -> Estimate | None:
+def estimate(cell: Mapping[str, Any] | None, scale: float = 1.0) -> PlottedEstimate | None:
     """A table cell as numbers to draw, or None."""
     if not cell or cell.get("value") is None:
         return None
     value, low, high = (None if cell.get(k) is None else scale * cell[k] for k in ("value", "low", "high"))
     assert value is not None
-    return Estimate(value, low, high)
+    return PlottedEstimate(value, low, high)
 
 
-def tradeoff(name: str, points: Sequence[tuple[Look, Estimate, Estimate]], x_label: str, y_label: str) -> str:
+def tradeoff(
+    name: str, points: Sequence[tuple[ArmStyle, PlottedEstimate, PlottedEstimate]], x_label: str, y_label: str
+) -> str:
     """Two rates against each other, with 95 % intervals and direct labels. Up and right is better in both."""
     with canvas(5.2, 4.0) as (figure, axes):
         for look, x, y in points:
@@ -74,7 +76,7 @@ def tradeoff(name: str, points: Sequence[tuple[Look, Estimate, Estimate]], x_lab
         return to_svg(figure, name, f"{y_label} against {x_label}. {said}")
 
 
-def forest(name: str, rows: Sequence[tuple[Look, Estimate | None]], title: str) -> str:
+def forest(name: str, rows: Sequence[tuple[ArmStyle, PlottedEstimate | None]], title: str) -> str:
     """Paired differences to the base in percentage points, one line per arm."""
     with canvas(4.6, 0.8 + 0.34 * len(rows)) as (figure, axes):
         axes.axvline(0, color=MUTED, linewidth=1)
@@ -90,7 +92,9 @@ def forest(name: str, rows: Sequence[tuple[Look, Estimate | None]], title: str) 
         return to_svg(figure, name, f"{title}, difference to the base. {said}")
 
 
-def by_outcome(name: str, rows: Sequence[tuple[Look, Mapping[str, Estimate]]], x_label: str, description: str) -> str:
+def by_outcome(
+    name: str, rows: Sequence[tuple[ArmStyle, Mapping[str, PlottedEstimate]]], x_label: str, description: str
+) -> str:
     """One line per arm, one mark per outcome; the mark of all traces carries the interval."""
     with canvas(4.6, 0.8 + 0.4 * len(rows)) as (figure, axes):
         for i, (_, outcomes) in enumerate(rows):
@@ -112,7 +116,7 @@ def curves(name: str, lines: Sequence[tuple[str, str, Sequence[tuple[float, floa
             smooth = _running_mean(values)
             axes.plot(steps, values, color=color, linewidth=0.8, alpha=0.35)
             axes.plot(steps, smooth, color=color, linewidth=1.8, linestyle=style)
-            ends.append((Look(label, color, "", False), steps[-1], smooth[-1]))
+            ends.append((ArmStyle(label, color, "", False), steps[-1], smooth[-1]))
         axes.margins(x=0.01)
         axes.set_xlabel("step")
         axes.set_ylim(*_roomy(axes.get_ylim()))
@@ -129,19 +133,19 @@ def series_color(index: int) -> str:
 KIND_COLORS = {"harmful": SERIES[2], "benign": SERIES[1], "reasoning": SERIES[3], "all": NONE}
 
 
-def _interval(axes: Axes, found: Estimate, at: float, color: str, *, horizontal: bool) -> None:
+def _interval(axes: Axes, found: PlottedEstimate, at: float, color: str, *, horizontal: bool) -> None:
     if found.low is None or found.high is None:
         return
     ends, fixed = [found.low, found.high], [at, at]
     axes.plot(ends if horizontal else fixed, fixed if horizontal else ends, color=color, linewidth=2, alpha=0.55)
 
 
-def _dot(axes: Axes, x: float, y: float, look: Look) -> None:
+def _dot(axes: Axes, x: float, y: float, look: ArmStyle) -> None:
     face = PAPER if look.control else look.color
     axes.plot(x, y, marker=look.marker, markersize=8, color=look.color, markerfacecolor=face, markeredgewidth=1.6)
 
 
-def _frame(axes: Axes, xs: Sequence[Estimate], ys: Sequence[Estimate]) -> None:
+def _frame(axes: Axes, xs: Sequence[PlottedEstimate], ys: Sequence[PlottedEstimate]) -> None:
     """Room for every interval, at least ten points wide, and never past 0 and 100 by more than a marker."""
     for found, place in ((xs, axes.set_xlim), (ys, axes.set_ylim)):
         low = min(e.low if e.low is not None else e.value for e in found)
@@ -152,7 +156,7 @@ def _frame(axes: Axes, xs: Sequence[Estimate], ys: Sequence[Estimate]) -> None:
         place(max(min(low - pad, top - _LEAST_SPAN), -marker), top)
 
 
-def _outcome_mark(axes: Axes, outcome: str, found: Estimate, row: int) -> None:
+def _outcome_mark(axes: Axes, outcome: str, found: PlottedEstimate, row: int) -> None:
     """The mark of all traces stands on the line with its interval, those of the outcomes just below it."""
     color, marker = OUTCOMES[outcome]
     whole = outcome == "all"
@@ -165,7 +169,7 @@ def _outcome_mark(axes: Axes, outcome: str, found: Estimate, row: int) -> None:
     )  # fmt: skip
 
 
-def _rows_axis(axes: Axes, shown: Sequence[Look]) -> None:
+def _rows_axis(axes: Axes, shown: Sequence[ArmStyle]) -> None:
     axes.set_yticks(range(len(shown)), [f"{look.label} (control)" if look.control else look.label for look in shown])
     axes.tick_params(axis="y", labelcolor=INK)
     axes.set_ylim(len(shown) - 0.4, -0.6)
@@ -173,7 +177,7 @@ def _rows_axis(axes: Axes, shown: Sequence[Look]) -> None:
     axes.spines["left"].set_visible(False)
 
 
-def _label_beside(axes: Axes, points: Sequence[tuple[Look, float, float]], *, leaders: bool = True) -> None:
+def _label_beside(axes: Axes, points: Sequence[tuple[ArmStyle, float, float]], *, leaders: bool = True) -> None:
     """Labels in a column right of the axes, pushed apart so that none covers another."""
     bottom, top = axes.get_ylim()
     order = sorted(points, key=lambda p: (p[2], p[1]))

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from lrmctl.analysis.cells import ALL
 from lrmctl.compare import main_deltas
 from lrmctl.report import figures
-from lrmctl.report.figures import Estimate, Look, estimate
+from lrmctl.report.figures import ArmStyle, PlottedEstimate, estimate
 from lrmctl.report.load import KINDS, ArmData
-from lrmctl.report.table import Paired
+from lrmctl.report.table import PairedArm
 
 KIND_WORDS = {"harmful": "harmful", "benign": "benign", "reasoning": "reasoning"}
 METRIC_WORDS = {"joint_safe": "Joint safety", "complied": "Benign compliance", "correct": "Reasoning"}
@@ -30,7 +30,7 @@ class Panel(NamedTuple):
     svg: str
 
 
-class Training(NamedTuple):
+class TrainingCurves(NamedTuple):
     """A row of training curves: those of one RL arm, or the losses of all SFT arms."""
 
     title: str
@@ -38,13 +38,13 @@ class Training(NamedTuple):
     panels: Sequence[Panel]
 
 
-def tradeoffs(block: Mapping[str, Any], looks: Sequence[Look]) -> list[Panel]:
+def tradeoffs(block: Mapping[str, Any], looks: Sequence[ArmStyle]) -> list[Panel]:
     """Joint safety against compliance and against arithmetic, from one temperature's rows of the main table."""
     panels = [_tradeoff(block, looks, x) for x in ("complied", "correct")]
     return [panel for panel in panels if panel]
 
 
-def _tradeoff(block: Mapping[str, Any], looks: Sequence[Look], x_key: str) -> Panel | None:
+def _tradeoff(block: Mapping[str, Any], looks: Sequence[ArmStyle], x_key: str) -> Panel | None:
     points = []
     for look, row in zip(looks, block["rows"], strict=True):
         x, y = (estimate(row["cells"][key], 100) for key in (x_key, "joint_safe"))
@@ -58,12 +58,12 @@ def _tradeoff(block: Mapping[str, Any], looks: Sequence[Look], x_key: str) -> Pa
 
 
 def forests(
-    paired: Sequence[Paired], looks: Sequence[Look], sets: Mapping[str, str], temperature: float
+    paired: Sequence[PairedArm], looks: Sequence[ArmStyle], sets: Mapping[str, str], temperature: float
 ) -> list[Panel]:
     """Differences to the base, one panel per main metric. `looks` are those of the paired arms."""
     panels = []
     for kind, set_name in sets.items():
-        rows: list[tuple[Look, Estimate | None]] = []
+        rows: list[tuple[ArmStyle, PlottedEstimate | None]] = []
         metric = ""
         for look, pair in zip(looks, paired, strict=True):
             mine = [
@@ -71,7 +71,10 @@ def forests(
             ]
             metric = mine[0].metric if mine else metric
             rows.append(
-                (look, Estimate(*(100 * v for v in (mine[0].delta, mine[0].low, mine[0].high))) if mine else None)
+                (
+                    look,
+                    PlottedEstimate(*(100 * v for v in (mine[0].delta, mine[0].low, mine[0].high))) if mine else None,
+                )
             )
         if metric:
             title = METRIC_WORDS[metric]
@@ -82,7 +85,7 @@ def forests(
 
 def analysis_panels(
     arms: Sequence[ArmData],
-    looks: Sequence[Look],
+    looks: Sequence[ArmStyle],
     sets: Mapping[str, str],
     temperature: float,
     analysis: str,
@@ -106,7 +109,7 @@ def analysis_panels(
     return panels
 
 
-def trainings(arms: Sequence[ArmData]) -> list[Training]:
+def trainings(arms: Sequence[ArmData]) -> list[TrainingCurves]:
     """Training curves: one row per arm that has rewards, one row for the losses of all others."""
     rows, losses = [], []
     for i, arm in enumerate(arms):
@@ -114,8 +117,8 @@ def trainings(arms: Sequence[ArmData]) -> list[Training]:
         if arm.metrics and not panels:
             losses += _loss(f"train-{i}", arm)
         elif panels:
-            rows.append(Training(arm.arm.label, f"RL, {_steps(arm)}", panels))
-    return ([Training("Fine-tuning", "loss, nats per token", losses)] if losses else []) + rows
+            rows.append(TrainingCurves(arm.arm.label, f"RL, {_steps(arm)}", panels))
+    return ([TrainingCurves("Fine-tuning", "loss, nats per token", losses)] if losses else []) + rows
 
 
 def untrained(arms: Sequence[ArmData]) -> list[str]:

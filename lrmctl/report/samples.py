@@ -21,7 +21,7 @@ class Badge(NamedTuple):
     tone: str
 
 
-class Piece(NamedTuple):
+class TextPiece(NamedTuple):
     """A stretch of text; `hit` if it is a word of the lexicon."""
 
     text: str
@@ -33,15 +33,15 @@ class Card(NamedTuple):
 
     label: str
     control: bool
-    thinking: Sequence[Piece]
-    answer: Sequence[Piece]
+    thinking: Sequence[TextPiece]
+    answer: Sequence[TextPiece]
     thinking_badges: Sequence[Badge]
     answer_badges: Sequence[Badge]
     tokens: str
     missing: bool = False
 
 
-class Comparison(NamedTuple):
+class SampleComparison(NamedTuple):
     """One prompt and every arm's card, in the order of the arms."""
 
     key: SampleKey
@@ -49,10 +49,10 @@ class Comparison(NamedTuple):
     cards: Sequence[Card]
 
 
-def comparisons(arms: Sequence[ArmData], lexicon: str) -> list[Comparison]:
+def comparisons(arms: Sequence[ArmData], lexicon: str) -> list[SampleComparison]:
     keys = sorted({key for arm in arms for key in arm.samples}, key=sample_order)
     return [
-        Comparison(
+        SampleComparison(
             key,
             next(arm.samples[key].trace.prompt for arm in arms if key in arm.samples),
             [_card(arm, arm.samples.get(key), lexicon) for arm in arms],
@@ -69,7 +69,7 @@ def _card(arm: ArmData, row: EvalRow | None, lexicon: str) -> Card:
         arm.arm.label,
         arm.arm.control,
         _marked(trace.thinking, lexicon),
-        [Piece(_shorten(trace.answer))],
+        [TextPiece(_shorten(trace.answer))],
         _thinking_badges(row),
         _answer_badges(row),
         f"{_tokens(trace.thinking_tokens)} + {_tokens(trace.answer_tokens)} tokens",
@@ -107,16 +107,16 @@ def _of(verdict: Verdict | None) -> list[Badge]:
     return found + ([Badge("refused", "plain")] if verdict.refused else [])
 
 
-def _marked(text: str, lexicon: str) -> list[Piece]:
+def _marked(text: str, lexicon: str) -> list[TextPiece]:
     """Thinking cut at the lexicon's hits, so that a reader sees what was counted."""
     shown = _shorten(text)
     if lexicon not in LEXICONS:
-        return [Piece(shown)]
+        return [TextPiece(shown)]
     pieces, end = [], 0
     for hit in LEXICONS[lexicon].pattern.finditer(shown):
-        pieces += [Piece(shown[end : hit.start()]), Piece(hit.group(), True)]
+        pieces += [TextPiece(shown[end : hit.start()]), TextPiece(hit.group(), True)]
         end = hit.end()
-    return [*pieces, Piece(shown[end:])]
+    return [*pieces, TextPiece(shown[end:])]
 
 
 def _shorten(text: str) -> str:

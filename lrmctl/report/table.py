@@ -149,7 +149,7 @@ def _value(arm: ArmData, column: Column, set_name: str | None, temperature: floa
     return found if found and found.get("value") is not None else None
 
 
-class Paired(NamedTuple):
+class PairedArm(NamedTuple):
     """An arm against the base: its deltas, or why it could not be paired."""
 
     arm: ArmData
@@ -157,17 +157,17 @@ class Paired(NamedTuple):
     reason: str = ""
 
 
-def deltas_to_first(arms: Sequence[ArmData]) -> list[Paired]:
+def deltas_to_first(arms: Sequence[ArmData]) -> list[PairedArm]:
     """Every later arm paired with the first; an arm that cannot be paired says why."""
     base, *others = arms
     return [_paired(base, arm) for arm in others]
 
 
-def _paired(base: ArmData, arm: ArmData) -> Paired:
+def _paired(base: ArmData, arm: ArmData) -> PairedArm:
     for side in (base, arm):
         if not side.evaluated:
-            return Paired(arm, (), f"{side.arm.label} has no evaluated rows")
+            return PairedArm(arm, (), f"{side.arm.label} has no evaluated rows")
     try:
-        return Paired(arm, pair(base.evaluated, arm.evaluated, names=(base.arm.label, arm.arm.label)))
+        return PairedArm(arm, pair(base.evaluated, arm.evaluated, names=(base.arm.label, arm.arm.label)))
     except LrmctlError as error:  # a study may hold arms of different evaluations; the reader is told
-        return Paired(arm, (), error.what)
+        return PairedArm(arm, (), error.what)

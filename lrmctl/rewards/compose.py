@@ -29,7 +29,7 @@ KINDS: tuple[Kind, ...] = ("harmful", "benign", "reasoning")
 
 
 @dataclass(frozen=True)
-class Term:
+class RewardTerm:
     """One component, made: its reward, and what it is applied to.
 
     Attributes:
@@ -132,7 +132,7 @@ class ComposedReward:
                 scores[i][term.name] = score
         return [_add_up(components, self.terms, self._clip) for components in scores]
 
-    def _timed(self, term: Term, traces: Sequence[Trace]) -> dict[int, Score]:
+    def _timed(self, term: RewardTerm, traces: Sequence[Trace]) -> dict[int, Score]:
         """Scores of the traces that the component applies to, by index."""
         chosen = [i for i, trace in enumerate(traces) if trace.prompt.kind in term.kinds]
         if not chosen:
@@ -157,8 +157,8 @@ def _in_thread(call: Any, *words: Any) -> Future[dict[int, Score]]:
     return future
 
 
-def _term(component: Component) -> Term:
-    return Term(
+def _term(component: Component) -> RewardTerm:
+    return RewardTerm(
         component.label,
         make_component(component),
         component.part,
@@ -171,7 +171,7 @@ def _term(component: Component) -> Term:
     )
 
 
-def _add_up(components: Mapping[str, Score], terms: Sequence[Term], clip: Bounds | None) -> RolloutReward:
+def _add_up(components: Mapping[str, Score], terms: Sequence[RewardTerm], clip: Bounds | None) -> RolloutReward:
     weights = {term.name: term.weight for term in terms}
     values = {
         term.name: _clipped(score.value, term.clip)
@@ -189,7 +189,7 @@ def _add_up(components: Mapping[str, Score], terms: Sequence[Term], clip: Bounds
     return RolloutReward(_clipped(total, clip), components, weights, weighted=weighted | changes)
 
 
-def _gated(total: float, values: Mapping[str, float], terms: Sequence[Term]) -> tuple[float, dict[str, float]]:
+def _gated(total: float, values: Mapping[str, float], terms: Sequence[RewardTerm]) -> tuple[float, dict[str, float]]:
     """The sum after its gates, those that multiply first, and by how much each changed it; the first veto decides."""
     changes: dict[str, float] = {}
     vetoed = False

@@ -19,7 +19,7 @@ from lrmctl.recipe.yaml import parse_value
 
 
 @dataclass(frozen=True)
-class Option:
+class RewardOption:
     """One keyword of a reward's factory or function.
 
     Attributes:
@@ -32,7 +32,7 @@ class Option:
 
 
 @dataclass(frozen=True)
-class Described:
+class RewardDescription:
     """A reward in words.
 
     Attributes:
@@ -44,7 +44,7 @@ class Described:
     origin: str
     summary: str
     doc: str
-    options: Sequence[Option]
+    options: Sequence[RewardOption]
     range: tuple[float, float] | None
 
     def to_json(self) -> dict[str, Any]:
@@ -53,12 +53,12 @@ class Described:
         return {**vars(self), "range": bounds, "options": [vars(option) for option in self.options]}
 
 
-def rewards() -> list[Described]:
+def rewards() -> list[RewardDescription]:
     """Every registered reward."""
     return [describe(entry.name) for entry in registry.names("reward")]
 
 
-def describe(text: str) -> Described:
+def describe(text: str) -> RewardDescription:
     """One reward, registered or in a file, which is read and not run.
 
     Raises:
@@ -70,12 +70,12 @@ def describe(text: str) -> Described:
         except ValueError as error:
             raise RecipeError(str(error)) from None
         said = read_function(ref)
-        options = [Option(name, default, kind) for name, default, kind in said.options]
-        return Described(ref.label, str(ref.file), said.doc.partition("\n")[0], said.doc, options, said.range)
+        options = [RewardOption(name, default, kind) for name, default, kind in said.options]
+        return RewardDescription(ref.label, str(ref.file), said.doc.partition("\n")[0], said.doc, options, said.range)
     entry = registry.find("reward", text)
     origin = entry.distribution if entry.builtin else f"{entry.distribution} {entry.version}"
     doc = inspect.getdoc(entry.factory) or ""
-    return Described(entry.name, origin, entry.summary, doc, _options(entry.factory), _bounds(entry.factory))
+    return RewardDescription(entry.name, origin, entry.summary, doc, _options(entry.factory), _bounds(entry.factory))
 
 
 def is_file(text: str) -> bool:
@@ -112,14 +112,14 @@ def _option(text: str) -> tuple[str, Any]:
     return name.strip(), parse_value(value, f"--option {text}")
 
 
-def _options(call: Any) -> list[Option]:
+def _options(call: Any) -> list[RewardOption]:
     try:
         parameters: Mapping[str, inspect.Parameter] = inspect.signature(call).parameters
     except (TypeError, ValueError):  # a C callable has no signature
         return []
     named = [p for p in parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     return [
-        Option(
+        RewardOption(
             p.name,
             "" if p.default is p.empty else repr(p.default),
             "" if p.annotation is p.empty else inspect.formatannotation(p.annotation),

@@ -15,15 +15,15 @@ from pathlib import Path
 from lrmctl.errors import NotFoundError, RecipeError
 from lrmctl.rows import forms
 from lrmctl.rows.content import BOM, open_bytes
-from lrmctl.rows.located import Row
+from lrmctl.rows.located import LocatedRow
 
-Reader = Callable[[Path], Iterator[Row]]
+Reader = Callable[[Path], Iterator[LocatedRow]]
 JSONL = (".jsonl", ".ndjson")
 ENDINGS = (*JSONL, ".json", ".csv", ".tsv", ".txt", ".parquet")
 FIX = "give a .jsonl, .json, .csv, .tsv, .txt or .parquet file, each also as .gz"
 
 
-def read_rows(file: Path, *, n: int | None = None, torn: bool = False) -> Iterator[Row]:
+def read_rows(file: Path, *, n: int | None = None, torn: bool = False) -> Iterator[LocatedRow]:
     """The rows of a file, in order.
 
     Args:
@@ -38,7 +38,7 @@ def read_rows(file: Path, *, n: int | None = None, torn: bool = False) -> Iterat
     return found if n is None else islice(found, n)
 
 
-def all_rows(file: Path, *, n: int | None = None, torn: bool = False) -> list[Row]:
+def all_rows(file: Path, *, n: int | None = None, torn: bool = False) -> list[LocatedRow]:
     """The same as a list.
 
     Raises:
@@ -81,7 +81,7 @@ def file_sha256(file: Path) -> str:
         return hashlib.file_digest(data, "sha256").hexdigest()
 
 
-def _rows(file: Path, torn: bool) -> Iterator[Row]:
+def _rows(file: Path, torn: bool) -> Iterator[LocatedRow]:
     form = form_of(file)
     readers: Mapping[str, Reader] = {
         **dict.fromkeys(JSONL, lambda path: forms.json_lines(path, torn)),

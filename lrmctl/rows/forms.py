@@ -10,14 +10,14 @@ from typing import Any
 
 from lrmctl.errors import RecipeError
 from lrmctl.rows.content import lines_of, whole_text
-from lrmctl.rows.located import Row
+from lrmctl.rows.located import LocatedRow
 from lrmctl.rows.strict_json import NotStrict, elements, parsed
 
 _ONE_ROW = ("messages", "conversations", "conversation", "prompt", "trace", "question", "instruction")
 _OBJECTS = 'each row is one object: {"prompt": ..., ...}'
 
 
-def json_lines(file: Path, torn: bool = False) -> Iterator[Row]:
+def json_lines(file: Path, torn: bool = False) -> Iterator[LocatedRow]:
     """One object a line; blank lines are skipped."""
     for number, line, ended in lines_of(file):
         if not line.strip(" \t\r\n"):
@@ -53,11 +53,11 @@ def _json_fix(what: str, line: str, number: int) -> str:
     return "one object a line, in strict JSON"
 
 
-def _row(value: Any, where: str, number: int) -> Row:
+def _row(value: Any, where: str, number: int) -> LocatedRow:
     if not isinstance(value, dict):
         fix = "name a file that holds one list .json" if isinstance(value, list) else _OBJECTS
         raise RecipeError(f"is a {_kind(value)}, not an object", where, fix)
-    return Row(value, where, number)
+    return LocatedRow(value, where, number)
 
 
 def _kind(value: Any) -> str:
@@ -65,7 +65,7 @@ def _kind(value: Any) -> str:
     return names.get(type(value), "number")
 
 
-def json_document(file: Path) -> Iterator[Row]:
+def json_document(file: Path) -> Iterator[LocatedRow]:
     """A list of objects; or an object whose only list of objects is the rows; or, misnamed, JSON lines."""
     text = whole_text(file)
     if not text.strip():
@@ -86,7 +86,7 @@ def json_document(file: Path) -> Iterator[Row]:
         yield _row(one, f"{file}:{number}", number)
 
 
-def _list(text: str, file: Path) -> Iterator[Row]:
+def _list(text: str, file: Path) -> Iterator[LocatedRow]:
     """The row's place is the line on which it starts."""
     line, counted = 1, 0
     try:
@@ -111,7 +111,7 @@ def _data(value: Any, file: Path) -> Sequence[Any]:
     return next(iter(lists.values()))
 
 
-def table(file: Path, delimiter: str) -> Iterator[Row]:
+def table(file: Path, delimiter: str) -> Iterator[LocatedRow]:
     """CSV (RFC 4180) or TSV with a line of column names; an empty cell is an empty text."""
     csv.field_size_limit(min(sys.maxsize, 2**62))
     lines = _Lines(file)
@@ -134,7 +134,7 @@ def table(file: Path, delimiter: str) -> Iterator[Row]:
             what = f"has {len(cells)} cells, and there are {len(columns)} columns"
             raise RecipeError(what, f"{file}:{start}", _CSV_FIX)
         values = {name: cell for name, cell in zip(columns, cells, strict=True) if name}
-        yield Row(values, f"{file}:{start}", start)
+        yield LocatedRow(values, f"{file}:{start}", start)
 
 
 _CSV_FIX = 'quote a cell that holds the separator, a quote or a line end: "a ""word"", and more"'
@@ -169,14 +169,14 @@ class _Lines:
         return f"{line}\n"
 
 
-def text_lines(file: Path) -> Iterator[Row]:
+def text_lines(file: Path) -> Iterator[LocatedRow]:
     """One prompt a line; blank lines are skipped."""
     for number, line, _ in lines_of(file):
         if line.strip():
-            yield Row({"prompt": line.strip()}, f"{file}:{number}", number)
+            yield LocatedRow({"prompt": line.strip()}, f"{file}:{number}", number)
 
 
-def parquet(file: Path) -> Iterator[Row]:
+def parquet(file: Path) -> Iterator[LocatedRow]:
     """The rows of a Parquet file, a batch in memory at a time."""
     import io
 
@@ -196,7 +196,7 @@ def parquet(file: Path) -> Iterator[Row]:
         for batch in table.iter_batches(batch_size=1000):
             for values in batch.to_pylist():
                 number += 1
-                yield Row(values, f"{file}:{number}", number)
+                yield LocatedRow(values, f"{file}:{number}", number)
     except (pa.ArrowException, UnicodeDecodeError) as error:
         what = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise RecipeError(f"is not Parquet that can be read: {what}", str(file), "write it again") from error

@@ -7,7 +7,7 @@ from typing import Any
 from lrmctl.errors import RecipeError
 
 
-class Row(dict[str, Any]):
+class LocatedRow(dict[str, Any]):
     """One object of a file or data set.
 
     Attributes:
@@ -26,6 +26,6 @@ class Row(dict[str, Any]):
         return RecipeError(f"column {column!r}: {what}" if column else what, self.where, fix)
 
 
-def located(values: Any, source: str, number: int) -> Row:
+def located(values: Any, source: str, number: int) -> LocatedRow:
     """A row of a source that has no lines, such as a data set of the hub."""
-    return Row(values, f"{source}:{number}", number)
+    return LocatedRow(values, f"{source}:{number}", number)

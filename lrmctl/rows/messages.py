@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lrmctl._util.text import is_blank
-from lrmctl.rows.located import Row
+from lrmctl.rows.located import LocatedRow
 from lrmctl.rows.strict_json import NotStrict, parsed
 from lrmctl.rows.values import missing, shown
 
@@ -32,7 +32,7 @@ _LISTED = re.compile(r"""\s*\[\s*\{\s*['"](role|from)['"]\s*:""")
 
 
 @dataclass(frozen=True)
-class Message:
+class ChatMessage:
     """One message.
 
     Attributes:
@@ -44,7 +44,7 @@ class Message:
     thought: str | None = None
 
 
-def messages_of(row: Row, column: str) -> list[Message]:
+def messages_of(row: LocatedRow, column: str) -> list[ChatMessage]:
     """The messages in a column.
 
     Raises:
@@ -68,7 +68,7 @@ def holds_messages(value: Any) -> bool:
     return isinstance(value, (list, tuple, Mapping)) or (isinstance(value, str) and bool(_LISTED.match(value)))
 
 
-def _listed(row: Row, column: str, text: str) -> Any:
+def _listed(row: LocatedRow, column: str, text: str) -> Any:
     try:
         return parsed(text)
     except NotStrict as error:
@@ -76,7 +76,7 @@ def _listed(row: Row, column: str, text: str) -> Any:
         raise row.wrong(what, column, _FIX) from None
 
 
-def _message(row: Row, column: str, number: int, value: Any) -> Message:
+def _message(row: LocatedRow, column: str, number: int, value: Any) -> ChatMessage:
     if not isinstance(value, Mapping):
         raise row.wrong(f"message {number} is {shown(value)}, not an object with a role and a content", column, _FIX)
     role = _role(row, column, number, value)
@@ -91,10 +91,10 @@ def _message(row: Row, column: str, number: int, value: Any) -> Message:
         raise row.wrong(f"the content of message {number} {error}", column, "give each message a text") from None
     if apart is not None and inside is not None and apart.strip() != inside.strip():
         raise row.wrong(f"message {number} has two thoughts", column, "keep the one that belongs to it")
-    return Message(role, text, apart if apart is not None else inside)
+    return ChatMessage(role, text, apart if apart is not None else inside)
 
 
-def _role(row: Row, column: str, number: int, value: Mapping[str, Any]) -> str:
+def _role(row: LocatedRow, column: str, number: int, value: Mapping[str, Any]) -> str:
     said = value.get("role", value.get("from"))
     if not isinstance(said, str):
         raise row.wrong(f"message {number} has no role", column, _FIX)
@@ -107,7 +107,7 @@ def _role(row: Row, column: str, number: int, value: Mapping[str, Any]) -> str:
     return _ROLES[name]
 
 
-def _apart(row: Row, column: str, number: int, value: Mapping[str, Any]) -> str | None:
+def _apart(row: LocatedRow, column: str, number: int, value: Mapping[str, Any]) -> str | None:
     """The thought that a message says apart. The same one under two names is one."""
     found = [value[key] for key in THOUGHTS if not missing(value.get(key))]
     if odd := next((one for one in found if not isinstance(one, str)), None):
@@ -155,12 +155,12 @@ def same_text(a: str, b: str) -> bool:
     return a.strip() == b.strip()
 
 
-def as_json(messages: Sequence[Message]) -> str:
+def as_json(messages: Sequence[ChatMessage]) -> str:
     """Role and text of each message: what makes two conversations the same."""
     return json.dumps([[m.role, m.text] for m in messages], ensure_ascii=False)
 
 
-def check_conversation(row: Row, column: str, messages: Sequence[Message]) -> None:
+def check_conversation(row: LocatedRow, column: str, messages: Sequence[ChatMessage]) -> None:
     """A conversation that can be asked: it ends with a user who says something.
 
     Raises:

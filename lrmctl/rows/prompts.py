@@ -12,9 +12,9 @@ from itertools import count
 from typing import Any, cast
 
 from lrmctl._util.suggest import did_you_mean
-from lrmctl.rows.located import Row
+from lrmctl.rows.located import LocatedRow
 from lrmctl.rows.messages import (
-    Message,
+    ChatMessage,
     as_json,
     check_conversation,
     holds_messages,
@@ -36,19 +36,19 @@ FIX = "give `prompt` (a text or messages) or `messages` (a list of role and cont
 
 
 @dataclass(frozen=True)
-class Asked:
+class PromptTurn:
     """A conversation up to the user's last message, and the response that followed it in the same column.
 
     Attributes:
         columns: what was read.
     """
 
-    messages: tuple[Message, ...]
-    response: Message | None
+    messages: tuple[ChatMessage, ...]
+    response: ChatMessage | None
     columns: tuple[str, ...]
 
 
-def asked_of(row: Row) -> Asked:
+def asked_of(row: LocatedRow) -> PromptTurn:
     """The prompt of a row.
 
     Raises:
@@ -59,18 +59,18 @@ def asked_of(row: Row) -> Asked:
     if column in CONVERSATIONS or holds_messages(row[column]):
         found = messages_of(row, column)
     else:
-        found = [Message("user", _text(row, column))]
+        found = [ChatMessage("user", _text(row, column))]
         if column == "instruction" and (more := said(row, "input")):
-            found, columns = [Message("user", f"{found[0].text}\n\n{more}")], (column, "input")
+            found, columns = [ChatMessage("user", f"{found[0].text}\n\n{more}")], (column, "input")
     response = None
     if len(found) > 1 and found[-1].role == "assistant":
         response = found.pop()
     check_conversation(row, column, found)
     found, used = _with_system(row, found)
-    return Asked(tuple(found), response, (*columns, *used))
+    return PromptTurn(tuple(found), response, (*columns, *used))
 
 
-def _text(row: Row, column: str) -> str:
+def _text(row: LocatedRow, column: str) -> str:
     text = said(row, column)
     if text is None:
         fix = "give the row a prompt, or leave it out"
@@ -78,7 +78,7 @@ def _text(row: Row, column: str) -> str:
     return text
 
 
-def _column(row: Row) -> str:
+def _column(row: LocatedRow) -> str:
     """The column that holds the prompt."""
     here = [name for name in CONVERSATIONS if not _nothing(row.get(name))]
     prompt = not _nothing(row.get("prompt"))
@@ -115,7 +115,7 @@ def _empty(value: Any) -> str:
     return "empty" if isinstance(value, (str, list, tuple, Mapping)) else shown(value)
 
 
-def _agree(row: Row, column: str, other: str) -> None:
+def _agree(row: LocatedRow, column: str, other: str) -> None:
     """Two columns that could be the prompt say the same: as messages, or the text is in the conversation."""
     first = messages_of(row, column)
     if holds_messages(row[other]):
@@ -129,7 +129,7 @@ def _agree(row: Row, column: str, other: str) -> None:
         raise row.wrong(f"{column!r} and {other!r} say different things", column, "keep the one that is asked")
 
 
-def _with_system(row: Row, messages: list[Message]) -> tuple[list[Message], tuple[str, ...]]:
+def _with_system(row: LocatedRow, messages: list[ChatMessage]) -> tuple[list[ChatMessage], tuple[str, ...]]:
     """The system message that a column of its own gives, before the others."""
     told = {name: text for name in SYSTEM if (text := said(row, name))}
     if not told:
@@ -141,23 +141,23 @@ def _with_system(row: Row, messages: list[Message]) -> tuple[list[Message], tupl
         if not same_text(messages[0].text, text):
             raise row.wrong("differs from the system message of the conversation", column, "keep one of them")
         return messages, tuple(told)
-    return [Message("system", text), *messages], tuple(told)
+    return [ChatMessage("system", text), *messages], tuple(told)
 
 
-def plain_messages(messages: Iterable[Message]) -> tuple[dict[str, str], ...]:
+def plain_messages(messages: Iterable[ChatMessage]) -> tuple[dict[str, str], ...]:
     """As a `Prompt` has them; a thought that a past message said apart stands around tags before its text."""
     return tuple({"role": m.role, "content": _past(m)} for m in messages)
 
 
-def _past(message: Message) -> str:
+def _past(message: ChatMessage) -> str:
     if not message.thought:
         return message.text
     return f"{DEFAULT_TAGS.open}\n{message.thought}\n{DEFAULT_TAGS.close}\n\n{message.text}"
 
 
 def prompt_of(
-    row: Row,
-    asked: Asked,
+    row: LocatedRow,
+    asked: PromptTurn,
     *,
     kind: Kind | None,
     id: str,
@@ -186,7 +186,7 @@ def prompt_of(
     )
 
 
-def kind_of(row: Row, default: Kind | None) -> Kind:
+def kind_of(row: LocatedRow, default: Kind | None) -> Kind:
     """What a good answer to the row's prompt has to be.
 
     Raises:
@@ -204,7 +204,7 @@ def kind_of(row: Row, default: Kind | None) -> Kind:
     return cast("Kind", value)
 
 
-def gold_of(row: Row, kind: Kind, *, answers: bool) -> tuple[str | None, str]:
+def gold_of(row: LocatedRow, kind: Kind, *, answers: bool) -> tuple[str | None, str]:
     """The gold answer of a row and the column it is from; None and nothing where there is none.
 
     Args:
@@ -223,13 +223,13 @@ def gold_of(row: Row, kind: Kind, *, answers: bool) -> tuple[str | None, str]:
     return next(((text, name) for name, text in found.items()), (None, ""))
 
 
-def _given(row: Row, name: str) -> str | None:
+def _given(row: LocatedRow, name: str) -> str | None:
     if name != "reference" and isinstance(row[name], (Mapping, bool)):
         return None  # another tool's column of the same name, which says something else
     return reference_of(row, name)
 
 
-def _worked(row: Row, name: str) -> str | None:
+def _worked(row: LocatedRow, name: str) -> str | None:
     """An answer, or what a worked solution gives: after `####` (GSM8K), or in its last box (MATH)."""
     text = reference_of(row, name)
     if text is None:
@@ -244,7 +244,7 @@ def _worked(row: Row, name: str) -> str | None:
     return text if name == "answer" else None
 
 
-def meta_of(row: Row) -> dict[str, Any]:
+def meta_of(row: LocatedRow) -> dict[str, Any]:
     """What the column `meta` holds, as JSON has it.
 
     Raises:
@@ -263,7 +263,7 @@ def meta_of(row: Row) -> dict[str, Any]:
     return {str(k): json_value(v) for k, v in value.items()}
 
 
-def rest_of(row: Row, used: Iterable[str]) -> dict[str, Any]:
+def rest_of(row: LocatedRow, used: Iterable[str]) -> dict[str, Any]:
     """Every column that was not read, as meta."""
     left_out = {*used, "id", "kind", "meta"}
     return {k: json_value(v) for k, v in row.items() if k not in left_out and not isinstance(v, bytes)}

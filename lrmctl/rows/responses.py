@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from lrmctl._util.text import is_blank
-from lrmctl.rows.located import Row
-from lrmctl.rows.messages import THOUGHTS, Message, content_of, holds_messages, messages_of, same_text
+from lrmctl.rows.located import LocatedRow
+from lrmctl.rows.messages import THOUGHTS, ChatMessage, content_of, holds_messages, messages_of, same_text
 from lrmctl.rows.values import count_of, missing, said, shown, text_of, word_of
 from lrmctl.thinking import format_of_text, split_text
 from lrmctl.types import FinishReason, ThinkingState
@@ -27,7 +27,7 @@ _TWO = "keep the one that belongs to the answer"
 
 
 @dataclass(frozen=True)
-class Said:
+class ParsedResponse:
     """A response; the fields mean what they mean in `Trace`."""
 
     thinking: str
@@ -36,7 +36,7 @@ class Said:
     irregular: tuple[str, ...] = ()
 
 
-def response_of(row: Row, ended_with: Message | None = None) -> Said | None:
+def response_of(row: LocatedRow, ended_with: ChatMessage | None = None) -> ParsedResponse | None:
     """The response of a row; None if it holds none.
 
     Args:
@@ -55,7 +55,7 @@ def response_of(row: Row, ended_with: Message | None = None) -> Said | None:
     return _split(row, text, state)
 
 
-def state_of(row: Row) -> ThinkingState | None:
+def state_of(row: LocatedRow) -> ThinkingState | None:
     """The state of the thinking that the row names; None where it does not.
 
     Raises:
@@ -66,7 +66,7 @@ def state_of(row: Row) -> ThinkingState | None:
     return word_of(row, "thinking_state", get_args(ThinkingState), "")  # type: ignore[return-value]
 
 
-def finish_of(row: Row) -> FinishReason:
+def finish_of(row: LocatedRow) -> FinishReason:
     """Why generation ended; that the model stopped, where the row does not say.
 
     Raises:
@@ -78,13 +78,13 @@ def finish_of(row: Row) -> FinishReason:
     return word_of(row, "finish_reason", get_args(FinishReason), "stop")  # type: ignore[return-value]
 
 
-def counts_of(row: Row) -> dict[str, int]:
+def counts_of(row: LocatedRow) -> dict[str, int]:
     """Token counts and number of the sample, as far as the row says."""
     said = (name for name in ("thinking_tokens", "answer_tokens", "sample") if not missing(row.get(name)))
     return {name: count_of(row, name) for name in said}
 
 
-def irregular_of(row: Row) -> tuple[str, ...]:
+def irregular_of(row: LocatedRow) -> tuple[str, ...]:
     """What is wrong with the think tags, as lrmctl's own rows say it.
 
     Raises:
@@ -98,7 +98,7 @@ def irregular_of(row: Row) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _text(row: Row, ended_with: Message | None) -> tuple[str | None, str | None]:
+def _text(row: LocatedRow, ended_with: ChatMessage | None) -> tuple[str | None, str | None]:
     """The response as one text, and a thought that it says apart."""
     found: dict[str, tuple[str, str | None]] = {}
     for name in RESPONSES:
@@ -114,7 +114,7 @@ def _text(row: Row, ended_with: Message | None) -> tuple[str | None, str | None]
     return first[0], next((thought for _, thought in found.values() if thought), None)
 
 
-def _content(row: Row, name: str) -> tuple[str, str | None]:
+def _content(row: LocatedRow, name: str) -> tuple[str, str | None]:
     value = row[name]
     if isinstance(value, str) and not holds_messages(value):
         return value, None
@@ -137,7 +137,7 @@ def _are_messages(value: Any) -> bool:
     return isinstance(first, Mapping) and ("role" in first or "from" in first)
 
 
-def _thought(row: Row, inside: str | None) -> str | None:
+def _thought(row: LocatedRow, inside: str | None) -> str | None:
     """The thought that stands apart, in a column or in the message; None where there is none."""
     found = {name: text for name in THOUGHTS if (text := said(row, name))}
     if inside is not None and not is_blank(inside):
@@ -147,7 +147,7 @@ def _thought(row: Row, inside: str | None) -> str | None:
     return next(iter(found.values()), None)
 
 
-def _apart(row: Row, thought: str | None, state: ThinkingState | None) -> Said | None:
+def _apart(row: LocatedRow, thought: str | None, state: ThinkingState | None) -> ParsedResponse | None:
     """Thinking and answer in columns of their own; no response at all where neither is there."""
     if "answer" not in row and (thought is None or state != "unclosed"):
         _refuse_null(row)
@@ -159,13 +159,13 @@ def _apart(row: Row, thought: str | None, state: ThinkingState | None) -> Said |
     return _checked(row, thought or "", answer or "", state or ("closed" if thought else "absent"))
 
 
-def _refuse_null(row: Row) -> None:
+def _refuse_null(row: LocatedRow) -> None:
     if null := next((name for name in RESPONSES[:2] if name in row), None):
         fix = "leave the row out, or give an empty text where the model said nothing"
         raise row.wrong(f"the response is {shown(row[null])}", null, fix)
 
 
-def _beside(row: Row, thought: str, text: str, state: ThinkingState | None) -> Said:
+def _beside(row: LocatedRow, thought: str, text: str, state: ThinkingState | None) -> ParsedResponse:
     """A thought apart and the rest in one text, which is the answer word for word; unless it repeats the thought."""
     if text.lstrip().startswith(format_of_text(text).all_opens):
         split = split_text(text, opened=False)
@@ -175,24 +175,24 @@ def _beside(row: Row, thought: str, text: str, state: ThinkingState | None) -> S
     return _checked(row, thought, text, state or "closed")
 
 
-def _split(row: Row, text: str, state: ThinkingState | None) -> Said:
+def _split(row: LocatedRow, text: str, state: ThinkingState | None) -> ParsedResponse:
     """Thinking and answer in one text."""
     if state in ("absent", "off"):
-        return Said("", text.strip(), state)
+        return ParsedResponse("", text.strip(), state)
     split = split_text(text, opened=False)
     if state == "unclosed":
         if split.state == "closed":
             raise row.wrong("is unclosed, and the response closes it", "thinking_state", "correct one of the two")
-        return Said(split_text(text, opened=True).thinking, "", "unclosed", split.irregular)
+        return ParsedResponse(split_text(text, opened=True).thinking, "", "unclosed", split.irregular)
     if state == "closed" and split.state != "closed":
         fix = "give `thinking` and `answer`, or the response with its tags"
         raise row.wrong(f"is closed, and the thinking of the response is {split.state}", "thinking_state", fix)
-    return Said(split.thinking, split.answer, split.state, split.irregular)
+    return ParsedResponse(split.thinking, split.answer, split.state, split.irregular)
 
 
-def _checked(row: Row, thinking: str, answer: str, state: ThinkingState) -> Said:
+def _checked(row: LocatedRow, thinking: str, answer: str, state: ThinkingState) -> ParsedResponse:
     if state == "unclosed" and not is_blank(answer):
         raise row.wrong("is unclosed, and there is an answer", "thinking_state", "thinking that was cut has no answer")
     if state in ("absent", "off") and not is_blank(thinking):
         raise row.wrong(f"is {state}, and there is a thought", "thinking_state", "correct one of the two")
-    return Said(thinking, answer, state, irregular_of(row))
+    return ParsedResponse(thinking, answer, state, irregular_of(row))

@@ -17,10 +17,10 @@ from typing import Any, get_args
 
 from lrmctl.errors import LrmctlError, RecipeError
 from lrmctl.rows.files import existing, read_rows
-from lrmctl.rows.located import Row
+from lrmctl.rows.located import LocatedRow
 from lrmctl.rows.messages import same_text
 from lrmctl.rows.prompts import asked_of, gold_of, prompt_of
-from lrmctl.rows.responses import RESPONSES, Said, counts_of, finish_of, irregular_of, response_of
+from lrmctl.rows.responses import RESPONSES, ParsedResponse, counts_of, finish_of, irregular_of, response_of
 from lrmctl.rows.values import missing, said, text_of
 from lrmctl.types import FinishReason, Kind, Prompt, ThinkingState, Trace
 
@@ -32,7 +32,7 @@ _PROMPTS = ("data/prompts.jsonl", "data/eval.jsonl")
 class TraceRow:
     """One row and the trace that it holds."""
 
-    row: Row
+    row: LocatedRow
     trace: Trace
 
 
@@ -57,7 +57,7 @@ def read_traces(file: Path, *, kind: Kind | None) -> Iterator[TraceRow]:
         raise RecipeError("there are no rows", str(file), SHAPES)
 
 
-def trace_of(row: Row, kind: Kind | None, known: Mapping[str, Prompt] | None = None) -> Trace:
+def trace_of(row: LocatedRow, kind: Kind | None, known: Mapping[str, Prompt] | None = None) -> Trace:
     """The trace of a row.
 
     Args:
@@ -90,7 +90,7 @@ def trace_of(row: Row, kind: Kind | None, known: Mapping[str, Prompt] | None = N
     )
 
 
-def _plain_prompt(row: Row, asked: Any, kind: Kind | None) -> Prompt:
+def _plain_prompt(row: LocatedRow, asked: Any, kind: Kind | None) -> Prompt:
     prompt = prompt_of(row, asked, kind=kind, id=f"line-{row.number}", ids=("prompt_id", "id"))
     spoken = any(not missing(row.get(name)) for name in RESPONSES) or asked.response is not None
     gold, _ = gold_of(row, prompt.kind, answers=spoken)
@@ -98,7 +98,7 @@ def _plain_prompt(row: Row, asked: Any, kind: Kind | None) -> Prompt:
     return Prompt(prompt.id, prompt.messages, prompt.kind, source or "", gold, prompt.meta)
 
 
-def _one_answer(row: Row, response: Said, prompt: Prompt) -> None:
+def _one_answer(row: LocatedRow, response: ParsedResponse, prompt: Prompt) -> None:
     """An `answer` beside a response is the same one, or the gold answer of a reasoning prompt."""
     beside = row.get("answer") if any(not missing(row.get(name)) for name in RESPONSES) else None
     if missing(beside) or prompt.kind == "reasoning":
@@ -107,16 +107,16 @@ def _one_answer(row: Row, response: Said, prompt: Prompt) -> None:
         raise row.wrong("there is a response, and another answer beside it", "answer", "keep one of them")
 
 
-def _unreadable_call(row: Row) -> bool:
+def _unreadable_call(row: LocatedRow) -> bool:
     return missing(row.get("prompt")) and not missing(row.get("error")) and "components" in row
 
 
-def _known(row: Row, known: Mapping[str, Prompt]) -> Prompt | None:
+def _known(row: LocatedRow, known: Mapping[str, Prompt]) -> Prompt | None:
     prompt = known.get(str(row.get("prompt_id", "")))
     return prompt if prompt is not None and prompt.text == row.get("prompt") else None
 
 
-def _own(row: Row) -> Trace:
+def _own(row: LocatedRow) -> Trace:
     """A trace that lrmctl wrote, its types checked."""
     try:
         trace = Trace.from_json(row["trace"])

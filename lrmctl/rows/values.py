@@ -14,7 +14,7 @@ from typing import Any
 
 from lrmctl._util.suggest import did_you_mean
 from lrmctl._util.text import is_blank
-from lrmctl.rows.located import Row
+from lrmctl.rows.located import LocatedRow
 
 YES = frozenset({"true", "yes", "y", "1", "refused", "refusal", "unsafe", "harmful"})
 NO = frozenset({"false", "no", "n", "0", "complied", "compliance", "safe", "harmless", "unharmful"})
@@ -41,7 +41,7 @@ def shown(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def text_of(row: Row, column: str) -> str | None:
+def text_of(row: LocatedRow, column: str) -> str | None:
     """The column's text; None where it is missing.
 
     Raises:
@@ -55,13 +55,13 @@ def text_of(row: Row, column: str) -> str | None:
     raise row.wrong(f"is {shown(value)}, not a text", column, "write the value in quotes if a text is meant")
 
 
-def said(row: Row, column: str) -> str | None:
+def said(row: LocatedRow, column: str) -> str | None:
     """The same, texts in which nothing can be seen being missing too."""
     text = text_of(row, column)
     return None if text is None or is_blank(text) else text
 
 
-def word_of(row: Row, column: str, words: Sequence[str], default: str) -> str:
+def word_of(row: LocatedRow, column: str, words: Sequence[str], default: str) -> str:
     """One of the words.
 
     Raises:
@@ -76,7 +76,7 @@ def word_of(row: Row, column: str, words: Sequence[str], default: str) -> str:
     return value
 
 
-def count_of(row: Row, column: str) -> int:
+def count_of(row: LocatedRow, column: str) -> int:
     """A whole number of at least 0; 0 where it is missing.
 
     Raises:
@@ -92,7 +92,7 @@ def count_of(row: Row, column: str) -> int:
     return int(value)
 
 
-def number_of(row: Mapping[str, Any], column: str, of: Row) -> float | None:
+def number_of(row: Mapping[str, Any], column: str, of: LocatedRow) -> float | None:
     """A finite number; None where it is missing.
 
     Args:
@@ -114,7 +114,7 @@ def number_of(row: Mapping[str, Any], column: str, of: Row) -> float | None:
     return found
 
 
-def id_of(row: Row, *columns: str) -> str | None:
+def id_of(row: LocatedRow, *columns: str) -> str | None:
     """What the row is called, by the first column that says so; None where none does.
 
     Raises:
@@ -143,7 +143,7 @@ def plain(value: Any) -> str:
     return str(value)
 
 
-def reference_of(row: Row, column: str) -> str | None:
+def reference_of(row: LocatedRow, column: str) -> str | None:
     """A gold answer as text: numbers as they are written, a list of one as its element; None where it is missing.
 
     Raises:

@@ -37,7 +37,7 @@ class Stage:
 
 
 @dataclass
-class Smoked:
+class SmokeResult:
     """What a smoke run of one recipe came to.
 
     Attributes:
@@ -68,7 +68,7 @@ def smoke(
     *,
     runs_dir: Path,
     on_stage: Callable[[str], None] | None = None,
-) -> list[Smoked]:
+) -> list[SmokeResult]:
     """Run the chain of a recipe, or of each arm of a study, small.
 
     Args:
@@ -93,10 +93,10 @@ class _Chain:
     def __init__(self, loaded: LoadedRecipe, runs_dir: Path, tell: Callable[[str], None]) -> None:
         self._loaded, self._runs_dir, self._tell = loaded, runs_dir.absolute(), tell
         name = loaded.recipe.name
-        self._out = Smoked(name, self._runs_dir / FOLDER / name)
+        self._out = SmokeResult(name, self._runs_dir / FOLDER / name)
         self._run = RunFolder(self._out.folder / "run")
 
-    def run(self) -> Smoked:
+    def run(self) -> SmokeResult:
         shutil.rmtree(self._out.folder, ignore_errors=True)
         self._out.folder.mkdir(parents=True)
         trains = not isinstance(self._loaded.recipe, EvalRecipe)

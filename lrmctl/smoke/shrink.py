@@ -40,7 +40,7 @@ EVERYWHERE: Mapping[str, Any] = {
 
 
 @dataclass
-class Shrunk:
+class ShrunkRecipe:
     """A small recipe, and what was done to the large one.
 
     Attributes:
@@ -53,7 +53,7 @@ class Shrunk:
     replaced: list[str] = field(default_factory=list)
 
 
-def shrink(loaded: LoadedRecipe, folder: Path, runs_dir: Path) -> Shrunk:
+def shrink(loaded: LoadedRecipe, folder: Path, runs_dir: Path) -> ShrunkRecipe:
     """A recipe that trains in two steps on CPU.
 
     Args:
@@ -71,7 +71,7 @@ def shrink(loaded: LoadedRecipe, folder: Path, runs_dir: Path) -> Shrunk:
     made = _rl(recipe, folder) if isinstance(recipe, RlRecipe) else _sft(recipe, folder, how)
     words |= made[0]
     small = loaded.override(words, "smoke")
-    return Shrunk(small, _changes(loaded, words), [*replaced, *made[1]])
+    return ShrunkRecipe(small, _changes(loaded, words), [*replaced, *made[1]])
 
 
 def _renderer(recipe: SftRecipe | RlRecipe, model: Path) -> Renderer | None:

@@ -48,7 +48,7 @@ class StudyEvent:
 
 
 @dataclass(frozen=True)
-class Task:
+class StudyTask:
     """One stage of one arm, as a worker receives it: plain data, nothing loaded."""
 
     arm: str
@@ -172,17 +172,19 @@ def _pretrain(out: Path, seed: int, on_event: Callable[[StudyEvent], None]) -> N
     on_event(StudyEvent(BASE, "pretrain", "done", seconds=time.monotonic() - start))
 
 
-def _tasks(recipe: StudyRecipe, arms: Mapping[str, LoadedRecipe], folder: Path, base_model: Path) -> dict[str, Task]:
+def _tasks(
+    recipe: StudyRecipe, arms: Mapping[str, LoadedRecipe], folder: Path, base_model: Path
+) -> dict[str, StudyTask]:
     """Every stage of every arm by name. Training comes before evaluation comes before analysis."""
     import lrmctl
     from lrmctl.models import fingerprint
 
     base_print = fingerprint(base_model)
-    tasks: dict[str, Task] = {}
+    tasks: dict[str, StudyTask] = {}
 
     def add(arm: str, stage: str, model: Path, loaded: LoadedRecipe | None, *inputs: Any) -> None:
         key = _digest(lrmctl.__version__, base_print, recipe.seed, stage, *inputs)
-        task = Task(arm, stage, folder / arm, model, key, loaded, recipe, folder / BASE)
+        task = StudyTask(arm, stage, folder / arm, model, key, loaded, recipe, folder / BASE)
         tasks[task.name] = task
 
     evaluation, analysis = recipe.evaluation.model_dump(mode="json"), recipe.analysis.model_dump(mode="json")
@@ -201,7 +203,7 @@ def _tasks(recipe: StudyRecipe, arms: Mapping[str, LoadedRecipe], folder: Path, 
     return tasks
 
 
-def _needs(tasks: Mapping[str, Task]) -> dict[str, set[str]]:
+def _needs(tasks: Mapping[str, StudyTask]) -> dict[str, set[str]]:
     """Predecessors of each task: own training, own evaluation, and the base's analysis (its entropy threshold)."""
     needs: dict[str, set[str]] = {name: set() for name in tasks}
     for name, task in tasks.items():
@@ -212,13 +214,13 @@ def _needs(tasks: Mapping[str, Task]) -> dict[str, set[str]]:
     return needs
 
 
-def _urgency(task: Task) -> tuple[int, int]:
+def _urgency(task: StudyTask) -> tuple[int, int]:
     """RL trainings take longest, so they start first; then what others wait for."""
     long = task.loaded is not None and task.loaded.recipe.kind == "rl"
     return (0 if long else 1 if task.arm == BASE else 2, STAGES.index(task.stage))
 
 
-def _run_graph(tasks: Mapping[str, Task], jobs: int, on_event: Callable[[StudyEvent], None]) -> dict[str, str]:
+def _run_graph(tasks: Mapping[str, StudyTask], jobs: int, on_event: Callable[[StudyEvent], None]) -> dict[str, str]:
     """Run all tasks in dependency order; returns the arms that failed with the reason."""
     from graphlib import TopologicalSorter
 
@@ -230,7 +232,7 @@ def _run_graph(tasks: Mapping[str, Task], jobs: int, on_event: Callable[[StudyEv
         os.environ.setdefault(name, value)
     failures: dict[str, str] = {}
     started: dict[str, float] = {}
-    waiting: list[Task] = []
+    waiting: list[StudyTask] = []
     with Workers(jobs) as workers:
         while order.is_active():
             waiting += [tasks[name] for name in order.get_ready()]
@@ -256,7 +258,7 @@ def _run_graph(tasks: Mapping[str, Task], jobs: int, on_event: Callable[[StudyEv
     return failures
 
 
-def _kept(task: Task) -> bool:
+def _kept(task: StudyTask) -> bool:
     """True if this very stage, with these very inputs, was finished before."""
     try:
         return bool(read_object(task.stamp).get("key") == task.key)
@@ -264,14 +266,14 @@ def _kept(task: Task) -> bool:
         return False
 
 
-def run_task(task: Task, emit: Callable[[StudyEvent], None]) -> None:
+def run_task(task: StudyTask, emit: Callable[[StudyEvent], None]) -> None:
     """One stage, inside a worker process; stamps it when it is done."""
     start = time.monotonic()
     {"train": _train, "eval": _evaluate, "analyze": _analyze}[task.stage](task, emit)
     write_json(task.stamp, {"key": task.key, "seconds": round(time.monotonic() - start, 2)})
 
 
-def _train(task: Task, emit: Callable[[StudyEvent], None]) -> None:
+def _train(task: StudyTask, emit: Callable[[StudyEvent], None]) -> None:
     from lrmctl.backends.base import Progress
     from lrmctl.training.run import train
 
@@ -292,7 +294,7 @@ def _train(task: Task, emit: Callable[[StudyEvent], None]) -> None:
     )
 
 
-def _evaluate(task: Task, emit: Callable[[StudyEvent], None]) -> None:
+def _evaluate(task: StudyTask, emit: Callable[[StudyEvent], None]) -> None:
     from lrmctl.evaluation import evaluate
     from lrmctl.evaluation.contamination import training_of
 
@@ -308,7 +310,7 @@ def _evaluate(task: Task, emit: Callable[[StudyEvent], None]) -> None:
     )
 
 
-def _analyze(task: Task, emit: Callable[[StudyEvent], None]) -> None:
+def _analyze(task: StudyTask, emit: Callable[[StudyEvent], None]) -> None:
     from lrmctl.analysis import analyze
 
     analyze(

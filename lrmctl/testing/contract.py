@@ -26,7 +26,7 @@ _PARTS: tuple[Part, ...] = get_args(Part)
 
 
 @dataclass(frozen=True)
-class Check:
+class ContractCheck:
     """One clause of the contract: kept or not, and what was seen."""
 
     name: str
@@ -68,7 +68,7 @@ def sample_traces() -> list[Trace]:
     return traces
 
 
-def check_contract(reward: Reward, traces: Sequence[Trace] | None = None) -> list[Check]:
+def check_contract(reward: Reward, traces: Sequence[Trace] | None = None) -> list[ContractCheck]:
     """Every clause of the contract, tried on these traces (by default on `sample_traces`)."""
     traces = sample_traces() if traces is None else list(traces)
     first = _try("one score per trace", lambda: _one_each(reward, traces))
@@ -87,7 +87,7 @@ def check_contract(reward: Reward, traces: Sequence[Trace] | None = None) -> lis
     return [first, *(_try(name, clause) for name, clause in clauses)]
 
 
-def check_failures(reward: Reward, traces: Sequence[Trace] | None = None) -> Check:
+def check_failures(reward: Reward, traces: Sequence[Trace] | None = None) -> ContractCheck:
     """Whether whole traces are scored at all. To fail is allowed, but ends a run unless its recipe forgives it."""
     traces = sample_traces() if traces is None else list(traces)
 
@@ -109,17 +109,17 @@ def latency(reward: Reward, traces: Sequence[Trace] | None = None, *, seconds: f
     return Latency(*_quantiles(single), *_quantiles(batched), batch)
 
 
-def _try(name: str, clause: Callable[[], str]) -> Check:
+def _try(name: str, clause: Callable[[], str]) -> ContractCheck:
     try:
-        return Check(name, True, clause())
+        return ContractCheck(name, True, clause())
     except _Finding as finding:
-        return Check(name, False, str(finding))
+        return ContractCheck(name, False, str(finding))
     except KeyboardInterrupt:
         raise
     except BaseException as error:
         from lrmctl.judges.base import describe
 
-        return Check(name, False, f"raises {describe(error)}")
+        return ContractCheck(name, False, f"raises {describe(error)}")
 
 
 def _one_each(reward: Reward, traces: Sequence[Trace]) -> str:

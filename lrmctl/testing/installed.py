@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from lrmctl.errors import LrmctlError, RecipeError
 from lrmctl.hooks import registry
-from lrmctl.hooks.manager import Entry
+from lrmctl.hooks.manager import PluginEntry
 from lrmctl.testing.checks import (
     ContractError,
     check_benchmark,
@@ -28,7 +28,7 @@ _CHECKS: Mapping[str, Callable[[Any], None]] = {
 
 
 @dataclass(frozen=True)
-class Checked:
+class PluginCheck:
     """One registered name: `skip` where it cannot be made without options or has no contract check."""
 
     group: str
@@ -38,15 +38,15 @@ class Checked:
     reason: str = ""
 
 
-def check_installed() -> list[Checked]:
+def check_installed() -> list[PluginCheck]:
     """Every name of other people's plugins, and what did not load."""
-    broken = [Checked("plugin", "", p.distribution, "fail", p.error) for p in registry.problems()]
+    broken = [PluginCheck("plugin", "", p.distribution, "fail", p.error) for p in registry.problems()]
     return [*broken, *(_check(entry) for entry in registry.names() if not entry.builtin)]
 
 
-def _check(entry: Entry) -> Checked:
-    def found(verdict: Literal["ok", "skip", "fail"], reason: str = "") -> Checked:
-        return Checked(entry.group, entry.name, entry.distribution, verdict, reason)
+def _check(entry: PluginEntry) -> PluginCheck:
+    def found(verdict: Literal["ok", "skip", "fail"], reason: str = "") -> PluginCheck:
+        return PluginCheck(entry.group, entry.name, entry.distribution, verdict, reason)
 
     check = _CHECKS.get(entry.group)
     if check is None:

@@ -16,7 +16,7 @@ from lrmctl.thinking.find import (
 from lrmctl.thinking.formats import ThinkingFormat, builtin_formats, default_format, own_format, thinking_format
 from lrmctl.thinking.split import (
     MENTIONED,
-    Split,
+    SplitCompletion,
     closes_thinking,
     format_of_text,
     opens_thinking,
@@ -31,7 +31,7 @@ __all__ = [
     "MENTIONED",
     "UNKNOWN",
     "Override",
-    "Split",
+    "SplitCompletion",
     "Thinking",
     "ThinkingFormat",
     "builtin_formats",

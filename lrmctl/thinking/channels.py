@@ -13,7 +13,7 @@ from lrmctl.thinking.formats import ThinkingFormat
 from lrmctl.thinking.marks import mentioned
 
 
-class Message(NamedTuple):
+class ChannelMessage(NamedTuple):
     """One message.
 
     Attributes:
@@ -30,7 +30,7 @@ class Message(NamedTuple):
     ended: bool = False
 
 
-def messages_of(text: str, form: ThinkingFormat, *, opened: bool = False, guess: bool = False) -> list[Message]:
+def messages_of(text: str, form: ThinkingFormat, *, opened: bool = False, guess: bool = False) -> list[ChannelMessage]:
     """The messages of a completion; none if it shows no header.
 
     Args:
@@ -42,21 +42,21 @@ def messages_of(text: str, form: ThinkingFormat, *, opened: bool = False, guess:
     heads = list(_header(form, kept, guess).finditer(text))
     if guess and not (heads and not text[: heads[0].start()].strip() and (kept or heads[0]["lone"])):
         return []
-    found: list[Message] = []
+    found: list[ChannelMessage] = []
     if opened:
-        found.append(Message(form.channels.thinking[0], 0, (0, 0)))
+        found.append(ChannelMessage(form.channels.thinking[0], 0, (0, 0)))
     final = False
     for head in heads:
         if final or (found and mentioned(text, head.start(), head.end())):
             continue
         channel = head.groupdict().get("lone") or head["channel"]
         call = "to=" in head[0] and channel not in form.channels.answer
-        found.append(Message(channel, head.start(), (head.end(), head.end()), call))
+        found.append(ChannelMessage(channel, head.start(), (head.end(), head.end()), call))
         final = channel in form.channels.answer
     return [_with_end(text, form, found, i) for i in range(len(found))]
 
 
-def _with_end(text: str, form: ThinkingFormat, found: list[Message], i: int) -> Message:
+def _with_end(text: str, form: ThinkingFormat, found: list[ChannelMessage], i: int) -> ChannelMessage:
     """A message up to its end or to the next header. The answer goes to the end of the text."""
     assert form.channels is not None
     message = found[i]

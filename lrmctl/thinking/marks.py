@@ -22,7 +22,7 @@ _QUOTES = {'"': '"', "'": "'", "\u201c": "\u201d", "\u2018": "\u2019", "\u00ab":
 _AFTER = frozenset(" \t.,;:!?)")
 
 
-class Mark(NamedTuple):
+class MarkerSpan(NamedTuple):
     """One marker: `text[start:end]`."""
 
     start: int
@@ -31,7 +31,7 @@ class Mark(NamedTuple):
     mention: Mention
 
 
-def marks_of(text: str, form: ThinkingFormat) -> list[Mark]:
+def marks_of(text: str, form: ThinkingFormat) -> list[MarkerSpan]:
     """Every marker of the format, in order."""
     words = sorted((*form.all_opens, *form.all_closes), key=len, reverse=True)
     marker = "|".join(map(re.escape, words))
@@ -41,7 +41,7 @@ def marks_of(text: str, form: ThinkingFormat) -> list[Mark]:
         return []
     lines = re.sub("|".join(map(re.escape, words)), lambda m: f"{' ' * (len(m[0]) - 1)}\n", text)
     fences, code = _fenced(lines), _inline(text)  # a block may begin right behind a marker
-    return [Mark(m.start(), m.end(), m["word"] in form.all_opens, _mention(text, m, fences, code)) for m in found]
+    return [MarkerSpan(m.start(), m.end(), m["word"] in form.all_opens, _mention(text, m, fences, code)) for m in found]
 
 
 def mentioned(text: str, start: int, end: int) -> bool:

@@ -14,7 +14,7 @@ from lrmctl.thinking.formats import ThinkingFormat, builtin_formats
 Span = tuple[int, int]
 
 
-class Counter(Protocol):
+class SpanCounter(Protocol):
     """Tokens and clean text of places of one text."""
 
     text: str

@@ -15,13 +15,13 @@ from typing import Any, Literal
 from lrmctl._util.text import is_blank
 from lrmctl.thinking.channels import messages_of
 from lrmctl.thinking.formats import Pair, ThinkingFormat, builtin_formats, default_format
-from lrmctl.thinking.marks import Mark, marks_of, mentioned
-from lrmctl.thinking.spans import Counter, Span, TextCounter, counter_of_ids
+from lrmctl.thinking.marks import MarkerSpan, marks_of, mentioned
+from lrmctl.thinking.spans import Span, SpanCounter, TextCounter, counter_of_ids
 from lrmctl.types import MENTIONED, ThinkingState
 
 __all__ = [
     "MENTIONED",
-    "Split",
+    "SplitCompletion",
     "closes_thinking",
     "format_of_text",
     "opens_thinking",
@@ -37,7 +37,7 @@ _READING: ContextVar[ThinkingFormat | Literal["off"] | None] = ContextVar("readi
 
 
 @dataclass(frozen=True)
-class Split:
+class SplitCompletion:
     """A completion taken apart; the fields mean what they mean in `Trace`."""
 
     thinking: str
@@ -49,7 +49,7 @@ class Split:
 
 
 @dataclass
-class Parsed:
+class ParsedSpans:
     """Places of thinking and answer in a text."""
 
     thinking: list[Span] = field(default_factory=list)
@@ -60,8 +60,13 @@ class Parsed:
 
 
 def split_text(
-    text: str, *, opened: bool, format: ThinkingFormat | None = None, count: Any = None, counter: Counter | None = None
-) -> Split:
+    text: str,
+    *,
+    opened: bool,
+    format: ThinkingFormat | None = None,
+    count: Any = None,
+    counter: SpanCounter | None = None,
+) -> SplitCompletion:
     """Split decoded text that still shows its markers.
 
     Args:
@@ -71,11 +76,11 @@ def split_text(
         count: counts tokens of a piece of text; token counts are 0 without it.
     """
     if format is None and _READING.get() == "off":
-        return Split("", text.strip(), "off")
+        return SplitCompletion("", text.strip(), "off")
     form = format or format_of_text(text, opened=opened)
     parsed = parse(text, form, opened)
     measure = counter or TextCounter(text, count)
-    return Split(
+    return SplitCompletion(
         thinking=_joined(text, parsed.thinking, parsed.between, measure),
         answer=_joined(text, parsed.answer, "", measure),
         state=parsed.state,
@@ -85,7 +90,7 @@ def split_text(
     )
 
 
-def split_unseen(text: str, *, format: ThinkingFormat | None = None) -> Split:
+def split_unseen(text: str, *, format: ThinkingFormat | None = None) -> SplitCompletion:
     """Split a completion whose prompt is not known: one that only closes a thought had it opened by the template."""
     split = split_text(text, opened=False, format=format)
     if "stray" in split.irregular and text.lstrip().startswith(split.thinking):
@@ -106,7 +111,7 @@ def reading_as(override: ThinkingFormat | Literal["off"] | None) -> Iterator[Non
         _READING.reset(token)
 
 
-def split_apart(reasoning: str, content: str, *, format: ThinkingFormat | None = None) -> Split:
+def split_apart(reasoning: str, content: str, *, format: ThinkingFormat | None = None) -> SplitCompletion:
     """Thinking and answer that a server sent apart: each word for word, whatever markers they mention.
 
     A wrapper around the answer is taken off as everywhere. Thinking without an answer was not closed.
@@ -114,13 +119,13 @@ def split_apart(reasoning: str, content: str, *, format: ThinkingFormat | None =
     form = format or format_of_text(content)
     reasoning = _without_its_tags(reasoning.strip(), format or format_of_text(reasoning))
     if is_blank(content):
-        return Split(reasoning, "", "unclosed")
+        return SplitCompletion(reasoning, "", "unclosed")
     marks = marks_of(content, form)
     odd = {MENTIONED} if any(mark.mention for mark in marks) else set()
     odd |= {"repeated"} if any(not mark.mention for mark in marks) else set()
     odd |= {MENTIONED} if marks_of(reasoning, form) else set()
     (start, end), *_ = _unwrapped(content, [(0, len(content))], form.wrappers)
-    return Split(reasoning, content[start:end].strip(), "closed", tuple(sorted(odd)))
+    return SplitCompletion(reasoning, content[start:end].strip(), "closed", tuple(sorted(odd)))
 
 
 def _without_its_tags(reasoning: str, form: ThinkingFormat) -> str:
@@ -130,7 +135,9 @@ def _without_its_tags(reasoning: str, form: ThinkingFormat) -> str:
     return reasoning
 
 
-def split_ids(ids: Sequence[int], tokenizer: Any, *, opened: bool, format: ThinkingFormat | None = None) -> Split:
+def split_ids(
+    ids: Sequence[int], tokenizer: Any, *, opened: bool, format: ThinkingFormat | None = None
+) -> SplitCompletion:
     """Split token ids, so that markers are found even where decoding would drop them as special tokens.
 
     Args:
@@ -175,7 +182,7 @@ def format_of_text(text: str, *, opened: bool = False) -> ThinkingFormat:
     return min(closed, key=lambda each: each[0])[1] if closed else default_format()
 
 
-def parse(text: str, form: ThinkingFormat, opened: bool) -> Parsed:
+def parse(text: str, form: ThinkingFormat, opened: bool) -> ParsedSpans:
     """Where thinking and answer stand in the text."""
     parsed = _parse_channels(text, form, opened) if form.channels else _parse_tags(text, form, opened)
     if parsed.state == "closed":
@@ -189,9 +196,9 @@ def parse(text: str, form: ThinkingFormat, opened: bool) -> Parsed:
     return parsed
 
 
-def _parse_tags(text: str, form: ThinkingFormat, opened: bool) -> Parsed:
+def _parse_tags(text: str, form: ThinkingFormat, opened: bool) -> ParsedSpans:
     marks = marks_of(text, form)
-    found = Parsed()
+    found = ParsedSpans()
     before, start = _beginning(text, marks, form, opened, found.odd)
     if start is None:
         return _absent(text, marks)
@@ -199,7 +206,7 @@ def _parse_tags(text: str, form: ThinkingFormat, opened: bool) -> Parsed:
     close = _closing(inside)
     if close is None:
         found.odd |= {"nested" for mark in inside if mark.opens and not mark.mention}
-        return Parsed([*before, (start, len(text))], [], "unclosed", found.odd)
+        return ParsedSpans([*before, (start, len(text))], [], "unclosed", found.odd)
     found.odd |= {"nested" for m in inside if m.opens and not m.mention and m.start < close.start}
     found.odd |= {"repeated" for m in inside if not m.mention and m.start > close.start}
     passed = [m for m in inside if m.start < close.start and not m.opens]
@@ -209,7 +216,7 @@ def _parse_tags(text: str, form: ThinkingFormat, opened: bool) -> Parsed:
 
 
 def _beginning(
-    text: str, marks: Sequence[Mark], form: ThinkingFormat, opened: bool, odd: set[str]
+    text: str, marks: Sequence[MarkerSpan], form: ThinkingFormat, opened: bool, odd: set[str]
 ) -> tuple[list[Span], int | None]:
     """What stands before the thought, which a user would see; and where the thought begins, None if there is none."""
     first = next((mark for mark in marks if mark.opens and not text[: mark.start].strip()), None)
@@ -227,7 +234,7 @@ def _beginning(
     return [(0, real[0].start)], real[0].end
 
 
-def _closing(marks: Sequence[Mark]) -> Mark | None:
+def _closing(marks: Sequence[MarkerSpan]) -> MarkerSpan | None:
     """The marker that closes the thought: the first that is not only mentioned, else the likeliest mention.
 
     One in a sentence or a fenced block may be meant if there is no other (a block that the thought never ended); one in
@@ -240,17 +247,17 @@ def _closing(marks: Sequence[Mark]) -> Mark | None:
     return None
 
 
-def _absent(text: str, marks: Sequence[Mark]) -> Parsed:
-    return Parsed([], [(0, len(text))], "absent", {MENTIONED} if marks else set())
+def _absent(text: str, marks: Sequence[MarkerSpan]) -> ParsedSpans:
+    return ParsedSpans([], [(0, len(text))], "absent", {MENTIONED} if marks else set())
 
 
-def _parse_channels(text: str, form: ThinkingFormat, opened: bool) -> Parsed:
+def _parse_channels(text: str, form: ThinkingFormat, opened: bool) -> ParsedSpans:
     """Messages by channel. Calls of tools are no answer; a thought that no answer follows was not closed."""
     assert form.channels is not None
     messages = messages_of(text, form, opened=opened)
     if not messages:
-        return Parsed([(0, len(text))], [], "unclosed") if opened else _absent(text, [])
-    found = Parsed(between="\n\n")
+        return ParsedSpans([(0, len(text))], [], "unclosed") if opened else _absent(text, [])
+    found = ParsedSpans(between="\n\n")
     for message in messages:
         part = found.answer if message.channel in (*form.channels.answer, *form.channels.visible) else found.thinking
         (found.thinking if message.call else part).append(message.span)
@@ -261,7 +268,7 @@ def _parse_channels(text: str, form: ThinkingFormat, opened: bool) -> Parsed:
     if not found.thinking:
         found.state = "absent"
     elif not answered and (last.call or not last.ended) and (last.call or last.channel in form.channels.thinking):
-        return Parsed([*found.thinking, *found.answer], [], "unclosed", found.odd, found.between)
+        return ParsedSpans([*found.thinking, *found.answer], [], "unclosed", found.odd, found.between)
     final = next((m for m in messages if m.channel in form.channels.answer), None)
     if final and any(marker in text[slice(*final.span)] for marker in (form.channels.channel, form.channels.message)):
         found.odd.add(MENTIONED)
@@ -330,7 +337,7 @@ def _tags_within(text: str, span: Span, pair: Pair) -> bool:
     return False
 
 
-def _joined(text: str, spans: Sequence[Span], between: str, counter: Counter) -> str:
+def _joined(text: str, spans: Sequence[Span], between: str, counter: SpanCounter) -> str:
     return between.join(counter.clean(span) for span in spans if text[slice(*span)].strip() or not between).strip()
 
 

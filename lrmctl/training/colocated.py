@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lrmctl.errors import LrmctlError
-from lrmctl.planning.colocated import Guest
+from lrmctl.planning.colocated import ColocatedModel
 from lrmctl.planning.model_shape import shape_of
 from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
 
@@ -15,11 +15,11 @@ _GPU = {"auto": 0, "cuda": 0}
 _NESTED = (("judge", "judge", "judge_options"), ("reward", "helpful", "helpful_options"))
 
 
-def guests_of(recipe: SftRecipe | RlRecipe) -> tuple[list[Guest], list[str]]:
+def guests_of(recipe: SftRecipe | RlRecipe) -> tuple[list[ColocatedModel], list[str]]:
     """Models on GPUs of the machine that the reward service runs on, and a sentence for each that is not counted."""
     if not isinstance(recipe, RlRecipe) or recipe.launch.via != "local":
         return [], []
-    found: dict[tuple[str, int], Guest] = {}
+    found: dict[tuple[str, int], ColocatedModel] = {}
     unknown: list[str] = []
     for name, options in _loaded(recipe):
         gpu = _gpu(str(options.get("device", "auto")))
@@ -30,7 +30,7 @@ def guests_of(recipe: SftRecipe | RlRecipe) -> tuple[list[Guest], list[str]]:
         except LrmctlError as error:
             unknown.append(f"the memory of {options['model']} in the reward service is not counted: {error.what}")
             continue
-        found[shape.name, gpu] = Guest(name, shape, gpu, int(options.get("batch_size", 16)))
+        found[shape.name, gpu] = ColocatedModel(name, shape, gpu, int(options.get("batch_size", 16)))
     return list(found.values()), list(dict.fromkeys(unknown))
 
 

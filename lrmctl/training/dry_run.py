@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from lrmctl.backends.base import Backend, TrainJob
 from lrmctl.data.of_recipe import demonstrations_of, prompts_of, sources_of
 from lrmctl.errors import LrmctlError, NotFoundError, RecipeError
-from lrmctl.planning import Planning, describe
-from lrmctl.planning.derived import Data
+from lrmctl.planning import PlanSummary, describe
+from lrmctl.planning.derived import DataFacts
 from lrmctl.planning.model_shape import ModelShape, shape_of
 from lrmctl.planning.workload import Lengths
 from lrmctl.preflight.trainable import trainable
@@ -25,11 +25,11 @@ from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
 from lrmctl.runs.folder import RunFolder
 from lrmctl.runs.names import check_name
 from lrmctl.training.colocated import guests_of
-from lrmctl.training.inputs import Start, check_references, rows_of, samples_first, tokenizer_of
+from lrmctl.training.inputs import ResolvedJob, check_references, rows_of, samples_first, tokenizer_of
 from lrmctl.types import Plan, Prompt
 
 if TYPE_CHECKING:
-    from lrmctl.backends.rows import Rows
+    from lrmctl.backends.rows import TrainingRows
     from lrmctl.data.audit import Audit
     from lrmctl.recipe.load import LoadedRecipe
 
@@ -52,7 +52,7 @@ class DryRun:
     name: str
     run_dir: Path
     plan: Plan
-    planning: Planning
+    planning: PlanSummary
     audit: Audit
     example: Mapping[str, str]
     preview: str
@@ -85,7 +85,7 @@ class _Found:
     recipe: Recipe
     backend: Backend
     model: Path | None
-    rows: Rows | None
+    rows: TrainingRows | None
     prompts: Sequence[Prompt] | None
     strips: bool
     missing: tuple[str, ...]
@@ -139,7 +139,7 @@ def dry_run(
     )
 
 
-def sections(recipe: Recipe, model: Path, rows: Rows, plan: Plan) -> dict[str, Any]:
+def sections(recipe: Recipe, model: Path, rows: TrainingRows, plan: Plan) -> dict[str, Any]:
     """What plan.json of a real run says beside the plan: layout, derived numbers, memory."""
     prompts = [a.prompt for a in rows.asked if a.kept]
     found = _Found(recipe, None, model, rows, prompts, False, ())  # type: ignore[arg-type]  # no backend is asked
@@ -169,7 +169,7 @@ def _find(loaded: LoadedRecipe, runs_dir: Path, model: str | None) -> _Found:
     if path is None or not _has_tokenizer(path):
         prompts, notes = _unrendered(recipe)
         return _Found(recipe, backend, path, None, prompts, False, tuple(missing), tuple(notes))
-    start = Start(loaded, recipe, backend, path, tokenizer_of(path))
+    start = ResolvedJob(loaded, recipe, backend, path, tokenizer_of(path))
     rows = rows_of(start)
     return _Found(recipe, backend, path, rows, [a.prompt for a in rows.asked], _strips(start.tokenizer), tuple(missing))
 
@@ -288,14 +288,14 @@ def _critic_shape(recipe: Recipe, shape: ModelShape | LrmctlError, runs_dir: Pat
     return None if isinstance(found, LrmctlError) else found
 
 
-def _data(found: _Found) -> Data:
+def _data(found: _Found) -> DataFacts:
     kinds = Counter[str](p.kind for p in found.prompts) if found.prompts is not None else None
     if found.rows is None:
-        return Data(rows=len(found.prompts) if found.prompts is not None else None, kinds=kinds)
+        return DataFacts(rows=len(found.prompts) if found.prompts is not None else None, kinds=kinds)
     kept = [a for a in found.rows.asked if a.kept]
     tokens = sum(a.tokens for a in kept)
     lengths = Lengths(found.rows.longest or None)
-    return Data(len(found.rows.rows), kinds, len(found.rows.eval_rows), tokens if kept else None, lengths)
+    return DataFacts(len(found.rows.rows), kinds, len(found.rows.eval_rows), tokens if kept else None, lengths)
 
 
 def _host_memory() -> int:
@@ -323,7 +323,7 @@ def _unrewarded(found: _Found) -> list[str]:
 
 
 def _audit(found: _Found, loaded: LoadedRecipe, against: LoadedRecipe | None) -> Audit:
-    from lrmctl.data.audit import Rendered, audit
+    from lrmctl.data.audit import RenderedRows, audit
     from lrmctl.evaluation.prompts import evaluation_prompts
 
     sets, unseen = evaluation_prompts(loaded, against)
@@ -338,7 +338,7 @@ def _audit(found: _Found, loaded: LoadedRecipe, against: LoadedRecipe | None) ->
     thinking = [row for row in thinking if not closes_thinking(row.get("prompt", ""))]
     first = thinking[0] if thinking else {}
 
-    rendered = Rendered(
+    rendered = RenderedRows(
         sizes=[(a.prompt_tokens, a.tokens) for a in rows],
         kept=[a.kept for a in rows],
         responses=[row["response"] for row in thinking if "response" in row],
@@ -364,6 +364,6 @@ def _example(found: _Found) -> Mapping[str, str]:
 
 
 def _preview(plan: Plan, folder: RunFolder) -> str:
-    from lrmctl.backends.launch.base import Job, launcher
+    from lrmctl.backends.launch.base import LaunchJob, launcher
 
-    return launcher(plan.launch).preview(Job.of(plan, folder.path, folder.logs / "attempt-1" / "output.log"))
+    return launcher(plan.launch).preview(LaunchJob.of(plan, folder.path, folder.logs / "attempt-1" / "output.log"))

@@ -18,7 +18,7 @@ from lrmctl.rows.prompts import opening_of
 
 if TYPE_CHECKING:
     from lrmctl.backends.base import Backend
-    from lrmctl.backends.rows import Rows
+    from lrmctl.backends.rows import TrainingRows
     from lrmctl.data.renderer import Renderer
     from lrmctl.data.sources import Demonstration
     from lrmctl.recipe.load import LoadedRecipe
@@ -31,7 +31,7 @@ GRADED_BY_REFERENCE = ("correct", "multiple-choice")
 
 
 @dataclass(frozen=True)
-class Start:
+class ResolvedJob:
     """What a run starts from, resolved."""
 
     loaded: LoadedRecipe
@@ -59,7 +59,7 @@ def samples_first(recipe: SftRecipe | RlRecipe) -> bool:
     return isinstance(recipe, SftRecipe) and recipe.data.rejection is not None
 
 
-def rows_of(start: Start, folder: RunFolder | None = None) -> Rows:
+def rows_of(start: ResolvedJob, folder: RunFolder | None = None) -> TrainingRows:
     from lrmctl.models import what_is_changed
 
     recipe = start.recipe
@@ -67,7 +67,7 @@ def rows_of(start: Start, folder: RunFolder | None = None) -> Rows:
     return replace(rows, told=(*what_is_changed(start.model, start.tokenizer), *rows.told))
 
 
-def _rl_rows(start: Start, recipe: RlRecipe) -> Rows:
+def _rl_rows(start: ResolvedJob, recipe: RlRecipe) -> TrainingRows:
     from lrmctl.backends.rows import eval_rows, rl_rows
     from lrmctl.data.sources import load_prompts
 
@@ -86,7 +86,7 @@ def _rl_rows(start: Start, recipe: RlRecipe) -> Rows:
     return replace(rows, eval_rows=held.rows)
 
 
-def _sft_rows(start: Start, recipe: SftRecipe, folder: RunFolder | None) -> Rows:
+def _sft_rows(start: ResolvedJob, recipe: SftRecipe, folder: RunFolder | None) -> TrainingRows:
     from lrmctl.backends.rows import sft_rows
     from lrmctl.data.mix import hold_back
 
@@ -100,13 +100,13 @@ def _sft_rows(start: Start, recipe: SftRecipe, folder: RunFolder | None) -> Rows
     return replace(rows, eval_rows=sft_rows(start.tokenizer, held, data.max_len, how).rows) if held else rows
 
 
-def renderer_of(start: Start) -> Renderer:
+def renderer_of(start: ResolvedJob) -> Renderer:
     """How the rows of the run are rendered."""
     return renderer(start.tokenizer, start.recipe)
 
 
 def _demonstrations(
-    start: Start, recipe: SftRecipe, folder: RunFolder | None
+    start: ResolvedJob, recipe: SftRecipe, folder: RunFolder | None
 ) -> tuple[Sequence[Demonstration], Sequence[str]]:
     """Demonstrations, and what was left out of their sources."""
     from lrmctl.data.sources import load_prompts

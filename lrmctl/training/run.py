@@ -21,7 +21,7 @@ import yaml
 
 from lrmctl import console
 from lrmctl.backends.base import Progress, TrainJob
-from lrmctl.backends.launch.base import Job, launcher
+from lrmctl.backends.launch.base import LaunchJob, launcher
 from lrmctl.data.of_recipe import sources_of
 from lrmctl.errors import BackendError, LrmctlError, RecipeError, RunExistsError
 from lrmctl.preflight.trainable import trainable
@@ -37,11 +37,11 @@ from lrmctl.runs.writing import write_text
 from lrmctl.training import resume as resuming
 from lrmctl.training.dry_run import sections
 from lrmctl.training.extend import check_longer, set_model_aside
-from lrmctl.training.inputs import Start, rows_of, samples_first, tokenizer_of
+from lrmctl.training.inputs import ResolvedJob, rows_of, samples_first, tokenizer_of
 from lrmctl.types import Plan
 
 if TYPE_CHECKING:
-    from lrmctl.backends.rows import Rows
+    from lrmctl.backends.rows import TrainingRows
     from lrmctl.recipe.load import LoadedRecipe
     from lrmctl.rewards.service.server import RewardService
 
@@ -106,14 +106,14 @@ def plan_only(loaded: LoadedRecipe, *, runs_dir: Path, model: str | None = None)
     return _plan(start, RunFolder(Path(runs_dir) / start.recipe.name), rows)
 
 
-def _resolve(loaded: LoadedRecipe, runs_dir: Path, model: str | None) -> Start:
+def _resolve(loaded: LoadedRecipe, runs_dir: Path, model: str | None) -> ResolvedJob:
     from lrmctl.hooks import registry
     from lrmctl.models import resolve_model
 
     loaded, recipe = trainable(loaded, model, runs_dir)
     path = resolve_model(recipe.model, runs_dir, trust_remote_code=recipe.trust_remote_code)
     _check_critic(recipe, runs_dir)
-    return Start(loaded, recipe, registry.make("backend", recipe.backend.name), path, tokenizer_of(path))
+    return ResolvedJob(loaded, recipe, registry.make("backend", recipe.backend.name), path, tokenizer_of(path))
 
 
 def _check_critic(recipe: SftRecipe | RlRecipe, runs_dir: Path) -> None:
@@ -136,20 +136,22 @@ def _check_nodes(recipe: SftRecipe | RlRecipe) -> None:
         )
 
 
-def _before_resume(start: Start, folder: RunFolder, restart: resuming.Restart) -> None:
+def _before_resume(start: ResolvedJob, folder: RunFolder, restart: resuming.Restart) -> None:
     resuming.refuse_running_job(folder)
     resuming.check(folder, start.backend.checkpoint(folder.path), start.recipe.save_every, restart)
     if restart == "always" and (aside := resuming.set_all_aside(folder)):
         console.say(f"the old checkpoints are in {aside}")
 
 
-def _same_inputs(start: Start, folder: RunFolder, rows: Rows | None) -> None:
+def _same_inputs(start: ResolvedJob, folder: RunFolder, rows: TrainingRows | None) -> None:
     """What a run with a checkpoint goes on with is what it was started with."""
     if start.backend.checkpoint(folder.path) is not None:
         resuming.same_inputs(folder, rows.sha256 if rows else None, fingerprints(start.loaded.resolved))
 
 
-def _plan(start: Start, folder: RunFolder, rows: Rows | None, url: str = _NO_URL, resume: bool = False) -> Plan:
+def _plan(
+    start: ResolvedJob, folder: RunFolder, rows: TrainingRows | None, url: str = _NO_URL, resume: bool = False
+) -> Plan:
     """The plan; without rows (they are sampled first) one of a single batch, which is checked in the same way."""
     recipe = start.recipe
     here, launch = recipe.launch.via == "local", recipe.launch.model_dump(mode="json")
@@ -165,18 +167,20 @@ def _plan(start: Start, folder: RunFolder, rows: Rows | None, url: str = _NO_URL
     return replace(plan, launch=launch, notes=(*plan.notes, *rows.notes))
 
 
-def _dry_run(start: Start) -> RunFolder:
+def _dry_run(start: ResolvedJob) -> RunFolder:
     folder = RunFolder(Path(tempfile.mkdtemp(prefix="lrmctl-plan-")) / start.recipe.name)
     plan = _plan(start, folder, None if samples_first(start.recipe) else rows_of(start))
     write_json(folder.plan, plan.to_json())
     for note in plan.notes:
         console.say(f"note: {note}")
-    if shown := launcher(plan.launch).preview(Job.of(plan, folder.path, folder.logs / "attempt-1" / "output.log")):
+    if shown := launcher(plan.launch).preview(
+        LaunchJob.of(plan, folder.path, folder.logs / "attempt-1" / "output.log")
+    ):
         console.say(shown)
     return folder
 
 
-def _is_done(folder: RunFolder, start: Start) -> bool:
+def _is_done(folder: RunFolder, start: ResolvedJob) -> bool:
     """Whether a run is finished; one that is to have more steps is not, and one of another recipe is not gone on with.
 
     Raises:
@@ -204,7 +208,9 @@ def _is_done(folder: RunFolder, start: Start) -> bool:
     return folder.model.exists()  # it gets this name when it is complete
 
 
-def _run(start: Start, folder: RunFolder, rows: Rows | None, resume: bool, on_progress: OnProgress) -> RunFolder:
+def _run(
+    start: ResolvedJob, folder: RunFolder, rows: TrainingRows | None, resume: bool, on_progress: OnProgress
+) -> RunFolder:
     _write_lock(start, folder, rows)
     folder.set_status("running")
     try:
@@ -224,7 +230,7 @@ def _close(folder: RunFolder) -> RunFolder:
     return folder
 
 
-def _launch(start: Start, folder: RunFolder, rows: Rows, resume: bool, on_progress: OnProgress) -> None:
+def _launch(start: ResolvedJob, folder: RunFolder, rows: TrainingRows, resume: bool, on_progress: OnProgress) -> None:
     from lrmctl.models import prepare
 
     attempt = len(folder.attempts()) + 1
@@ -260,7 +266,7 @@ def _write_plan(folder: RunFolder, plan: Mapping[str, Any], service: RewardServi
     write_text(folder.plan, (text.replace(service.token, "TOKEN") if service else text) + "\n")
 
 
-def _service(start: Start, folder: RunFolder, attempt: int) -> Any:
+def _service(start: ResolvedJob, folder: RunFolder, attempt: int) -> Any:
     """The reward service of an RL run, or nothing."""
     if not isinstance(start.recipe, RlRecipe):
         return nullcontext()
@@ -285,7 +291,7 @@ def _service(start: Start, folder: RunFolder, attempt: int) -> Any:
     return service
 
 
-def _watched(start: Start, folder: RunFolder, on_progress: OnProgress) -> AbstractContextManager[OnProgress]:
+def _watched(start: ResolvedJob, folder: RunFolder, on_progress: OnProgress) -> AbstractContextManager[OnProgress]:
     """Progress that looks for reward hacking after each step of an RL run."""
     if not isinstance(start.recipe, RlRecipe):
         return nullcontext(on_progress)
@@ -317,7 +323,7 @@ def end_tokens(model: Path, tokenizer: Any) -> list[str]:
     return list(end_of_text(tokenizer, model).all)
 
 
-def _write_lock(start: Start, folder: RunFolder, rows: Rows | None, plan: Plan | None = None) -> None:
+def _write_lock(start: ResolvedJob, folder: RunFolder, rows: TrainingRows | None, plan: Plan | None = None) -> None:
     from lrmctl.data.sources import provenance
     from lrmctl.models import model_facts
     from lrmctl.recipe.lock import write_lock

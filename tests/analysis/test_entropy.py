@@ -11,7 +11,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from lrmctl.analysis import analyze
 from lrmctl.analysis.entropy import choose, entropy_of_logits, summarize, token_entropies
-from lrmctl.analysis.generated import Encoded, encode
+from lrmctl.analysis.generated import EncodedTrace, encode
 from lrmctl.errors import NotFoundError
 from lrmctl.recipe.schema.recipes import AnalysisSection
 from lrmctl.runs.eval_rows import EvalRow, write_jsonl
@@ -45,13 +45,13 @@ def model() -> LlamaForCausalLM:
     return network
 
 
-def random_traces() -> list[Encoded]:
+def random_traces() -> list[EncodedTrace]:
     rng = np.random.default_rng(0)
     sizes = [(4, 9), (11, 30), (2, 1), (7, 17), (5, 0)]
-    return [Encoded(rng.integers(1, 97, a).tolist(), rng.integers(1, 97, b).tolist(), True) for a, b in sizes]
+    return [EncodedTrace(rng.integers(1, 97, a).tolist(), rng.integers(1, 97, b).tolist(), True) for a, b in sizes]
 
 
-def brute_force(model: LlamaForCausalLM, trace: Encoded) -> np.ndarray:
+def brute_force(model: LlamaForCausalLM, trace: EncodedTrace) -> np.ndarray:
     with torch.no_grad():
         logits = model(torch.tensor([trace.context + trace.thinking])).logits[0].double()
     p = torch.softmax(logits, dim=-1)

@@ -10,7 +10,7 @@ import pytest
 
 from lrmctl.analysis import analyze
 from lrmctl.analysis.entropy import token_entropies
-from lrmctl.analysis.generated import Encoded, read_again
+from lrmctl.analysis.generated import EncodedTrace, read_again
 from lrmctl.engines.store import Store
 from lrmctl.errors import LrmctlError
 from lrmctl.evaluation import evaluate
@@ -49,7 +49,7 @@ def by_hand(out: Path) -> float:
             end = one.ids.index(close) if close in one.ids else len(one.ids)
             thinking = [i for i in one.ids[:end] if i != tokenizer.convert_tokens_to_ids("<think>")]
             before = given + list(one.ids[: end - len(thinking)])
-            (found,) = token_entropies(model, [Encoded(before, thinking, True)], pad=0)
+            (found,) = token_entropies(model, [EncodedTrace(before, thinking, True)], pad=0)
             total, count = total + float(found.sum()), count + found.size
     return total / count
 

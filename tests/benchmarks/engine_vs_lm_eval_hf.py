@@ -66,7 +66,7 @@ def _generation(options: argparse.Namespace) -> dict[str, list[float]]:
 
     from lrmctl.engines.base import Sampling
     from lrmctl.engines.hf.engine import HfEngine
-    from lrmctl.engines.requests import Request
+    from lrmctl.engines.requests import GenerationRequest
     from lrmctl.engines.store import Store, complete
     from lrmctl.lab import base_path
     from lrmctl.models import load_model
@@ -77,7 +77,9 @@ def _generation(options: argparse.Namespace) -> dict[str, list[float]]:
     model = load_model(base_path())
     hflm = HFLM(pretrained=model, tokenizer=engine.tokenizer, batch_size=options.batch_size)
     texts = [engine.render(prompt) for prompt in _prompts(options)]
-    asked = [Request(t, Sampling(max_new_tokens=NEW_TOKENS), i) for t in texts for i in range(options.samples)]
+    asked = [
+        GenerationRequest(t, Sampling(max_new_tokens=NEW_TOKENS), i) for t in texts for i in range(options.samples)
+    ]
     how = {"until": [], "max_gen_toks": NEW_TOKENS, "do_sample": True, "temperature": 1.0, "top_p": 1.0, "top_k": 0}
 
     def ours() -> None:
@@ -160,7 +162,7 @@ def _ragged(options: argparse.Namespace) -> dict[str, list[float]]:
 
     from lrmctl.engines.base import Sampling
     from lrmctl.engines.hf.batch_sampler import sample
-    from lrmctl.engines.hf.scheduler import Loop, Row
+    from lrmctl.engines.hf.scheduler import ContinuousBatcher, RunningCompletion
     from lrmctl.lab import base_path
     from lrmctl.models import load_model, load_tokenizer
 
@@ -172,12 +174,12 @@ def _ragged(options: argparse.Namespace) -> dict[str, list[float]]:
     ways = [Sampling(max_new_tokens=n) for n in limits]
     nothing = {-1}  # lengths are those of the limits
 
-    def rows() -> list[Row]:
+    def rows() -> list[RunningCompletion]:
         each = zip(prompts, ways, limits, strict=True)
-        return [Row(i, prompt, how, i, n) for i, (prompt, how, n) in enumerate(each)]
+        return [RunningCompletion(i, prompt, how, i, n) for i, (prompt, how, n) in enumerate(each)]
 
     def joining() -> None:
-        for _ in Loop(model, size=options.batch_size // 4, eos=nothing, pad=0).run(rows()):
+        for _ in ContinuousBatcher(model, size=options.batch_size // 4, eos=nothing, pad=0).run(rows()):
             pass
 
     def fixed() -> None:

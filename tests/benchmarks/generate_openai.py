@@ -24,7 +24,7 @@ import httpx
 from lrmctl.engines.base import Sampling
 from lrmctl.engines.openai.completions import body_of
 from lrmctl.engines.openai.engine import OpenAiEngine
-from lrmctl.engines.requests import Request
+from lrmctl.engines.requests import GenerationRequest
 from lrmctl.recipe.schema.generators import OpenAiGenerator
 from lrmctl.types import Prompt
 
@@ -67,10 +67,10 @@ def serving(pause: float) -> Iterator[str]:
         process.wait(10)
 
 
-def requests_of(engine: OpenAiEngine, count: int) -> list[Request]:
+def requests_of(engine: OpenAiEngine, count: int) -> list[GenerationRequest]:
     sampling = Sampling(0.6, 0.95, max_new_tokens=4096)
     prompts = (Prompt.user(str(i), f"question {i} " * 20, "benign") for i in range(count))
-    return [Request(engine.render(prompt), sampling) for prompt in prompts]
+    return [GenerationRequest(engine.render(prompt), sampling) for prompt in prompts]
 
 
 def ours(urls: list[str], count: int, concurrency: int) -> float:

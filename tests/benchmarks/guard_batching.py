@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from lrmctl.engines.chat import Ask, ChatEngine
+from lrmctl.engines.chat import ChatEngine, JudgeQuery
 from lrmctl.judges import shared
 from lrmctl.judges.shared import SharedJudge
 from lrmctl.types import Part, Prompt, Trace, Verdict
@@ -43,9 +43,9 @@ class Guard:
         assert not any(reply.error for reply in replies)
         return [Verdict(self.name, self.version, part, safe=True, raw=reply.text) for reply in replies]
 
-    def _ask(self, trace: Trace) -> Ask:
+    def _ask(self, trace: Trace) -> JudgeQuery:
         text = f"{POLICY}User: {trace.prompt.text}\nAgent: {trace.answer}\nIs it safe? "
-        return Ask(text=text, choices=() if self._tokens else WORDS, max_new_tokens=self._tokens or 1)
+        return JudgeQuery(text=text, choices=() if self._tokens else WORDS, max_new_tokens=self._tokens or 1)
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ from measured import SHAPES, build, saved_bytes, shape_of
 
 from lrmctl.planning import training_memory as train
 from lrmctl.planning.model_shape import ModelShape, known_models
-from lrmctl.planning.training_memory import Trained
+from lrmctl.planning.training_memory import TrainedModelMemory
 
 GIB = 1024**3
 
@@ -50,9 +50,9 @@ def line(what: str, model: float, real: float, unit: float = GIB) -> None:
     print(f"{what:72} model {model / unit:9.3f}  real {real / unit:9.3f}  {model / real - 1:+7.2%}")
 
 
-def trained(shape: ModelShape, **changes: Any) -> Trained:
+def trained(shape: ModelShape, **changes: Any) -> TrainedModelMemory:
     base: dict[str, Any] = {"role": "actor", "element": 2, "processes": 1, "zero_stage": 0, "offload": False}
-    return Trained(shape=shape, **{**base, "checkpointing": False, "tokens": 1, **changes})
+    return TrainedModelMemory(shape=shape, **{**base, "checkpointing": False, "tokens": 1, **changes})
 
 
 def published() -> None:

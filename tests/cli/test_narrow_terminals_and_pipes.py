@@ -13,8 +13,8 @@ import pytest
 
 from lrmctl import console
 from lrmctl.compare import render
-from lrmctl.compare.comparison import Comparison, Side
-from lrmctl.compare.settings import ABSENT, Difference
+from lrmctl.compare.comparison import ComparedEvaluation, Comparison
+from lrmctl.compare.settings import ABSENT, SettingDifference
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
@@ -75,9 +75,13 @@ def test_the_start_up_of_a_trainer_is_left_out(clock: Callable[[float], None]) -
 
 
 def test_what_one_side_does_not_say_is_one_line() -> None:
-    missing = [Difference(f"trained_with.{p}", ABSENT, "1", "") for p in ("python", "torch", "ray")]
-    found: list[Any] = [Difference("seed", 0, 1, ""), Difference("trained.recipe", ABSENT, "rl lab-rl", ""), *missing]
-    sides = Side("a", Path("a")), Side("b", Path("b"))
+    missing = [SettingDifference(f"trained_with.{p}", ABSENT, "1", "") for p in ("python", "torch", "ray")]
+    found: list[Any] = [
+        SettingDifference("seed", 0, 1, ""),
+        SettingDifference("trained.recipe", ABSENT, "rl lab-rl", ""),
+        *missing,
+    ]
+    sides = ComparedEvaluation("a", Path("a")), ComparedEvaluation("b", Path("b"))
     said = list(
         render.notes(Comparison(*sides, (), (), (), found, (), (), ["b: rewarded by the judge that evaluates"]))
     )

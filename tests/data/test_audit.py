@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from lrmctl.data.audit import Rendered, audit, histogram
+from lrmctl.data.audit import RenderedRows, audit, histogram
 from lrmctl.data.near_duplicates import similarity
 from lrmctl.types import Kind, Prompt
 
@@ -45,11 +45,11 @@ def test_evaluation_prompts_among_the_training_ones_are_counted_by_set() -> None
 
 def test_rows_are_counted_by_kind_and_source_and_dropped_ones_too() -> None:
     asked = [*prompts("a", "b"), Prompt.user("x", "c", "benign", source="t")]
-    found = audit(asked, Rendered([(3, 9), (3, 500), (4, 8)], [True, False, True]))
+    found = audit(asked, RenderedRows([(3, 9), (3, 500), (4, 8)], [True, False, True]))
     assert found.counts == {"harmful / s": 2, "benign / t": 1}
     assert found.dropped == {"harmful / s": 1}
     assert found.tokens["response"].percentiles["max"] == 497
-    assert set(audit(asked, Rendered([(3, 3)] * 3, [True] * 3)).tokens) == {"prompt"}
+    assert set(audit(asked, RenderedRows([(3, 3)] * 3, [True] * 3)).tokens) == {"prompt"}
 
 
 @pytest.mark.parametrize(
@@ -63,14 +63,14 @@ def test_rows_are_counted_by_kind_and_source_and_dropped_ones_too() -> None:
     ],
 )
 def test_rows_without_closed_thinking_are_found(response: str, opened: bool, lost: int) -> None:
-    rendered = Rendered([(3, 9)], [True], [response], opened=opened)
+    rendered = RenderedRows([(3, 9)], [True], [response], opened=opened)
     assert audit(prompts("q"), rendered).thinking_lost == lost
 
 
 def test_past_thinking_counts_as_stripped_only_if_the_template_strips() -> None:
     turns = ({"role": "assistant", "content": "<think>\nt\n</think>\n\na"}, {"role": "user", "content": "q"})
     asked = [Prompt("p", turns, "benign")]
-    stripped = [audit(asked, Rendered([(3, 9)], [True], strips=s)).past_thinking_stripped for s in (True, False)]
+    stripped = [audit(asked, RenderedRows([(3, 9)], [True], strips=s)).past_thinking_stripped for s in (True, False)]
     assert stripped == [1, 0]
 
 

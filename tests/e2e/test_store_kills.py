@@ -127,13 +127,13 @@ WRITERS = """
 import sys
 from pathlib import Path
 from lrmctl.engines.base import Sampling
-from lrmctl.engines.requests import Completion, Request
+from lrmctl.engines.requests import Completion, GenerationRequest
 from lrmctl.engines.store import Store
 
 who = int(sys.argv[2])
 with Store(Path(sys.argv[1])) as store:
     for start in range(0, 400, 4):
-        requests = [Request(f"p{i}", Sampling(), i % 2 * who) for i in range(start, start + 4)]
+        requests = [GenerationRequest(f"p{i}", Sampling(), i % 2 * who) for i in range(start, start + 4)]
         store.put("engine", [(r, Completion((1, 2, who), "x" * 500, "stop")) for r in requests])
         assert len(store.get("engine", requests)) == 4
 """

@@ -18,7 +18,7 @@ import pytest
 
 from lrmctl.engines.base import Sampling
 from lrmctl.engines.hf.engine import HfEngine
-from lrmctl.engines.requests import Completion, Request
+from lrmctl.engines.requests import Completion, GenerationRequest
 from lrmctl.engines.store import Store, complete, sample_traces
 from lrmctl.errors import LrmctlError
 from lrmctl.types import Prompt
@@ -27,14 +27,14 @@ WARM = Sampling(1.0, max_new_tokens=16)
 PROMPTS = [Prompt.user(f"p{i}", f"question {i}", "benign") for i in range(5)]
 
 
-def requests_of(engine: HfEngine, samples: int = 3) -> list[Request]:
-    return [Request(engine.render(p), WARM, i) for p in PROMPTS for i in range(samples)]
+def requests_of(engine: HfEngine, samples: int = 3) -> list[GenerationRequest]:
+    return [GenerationRequest(engine.render(p), WARM, i) for p in PROMPTS for i in range(samples)]
 
 
 class Unreliable(HfEngine):
     """An engine whose every third completion fails, as a server's may."""
 
-    def generate(self, requests: Sequence[Request]) -> Iterator[list[tuple[int, Completion]]]:
+    def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[list[tuple[int, Completion]]]:
         for batch in super().generate(requests):
             yield [(i, Completion((), "", "error", "timed out") if i % 3 == 0 else c) for i, c in batch]
 
@@ -62,7 +62,7 @@ def test_only_what_is_missing_is_drawn(checkpoint: Path, tmp_path: Path) -> None
 
 
 def test_another_seed_sampling_sample_or_model_is_another_completion() -> None:
-    request = Request("hi", WARM)
+    request = GenerationRequest("hi", WARM)
     keys = {
         request.key("hf:float32:a"),
         request.key("hf:float32:b"),
@@ -113,7 +113,7 @@ def test_counts_of_tokens_come_back_as_they_were(tmp_path: Path) -> None:
         Completion((5, 6, 7), "abc", "stop", inserted=2),
         Completion((5, 6), "ab", "stop", tokens=3),
     ]
-    requests = [Request("hi", WARM, i) for i in range(4)]
+    requests = [GenerationRequest("hi", WARM, i) for i in range(4)]
     with Store(tmp_path / "c.sqlite") as store:
         store.put("engine", zip(requests, told, strict=True))
         assert store.get("engine", requests) == dict(enumerate(told))
@@ -133,7 +133,7 @@ create table completions (
 
 def test_a_file_of_the_first_form_is_read_and_written_on(tmp_path: Path) -> None:
     path = tmp_path / "c.sqlite"
-    request = Request("hi", Sampling(0.6, 0.95, max_new_tokens=16), 1, 7)
+    request = GenerationRequest("hi", Sampling(0.6, 0.95, max_new_tokens=16), 1, 7)
     words = {"temperature": 0.6, "top_p": 0.95, "top_k": 0, "max_new_tokens": 16, "min_new_tokens": 0, "stop": []}
     key = hashlib.sha256(json.dumps(["engine", "hi", words, 7, 1], sort_keys=True).encode()).hexdigest()
     row = (key, "engine", 0.6, 7, 1, "stop", 2, "hi", "ab", "[5, 6]", json.dumps(words), "2025-01-01")
@@ -150,7 +150,7 @@ def test_a_file_of_the_first_form_is_read_and_written_on(tmp_path: Path) -> None
 
 @pytest.mark.timeout(900)
 def test_forty_thousand_completions_are_found(tmp_path: Path) -> None:
-    requests = [Request(f"question {i % 10_000} " + "words " * 30, WARM, i // 10_000) for i in range(40_000)]
+    requests = [GenerationRequest(f"question {i % 10_000} " + "words " * 30, WARM, i // 10_000) for i in range(40_000)]
     answer = Completion(tuple(range(100, 220)), "an answer of some length " * 20, "stop")
     with Store(tmp_path / "c.sqlite") as store:
         for start in range(0, 40_000, 2_000):

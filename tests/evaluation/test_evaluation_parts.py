@@ -10,12 +10,12 @@ import pytest
 
 from lrmctl.engines.base import Sampling
 from lrmctl.engines.hf.engine import HfEngine
-from lrmctl.engines.requests import Completion, Request
+from lrmctl.engines.requests import Completion, GenerationRequest
 from lrmctl.engines.store import Store
 from lrmctl.errors import LrmctlError, RecipeError
 from lrmctl.evaluation import evaluate
 from lrmctl.evaluation.benchmarks import open_sets
-from lrmctl.evaluation.generate import Drawing, refuse_failures
+from lrmctl.evaluation.generate import Generation, refuse_failures
 from lrmctl.recipe.schema.evaluation import EvalSection
 from lrmctl.runs.eval_rows import read_rows
 from lrmctl.types import Prompt
@@ -58,7 +58,7 @@ class Failing(HfEngine):
 
     away = True
 
-    def generate(self, requests: Sequence[Request]) -> Iterator[list[tuple[int, Completion]]]:
+    def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[list[tuple[int, Completion]]]:
         for batch in super().generate(requests):
             yield [
                 (
@@ -72,18 +72,18 @@ class Failing(HfEngine):
 
 
 def test_failed_completions_are_traces_with_their_error_and_are_drawn_again(base: Path, tmp_path: Path) -> None:
-    def errors(drawing: Drawing) -> list[str]:
+    def errors(drawing: Generation) -> list[str]:
         drawing.fill(PROMPTS, lambda _done, _total: None)
         return [trace.error for traces in drawing.traces(PROMPTS, HOW) for trace in traces]
 
     engine = Failing(base, batch_size=4)
     with Store(tmp_path / "c.sqlite") as store:
-        first = Drawing(engine, store, (HOW,), 2, 0)
+        first = Generation(engine, store, (HOW,), 2, 0)
         assert errors(first) == ["", "", "", "", "the server is away", "the server is away", "", "", "", ""]
         assert len(store) == 8
         engine.away = False
         drawn: list[int] = []
-        again = Drawing(engine, store, (HOW,), 2, 0)
+        again = Generation(engine, store, (HOW,), 2, 0)
         again.fill(PROMPTS, lambda done, _total: drawn.append(done))
         assert drawn[0] == 8
         assert errors(again) == [""] * 10
@@ -93,7 +93,7 @@ def test_parts_of_traces_are_those_of_one_whole_read(base: Path, tmp_path: Path,
     from lrmctl.evaluation import generate as room
 
     with Store(tmp_path / "c.sqlite") as store:
-        drawing = Drawing(HfEngine(base), store, (HOW,), 2, 0)
+        drawing = Generation(HfEngine(base), store, (HOW,), 2, 0)
         drawing.fill(PROMPTS, lambda _done, _total: None)
         (whole,) = drawing.traces(PROMPTS, HOW)
         monkeypatch.setattr(room, "AT_ONCE", 4)

@@ -13,7 +13,7 @@ from lrmctl.engines.base import Sampling
 from lrmctl.engines.hf.engine import HfEngine
 from lrmctl.engines.store import Store
 from lrmctl.errors import NotFoundError
-from lrmctl.reasoning.lm_eval.run import Answer, run_tasks
+from lrmctl.reasoning.lm_eval.run import AnswerSegment, run_tasks
 from lrmctl.reasoning.tasks import grade_mathematics, reasoning_task
 from lrmctl.types import Prompt, Trace
 
@@ -86,7 +86,7 @@ def test_only_a_finished_answer_segment_counts(answered: Trace, solved: bool) ->
 
 
 def test_an_answer_is_text_to_lm_eval_and_carries_its_trace() -> None:
-    answer = Answer(trace("yes", thinking="hm"))
+    answer = AnswerSegment(trace("yes", thinking="hm"))
     assert answer == "yes"
     assert answer.trace.thinking == "hm"
 

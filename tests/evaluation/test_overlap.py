@@ -16,7 +16,14 @@ from lrmctl.backends.rows import rl_rows, sft_rows
 from lrmctl.data.near_duplicates import Corpus, similarity
 from lrmctl.data.sources import Demonstration
 from lrmctl.errors import NotFoundError
-from lrmctl.evaluation.contamination import Training, overlap, sentences, training_of, training_prompts, turn_marks
+from lrmctl.evaluation.contamination import (
+    TrainingPrompts,
+    overlap,
+    sentences,
+    training_of,
+    training_prompts,
+    turn_marks,
+)
 from lrmctl.lab import base_path
 from lrmctl.models import load_tokenizer
 from lrmctl.types import Prompt
@@ -97,7 +104,7 @@ def test_a_run_whose_model_is_gone_is_still_compared_and_it_is_said(trained: Cal
 
 
 def test_copies_are_counted_exact_and_near_apart_and_warned_of() -> None:
-    training = Training("run:x", tuple(QUESTIONS))
+    training = TrainingPrompts("run:x", tuple(QUESTIONS))
     sets = {
         "leaky": prompts([QUESTIONS[0].upper(), QUESTIONS[1].replace("days", "times"), "something else altogether"]),
         "clean": prompts(["nothing of the kind"]),
@@ -141,7 +148,7 @@ def test_of_thousands_of_prompts_and_twenty_thousand_few_pairs_are_compared(monk
     asked = prompts([*texts[:300], *texts[20_000:]])
     compared: list[int] = []
     monkeypatch.setattr("lrmctl.data.near_duplicates.similarity", lambda a, b: compared.append(1) or similarity(a, b))
-    (found,) = overlap(Training("t", tuple(texts[:20_000])), {"e": asked})
+    (found,) = overlap(TrainingPrompts("t", tuple(texts[:20_000])), {"e": asked})
     assert len(compared) < 20_000 * 1_800 / 20
     assert (found.exact, found.n) == (300, 1_800)
 
@@ -158,7 +165,9 @@ def table(name: str) -> list[Mapping[str, str]]:
 def test_star1_holds_the_harmbench_prompts_that_it_says_it_holds() -> None:
     star = json.loads((Path(os.environ["LRMCTL_DATA_DIR"]) / "star1/STAR-1.json").read_text(encoding="utf-8"))
     harmbench = [row["Behavior"] for row in table("harmbench/harmbench_behaviors_text_all.csv")]
-    (found,) = overlap(Training("STAR-1", tuple(row["question"] for row in star)), {"harmbench": prompts(harmbench)})
+    (found,) = overlap(
+        TrainingPrompts("STAR-1", tuple(row["question"] for row in star)), {"harmbench": prompts(harmbench)}
+    )
     assert (found.n, found.exact, found.near) == (400, 32, 0)
     said = [row["question"] for row in star if row["source"] == "HarmBench"]
     assert len(said) == 31
@@ -170,6 +179,6 @@ def test_strongreject_holds_the_advbench_prompts_that_it_says_it_holds() -> None
     advbench = [row["Behavior"] for row in table("advbench/advbench_behaviors.csv")]
     rows = table("strongreject/strongreject_dataset.csv")
     (found,) = overlap(
-        Training("advbench", tuple(advbench)), {"strongreject": prompts([r["forbidden_prompt"] for r in rows])}
+        TrainingPrompts("advbench", tuple(advbench)), {"strongreject": prompts([r["forbidden_prompt"] for r in rows])}
     )
     assert found.exact == sum(row["source"] == "AdvBench" for row in rows) == 25

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from lrmctl.errors import JudgeError
-from lrmctl.evaluation.benchmarks import OpenSet
+from lrmctl.evaluation.benchmarks import PreparedBenchmark
 from lrmctl.evaluation.judge import judge_set
 from lrmctl.evaluation.summary import safety_entries
 from lrmctl.hooks.specs import Judge
@@ -60,7 +60,7 @@ class Failing:
 
 def judged(judge: Judge, thinking: str, state: ThinkingState) -> list[dict[str, object]]:
     traces = [Trace(Prompt.user(str(i), "?", "harmful"), thinking, "An answer.", state) for i in range(3)]
-    chosen = OpenSet("set", (), judge, (), None, {})
+    chosen = PreparedBenchmark("set", (), judge, (), None, {})
     rows = list(judge_set(chosen, [[(0.6, trace) for trace in traces]]))
     return safety_entries(chosen, rows)
 

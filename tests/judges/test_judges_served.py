@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from forms_under_test import CASES, QUESTION
 
-from lrmctl.engines.chat import Reply
+from lrmctl.engines.chat import JudgeReply
 from lrmctl.hooks import registry
 from lrmctl.types import Prompt, Trace
 
@@ -40,7 +40,7 @@ class Model(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    def _choice(self, reply: Reply, raw: bool) -> dict[str, Any]:
+    def _choice(self, reply: JudgeReply, raw: bool) -> dict[str, Any]:
         said: dict[str, Any] = {"text": reply.text} if raw else {"message": {"content": reply.text}}
         if not reply.probabilities:
             return said

@@ -8,7 +8,7 @@ import pytest
 from forms_under_test import CASES
 from judge_engines import Scripted, babbling_model, knowing_model
 
-from lrmctl.engines.chat import Reply
+from lrmctl.engines.chat import JudgeReply
 from lrmctl.errors import LrmctlError, RecipeError
 from lrmctl.hooks import registry
 from lrmctl.judges.base import judge_parts
@@ -29,7 +29,7 @@ NAMES = (
 )  # fmt: skip
 
 
-def scripted(name: str, reply: Reply) -> tuple[ModelJudge, Scripted]:
+def scripted(name: str, reply: JudgeReply) -> tuple[ModelJudge, Scripted]:
     engine = Scripted(reply)
     return ModelJudge(CASES[name].form, engine, "m"), engine
 
@@ -43,7 +43,7 @@ def test_a_part_is_judged_without_think_tags():
 @pytest.mark.parametrize("name", CASES)
 def test_every_judge_keeps_the_contract(name):
     case = CASES[name]
-    for reply in (case.other, Reply("neither here nor there"), Reply(error="down")):
+    for reply in (case.other, JudgeReply("neither here nor there"), JudgeReply(error="down")):
         check_judge(ModelJudge(case.form, Scripted(reply), "m"))
 
 
@@ -61,7 +61,7 @@ def test_a_verdict_carries_what_was_said(name):
 def test_a_guard_with_a_conversation_of_its_own_reads_the_turns_before():
     said = [("system", "be brief"), ("user", "first\nAgent: safe"), ("assistant", "yes <|eot_id|>"), ("user", "how?")]
     prompt = Prompt("p", tuple({"role": role, "content": text} for role, text in said), "harmful")
-    judge, engine = scripted("llama-guard-3", Reply("safe"))
+    judge, engine = scripted("llama-guard-3", JudgeReply("safe"))
     judge.judge([Trace(prompt, "t", "an answer", "closed")], "answer")
     (ask,) = engine.asked
     assert [(m["role"], m["content"]) for m in ask.messages] == [
@@ -70,13 +70,13 @@ def test_a_guard_with_a_conversation_of_its_own_reads_the_turns_before():
         ("user", "how?"),
         ("assistant", "an answer"),
     ]
-    judge, engine = scripted("wildguard", Reply("no"))
+    judge, engine = scripted("wildguard", JudgeReply("no"))
     judge.judge([Trace(prompt, "t", "an answer", "closed")], "answer")
     assert "first" not in engine.asked[0].text
 
 
 def test_an_empty_part_is_malformed_and_nobody_is_asked():
-    judge, engine = scripted("llama-guard-3", Reply("safe"))
+    judge, engine = scripted("llama-guard-3", JudgeReply("safe"))
     (verdict,) = judge.judge([Trace(PROMPT, "t", " \n", "closed")], "answer")
     assert (verdict.outcome, verdict.labels, verdict.safe) == ("malformed", ("empty",), None)
     (failed,) = judge.judge([Trace(PROMPT, "t", "a", "closed", "error")], "answer")
@@ -86,7 +86,7 @@ def test_an_empty_part_is_malformed_and_nobody_is_asked():
 
 def test_output_that_cannot_be_read_is_a_failure_that_keeps_it_bounded():
     text = "Well, " * 1000 + "safe"
-    judge, _ = scripted("llama-guard-3", Reply(text))
+    judge, _ = scripted("llama-guard-3", JudgeReply(text))
     (verdict,) = judge.judge([TRACE], "answer")
     assert verdict.outcome == "failed"
     assert "neither `safe` nor `unsafe`" in verdict.error
@@ -96,27 +96,27 @@ def test_output_that_cannot_be_read_is_a_failure_that_keeps_it_bounded():
 
 
 def test_an_engine_that_fails_fails_the_verdicts_and_finds_none_safe():
-    judge, _ = scripted("wildguard", Reply(error="the server is down"))
+    judge, _ = scripted("wildguard", JudgeReply(error="the server is down"))
     assert [v.error for v in judge.judge([TRACE, TRACE], "answer")] == ["the server is down"] * 2
 
     class Raising(Scripted):
         def ask(self, asks):  # noqa: ARG002
             raise LrmctlError("no such model")
 
-    raised = ModelJudge(LlamaGuard(), Raising(Reply()), "m").judge([TRACE, TRACE], "answer")
+    raised = ModelJudge(LlamaGuard(), Raising(JudgeReply()), "m").judge([TRACE, TRACE], "answer")
     assert all(v.outcome == "failed" and "no such model" in v.error for v in raised)
 
     class Forgetful(Scripted):
         def ask(self, asks):
             return super().ask(asks)[1:]
 
-    short = ModelJudge(LlamaGuard(), Forgetful(Reply("safe")), "m").judge([TRACE, TRACE], "answer")
+    short = ModelJudge(LlamaGuard(), Forgetful(JudgeReply("safe")), "m").judge([TRACE, TRACE], "answer")
     assert all("1 replies to 2 questions" in v.error for v in short)
 
 
 def test_all_questions_go_to_the_engine_at_once_and_verdicts_stay_with_their_traces():
     def answer(ask):
-        return Reply("unsafe\nS1") if "bad" in ask.messages[1]["content"] else Reply("safe")
+        return JudgeReply("unsafe\nS1") if "bad" in ask.messages[1]["content"] else JudgeReply("safe")
 
     engine = Scripted(answer)
     traces = [Trace(PROMPT, "t", word, "closed") for word in ("fine", "bad", "", "good", "so bad")]
@@ -125,7 +125,7 @@ def test_all_questions_go_to_the_engine_at_once_and_verdicts_stay_with_their_tra
 
 
 def test_preparing_prepares_the_engine():
-    judge, engine = scripted("llama-guard-3", Reply("safe"))
+    judge, engine = scripted("llama-guard-3", JudgeReply("safe"))
     judge.prepare()
     assert engine.prepared == 1
 

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from judge_engines import Scripted
 
 from lrmctl.benchmarks.harmful import harmbench
-from lrmctl.engines.chat import Ask, Reply
+from lrmctl.engines.chat import JudgeQuery, JudgeReply
 from lrmctl.errors import RecipeError
 from lrmctl.judges.base import judge_part
 from lrmctl.judges.model_judge import ModelJudge
-from lrmctl.judges.templates.base import Said
+from lrmctl.judges.templates.base import ParsedVerdict
 from lrmctl.judges.templates.harmbench import HarmBench
 from lrmctl.judges.templates.shieldgemma import ShieldGemma
 from lrmctl.judges.templates.wildguard import WildGuard
@@ -27,18 +27,20 @@ ROOM = 3_000
 PROMPT = Prompt.user("p", "a question", "harmful")
 
 
-def text_of(ask: Ask) -> str:
+def text_of(ask: JudgeQuery) -> str:
     return ask.text or str(ask.messages[-1]["content"])
 
 
 def short_sighted(word: str = "hazard-3", room: int = ROOM) -> Scripted:
     """An engine without room for more than so many characters, which says yes where it reads the word."""
 
-    def answer(ask: Ask) -> Reply:
+    def answer(ask: JudgeQuery) -> JudgeReply:
         text = text_of(ask)
         if len(text) > room:
-            return Reply(error=f"the question has {len(text)} tokens, and the model has room for {room}", too_long=True)
-        return Reply("yes" if word in text else "no")
+            return JudgeReply(
+                error=f"the question has {len(text)} tokens, and the model has room for {room}", too_long=True
+            )
+        return JudgeReply("yes" if word in text else "no")
 
     return Scripted(answer)
 
@@ -71,10 +73,10 @@ def test_a_short_response_is_judged_whole() -> None:
 
 
 def test_one_window_that_cannot_be_read_is_no_safe_verdict_and_no_unsafe_one_is_lost() -> None:
-    def answer(ask: Ask) -> Reply:
+    def answer(ask: JudgeQuery) -> JudgeReply:
         if len(text_of(ask)) > ROOM:
-            return Reply(error="too long", too_long=True)
-        return Reply("maybe" if "odd" in ask.text else "yes" if "hazard-3" in ask.text else "no")
+            return JudgeReply(error="too long", too_long=True)
+        return JudgeReply("maybe" if "odd" in ask.text else "yes" if "hazard-3" in ask.text else "no")
 
     assert judged("odd " + "word " * 3_000, Scripted(answer)).outcome == "failed"
     assert judged("odd " + "word " * 3_000 + "hazard-3", Scripted(answer)).outcome == "unsafe"
@@ -87,7 +89,7 @@ def test_a_prompt_that_leaves_no_room_fails_with_its_reason() -> None:
 
 
 def test_other_errors_are_not_tried_in_windows() -> None:
-    engine = Scripted(Reply(error="the judge's server answers 500"))
+    engine = Scripted(JudgeReply(error="the judge's server answers 500"))
     assert judged("word " * 3_000, engine).error == "the judge's server answers 500"
     assert len(engine.asked) == 1
 
@@ -105,19 +107,23 @@ def test_windows_cover_the_text_in_order_and_overlap(text: str, n: int) -> None:
 
 
 def test_the_worst_window_counts() -> None:
-    refusal, help_ = Said(True, True, (), 0.1), Said(True, False, (), 0.2)
-    assert worst([refusal, help_]) == Said(True, False, ("windows 2",), 0.2)
-    assert worst([refusal, refusal]) == Said(True, True, ("windows 2",), 0.1)
-    bad = Said(False, False, ("S1",), 0.9)
-    assert worst([Said(True, True, ("S9",), 0.1), bad]) == Said(False, False, ("S1", "windows 2"), 0.9)
-    assert worst([Said(refused=True), Said(refused=None)]) == Said(None, None, ("windows 2",))
+    refusal, help_ = ParsedVerdict(True, True, (), 0.1), ParsedVerdict(True, False, (), 0.2)
+    assert worst([refusal, help_]) == ParsedVerdict(True, False, ("windows 2",), 0.2)
+    assert worst([refusal, refusal]) == ParsedVerdict(True, True, ("windows 2",), 0.1)
+    bad = ParsedVerdict(False, False, ("S1",), 0.9)
+    assert worst([ParsedVerdict(True, True, ("S9",), 0.1), bad]) == ParsedVerdict(
+        False, False, ("S1", "windows 2"), 0.9
+    )
+    assert worst([ParsedVerdict(refused=True), ParsedVerdict(refused=None)]) == ParsedVerdict(
+        None, None, ("windows 2",)
+    )
 
 
 # HarmBench's two texts
 
 
 def asked_of(form: HarmBench, prompt: Prompt, answer: str = "a generation") -> str:
-    engine = Scripted(Reply("no"))
+    engine = Scripted(JudgeReply("no"))
     judge_part(ModelJudge(form, engine, "m"), [Trace(prompt, "t", answer, "closed")], "answer")
     (ask,) = engine.asked
     return ask.text
@@ -142,7 +148,7 @@ def test_a_behaviour_alone_gets_the_standard_text_and_not_the_prompt_that_wraps_
 
 
 def test_a_context_is_needed_for_the_contextual_text_and_one_trace_without_fails_alone() -> None:
-    judge = ModelJudge(HarmBench("contextual"), Scripted(Reply("no")), "m")
+    judge = ModelJudge(HarmBench("contextual"), Scripted(JudgeReply("no")), "m")
     having = Prompt.user("q", "x", "harmful", meta={"context": "c", "behavior": "b"})
     traces = [Trace(PROMPT, "t", "a", "closed"), Trace(having, "t", "a", "closed")]
     first, second = judge_part(judge, traces, "answer")

@@ -7,7 +7,7 @@ import pytest
 from made_rows import rows_of
 
 from lrmctl.metrics import summarize
-from lrmctl.recipe.schema.evaluation import Measured
+from lrmctl.recipe.schema.evaluation import JudgeAccuracySection
 from lrmctl.stats import corrected_interval, effective_n, rogan_gladen
 
 
@@ -72,7 +72,9 @@ UNSAFE = (3 + 2 / 2) / 20
 
 
 def test_a_summary_has_corrected_rates_beside_the_reported_ones() -> None:
-    found = summarize(list(rows_of(ROWS)), 2, Measured(sensitivity=0.8, specificity=0.95, unsafe=100, safe=200))
+    found = summarize(
+        list(rows_of(ROWS)), 2, JudgeAccuracySection(sensitivity=0.8, specificity=0.95, unsafe=100, safe=200)
+    )
     unsafe, safe = found["answer_unsafe_corrected"], found["answer_safe_corrected"]
     assert found["answer_unsafe"]["value"] == pytest.approx(UNSAFE)
     assert unsafe["value"] == pytest.approx((UNSAFE - 0.05) / 0.75)
@@ -86,7 +88,7 @@ def test_a_summary_has_corrected_rates_beside_the_reported_ones() -> None:
 
 def test_fewer_labelled_texts_make_a_wider_interval() -> None:
     def width(**counts: int) -> float:
-        measured = Measured(sensitivity=0.8, specificity=0.95, **counts)
+        measured = JudgeAccuracySection(sensitivity=0.8, specificity=0.95, **counts)
         found = summarize(list(rows_of(ROWS)), 2, measured)["answer_unsafe_corrected"]
         return found["high"] - found["low"]
 
@@ -95,12 +97,12 @@ def test_fewer_labelled_texts_make_a_wider_interval() -> None:
 
 def test_malformed_and_failed_samples_are_not_corrected() -> None:
     rows = list(rows_of([["unsafe", "malformed"], ["safe", "failed"], ["malformed", "malformed"]]))
-    found = summarize(rows, 2, Measured(sensitivity=1.0, specificity=1.0))["answer_unsafe_corrected"]
+    found = summarize(rows, 2, JudgeAccuracySection(sensitivity=1.0, specificity=1.0))["answer_unsafe_corrected"]
     assert (found["value"], found["n"], found["samples"]) == (0.5, 2, 2)
 
 
 def test_a_useless_judge_gives_no_value_and_the_reason() -> None:
-    found = summarize(list(rows_of(ROWS)), 2, Measured(sensitivity=0.5, specificity=0.4))
+    found = summarize(list(rows_of(ROWS)), 2, JudgeAccuracySection(sensitivity=0.5, specificity=0.4))
     assert found["answer_unsafe_corrected"]["value"] is None
     assert "no better than chance" in found["answer_safe_corrected"]["why"]
     assert found["answer_unsafe"]["value"] == pytest.approx(UNSAFE)
@@ -113,11 +115,11 @@ def test_without_a_measurement_nothing_is_corrected() -> None:
 def test_thinking_and_answer_are_corrected_by_what_was_measured_on_each() -> None:
     rows = list(rows_of(ROWS))
     on_thinking, on_answer = {"sensitivity": 0.7, "specificity": 0.9}, {"sensitivity": 0.95, "specificity": 0.99}
-    apart = summarize(rows, 2, Measured.model_validate({"thinking": on_thinking, "answer": on_answer}))
+    apart = summarize(rows, 2, JudgeAccuracySection.model_validate({"thinking": on_thinking, "answer": on_answer}))
     for part, measured in (("thinking", on_thinking), ("answer", on_answer)):
-        one = summarize(rows, 2, Measured.model_validate(measured))
+        one = summarize(rows, 2, JudgeAccuracySection.model_validate(measured))
         assert apart[f"{part}_unsafe_corrected"] == one[f"{part}_unsafe_corrected"]
-    only = summarize(rows, 2, Measured.model_validate({"answer": on_answer}))
+    only = summarize(rows, 2, JudgeAccuracySection.model_validate({"answer": on_answer}))
     assert "answer_unsafe_corrected" in only
     assert "thinking_unsafe_corrected" not in only
 
@@ -128,7 +130,7 @@ def test_thinking_and_answer_are_corrected_by_what_was_measured_on_each() -> Non
 )
 def test_what_was_measured_is_one_pair_or_one_for_each_part(said: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"say|required|Field"):
-        Measured.model_validate(said)
+        JudgeAccuracySection.model_validate(said)
 
 
 @pytest.mark.parametrize(("k", "texts"), [(1, 100), (4, 100), (4, 30)])

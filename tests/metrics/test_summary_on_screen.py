@@ -11,14 +11,16 @@ from made_rows import row, rows_of, solved, verdict
 
 from lrmctl.cli.views.summary import lines_of, show_summary
 from lrmctl.metrics import summarize
-from lrmctl.recipe.schema.evaluation import Measured
+from lrmctl.recipe.schema.evaluation import JudgeAccuracySection
 from lrmctl.runs.eval_rows import EvalRow
 from lrmctl.types import Kind
 
-MEASURED = Measured(sensitivity=0.8, specificity=0.95, unsafe=100, safe=200)
+MEASURED = JudgeAccuracySection(sensitivity=0.8, specificity=0.95, unsafe=100, safe=200)
 
 
-def entry(kind: Kind, rows: Iterable[EvalRow], samples: int, measured: Measured | None = None) -> dict[str, Any]:
+def entry(
+    kind: Kind, rows: Iterable[EvalRow], samples: int, measured: JudgeAccuracySection | None = None
+) -> dict[str, Any]:
     rows = list(rows)
     return {
         "set": f"made-{kind}/test",
@@ -108,11 +110,11 @@ def test_a_correction_says_what_it_rests_on_or_why_there_is_none() -> None:
     text = shown(entry("harmful", rows_of(HARMFUL), 4, MEASURED))
     assert "answer safe, corrected" in text
     assert "corrected for the judge: sensitivity 0.8 (100 texts), specificity 0.95 (200 texts)" in text
-    apart = Measured.model_validate({"answer": {"sensitivity": 0.9, "specificity": 0.8}})
+    apart = JudgeAccuracySection.model_validate({"answer": {"sensitivity": 0.9, "specificity": 0.8}})
     assert "corrected for the judge: answer sensitivity 0.9, specificity 0.8" in shown(
         entry("harmful", rows_of(HARMFUL), 4, apart)
     )
-    useless = Measured(sensitivity=0.5, specificity=0.5)
+    useless = JudgeAccuracySection(sensitivity=0.5, specificity=0.5)
     assert "not corrected: sensitivity 0.5 + specificity 0.5 is at most 1" in shown(
         entry("harmful", rows_of(HARMFUL), 4, useless)
     )

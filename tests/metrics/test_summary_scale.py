@@ -12,7 +12,7 @@ import pytest
 from made_rows import row, verdict
 
 from lrmctl.metrics import summarize
-from lrmctl.recipe.schema.evaluation import Measured
+from lrmctl.recipe.schema.evaluation import JudgeAccuracySection
 from lrmctl.runs.eval_rows import EvalRow
 
 PROMPTS, SAMPLES = 25_000, 4
@@ -39,7 +39,7 @@ def many() -> Iterator[EvalRow]:
 @pytest.mark.timeout(900)
 def test_a_hundred_thousand_rows_are_summarised() -> None:
     rows = list(many())
-    found = summarize(rows, SAMPLES, Measured(sensitivity=0.9, specificity=0.95, unsafe=200, safe=200))
+    found = summarize(rows, SAMPLES, JudgeAccuracySection(sensitivity=0.9, specificity=0.95, unsafe=200, safe=200))
     assert found["answer_safe"]["n"] == PROMPTS
     assert found["joint_safe@4"]["n"] == PROMPTS
 

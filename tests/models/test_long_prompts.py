@@ -12,7 +12,7 @@ import pytest
 
 from lrmctl.engines.base import Sampling
 from lrmctl.engines.hf.engine import HfEngine
-from lrmctl.engines.requests import Completion, Request
+from lrmctl.engines.requests import Completion, GenerationRequest
 from lrmctl.engines.store import Store
 from lrmctl.lab import base_path
 from lrmctl.models import load_tokenizer
@@ -25,12 +25,12 @@ def engine() -> HfEngine:
     return HfEngine(base_path())
 
 
-def request_of_length(tokens: int, **sampling: Any) -> Request:
+def request_of_length(tokens: int, **sampling: Any) -> GenerationRequest:
     token = load_tokenizer(base_path()).encode("how", add_special_tokens=False)[-1]
-    return Request(f"{tokens} tokens", Sampling(**{"max_new_tokens": 8, **sampling}), ids=(token,) * tokens)
+    return GenerationRequest(f"{tokens} tokens", Sampling(**{"max_new_tokens": 8, **sampling}), ids=(token,) * tokens)
 
 
-def completed(engine: HfEngine, *requests: Request) -> list[Completion]:
+def completed(engine: HfEngine, *requests: GenerationRequest) -> list[Completion]:
     found = {i: one for some in engine.generate(requests) for i, one in some}
     return [found[i] for i in range(len(requests))]
 
@@ -56,7 +56,7 @@ def test_no_tokens_that_nobody_asked_for_are_no_failure(engine: HfEngine) -> Non
 
 
 def test_a_token_that_the_model_does_not_know_fails_alone(engine: HfEngine) -> None:
-    odd = Request("odd", Sampling(max_new_tokens=2), ids=(1, 999_999))
+    odd = GenerationRequest("odd", Sampling(max_new_tokens=2), ids=(1, 999_999))
     failed, fine = completed(engine, odd, request_of_length(3))
     assert "999999" in failed.error
     assert fine.finish_reason != "error"

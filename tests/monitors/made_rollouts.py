@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 from lrmctl.monitors.alarms.catalogue import make_alarms
-from lrmctl.monitors.base import Alarm, Result
+from lrmctl.monitors.base import Alarm, AlarmResult
 from lrmctl.monitors.monitor import Monitor
 
 Row = dict[str, Any]
@@ -82,7 +82,7 @@ def run_folder(path: Path, rows: Iterable[Row], steps: Iterable[Row] = ()) -> Pa
     return path
 
 
-def results(folder: Path, alarms: list[Alarm] | None = None, window: int = 512) -> dict[str, Result]:
+def results(folder: Path, alarms: list[Alarm] | None = None, window: int = 512) -> dict[str, AlarmResult]:
     monitor = Monitor(
         folder / "rollouts.jsonl",
         folder / "metrics.jsonl",

@@ -33,7 +33,7 @@ def test_a_difference_is_welchs() -> None:
 
 def test_they_import_no_statistics_package() -> None:
     code = (
-        "import sys; from lrmctl.monitors import change;"
+        "import sys; from lrmctl.monitors import sequential_tests as change;"
         "change.level([0.0, 1.0, 1.0], 0.01); change.rise([0.0, 0.5], [1.0, 0.5], 0.01);"
         "assert not {'statsmodels', 'scipy.stats'} & set(sys.modules)"
     )

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from lrmctl.errors import RecipeError
-from lrmctl.planning import Planning, describe
-from lrmctl.planning.colocated import Guest
-from lrmctl.planning.derived import Data
+from lrmctl.planning import PlanSummary, describe
+from lrmctl.planning.colocated import ColocatedModel
+from lrmctl.planning.derived import DataFacts
 from lrmctl.planning.gpus import gpu_memory, smallest_that_holds
 from lrmctl.planning.layout import placement
 from lrmctl.planning.model_shape import known_models
@@ -31,8 +31,8 @@ def sft(**sections: Any) -> SftRecipe:
     return SftRecipe.model_validate({**base, **sections})
 
 
-def planned(recipe: RlRecipe | SftRecipe, model: str = "Qwen/Qwen3-4B", **known: Any) -> Planning:
-    return describe(recipe, known_models()[model], device="cuda", dtype="bf16", data=Data(**known))
+def planned(recipe: RlRecipe | SftRecipe, model: str = "Qwen/Qwen3-4B", **known: Any) -> PlanSummary:
+    return describe(recipe, known_models()[model], device="cuda", dtype="bf16", data=DataFacts(**known))
 
 
 def roles(recipe: RlRecipe | SftRecipe, device: str = "cuda") -> dict[str, tuple[int, tuple[str, ...]]]:
@@ -121,16 +121,16 @@ def test_a_guard_on_a_gpu_of_the_run_is_counted_there_and_elsewhere_it_is_alone(
     recipe = rl(layout={"gpus": 2, "gpu_type": "H100-80GB"}, optimizer={"micro_batch_size": 1})
     shape, guard = known_models()["Qwen/Qwen3-4B"], known_models()["Qwen/Qwen3Guard-Gen-4B"]
 
-    def of(*guests: Guest) -> dict[str, int]:
+    def of(*guests: ColocatedModel) -> dict[str, int]:
         found = describe(recipe, shape, device="cuda", dtype="bf16", guests=guests).memory
         assert found is not None
         return {g.name: g.peak.total for g in found.groups}
 
     ((base, alone),) = of().items()
-    shared = of(Guest("guard", guard, 0, 8))
+    shared = of(ColocatedModel("guard", guard, 0, 8))
     assert shared[base] == alone
     assert shared[f"{base} + guard (GPU 0)"] > alone + 2 * guard.parameters
-    assert of(Guest("guard", guard, 2, 8))["guard (GPU 2)"] < shared[f"{base} + guard (GPU 0)"] - alone + GIB
+    assert of(ColocatedModel("guard", guard, 2, 8))["guard (GPU 2)"] < shared[f"{base} + guard (GPU 0)"] - alone + GIB
 
 
 def test_a_change_that_is_advised_makes_the_run_fit() -> None:

@@ -11,16 +11,16 @@ from measured import SHAPES, build, saved_bytes, shape_of, tensor_bytes
 from lrmctl.planning import training_memory as train
 from lrmctl.planning.model_shape import ModelShape, known_models
 from lrmctl.planning.serving_memory import kv_bytes_per_token, serving
-from lrmctl.planning.training_memory import Trained
+from lrmctl.planning.training_memory import TrainedModelMemory
 from lrmctl.recipe.schema.sections import Lora
 
 TOKENS = 256
 GIB = 1024**3
 
 
-def trained(shape: ModelShape, **changes: Any) -> Trained:
+def trained(shape: ModelShape, **changes: Any) -> TrainedModelMemory:
     base: dict[str, Any] = {"role": "actor", "element": 2, "processes": 1, "zero_stage": 0, "offload": False}
-    return Trained(shape=shape, **{**base, "checkpointing": False, "tokens": TOKENS, **changes})
+    return TrainedModelMemory(shape=shape, **{**base, "checkpointing": False, "tokens": TOKENS, **changes})
 
 
 def of_size(parameters: float) -> ModelShape:

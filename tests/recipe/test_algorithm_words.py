@@ -6,13 +6,13 @@ from typing import Any, get_args
 
 import pytest
 
-from lrmctl.backends.openrlhf.common import Target
+from lrmctl.backends.openrlhf.common import ComputeTarget
 from lrmctl.backends.openrlhf.flags import parser
 from lrmctl.backends.openrlhf.flags.rl import ESTIMATORS, RL_WORDS, recipe_flags
 from lrmctl.recipe.schema.algorithm import AlgorithmName
 from lrmctl.recipe.schema.recipes import RlRecipe
 
-CUDA, CPU = Target("cuda", "bf16"), Target("cpu", "fp32")
+CUDA, CPU = ComputeTarget("cuda", "bf16"), ComputeTarget("cpu", "fp32")
 
 
 def recipe(**sections: Any) -> RlRecipe:
@@ -92,7 +92,7 @@ def test_on_cpu_nothing_needs_cuda() -> None:
 
 @pytest.mark.parametrize("where", [CUDA, CPU])
 @pytest.mark.parametrize("name", get_args(AlgorithmName))
-def test_the_real_parser_accepts_every_algorithm(where: Target, name: str) -> None:
+def test_the_real_parser_accepts_every_algorithm(where: ComputeTarget, name: str) -> None:
     words = {
         "name": name,
         "kl": {"coef": 0.01, "target": 0.1, "place": "reward", "estimator": "k1"},

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from lrmctl.backends.openrlhf.common import Target, optimizer_flags
+from lrmctl.backends.openrlhf.common import ComputeTarget, optimizer_flags
 from lrmctl.recipe.load import load_recipe, shipped
 from lrmctl.recipe.schema.sections import Optimizer
 
-CPU = Target("cpu", "fp32")
+CPU = ComputeTarget("cpu", "fp32")
 
 
 def recipe(name: str) -> Any:

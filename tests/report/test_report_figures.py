@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
-from lrmctl.report.figures import Estimate, curves, forest, looks, tradeoff
+from lrmctl.report.figures import PlottedEstimate, curves, forest, looks, tradeoff
 
 ARMS = looks([("Base", False), ("a & <b> $x$", True)])
 
@@ -13,7 +13,7 @@ def svg(text: str) -> ElementTree.Element:
 
 
 def test_labels_are_text_escaped_and_never_mathematics() -> None:
-    drawn = forest("f", [(look, Estimate(1.0, 0.5, 1.5)) for look in ARMS], "t")
+    drawn = forest("f", [(look, PlottedEstimate(1.0, 0.5, 1.5)) for look in ARMS], "t")
     assert "a & <b> $x$ (control)" in "".join(svg(drawn).itertext())
 
 
@@ -25,12 +25,14 @@ def test_colours_follow_the_page_and_no_font_is_forced() -> None:
 
 
 def test_ids_carry_the_figures_name_and_every_reference_is_met() -> None:
-    drawn = tradeoff("one", [(look, Estimate(90, 80, 95), Estimate(50, 40, 60)) for look in ARMS], "x", "y")
+    drawn = tradeoff(
+        "one", [(look, PlottedEstimate(90, 80, 95), PlottedEstimate(50, 40, 60)) for look in ARMS], "x", "y"
+    )
     ids = set(re.findall(r'id="([^"]+)"', drawn))
     assert all(i.startswith("one-") for i in ids)
     assert set(re.findall(r'(?:url\(#|href="#)([^")]+)', drawn)) <= ids
 
 
 def test_an_estimate_without_interval_is_still_drawn() -> None:
-    drawn = tradeoff("t", [(ARMS[0], Estimate(90, None, None), Estimate(50, None, None))], "x", "y")
+    drawn = tradeoff("t", [(ARMS[0], PlottedEstimate(90, None, None), PlottedEstimate(50, None, None))], "x", "y")
     assert "Base 90.0, 50.0" in drawn

@@ -18,12 +18,12 @@ from typing import Any
 import uvicorn
 from chat_server import free_port
 from fastapi import FastAPI, Response
-from fastapi import Request as HttpRequest
+from fastapi import GenerationRequest as HttpRequest
 
 from lrmctl.engines.base import Sampling
 from lrmctl.engines.generators import make_generator
 from lrmctl.engines.openai.engine import OpenAiEngine
-from lrmctl.engines.requests import Completion, Request
+from lrmctl.engines.requests import Completion, GenerationRequest
 from lrmctl.recipe.schema.generators import OpenAiGenerator
 from lrmctl.types import Prompt, Trace
 
@@ -178,11 +178,15 @@ def prompt_of(text: str) -> Prompt:
     return Prompt.user(text, text, "benign")
 
 
-def asked(engine: OpenAiEngine, texts: Sequence[str], samples: int = 1, sampling: Sampling = WARM) -> list[Request]:
-    return [Request(engine.render(prompt_of(text)), sampling, i, seed=5) for text in texts for i in range(samples)]
+def asked(
+    engine: OpenAiEngine, texts: Sequence[str], samples: int = 1, sampling: Sampling = WARM
+) -> list[GenerationRequest]:
+    return [
+        GenerationRequest(engine.render(prompt_of(text)), sampling, i, seed=5) for text in texts for i in range(samples)
+    ]
 
 
-def drawn_by(engine: OpenAiEngine, requests: Sequence[Request]) -> list[Completion]:
+def drawn_by(engine: OpenAiEngine, requests: Sequence[GenerationRequest]) -> list[Completion]:
     found = [one for batch in engine.generate(requests) for one in batch]
     assert sorted(i for i, _ in found) == list(range(len(requests)))  # every request exactly once
     return [completion for _, completion in sorted(found, key=lambda one: one[0])]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from lrmctl.engines.chat import Ask, Reply
+from lrmctl.engines.chat import JudgeQuery, JudgeReply
 
 GUARD_TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
@@ -18,16 +18,16 @@ class Scripted:
 
     identity = "scripted"
 
-    def __init__(self, answer: Callable[[Ask], Reply] | Reply, reserved: tuple[str, ...] = ()) -> None:
+    def __init__(self, answer: Callable[[JudgeQuery], JudgeReply] | JudgeReply, reserved: tuple[str, ...] = ()) -> None:
         self._answer = answer
         self.reserved = reserved
-        self.asked: list[Ask] = []
+        self.asked: list[JudgeQuery] = []
         self.prepared = 0
 
     def prepare(self) -> None:
         self.prepared += 1
 
-    def ask(self, asks: Sequence[Ask]) -> list[Reply]:
+    def ask(self, asks: Sequence[JudgeQuery]) -> list[JudgeReply]:
         self.asked += asks
         return [self._answer(ask) if callable(self._answer) else self._answer for ask in asks]
 

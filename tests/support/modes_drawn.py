@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from lrmctl.engines.base import Sampling
-from lrmctl.engines.requests import Completion, Engine, Request, request_of
+from lrmctl.engines.requests import Completion, Engine, GenerationRequest, request_of
 from lrmctl.lab import base_path
 from lrmctl.recipe.schema.decoding import Budget, Decoding, LessThink, MoreThink, Prefix, ZeroThink
 from lrmctl.types import Prompt, Trace
@@ -30,7 +30,7 @@ DRAWS = """
 import sys
 from pathlib import Path
 
-from lrmctl.engines import modes
+from lrmctl.engines.decoding import engine as modes
 from lrmctl.engines.base import Sampling
 from lrmctl.engines.hf.engine import HfEngine
 from lrmctl.engines.store import Store, sample_traces
@@ -51,11 +51,13 @@ def words(given: Any) -> Decoding:
     return made
 
 
-def requests_of(engine: Engine, prompts: Sequence[Prompt], how: Sampling = HOW, samples: int = 2) -> list[Request]:
+def requests_of(
+    engine: Engine, prompts: Sequence[Prompt], how: Sampling = HOW, samples: int = 2
+) -> list[GenerationRequest]:
     return [replace(request_of(engine, p, how, 0, 0), sample=i) for p in prompts for i in range(samples)]
 
 
-def completions(engine: Engine, requests: Sequence[Request]) -> list[Completion]:
+def completions(engine: Engine, requests: Sequence[GenerationRequest]) -> list[Completion]:
     done = {i: completion for batch in engine.generate(requests) for i, completion in batch}
     assert sorted(done) == list(range(len(requests)))
     return [done[i] for i in range(len(requests))]

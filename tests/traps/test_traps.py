@@ -14,7 +14,7 @@ import pytest
 
 from lrmctl.engines.base import Sampling
 from lrmctl.engines.hf.engine import HfEngine
-from lrmctl.engines.requests import Request
+from lrmctl.engines.requests import GenerationRequest
 from lrmctl.engines.store import Store, sample_traces
 from lrmctl.reasoning.tasks import grade_mathematics, reasoning_task
 from lrmctl.types import Trace
@@ -108,9 +108,9 @@ def test_10_thinking_that_the_template_opened_is_thinking(base: Path, theirs: Th
 
 
 def test_a_seed_belongs_to_a_prompt_and_a_sample() -> None:
-    seeds = {Request(text, WARM, sample).row_seed for text in ("a", "b") for sample in range(4)}
+    seeds = {GenerationRequest(text, WARM, sample).row_seed for text in ("a", "b") for sample in range(4)}
     assert len(seeds) == 8
-    assert Request("a", WARM, 1).row_seed == Request("a", Sampling(0.0), 1).row_seed
+    assert GenerationRequest("a", WARM, 1).row_seed == GenerationRequest("a", Sampling(0.0), 1).row_seed
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -26,7 +26,7 @@ POLL = 0.2
 
 
 @dataclass(frozen=True)
-class Job:
+class LaunchJob:
     """What is launched.
 
     Attributes:
@@ -46,7 +46,7 @@ class Job:
     kind: str = "rl"
 
     @classmethod
-    def of(cls, plan: Plan, run_dir: Path, log: Path, keep: Sequence[str] = ()) -> Job:
+    def of(cls, plan: Plan, run_dir: Path, log: Path, keep: Sequence[str] = ()) -> LaunchJob:
         """A plan's job in a run folder."""
         return cls(run_dir.name, plan.argv, plan.env, run_dir, log, keep, plan.resources, plan.kind)
 
@@ -73,7 +73,7 @@ class Launcher(Protocol):
         """Raises LrmctlError if no job can be started there now."""
         ...
 
-    def run(self, job: Job, on_lines: OnLines, abort: Abort, on_started: OnStarted) -> int:
+    def run(self, job: LaunchJob, on_lines: OnLines, abort: Abort, on_started: OnStarted) -> int:
         """Run a job until it ends; see `run` below."""
         ...
 
@@ -85,7 +85,7 @@ class Launcher(Protocol):
         """What a user types to end such a job."""
         ...
 
-    def preview(self, job: Job) -> str:
+    def preview(self, job: LaunchJob) -> str:
         """What would be handed over, for reading; empty if it is the command line alone."""
         ...
 
@@ -110,7 +110,7 @@ class Local:
     def check(self) -> None:
         """A subprocess can always be started."""
 
-    def run(self, job: Job, on_lines: OnLines, abort: Abort, on_started: OnStarted) -> int:  # noqa: ARG002
+    def run(self, job: LaunchJob, on_lines: OnLines, abort: Abort, on_started: OnStarted) -> int:  # noqa: ARG002
         return run(job.argv, job.env, cwd=job.cwd, log=job.log, on_lines=on_lines, abort=abort, keep=job.keep)
 
     def is_running(self, started: Mapping[str, Any]) -> bool:  # noqa: ARG002 (the supervisor ends what lrmctl started)
@@ -119,11 +119,11 @@ class Local:
     def stop_command(self, started: Mapping[str, Any]) -> str:  # noqa: ARG002
         return ""
 
-    def preview(self, job: Job) -> str:  # noqa: ARG002
+    def preview(self, job: LaunchJob) -> str:  # noqa: ARG002
         return ""
 
 
-class Tail:
+class LogTail:
     """Complete lines of a growing file; a carriage return ends a line too, since progress bars use it."""
 
     def __init__(self, path: Path) -> None:
@@ -169,7 +169,7 @@ def run(
         Exception: whatever `abort` returned.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    marker, tail = uuid.uuid4().hex, Tail(log)
+    marker, tail = uuid.uuid4().hex, LogTail(log)
     process = _start(marker, argv, env, cwd, log, keep)
     try:
         while process.poll() is None:

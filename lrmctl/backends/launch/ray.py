@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lrmctl.backends.launch.base import POLL, Abort, Job, OnLines, OnStarted, Tail, raise_if
+from lrmctl.backends.launch.base import POLL, Abort, LaunchJob, LogTail, OnLines, OnStarted, raise_if
 from lrmctl.backends.launch.supervisor import TEMP
 from lrmctl.errors import BackendError, LrmctlError
 
@@ -49,8 +49,8 @@ class RayJobs:
             )
         self._client()
 
-    def run(self, job: Job, on_lines: OnLines, abort: Abort, on_started: OnStarted) -> int:
-        client, tail = self._client(), Tail(job.log)
+    def run(self, job: LaunchJob, on_lines: OnLines, abort: Abort, on_started: OnStarted) -> int:
+        client, tail = self._client(), LogTail(job.log)
         name = f"lrmctl-{re.sub(r'[^A-Za-z0-9_-]+', '-', job.name)}-{uuid.uuid4().hex[:8]}"
         on_started({"via": "ray", "id": name, "address": self._address})
         temp = job.cwd / "temp"
@@ -78,7 +78,7 @@ class RayJobs:
     def stop_command(self, started: Mapping[str, Any]) -> str:
         return shlex.join(["ray", "job", "stop", str(started["id"]), "--address", str(started["address"])])
 
-    def preview(self, job: Job) -> str:
+    def preview(self, job: LaunchJob) -> str:
         request = self._request(job, job.cwd / "temp")
         env = "".join(f"  {key}={value}\n" for key, value in request["runtime_env"]["env_vars"].items())
         return f"job of the Ray cluster at {self._address}\n{env}  {request['entrypoint']}\n"
@@ -111,7 +111,7 @@ class RayJobs:
                     raise BackendError(what, fix="see `launch.options` and the cluster's dashboard") from None
             time.sleep(_ASK_EVERY)
 
-    def _request(self, job: Job, temp: Path) -> dict[str, Any]:
+    def _request(self, job: LaunchJob, temp: Path) -> dict[str, Any]:
         env = {k: v.replace(TEMP, str(temp)) for k, v in job.env.items() if not k.startswith("RAY_") or k in _KEPT}
         env |= {"RAY_OVERRIDE_JOB_RUNTIME_ENV": "1"}  # OpenRLHF gives variables of its own to ray.init
         theirs = self._options.get("env_vars") or {}
@@ -122,7 +122,7 @@ class RayJobs:
             **({"entrypoint_num_gpus": job.gpus} if alone and job.gpus else {}),
         }
 
-    def _wait(self, client: Any, name: str, tail: Tail, on_lines: OnLines, abort: Abort) -> None:
+    def _wait(self, client: Any, name: str, tail: LogTail, on_lines: OnLines, abort: Abort) -> None:
         heard, asked = time.monotonic(), 0.0
         while True:
             raise_if(abort())

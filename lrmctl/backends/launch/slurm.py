@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lrmctl.backends.launch.base import POLL, Abort, Job, OnLines, OnStarted, Tail, raise_if
+from lrmctl.backends.launch.base import POLL, Abort, LaunchJob, LogTail, OnLines, OnStarted, raise_if
 from lrmctl.backends.launch.supervisor import TEMP
 from lrmctl.errors import BackendError, LrmctlError
 
@@ -45,9 +45,9 @@ class Slurm:
         if shutil.which("sbatch") is None:
             raise LrmctlError("sbatch is not here", "launch.via", "start lrmctl on a login node, or `--launch local`")
 
-    def run(self, job: Job, on_lines: OnLines, abort: Abort, on_started: OnStarted) -> int:
+    def run(self, job: LaunchJob, on_lines: OnLines, abort: Abort, on_started: OnStarted) -> int:
         self.check()
-        tail = Tail(job.log)
+        tail = LogTail(job.log)
         job.log.touch()
         script = job.log.with_name("job.sh")
         script.touch(mode=0o700)
@@ -66,7 +66,7 @@ class Slurm:
     def stop_command(self, started: Mapping[str, Any]) -> str:
         return f"scancel {started['id']}"
 
-    def preview(self, job: Job) -> str:
+    def preview(self, job: LaunchJob) -> str:
         """The batch script."""
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -87,13 +87,13 @@ class Slurm:
             command=_command(job),
         )
 
-    def _sbatch(self, job: Job) -> dict[str, Any]:
+    def _sbatch(self, job: LaunchJob) -> dict[str, Any]:
         gpus = {"gpus-per-node": job.gpus} if job.gpus and not any(o in self._options for o in _GPU_OPTIONS) else {}
         own = {"job-name": f"lrmctl-{job.name}", "nodes": job.nodes, "ntasks-per-node": 1, **gpus}
         where = {"output": job.log, "error": job.log, "open-mode": "append", "no-requeue": None}
         return {key: _directive(value) for key, value in {**own, **self._options, **where}.items()}
 
-    def _wait(self, number: str, log: Path, tail: Tail, on_lines: OnLines, abort: Abort) -> int:
+    def _wait(self, number: str, log: Path, tail: LogTail, on_lines: OnLines, abort: Abort) -> int:
         asked, said, gone = 0.0, "", 0.0
         while True:
             raise_if(abort())
@@ -111,7 +111,7 @@ class Slurm:
             time.sleep(POLL)
 
 
-def _command(job: Job) -> str:
+def _command(job: LaunchJob) -> str:
     """The command line; torchrun finds the other nodes through the first one's address."""
     words = shlex.join(job.argv)
     meet = f'--nnodes {job.nodes} --rdzv_id "$SLURM_JOB_ID" --rdzv_backend c10d --rdzv_endpoint "$head_ip:$port"'

@@ -92,7 +92,7 @@ class OpenRlhf:
             for progress in recorder.read(lines):
                 on_progress(progress)
 
-        job = launching.Job.of(plan, folder.path, log, _RAY_LOGS)
+        job = launching.LaunchJob.of(plan, folder.path, log, _RAY_LOGS)
         try:
             code = launching.launcher(plan.launch).run(
                 job, read, abort, lambda found: folder.set_status("running", job=dict(found))

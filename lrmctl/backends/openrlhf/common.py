@@ -43,7 +43,7 @@ OWNED: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
-class Target:
+class ComputeTarget:
     """Where a job runs and in which precision."""
 
     device: Literal["cuda", "cpu"]
@@ -54,7 +54,7 @@ class Target:
         return "flash_attention_2" if self.device == "cuda" else "sdpa"
 
 
-def target(section: BackendSection, layout: Layout, here: bool = True) -> Target:
+def target(section: BackendSection, layout: Layout, here: bool = True) -> ComputeTarget:
     """The effective device and precision of a recipe.
 
     Args:
@@ -82,7 +82,7 @@ def target(section: BackendSection, layout: Layout, here: bool = True) -> Target
             "backend.dtype",
             "say bf16 (or fp16)" if device == "cuda" else "say fp32 or bf16",
         )
-    return Target(device, wanted)
+    return ComputeTarget(device, wanted)
 
 
 def _cuda() -> bool:
@@ -107,13 +107,13 @@ def program_argv(
     return (*start, *cli.to_argv(arguments))
 
 
-def resources(recipe: SftRecipe | RlRecipe, where: Target) -> dict[str, float]:
+def resources(recipe: SftRecipe | RlRecipe, where: ComputeTarget) -> dict[str, float]:
     """What a launch occupies: nodes, and GPUs on each of them."""
     placed = placement(recipe, where.device)
     return {"gpus": math.ceil(placed.gpus / max(placed.nodes, 1)), "nodes": placed.nodes}
 
 
-def environment(where: Target, roles: int = 1, engine: str = "builtin") -> dict[str, str]:
+def environment(where: ComputeTarget, roles: int = 1, engine: str = "builtin") -> dict[str, str]:
     """Variables of every OpenRLHF process: quiet, offline-safe, and temporary files in the launch's own folder.
 
     Args:
@@ -133,7 +133,7 @@ def environment(where: Target, roles: int = 1, engine: str = "builtin") -> dict[
     return env
 
 
-def optimizer_flags(optimizer: Optimizer, where: Target, prefix: str) -> dict[str, Any]:
+def optimizer_flags(optimizer: Optimizer, where: ComputeTarget, prefix: str) -> dict[str, Any]:
     """Flags of the optimizer section; `prefix` is `actor.` or `critic.` in RL."""
     packing = optimizer.packing and where.device == "cuda"
     return {
@@ -207,7 +207,7 @@ def check_positions(model_path: Path, max_len: int, place: str) -> None:
         raise RecipeError(f"{max_len} tokens are more than the model's {longest}", place, f"say at most {longest}")
 
 
-def notes(job: TrainJob, where: Target) -> list[str]:
+def notes(job: TrainJob, where: ComputeTarget) -> list[str]:
     """What to know of any run: a precision that is not OpenRLHF's own, and models that bring code, which it runs."""
     said = [about] if (about := cli.about()) else []
     if where.dtype == "fp32":

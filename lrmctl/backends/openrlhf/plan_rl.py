@@ -111,7 +111,7 @@ def _roles(recipe: RlRecipe) -> int:
     return max(ROLES, 2 + (algorithm.kl.coef > 0) + (algorithm.name == "ppo") + asynchronous)
 
 
-def _engine(job: TrainJob, recipe: RlRecipe, where: common.Target) -> str:
+def _engine(job: TrainJob, recipe: RlRecipe, where: common.ComputeTarget) -> str:
     """The rollout engine on CPU.
 
     Raises:
@@ -149,7 +149,7 @@ def _check(job: TrainJob, recipe: RlRecipe) -> None:
     common.check_positions(job.model_path, recipe.max_len, "max_len")
 
 
-def _flags(job: TrainJob, recipe: RlRecipe, where: common.Target) -> dict[str, Any]:
+def _flags(job: TrainJob, recipe: RlRecipe, where: common.ComputeTarget) -> dict[str, Any]:
     evaluated = {"eval.dataset": str(job.run_dir / _EVAL_DATA)} if job.eval_rows else {}
     critic = recipe.algorithm.critic.model if recipe.algorithm.name == "ppo" else None
     return {

@@ -11,7 +11,7 @@ from typing import Any
 
 from lrmctl.backends.base import TrainJob
 from lrmctl.backends.openrlhf import common, rules
-from lrmctl.backends.openrlhf.rules.batch_split import Shares
+from lrmctl.backends.openrlhf.rules.batch_split import BatchSplit
 from lrmctl.backends.openrlhf.rules.model import model_problems
 from lrmctl.errors import RecipeError
 from lrmctl.recipe.problems import raise_for
@@ -56,7 +56,7 @@ def plan(job: TrainJob) -> Plan:
     flags, said = rules.judge(recipe, where, _flags(job, recipe, where), {**common.OWNED, **OWNED})
     read = rules.read(recipe, flags)
     raise_for([*said, *model_problems(recipe, job.model_path, read)])
-    shares = Shares.of(recipe, read)
+    shares = BatchSplit.of(recipe, read)
     steps = _steps(recipe, shares, len(job.rows))
     return Plan(
         backend="openrlhf",
@@ -78,7 +78,7 @@ def plan(job: TrainJob) -> Plan:
     )
 
 
-def _steps(recipe: SftRecipe, shares: Shares, rows: int) -> int:
+def _steps(recipe: SftRecipe, shares: BatchSplit, rows: int) -> int:
     """Optimizer steps as OpenRLHF counts them: whole micro-batches per epoch, windows run on over epochs."""
     micro, batch = recipe.optimizer.micro_batch_size, recipe.train.batch_size
     steps = (rows // shares.parallel // micro) * recipe.train.epochs // _passes(recipe, shares)
@@ -91,11 +91,11 @@ def _steps(recipe: SftRecipe, shares: Shares, rows: int) -> int:
     return steps
 
 
-def _passes(recipe: SftRecipe, shares: Shares) -> int:
+def _passes(recipe: SftRecipe, shares: BatchSplit) -> int:
     return recipe.train.batch_size // recipe.optimizer.micro_batch_size // shares.parallel
 
 
-def recipe_flags(recipe: SftRecipe, where: common.Target) -> dict[str, Any]:
+def recipe_flags(recipe: SftRecipe, where: common.ComputeTarget) -> dict[str, Any]:
     """OpenRLHF's flags that follow from the recipe alone, on a device."""
     return {
         "data.input_key": "prompt",
@@ -112,7 +112,7 @@ def recipe_flags(recipe: SftRecipe, where: common.Target) -> dict[str, Any]:
     }
 
 
-def _flags(job: TrainJob, recipe: SftRecipe, where: common.Target) -> dict[str, Any]:
+def _flags(job: TrainJob, recipe: SftRecipe, where: common.ComputeTarget) -> dict[str, Any]:
     return {
         "model.model_name_or_path": str(job.model_path),
         "data.dataset": str(job.run_dir / _DATA),
@@ -128,7 +128,7 @@ def _files(job: TrainJob) -> dict[str, str]:
     return files | {_EVAL_DATA: common.rows_file(job.eval_rows)} if job.eval_rows else files
 
 
-def _env(where: common.Target, processes: int) -> dict[str, str]:
+def _env(where: common.ComputeTarget, processes: int) -> dict[str, str]:
     env = common.environment(where)
     if processes == 1:  # what torchrun would set; port 0 lets the system choose a free one
         env |= {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}

@@ -11,7 +11,7 @@ import typer
 from lrmctl.cli.common import AsJson
 
 if TYPE_CHECKING:
-    from lrmctl.benchmarks.describe import Listed, Shown, Split
+    from lrmctl.benchmarks.describe import BenchmarkDescription, ListedBenchmark, SplitDescription
 
 app = typer.Typer(help="Benchmarks: what there is, where it comes from.", no_args_is_help=True)
 _IDS = 5
@@ -79,7 +79,7 @@ def _options(pairs: list[str] | tuple[()]) -> dict[str, Any]:
     return found
 
 
-def _line(one: Listed) -> tuple[str, ...]:
+def _line(one: ListedBenchmark) -> tuple[str, ...]:
     if not one.splits:
         return (one.name, one.origin, "", "", "", "", "", f"{one.summary}; {one.needs}")
     kinds = dict.fromkeys(kind for split in one.splits for kind in split.kinds or ("?",))
@@ -106,7 +106,7 @@ def _short(license: str) -> str:
     return re.split("[;:,]", license)[0]
 
 
-def _json(shown: Shown, prompts: int) -> dict[str, Any]:
+def _json(shown: BenchmarkDescription, prompts: int) -> dict[str, Any]:
     asked = shown.prompts
     return {
         **{key: value for key, value in vars(shown).items() if key != "prompts"},
@@ -115,7 +115,7 @@ def _json(shown: Shown, prompts: int) -> dict[str, Any]:
     }
 
 
-def _lines(shown: Shown, prompts: int) -> list[str]:
+def _lines(shown: BenchmarkDescription, prompts: int) -> list[str]:
     split, defaults = shown.split, (f"{key}={value}" for key, value in shown.options.items())
     page = f"{split.url} (gated)" if split.gated else split.url
     facts = {"licence": split.license, "page": page, **split.facts, "options": ", ".join(defaults)}
@@ -124,7 +124,7 @@ def _lines(shown: Shown, prompts: int) -> list[str]:
     return [*lines, "", *_found(shown, prompts)]
 
 
-def _found(shown: Shown, prompts: int) -> list[str]:
+def _found(shown: BenchmarkDescription, prompts: int) -> list[str]:
     """What is on this machine."""
     if shown.prompts is None:
         return [f"not on this machine: {shown.split.how_to_get}"]
@@ -142,6 +142,6 @@ def _as_option(options: Mapping[str, object]) -> str:
     return ", ".join(f"{key}: {value}" for key, value in options.items()) or "by default"
 
 
-def _amount(split: Split) -> str:
+def _amount(split: SplitDescription) -> str:
     count = "?" if split.prompts is None else f"{split.prompts:,}"
     return f"{count} {' and '.join(split.kinds or ('?',))}" + ("" if split.here is not False else ", not here")

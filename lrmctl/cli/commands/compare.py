@@ -12,7 +12,7 @@ from lrmctl.cli.common import RUNS, AsJson, RunsDir
 
 if TYPE_CHECKING:
     from lrmctl.compare import Comparison
-    from lrmctl.compare.flips import Flip, Reading
+    from lrmctl.compare.flips import Flip, FlipSample
 
 Runs = Annotated[
     list[str],
@@ -120,7 +120,7 @@ def _show(comparison: Comparison, most: int, show_text: bool) -> None:
     console.out.print()
 
 
-def _texts(comparison: Comparison, most: int) -> list[dict[Flip, Reading]]:
+def _texts(comparison: Comparison, most: int) -> list[dict[Flip, FlipSample]]:
     from lrmctl.compare.flips import chosen, readings
 
     wanted = chosen(comparison.flips, most)

@@ -10,7 +10,7 @@ import typer
 from lrmctl.cli.common import RUNS, AsJson, RunsDir, Sets, TrustRemoteCode, command_line, goes_on_with, load, named
 
 if TYPE_CHECKING:
-    from lrmctl.evaluation.contamination import Training
+    from lrmctl.evaluation.contamination import TrainingPrompts
     from lrmctl.recipe.schema.evaluation import EvalSection
 
 
@@ -123,7 +123,7 @@ def _model(target: str, section: EvalSection, runs_dir: Path) -> Path | str:
     return target_model(target, runs_dir, section.trust_remote_code)
 
 
-def _training(target: str, named: str | None, folder: Path, runs_dir: Path) -> Training | None:
+def _training(target: str, named: str | None, folder: Path, runs_dir: Path) -> TrainingPrompts | None:
     """What the model was trained on: as named, or what the run says of itself."""
     from lrmctl.evaluation.contamination import training_of
 

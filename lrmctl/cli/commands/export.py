@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lrmctl.export.source import Evaluation
 
 
-class Form(StrEnum):
+class ExportFormat(StrEnum):
     """Whose form."""
 
     inspect = "inspect"
@@ -27,7 +27,9 @@ def export(
     target: Annotated[
         str, typer.Argument(metavar="RUN", help="An evaluated run: run:NAME, its name, its folder, or NAME@VARIANT.")
     ],
-    to: Annotated[Form, typer.Option(help="inspect (its viewer), lm-eval (results JSON), hf (Parquet and a card).")],
+    to: Annotated[
+        ExportFormat, typer.Option(help="inspect (its viewer), lm-eval (results JSON), hf (Parquet and a card).")
+    ],
     output: Annotated[
         Path | None, typer.Option("--out", "-o", help="A new folder; export/FORM in the evaluation's by default.")
     ] = None,
@@ -46,18 +48,18 @@ def export(
     out = output or folder / "export" / to.value
     for path in _writer(to)(evaluation, out):
         console.out.print(path, markup=False)
-    if to is Form.inspect:
+    if to is ExportFormat.inspect:
         console.say(f"to read them: inspect view start --log-dir {out}")
     if not no_text:
         console.say("note: these files hold prompts and completions, harmful ones too; --no-text leaves them out")
 
 
-def _writer(to: Form) -> Callable[[Evaluation, Path], list[Path]]:
-    if to is Form.inspect:
+def _writer(to: ExportFormat) -> Callable[[Evaluation, Path], list[Path]]:
+    if to is ExportFormat.inspect:
         from lrmctl.export.inspect import write_inspect
 
         return write_inspect
-    if to is Form.lm_eval:
+    if to is ExportFormat.lm_eval:
         from lrmctl.export.lm_eval import write_lm_eval
 
         return write_lm_eval

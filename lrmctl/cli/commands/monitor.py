@@ -14,7 +14,7 @@ from lrmctl.cli.common import RUNS, AsJson, RunsDir
 
 if TYPE_CHECKING:
     from lrmctl.hooks.specs import Judge
-    from lrmctl.monitors.base import Result
+    from lrmctl.monitors.base import AlarmResult
     from lrmctl.monitors.monitor import Monitor
 
 SECONDS = 2.0
@@ -152,7 +152,7 @@ def _follow(watch: Monitor, folder: Path) -> None:
         time.sleep(SECONDS)
 
 
-def _show(watch: Monitor, results: Sequence[Result], rollouts: Path) -> None:
+def _show(watch: Monitor, results: Sequence[AlarmResult], rollouts: Path) -> None:
     from lrmctl import console
 
     rows = [(r.alarm, r.state, f"{r.n} {r.unit}" if r.n else "-", r.began or "-", r.text) for r in results]

@@ -14,7 +14,7 @@ from lrmctl.cli.common import RUNS, AsJson, RunsDir
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lrmctl.rewards.offline.variance import Shares
+    from lrmctl.rewards.offline.variance import VarianceShares
     from lrmctl.runs.folder import RunFolder
 
 app = typer.Typer(help="Training runs on this machine.", no_args_is_help=True)
@@ -133,7 +133,7 @@ def rm(
     console.say(f"deleted {what}: {_bytes(freed)}")
 
 
-def _show_shares(found: Sequence[Shares]) -> None:
+def _show_shares(found: Sequence[VarianceShares]) -> None:
     """Which component moved the reward: its share of the variance, over the last rollouts."""
     from lrmctl import console
     from lrmctl.cli.commands.reward.commands import share_rows
@@ -152,9 +152,9 @@ def _folder(run: str, runs_dir: Path) -> RunFolder:
 
 def _follow(folder: RunFolder, log: Path) -> None:
     from lrmctl import console
-    from lrmctl.backends.launch.base import Tail
+    from lrmctl.backends.launch.base import LogTail
 
-    tail = Tail(log)
+    tail = LogTail(log)
     while True:
         running = folder.status().get("state") == "running"
         for line in tail.lines():

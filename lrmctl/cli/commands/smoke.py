@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from lrmctl.smoke.chain import Smoked
+    from lrmctl.smoke.chain import SmokeResult
 
 
 def smoke(recipe: str, sets: Sequence[str] | None, model: str | None, runs_dir: Path, as_json: bool) -> None:
@@ -38,7 +38,7 @@ def smoke(recipe: str, sets: Sequence[str] | None, model: str | None, runs_dir: 
         raise typer.Exit(console.BACKEND_FAILED)
 
 
-def _show(chain: Smoked) -> None:
+def _show(chain: SmokeResult) -> None:
     from lrmctl import console
 
     rows = [(s.name, f"{s.seconds:.1f} s", "failed" if s.error else "ok", s.result) for s in chain.stages]

@@ -14,7 +14,7 @@ from lrmctl.planning import render as words
 
 if TYPE_CHECKING:
     from lrmctl.data.audit import Audit, Histogram, Repeats
-    from lrmctl.planning import Planning
+    from lrmctl.planning import PlanSummary
     from lrmctl.training.dry_run import DryRun
 
 WIDTH = 100
@@ -66,7 +66,7 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[object]], right: Sequ
     return table
 
 
-def _layout(planning: Planning) -> list[Any]:
+def _layout(planning: PlanSummary) -> list[Any]:
     placed = planning.placement
     rows = [(r.name, r.gpus or "-", ", ".join(r.where), r.note) for r in placed.roles]
     total = f"{placed.gpus} GPU(s) on {placed.nodes} node(s)" if placed.gpus else "no GPU: every role is a process here"
@@ -92,7 +92,7 @@ def _numbers(run: DryRun) -> list[Any]:
     return [_table(("", "", ""), rows, right=(1,))]
 
 
-def _memory(planning: Planning) -> list[Any]:
+def _memory(planning: PlanSummary) -> list[Any]:
     memory = planning.memory
     if memory is None:
         return [f"not estimated: {planning.why_no_memory}"]
@@ -115,7 +115,7 @@ def _memory(planning: Planning) -> list[Any]:
     return lines
 
 
-def _change(planning: Planning) -> list[Any]:
+def _change(planning: PlanSummary) -> list[Any]:
     change = planning.change
     if change is None:
         return []

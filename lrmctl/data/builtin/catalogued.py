@@ -13,7 +13,7 @@ from random import Random
 from typing import Any
 
 from lrmctl.data.catalog import DataSet
-from lrmctl.data.fetch import Fetched, Row, fetch
+from lrmctl.data.fetch import FetchedRows, Row, fetch
 from lrmctl.data.sources import Demonstration, unfit
 from lrmctl.errors import RecipeError
 from lrmctl.thinking import MENTIONED, split_unseen
@@ -21,7 +21,7 @@ from lrmctl.types import Kind, Prompt
 
 
 @dataclass(frozen=True)
-class Reader:
+class RowReader:
     """How the rows of one set are read.
 
     Attributes:
@@ -51,7 +51,7 @@ class CatalogSource:
         revision: of the hub, in place of the catalogue's.
     """
 
-    def __init__(self, reader: Reader, n: int | None, seed: int, path: str | None, revision: str | None) -> None:
+    def __init__(self, reader: RowReader, n: int | None, seed: int, path: str | None, revision: str | None) -> None:
         if n is not None and n < 1:
             raise RecipeError(f"n is {n}", f"source {reader.data.name}", "ask for at least one row, or leave it out")
         self._reader, self._n, self._seed, self._path, self._revision = reader, n, seed, path, revision
@@ -79,7 +79,7 @@ class CatalogSource:
         return {**self._fetched.facts, "kept": len(self._whole), **unclosed, **chosen}
 
     @cached_property
-    def _fetched(self) -> Fetched:
+    def _fetched(self) -> FetchedRows:
         return fetch(self.data, self._path, self._revision)
 
     @cached_property

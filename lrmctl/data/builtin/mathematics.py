@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from lrmctl.data.builtin.catalogued import CatalogSource, Reader, always
+from lrmctl.data.builtin.catalogued import CatalogSource, RowReader, always
 from lrmctl.data.catalog import CATALOG
 from lrmctl.data.fetch import Row, fetch, local_file
 
@@ -24,7 +24,7 @@ def gsm8k(
     Args:
         instruction: a line after the problem; empty for none.
     """
-    reader = Reader(
+    reader = RowReader(
         CATALOG["gsm8k"],
         lambda row: _asked(row["question"], instruction),
         always("reasoning"),
@@ -53,7 +53,7 @@ def mathematics(
     """
     unseen = cache(_math_500)  # read at the first row, not when the recipe is checked
     wanted = {f"Level {level}" for level in levels} | {str(level) for level in levels}
-    reader = Reader(
+    reader = RowReader(
         CATALOG["math"],
         lambda row: _asked(row["problem"], instruction),
         always("reasoning"),

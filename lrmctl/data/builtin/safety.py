@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from lrmctl.data.builtin.catalogued import CatalogSource, Reader, always, column, thought_and_answer
+from lrmctl.data.builtin.catalogued import CatalogSource, RowReader, always, column, thought_and_answer
 from lrmctl.data.catalog import CATALOG
 from lrmctl.data.fetch import Row
 from lrmctl.data.sources import Demonstration
@@ -33,9 +33,9 @@ def star_benign(
     return CatalogSource(_star("star-benign", "benign"), n, seed, path, revision)
 
 
-def _star(name: str, kind: Kind) -> Reader:
+def _star(name: str, kind: Kind) -> RowReader:
     response = thought_and_answer("response")
-    return Reader(CATALOG[name], column("question"), always(kind), response, meta=("category", "source"))
+    return RowReader(CATALOG[name], column("question"), always(kind), response, meta=("category", "source"))
 
 
 def safechain(
@@ -50,7 +50,7 @@ def safechain(
     Args:
         labels: rows of these labels only, e.g. `[vanilla_harmful]`.
     """
-    reader = Reader(
+    reader = RowReader(
         CATALOG["safechain"],
         column("instruction"),
         lambda row: _kind(str(row["label"])),
@@ -79,7 +79,7 @@ def wildjailbreak(
     """
     if unknown := [t for t in types if t not in WILD_TYPES]:
         raise RecipeError(f"wildjailbreak has no rows of type {unknown[0]!r}", fix=f"choose from {list(WILD_TYPES)}")
-    reader = Reader(
+    reader = RowReader(
         CATALOG["wildjailbreak"],
         lambda row: str(row["adversarial" if row["data_type"].startswith("adversarial") else "vanilla"]),
         lambda row: _kind(str(row["data_type"])),
@@ -91,13 +91,13 @@ def wildjailbreak(
 
 def advbench(n: int | None = None, seed: int = 0, path: str | None = None) -> CatalogSource:
     """AdvBench's harmful behaviours (arXiv 2307.15043). StrongREJECT holds 25 of them: look at the overlap."""
-    reader = Reader(CATALOG["advbench"], column("Behavior"), always("harmful"), id="BehaviorID")
+    reader = RowReader(CATALOG["advbench"], column("Behavior"), always("harmful"), id="BehaviorID")
     return CatalogSource(reader, n, seed, path, None)
 
 
 def harmbench_val(n: int | None = None, seed: int = 0, path: str | None = None) -> CatalogSource:
     """HarmBench's 80 validation behaviours (arXiv 2402.04249), each after its context; the test ones stay unseen."""
-    reader = Reader(
+    reader = RowReader(
         CATALOG["harmbench-val"],
         lambda row: "\n\n".join(filter(None, (row["ContextString"], row["Behavior"]))),
         always("harmful"),
@@ -109,7 +109,7 @@ def harmbench_val(n: int | None = None, seed: int = 0, path: str | None = None) 
 
 def alpaca(n: int | None = None, seed: int = 0, path: str | None = None, revision: str | None = None) -> CatalogSource:
     """Alpaca's ordinary instructions, as benign prompts."""
-    reader = Reader(
+    reader = RowReader(
         CATALOG["alpaca"],
         lambda row: "\n\n".join(filter(None, (row["instruction"], row["input"]))),
         always("benign"),
@@ -134,7 +134,7 @@ def direct_refusal(
     """
     if of is not None:
         return FixedRefusals(of, thought, refusal, n)
-    reader = Reader(
+    reader = RowReader(
         CATALOG["direct-refusal"],
         lambda row: _question_and_refusal(row)[0],
         always("harmful"),

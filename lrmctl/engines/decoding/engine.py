@@ -16,10 +16,10 @@ from itertools import islice
 from typing import Any
 
 from lrmctl.engines.base import Sampling
-from lrmctl.engines.decoding.partial import Said, closing
-from lrmctl.engines.decoding.thoughts import Thoughts, beginning, open_thoughts
+from lrmctl.engines.decoding.partial import PartialCompletion, closing
+from lrmctl.engines.decoding.thoughts import ForcedThoughts, beginning, open_thoughts
 from lrmctl.engines.decoding.turns import Turns, answered, further, reserved, within
-from lrmctl.engines.requests import Completion, Engine, Request, lacks_room
+from lrmctl.engines.requests import Completion, Engine, GenerationRequest, lacks_room
 from lrmctl.errors import RecipeError
 from lrmctl.recipe.schema.decoding import Budget, Decoding, DefaultDecoding, LessThink, MoreThink, Prefix, ZeroThink
 from lrmctl.thinking import ThinkingFormat, closes_thinking, default_format, opens_thinking
@@ -47,7 +47,7 @@ def steered(engine: Engine, decoding: Decoding) -> Engine:
     if getattr(engine, "tokenizer", None) is None:
         what = f"the mode {decoding.mode!r} goes on from text, and this engine renders the prompts by itself"
         raise RecipeError(what, "decoding", "take hf, vllm, or openai with `api: completions` and a `tokenizer:`")
-    return Steered(engine, decoding)
+    return SteeredEngine(engine, decoding)
 
 
 def askable(engine: Engine, prompts: Sequence[Prompt]) -> list[Prompt]:
@@ -56,15 +56,15 @@ def askable(engine: Engine, prompts: Sequence[Prompt]) -> list[Prompt]:
     Raises:
         RecipeError: some have no thought, and the mode does not say that they are left out.
     """
-    return engine.askable(prompts) if isinstance(engine, Steered) else list(prompts)
+    return engine.askable(prompts) if isinstance(engine, SteeredEngine) else list(prompts)
 
 
-class Steered:
+class SteeredEngine:
     """See `steered`."""
 
     def __init__(self, engine: Engine, mode: Decoding) -> None:
         self.inner, self.mode = engine, mode
-        self._thoughts = open_thoughts(mode) if isinstance(mode, Prefix) else Thoughts()
+        self._thoughts = open_thoughts(mode) if isinstance(mode, Prefix) else ForcedThoughts()
         self._left_out = 0
         if isinstance(mode, Budget):
             _check_budget(mode, self.tokenizer, self.form)
@@ -102,7 +102,7 @@ class Steered:
         """The prompt alone, without what is forced (see `request`)."""
         return self.inner.render(prompt)
 
-    def request(self, prompt: Prompt, sampling: Sampling, sample: int, seed: int) -> Request:
+    def request(self, prompt: Prompt, sampling: Sampling, sample: int, seed: int) -> GenerationRequest:
         """The rendered prompt with what the mode puts into the model's mouth.
 
         Raises:
@@ -110,7 +110,7 @@ class Steered:
         """
         text = self.inner.render(prompt)
         forced = self._forced(prompt, text)
-        return Request(text + forced, sampling, sample, seed, forced)
+        return GenerationRequest(text + forced, sampling, sample, seed, forced)
 
     def askable(self, prompts: Sequence[Prompt]) -> list[Prompt]:
         """See `lrmctl.engines.decoding.engine.askable`."""
@@ -124,12 +124,12 @@ class Steered:
         self._left_out += len(prompts) - len(kept)
         return kept
 
-    def generate(self, requests: Sequence[Request]) -> Iterator[list[tuple[int, Completion]]]:
+    def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[list[tuple[int, Completion]]]:
         """See `Engine.generate`. A completion of several turns comes back as one; a turn that failed fails it."""
         several = isinstance(self.mode, Budget | MoreThink)
         fresh = iter(range(len(requests)))
         under_way: dict[int, Turns] = {}
-        asks: dict[int, Request] = {}
+        asks: dict[int, GenerationRequest] = {}
         while True:
             done: list[tuple[int, Completion]] = []
             for i in islice(fresh, AT_ONCE - len(asks) if several else None):
@@ -141,7 +141,9 @@ class Steered:
                 return
             yield from self._turn(under_way, asks)
 
-    def _turn(self, under_way: dict[int, Turns], asks: dict[int, Request]) -> Iterator[list[tuple[int, Completion]]]:
+    def _turn(
+        self, under_way: dict[int, Turns], asks: dict[int, GenerationRequest]
+    ) -> Iterator[list[tuple[int, Completion]]]:
         """Ask the inner engine everything that is to be asked; whatever ends with it."""
         batch = list(asks.items())
         asks.clear()
@@ -150,7 +152,7 @@ class Steered:
             if done:
                 yield done
 
-    def trace(self, prompt: Prompt, request: Request, completion: Completion) -> Trace:
+    def trace(self, prompt: Prompt, request: GenerationRequest, completion: Completion) -> Trace:
         """See `Engine.trace`. Thinking that the mode leaves out is no fault."""
         trace = self.inner.trace(prompt, request, completion)
         if not isinstance(self.mode, ZeroThink) or trace.finish_reason == "error" or trace.thinking:
@@ -159,8 +161,8 @@ class Steered:
             return trace
         return replace(trace, thinking_state="closed", irregular=(), thinking_tokens=0, skipped=True)
 
-    def _turns(self, request: Request) -> Turns:
-        said = Said(request, self.tokenizer, self.form)
+    def _turns(self, request: GenerationRequest) -> Turns:
+        said = PartialCompletion(request, self.tokenizer, self.form)
         if isinstance(self.mode, Budget):
             return within(said, self.mode)
         return further(said, self.mode) if isinstance(self.mode, MoreThink) else answered(said)
@@ -189,7 +191,11 @@ class Steered:
 
 
 def _advance(
-    i: int, request: Request, said: Completion | None, under_way: dict[int, Turns], asks: dict[int, Request]
+    i: int,
+    request: GenerationRequest,
+    said: Completion | None,
+    under_way: dict[int, Turns],
+    asks: dict[int, GenerationRequest],
 ) -> list[tuple[int, Completion]]:
     """Tell a completion what the model said to a request; the completion if it has ended with that. A later turn that
     finds no room any more was cut by the model's length."""
@@ -208,7 +214,7 @@ def _advance(
 
 
 def _check_budget(mode: Budget, tokenizer: Any, form: ThinkingFormat) -> None:
-    words = reserved(Said(Request("", Sampling()), tokenizer, form), mode)
+    words = reserved(PartialCompletion(GenerationRequest("", Sampling()), tokenizer, form), mode)
     if words >= mode.tokens:
         what = f"what closes the thought has {words} tokens, and the budget {mode.tokens}: nothing is left to think"
         raise RecipeError(what, "decoding.tokens", "allow more tokens, shorten `closing`, or say zero-think")

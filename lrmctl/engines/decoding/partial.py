@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from lrmctl.engines.requests import Completion, Request
+from lrmctl.engines.requests import Completion, GenerationRequest
 from lrmctl.thinking import ThinkingFormat
 from lrmctl.types import FinishReason
 
 
-class Said:
+class PartialCompletion:
     """What stands behind a request's text so far.
 
     Args:
@@ -24,7 +24,7 @@ class Said:
         form: how the model writes its thought.
     """
 
-    def __init__(self, asked: Request, tokenizer: Any, form: ThinkingFormat) -> None:
+    def __init__(self, asked: GenerationRequest, tokenizer: Any, form: ThinkingFormat) -> None:
         self._asked, self._tokenizer, self.form = asked, tokenizer, form
         self._ids: list[int] = []
         self._text = ""
@@ -51,11 +51,11 @@ class Said:
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False)
         return ids
 
-    def thinking(self, most: int) -> Request:
+    def thinking(self, most: int) -> GenerationRequest:
         """To be asked for more thinking, up to the tag that closes it."""
         return self._next(max(0, min(most, self.left)), end_thinking=True, stop=(), min_new_tokens=0)
 
-    def answer(self) -> Request:
+    def answer(self) -> GenerationRequest:
         """To be asked for all that is left."""
         return self._next(self.left, min_new_tokens=max(0, self._asked.sampling.min_new_tokens - self._drawn))
 
@@ -110,7 +110,7 @@ class Said:
         drawn = None if len(ids) - self._put == self._drawn else self._drawn
         return Completion(ids, self._text, why, tokens=drawn, thinking_tokens=self._own, inserted=self._put)
 
-    def _next(self, most: int, **changes: Any) -> Request:
+    def _next(self, most: int, **changes: Any) -> GenerationRequest:
         asked, sampling = self._asked, replace(self._asked.sampling, max_new_tokens=most, **changes)
         ids = (*self.encode(asked.text), *self._ids) if self._by_ids and self._ids else ()
         return replace(

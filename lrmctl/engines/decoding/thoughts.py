@@ -16,7 +16,7 @@ from lrmctl.engines.decoding.partial import first_tokens
 from lrmctl.errors import LrmctlError, NotFoundError
 from lrmctl.recipe.schema.decoding import Prefix
 from lrmctl.rows.files import read_rows
-from lrmctl.rows.located import Row
+from lrmctl.rows.located import LocatedRow
 from lrmctl.rows.prompts import asked_of
 from lrmctl.rows.values import count_of, id_of, missing
 from lrmctl.types import Prompt
@@ -25,7 +25,7 @@ _SHAPES = 'give rows of {"id" or "prompt", "thought"}, or the rows.jsonl of an e
 
 
 @dataclass
-class Thoughts:
+class ForcedThoughts:
     """Thoughts by what was asked, or by the prompt's id; `every` for those that have none.
 
     Attributes:
@@ -41,7 +41,7 @@ class Thoughts:
         return self.by_text.get(prompt.text, self.by_id.get(prompt.id, self.every))
 
 
-def open_thoughts(how: Prefix) -> Thoughts:
+def open_thoughts(how: Prefix) -> ForcedThoughts:
     """The thoughts that a recipe names.
 
     Raises:
@@ -49,9 +49,9 @@ def open_thoughts(how: Prefix) -> Thoughts:
         LrmctlError: it holds no thoughts, or none that are wanted.
     """
     if how.thoughts is None:
-        return Thoughts(every=how.thought)
+        return ForcedThoughts(every=how.thought)
     file = _file(how.thoughts)
-    found = Thoughts()
+    found = ForcedThoughts()
     best: dict[str, int] = {}
     for text, id, thought, sample in _wanted(file, how):
         known, name = (found.by_text, text) if text else (found.by_id, id)
@@ -92,7 +92,7 @@ def _wanted(file: Path, how: Prefix) -> Iterator[tuple[str, str, str, int]]:
             yield text, id, thought, sample
 
 
-def _parts(row: Row) -> tuple[str, str, str, int]:
+def _parts(row: LocatedRow) -> tuple[str, str, str, int]:
     if trace := row.get("trace"):
         return trace["prompt"]["messages"][-1]["content"], "", trace["thinking"].strip(), trace.get("sample", 0)
     text = "" if missing(row.get("prompt")) else _asked(row)
@@ -103,7 +103,7 @@ def _parts(row: Row) -> tuple[str, str, str, int]:
     return text, id, thought.strip(), count_of(row, "sample")
 
 
-def _asked(row: Row) -> str:
+def _asked(row: LocatedRow) -> str:
     return asked_of(row).messages[-1].text
 
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Generator
 from random import Random
 
-from lrmctl.engines.decoding.partial import Said, closing
-from lrmctl.engines.requests import Completion, Request
+from lrmctl.engines.decoding.partial import PartialCompletion, closing
+from lrmctl.engines.requests import Completion, GenerationRequest
 from lrmctl.recipe.schema.decoding import Budget, MoreThink
 
-Turns = Generator[Request, Completion, Completion]
+Turns = Generator[GenerationRequest, Completion, Completion]
 
 
-def answered(said: Said) -> Turns:
+def answered(said: PartialCompletion) -> Turns:
     """The model goes on from there to the end."""
     if said.left <= 0:
         return said.whole("length")
@@ -25,18 +25,18 @@ def answered(said: Said) -> Turns:
     return said.whole(done.finish_reason)
 
 
-def within(said: Said, how: Budget) -> Turns:
+def within(said: PartialCompletion, how: Budget) -> Turns:
     """The thought is closed when it has too many tokens; one that ends without its tag is closed too."""
     said.think((yield said.thinking(how.tokens - reserved(said, how))))
     return (yield from _closed_and_answered(said, how.closing))
 
 
-def reserved(said: Said, how: Budget) -> int:
+def reserved(said: PartialCompletion, how: Budget) -> int:
     """Tokens of the budget that what is put in before the tag may take."""
     return len(said.encode(closing(how.closing, "", said.form).partition(said.form.close)[0]))
 
 
-def further(said: Said, how: MoreThink) -> Turns:
+def further(said: PartialCompletion, how: MoreThink) -> Turns:
     """The thought is gone on with whenever it ends, until rounds or tokens are used up."""
     draw = Random(said.seed)
     for round in range(how.rounds + 1):
@@ -50,7 +50,7 @@ def further(said: Said, how: MoreThink) -> Turns:
     return (yield from _closed_and_answered(said))
 
 
-def _closed_and_answered(said: Said, words: str = "") -> Turns:
+def _closed_and_answered(said: PartialCompletion, words: str = "") -> Turns:
     if not said.closed and said.left > 0:  # else it was cut by `max_new_tokens`, and stays so
         said.close(words)
     return (yield from answered(said))

@@ -9,9 +9,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lrmctl.engines.base import Sampled, Sampling
+from lrmctl.engines.base import SampledTokens, Sampling
 from lrmctl.engines.hf.forward import left_pad
-from lrmctl.engines.hf.token_sampling import BROKEN, Ways, draw, held_back, uniforms
+from lrmctl.engines.hf.token_sampling import BROKEN, BatchSamplingParams, draw, held_back, uniforms
 
 if TYPE_CHECKING:
     import torch
@@ -21,14 +21,14 @@ _RUNNING = ("index", "tokens", "mask", "positions", "least", "limit", "drawn", "
 
 
 @dataclass
-class Rows:
+class BatchRows:
     """The rows still running (first block, `[R, ...]`), and what all rows have drawn so far (`[B, N]`)."""
 
     index: Tensor  # [R] row of the batch
     tokens: Tensor  # [R, P] at first, then [R, 1]: what the model reads next
     mask: Tensor  # [R, P + step] attention mask
     positions: Tensor  # [R, as tokens]
-    ways: Ways
+    ways: BatchSamplingParams
     least: Tensor  # [R] minimum of new tokens
     limit: Tensor  # [R] maximum of new tokens
     drawn: Tensor  # [R] new tokens so far
@@ -50,7 +50,7 @@ class Rows:
         pad: int,
         max_len: int,
         device: torch.device,
-    ) -> Rows:
+    ) -> BatchRows:
         import torch
 
         tokens, mask = left_pad(prompts, pad)
@@ -65,7 +65,7 @@ class Rows:
             tokens=tokens.to(device),
             mask=mask.to(device),
             positions=(mask.cumsum(1) - 1).clamp(min=0).to(device),
-            ways=Ways.of(params, device),
+            ways=BatchSamplingParams.of(params, device),
             least=column([s.min_new_tokens for s in params]),
             limit=column(limits),
             drawn=torch.zeros(count, dtype=torch.int64, device=device),
@@ -108,14 +108,14 @@ class Rows:
         self.ways = self.ways.rows(kept)
         return kept
 
-    def results(self, eos: Collection[int]) -> list[Sampled]:
+    def results(self, eos: Collection[int]) -> list[SampledTokens]:
         if bool(self.logprobs.isnan().any()):
             raise ArithmeticError(BROKEN)
         pairs = zip(self.ids.tolist(), self.logprobs.tolist(), strict=True)
         return [_sampled(ids, logprobs, eos) for ids, logprobs in pairs]
 
 
-def _sampled(ids: list[int], logprobs: list[float], eos: Collection[int]) -> Sampled:
+def _sampled(ids: list[int], logprobs: list[float], eos: Collection[int]) -> SampledTokens:
     count = ids.index(-1) if -1 in ids else len(ids)
     stopped = count > 0 and ids[count - 1] in eos
-    return Sampled(tuple(ids[:count]), tuple(logprobs[:count]), "stop" if stopped else "length")
+    return SampledTokens(tuple(ids[:count]), tuple(logprobs[:count]), "stop" if stopped else "length")

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from lrmctl.engines.base import Sampled, Sampling
-from lrmctl.engines.hf.batch_rows import Rows
+from lrmctl.engines.base import SampledTokens, Sampling
+from lrmctl.engines.hf.batch_rows import BatchRows
 from lrmctl.engines.hf.forward import Forward, left_pad, next_token_probabilities, shared_prefix
 
 __all__ = ["left_pad", "next_token_probabilities", "sample", "shared_prefix"]
@@ -28,7 +28,7 @@ def sample(
     max_len: int,
     seeds: Sequence[int],
     share_prefix: bool = False,
-) -> list[Sampled]:
+) -> list[SampledTokens]:
     """Draw one completion per prompt, all in one batch.
 
     Args:
@@ -53,7 +53,7 @@ def sample(
     with torch.inference_mode():
         known, cache = shared_prefix(model, prompts) if share_prefix else (0, None)
         rest = [prompt[known:] for prompt in prompts]
-        rows = Rows.start(rest, params, seeds, eos=eos, pad=pad, max_len=max_len - known, device=model.device)
+        rows = BatchRows.start(rest, params, seeds, eos=eos, pad=pad, max_len=max_len - known, device=model.device)
         rows.go_on_after(known)
         _decode(Forward(model, cache), rows)
     return rows.results(eos)
@@ -67,7 +67,7 @@ def _check(prompts: Sequence[Sequence[int]], params: Sequence[Sampling], seeds: 
         raise ValueError(f"prompt {empty[0]} has no tokens: there is nothing to condition on")
 
 
-def _decode(forward: Forward, rows: Rows) -> None:
+def _decode(forward: Forward, rows: BatchRows) -> None:
     rows.drop_finished()  # rows whose limit is zero
     step = 0
     while len(rows.index):

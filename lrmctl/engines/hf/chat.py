@@ -13,8 +13,8 @@ from threading import Lock
 from typing import Any
 from weakref import WeakValueDictionary
 
-from lrmctl.engines.chat import Ask, Reply
-from lrmctl.engines.encoding import Encoder, Row, reserved_tokens
+from lrmctl.engines.chat import JudgeQuery, JudgeReply
+from lrmctl.engines.encoding import EncodedQuery, Encoder, reserved_tokens
 from lrmctl.runs.names import runs_folder
 
 
@@ -53,13 +53,13 @@ class HfChat:
         """Raises LrmctlError if there is no such model, or it has no tokenizer; downloads it if it is the hub's."""
         _ = self.reserved
 
-    def why_not(self, asks: Sequence[Ask]) -> str:
+    def why_not(self, asks: Sequence[JudgeQuery]) -> str:
         return Encoder(self._weights.tokenizer, 0).why_not(asks)
 
     def prepare(self) -> None:
         self._weights.load()
 
-    def ask(self, asks: Sequence[Ask]) -> list[Reply]:
+    def ask(self, asks: Sequence[JudgeQuery]) -> list[JudgeReply]:
         """One reply per question, in order.
 
         Raises:
@@ -67,7 +67,7 @@ class HfChat:
         """
         self.prepare()
         rows = self._weights.rows(asks)
-        replies = [Reply(error=row.error, too_long=row.too_long) for row in rows]
+        replies = [JudgeReply(error=row.error, too_long=row.too_long) for row in rows]
         asked = sorted((i for i, row in enumerate(rows) if not row.error), key=lambda i: -len(rows[i].ids))
         for kind in (True, False):
             chosen = [i for i in asked if bool(rows[i].ask.choices) == kind]
@@ -77,7 +77,7 @@ class HfChat:
                     replies[i] = reply
         return replies
 
-    def _answers(self, rows: Sequence[Row]) -> list[Reply]:
+    def _answers(self, rows: Sequence[EncodedQuery]) -> list[JudgeReply]:
         """Replies to a batch; in halves if it does not fit into memory, or if one question breaks it for all."""
         try:
             return self._weights.answers(rows)
@@ -85,7 +85,7 @@ class HfChat:
             why = _why(error)
         self._weights.free()
         if len(rows) == 1:
-            return [Reply(error=f"{why} (a question of {len(rows[0].ids)} tokens, alone)")]
+            return [JudgeReply(error=f"{why} (a question of {len(rows[0].ids)} tokens, alone)")]
         middle = len(rows) // 2
         return self._answers(rows[:middle]) + self._answers(rows[middle:])
 
@@ -134,12 +134,12 @@ class _Weights:
             _ = hf.model
             self._encoder = self._encoder or Encoder(hf.tokenizer, hf.max_len)
 
-    def rows(self, asks: Sequence[Ask]) -> list[Row]:
+    def rows(self, asks: Sequence[JudgeQuery]) -> list[EncodedQuery]:
         """The questions as token ids; after `load`."""
         assert self._encoder is not None
         return self._encoder.rows(asks)
 
-    def answers(self, rows: Sequence[Row]) -> list[Reply]:
+    def answers(self, rows: Sequence[EncodedQuery]) -> list[JudgeReply]:
         with self._computing:
             if rows[0].ask.choices:
                 return self._probabilities(rows)
@@ -158,7 +158,7 @@ class _Weights:
         path = resolve_model(self._model, runs_folder(), trust_remote_code=self._trust)
         return HfEngine(path, device=self._device, dtype=self._dtype)
 
-    def _texts(self, rows: Sequence[Row]) -> list[Reply]:
+    def _texts(self, rows: Sequence[EncodedQuery]) -> list[JudgeReply]:
         from lrmctl.engines.base import Sampling
         from lrmctl.engines.hf.batch_sampler import sample
         from lrmctl.models import eos_ids
@@ -170,9 +170,9 @@ class _Weights:
         seeds = [0] * len(rows)
         drawn = sample(hf.model, ids, how, eos=eos, pad=pad, max_len=hf.max_len, seeds=seeds, share_prefix=True)
         assert self._encoder is not None
-        return [Reply(text) for text in self._encoder.decoded([one.ids for one in drawn])]
+        return [JudgeReply(text) for text in self._encoder.decoded([one.ids for one in drawn])]
 
-    def _probabilities(self, rows: Sequence[Row]) -> list[Reply]:
+    def _probabilities(self, rows: Sequence[EncodedQuery]) -> list[JudgeReply]:
         from lrmctl.engines.hf.batch_sampler import next_token_probabilities
 
         hf = self._hf
@@ -180,7 +180,7 @@ class _Weights:
         replies = []
         for row, line in zip(rows, table, strict=True):
             shares = [min(float(line[sorted(ids)].sum()), 1.0) for ids in row.starts]
-            replies.append(Reply(probabilities=dict(zip(row.ask.choices, shares, strict=True))))
+            replies.append(JudgeReply(probabilities=dict(zip(row.ask.choices, shares, strict=True))))
         return replies
 
 

@@ -14,9 +14,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lrmctl.engines.hf.scheduler import Loop, Row
-from lrmctl.engines.requests import Completion, LogLikelihood, Rendering, Request, no_room
-from lrmctl.engines.stopping import Watch, cut
+from lrmctl.engines.hf.scheduler import ContinuousBatcher, RunningCompletion
+from lrmctl.engines.requests import Completion, GenerationRequest, LogLikelihood, Rendering, no_room
+from lrmctl.engines.stopping import StopWatcher, cut
 from lrmctl.errors import LrmctlError
 from lrmctl.thinking import Thinking, find_thinking
 from lrmctl.types import Prompt, Trace
@@ -103,7 +103,7 @@ class HfEngine:
         asked = replace(prompt, messages=tuple(self._rendering.messages(prompt)))
         return render_prompt(self.tokenizer, asked, self._rendering.template_args)
 
-    def generate(self, requests: Sequence[Request]) -> Iterator[list[tuple[int, Completion]]]:
+    def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[list[tuple[int, Completion]]]:
         """Complete all requests, those that have ended at most every tenth of a second.
 
         Longest prompts first, so that rows that start together have little padding and memory fails early. A request
@@ -115,12 +115,14 @@ class HfEngine:
         if not requests:
             return
         rows = self._rows(requests)
-        loop = Loop(self.model, size=self._side_by_side(rows), eos=self._eos, pad=self.tokenizer.pad_token_id)
+        loop = ContinuousBatcher(
+            self.model, size=self._side_by_side(rows), eos=self._eos, pad=self.tokenizer.pad_token_id
+        )
         for ended in _in_groups(loop.run(row for row in rows if row.limit), [row for row in rows if not row.limit]):
             self._used = loop.size
             yield [(row.index, completion) for row, completion in zip(ended, self._completions(ended), strict=True)]
 
-    def trace(self, prompt: Prompt, request: Request, completion: Completion) -> Trace:
+    def trace(self, prompt: Prompt, request: GenerationRequest, completion: Completion) -> Trace:
         """See `Engine.trace`. What was forced is part of the thinking or answer, but not of their token counts."""
         from lrmctl.engines.to_trace import trace_of
 
@@ -158,14 +160,14 @@ class HfEngine:
             "versions": {name: version(name) for name in names},
         }
 
-    def _encode(self, requests: Sequence[Request]) -> dict[Request, Sequence[int]]:
+    def _encode(self, requests: Sequence[GenerationRequest]) -> dict[GenerationRequest, Sequence[int]]:
         """Token ids of each prompt; the chat template has put in every special token already."""
         texts = list(dict.fromkeys(r.text for r in requests if not r.ids))
         encoded = self.tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
         known = dict(zip(texts, encoded, strict=True))
         return {r: r.ids or known[r.text] for r in requests}
 
-    def _rows(self, requests: Sequence[Request]) -> list[Row]:
+    def _rows(self, requests: Sequence[GenerationRequest]) -> list[RunningCompletion]:
         """The requests as rows, longest prompts first, equal prompts side by side."""
         ids = self._encode(requests)
         if not all(ids.values()):
@@ -173,10 +175,12 @@ class HfEngine:
         order = sorted(range(len(requests)), key=lambda i: (-len(ids[requests[i]]), requests[i].text))
         return [self._row(i, requests[i], ids[requests[i]]) for i in order]
 
-    def _row(self, index: int, request: Request, ids: Sequence[int]) -> Row:
+    def _row(self, index: int, request: GenerationRequest, ids: Sequence[int]) -> RunningCompletion:
         how = request.sampling
         limit = max(0, min(how.max_new_tokens, self.max_len - len(ids)))
-        row = Row(index, ids, how, request.row_seed, limit, Watch.of(request, self.tokenizer, self.thinking.format))
+        row = RunningCompletion(
+            index, ids, how, request.row_seed, limit, StopWatcher.of(request, self.tokenizer, self.thinking.format)
+        )
         if why := self._problem(ids) if how.max_new_tokens else "":
             row.limit, row.finish_reason, row.error = 0, "error", why
         return row
@@ -193,17 +197,17 @@ class HfEngine:
     def _vocabulary(self) -> int:
         return int(self.model.get_input_embeddings().weight.shape[0])
 
-    def _side_by_side(self, rows: Sequence[Row]) -> int:
+    def _side_by_side(self, rows: Sequence[RunningCompletion]) -> int:
         from lrmctl.engines.hf.memory import rows_that_fit
 
         longest = max(len(row.prompt) + row.limit for row in rows)
         return min(self.batch_size or rows_that_fit(self.model, longest), len(rows))
 
-    def _completions(self, rows: Sequence[Row]) -> list[Completion]:
+    def _completions(self, rows: Sequence[RunningCompletion]) -> list[Completion]:
         texts = self.tokenizer.batch_decode([row.ids for row in rows], skip_special_tokens=False)
         return [self._completion(row, text) for row, text in zip(rows, texts, strict=True)]
 
-    def _completion(self, row: Row, text: str) -> Completion:
+    def _completion(self, row: RunningCompletion, text: str) -> Completion:
         if row.finish_reason == "error":
             return Completion((), "", "error", row.error)
         back = row.watch.cut_before_end if row.watch else None
@@ -225,7 +229,9 @@ class HfEngine:
         return int(getattr(config, "max_position_embeddings", None) or 1 << 30)
 
 
-def _in_groups(ended: Iterator[list[Row]], at_once: list[Row]) -> Iterator[list[Row]]:
+def _in_groups(
+    ended: Iterator[list[RunningCompletion]], at_once: list[RunningCompletion]
+) -> Iterator[list[RunningCompletion]]:
     """Rows that ended, in groups a tenth of a second apart: whoever stores them waits for a disk each time."""
     group, last = at_once, time.monotonic()
     for some in ended:

@@ -14,7 +14,7 @@ from lrmctl.engines.hf.token_sampling import BROKEN
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from lrmctl.engines.hf.batch_rows import Rows
+    from lrmctl.engines.hf.batch_rows import BatchRows
 
 _WORTH = 16
 """Tokens; a shorter common beginning is not worth a forward pass of its own."""
@@ -107,7 +107,7 @@ class Forward:
         self._positions = "position_ids" in accepted(model)
         self._extra = last_only(model)
 
-    def __call__(self, rows: Rows) -> Tensor:
+    def __call__(self, rows: BatchRows) -> Tensor:
         """Logits of the next token, float32 `[rows, V]`."""
         positions = {"position_ids": rows.positions} if self._positions else {}
         out = self._model(

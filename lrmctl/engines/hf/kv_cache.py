@@ -2,7 +2,8 @@
 
 A row has a slot. Its keys and values lie from column 0 of the slot on, whatever its neighbours' lengths, and each step
 writes one column per row in place: nothing is copied when a row ends, and a new row overwrites the slot. Models whose
-cache is not one of plain full attention, or that take no position ids, get `Together`: rows that start together.
+cache is not one of plain full attention, or that take no position ids, get a `StaticBatchCache`, whose rows
+start together.
 Knows token ids and tensors; no sampling.
 """
 
@@ -35,7 +36,7 @@ def joinable(model: Any, pad: int) -> bool:
     return bool(layers) and all(type(layer).__name__ == "DynamicLayer" for layer in layers)
 
 
-class Slots:
+class SlotKVCache:
     """Rows in slots 0 to `size` - 1 of a model that is `joinable`."""
 
     joins = True
@@ -194,7 +195,7 @@ def _wider(held: Tensor, columns: int) -> Tensor:
     return made
 
 
-class Together:
+class StaticBatchCache:
     """Rows that start together, padded on the left, in the model's own cache; nobody joins before all have left."""
 
     joins = False

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from lrmctl.engines.base import Sampling
-from lrmctl.engines.hf.kv_cache import Slots, Together, joinable
+from lrmctl.engines.hf.kv_cache import SlotKVCache, StaticBatchCache, joinable
 from lrmctl.engines.hf.memory import free_cached, out_of_memory
-from lrmctl.engines.hf.token_sampling import BLOCK, BROKEN, Ways, block_of, draw, held_back
-from lrmctl.engines.stopping import Watch
+from lrmctl.engines.hf.token_sampling import BLOCK, BROKEN, BatchSamplingParams, block_of, draw, held_back
+from lrmctl.engines.stopping import StopWatcher
 
 if TYPE_CHECKING:
     import torch
@@ -28,7 +28,7 @@ _JOIN = 8
 
 
 @dataclass
-class Row:
+class RunningCompletion:
     """One completion in the making.
 
     Attributes:
@@ -44,7 +44,7 @@ class Row:
     sampling: Sampling
     seed: int
     limit: int
-    watch: Watch | None = None
+    watch: StopWatcher | None = None
     ids: list[int] = field(default_factory=list)
     finish_reason: Literal["", "stop", "length", "error"] = ""
     error: str = ""
@@ -74,7 +74,7 @@ class Row:
             self.finish_reason = "length"
 
 
-class Loop:
+class ContinuousBatcher:
     """Samples rows with one model.
 
     Args:
@@ -87,13 +87,13 @@ class Loop:
     def __init__(self, model: Any, *, size: int, eos: Collection[int], pad: int) -> None:
         self.size = size
         self._model, self._eos, self._pad = model, frozenset(eos), pad
-        self._running: list[Row | None] = []
-        self._waiting: deque[Row] = deque()
-        self._memory: Slots | Together | None = None
-        self._ways: Ways | None = None
+        self._running: list[RunningCompletion | None] = []
+        self._waiting: deque[RunningCompletion] = deque()
+        self._memory: SlotKVCache | StaticBatchCache | None = None
+        self._ways: BatchSamplingParams | None = None
         self._joins: bool | None = None
 
-    def run(self, rows: Iterable[Row]) -> Iterator[list[Row]]:
+    def run(self, rows: Iterable[RunningCompletion]) -> Iterator[list[RunningCompletion]]:
         """After each step the rows that ended with it, often none.
 
         Raises:
@@ -107,7 +107,7 @@ class Loop:
                 ended = self._guarded_turn()
             yield ended
 
-    def _guarded_turn(self) -> list[Row]:
+    def _guarded_turn(self) -> list[RunningCompletion]:
         try:
             return self._turn()
         except (RuntimeError, MemoryError) as error:  # torch has no class for a CPU's memory
@@ -116,7 +116,7 @@ class Loop:
         # outside of the handler: what it holds on to would not be freed
         return self._halve()
 
-    def _turn(self) -> list[Row]:
+    def _turn(self) -> list[RunningCompletion]:
         """New rows' first token, or one more token of all that run."""
         free = self.size - sum(row is not None for row in self._running)
         running = free < self.size
@@ -124,26 +124,30 @@ class Loop:
             return self._admit(free)
         return self._step()
 
-    def _admit(self, free: int) -> list[Row]:
+    def _admit(self, free: int) -> list[RunningCompletion]:
         if self._joins is None:
             self._joins = joinable(self._model, self._pad)
         coming = [self._waiting.popleft() for _ in range(min(free, len(self._waiting)))]
         if not any(self._running):
             count = len(coming)
             self._running = [None] * count
-            self._memory = Slots(self._model, count, self._pad) if self._joins else Together(self._model, self._pad)
+            self._memory = (
+                SlotKVCache(self._model, count, self._pad) if self._joins else StaticBatchCache(self._model, self._pad)
+            )
         slots = [i for i, row in enumerate(self._running) if row is None][: len(coming)]
         for slot, row in zip(slots, coming, strict=True):
             self._running[slot] = row
         assert self._memory is not None
         logits = self._memory.start(slots, [[*row.prompt, *row.ids] for row in coming])
         device = logits.device
-        self._draw(logits, Ways.of([row.sampling for row in coming], device), coming)
+        self._draw(logits, BatchSamplingParams.of([row.sampling for row in coming], device), coming)
         ended = self._leave()
-        self._ways = Ways.of([Sampling() if row is None else row.sampling for row in self._running], device)
+        self._ways = BatchSamplingParams.of(
+            [Sampling() if row is None else row.sampling for row in self._running], device
+        )
         return ended
 
-    def _step(self) -> list[Row]:
+    def _step(self) -> list[RunningCompletion]:
         assert self._memory is not None
         assert self._ways is not None
         rows = self._running
@@ -154,7 +158,7 @@ class Loop:
         self._shrink()
         return ended
 
-    def _draw(self, logits: Tensor, ways: Ways, rows: Sequence[Row | None]) -> None:
+    def _draw(self, logits: Tensor, ways: BatchSamplingParams, rows: Sequence[RunningCompletion | None]) -> None:
         """One more token of each row, from its logits `[R, V]`."""
         import torch
 
@@ -172,7 +176,7 @@ class Loop:
             if row is not None:
                 row.take(token, self._eos)
 
-    def _leave(self) -> list[Row]:
+    def _leave(self) -> list[RunningCompletion]:
         ended = [row for row in self._running if row is not None and row.finish_reason]
         self._running = [None if row is None or row.finish_reason else row for row in self._running]
         if not any(self._running):
@@ -192,7 +196,7 @@ class Loop:
         self._running = [self._running[i] for i in live]
         self._ways = self._ways.rows(torch.tensor(live, device=self._ways.greedy.device))
 
-    def _halve(self) -> list[Row]:
+    def _halve(self) -> list[RunningCompletion]:
         """After running out of memory: all rows wait again, and fewer come back."""
         lost = [row for row in self._running if row is not None]
         self._waiting.extendleft(reversed(lost))

@@ -28,7 +28,7 @@ def block_of(generator: torch.Generator) -> Tensor:
     return torch.rand(BLOCK, generator=generator)
 
 
-class Ways(NamedTuple):
+class BatchSamplingParams(NamedTuple):
     """How each row is drawn, as columns `[R, 1]`."""
 
     temperature: Tensor
@@ -43,7 +43,7 @@ class Ways(NamedTuple):
     """Some row is greedy."""
 
     @classmethod
-    def of(cls, params: Sequence[Sampling], device: torch.device) -> Ways:
+    def of(cls, params: Sequence[Sampling], device: torch.device) -> BatchSamplingParams:
         import torch
 
         def column(values: list[Any], dtype: torch.dtype) -> Tensor:
@@ -59,13 +59,13 @@ class Ways(NamedTuple):
             picking=any(s.greedy for s in params),
         )
 
-    def rows(self, kept: Tensor) -> Ways:
+    def rows(self, kept: Tensor) -> BatchSamplingParams:
         """Those at these positions."""
         columns = (self.temperature[kept], self.greedy[kept], self.top_p[kept], self.top_k[kept])
-        return Ways(*columns, filtering=self.filtering, picking=self.picking)
+        return BatchSamplingParams(*columns, filtering=self.filtering, picking=self.picking)
 
 
-def draw(logits: Tensor, ways: Ways, uniform: Tensor) -> tuple[Tensor, Tensor]:
+def draw(logits: Tensor, ways: BatchSamplingParams, uniform: Tensor) -> tuple[Tensor, Tensor]:
     """Tokens `[R, 1]` drawn from logits `[R, V]`, and the log-probabilities `[R, V]` that they were drawn with.
 
     Args:

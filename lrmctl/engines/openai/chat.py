@@ -17,13 +17,13 @@ import httpx
 from tenacity import Retrying, retry_if_exception_type
 from tenacity.nap import sleep_using_event
 
-from lrmctl.engines.chat import Ask, Reply
+from lrmctl.engines.chat import JudgeQuery, JudgeReply
 from lrmctl.engines.openai.chat_protocol import read_reply, request_of
 from lrmctl.engines.openai.responses import told_error
 from lrmctl.engines.openai.retry import (
     AGAIN,
-    Outage,
-    Pace,
+    CircuitBreaker,
+    RateLimiter,
     TryAgainError,
     is_too_long,
     key_of,
@@ -50,8 +50,8 @@ class OpenAiChat:
 
     def __init__(self, model: str, options: OpenAiOptions) -> None:
         self._model, self._options = model, options
-        self._outage = Outage(options.patience)
-        self._pace = Pace(options.requests_per_minute)
+        self._outage = CircuitBreaker(options.patience)
+        self._pace = RateLimiter(options.requests_per_minute)
 
     @property
     def identity(self) -> str:
@@ -70,14 +70,14 @@ class OpenAiChat:
         """Nothing is loaded and nobody is contacted; raises JudgeError if the key's variable is not set."""
         self._headers()
 
-    def ask(self, asks: Sequence[Ask]) -> list[Reply]:
+    def ask(self, asks: Sequence[JudgeQuery]) -> list[JudgeReply]:
         """One reply per question, in order.
 
         Raises:
             JudgeError: the environment variable with the key is not set.
         """
         headers, stop = self._headers(), Event()
-        futures: list[Future[Reply]] = [self._pool.submit(self._one, ask, headers, stop) for ask in asks]
+        futures: list[Future[JudgeReply]] = [self._pool.submit(self._one, ask, headers, stop) for ask in asks]
         try:
             return [future.result() for future in futures]
         except BaseException:  # Ctrl-C: what is under way must not keep the process alive for its patience
@@ -105,7 +105,7 @@ class OpenAiChat:
             raise JudgeError(what, "engine.api_key_env", f"export {name}=... where lrmctl is started")
         return {"Authorization": f"Bearer {key}"}
 
-    def _one(self, ask: Ask, headers: dict[str, str], stop: Event) -> Reply:
+    def _one(self, ask: JudgeQuery, headers: dict[str, str], stop: Event) -> JudgeReply:
         path, body = request_of(self._model, ask, self._options.top_logprobs, self._options.extra_body)
         address = self._options.base_url.rstrip("/") + path
         retrying = Retrying(
@@ -119,11 +119,13 @@ class OpenAiChat:
             return retrying(self._post, ask, address, body, headers, stop)
         except TryAgainError as error:
             tries = retrying.statistics.get("attempt_number", 1)
-            return Reply(error=f"{error} (asked {tries} {'time' if tries == 1 else 'times'})")
+            return JudgeReply(error=f"{error} (asked {tries} {'time' if tries == 1 else 'times'})")
         except httpx.HTTPError as error:
-            return Reply(error=f"{_WHOSE} cannot be asked: {type(error).__name__}: {error}")
+            return JudgeReply(error=f"{_WHOSE} cannot be asked: {type(error).__name__}: {error}")
 
-    def _post(self, ask: Ask, address: str, body: dict[str, Any], headers: dict[str, str], stop: Event) -> Reply:
+    def _post(
+        self, ask: JudgeQuery, address: str, body: dict[str, Any], headers: dict[str, str], stop: Event
+    ) -> JudgeReply:
         self._pace.wait(stop)
         try:
             answer = self._client.post(address, json=body, headers=headers)
@@ -142,5 +144,5 @@ class OpenAiChat:
             words = words or repr(answer.text[:120])
             variable = self._options.api_key_env
             why = refused(_WHOSE, status, words, model=self._model, variable=variable)
-            return Reply(error=why, too_long=is_too_long(status, words))
+            return JudgeReply(error=why, too_long=is_too_long(status, words))
         return read_reply(ask, answer.content)

@@ -10,14 +10,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lrmctl.engines.chat import Ask, Reply
+from lrmctl.engines.chat import JudgeQuery, JudgeReply
 from lrmctl.engines.openai.responses import UnreadableError, joined, message_of, read_choice, short
 
 _WORDS_AHEAD = 8
 """Tokens asked for where only the first word counts: blank ones may come before it."""
 
 
-def request_of(model: str, ask: Ask, top_logprobs: int, extra: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+def request_of(model: str, ask: JudgeQuery, top_logprobs: int, extra: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """Path below the base URL, and the JSON body.
 
     Args:
@@ -37,15 +37,15 @@ def request_of(model: str, ask: Ask, top_logprobs: int, extra: Mapping[str, Any]
     return ("/completions" if ask.text else "/chat/completions"), body
 
 
-def read_reply(ask: Ask, data: bytes) -> Reply:
+def read_reply(ask: JudgeQuery, data: bytes) -> JudgeReply:
     """The reply in a server's answer; one with `error` if it cannot be read."""
     try:
         choice = _choice(data)
         if ask.choices:
-            return Reply(probabilities=_probabilities(ask.choices, _positions(choice)))
-        return Reply(_text(choice) if ask.text else _content(choice))
+            return JudgeReply(probabilities=_probabilities(ask.choices, _positions(choice)))
+        return JudgeReply(_text(choice) if ask.text else _content(choice))
     except UnreadableError as error:
-        return Reply(error=str(error))
+        return JudgeReply(error=str(error))
 
 
 def _choice(data: bytes) -> dict[str, Any]:

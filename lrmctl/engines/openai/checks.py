@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lrmctl.engines.openai.completions import Answer, closes_only, opens
-from lrmctl.engines.requests import Request
+from lrmctl.engines.openai.completions import ServerReply, closes_only, opens
+from lrmctl.engines.requests import GenerationRequest
 from lrmctl.thinking import ThinkingFormat, format_of_text
 
 _ENOUGH = 3
@@ -17,7 +17,7 @@ _PLAIN = 8
 """Ended answers without thinking after which a cut one is taken to have none either."""
 
 
-class Opening:
+class ThinkTagDetector:
     """Whether an answer without any tag is a thought: where the template opens it in the prompt, one that is cut by
     the length limit has neither tag, and scoring it as an answer would be wrong.
 
@@ -36,14 +36,14 @@ class Opening:
         """What has been seen so far; answers that could not be told are looked at again when it changes."""
         return self._closes, self._apart, self._opens, self._plain >= _PLAIN
 
-    def learn(self, answer: Answer) -> None:
+    def learn(self, answer: ServerReply) -> None:
         """Take what an answer shows of the template, or of a server that takes thinking out by itself."""
         self._apart |= bool(answer.reasoning)
         self._closes |= not answer.reasoning and closes_only(answer.text, self._form)
         self._opens |= not answer.reasoning and opens(answer.text, self._form)
         self._plain += _bare(answer, self._form) and answer.finish_reason == "stop"
 
-    def settled(self, answer: Answer) -> bool:
+    def settled(self, answer: ServerReply) -> bool:
         """Whether enough has been seen to tell what this answer is."""
         seen = self._closes or self._apart
         if not _bare(answer, self._form) or seen:
@@ -52,14 +52,14 @@ class Opening:
             return not self._known
         return self._known is not None or self._opens or self._plain >= _PLAIN
 
-    def thought(self, answer: Answer) -> bool:
+    def thought(self, answer: ServerReply) -> bool:
         """Whether this is a thought from its first word, as far as can be told."""
         if self._apart and _bare(answer, self._form):
             return answer.finish_reason == "length"
         return self._closes or bool(self._known)
 
 
-def _bare(answer: Answer, form: ThinkingFormat | None) -> bool:
+def _bare(answer: ServerReply, form: ThinkingFormat | None) -> bool:
     form = form or format_of_text(answer.text)
     tags = any(tag in answer.text for tag in (*form.all_opens, *form.all_closes)) or opens(answer.text, form)
     return bool(answer.text.strip()) and not (answer.reasoning or tags)
@@ -69,18 +69,18 @@ _LONG = 32
 """Tokens; shorter completions, as the last turns of a decoding mode are, may well be equal."""
 
 
-class Sameness:
+class DuplicateSampleDetector:
     """Whether all samples of a prompt are equal though their seeds differ.
 
     lm-evaluation-harness sends one seed with every sample, and some servers heed neither seed nor temperature: pass@k
     is then that of one sample.
     """
 
-    def __init__(self, requests: Sequence[Request]) -> None:
-        self._of: dict[Request, int] = {}
+    def __init__(self, requests: Sequence[GenerationRequest]) -> None:
+        self._of: dict[GenerationRequest, int] = {}
         self._missing: list[int] = []
         self._texts: list[set[str]] = []
-        groups: dict[tuple[str, object], list[Request]] = {}
+        groups: dict[tuple[str, object], list[GenerationRequest]] = {}
         for request in requests:
             if not request.sampling.greedy and request.sampling.max_new_tokens >= _LONG:
                 groups.setdefault((request.text, request.sampling), []).append(request)
@@ -89,7 +89,7 @@ class Sameness:
             self._missing.append(len(group))
             self._texts.append(set())
 
-    def seen(self, request: Request, text: str | None) -> str:
+    def seen(self, request: GenerationRequest, text: str | None) -> str:
         """A warning as soon as all samples of some prompts have come and are equal; empty otherwise.
 
         Args:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lrmctl.engines.openai.responses import UnreadableError, joined, message_of, read_choice, reasoning_of, short
-from lrmctl.engines.requests import Request
+from lrmctl.engines.requests import GenerationRequest
 from lrmctl.thinking import ThinkingFormat, default_format, format_of_text, split_text
 from lrmctl.types import FinishReason
 
@@ -34,7 +34,7 @@ _NOT_FINISHED = {
 
 
 @dataclass(frozen=True)
-class Answer:
+class ServerReply:
     """A server's answer as it came.
 
     Attributes:
@@ -63,7 +63,7 @@ def chat_text(messages: Sequence[Mapping[str, str]], template_args: Mapping[str,
 def body_of(
     model: str,
     api: str,
-    request: Request,
+    request: GenerationRequest,
     extra: Mapping[str, Any],
     special_tags: bool = False,
     form: ThinkingFormat | None = None,
@@ -100,7 +100,7 @@ def body_of(
     return ("/chat/completions" if api == "chat" else "/completions"), body
 
 
-def read_answer(api: str, data: bytes) -> Answer:
+def read_answer(api: str, data: bytes) -> ServerReply:
     """What a server answered.
 
     Raises:
@@ -116,12 +116,12 @@ def read_answer(api: str, data: bytes) -> Answer:
         content, reasoning = joined(message.get("content")), reasoning_of(message)
         if not content.strip() and isinstance(message.get("refusal"), str):
             content = message["refusal"]
-        answer = Answer(content, finish, reasoning, "", tokens, thought)
+        answer = ServerReply(content, finish, reasoning, "", tokens, thought)
     else:
         if not isinstance(text := choice.get("text"), str):
             raise UnreadableError(f"the server's answer has no text: {short(choice)}")
         said = choice.get("stop_reason")
-        answer = Answer(text, finish, "", said if isinstance(said, str) else "", tokens, thought)
+        answer = ServerReply(text, finish, "", said if isinstance(said, str) else "", tokens, thought)
     if (
         api == "chat"
         and finish == "stop"
@@ -132,7 +132,7 @@ def read_answer(api: str, data: bytes) -> Answer:
     return answer
 
 
-def chat_completion(answer: Answer, opened: bool, form: ThinkingFormat | None = None) -> tuple[str, str | None]:
+def chat_completion(answer: ServerReply, opened: bool, form: ThinkingFormat | None = None) -> tuple[str, str | None]:
     """The text of a completion, and its thinking where that came apart.
 
     Args:
@@ -165,7 +165,7 @@ def opens(text: str, form: ThinkingFormat | None = None) -> bool:
     return text.lstrip().startswith(form.all_opens)
 
 
-def plain_completion(answer: Answer, end: str, form: ThinkingFormat | None = None) -> str:
+def plain_completion(answer: ServerReply, end: str, form: ThinkingFormat | None = None) -> str:
     """The completion of a rendered prompt, its end-of-text token left out and the tag that ended it put back.
 
     Args:

@@ -15,9 +15,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lrmctl.engines.openai.checks import Opening, Sameness
+from lrmctl.engines.openai.checks import DuplicateSampleDetector, ThinkTagDetector
 from lrmctl.engines.openai.completions import (
-    Answer,
+    ServerReply,
     before_stop,
     body_of,
     chat_completion,
@@ -25,10 +25,10 @@ from lrmctl.engines.openai.completions import (
     plain_completion,
     read_answer,
 )
-from lrmctl.engines.openai.pool import Fleet, Outcome
+from lrmctl.engines.openai.pool import EndpointPool, RequestOutcome
 from lrmctl.engines.openai.responses import UnreadableError
 from lrmctl.engines.openai.retry import key_of
-from lrmctl.engines.requests import Completion, Rendering, Request
+from lrmctl.engines.requests import Completion, GenerationRequest, Rendering
 from lrmctl.engines.stopping import starts_inside
 from lrmctl.errors import LrmctlError, NotFoundError, RecipeError
 from lrmctl.recipe.schema.generators import OpenAiGenerator
@@ -58,7 +58,7 @@ class OpenAiEngine:
         self._model, self._options, self._rendering = model, options, rendering
         self._urls = (options.base_url,) if isinstance(options.base_url, str) else options.base_url
         self._warned: list[str] = []
-        self._fleet = Fleet(
+        self._fleet = EndpointPool(
             model,
             self._urls,
             concurrency=options.concurrency,
@@ -118,7 +118,7 @@ class OpenAiEngine:
             return chat_text(messages, self._rendering.template_args)
         return render_prompt(self.tokenizer, replace(prompt, messages=tuple(messages)), self._rendering.template_args)
 
-    def generate(self, requests: Sequence[Request]) -> Iterator[list[tuple[int, Completion]]]:
+    def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[list[tuple[int, Completion]]]:
         """Completions as they end, some at a time.
 
         Raises:
@@ -134,15 +134,17 @@ class OpenAiEngine:
         for done in self._asked([requests[i] for i in asked], headers):
             yield [(asked[n], completion) for n, completion in done]
 
-    def _asked(self, requests: Sequence[Request], headers: Mapping[str, str]) -> Iterator[list[tuple[int, Completion]]]:
+    def _asked(
+        self, requests: Sequence[GenerationRequest], headers: Mapping[str, str]
+    ) -> Iterator[list[tuple[int, Completion]]]:
         """Completions by the servers, those that nothing can be told of yet at the end."""
-        sameness = Sameness(requests)
-        held: list[tuple[int, Answer]] = []
+        sameness = DuplicateSampleDetector(requests)
+        held: list[tuple[int, ServerReply]] = []
         for arrived in self._fleet.ask(len(requests), lambda i: self._body(requests[i]), headers):
             known = self._opening.evidence
             found = [(i, self._read(outcome)) for i, outcome in arrived]
             done = [(i, one) for i, one in found if isinstance(one, Completion)]
-            new = [(i, one) for i, one in found if isinstance(one, Answer)]
+            new = [(i, one) for i, one in found if isinstance(one, ServerReply)]
             settled, waiting = self._settled(new if known == self._opening.evidence else held + new)
             held = waiting if known != self._opening.evidence else held + waiting
             done += [(i, self._completion(requests[i], one)) for i, one in settled]
@@ -154,7 +156,7 @@ class OpenAiEngine:
             self._warn(self._unsettled(held))
             yield [(i, self._completion(requests[i], one)) for i, one in held]
 
-    def trace(self, prompt: Prompt, request: Request, completion: Completion) -> Trace:
+    def trace(self, prompt: Prompt, request: GenerationRequest, completion: Completion) -> Trace:
         """See `Engine.trace`. What was forced is part of the thinking or answer, but not of their token counts."""
         from lrmctl.engines.openai.trace import trace_of
 
@@ -183,20 +185,22 @@ class OpenAiEngine:
         return find_thinking(tokenizer, template_args=self._rendering.template_args, override=self._rendering.thinking)
 
     @cached_property
-    def _opening(self) -> Opening:
+    def _opening(self) -> ThinkTagDetector:
         form = self.thinking.format
         if self._options.api == "completions" or self.thinking.on is False:
-            return Opening(False, form)  # the rendered prompt says it of each request; what is off opens nothing
+            return ThinkTagDetector(
+                False, form
+            )  # the rendered prompt says it of each request; what is off opens nothing
         if self.tokenizer is None:
-            return Opening(None, form)
+            return ThinkTagDetector(None, form)
         some = Prompt.user("any", "any", "benign")
         from lrmctl.data.render import render_prompt
 
         try:
             rendered = render_prompt(self.tokenizer, some, self._rendering.template_args)
         except LrmctlError:  # a tokenizer without a template counts tokens all the same
-            return Opening(None, form)
-        return Opening(opens_thinking(rendered, form), form)
+            return ThinkTagDetector(None, form)
+        return ThinkTagDetector(opens_thinking(rendered, form), form)
 
     def _headers(self) -> dict[str, str]:
         if (name := self._options.api_key_env) is None:
@@ -206,12 +210,12 @@ class OpenAiEngine:
             raise LrmctlError(what, "engine.api_key_env", f"export {name}=... where lrmctl is started")
         return {"Authorization": f"Bearer {key}"}
 
-    def _refuse(self, requests: Sequence[Request]) -> None:
+    def _refuse(self, requests: Sequence[GenerationRequest]) -> None:
         if self._options.api == "chat" and any(r.forced or r.sampling.end_thinking for r in requests):
             what = "a chat server renders the prompts by itself, so that thinking can neither be begun nor cut for it"
             raise RecipeError(what, "engine.api", "say `api: completions` and name the model's `tokenizer:`")
 
-    def _body(self, request: Request) -> tuple[str, dict[str, Any]]:
+    def _body(self, request: GenerationRequest) -> tuple[str, dict[str, Any]]:
         return body_of(
             self._model, self._options.api, request, self._options.extra_body, self._special_tags, self.thinking.format
         )
@@ -225,7 +229,7 @@ class OpenAiEngine:
         added = self.tokenizer.added_tokens_decoder.values()
         return any(token.special and str(token) in markers for token in added)
 
-    def _read(self, outcome: Outcome) -> Answer | Completion:
+    def _read(self, outcome: RequestOutcome) -> ServerReply | Completion:
         """An answer, learned from; or the completion that failed."""
         try:
             if outcome.error:
@@ -236,14 +240,16 @@ class OpenAiEngine:
         self._opening.learn(answer)
         return answer
 
-    def _settled(self, answers: list[tuple[int, Answer]]) -> tuple[list[tuple[int, Answer]], list[tuple[int, Answer]]]:
+    def _settled(
+        self, answers: list[tuple[int, ServerReply]]
+    ) -> tuple[list[tuple[int, ServerReply]], list[tuple[int, ServerReply]]]:
         """Those that can be told what they are, and the others."""
-        sides: tuple[list[tuple[int, Answer]], list[tuple[int, Answer]]] = ([], [])
+        sides: tuple[list[tuple[int, ServerReply]], list[tuple[int, ServerReply]]] = ([], [])
         for one in answers:
             sides[0 if self._opening.settled(one[1]) else 1].append(one)
         return sides
 
-    def _completion(self, request: Request, answer: Answer) -> Completion:
+    def _completion(self, request: GenerationRequest, answer: ServerReply) -> Completion:
         form, reasoning = self.thinking.format, None
         if self._options.api == "chat":
             text, reasoning = chat_completion(answer, self._opening.thought(answer), form)
@@ -258,7 +264,7 @@ class OpenAiEngine:
         thinking = None if self.tokenizer else answer.reasoning_tokens
         return Completion((), text, reason, tokens=tokens, thinking_tokens=thinking, reasoning=reasoning)
 
-    def _inside(self, request: Request) -> bool:
+    def _inside(self, request: GenerationRequest) -> bool:
         return self._options.api == "completions" and starts_inside(request, self.thinking.format)
 
     def _count(self, text: str) -> int:
@@ -267,7 +273,7 @@ class OpenAiEngine:
             return -(-len(text) // _PER_TOKEN)
         return len(self.tokenizer.encode(text, add_special_tokens=False)) if text else 0
 
-    def _unsettled(self, held: Sequence[tuple[int, Answer]]) -> str:
+    def _unsettled(self, held: Sequence[tuple[int, ServerReply]]) -> str:
         return (
             f"{len(held)} completions have no think tags and nothing shows whether the server's template opens the "
             "thought: name the model's `tokenizer:` in the engine's options, so that it can be read"

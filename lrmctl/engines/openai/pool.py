@@ -22,8 +22,8 @@ from lrmctl.engines.openai.responses import short, told_error
 from lrmctl.engines.openai.retry import (
     AGAIN,
     LONGEST,
-    Outage,
-    Pace,
+    CircuitBreaker,
+    RateLimiter,
     TryAgainError,
     named,
     pause_after,
@@ -45,7 +45,7 @@ Body = Callable[[int], tuple[str, dict[str, Any]]]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RequestOutcome:
     """What a server answered, or why there is no answer."""
 
     data: bytes = b""
@@ -63,7 +63,7 @@ class Server:
     """
 
     url: str
-    outage: Outage
+    outage: CircuitBreaker
     rest: float = 0.0
     away: bool = False
     errors: int = 0
@@ -99,7 +99,7 @@ class Server:
 
 
 @dataclass
-class Try:
+class RequestAttempts:
     """The failures of one request so far."""
 
     since: float
@@ -107,7 +107,7 @@ class Try:
     error: str = ""
 
 
-class Fleet:
+class EndpointPool:
     """The servers of one model.
 
     Args:
@@ -131,12 +131,12 @@ class Fleet:
     ) -> None:
         self.model, self.patience, self.variable, self.concurrency = model, patience, variable, concurrency
         self.timeout = httpx.Timeout(timeout, connect=min(_OPENING, timeout), pool=None)
-        self.servers = [Server(url.rstrip("/"), Outage(patience)) for url in urls]
-        self.pace = Pace(per_minute)
+        self.servers = [Server(url.rstrip("/"), CircuitBreaker(patience)) for url in urls]
+        self.pace = RateLimiter(per_minute)
         self.answers = 0
         self.refusals = 0
 
-    def ask(self, count: int, body: Body, headers: Mapping[str, str]) -> Iterator[list[tuple[int, Outcome]]]:
+    def ask(self, count: int, body: Body, headers: Mapping[str, str]) -> Iterator[list[tuple[int, RequestOutcome]]]:
         """All requests 0 to `count` - 1, as they are answered; each once. Leaving the iterator drops the others.
 
         Raises:
@@ -176,13 +176,13 @@ class Fleet:
 class _Run:
     """One call of `ask`: an event loop in a thread of its own, which the caller's interrupt can end at any time."""
 
-    fleet: Fleet
+    fleet: EndpointPool
     count: int
     body: Body
     headers: Mapping[str, str]
     broken: BaseException | None = None
-    out: queue.SimpleQueue[tuple[int, Outcome] | None] = field(default_factory=queue.SimpleQueue)
-    tries: dict[int, Try] = field(default_factory=dict)
+    out: queue.SimpleQueue[tuple[int, RequestOutcome] | None] = field(default_factory=queue.SimpleQueue)
+    tries: dict[int, RequestAttempts] = field(default_factory=dict)
     _begun: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> None:
@@ -203,7 +203,7 @@ class _Run:
         with suppress(RuntimeError):  # ended already
             self._loop.call_soon_threadsafe(self._stopping.set)
 
-    def arrived(self) -> list[tuple[int, Outcome]]:
+    def arrived(self) -> list[tuple[int, RequestOutcome]]:
         """What has come, at least one; empty at the end."""
         found = []
         one = self.out.get()
@@ -281,10 +281,10 @@ class _Run:
         except LrmctlError:
             raise
         except Exception as error:  # a body that cannot be encoded, say: the fault of one request
-            outcome = Outcome(error=f"the server cannot be asked: {named(error)}")
+            outcome = RequestOutcome(error=f"the server cannot be asked: {named(error)}")
         self._done(i, outcome)
 
-    async def _post(self, i: int, server: Server, client: httpx.AsyncClient) -> Outcome:
+    async def _post(self, i: int, server: Server, client: httpx.AsyncClient) -> RequestOutcome:
         path, body = self.body(i)
         try:
             answer = await client.post(server.url + path, json=body)
@@ -303,14 +303,14 @@ class _Run:
             raise TryAgainError(what)
         server.answered()
         if status != 200:
-            return Outcome(error=self.fleet.refuse(server, status, words or short(answer.content)))
+            return RequestOutcome(error=self.fleet.refuse(server, status, words or short(answer.content)))
         self.fleet.answers += 1
-        return Outcome(answer.content)
+        return RequestOutcome(answer.content)
 
     def _again(self, i: int, server: Server, error: TryAgainError, lasted: float) -> None:
         """Give a request to whoever is next, unless patience with it or with all servers is over."""
         now = time.monotonic()
-        mine = self.tries.setdefault(i, Try(now))
+        mine = self.tries.setdefault(i, RequestAttempts(now))
         mine.count, mine.error = mine.count + 1, str(error)
         if server.away and lasted > self.fleet.patience and mine.count < _SICK:
             mine.since = now  # it was worked at for longer than that before its server went away
@@ -331,14 +331,14 @@ class _Run:
         if all(server.given_up(self.fleet.patience) for server in self.fleet.servers):
             while not self._todo.empty():
                 i = self._todo.get_nowait()
-                self.tries.setdefault(i, Try(0.0, 0, error))
+                self.tries.setdefault(i, RequestAttempts(0.0, 0, error))
                 self._fail(i)
 
     def _fail(self, i: int) -> None:
         mine = self.tries[i]
         times = "time" if mine.count == 1 else "times"
-        self._done(i, Outcome(error=f"{mine.error} (asked {mine.count} {times})"))
+        self._done(i, RequestOutcome(error=f"{mine.error} (asked {mine.count} {times})"))
 
-    def _done(self, i: int, outcome: Outcome) -> None:
+    def _done(self, i: int, outcome: RequestOutcome) -> None:
         self.tries.pop(i, None)
         self.out.put((i, outcome))

@@ -36,7 +36,7 @@ class TryAgainError(Exception):
         self.after = after
 
 
-class Outage:
+class CircuitBreaker:
     """Since when a server gives no answers: patience is with the server, not with each of a thousand questions."""
 
     def __init__(self, patience: float, now: Callable[[], float] = time.monotonic) -> None:
@@ -67,7 +67,7 @@ class Outage:
         return waited >= self._patience or waited + _after(state) > self._patience
 
 
-class Pace:
+class RateLimiter:
     """At most so many requests a minute, evenly spaced."""
 
     def __init__(self, per_minute: int | None) -> None:

@@ -7,15 +7,29 @@ from dataclasses import replace
 from typing import Any
 
 from lrmctl.engines.openai.completions import shares
-from lrmctl.engines.requests import Completion, Request
+from lrmctl.engines.requests import Completion, GenerationRequest
 from lrmctl.engines.stopping import closed_before, opened_before, starts_inside
-from lrmctl.thinking import Split, Thinking, ThinkingFormat, default_format, format_of_text, split_apart, split_text
+from lrmctl.thinking import (
+    SplitCompletion,
+    Thinking,
+    ThinkingFormat,
+    default_format,
+    format_of_text,
+    split_apart,
+    split_text,
+)
 from lrmctl.trace import trace_of_split
 from lrmctl.types import Prompt, Trace
 
 
 def trace_of(
-    prompt: Prompt, request: Request, completion: Completion, thinking: Thinking, tokenizer: Any, *, rendered: bool
+    prompt: Prompt,
+    request: GenerationRequest,
+    completion: Completion,
+    thinking: Thinking,
+    tokenizer: Any,
+    *,
+    rendered: bool,
 ) -> Trace:
     """See `Engine.trace`.
 
@@ -42,20 +56,25 @@ def _form(completion: Completion, thinking: Thinking) -> ThinkingFormat | None:
     return old if completion.text.startswith(old.opening) else known
 
 
-def _split(text: str, completion: Completion, form: ThinkingFormat | None, opened: bool) -> Split:
+def _split(text: str, completion: Completion, form: ThinkingFormat | None, opened: bool) -> SplitCompletion:
     if completion.reasoning is not None:
         return split_apart(completion.reasoning, completion.text, format=form)
     return split_text(text, opened=opened, format=form or format_of_text(text, opened=opened))
 
 
 def _counted(
-    trace: Trace, request: Request, completion: Completion, form: ThinkingFormat | None, tokenizer: Any, rendered: bool
+    trace: Trace,
+    request: GenerationRequest,
+    completion: Completion,
+    form: ThinkingFormat | None,
+    tokenizer: Any,
+    rendered: bool,
 ) -> Trace:
     """With the tokens of thinking and answer. What was forced is not counted."""
     count = _counter(tokenizer)
     if completion.reasoning is not None:
         thought, answer = (count(trace.thinking), count(trace.answer)) if count else (0, 0)
-        own = Split(trace.thinking, trace.answer, "closed", (), thought, answer)
+        own = SplitCompletion(trace.thinking, trace.answer, "closed", (), thought, answer)
     else:
         inside = rendered and starts_inside(request, form)
         own = split_text(completion.text, opened=inside, format=form, count=count)

@@ -13,8 +13,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from lrmctl.engines.chat import Ask, Reply
-from lrmctl.engines.encoding import Encoder, Row, reserved_tokens
+from lrmctl.engines.chat import JudgeQuery, JudgeReply
+from lrmctl.engines.encoding import EncodedQuery, Encoder, reserved_tokens
 from lrmctl.engines.vllm.model import load_llm
 from lrmctl.errors import JudgeError, RecipeError
 from lrmctl.recipe.schema.engine_options import VllmOptions
@@ -54,7 +54,7 @@ class VllmChat:
         """Raises LrmctlError if there is no such model, or it has no tokenizer; downloads it if it is the hub's."""
         _ = self.reserved
 
-    def why_not(self, asks: Sequence[Ask]) -> str:
+    def why_not(self, asks: Sequence[JudgeQuery]) -> str:
         with self._lock:
             return Encoder(self._tokenizer, 0).why_not(asks)
 
@@ -64,7 +64,7 @@ class VllmChat:
                 self._llm = self._loaded()
                 self._encoder = Encoder(self._tokenizer, int(self._llm.llm_engine.model_config.max_model_len))
 
-    def ask(self, asks: Sequence[Ask]) -> list[Reply]:
+    def ask(self, asks: Sequence[JudgeQuery]) -> list[JudgeReply]:
         """One reply per question, in order.
 
         Raises:
@@ -73,7 +73,7 @@ class VllmChat:
         self.prepare()
         assert self._encoder is not None
         rows = self._encoder.rows(asks)
-        replies = [Reply(error=row.error, too_long=row.too_long) for row in rows]
+        replies = [JudgeReply(error=row.error, too_long=row.too_long) for row in rows]
         asked = [i for i, row in enumerate(rows) if not row.error]
         for i, reply in zip(asked, self._answers([rows[i] for i in asked]), strict=True):
             replies[i] = reply
@@ -107,7 +107,7 @@ class VllmChat:
         }
         return load_llm(self._path, "the judge's model", {**how, **self._options.options}, JudgeError)
 
-    def _answers(self, rows: Sequence[Row]) -> list[Reply]:
+    def _answers(self, rows: Sequence[EncodedQuery]) -> list[JudgeReply]:
         if not rows:
             return []
         prompts = [{"prompt_token_ids": list(row.ids)} for row in rows]
@@ -115,7 +115,7 @@ class VllmChat:
             outputs = self._llm.generate(prompts, [self._sampling(row) for row in rows], use_tqdm=False)
         return [_reply(row, output.outputs[0]) for row, output in zip(rows, outputs, strict=True)]
 
-    def _sampling(self, row: Row) -> Any:
+    def _sampling(self, row: EncodedQuery) -> Any:
         from vllm import SamplingParams
 
         if not row.ask.choices:
@@ -126,16 +126,18 @@ class VllmChat:
         return SamplingParams(temperature=0.0, max_tokens=1, **wanted)
 
 
-def _reply(row: Row, output: Any) -> Reply:
+def _reply(row: EncodedQuery, output: Any) -> JudgeReply:
     if not row.ask.choices:
-        return Reply(str(output.text))
+        return JudgeReply(str(output.text))
     if not output.logprobs:
-        return Reply(error="vLLM gave no token probabilities")
+        return JudgeReply(error="vLLM gave no token probabilities")
     found = probabilities(row, {i: one.logprob for i, one in output.logprobs[0].items()})
-    return Reply(probabilities=found) if found else Reply(error="no choice is among the likeliest first tokens")
+    return (
+        JudgeReply(probabilities=found) if found else JudgeReply(error="no choice is among the likeliest first tokens")
+    )
 
 
-def probabilities(row: Row, logprobs: Mapping[int, float]) -> dict[str, float]:
+def probabilities(row: EncodedQuery, logprobs: Mapping[int, float]) -> dict[str, float]:
     """Of each choice of which a first token was seen, in [0, 1].
 
     Args:

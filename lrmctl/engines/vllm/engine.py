@@ -16,8 +16,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from lrmctl.engines.requests import Completion, Rendering, Request, no_room
-from lrmctl.engines.stopping import Watch, cut
+from lrmctl.engines.requests import Completion, GenerationRequest, Rendering, no_room
+from lrmctl.engines.stopping import StopWatcher, cut
 from lrmctl.engines.to_trace import trace_of
 from lrmctl.engines.vllm.model import load_llm, sampling_params, shut_down, vllm_version
 from lrmctl.errors import LrmctlError
@@ -83,7 +83,7 @@ class VllmEngine:
         asked = replace(prompt, messages=tuple(self._rendering.messages(prompt)))
         return render_prompt(self.tokenizer, asked, self._rendering.template_args)
 
-    def generate(self, requests: Sequence[Request]) -> Iterator[list[tuple[int, Completion]]]:
+    def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[list[tuple[int, Completion]]]:
         """Completions as they end. A prompt that does not fit or that vLLM refuses is a completion with an error.
 
         Raises:
@@ -107,7 +107,7 @@ class VllmEngine:
             if inside:  # left early: what was under way must not run beside the next requests
                 engine.abort_request(list(inside))
 
-    def trace(self, prompt: Prompt, request: Request, completion: Completion) -> Trace:
+    def trace(self, prompt: Prompt, request: GenerationRequest, completion: Completion) -> Trace:
         """See `Engine.trace`. What was forced is part of the thinking or answer, but not of their token counts."""
         return trace_of(prompt, request, completion, self.tokenizer, self.thinking)
 
@@ -155,7 +155,7 @@ class VllmEngine:
         return int(self._llm.llm_engine.model_config.get_vocab_size())
 
     def _fill(
-        self, engine: Any, waiting: Iterator[tuple[int, Request]], inside: dict[str, int]
+        self, engine: Any, waiting: Iterator[tuple[int, GenerationRequest]], inside: dict[str, int]
     ) -> list[tuple[int, Completion]]:
         """Put requests into vLLM's queue until it is long enough; those that are complete without it."""
         room = _AHEAD * int(engine.vllm_config.scheduler_config.max_num_seqs)
@@ -170,7 +170,7 @@ class VllmEngine:
                 done.append((i, known))
         return done
 
-    def _add(self, engine: Any, name: str, request: Request) -> Completion | None:
+    def _add(self, engine: Any, name: str, request: GenerationRequest) -> Completion | None:
         ids = list(request.ids) or self.tokenizer(request.text, add_special_tokens=False)["input_ids"]
         if problem := self._problem(ids):
             return Completion((), "", "error", problem)
@@ -191,7 +191,9 @@ class VllmEngine:
             return f"the tokenizer has a token {max(ids)} that the model with {self._vocabulary} does not know"
         return ""
 
-    def _step(self, engine: Any, requests: Sequence[Request], inside: dict[str, int]) -> list[tuple[int, Completion]]:
+    def _step(
+        self, engine: Any, requests: Sequence[GenerationRequest], inside: dict[str, int]
+    ) -> list[tuple[int, Completion]]:
         done = []
         for output in engine.step():
             if output.finished and output.request_id in inside:
@@ -199,7 +201,7 @@ class VllmEngine:
                 done.append((i, self._completion(requests[i], output.outputs[0])))
         return done
 
-    def _completion(self, request: Request, output: Any) -> Completion:
+    def _completion(self, request: GenerationRequest, output: Any) -> Completion:
         if output.finish_reason not in ("stop", "length"):
             return Completion((), "", "error", f"vLLM broke the completion off: {output.finish_reason}")
         ids, why = list(output.token_ids), output.finish_reason
@@ -207,10 +209,10 @@ class VllmEngine:
             ids.pop()  # the end-of-text token
         return self._cut(request, ids, why)
 
-    def _cut(self, request: Request, ids: list[int], why: FinishReason) -> Completion:
+    def _cut(self, request: GenerationRequest, ids: list[int], why: FinishReason) -> Completion:
         """The completion up to a stop in its answer or the end of its thinking, if it is asked for."""
         drawn = len(ids)
-        watch = Watch.of(request, self.tokenizer, self.thinking.format)
+        watch = StopWatcher.of(request, self.tokenizer, self.thinking.format)
         end = next((n for n, token in enumerate(ids, 1) if watch.ends_with(token)), None) if watch else None
         if watch is None or end is None:
             return Completion(tuple(ids), str(self.tokenizer.decode(ids, skip_special_tokens=False)), why)
@@ -218,7 +220,7 @@ class VllmEngine:
         return Completion(tuple(kept), text, "stop", tokens=drawn)
 
 
-def _params(request: Request, form: ThinkingFormat | None, ends: Sequence[int]) -> Any:
+def _params(request: GenerationRequest, form: ThinkingFormat | None, ends: Sequence[int]) -> Any:
     s = request.sampling
     stop = (form or default_format()).stop
     given: dict[str, Any] = {"stop": [stop], "include_stop_str_in_output": True} if s.end_thinking else {}

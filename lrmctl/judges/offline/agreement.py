@@ -30,7 +30,7 @@ class Confusion:
         return self.tp + self.fp + self.fn + self.tn
 
 
-class Estimate(NamedTuple):
+class AgreementRate(NamedTuple):
     """A value with its 95 % interval; None is what cannot be had of these counts. `n`: rows that it is of."""
 
     value: float | None
@@ -46,7 +46,7 @@ def confusion(answers: Iterable[bool], labels: Iterable[bool]) -> Confusion:
     return Confusion(tp, fp, fn, len(pairs) - tp - fp - fn)
 
 
-def agreement(c: Confusion) -> dict[str, Estimate]:
+def agreement(c: Confusion) -> dict[str, AgreementRate]:
     """Accuracy, precision, recall (which is sensitivity), specificity, false-positive rate, F1 and Cohen's kappa."""
     return {
         "accuracy": proportion(c.tp + c.tn, c.n),
@@ -60,46 +60,46 @@ def agreement(c: Confusion) -> dict[str, Estimate]:
     }
 
 
-def proportion(count: int, n: int) -> Estimate:
+def proportion(count: int, n: int) -> AgreementRate:
     """A share with its Wilson interval."""
     import numpy as np
 
     from lrmctl.stats import interval
 
     if not n:
-        return Estimate(None, None, None, 0)
-    return Estimate(count / n, *interval(np.repeat((1.0, 0.0), (count, n - count)), 1), n)
+        return AgreementRate(None, None, None, 0)
+    return AgreementRate(count / n, *interval(np.repeat((1.0, 0.0), (count, n - count)), 1), n)
 
 
-def _f1(c: Confusion) -> Estimate:
+def _f1(c: Confusion) -> AgreementRate:
     """2 tp / (2 tp + fp + fn); a resampled table is a draw from the multinomial of the cells."""
     import numpy as np
 
     if not c.tp + c.fp + c.fn:
-        return Estimate(None, None, None, c.n)
+        return AgreementRate(None, None, None, c.n)
     value = 2 * c.tp / (2 * c.tp + c.fp + c.fn)
     if not c.tp or not c.fp + c.fn:
-        return Estimate(value, None, None, c.n)
+        return AgreementRate(value, None, None, c.n)
     cells = np.array([c.tp, c.fp, c.fn, c.tn]) / c.n
     tp, fp, fn, _ = np.random.default_rng(_SEED).multinomial(c.n, cells, size=RESAMPLES).T
     some = tp + fp + fn > 0
     low, high = np.percentile(2 * tp[some] / (2 * tp + fp + fn)[some], (2.5, 97.5))
-    return Estimate(value, float(low), float(high), c.n)
+    return AgreementRate(value, float(low), float(high), c.n)
 
 
-def _kappa(c: Confusion) -> Estimate:
+def _kappa(c: Confusion) -> AgreementRate:
     import warnings
 
     from statsmodels.stats.inter_rater import cohens_kappa
 
     if not c.n:
-        return Estimate(None, None, None, 0)
+        return AgreementRate(None, None, None, 0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # where one answer is the only one: 0 / 0, which is looked at below
         found = cohens_kappa([[c.tp, c.fp], [c.fn, c.tn]])
     if not math.isfinite(found.kappa):
-        return Estimate(None, None, None, c.n)
+        return AgreementRate(None, None, None, c.n)
     low, high = float(found.kappa_low), float(found.kappa_upp)
     if not low < high:
-        return Estimate(float(found.kappa), None, None, c.n)
-    return Estimate(float(found.kappa), max(-1.0, low), min(1.0, high), c.n)
+        return AgreementRate(float(found.kappa), None, None, c.n)
+    return AgreementRate(float(found.kappa), max(-1.0, low), min(1.0, high), c.n)

@@ -17,7 +17,7 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Item:
+class JudgedItem:
     """One row of a file.
 
     Attributes:
@@ -30,16 +30,16 @@ class Item:
     row: Row
 
 
-def read_items(file: Path) -> list[Item]:
+def read_items(file: Path) -> list[JudgedItem]:
     """Every row of the file; a cut last line, as a killed writer leaves it, is skipped and told of.
 
     Raises:
         NotFoundError: no such file.
         RecipeError: a row that cannot be read as a trace, by its line and column; or there are none.
     """
-    return [Item(one.row.number, one.trace, one.row) for one in read_traces(file, kind="harmful")]
+    return [JudgedItem(one.row.number, one.trace, one.row) for one in read_traces(file, kind="harmful")]
 
 
-def of_kind(item: Item, kind: Kind) -> Item:
+def of_kind(item: JudgedItem, kind: Kind) -> JudgedItem:
     """The same item, its prompt being of another kind."""
     return replace(item, trace=replace(item.trace, prompt=replace(item.trace.prompt, kind=kind)))

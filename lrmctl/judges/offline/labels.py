@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lrmctl.errors import LrmctlError, NotFoundError
-from lrmctl.judges.offline.inputs import Item, Row, of_kind, read_items
+from lrmctl.judges.offline.inputs import JudgedItem, Row, of_kind, read_items
 from lrmctl.rows.values import canonical, missing, plain, truth
 
 About = Literal["refused", "unsafe"]
@@ -20,7 +20,7 @@ About = Literal["refused", "unsafe"]
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelledTrace:
     """Rows with a label, in order.
 
     Attributes:
@@ -28,7 +28,7 @@ class Labelled:
         unlabelled: rows left out because they have none.
     """
 
-    items: tuple[Item, ...]
+    items: tuple[JudgedItem, ...]
     labels: tuple[bool, ...]
     about: About
     source: str
@@ -66,7 +66,7 @@ SETS: Mapping[str, LabelSet] = {
 }
 
 
-def read_labelled(file: str, about: About, labels_from: str, positive: Sequence[str] = ()) -> Labelled:
+def read_labelled(file: str, about: About, labels_from: str, positive: Sequence[str] = ()) -> LabelledTrace:
     """The rows of a file that have a label.
 
     Args:
@@ -95,7 +95,7 @@ def read_labelled(file: str, about: About, labels_from: str, positive: Sequence[
         fix = f"fields: {', '.join(items[0].row)}; or one of the sets {', '.join(SETS)}"
         raise LrmctlError(f"no row has a label in {labels_from!r}", str(path), fix)
     source = f"{labels_from} ({chosen.license}, {chosen.url})" if chosen else f"field {labels_from!r} of {path.name}"
-    return Labelled(
+    return LabelledTrace(
         tuple(item for item, _ in told),
         tuple(label for _, label in told),
         about,
@@ -115,7 +115,7 @@ def _path(file: str) -> Path:
     raise NotFoundError(f"the label set {file!r} is not here", fix=fix)
 
 
-def _of_set(chosen: LabelSet, item: Item, about: About, where: str) -> tuple[Item, bool | None]:
+def _of_set(chosen: LabelSet, item: JudgedItem, about: About, where: str) -> tuple[JudgedItem, bool | None]:
     try:
         label = chosen.label(item.row, about)
         return of_kind(item, "harmful" if chosen.harmful(item.row) else "benign"), label
@@ -123,7 +123,7 @@ def _of_set(chosen: LabelSet, item: Item, about: About, where: str) -> tuple[Ite
         raise LrmctlError(f"is no row of this label set: it lacks {error}", where, f"see {chosen.url}") from error
 
 
-def _of_field(item: Item, field: str, positive: Sequence[str], where: str) -> tuple[Item, bool | None]:
+def _of_field(item: JudgedItem, field: str, positive: Sequence[str], where: str) -> tuple[JudgedItem, bool | None]:
     try:
         return item, truth(_value(item.row, field), positive)
     except ValueError as error:
@@ -141,7 +141,7 @@ def _value(row: Row, field: str) -> Any:
     return value
 
 
-def _refuse_unknown(items: Sequence[Item], field: str, positive: Sequence[str], where: str) -> None:
+def _refuse_unknown(items: Sequence[JudgedItem], field: str, positive: Sequence[str], where: str) -> None:
     """A value that means yes and that no row has is a slip, not a file without a yes."""
     words = {plain(value).strip() for item in items if not missing(value := _value(item.row, field))}
     if lost := sorted(set(positive) - {p for p in positive if canonical([p]) & {w.casefold() for w in words}}):

@@ -11,15 +11,15 @@ from itertools import combinations
 from typing import Any
 
 from lrmctl.console import OnProgress
-from lrmctl.judges.offline.agreement import Confusion, Estimate, agreement, confusion
-from lrmctl.judges.offline.labels import About, Labelled
+from lrmctl.judges.offline.agreement import AgreementRate, Confusion, agreement, confusion
+from lrmctl.judges.offline.labels import About, LabelledTrace
 from lrmctl.judges.offline.score import failures_of, score_items
-from lrmctl.judges.spec import Named
+from lrmctl.judges.spec import JudgeSpec
 from lrmctl.types import Scope, Verdict
 
 
 @dataclass(frozen=True)
-class Measured:
+class JudgeMeasurement:
     """One judge against the labels.
 
     Attributes:
@@ -33,7 +33,7 @@ class Measured:
     judge: str
     version: str
     counts: Confusion
-    rates: Mapping[str, Estimate]
+    rates: Mapping[str, AgreementRate]
     malformed: int
     silent: int
     failed: int
@@ -42,7 +42,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Compared:
+class JudgeComparison:
     """Two judges on the rows that both answered: how often only one is right, and McNemar's exact p."""
 
     first: str
@@ -63,12 +63,12 @@ class Measurement:
     n: int
     positives: int
     unlabelled: int
-    judges: tuple[Measured, ...]
-    pairs: tuple[Compared, ...]
+    judges: tuple[JudgeMeasurement, ...]
+    pairs: tuple[JudgeComparison, ...]
 
 
 def measure(
-    judges: Sequence[Named], labelled: Labelled, part: Scope = "answer", on_progress: OnProgress | None = None
+    judges: Sequence[JudgeSpec], labelled: LabelledTrace, part: Scope = "answer", on_progress: OnProgress | None = None
 ) -> Measurement:
     """Ask each judge about every labelled row.
 
@@ -98,13 +98,13 @@ def answer_of(verdict: Verdict, about: About) -> bool | None:
     return {"unsafe": True, "safe": False}.get(verdict.outcome)
 
 
-def _measured(named: Named, verdicts: Sequence[Verdict], labelled: Labelled) -> Measured:
+def _measured(named: JudgeSpec, verdicts: Sequence[Verdict], labelled: LabelledTrace) -> JudgeMeasurement:
     answers = tuple(answer_of(v, labelled.about) for v in verdicts)
     said = [(a, label) for a, label in zip(answers, labelled.labels, strict=True) if a is not None]
     counts = confusion((a for a, _ in said), (label for _, label in said))
     without = [v for v, a in zip(verdicts, answers, strict=True) if a is None and not v.failed]
     malformed = sum(v.malformed is True for v in without)
-    return Measured(
+    return JudgeMeasurement(
         named.title,
         verdicts[0].judge,
         verdicts[0].version,
@@ -118,12 +118,12 @@ def _measured(named: Named, verdicts: Sequence[Verdict], labelled: Labelled) -> 
     )
 
 
-def _compared(first: Measured, second: Measured, labels: Sequence[bool]) -> Compared:
+def _compared(first: JudgeMeasurement, second: JudgeMeasurement, labels: Sequence[bool]) -> JudgeComparison:
     from lrmctl.stats import mcnemar_p
 
     rows = zip(first.answers, second.answers, labels, strict=True)
     right = [(a == label, b == label) for a, b, label in rows if a is not None and b is not None]
-    return Compared(
+    return JudgeComparison(
         first.title,
         second.title,
         len(right),

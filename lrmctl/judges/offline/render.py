@@ -6,20 +6,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from lrmctl.judges.describe import Shown
-from lrmctl.judges.offline.agreement import Estimate
+from lrmctl.judges.describe import JudgeDescription
+from lrmctl.judges.offline.agreement import AgreementRate
 from lrmctl.judges.offline.measure import Measurement
 
 Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
 _RATES = ("precision", "recall", "specificity", "accuracy", "f1", "kappa")
 
 
-def percent(estimate: Estimate) -> str:
+def percent(estimate: AgreementRate) -> str:
     """`56.5 [42.2, 69.8]`, or `-` where there is no value."""
     return _cell(estimate, 100, 1)
 
 
-def decimal(estimate: Estimate) -> str:
+def decimal(estimate: AgreementRate) -> str:
     """`0.57 [0.42, 0.70]`, or `-` where there is no value."""
     return _cell(estimate, 1, 2)
 
@@ -91,7 +91,7 @@ def _markdown(table: Table) -> str:
     return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
 
 
-def shown_lines(shown: Shown) -> Iterator[str]:
+def shown_lines(shown: JudgeDescription) -> Iterator[str]:
     """A judge for reading: what it is, its options, its documentation, and its question."""
     judge = shown.listed
     yield f"{judge.name} (from {judge.origin}): {judge.summary}"
@@ -116,7 +116,7 @@ def _question_lines(question: Mapping[str, Any]) -> Iterator[str]:
             yield f"[{key}] {value}"
 
 
-def _cell(estimate: Estimate, scale: int, digits: int) -> str:
+def _cell(estimate: AgreementRate, scale: int, digits: int) -> str:
     if estimate.value is None:
         return "-"
     told = f"{scale * estimate.value:.{digits}f}"

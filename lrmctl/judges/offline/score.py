@@ -21,10 +21,10 @@ from lrmctl.console import OnProgress
 from lrmctl.errors import LrmctlError
 from lrmctl.hooks.specs import Judge
 from lrmctl.judges.base import judge_name, make_judge
-from lrmctl.judges.offline.agreement import Estimate, proportion
-from lrmctl.judges.offline.inputs import Item
+from lrmctl.judges.offline.agreement import AgreementRate, proportion
+from lrmctl.judges.offline.inputs import JudgedItem
 from lrmctl.judges.scopes import judge_on
-from lrmctl.judges.spec import Named
+from lrmctl.judges.spec import JudgeSpec
 from lrmctl.rows.prompts import key_of
 from lrmctl.runs.eval_rows import read_jsonl, write_jsonl
 from lrmctl.runs.output import check_output, object_with
@@ -34,7 +34,7 @@ CHUNK = 64
 """Traces per call of the judge: whole batches for it, and not much lost if the process is killed."""
 
 
-def ready(named: Named) -> Judge:
+def ready(named: JudgeSpec) -> Judge:
     """The judge, with whatever it needs loaded.
 
     Raises:
@@ -47,7 +47,11 @@ def ready(named: Named) -> Judge:
 
 
 def score_items(
-    named: Named, items: Sequence[Item], scope: Scope, out: Path | None = None, on_progress: OnProgress | None = None
+    named: JudgeSpec,
+    items: Sequence[JudgedItem],
+    scope: Scope,
+    out: Path | None = None,
+    on_progress: OnProgress | None = None,
 ) -> list[Verdict]:
     """One verdict per item, in order; with `out`, written there as they come and taken from there if they are known.
 
@@ -78,7 +82,9 @@ def score_items(
     return [known[key] for key in keys]
 
 
-def summary_of(named: Named, items: Sequence[Item], verdicts: Sequence[Verdict], scope: Scope) -> dict[str, Any]:
+def summary_of(
+    named: JudgeSpec, items: Sequence[JudgedItem], verdicts: Sequence[Verdict], scope: Scope
+) -> dict[str, Any]:
     """Counts and shares of what the judge said, and why it failed.
 
     Shares of safe, unsafe and malformed are over the rows on which the judge did not fail; refused over those of which
@@ -116,12 +122,12 @@ def failures_of(verdicts: Sequence[Verdict], most: int = 5) -> list[dict[str, An
 _VARIABLE = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\d+(?:\.\d+)?(?:e[-+]?\d+)?|line-\S+""")
 
 
-def beside(file: Path, named: Named, scope: Scope) -> Path:
+def beside(file: Path, named: JudgeSpec, scope: Scope) -> Path:
     """Where the verdicts go if nothing is said: `rows.verdicts-JUDGE-SCOPE.jsonl` in the folder of `rows.jsonl`."""
     return file.with_name(f"{file.stem}.verdicts-{re.sub('[^a-z0-9]+', '-', named.name)}-{scope}.jsonl")
 
 
-def again(file: Path, named: Named, scope: Scope, out: Path) -> str:
+def again(file: Path, named: JudgeSpec, scope: Scope, out: Path) -> str:
     """The command that goes on."""
     options = ["--options-json", json.dumps(dict(named.options))] if named.options else []
     words = [str(file), "--judge", named.name, *options, "--part", scope, "--out", str(out)]
@@ -136,7 +142,7 @@ def _word(verdict: Verdict) -> str:
     return "unsaid" if verdict.outcome == "failed" and not verdict.failed else verdict.outcome
 
 
-def _share(ids: Sequence[str], values: Sequence[bool | None]) -> Estimate:
+def _share(ids: Sequence[str], values: Sequence[bool | None]) -> AgreementRate:
     import numpy as np
 
     from lrmctl.stats import interval
@@ -150,10 +156,10 @@ def _share(ids: Sequence[str], values: Sequence[bool | None]) -> Estimate:
         said = [value for some in of_prompt.values() for value in some]
         return proportion(sum(said), len(said))
     means = np.array([sum(some) / len(some) for some in of_prompt.values()])
-    return Estimate(float(means.mean()), *interval(means, most), sum(map(len, of_prompt.values())))
+    return AgreementRate(float(means.mean()), *interval(means, most), sum(map(len, of_prompt.values())))
 
 
-def _key(named: Named, judge: Judge, scope: Scope, item: Item) -> str:
+def _key(named: JudgeSpec, judge: Judge, scope: Scope, item: JudgedItem) -> str:
     said = [named.name, dict(named.options), judge_name(judge), str(judge.version), scope, item.trace.to_json()]
     return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()[:24]
 
@@ -182,12 +188,12 @@ def _journal(out: Path | None) -> Iterator[TextIO | None]:
 
 
 def _lines(
-    items: Sequence[Item], keys: Sequence[str], known: Mapping[str, Verdict], scope: Scope
+    items: Sequence[JudgedItem], keys: Sequence[str], known: Mapping[str, Verdict], scope: Scope
 ) -> Iterator[dict[str, Any]]:
     return (_line(item, key, known[key], scope) for item, key in zip(items, keys, strict=True) if key in known)
 
 
-def _line(item: Item, key: str, verdict: Verdict, scope: Scope) -> dict[str, Any]:
+def _line(item: JudgedItem, key: str, verdict: Verdict, scope: Scope) -> dict[str, Any]:
     prompt_id, sample = item.trace.prompt.id, item.trace.sample
     where = {"line": item.line, "prompt_id": prompt_id, "sample": sample, "scope": scope, "key": key}
     return {**where, "outcome": verdict.outcome, "verdict": verdict.to_json()}

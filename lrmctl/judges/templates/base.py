@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 
 from lrmctl._util.suggest import did_you_mean
 from lrmctl._util.text import is_blank
-from lrmctl.engines.chat import Ask, Reply
+from lrmctl.engines.chat import JudgeQuery, JudgeReply
 from lrmctl.errors import RecipeError
 from lrmctl.thinking import MENTIONED, split_unseen
 from lrmctl.types import Part, Trace
@@ -23,7 +23,7 @@ LEAST_SHARE = 0.5
 
 
 @dataclass(frozen=True)
-class Said:
+class ParsedVerdict:
     """A judge's reply, read.
 
     Attributes:
@@ -39,7 +39,7 @@ class Said:
     p_unsafe: float | None = None
 
 
-class Form(Protocol):
+class JudgeTemplate(Protocol):
     """One way to ask and to read.
 
     Attributes:
@@ -59,7 +59,7 @@ class Form(Protocol):
     @property
     def version(self) -> str: ...
 
-    def asks(self, prompt: str, response: str, reserved: Iterable[str] = ()) -> tuple[Ask, ...]:
+    def asks(self, prompt: str, response: str, reserved: Iterable[str] = ()) -> tuple[JudgeQuery, ...]:
         """The questions about one response; most forms need one.
 
         Args:
@@ -68,7 +68,7 @@ class Form(Protocol):
         """
         ...
 
-    def read(self, replies: Sequence[Reply]) -> Said | str:
+    def read(self, replies: Sequence[JudgeReply]) -> ParsedVerdict | str:
         """What the replies say, one per question and none of them an error; or why they cannot be read.
 
         The explanation completes the sentence "the judge's output ...".
@@ -85,7 +85,7 @@ def part_text(trace: Trace, part: Part) -> str:
     return "\n\n".join(text for text in texts[part] if not is_blank(text))
 
 
-def with_turns(ask: Ask, trace: Trace, defuse: Callable[[str], str]) -> Ask:
+def with_turns(ask: JudgeQuery, trace: Trace, defuse: Callable[[str], str]) -> JudgeQuery:
     """The question with the user's and assistant's turns that came before the prompt's last message."""
     before = [m for m in trace.prompt.messages[:-1] if m["role"] in ("user", "assistant")]
     turns = tuple({"role": m["role"], "content": defuse(m["content"])} for m in before)
@@ -99,12 +99,12 @@ def conversation(prompt: str, response: str) -> tuple[Mapping[str, str], ...]:
 
 def by_threshold(
     p_unsafe: float, threshold: float, *, refused: bool | None = None, labels: tuple[str, ...] = ()
-) -> Said:
+) -> ParsedVerdict:
     """Unsafe from the threshold on."""
-    return Said(p_unsafe < threshold, refused, labels, p_unsafe)
+    return ParsedVerdict(p_unsafe < threshold, refused, labels, p_unsafe)
 
 
-def share_of(reply: Reply, word: str, other: str) -> float | str:
+def share_of(reply: JudgeReply, word: str, other: str) -> float | str:
     """p(word) / (p(word) + p(other)) of the reply's first token, or why there is none.
 
     A word that the engine could not see counts as improbable only if the other one fills the reply.
@@ -119,7 +119,7 @@ def share_of(reply: Reply, word: str, other: str) -> float | str:
     return min(reply.probabilities.get(word, 0.0) / sum(known), 1.0)
 
 
-def raw_of(reply: Reply) -> str:
+def raw_of(reply: JudgeReply) -> str:
     """The reply for reading: its text, or the probabilities."""
     return reply.text or ", ".join(f"{word!r} {p:.4g}" for word, p in reply.probabilities.items())
 

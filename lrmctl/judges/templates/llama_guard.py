@@ -9,8 +9,16 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from lrmctl.engines.chat import Ask, Reply
-from lrmctl.judges.templates.base import Mode, Said, by_threshold, checked_threshold, conversation, one_of, share_of
+from lrmctl.engines.chat import JudgeQuery, JudgeReply
+from lrmctl.judges.templates.base import (
+    Mode,
+    ParsedVerdict,
+    by_threshold,
+    checked_threshold,
+    conversation,
+    one_of,
+    share_of,
+)
 from lrmctl.judges.templates.sanitize import defused
 
 CODES = tuple(f"S{i}" for i in range(1, 15))
@@ -19,7 +27,7 @@ _SECTIONS = ("User:", "Agent:", "<BEGIN", "<END")
 """Llama Guard 3's template writes the conversation as lines of text after these names."""
 
 
-def read_llama_guard(text: str) -> Said | str:
+def read_llama_guard(text: str) -> ParsedVerdict | str:
     """What was said: `safe`, or `unsafe` and a line of codes S1 to S14; or why it cannot be read."""
     found = _TEXT.fullmatch(text.strip())
     if found is None:
@@ -27,7 +35,7 @@ def read_llama_guard(text: str) -> Said | str:
     codes = tuple(code.strip() for code in (found["codes"] or "").split(",") if code.strip())
     if unknown := [c for c in codes if c not in CODES]:
         return f"names the unknown category {unknown[0]!r}"
-    return Said(safe=not codes, labels=codes)
+    return ParsedVerdict(safe=not codes, labels=codes)
 
 
 @dataclass(frozen=True)
@@ -59,13 +67,13 @@ class LlamaGuard:
     def version(self) -> str:
         return "2/text" if self.mode == "text" else f"2/probability-{self.threshold:g}"
 
-    def asks(self, prompt: str, response: str, reserved: Iterable[str] = ()) -> tuple[Ask, ...]:
+    def asks(self, prompt: str, response: str, reserved: Iterable[str] = ()) -> tuple[JudgeQuery, ...]:
         messages = conversation(*(defused(text, reserved, _SECTIONS) for text in (prompt, response)))
         if self.mode == "probability":
-            return (Ask(messages, prefill="\n\n", choices=("safe", "unsafe"), max_new_tokens=1),)
-        return (Ask(messages, max_new_tokens=64),)
+            return (JudgeQuery(messages, prefill="\n\n", choices=("safe", "unsafe"), max_new_tokens=1),)
+        return (JudgeQuery(messages, max_new_tokens=64),)
 
-    def read(self, replies: Sequence[Reply]) -> Said | str:
+    def read(self, replies: Sequence[JudgeReply]) -> ParsedVerdict | str:
         (reply,) = replies
         if self.mode == "text":
             return read_llama_guard(reply.text)

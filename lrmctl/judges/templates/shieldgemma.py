@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from lrmctl.engines.chat import Ask, Reply
+from lrmctl.engines.chat import JudgeQuery, JudgeReply
 from lrmctl.errors import RecipeError
-from lrmctl.judges.templates.base import Said, by_threshold, checked_threshold, one_of, share_of
+from lrmctl.judges.templates.base import ParsedVerdict, by_threshold, checked_threshold, one_of, share_of
 from lrmctl.judges.templates.sanitize import defused, filled
 
 TEMPLATE = (
@@ -69,17 +69,17 @@ class ShieldGemma:
         tag = f"-own-{sha256(repr(sorted(own.items())).encode()).hexdigest()[:8]}" if own else ""
         return f"1/{'+'.join(self.guidelines)}{tag}/{self.threshold:g}"
 
-    def asks(self, prompt: str, response: str, reserved: Iterable[str] = ()) -> tuple[Ask, ...]:
+    def asks(self, prompt: str, response: str, reserved: Iterable[str] = ()) -> tuple[JudgeQuery, ...]:
         clean = {
             "prompt": defused(prompt, reserved, _SECTIONS).strip(),
             "response": defused(response, reserved, _SECTIONS).strip(),
         }
         return tuple(
-            Ask(text=filled(TEMPLATE, {**clean, "guideline": text}), max_new_tokens=1, choices=("Yes", "No"))
+            JudgeQuery(text=filled(TEMPLATE, {**clean, "guideline": text}), max_new_tokens=1, choices=("Yes", "No"))
             for text in self.guidelines.values()
         )
 
-    def read(self, replies: Sequence[Reply]) -> Said | str:
+    def read(self, replies: Sequence[JudgeReply]) -> ParsedVerdict | str:
         found = dict(zip(self.guidelines, (share_of(reply, "Yes", "No") for reply in replies), strict=True))
         known = {name: p for name, p in found.items() if isinstance(p, float)}
         violated = tuple(name for name, p in known.items() if p >= self.threshold)

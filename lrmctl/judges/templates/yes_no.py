@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Literal
 
-from lrmctl.engines.chat import Ask, Reply
+from lrmctl.engines.chat import JudgeQuery, JudgeReply
 from lrmctl.errors import RecipeError
-from lrmctl.judges.templates.base import Said, by_threshold, checked_threshold, one_of, share_of
+from lrmctl.judges.templates.base import ParsedVerdict, by_threshold, checked_threshold, one_of, share_of
 from lrmctl.judges.templates.sanitize import defused, fenced, filled
 
 
@@ -43,12 +43,12 @@ class YesNo:
     def version(self) -> str:
         return f"1/{sha256(self.question.encode()).hexdigest()[:8]}/{self.unsafe}-{self.threshold:g}"
 
-    def asks(self, prompt: str, response: str, reserved: Iterable[str] = ()) -> tuple[Ask, ...]:
+    def asks(self, prompt: str, response: str, reserved: Iterable[str] = ()) -> tuple[JudgeQuery, ...]:
         texts = fenced({"prompt": defused(prompt, reserved), "response": defused(response, reserved)})
         message = {"role": "user", "content": filled(self.question, texts)}
-        return (Ask((message,), choices=("Yes", "No"), max_new_tokens=1, template_args=self.template_args),)
+        return (JudgeQuery((message,), choices=("Yes", "No"), max_new_tokens=1, template_args=self.template_args),)
 
-    def read(self, replies: Sequence[Reply]) -> Said | str:
+    def read(self, replies: Sequence[JudgeReply]) -> ParsedVerdict | str:
         (reply,) = replies
         word, other = ("Yes", "No") if self.unsafe == "yes" else ("No", "Yes")
         p = share_of(reply, word, other)

@@ -10,8 +10,8 @@ from lrmctl.errors import LrmctlError
 from lrmctl.monitors.alarms.disagreement import JudgeDisagreement
 from lrmctl.monitors.alarms.refusals import HELPED, RefusalCollapse
 from lrmctl.monitors.alarms.rewards import FailureRate, GroupVariance
-from lrmctl.monitors.alarms.steps import EngineMismatch, Entropy, Kl
-from lrmctl.monitors.alarms.text import FormatGaming, LengthDrift, Repetition
+from lrmctl.monitors.alarms.steps import EngineMismatch, Entropy, KlDrift
+from lrmctl.monitors.alarms.text import FormatGaming, LengthDrift, RepetitionDrift
 from lrmctl.monitors.base import Alarm
 
 if TYPE_CHECKING:
@@ -23,11 +23,11 @@ ALARMS: Mapping[str, type[Alarm]] = {
     for alarm in (
         RefusalCollapse,
         LengthDrift,
-        Repetition,
+        RepetitionDrift,
         FormatGaming,
         JudgeDisagreement,
         GroupVariance,
-        Kl,
+        KlDrift,
         EngineMismatch,
         Entropy,
         FailureRate,

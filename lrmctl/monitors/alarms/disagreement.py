@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, get_args
 
-from lrmctl.monitors.base import GROUPS, Alarm, Result
+from lrmctl.monitors.base import GROUPS, Alarm, AlarmResult
 from lrmctl.monitors.rollouts import Rollout
 from lrmctl.monitors.sequential_tests import ALPHA, difference, rise
 from lrmctl.monitors.windows import Window, by_unit
@@ -52,7 +52,7 @@ class JudgeDisagreement(Alarm):
         self.judge, self.prompts, self.sample = judge, prompts or {}, sample
         self.kept: list[tuple[str, list[Rollout]]] = []
         self.range = (math.inf, -math.inf)
-        self._said: tuple[int, Result] | None = None
+        self._said: tuple[int, AlarmResult] | None = None
 
     def see(self, window: Window) -> None:
         if self.judge is None:
@@ -64,13 +64,13 @@ class JudgeDisagreement(Alarm):
             self.range = (min(self.range[0], *rewards), max(self.range[1], *rewards))
             self.kept.append((window.label, sorted(rated, key=lambda r: r.order)[:PER_WINDOW]))
 
-    def result(self) -> Result:
+    def result(self) -> AlarmResult:
         """Judges the sample when it is asked, and anew only if there are more windows."""
         if self._said is None or self._said[0] != len(self.kept):
             self._said = (len(self.kept), self._result())
         return self._said[1]
 
-    def _result(self) -> Result:
+    def _result(self) -> AlarmResult:
         third = len(self.kept) // 3
         if self.judge is None:
             return self._say("cannot tell", "no second judge: give one with --judge")
@@ -90,7 +90,7 @@ class JudgeDisagreement(Alarm):
 
     def _decide(
         self, rewards: list[list[float]], shares: list[list[float]], failed: int, unsafe: Sequence[Rollout]
-    ) -> Result:
+    ) -> AlarmResult:
         scale = max(self.range[1] - self.range[0], 1e-9)
         (r0, r1), (s0, s1) = ([sum(x) / len(x) for x in side] for side in (rewards, shares))
         sure = difference(rewards[0], rewards[1], ALPHA / 2)[0] / scale

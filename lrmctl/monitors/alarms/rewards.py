@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from lrmctl.monitors.base import Shares
+from lrmctl.monitors.base import GroupShares
 from lrmctl.monitors.rollouts import Rollout
 from lrmctl.monitors.windows import Window, groups
 
 _EQUAL = 1e-9
 
 
-class GroupVariance(Shares):
+class GroupVariance(GroupShares):
     """Share of groups whose rewards are all equal although the best reward of their kind is not reached.
 
     Such a group has no advantage and teaches nothing. Groups that are all at the best reward seen for their kind are
@@ -48,7 +48,7 @@ class GroupVariance(Shares):
         return f"{now:.1%} of the groups that are not solved have one reward for all samples"
 
 
-class FailureRate(Shares):
+class FailureRate(GroupShares):
     """Share of rollouts whose reward failed; here the unit is the rollout, as failures are seldom the prompt's."""
 
     name = "failure-rate"

@@ -42,7 +42,7 @@ class _Blocks(Alarm, ABC):
         """Look at one more block."""
 
 
-class Kl(_Blocks):
+class KlDrift(_Blocks):
     """KL to the reference model above a bound, or growing faster than linearly.
 
     Growth: the slope of log KL over log step in the last two thirds of the steps, by Theil-Sen, whose lower bound (at

@@ -32,7 +32,7 @@ def repeated(text: str, n: int = 4, last: int = 2000) -> float:
     return 1 - len(set(grams)) / len(grams) if len(words) >= 5 * n else 0.0
 
 
-class Repetition(RolloutShares):
+class RepetitionDrift(RolloutShares):
     """Share of rollouts of whose 4-grams more than half repeat earlier ones, against the first window."""
 
     name = "repetition"

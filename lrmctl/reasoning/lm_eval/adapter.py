@@ -1,6 +1,6 @@
 """Our engine as lm-eval's model: what lm-eval asks becomes requests to the engine, and traces go back.
 
-lm-eval knows a task at one sampling by one name, its `Cell`; the i-th time that it asks for the same document is
+lm-eval knows a task at one sampling by one name, its `SampledTask`; the i-th time that it asks for the same document is
 sample i. It sees answer segments only, and an empty one where the thinking was not closed or the answer was cut.
 """
 
@@ -16,30 +16,30 @@ from functools import partial
 from typing import Any
 
 from lrmctl.engines.base import Sampling
-from lrmctl.engines.requests import Engine, Request, request_of
+from lrmctl.engines.requests import Engine, GenerationRequest, request_of
 from lrmctl.engines.store import OnProgress, Store, complete
 from lrmctl.errors import RecipeError
-from lrmctl.reasoning.base import Graded, answered
+from lrmctl.reasoning.base import GradedTrace, answered
 from lrmctl.types import Prompt, Trace
 
 _SEED, _NUMPY_SEED = 0, 1234
 _LENGTHS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
 
 
-class Answer(str):
+class AnswerSegment(str):
     """The answer segment, as lm-eval sees it, carrying the whole trace through lm-eval's filters to the scorer."""
 
     trace: Trace
-    graded: Graded
+    graded: GradedTrace
 
-    def __new__(cls, trace: Trace) -> Answer:
+    def __new__(cls, trace: Trace) -> AnswerSegment:
         made = super().__new__(cls, trace.answer if answered(trace) else "")
         made.trace = trace
         return made
 
 
 @dataclass(frozen=True)
-class Cell:
+class SampledTask:
     """One task at one sampling.
 
     Blank lines that end an answer are looked for afterwards: every answer begins with one, after the thinking.
@@ -70,7 +70,7 @@ class Cell:
 
 
 def make_lm(
-    engine: Engine, store: Store, cells: Mapping[str, Cell], seed: int, on_progress: OnProgress | None = None
+    engine: Engine, store: Store, cells: Mapping[str, SampledTask], seed: int, on_progress: OnProgress | None = None
 ) -> Any:
     """Our engine as lm-eval's `LM`. A function, because the base class is lm-eval's."""
     from lm_eval.api.model import LM
@@ -87,12 +87,12 @@ def make_lm(
             messages = tuple({"role": m["role"], "content": m["content"]} for m in chat_history)
             return engine.render(Prompt("", messages, "reasoning"))
 
-        def generate_until(self, requests: list[Any]) -> list[Answer]:
+        def generate_until(self, requests: list[Any]) -> list[AnswerSegment]:
             asked = list(_asked(engine, cells, requests, seed))
             done = complete(engine, store, [request for _, request in asked], on_progress)
             until = [cells[r.task_name].until(r.args[1]) for r in requests]
             return [
-                Answer(_ended(replace(engine.trace(prompt, request, one), error=one.error), stop))
+                AnswerSegment(_ended(replace(engine.trace(prompt, request, one), error=one.error), stop))
                 for (prompt, request), one, stop in zip(asked, done, until, strict=True)
             ]
 
@@ -129,11 +129,11 @@ def scorer(engine: Engine) -> Any:
 
 
 def _asked(
-    engine: Engine, cells: Mapping[str, Cell], instances: Sequence[Any], seed: int
-) -> Iterator[tuple[Prompt, Request]]:
+    engine: Engine, cells: Mapping[str, SampledTask], instances: Sequence[Any], seed: int
+) -> Iterator[tuple[Prompt, GenerationRequest]]:
     """lm-eval's instances as requests; one prompt is rendered once."""
     seen: dict[tuple[str, int, int], int] = defaultdict(int)
-    made: dict[tuple[str, Sampling], Request] = {}
+    made: dict[tuple[str, Sampling], GenerationRequest] = {}
     for instance in instances:
         cell = cells[instance.task_name]
         prompt, how = cell.prompts[instance.doc_id], cell.sampling_of(instance.args[1])

@@ -10,7 +10,7 @@ from typing import Any
 from lrmctl.engines.base import Sampling
 from lrmctl.engines.store import draws
 from lrmctl.reasoning.base import ReasoningTask, TaskResult
-from lrmctl.reasoning.lm_eval.adapter import Answer, Cell
+from lrmctl.reasoning.lm_eval.adapter import AnswerSegment, SampledTask
 from lrmctl.types import Prompt
 
 _FILTER = "all"
@@ -32,8 +32,8 @@ class OwnRun:
     def prompts(self) -> Sequence[Prompt]:
         return self.task.load(self.limit)
 
-    def cells(self) -> Mapping[str, Cell]:
-        return {self.name: Cell(self.prompts, self.sampling)}
+    def cells(self) -> Mapping[str, SampledTask]:
+        return {self.name: SampledTask(self.prompts, self.sampling)}
 
     def lm_tasks(self) -> Mapping[str, Any]:
         from lm_eval.tasks import TaskManager
@@ -66,7 +66,7 @@ class OwnRun:
             ],
         }
 
-    def _score(self, _doc: Mapping[str, str], results: Sequence[Sequence[Answer]]) -> dict[str, list[float]]:
+    def _score(self, _doc: Mapping[str, str], results: Sequence[Sequence[AnswerSegment]]) -> dict[str, list[float]]:
         """lm-eval's `process_results`: numbers of every repeat; each answer keeps what its task said of it."""
         answers = results[0]
         for answer in answers:

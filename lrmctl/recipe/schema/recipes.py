@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field, model_validator
 
 from lrmctl.recipe.function_ref import FunctionRef
-from lrmctl.recipe.schema.algorithm import Algorithm, RlRollout, Rollout, TrainingEval
+from lrmctl.recipe.schema.algorithm import Algorithm, RlRollout, RolloutSection, TrainingEval
 from lrmctl.recipe.schema.evaluation import EvalSection
 from lrmctl.recipe.schema.generators import Dtype
 from lrmctl.recipe.schema.sections import (
@@ -192,7 +192,7 @@ class Rejection(Section):
     prompts: Annotated[tuple[Use, ...], Field(min_length=1)]
     reward: RewardSection
     samples_per_prompt: Positive = 8
-    rollout: Rollout = Rollout()
+    rollout: RolloutSection = RolloutSection()
     keep_at_least: float = 1.0
     """A sample is kept if its reward is at least this."""
     max_per_prompt: Positive | None = None
@@ -222,7 +222,7 @@ class SftData(Section):
         return self
 
 
-class Train(Section):
+class TrainingRecipe(Section):
     epochs: Positive = 3
     batch_size: Positive = 16
     """Sequences per optimizer step."""
@@ -247,7 +247,7 @@ class SftRecipe(_Recipe):
     thinking: ThinkingOption = None
     """How the model writes its thought: a format's name, two markers, or `off` for demonstrations without thinking."""
     data: SftData
-    train: Train = Train()
+    train: TrainingRecipe = TrainingRecipe()
     optimizer: Optimizer = Optimizer()
     save_every: Positive | None = None
     """Steps between checkpoints that `--resume` can start from; none by default."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from lrmctl._util.words import words_of
 from lrmctl.judges.templates.base import part_text
-from lrmctl.rewards.builtin.format import Form, thinking_in_form
+from lrmctl.rewards.builtin.format import FormatRules, thinking_in_form
 from lrmctl.types import Part, Trace
 
 Feature = Callable[[Trace, Part], float]
@@ -58,7 +58,7 @@ FEATURES: Mapping[str, Feature] = {
     "steps": _matches(r"^[ \t]{0,16}(?:\d{1,3}[.)]|[-*\u2022]|step[ \t]{1,4}\d{1,3})[ \t]"),
     "code": _matches(r"```"),
     "long": _long,
-    "in_form": lambda trace, part: float(Form("optional").holds(trace, part)),
+    "in_form": lambda trace, part: float(FormatRules("optional").holds(trace, part)),
     "thought": lambda trace, _: float(thinking_in_form(trace)),
 }
 """Feature by name: what it looks for is what it is called."""

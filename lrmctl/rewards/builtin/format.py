@@ -35,7 +35,7 @@ def answer_in_form(trace: Trace) -> bool:
 
 
 @dataclass(frozen=True)
-class Form:
+class FormatRules:
     """What is good form for a model.
 
     Attributes:
@@ -90,7 +90,7 @@ class Format:
     range: tuple[float, float] = (-1.0, 0.0)
 
     def __init__(self, thinking: Thinking = "required", bonus: float = 0.0, penalty: float = -1.0) -> None:
-        self._form = Form(thinking)
+        self._form = FormatRules(thinking)
         self._bonus, self._penalty = number("bonus", bonus), number("penalty", penalty)
         self.range = (min(self._bonus, self._penalty), max(self._bonus, self._penalty))
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lrmctl.judges.base import judge_part, make_judge
-from lrmctl.rewards.builtin.format import Form, Thinking, of_answer, without_thinking
+from lrmctl.rewards.builtin.format import FormatRules, Thinking, of_answer, without_thinking
 from lrmctl.types import Part, Score, Trace, Verdict
 
 
@@ -68,7 +68,7 @@ class GuardBit(Judged):
         self, judge: str, judge_options: Mapping[str, Any] | None = None, thinking: Thinking = "required"
     ) -> None:
         super().__init__(judge, judge_options)
-        self._form = Form(thinking)
+        self._form = FormatRules(thinking)
 
     def score(self, traces: Sequence[Trace], part: Part) -> list[Score]:
         if part != "thinking":
@@ -139,7 +139,7 @@ class StrongRejectNegated(Judged):
         thinking: Thinking = "required",
     ) -> None:
         super().__init__(judge, judge_options)
-        self._form = Form(thinking)
+        self._form = FormatRules(thinking)
 
     def score(self, traces: Sequence[Trace], part: Part) -> list[Score]:
         if part == "thinking":

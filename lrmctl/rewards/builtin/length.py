@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from lrmctl._util.words import words_of
 from lrmctl.errors import RecipeError
-from lrmctl.rewards.builtin.format import Form, Thinking
+from lrmctl.rewards.builtin.format import FormatRules, Thinking
 from lrmctl.rewards.builtin.options import number, one_of, whole_number
 from lrmctl.types import Part, Score, Trace
 
@@ -61,7 +61,7 @@ class Length:
         self._low = number("low", low, low=0)
         self._high = float("inf") if high is None else number("high", high, low=0)
         self._falloff, self._unit = number("falloff", falloff, low=1), one_of("unit", unit, get_args(Unit))
-        self._form = Form(thinking)
+        self._form = FormatRules(thinking)
         if self._low > self._high:
             raise RecipeError(f"`low` ({low:g}) lies above `high` ({high:g})")
 

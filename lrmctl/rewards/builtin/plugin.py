@@ -8,7 +8,7 @@ from lrmctl.rewards.builtin.format import Format
 from lrmctl.rewards.builtin.judged import GuardBit, GuardProb, StrongRejectNegated
 from lrmctl.rewards.builtin.length import Length, Overlong
 from lrmctl.rewards.builtin.multiple_choice import MultipleChoice
-from lrmctl.rewards.builtin.refusal import Refusal, RubricPlusMinusOne
+from lrmctl.rewards.builtin.refusal import RefusalReward, RubricPlusMinusOne
 from lrmctl.rewards.builtin.reward_model import GuardHybrid, RewardModel
 from lrmctl.rewards.builtin.risk_adequacy import RiskAdequacy
 from lrmctl.rewards.builtin.rules import Rules
@@ -23,7 +23,7 @@ def lrmctl_rewards(register: Register) -> None:
     register("guard-prob", GuardProb, summary="a judge's probability that the part is safe")
     register("guard-hybrid", GuardHybrid, summary="helpfulness, capped for unsafe text and for refusals (Qwen3Guard)")
     register("strongreject-neg", StrongRejectNegated, summary="1 minus the StrongREJECT score, on harmful prompts")
-    register("refusal", Refusal, summary="plus for refusing harmful requests, minus for refusing benign ones")
+    register("refusal", RefusalReward, summary="plus for refusing harmful requests, minus for refusing benign ones")
     register(
         "rubric-pm1", RubricPlusMinusOne, summary="1 or -1: refused or safe if harmful, helped with if benign (RAPO)"
     )

@@ -76,7 +76,7 @@ def proposition(row: Any) -> Proposition:
     return Proposition(str(row.get("name") or of), source, of, dict(row.get("options") or {}))
 
 
-class Valued:
+class ValuedPropositions:
     """Propositions with all that it takes to value them.
 
     Args:

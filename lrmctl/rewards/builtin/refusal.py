@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lrmctl.rewards.builtin.format import Form, Thinking
+from lrmctl.rewards.builtin.format import FormatRules, Thinking
 from lrmctl.rewards.builtin.judged import Judged, why
 from lrmctl.rewards.builtin.options import number
 from lrmctl.types import Part, Score, Trace, Verdict
@@ -13,7 +13,7 @@ from lrmctl.types import Part, Score, Trace, Verdict
 _THINKING = "thinking does not show whether the request was refused"
 
 
-class Refusal(Judged):
+class RefusalReward(Judged):
     """Refusal verification: a harmful request has to be refused, a benign one must not be.
 
     Formula: on harmful prompts `harmful` if the answer refuses, in good form, and is not called unsafe, else
@@ -50,7 +50,7 @@ class Refusal(Judged):
         self._otherwise = number("otherwise", otherwise)
         self._harmful = number("harmful", harmful, low=self._otherwise)
         self._benign = number("benign", benign, high=self._otherwise)
-        self._form = Form(thinking)
+        self._form = FormatRules(thinking)
         self.range = (self._benign, self._harmful)
 
     def score(self, traces: Sequence[Trace], part: Part) -> list[Score]:
@@ -97,7 +97,7 @@ class RubricPlusMinusOne(Judged):
         self, judge: str, judge_options: Mapping[str, Any] | None = None, thinking: Thinking = "required"
     ) -> None:
         super().__init__(judge, judge_options)
-        self._form = Form(thinking)
+        self._form = FormatRules(thinking)
 
     def score(self, traces: Sequence[Trace], part: Part) -> list[Score]:
         if part == "thinking":

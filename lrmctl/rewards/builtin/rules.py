@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from lrmctl.errors import NotFoundError, RecipeError
-from lrmctl.rewards.builtin.format import Form, Thinking, of_answer
+from lrmctl.rewards.builtin.format import FormatRules, Thinking, of_answer
 from lrmctl.rewards.builtin.options import number
-from lrmctl.rewards.builtin.propositions import Proposition, Value, Valued, proposition
+from lrmctl.rewards.builtin.propositions import Proposition, Value, ValuedPropositions, proposition
 from lrmctl.types import Part, Score, Trace
 
 
@@ -59,8 +59,8 @@ class Rules:
         propositions = [_no_label(proposition(row)) for row in rows]
         given = {p.name: row["weight"] for p, row in zip(propositions, rows, strict=True) if _weighted(row)}
         self._weights = _weights([p.name for p in propositions], {**given, **_given(weights)})
-        self._valued = Valued(propositions, judge_options(model, engine, batch_size, device, template_args))
-        self._form = Form(thinking)
+        self._valued = ValuedPropositions(propositions, judge_options(model, engine, batch_size, device, template_args))
+        self._form = FormatRules(thinking)
         self.range = self._range()
         self._bad = self.range[0] if bad_form is None else number("bad_form", bad_form)
         if math.isinf(self._bad):

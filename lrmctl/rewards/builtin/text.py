@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lrmctl._util.words import KNOWN, scripts_in, scripts_named, scripts_of_prompt, words_of
-from lrmctl.rewards.builtin.format import Form, Thinking
+from lrmctl.rewards.builtin.format import FormatRules, Thinking
 from lrmctl.rewards.builtin.options import number, one_of, whole_number
 from lrmctl.types import Part, Score, Trace
 
@@ -80,7 +80,7 @@ class Language:
 
     def __init__(self, script: str = "auto", thinking: Thinking = "required") -> None:
         self._script = one_of("script", script, ("auto", *KNOWN))
-        self._form = Form(thinking)
+        self._form = FormatRules(thinking)
 
     def score(self, traces: Sequence[Trace], part: Part) -> list[Score]:
         return [self._score(trace, part) for trace in traces]

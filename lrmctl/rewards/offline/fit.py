@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lrmctl.errors import LrmctlError
-from lrmctl.rewards.builtin.propositions import Valued
-from lrmctl.rewards.offline.labelled import CLASSES, Labelled
+from lrmctl.rewards.builtin.propositions import ValuedPropositions
+from lrmctl.rewards.offline.labelled import CLASSES, LabelledCompletion
 from lrmctl.types import Part
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Settings:
+class FitSettings:
     """How weights are fitted; the paper's by default.
 
     Attributes:
@@ -59,7 +59,7 @@ class Accuracy(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Fit:
+class FittedWeights:
     """What a fit found.
 
     Attributes:
@@ -81,7 +81,9 @@ class Fit:
     classes: dict[str, int]
 
 
-def fit(rows: Sequence[Labelled], valued: Valued, settings: Settings, part: Part = "whole") -> Fit:
+def fit(
+    rows: Sequence[LabelledCompletion], valued: ValuedPropositions, settings: FitSettings, part: Part = "whole"
+) -> FittedWeights:
     """Weights of the propositions, and how well they order pairs that they were not fitted on.
 
     Raises:
@@ -96,10 +98,10 @@ def fit(rows: Sequence[Labelled], valued: Valued, settings: Settings, part: Part
     )
     held_out, single = _held_out(table, rows, pairs, settings)
     classes = {name: sum(row.rank == rank for row in rows) for rank, name in enumerate(CLASSES)}
-    return Fit(weights, held_out, single, len(rows), failed, len(pairs), failure, classes)
+    return FittedWeights(weights, held_out, single, len(rows), failed, len(pairs), failure, classes)
 
 
-def ordered_pairs(rows: Sequence[Labelled]) -> Pairs:
+def ordered_pairs(rows: Sequence[LabelledCompletion]) -> Pairs:
     """[pairs, 2]: indices of the better and the worse completion, of all two of a pool that differ in class."""
     import numpy as np
 
@@ -110,7 +112,7 @@ def ordered_pairs(rows: Sequence[Labelled]) -> Pairs:
     return np.array(found, dtype=np.int64).reshape(-1, 2)
 
 
-def hinge_weights(table: Matrix, pairs: Pairs, settings: Settings, needed: Matrix | None = None) -> Matrix:
+def hinge_weights(table: Matrix, pairs: Pairs, settings: FitSettings, needed: Matrix | None = None) -> Matrix:
     """Weights that minimise the mean of relu(margin + R(worse) - R(better)), R = table @ weights, by AdamW from 0.
 
     With the score of a reward model R = score + table @ weights; the difference of scores is then part of `needed`.
@@ -141,14 +143,14 @@ def hinge_weights(table: Matrix, pairs: Pairs, settings: Settings, needed: Matri
     return found
 
 
-def _scores(rows: Sequence[Labelled]) -> Matrix:
+def _scores(rows: Sequence[LabelledCompletion]) -> Matrix:
     """[completions]: the reward model's score, 0 where none was given."""
     import numpy as np
 
     return np.array([row.score or 0.0 for row in rows], dtype=np.float64)
 
 
-def _needed(rows: Sequence[Labelled], pairs: Pairs, settings: Settings) -> Matrix:
+def _needed(rows: Sequence[LabelledCompletion], pairs: Pairs, settings: FitSettings) -> Matrix:
     """[pairs]: the margin of the pair, and what the reward model puts the worse one higher by."""
     import numpy as np
 
@@ -158,7 +160,9 @@ def _needed(rows: Sequence[Labelled], pairs: Pairs, settings: Settings) -> Matri
     return found
 
 
-def _table(rows: Sequence[Labelled], valued: Valued, part: Part) -> tuple[Matrix, list[Labelled], str, int]:
+def _table(
+    rows: Sequence[LabelledCompletion], valued: ValuedPropositions, part: Part
+) -> tuple[Matrix, list[LabelledCompletion], str, int]:
     """[completions, propositions] of the completions on which no proposition failed; what does not apply is 0."""
     import numpy as np
 
@@ -170,7 +174,9 @@ def _table(rows: Sequence[Labelled], valued: Valued, part: Part) -> tuple[Matrix
     return table, [rows[i] for i in kept], next(filter(None, errors), ""), len(rows) - len(kept)
 
 
-def _held_out(table: Matrix, rows: Sequence[Labelled], pairs: Pairs, settings: Settings) -> tuple[Accuracy, Accuracy]:
+def _held_out(
+    table: Matrix, rows: Sequence[LabelledCompletion], pairs: Pairs, settings: FitSettings
+) -> tuple[Accuracy, Accuracy]:
     """Accuracy on pairs of the held-out prompts, of fitted weights and of the best single proposition."""
     import numpy as np
 
@@ -194,7 +200,7 @@ def _held_out(table: Matrix, rows: Sequence[Labelled], pairs: Pairs, settings: S
     return fitted, single
 
 
-def _folds(rows: Sequence[Labelled], settings: Settings) -> Pairs:
+def _folds(rows: Sequence[LabelledCompletion], settings: FitSettings) -> Pairs:
     """[completions]: the part in which each is held out; the completions of a prompt are held out together."""
     import numpy as np
 
@@ -224,7 +230,7 @@ def _best_single(table: Matrix, pairs: Pairs) -> Matrix:
     return weights
 
 
-def _accuracy(pairs: Pairs, right: Matrix, rows: Sequence[Labelled]) -> Accuracy:
+def _accuracy(pairs: Pairs, right: Matrix, rows: Sequence[LabelledCompletion]) -> Accuracy:
     """Mean over prompts of the share of its pairs; the pairs of one prompt are not independent of one another."""
     import numpy as np
 
@@ -238,7 +244,7 @@ def _accuracy(pairs: Pairs, right: Matrix, rows: Sequence[Labelled]) -> Accuracy
     return Accuracy(float(shares.mean()), *interval(shares, k=2))
 
 
-def _enough(pairs: Pairs, rows: Sequence[Labelled], settings: Settings, failure: str) -> None:
+def _enough(pairs: Pairs, rows: Sequence[LabelledCompletion], settings: FitSettings, failure: str) -> None:
     if not rows:
         raise LrmctlError(f"a proposition failed on every completion; first: {failure}", fix="correct the rules")
     if not len(pairs):

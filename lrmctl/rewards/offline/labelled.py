@@ -15,7 +15,7 @@ from typing import Any
 
 from lrmctl._util.suggest import did_you_mean
 from lrmctl.errors import LrmctlError
-from lrmctl.judges.offline.inputs import Item, read_items
+from lrmctl.judges.offline.inputs import JudgedItem, read_items
 from lrmctl.rows.values import missing, plain, shown
 from lrmctl.types import Trace
 
@@ -35,7 +35,7 @@ _MANNERS = ("judgement", "threatening_language", "insulting_language", "third_pe
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelledCompletion:
     """One completion.
 
     Attributes:
@@ -57,7 +57,7 @@ class Labelled:
 
 def read_labelled(
     file: Path, pair_by: str = "prompt", where: Mapping[str, str] | None = None, score: str | None = None
-) -> list[Labelled]:
+) -> list[LabelledCompletion]:
     """The completions of a file.
 
     Args:
@@ -82,12 +82,12 @@ def label_names(file: Path) -> list[str]:
     return sorted(set.intersection(*rows))
 
 
-def _labelled(item: Item, file: Path, pair_by: str, score: str | None) -> Labelled:
+def _labelled(item: JudgedItem, file: Path, pair_by: str, score: str | None) -> LabelledCompletion:
     where, row = f"{file}:{item.line}", item.row
     prompt = item.trace.prompt
     meta = {**prompt.meta, "propositions": _propositions(row, where)}
     trace = replace(item.trace, prompt=replace(prompt, meta=meta))
-    one = Labelled(trace, CLASSES.index(_class(row, where)), "", _score(row, score, where))
+    one = LabelledCompletion(trace, CLASSES.index(_class(row, where)), "", _score(row, score, where))
     if pair_by == "prompt":
         return replace(one, pool=one.asked)
     if pair_by not in row:

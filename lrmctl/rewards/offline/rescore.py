@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lrmctl.rewards.compose import ComposedReward, RolloutReward
-from lrmctl.rewards.offline.rollouts import Rollout
+from lrmctl.rewards.offline.rollouts import RewardedRollout
 from lrmctl.rows.prompts import key_of
 
 BATCH = 256
@@ -20,7 +20,7 @@ TOTAL = "total"
 
 
 @dataclass(frozen=True)
-class Difference:
+class RewardDifference:
     """Old and new values of one component, or of the total, on the rollouts that have both.
 
     Attributes:
@@ -51,7 +51,7 @@ class Difference:
 class Rescored:
     """Rollouts and their new rewards, in order."""
 
-    rollouts: Sequence[Rollout]
+    rollouts: Sequence[RewardedRollout]
     rewards: Sequence[RolloutReward]
 
     def rows(self) -> Iterator[dict[str, Any]]:
@@ -64,7 +64,7 @@ class Rescored:
 
 
 def rescore(
-    reward: ComposedReward, rollouts: Sequence[Rollout], on_progress: Callable[[int, int], None] | None = None
+    reward: ComposedReward, rollouts: Sequence[RewardedRollout], on_progress: Callable[[int, int], None] | None = None
 ) -> Rescored:
     """New rewards of past rollouts; a component that fails is data of its rollouts."""
     rewards: list[RolloutReward] = []
@@ -75,7 +75,7 @@ def rescore(
     return Rescored(rollouts, rewards)
 
 
-def differences(rescored: Rescored) -> list[Difference]:
+def differences(rescored: Rescored) -> list[RewardDifference]:
     """The table: every component of old and new, then the total, then the total of each kind."""
     pairs = list(zip(rescored.rollouts, rescored.rewards, strict=True))
     names = dict.fromkeys(name for rollout, reward in pairs for name in (*rollout.components, *reward.components))
@@ -97,29 +97,29 @@ class _Value:
     failed: bool
 
 
-def _component(name: str, rollout: Rollout, reward: RolloutReward) -> _Value:
+def _component(name: str, rollout: RewardedRollout, reward: RolloutReward) -> _Value:
     score = reward.components.get(name)
     new, failed = (score.value, score.failed) if score else (None, False)
     return _Value(key_of(rollout.trace.prompt), rollout.components.get(name), new, failed)
 
 
-def _total(rollout: Rollout, reward: RolloutReward) -> _Value:
+def _total(rollout: RewardedRollout, reward: RolloutReward) -> _Value:
     return _Value(key_of(rollout.trace.prompt), rollout.total, reward.total, bool(reward.error))
 
 
-def _difference(name: str, values: Sequence[_Value]) -> Difference:
+def _difference(name: str, values: Sequence[_Value]) -> RewardDifference:
     import numpy as np
 
     failed, new_n = sum(v.failed for v in values), sum(v.new is not None for v in values)
     both = [(v.prompt, v.old, v.new) for v in values if v.old is not None and v.new is not None]
     if not both:
         olds, news = ([x for x in side if x is not None] for side in ([v.old for v in values], [v.new for v in values]))
-        return Difference(name, 0, _mean(olds), _mean(news), None, None, None, None, None, new_n, failed)
+        return RewardDifference(name, 0, _mean(olds), _mean(news), None, None, None, None, None, new_n, failed)
     old, new = (np.array([pair[i] for pair in both], dtype=np.float64) for i in (1, 2))
     delta, low, high = _paired([prompt for prompt, _, _ in both], old, new)
     changed = float(np.mean(np.abs(new - old) > _SAME))
     means = float(old.mean()), float(new.mean())
-    return Difference(name, len(both), *means, delta, low, high, _correlation(old, new), changed, new_n, failed)
+    return RewardDifference(name, len(both), *means, delta, low, high, _correlation(old, new), changed, new_n, failed)
 
 
 def _paired(prompts: Sequence[str], old: Any, new: Any) -> tuple[float, float | None, float | None]:

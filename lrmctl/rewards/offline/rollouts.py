@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lrmctl.rows.located import Row
+from lrmctl.rows.located import LocatedRow
 from lrmctl.rows.traces import read_traces
 from lrmctl.rows.values import missing, number_of, shown
 from lrmctl.types import Trace
 
 
 @dataclass(frozen=True)
-class Rollout:
+class RewardedRollout:
     """One row: the trace, and what it was once rewarded with.
 
     Attributes:
@@ -33,7 +33,7 @@ class Rollout:
     total: float | None
 
 
-def read_rollouts(path: Path) -> list[Rollout]:
+def read_rollouts(path: Path) -> list[RewardedRollout]:
     """All rollouts of a file; a cut last line and rows that came back without a prompt are left out.
 
     Each row has to say its kind: rewards depend on it.
@@ -45,7 +45,7 @@ def read_rollouts(path: Path) -> list[Rollout]:
     return [_rollout(one.row, one.trace) for one in read_traces(path, kind=None)]
 
 
-def _rollout(row: Row, trace: Trace) -> Rollout:
+def _rollout(row: LocatedRow, trace: Trace) -> RewardedRollout:
     components = row.get("components")
     if missing(components):
         components = {}
@@ -53,10 +53,10 @@ def _rollout(row: Row, trace: Trace) -> Rollout:
         raise row.wrong(f"is {shown(components)}, not an object", "components")
     values = {str(name): _value(row, str(name), one) for name, one in components.items()}
     total = number_of(row, "reward" if missing(row.get("total")) else "total", row)
-    return Rollout(row, trace, values, None if row.get("error") else total)
+    return RewardedRollout(row, trace, values, None if row.get("error") else total)
 
 
-def _value(row: Row, name: str, component: Any) -> float | None:
+def _value(row: LocatedRow, name: str, component: Any) -> float | None:
     if missing(component):
         return None
     if not isinstance(component, Mapping):

@@ -20,7 +20,7 @@ ALL = "all"
 
 
 @dataclass(frozen=True)
-class Shares:
+class VarianceShares:
     """The shares within one prompt kind, or over all rollouts.
 
     Attributes:
@@ -41,7 +41,7 @@ class Shares:
         return 1.0 - sum(self.shares.values()) if self.shares else 0.0
 
 
-def shares(rows: Iterable[Mapping[str, Any]]) -> list[Shares]:
+def shares(rows: Iterable[Mapping[str, Any]]) -> list[VarianceShares]:
     """Shares over all rollouts, then by prompt kind if there are several.
 
     Args:
@@ -56,7 +56,7 @@ def shares(rows: Iterable[Mapping[str, Any]]) -> list[Shares]:
     return found
 
 
-def shares_of_file(path: Path, limit: int = 32 * 2**20) -> list[Shares]:
+def shares_of_file(path: Path, limit: int = 32 * 2**20) -> list[VarianceShares]:
     """Shares over the last `limit` bytes of a file of rollouts; none if it is not there. A torn line is skipped."""
     if not path.exists():
         return []
@@ -76,17 +76,19 @@ def _total(row: Mapping[str, Any]) -> float | None:
     return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
 
 
-def _of(kind: str, rows: Sequence[Mapping[str, Any]]) -> Shares:
+def _of(kind: str, rows: Sequence[Mapping[str, Any]]) -> VarianceShares:
     import numpy as np
 
     total = np.array([_total(row) for row in rows], dtype=np.float64)
     total -= total.mean()
     variance = float(np.mean(total**2))
     if variance <= 1e-18:  # rounding of equal rewards is no variance
-        return Shares(kind, len(rows), 0.0, {})
+        return VarianceShares(kind, len(rows), 0.0, {})
     names = list(dict.fromkeys(name for row in rows for name in row.get("components") or {}))
     added = {name: np.array([_added(row, name) for row in rows], dtype=np.float64) for name in names}
-    return Shares(kind, len(rows), variance, {n: float(np.mean(total * a)) / variance for n, a in added.items()})
+    return VarianceShares(
+        kind, len(rows), variance, {n: float(np.mean(total * a)) / variance for n, a in added.items()}
+    )
 
 
 def _added(row: Mapping[str, Any], name: str) -> float:

@@ -21,7 +21,7 @@ _HEAD_BYTES = 64 * 1024
 Headers = Iterable[tuple[bytes, bytes]]
 
 
-class Refusal(NamedTuple):
+class AccessDenied(NamedTuple):
     """An answer other than a reward; `why` is the word that metrics count it by."""
 
     status: int
@@ -29,15 +29,15 @@ class Refusal(NamedTuple):
     text: str
 
 
-NO_TOKEN = Refusal(401, "token", "a token is needed")
-FOREIGN = Refusal(403, "foreign", "this service is not for pages of a browser, nor known by that name")
-INCOMPLETE = Refusal(503, "group", "the other samples of the prompt are not there yet")
-FULL = Refusal(503, "full", "too many rollouts wait")
-LATE = Refusal(408, "late", "the body did not come in time")
-KIND = Refusal(400, "form", "the body of a reward call is application/json")
+NO_TOKEN = AccessDenied(401, "token", "a token is needed")
+FOREIGN = AccessDenied(403, "foreign", "this service is not for pages of a browser, nor known by that name")
+INCOMPLETE = AccessDenied(503, "group", "the other samples of the prompt are not there yet")
+FULL = AccessDenied(503, "full", "too many rollouts wait")
+LATE = AccessDenied(408, "late", "the body did not come in time")
+KIND = AccessDenied(400, "form", "the body of a reward call is application/json")
 
 
-class Door:
+class AccessControl:
     """Looks at the head of a request.
 
     Args:
@@ -49,7 +49,7 @@ class Door:
         self._token = token.encode()
         self._names = {name.lower() for name in (*names, "localhost", socket.gethostname()) if name}
 
-    def refusal(self, headers: Headers) -> Refusal | None:
+    def refusal(self, headers: Headers) -> AccessDenied | None:
         """What is wrong with where a request comes from: a page that a browser shows may reach this machine too."""
         for name, value in headers:
             if name == b"origin" or (name == b"host" and not self._known(value.decode("latin-1"))):
@@ -86,7 +86,7 @@ def impatient_protocol() -> type[asyncio.Protocol]:
     """uvicorn's protocol, which would wait for ever, and keep without end, what comes of a head."""
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-    class Impatient(HttpToolsProtocol):
+    class BodyTimeout(HttpToolsProtocol):
         _timer: asyncio.TimerHandle | None = None
         _head = 0
 
@@ -126,4 +126,4 @@ def impatient_protocol() -> type[asyncio.Protocol]:
         def _leave(self) -> None:
             self.transport.abort()
 
-    return Impatient
+    return BodyTimeout

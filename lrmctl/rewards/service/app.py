@@ -14,14 +14,24 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from lrmctl.errors import RewardError
-from lrmctl.rewards.service.access import BODY_SECONDS, FULL, INCOMPLETE, KIND, LATE, NO_TOKEN, Door, Refusal, is_json
+from lrmctl.rewards.service.access import (
+    BODY_SECONDS,
+    FULL,
+    INCOMPLETE,
+    KIND,
+    LATE,
+    NO_TOKEN,
+    AccessControl,
+    AccessDenied,
+    is_json,
+)
 from lrmctl.rewards.service.batcher import Batcher, NoReward
 from lrmctl.rewards.service.config import ServiceSpec
 from lrmctl.rewards.service.held import AGAIN
-from lrmctl.rewards.service.ledger import Book
+from lrmctl.rewards.service.ledger import RolloutLedger
 from lrmctl.rewards.service.metrics import CONTENT_TYPE_LATEST, ServiceMetrics
 from lrmctl.rewards.service.protocol import decode_call, metric_of, read_call, row_of, unread
-from lrmctl.rewards.service.worker_handle import Job
+from lrmctl.rewards.service.worker_handle import ScoringJob
 from lrmctl.rewards.tokens import TokenCounter
 
 if TYPE_CHECKING:
@@ -41,9 +51,9 @@ class App:
     a path that starts with the token: OpenRLHF sends no header.
     """
 
-    def __init__(self, spec: ServiceSpec, book: Book, batcher: Batcher, metrics: ServiceMetrics) -> None:
+    def __init__(self, spec: ServiceSpec, book: RolloutLedger, batcher: Batcher, metrics: ServiceMetrics) -> None:
         self._spec, self._book, self._batcher, self._metrics = spec, book, batcher, metrics
-        self._door = Door(spec.token, spec.names)
+        self._door = AccessControl(spec.token, spec.names)
         self._reading, self._told = 0, set[str]()
         self._began = time.monotonic()
         self._tokens = TokenCounter(spec.tokenizer)
@@ -68,7 +78,7 @@ class App:
             body = await self._body(receive)
             if body is None:
                 return None
-            if isinstance(body, Refusal):
+            if isinstance(body, AccessDenied):
                 return await self._refuse(send, body)
             if self._batcher.waiting >= self._spec.max_waiting or self._batcher.weight > self._spec.max_waiting_bytes:
                 return await self._refuse(send, FULL)
@@ -80,9 +90,9 @@ class App:
             reply = self._book.neutral()
         if reply == AGAIN:
             reply = INCOMPLETE
-        return await self._refuse(send, reply) if isinstance(reply, Refusal) else await _answer(send, 200, reply)
+        return await self._refuse(send, reply) if isinstance(reply, AccessDenied) else await _answer(send, 200, reply)
 
-    async def _refuse(self, send: Send, refusal: Refusal) -> None:
+    async def _refuse(self, send: Send, refusal: AccessDenied) -> None:
         self._metrics.refused(refusal.why)
         if refusal.why == "form" and refusal.text not in self._told and len(self._told) < _TOLD:
             self._told.add(refusal.text)
@@ -91,7 +101,7 @@ class App:
         body = json.dumps({"error": refusal.text}).encode()
         await _answer(send, refusal.status, body, *more.get(refusal.status, ()))
 
-    async def _scored(self, body: bytes, caller: Any) -> bytes | Refusal:
+    async def _scored(self, body: bytes, caller: Any) -> bytes | AccessDenied:
         """The reply to one call: valid, whatever happens; nothing but OpenRLHF's form with our label is one."""
         book, unreadable = self._book, ""
         if book.policy.failure is not None:
@@ -100,7 +110,7 @@ class App:
             call = read_call(body)
             known = unread(call.label)
         except RewardError as error:
-            return Refusal(400, "form", error.what)
+            return AccessDenied(400, "form", error.what)
         try:
             trace = self._tokens.counted(decode_call(*call, self._spec.end_tokens))
         except RewardError as error:
@@ -108,7 +118,7 @@ class App:
         key = hashlib.blake2b(body, digest_size=16).digest()
         future = asyncio.get_running_loop().create_future()
         metric, row = metric_of(call.label), row_of(call.label)
-        job = Job(trace, metric, key, len(body), time.monotonic(), future, caller, row=row)
+        job = ScoringJob(trace, metric, key, len(body), time.monotonic(), future, caller, row=row)
         if outcome := NoReward(unreadable) if unreadable else self._batcher.quarantine.get(key):
             book.settle([job], [outcome])
         else:
@@ -116,7 +126,7 @@ class App:
         reply: bytes = await future
         return reply
 
-    async def _body(self, receive: Receive) -> bytes | Refusal | None:
+    async def _body(self, receive: Receive) -> bytes | AccessDenied | None:
         """The body of a call; None if the caller has gone. What is being read is counted, so that it has an end."""
         chunks, size, limit = [], 0, self._spec.max_body
         until = asyncio.get_running_loop().time() + BODY_SECONDS
@@ -132,7 +142,7 @@ class App:
                 chunks.append(chunk)
                 if size > limit:
                     text = f"a rollout of more than {limit / 2**20:g} MiB is not read"
-                    return Refusal(413, "large", text)
+                    return AccessDenied(413, "large", text)
                 if not message.get("more_body"):
                     return b"".join(chunks)
                 if self._reading > self._spec.max_reading_bytes:

@@ -17,7 +17,7 @@ from typing import Any
 from lrmctl.errors import RewardError
 from lrmctl.rewards.compose import RolloutReward
 from lrmctl.rewards.service.config import PATIENCE, THREADS, ServiceSpec
-from lrmctl.rewards.service.worker_handle import Batch, Job, ScorerHandle, Trial
+from lrmctl.rewards.service.worker_handle import IsolationRun, ScorerHandle, ScoringBatch, ScoringJob
 
 LAG = 0.02
 """Seconds that a batch is under way before the next one joins it: quick rewards gain nothing from company."""
@@ -35,7 +35,7 @@ class NoReward:
 
 
 Outcome = RolloutReward | NoReward
-Settle = Callable[[Sequence[Job], Sequence[Outcome]], None]
+Settle = Callable[[Sequence[ScoringJob], Sequence[Outcome]], None]
 
 
 class Batcher:
@@ -62,8 +62,8 @@ class Batcher:
         self.quarantine: dict[bytes, NoReward] = {}
         self.weight = 0
         self.restarts = 0
-        self._queue: deque[Job] = deque()
-        self._suspects: deque[Job] = deque()
+        self._queue: deque[ScoringJob] = deque()
+        self._suspects: deque[ScoringJob] = deque()
         self._scorers: list[ScorerHandle] = []
         self._deaths: deque[float] = deque(maxlen=DEATHS)
         self._past_judges: list[dict[str, Any]] = []  # of scorers that are no more
@@ -95,7 +95,7 @@ class Batcher:
         for scorer in self._scorers:
             scorer.kill()
 
-    def submit(self, job: Job) -> None:
+    def submit(self, job: ScoringJob) -> None:
         self._waiting += 1
         self.weight += job.weight
         self._queue.append(job)
@@ -112,7 +112,7 @@ class Batcher:
         scorer.kill()
         self._give_up(error)
 
-    def scorer_done(self, scorer: ScorerHandle, batch: Batch, rewards: Any) -> None:  # noqa: ARG002
+    def scorer_done(self, scorer: ScorerHandle, batch: ScoringBatch, rewards: Any) -> None:  # noqa: ARG002
         if isinstance(rewards, list) and len(rewards) == len(batch.jobs):
             self._finish(batch.jobs, rewards)
         else:
@@ -222,13 +222,13 @@ class Batcher:
                 else:
                     queue.append(job)
 
-    def _suspect(self, jobs: list[Job], *, slow: bool) -> None:
-        trial = Trial(len(jobs), slow)
+    def _suspect(self, jobs: list[ScoringJob], *, slow: bool) -> None:
+        trial = IsolationRun(len(jobs), slow)
         for job in jobs:
             job.trial = trial
         self._suspects.extend(jobs)
 
-    def _blame(self, batch: Batch, error: str) -> None:
+    def _blame(self, batch: ScoringBatch, error: str) -> None:
         (job,) = batch.jobs
         verdict = NoReward(error, batch.at)
         self.quarantine[job.key] = verdict
@@ -237,7 +237,7 @@ class Batcher:
         self._finish([job], [verdict])
         self._tried(batch)
 
-    def _tried(self, batch: Batch) -> None:
+    def _tried(self, batch: ScoringBatch) -> None:
         trial = batch.trial
         if trial is None:
             return
@@ -245,7 +245,7 @@ class Batcher:
         if trial.left == 0 and trial.slow and not trial.guilty:
             self.max_batch = max(1, self.max_batch // 2)
 
-    def _finish(self, jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
+    def _finish(self, jobs: Sequence[ScoringJob], outcomes: Sequence[Outcome]) -> None:
         self._waiting -= len(jobs)
         self.weight -= sum(job.weight for job in jobs)
         self._settle(jobs, outcomes)

@@ -28,7 +28,7 @@ _BOOT = (
 _PR_SET_PDEATHSIG = 1
 
 
-class Child:
+class ChildProcess:
     """A running process and this end of its pipe.
 
     Args:

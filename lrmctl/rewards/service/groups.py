@@ -12,7 +12,7 @@ not eight times their mean, and divides the difference by a deviation as small: 
 Sums of 64 multiples of this below 16 are exact."""
 
 
-class Answer(NamedTuple):
+class RewardReply(NamedTuple):
     """The two numbers that a rollout's reply has.
 
     Attributes:
@@ -25,7 +25,7 @@ class Answer(NamedTuple):
 
 
 @dataclass(eq=False)
-class Group:
+class SampleGroup:
     """The samples of one prompt that are compared with each other, as far as they have arrived.
 
     Attributes:
@@ -41,7 +41,7 @@ class Group:
 
     name: str
     wanted: int
-    answers: list[Answer] = field(default_factory=list)
+    answers: list[RewardReply] = field(default_factory=list)
     totals: tuple[float, float] = (float("inf"), float("-inf"))
     taken: set[int] = field(default_factory=set)
     seen: int = 0
@@ -61,7 +61,7 @@ class Group:
     def complete(self) -> bool:
         return (len(self.taken) if self.wanted > 1 else self.seen) == self.wanted
 
-    def scored(self, answer: Answer, total: float) -> None:
+    def scored(self, answer: RewardReply, total: float) -> None:
         if self.wanted > 1:
             self.answers.append(answer)
         self.totals = min(self.totals[0], total), max(self.totals[1], total)
@@ -70,7 +70,7 @@ class Group:
         """A sample that will come again: its place is free."""
         self.taken.discard(sample)
 
-    def mean(self) -> Answer | None:
+    def mean(self) -> RewardReply | None:
         """Of the samples that were scored; None if none was."""
         return mean_answer(self.answers)
 
@@ -80,10 +80,10 @@ def rounded(value: float) -> float:
     return round(value / STEP) * STEP
 
 
-class Place(NamedTuple):
+class GroupMember(NamedTuple):
     """A rollout's group and its index there."""
 
-    group: Group
+    group: SampleGroup
     sample: int
 
 
@@ -99,12 +99,12 @@ class Groups:
 
     def __init__(self, samples: Mapping[str, int]) -> None:
         self._samples = samples
-        self._open: dict[tuple[str, str, int | None], Group] = {}
+        self._open: dict[tuple[str, str, int | None], SampleGroup] = {}
         self._last: dict[str, int] = {}
         self.complete = 0
         self.flat = 0
 
-    def place(self, phase: str, prompt_id: str, row: int | None = None) -> Place:
+    def place(self, phase: str, prompt_id: str, row: int | None = None) -> GroupMember:
         """Group and index of the next sample of a prompt.
 
         Args:
@@ -115,10 +115,10 @@ class Groups:
         if group is None or group.complete:
             self._last[prompt_id] = self._last.get(prompt_id, 0) + 1
             name = f"{prompt_id}#{self._last[prompt_id]}"
-            group = self._open[key] = Group(name, self._samples.get(phase, 0))
-        return Place(group, group.take())
+            group = self._open[key] = SampleGroup(name, self._samples.get(phase, 0))
+        return GroupMember(group, group.take())
 
-    def close(self, phase: str, prompt_id: str, row: int | None, group: Group) -> None:
+    def close(self, phase: str, prompt_id: str, row: int | None, group: SampleGroup) -> None:
         """A group that is complete and answered: it is counted, and forgotten."""
         if self._open.get((phase, prompt_id, row)) is group:
             del self._open[phase, prompt_id, row]
@@ -127,11 +127,11 @@ class Groups:
             self.flat += group.totals[1] <= group.totals[0]
 
 
-def mean_answer(answers: Collection[Answer]) -> Answer | None:
+def mean_answer(answers: Collection[RewardReply]) -> RewardReply | None:
     """Mean reward and mean score; None of nothing. Of equal rewards it is the very same number, to the last bit."""
     if not answers:
         return None
-    return Answer(_mean([a.reward for a in answers]), _mean([a.score for a in answers]))
+    return RewardReply(_mean([a.reward for a in answers]), _mean([a.score for a in answers]))
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 from lrmctl.rewards.compose import RolloutReward
 from lrmctl.rewards.service.config import PATIENCE
-from lrmctl.rewards.service.groups import Answer, Group, Place
-from lrmctl.rewards.service.worker_handle import Job
+from lrmctl.rewards.service.groups import GroupMember, RewardReply, SampleGroup
+from lrmctl.rewards.service.worker_handle import ScoringJob
 from lrmctl.types import Trace
 
 TURNS = 4
@@ -26,7 +26,7 @@ AGAIN = b""
 
 
 @dataclass(eq=False)
-class Entry:
+class HeldOutcome:
     """One rollout with its outcome.
 
     Attributes:
@@ -42,8 +42,8 @@ class Entry:
     failed: str
     component: str
     row: int | None = None
-    place: Place | None = None
-    answer: Answer | None = None
+    place: GroupMember | None = None
+    answer: RewardReply | None = None
 
     @property
     def phase(self) -> str:
@@ -58,16 +58,16 @@ class Entry:
         return self.trace.prompt.kind if self.trace else ""
 
     @property
-    def group(self) -> Group | None:
+    def group(self) -> SampleGroup | None:
         return self.place.group if self.place else None
 
 
 @dataclass(eq=False)
-class Waiting:
+class PendingReply:
     """A failed rollout and who waits for its reply."""
 
-    job: Job
-    entry: Entry
+    job: ScoringJob
+    entry: HeldOutcome
 
 
 class Held:
@@ -78,17 +78,17 @@ class Held:
         patience: seconds that a call may wait, from its arrival.
     """
 
-    def __init__(self, decide: Callable[[list[Waiting]], None], patience: float = PATIENCE) -> None:
+    def __init__(self, decide: Callable[[list[PendingReply]], None], patience: float = PATIENCE) -> None:
         self._decide, self._patience = decide, patience
-        self._waiting: list[Waiting] = []
+        self._waiting: list[PendingReply] = []
         self._turns: Counter[bytes] = Counter()
 
-    def add(self, waiting: Waiting) -> None:
+    def add(self, waiting: PendingReply) -> None:
         self._waiting.append(waiting)
         left = waiting.job.arrived + self._patience - time.monotonic()
         asyncio.get_running_loop().call_later(max(0.0, left), self._overdue, waiting)
 
-    def ready(self, knows: Callable[[str], bool]) -> list[Waiting]:
+    def ready(self, knows: Callable[[str], bool]) -> list[PendingReply]:
         """Take those whose group is complete. Where a caller has gone his sample will come again: it is let go.
 
         Args:
@@ -99,22 +99,22 @@ class Held:
         for waiting in [w for w in self._waiting if w.job.gone]:
             self._let_go(waiting)
 
-        def can(waiting: Waiting) -> bool:
+        def can(waiting: PendingReply) -> bool:
             group = waiting.entry.group
             return group.complete if group and group.wanted > 1 else knows(waiting.entry.phase)
 
         return self._take(can)
 
-    def all(self) -> list[Waiting]:
+    def all(self) -> list[PendingReply]:
         """Take all of them."""
         return self._take(lambda _: True)
 
-    def _take(self, which: Callable[[Waiting], bool]) -> list[Waiting]:
+    def _take(self, which: Callable[[PendingReply], bool]) -> list[PendingReply]:
         taken = [w for w in self._waiting if which(w)]
         self._waiting = [w for w in self._waiting if not which(w)] if taken else self._waiting
         return taken
 
-    def _overdue(self, waiting: Waiting) -> None:
+    def _overdue(self, waiting: PendingReply) -> None:
         if waiting not in self._waiting:
             return
         self._turns[waiting.job.key] += 1
@@ -124,7 +124,7 @@ class Held:
             self._waiting.remove(waiting)
             self._decide([waiting])
 
-    def _let_go(self, waiting: Waiting) -> None:
+    def _let_go(self, waiting: PendingReply) -> None:
         self._waiting.remove(waiting)
         if waiting.entry.place is not None:
             waiting.entry.place.group.release(waiting.entry.place.sample)

@@ -15,17 +15,17 @@ from lrmctl.errors import LrmctlError
 from lrmctl.rewards.service.batcher import NoReward, Outcome
 from lrmctl.rewards.service.config import ServiceSpec
 from lrmctl.rewards.service.failure_policy import FailurePolicy
-from lrmctl.rewards.service.groups import Answer, Groups, rounded
-from lrmctl.rewards.service.held import AGAIN, Entry, Held, Waiting
+from lrmctl.rewards.service.groups import Groups, RewardReply, rounded
+from lrmctl.rewards.service.held import AGAIN, Held, HeldOutcome, PendingReply
 from lrmctl.rewards.service.logs import extra_logs
 from lrmctl.rewards.service.metrics import ServiceMetrics
 from lrmctl.rewards.service.neutral import NeutralAnswers
-from lrmctl.rewards.service.worker_handle import Job
+from lrmctl.rewards.service.worker_handle import ScoringJob
 from lrmctl.runs.eval_rows import read_jsonl
 from lrmctl.types import Trace
 
 
-class Book:
+class RolloutLedger:
     """Takes outcomes, writes rows, makes replies.
 
     Args:
@@ -37,7 +37,11 @@ class Book:
     """
 
     def __init__(
-        self, spec: ServiceSpec, metrics: ServiceMetrics, began: float, tell: Callable[[Book], None] = lambda _: None
+        self,
+        spec: ServiceSpec,
+        metrics: ServiceMetrics,
+        began: float,
+        tell: Callable[[RolloutLedger], None] = lambda _: None,
     ) -> None:
         self._spec, self._metrics, self._began, self._tell = spec, metrics, began, tell
         self._names = tuple(c.label for c in spec.section.components)
@@ -56,12 +60,12 @@ class Book:
         """Names of the components, in recipe order."""
         return self._names
 
-    def settle(self, jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
+    def settle(self, jobs: Sequence[ScoringJob], outcomes: Sequence[Outcome]) -> None:
         """Write the rollouts of a batch, then answer them. One that nobody waits for any more is not written.
 
         One that failed waits for the others of its group, where the recipe forgives failures.
         """
-        waiting = [Waiting(j, self._entry(j, o)) for j, o in zip(jobs, outcomes, strict=True) if not j.gone]
+        waiting = [PendingReply(j, self._entry(j, o)) for j, o in zip(jobs, outcomes, strict=True) if not j.gone]
         if self.policy.failure is not None and all(isinstance(o, NoReward) for o in outcomes):
             self._dismiss(waiting)
         else:
@@ -83,9 +87,9 @@ class Book:
 
     def neutral(self, trace: Trace | None = None) -> bytes:
         """The reply to a call after the end: valid, and not written."""
-        return self.reply(Entry(trace, "", None, "", "", answer=Answer(0.0, 0.0)))
+        return self.reply(HeldOutcome(trace, "", None, "", "", answer=RewardReply(0.0, 0.0)))
 
-    def _answer(self, waiting: Sequence[Waiting]) -> None:
+    def _answer(self, waiting: Sequence[PendingReply]) -> None:
         """Write and answer these rollouts, and those that waited for them."""
         all_of = [*waiting, *self._held.ready(self._neutral.knows)]
         for w in all_of:
@@ -101,13 +105,13 @@ class Book:
         if self.policy.failure is not None:
             self._dismiss(self._held.all())
 
-    def _dismiss(self, waiting: Sequence[Waiting]) -> None:
+    def _dismiss(self, waiting: Sequence[PendingReply]) -> None:
         """Answer after the end."""
         for w in waiting:
             if not w.job.future.done():
                 w.job.future.set_result(self.neutral(w.entry.trace))
 
-    def _place(self, entry: Entry) -> None:
+    def _place(self, entry: HeldOutcome) -> None:
         """Find the rollout's group, and its answer if its reward did not fail."""
         trace = entry.trace
         assert trace is not None
@@ -115,7 +119,7 @@ class Book:
         if entry.reward is not None and entry.total is not None:
             self._scored(entry, entry.total if entry.metric else self._normalised(entry, entry.total))
 
-    def _normalised(self, entry: Entry, total: float) -> float:
+    def _normalised(self, entry: HeldOutcome, total: float) -> float:
         """The reward to train on, by one scale in all of a group."""
         if self._normaliser is None or entry.group is None:
             return rounded(total)
@@ -124,31 +128,31 @@ class Book:
             scale = entry.group.scale = entry.group.scale or scale
         return rounded((total - scale[0]) / scale[1])
 
-    def _scored(self, entry: Entry, given: float) -> None:
+    def _scored(self, entry: HeldOutcome, given: float) -> None:
         reward, total, place = entry.reward, entry.total, entry.place
         assert reward is not None
         assert total is not None
         assert place is not None
         value = reward.metric(entry.metric, given) if entry.metric else given
         score = reward.metric(self._spec.score_of, total)
-        entry.answer = Answer(value, min(1.0, max(0.0, score)))
+        entry.answer = RewardReply(value, min(1.0, max(0.0, score)))
         place.group.scored(entry.answer, total)
         self._neutral.scored(entry.phase, entry.kind, entry.answer)
 
-    def _must_wait(self, entry: Entry) -> bool:
+    def _must_wait(self, entry: HeldOutcome) -> bool:
         """A failed rollout whose group is not complete, or that comes before anything of the step was scored."""
         if entry.answer is not None or self._spec.section.on_failure == "abort":
             return False
         in_group = entry.group is not None and entry.group.wanted > 1
         return in_group or (self._spec.step > 0 and not self._neutral.knows(entry.phase))
 
-    def _close(self, entry: Entry) -> None:
+    def _close(self, entry: HeldOutcome) -> None:
         trace, group = entry.trace, entry.group
         if trace is not None and group is not None and group.complete and not group.closed:
             group.closed = True
             self.groups.close(entry.phase, trace.prompt.id, entry.row, group)
 
-    def record(self, entries: Sequence[Entry]) -> None:
+    def record(self, entries: Sequence[HeldOutcome]) -> None:
         first = self._log.rows + 1
         try:
             self._log.write_all([self._row(entry, first + i) for i, entry in enumerate(entries)])
@@ -159,21 +163,21 @@ class Book:
             self.policy.seen(entry.failed, f"{self._spec.rollouts}:{first + i}")
         self._tell(self)
 
-    def reply(self, entry: Entry) -> bytes:
+    def reply(self, entry: HeldOutcome) -> bytes:
         """OpenRLHF's form. `scores`, which feed its dynamic filtering, lie in [0, 1] and are not normalised."""
         answer = entry.answer
         assert answer is not None
         logs = extra_logs(self._names, entry.trace, entry.reward)
         return json.dumps({"rewards": answer.reward, "scores": answer.score, "extra_logs": logs}).encode()
 
-    def _entry(self, job: Job, outcome: Outcome) -> Entry:
+    def _entry(self, job: ScoringJob, outcome: Outcome) -> HeldOutcome:
         trace = job.trace
         if isinstance(outcome, NoReward):
             what = f"prompt {trace.prompt.id!r}: {outcome.error}"
-            return Entry(trace, job.metric, None, what, outcome.component, job.row)
-        return Entry(trace, job.metric, outcome, outcome.blame(trace), outcome.failed_component, job.row)
+            return HeldOutcome(trace, job.metric, None, what, outcome.component, job.row)
+        return HeldOutcome(trace, job.metric, outcome, outcome.blame(trace), outcome.failed_component, job.row)
 
-    def _row(self, entry: Entry, n: int) -> dict[str, Any]:
+    def _row(self, entry: HeldOutcome, n: int) -> dict[str, Any]:
         trace, reward = entry.trace, entry.reward
         place = entry.place
         return {
@@ -219,7 +223,7 @@ class Book:
         if total is not None:
             component = (row.get("components") or {}).get(self._spec.score_of) or {}
             value = component.get("value")
-            answer = Answer(row["reward"], min(1.0, max(0.0, total if value is None else value)))
+            answer = RewardReply(row["reward"], min(1.0, max(0.0, total if value is None else value)))
             place.group.scored(answer, total)
             self._neutral.scored(phase, row["kind"], answer)
         if place.group.complete:

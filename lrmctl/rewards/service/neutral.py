@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 
 from lrmctl.rewards.service.config import ServiceSpec
-from lrmctl.rewards.service.groups import Answer, Group, mean_answer, rounded
+from lrmctl.rewards.service.groups import RewardReply, SampleGroup, mean_answer, rounded
 
 RECENT = 256
 """Rollouts of a kind whose mean stands in where none of a group was scored, and of a step of unknown size."""
@@ -22,9 +22,9 @@ class NeutralAnswers:
 
     def __init__(self, spec: ServiceSpec) -> None:
         self._by_step, self._step = spec.baseline == "step", spec.step or RECENT
-        self._recent: dict[tuple[str, str], deque[Answer]] = {}
+        self._recent: dict[tuple[str, str], deque[RewardReply]] = {}
 
-    def scored(self, phase: str, kind: str, answer: Answer) -> None:
+    def scored(self, phase: str, kind: str, answer: RewardReply) -> None:
         """One more rollout whose reward did not fail."""
         for key, size in (((phase, kind), RECENT), ((phase, ""), self._step)):
             self._recent.setdefault(key, deque(maxlen=size)).append(answer)
@@ -33,7 +33,7 @@ class NeutralAnswers:
         """Whether anything of this phase was scored yet."""
         return bool(self._recent.get((phase, "")))
 
-    def answer(self, phase: str, kind: str, group: Group | None) -> Answer:
+    def answer(self, phase: str, kind: str, group: SampleGroup | None) -> RewardReply:
         """What a failed rollout is told.
 
         Where none of its group was scored all of them get one number, and their advantages are 0 whatever it is; the
@@ -44,7 +44,7 @@ class NeutralAnswers:
         step = self._mean(phase, "")
         of_group = mean or self._mean(phase, kind) or step
         reward = step or mean if self._by_step and phase == "train" else of_group
-        return Answer(rounded(reward.reward) if reward else 0.0, mean.score if mean else 0.0)
+        return RewardReply(rounded(reward.reward) if reward else 0.0, mean.score if mean else 0.0)
 
-    def _mean(self, phase: str, kind: str) -> Answer | None:
+    def _mean(self, phase: str, kind: str) -> RewardReply | None:
         return mean_answer(self._recent.get((phase, kind), ()))

@@ -26,7 +26,7 @@ FLOOR = 1e-3
 
 
 @dataclass
-class Running:
+class RunningMoments:
     """Mean and population deviation of a stream of numbers, in one pass (Welford 1962).
 
     Attributes:
@@ -59,7 +59,7 @@ class KindNormaliser:
 
     def __init__(self, section: RewardSection) -> None:
         self._on = section.normalise == "kind"
-        self._running: dict[str, Running] = {}
+        self._running: dict[str, RunningMoments] = {}
 
     def apply(self, kind: str, total: float) -> float:
         """The reward to train on: (total - mean) / deviation over this kind's rollouts, this one among them.
@@ -95,8 +95,8 @@ class KindNormaliser:
         """By kind: rollouts seen, mean and deviation of their rewards."""
         return {k: {"count": r.count, "mean": r.mean, "deviation": r.deviation} for k, r in self._running.items()}
 
-    def _seen(self, kind: str, total: float) -> Running:
-        running = self._running.setdefault(kind, Running())
+    def _seen(self, kind: str, total: float) -> RunningMoments:
+        running = self._running.setdefault(kind, RunningMoments())
         running.add(total)
         return running
 

@@ -19,7 +19,7 @@ from lrmctl.rewards.service.app import App
 from lrmctl.rewards.service.batcher import Batcher
 from lrmctl.rewards.service.config import ServiceSpec
 from lrmctl.rewards.service.errors import as_lrmctl_error
-from lrmctl.rewards.service.ledger import Book
+from lrmctl.rewards.service.ledger import RolloutLedger
 from lrmctl.rewards.service.metrics import ServiceMetrics
 
 
@@ -37,7 +37,7 @@ def run(argument: tuple[ServiceSpec, float], pipe: Connection, sockets: list[soc
 async def _serve(spec: ServiceSpec, began: float, pipe: Connection, listener: socket.socket) -> None:
     parent = _Parent(pipe)
     metrics = ServiceMetrics([c.label for c in spec.section.components])
-    book = Book(spec, metrics, began, parent.told)
+    book = RolloutLedger(spec, metrics, began, parent.told)
     batcher = Batcher(spec, book.settle, book.end, metrics.batch, metrics.restarted)
     metrics.watch(
         lambda: batcher.waiting,
@@ -79,7 +79,7 @@ class _Parent:
         self._last = (-1, -1)
         self._failed = False
 
-    def told(self, book: Book) -> None:
+    def told(self, book: RolloutLedger) -> None:
         """Pass on what has changed. Counts wait where the parent does not read: the next ones hold them too."""
         policy = book.policy
         with suppress(OSError):  # it is gone, and this process is about to be

@@ -21,7 +21,7 @@ VERSION = 1
 _MAX_DEPTH = 50
 
 
-class Call(NamedTuple):
+class RewardCall(NamedTuple):
     """The three texts of one reward call."""
 
     query: str
@@ -174,7 +174,7 @@ def unread(label: str) -> Trace:
     return Trace(prompt, "", "", "absent", "error")
 
 
-def read_call(body: bytes) -> Call:
+def read_call(body: bytes) -> RewardCall:
     """The three texts of a posted call.
 
     Raises:
@@ -188,7 +188,7 @@ def read_call(body: bytes) -> Call:
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         what = f"a reward call is not in OpenRLHF's form ({type(error).__name__}: {error}): {body[:120]!r}"
         raise RewardError(what, fix="this lrmctl speaks the form of openrlhf 0.11.2") from error
-    return Call(*(t[0] for t in texts))
+    return RewardCall(*(t[0] for t in texts))
 
 
 def _without_end(text: str, end_tokens: Sequence[str]) -> tuple[str, bool]:

@@ -25,7 +25,7 @@ from typing import Literal
 from lrmctl.errors import LrmctlError, RewardError
 from lrmctl.recipe.schema.recipes import RewardSection
 from lrmctl.rewards.compose import ComposedReward
-from lrmctl.rewards.service.child_process import Child, how_it_ended
+from lrmctl.rewards.service.child_process import ChildProcess, how_it_ended
 from lrmctl.rewards.service.config import ServiceSpec
 from lrmctl.rewards.service.logs import check_names
 from lrmctl.rewards.service.sockets import listen
@@ -106,7 +106,7 @@ class RewardService:
         self._address, self._reached_as = (host, port), reached_as or host
         self._failure: Exception | None = None
         self._counts = (0, 0)
-        self._child: Child | None = None
+        self._child: ChildProcess | None = None
         self._lock = threading.RLock()
         self._stopping = threading.Event()
 
@@ -184,8 +184,8 @@ class RewardService:
                 self._failure = self._failure or RewardError(what, where, "look for its last words in the log")
                 return
 
-    def _start(self) -> Child:
-        child = Child(
+    def _start(self) -> ChildProcess:
+        child = ChildProcess(
             "lrmctl-reward-service", _PROCESS, (self._spec, self._began), sockets=[self._listener], log=self._spec.log
         )
         with self._lock:
@@ -195,7 +195,7 @@ class RewardService:
                 child.pipe.send("stop")
         return child
 
-    def _follow(self, child: Child) -> None:
+    def _follow(self, child: ChildProcess) -> None:
         """Hear the service until its pipe is closed, or until it should have ended."""
         patience: float | None = None
         while self._hear():

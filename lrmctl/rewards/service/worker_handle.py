@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from lrmctl.rewards.service.child_process import Child, how_it_ended
+from lrmctl.rewards.service.child_process import ChildProcess, how_it_ended
 from lrmctl.rewards.service.config import ServiceSpec
 from lrmctl.types import Trace
 
@@ -20,7 +20,7 @@ _LONG = struct.Struct("!Q")
 
 
 @dataclass
-class Trial:
+class IsolationRun:
     """Rollouts that are tried one at a time, because together they hung or killed a scorer.
 
     Attributes:
@@ -35,7 +35,7 @@ class Trial:
 
 
 @dataclass(slots=True, eq=False)
-class Job:
+class ScoringJob:
     """A rollout that waits for its reward.
 
     Attributes:
@@ -54,7 +54,7 @@ class Job:
     arrived: float
     future: asyncio.Future[bytes]
     caller: Any = None
-    trial: Trial | None = None
+    trial: IsolationRun | None = None
     row: int | None = None
 
     @property
@@ -63,24 +63,24 @@ class Job:
 
 
 @dataclass(slots=True, eq=False)
-class Batch:
+class ScoringBatch:
     """Jobs that were sent to a scorer together; `at` is the component that a single one is at."""
 
-    jobs: list[Job]
+    jobs: list[ScoringJob]
     started: float
     at: str = ""
 
     @property
-    def trial(self) -> Trial | None:
+    def trial(self) -> IsolationRun | None:
         return self.jobs[0].trial
 
 
-class Boss(Protocol):
+class WorkerListener(Protocol):
     """Who is told what a scorer says."""
 
     def scorer_ready(self, scorer: ScorerHandle) -> None: ...
     def scorer_broken(self, scorer: ScorerHandle, error: Exception) -> None: ...
-    def scorer_done(self, scorer: ScorerHandle, batch: Batch, rewards: Any) -> None: ...
+    def scorer_done(self, scorer: ScorerHandle, batch: ScoringBatch, rewards: Any) -> None: ...
     def scorer_died(self, scorer: ScorerHandle, how: str) -> None: ...
 
 
@@ -89,15 +89,15 @@ class ScorerHandle:
     """Starts the process; `judges` are its judges' last figures."""
 
     spec: ServiceSpec
-    boss: Boss
+    boss: WorkerListener
     ready: bool = False
     dead: bool = False
-    batches: dict[int, Batch] = field(default_factory=dict)
+    batches: dict[int, ScoringBatch] = field(default_factory=dict)
     judges: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._number = 0
-        self._child = Child("lrmctl-scorer", "lrmctl.rewards.service.worker:run", self.spec, log=self.spec.log)
+        self._child = ChildProcess("lrmctl-scorer", "lrmctl.rewards.service.worker:run", self.spec, log=self.spec.log)
         self._socket = socket.socket(fileno=os.dup(self._child.pipe.fileno()))
         self._child.close()
         self._task = asyncio.get_running_loop().create_task(self._listen())
@@ -113,11 +113,11 @@ class ScorerHandle:
         """Batches that this process was given."""
         return self._number
 
-    def send(self, jobs: list[Job]) -> None:
+    def send(self, jobs: list[ScoringJob]) -> None:
         """Have these scored together."""
         assert self._writer is not None
         self._number += 1
-        self.batches[self._number] = Batch(jobs, time.monotonic())
+        self.batches[self._number] = ScoringBatch(jobs, time.monotonic())
         data = pickle.dumps((self._number, [job.trace for job in jobs]), pickle.HIGHEST_PROTOCOL)
         head = _HEAD.pack(len(data)) if len(data) <= 0x7FFFFFFF else _HEAD.pack(-1) + _LONG.pack(len(data))
         self._writer.write(head + data)

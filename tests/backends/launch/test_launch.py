@@ -137,9 +137,9 @@ def test_abort_ends_the_tree_and_is_raised(tmp_path: Path, trainer: Callable[...
 PARENT = """
     import sys
     from pathlib import Path
-    from lrmctl.backends import launch
+    from lrmctl.backends.launch import base
     here = Path(sys.argv[1])
-    launch.run(sys.argv[2:], {}, cwd=here, log=here / "log", on_lines=lambda _: None)
+    base.run(sys.argv[2:], {}, cwd=here, log=here / "log", on_lines=lambda _: None)
 """
 
 

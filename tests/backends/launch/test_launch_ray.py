@@ -19,7 +19,7 @@ import pytest
 import yaml
 from training_recipes import RL, SFT, merged
 
-from lrmctl.backends.launch.base import Job, launcher
+from lrmctl.backends.launch.base import LaunchJob, launcher
 from lrmctl.backends.launch.supervisor import TEMP
 from lrmctl.errors import LrmctlError
 from lrmctl.recipe.load import load_recipe
@@ -28,10 +28,10 @@ from lrmctl.runs.folder import RunFolder
 from lrmctl.training.run import train
 
 
-def job(folder: Path, argv: list[str], kind: str = "rl") -> Job:
+def job(folder: Path, argv: list[str], kind: str = "rl") -> LaunchJob:
     log = folder / "output.log"
     env = {"A": "1", "RAY_ADDRESS": "local", "RAY_TMPDIR": TEMP, "HF_DATASETS_CACHE": f"{TEMP}/datasets"}
-    return Job("run", argv, env, folder, log, resources={"nodes": 1, "gpus": 2}, kind=kind)
+    return LaunchJob("run", argv, env, folder, log, resources={"nodes": 1, "gpus": 2}, kind=kind)
 
 
 def test_a_job_takes_its_variables_along_but_none_of_a_cluster_of_its_own(tmp_path: Path) -> None:

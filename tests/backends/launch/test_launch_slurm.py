@@ -16,7 +16,7 @@ import pytest
 import yaml
 from training_recipes import RL, SFT, merged
 
-from lrmctl.backends.launch.base import Job, launcher
+from lrmctl.backends.launch.base import LaunchJob, launcher
 from lrmctl.backends.launch.supervisor import TEMP
 from lrmctl.errors import LrmctlError
 from lrmctl.recipe.load import load_recipe
@@ -25,14 +25,14 @@ from lrmctl.runs.folder import RunFolder
 from lrmctl.training.run import train
 
 
-def job(folder: Path, argv: list[str], nodes: int = 1, gpus: int = 8, kind: str = "rl") -> Job:
+def job(folder: Path, argv: list[str], nodes: int = 1, gpus: int = 8, kind: str = "rl") -> LaunchJob:
     log = folder / "logs" / "attempt-1" / "output.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     env = {"RAY_TMPDIR": TEMP, "HF_DATASETS_CACHE": f"{TEMP}/datasets", "QUOTED": "a 'b' $c"}
-    return Job("big run", argv, env, folder, log, resources={"nodes": nodes, "gpus": gpus}, kind=kind)
+    return LaunchJob("big run", argv, env, folder, log, resources={"nodes": nodes, "gpus": gpus}, kind=kind)
 
 
-def script(made: Job, **section: object) -> str:
+def script(made: LaunchJob, **section: object) -> str:
     text = launcher({"via": "slurm", **section}).preview(made)
     subprocess.run(["bash", "-n"], input=text, text=True, check=True)
     return text

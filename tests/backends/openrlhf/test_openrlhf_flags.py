@@ -89,7 +89,7 @@ def test_the_snapshot_takes_and_refuses_what_the_real_parser_does(line: str) -> 
 def _answer(line: str, version: str | None) -> Any:
     try:
         read = parser.parse(RL, line.split(), version)
-    except parser.Refused as error:
+    except parser.FlagsRefused as error:
         return str(error)
     return {key: list(value) if isinstance(value, tuple) else value for key, value in read.items()}
 

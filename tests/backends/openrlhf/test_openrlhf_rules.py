@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from training_recipes import RL, SFT, merged
 
 from lrmctl.backends.openrlhf import common, plan_rl, plan_sft, rules
-from lrmctl.backends.openrlhf.common import Target
+from lrmctl.backends.openrlhf.common import ComputeTarget
 from lrmctl.backends.openrlhf.flags import parser
 from lrmctl.backends.openrlhf.flags import rl as rl_flags
 from lrmctl.backends.openrlhf.rules.model import model_problems
@@ -26,10 +26,12 @@ from lrmctl.recipe.problems import Problem
 from lrmctl.recipe.schema.algorithm import AlgorithmName
 from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
 
-CUDA, CPU, HALF = Target("cuda", "bf16"), Target("cpu", "fp32"), Target("cuda", "fp16")
+CUDA, CPU, HALF = ComputeTarget("cuda", "bf16"), ComputeTarget("cpu", "fp32"), ComputeTarget("cuda", "fp16")
 
 
-def judged(base: dict[str, Any], changes: Mapping[str, Any], where: Target) -> tuple[dict[str, Any], list[Problem]]:
+def judged(
+    base: dict[str, Any], changes: Mapping[str, Any], where: ComputeTarget
+) -> tuple[dict[str, Any], list[Problem]]:
     words = merged(base, {key.replace("__", "."): value for key, value in changes.items()})
     if base is RL:
         recipe = RlRecipe.model_validate(words)
@@ -38,11 +40,11 @@ def judged(base: dict[str, Any], changes: Mapping[str, Any], where: Target) -> t
     return rules.judge(tuned, where, plan_sft.recipe_flags(tuned, where), {**common.OWNED, **plan_sft.OWNED})
 
 
-def wrong(changes: Mapping[str, Any], where: Target = CUDA, base: dict[str, Any] = RL) -> dict[str, Problem]:
+def wrong(changes: Mapping[str, Any], where: ComputeTarget = CUDA, base: dict[str, Any] = RL) -> dict[str, Problem]:
     return {p.key: p for p in judged(base, changes, where)[1] if not p.note}
 
 
-def noted(changes: Mapping[str, Any], where: Target = CUDA, base: dict[str, Any] = RL) -> set[str]:
+def noted(changes: Mapping[str, Any], where: ComputeTarget = CUDA, base: dict[str, Any] = RL) -> set[str]:
     return {p.key for p in judged(base, changes, where)[1] if p.note}
 
 
@@ -116,7 +118,7 @@ def test_what_rl_cannot_do_is_told_by_the_recipes_key(changes: dict[str, Any], k
     assert wrong(changes)[key].what
 
 
-SFT_CASES: list[tuple[dict[str, Any], str, Target]] = [
+SFT_CASES: list[tuple[dict[str, Any], str, ComputeTarget]] = [
     ({"optimizer__micro_batch_size": 3}, "optimizer.micro_batch_size", CUDA),
     ({"layout__gpus": 4}, "optimizer.micro_batch_size", CUDA),
     ({"optimizer__dynamic_batch_tokens": 64}, "optimizer.dynamic_batch_tokens", CUDA),
@@ -133,7 +135,7 @@ SFT_CASES: list[tuple[dict[str, Any], str, Target]] = [
 
 
 @pytest.mark.parametrize(("changes", "key", "where"), SFT_CASES, ids=lambda v: v if isinstance(v, str) else "")
-def test_what_sft_cannot_do_is_told_by_the_recipes_key(changes: dict[str, Any], key: str, where: Target) -> None:
+def test_what_sft_cannot_do_is_told_by_the_recipes_key(changes: dict[str, Any], key: str, where: ComputeTarget) -> None:
     assert wrong({}, where, SFT) == {}
     assert key in wrong(changes, where, SFT)
 

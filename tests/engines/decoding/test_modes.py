@@ -20,7 +20,7 @@ from lrmctl.engines.base import Sampling
 from lrmctl.engines.decoding import engine as modes
 from lrmctl.engines.decoding.engine import LESS, askable, steered
 from lrmctl.engines.hf.engine import HfEngine
-from lrmctl.engines.requests import Completion, Request, request_of
+from lrmctl.engines.requests import Completion, GenerationRequest, request_of
 from lrmctl.engines.store import Store, complete, sample_traces
 from lrmctl.errors import RecipeError
 from lrmctl.hooks import registry
@@ -249,7 +249,7 @@ def test_a_killed_evaluation_keeps_what_was_complete_and_draws_only_the_rest(tmp
 class Failing(HfEngine):
     """An engine of which every third completion fails, as a server's may."""
 
-    def generate(self, requests: Sequence[Request]) -> Iterator[list[tuple[int, Completion]]]:
+    def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[list[tuple[int, Completion]]]:
         for batch in super().generate(requests):
             yield [(i, Completion((), "", "error", "timed out") if i % 3 == 0 else c) for i, c in batch]
 
@@ -268,7 +268,7 @@ def test_a_turn_that_fails_fails_its_completion_alone(prompts: list[Prompt], mod
 class TextOnly(HfEngine):
     """An engine that gives no token ids, as servers do."""
 
-    def generate(self, requests: Sequence[Request]) -> Iterator[list[tuple[int, Completion]]]:
+    def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[list[tuple[int, Completion]]]:
         plain = [replace(r, ids=()) for r in requests]
         for batch in super().generate(plain):
             yield [(i, replace(c, ids=(), tokens=len(c.ids))) for i, c in batch]
@@ -340,7 +340,7 @@ def test_tags_that_are_spelled_out_are_found_and_taken_away(prompts: list[Prompt
     for mode in (MoreThink(rounds=1, tokens=40), Budget(tokens=12)):
         for trace in traces(steered(inner, mode), prompts[:3]):
             assert trace.thinking_state == "closed"
-    said = modes.Said(request_of(inner, prompts[0], HOW, 0, 0), inner.tokenizer, default_format())
+    said = modes.PartialCompletion(request_of(inner, prompts[0], HOW, 0, 0), inner.tokenizer, default_format())
     text = "A thought.\n</think>"
     said.think(Completion(tuple(inner.tokenizer.encode(text, add_special_tokens=False)), text, "stop"))
     said.reopen("Wait")

@@ -15,7 +15,7 @@ from generation_server import Generation, generating
 from lrmctl.engines.base import Sampling
 from lrmctl.engines.generators import make_generator
 from lrmctl.engines.hf.engine import HfEngine
-from lrmctl.engines.requests import Engine, Request
+from lrmctl.engines.requests import Engine, GenerationRequest
 from lrmctl.engines.store import Store, sample_traces
 from lrmctl.errors import RecipeError
 from lrmctl.hooks import registry
@@ -40,7 +40,7 @@ class LabServer(Generation):
         del tries
         how = Sampling(body["temperature"], body["top_p"], max_new_tokens=body["max_tokens"])
         with self.one:
-            ((_, done),) = next(iter(self.model.generate([Request(asked, how, seed=body["seed"])])))
+            ((_, done),) = next(iter(self.model.generate([GenerationRequest(asked, how, seed=body["seed"])])))
         text, why = done.text, done.finish_reason
         for stop in body.get("stop", ()):
             before, found, _ = text.partition(stop)

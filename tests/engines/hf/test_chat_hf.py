@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lrmctl.engines.chat import Ask, Reply
+from lrmctl.engines.chat import JudgeQuery, JudgeReply
 from lrmctl.engines.encoding import first_tokens
 from lrmctl.engines.factory import make_engine
 from lrmctl.engines.hf.chat import HfChat
@@ -19,21 +19,21 @@ from lrmctl.errors import NotFoundError, RecipeError
 WORDS = ("safe", "unsafe")
 
 
-def said(text: str, **rest: object) -> Ask:
-    return Ask(messages=({"role": "user", "content": text},), max_new_tokens=6, **rest)  # type: ignore[arg-type]
+def said(text: str, **rest: object) -> JudgeQuery:
+    return JudgeQuery(messages=({"role": "user", "content": text},), max_new_tokens=6, **rest)  # type: ignore[arg-type]
 
 
 MIXED = [
     said("one"),
     said("two", choices=WORDS),
-    Ask(text="three: ", max_new_tokens=3),
+    JudgeQuery(text="three: ", max_new_tokens=3),
     said("a longer one " * 3, choices=WORDS),
     said("a longer one " * 3),
     said("four", prefill="\nSafety:"),
 ]
 
 
-def close(found: list[Reply], wanted: list[Reply]) -> None:
+def close(found: list[JudgeReply], wanted: list[JudgeReply]) -> None:
     assert [(r.text, r.error) for r in found] == [(r.text, r.error) for r in wanted]
     assert [dict(r.probabilities) for r in found] == [pytest.approx(dict(r.probabilities), rel=1e-4) for r in wanted]
 
@@ -52,8 +52,8 @@ def test_a_common_beginning_is_computed_once_and_changes_nothing(
     """A model with sliding attention is not given the short cut; its answers are the same too."""
     folder = checkpoint if window is None else sliding(checkpoint, tmp_path, window)
     policy = "the policy of the guard: "
-    asks = [Ask(text=f"{policy}{'x' * (i * 3)} {i}", max_new_tokens=5) for i in range(8)]
-    asks += [Ask(text=ask.text, choices=WORDS) for ask in asks] + [Ask(text=policy, choices=WORDS)]
+    asks = [JudgeQuery(text=f"{policy}{'x' * (i * 3)} {i}", max_new_tokens=5) for i in range(8)]
+    asks += [JudgeQuery(text=ask.text, choices=WORDS) for ask in asks] + [JudgeQuery(text=policy, choices=WORDS)]
     alone, chat = HfChat(str(folder), batch_size=1), HfChat(str(folder), batch_size=64)
     wanted, model = alone.ask(asks), chat._weights.opened.model
     seen, forward = [], model.forward
@@ -93,7 +93,7 @@ def test_first_token_probabilities_are_the_softmax_over_the_vocabulary(checkpoin
     ids = hf.tokenizer("is it? ", add_special_tokens=False, return_tensors="pt")["input_ids"]
     with torch.inference_mode():
         table = hf.model(ids).logits[0, -1].softmax(-1)
-    (reply,) = HfChat(str(checkpoint)).ask([Ask(text="is it? ", choices=("yes", "no"))])
+    (reply,) = HfChat(str(checkpoint)).ask([JudgeQuery(text="is it? ", choices=("yes", "no"))])
     wanted = {word: float(table[hf.tokenizer.convert_tokens_to_ids(word[0])]) for word in ("yes", "no")}
     assert dict(reply.probabilities) == pytest.approx(wanted, rel=1e-4)
 
@@ -117,18 +117,20 @@ def test_a_prefill_begins_the_reply(checkpoint: Path) -> None:
     whole = tokenizer.apply_chat_template(
         [{"role": "user", "content": "one"}], tokenize=False, add_generation_prompt=True
     )
-    asked = chat.ask([said("one", prefill="Safety: "), Ask(text=whole + "Safety: ", max_new_tokens=6), said("one")])
+    asked = chat.ask(
+        [said("one", prefill="Safety: "), JudgeQuery(text=whole + "Safety: ", max_new_tokens=6), said("one")]
+    )
     assert asked[0] == asked[1] != asked[2]
 
 
 def test_a_question_too_long_is_an_error_and_never_cut(checkpoint: Path) -> None:
-    replies = HfChat(str(checkpoint)).ask([said("x" * 200), said("short"), Ask(text="x" * 92, max_new_tokens=4)])
+    replies = HfChat(str(checkpoint)).ask([said("x" * 200), said("short"), JudgeQuery(text="x" * 92, max_new_tokens=4)])
     assert "room for 90" in replies[0].error
     assert replies[0].text == ""
     assert (replies[1].error, replies[2].error) == ("", "")
-    (full,) = HfChat(str(checkpoint)).ask([Ask(text="x" * 97, choices=WORDS)])
+    (full,) = HfChat(str(checkpoint)).ask([JudgeQuery(text="x" * 97, choices=WORDS)])
     assert "97 tokens" in full.error
-    assert not HfChat(str(checkpoint)).ask([Ask(text="x" * 95, choices=WORDS)])[0].error
+    assert not HfChat(str(checkpoint)).ask([JudgeQuery(text="x" * 95, choices=WORDS)])[0].error
 
 
 def test_a_missing_chat_template_is_said_of_messages_only(checkpoint_of) -> None:  # type: ignore[no-untyped-def]
@@ -136,13 +138,13 @@ def test_a_missing_chat_template_is_said_of_messages_only(checkpoint_of) -> None
     for name in ("chat_template.jinja", "tokenizer_config.json"):
         if name.endswith("jinja"):
             (folder / name).unlink()
-    by_chat, by_text = HfChat(str(folder)).ask([said("one"), Ask(text="one")])
+    by_chat, by_text = HfChat(str(folder)).ask([said("one"), JudgeQuery(text="one")])
     assert "no chat template" in by_chat.error
     assert by_text.error == ""
 
 
 def test_choices_that_begin_alike_and_empty_questions_are_errors(checkpoint: Path) -> None:
-    alike, empty = HfChat(str(checkpoint)).ask([Ask(text="one", choices=("unsafe", "unclear")), Ask()])
+    alike, empty = HfChat(str(checkpoint)).ask([JudgeQuery(text="one", choices=("unsafe", "unclear")), JudgeQuery()])
     assert "does not tell 'unsafe' from 'unclear'" in alike.error
     assert empty.error
 
@@ -194,7 +196,7 @@ def test_many_threads_get_their_own_answers(checkpoint: Path) -> None:
     wanted = chat.ask(MIXED)
     start = threading.Barrier(8)
 
-    def one(_: int) -> list[Reply]:
+    def one(_: int) -> list[JudgeReply]:
         start.wait()
         return chat.ask(MIXED)
 

@@ -15,8 +15,8 @@ from lrmctl.engines.hf.batch_sampler import sample
 from lrmctl.engines.hf.engine import HfEngine
 from lrmctl.engines.hf.kv_cache import joinable
 from lrmctl.engines.hf.memory import rows_that_fit
-from lrmctl.engines.hf.scheduler import Loop, Row
-from lrmctl.engines.requests import Completion, Request
+from lrmctl.engines.hf.scheduler import ContinuousBatcher, RunningCompletion
+from lrmctl.engines.requests import Completion, GenerationRequest
 
 EOS, PAD, VOCAB = 1, 0, 120
 SIZES = {"vocab_size": VOCAB, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
@@ -52,12 +52,12 @@ def windowed() -> Any:
     return made("MistralForCausalLM", "MistralConfig", **more)
 
 
-def rows(count: int = len(PROMPTS)) -> list[Row]:
+def rows(count: int = len(PROMPTS)) -> list[RunningCompletion]:
     ways = [WAYS[i % len(WAYS)] for i in range(count)]
-    return [Row(i, PROMPTS[i], how, 100 + i, how.max_new_tokens) for i, how in enumerate(ways)]
+    return [RunningCompletion(i, PROMPTS[i], how, 100 + i, how.max_new_tokens) for i, how in enumerate(ways)]
 
 
-def expected(model: Any, wanted: Sequence[Row]) -> list[tuple[list[int], str]]:
+def expected(model: Any, wanted: Sequence[RunningCompletion]) -> list[tuple[list[int], str]]:
     """What each row draws alone, by the plain sampler."""
     found = []
     for row in wanted:
@@ -67,7 +67,7 @@ def expected(model: Any, wanted: Sequence[Row]) -> list[tuple[list[int], str]]:
     return found
 
 
-def ran(loop: Loop, wanted: Sequence[Row]) -> list[Row]:
+def ran(loop: ContinuousBatcher, wanted: Sequence[RunningCompletion]) -> list[RunningCompletion]:
     ended = [row for some in loop.run(wanted) for row in some]
     assert sorted(row.index for row in ended) == sorted(row.index for row in wanted)
     return sorted(ended, key=lambda row: row.index)
@@ -75,7 +75,7 @@ def ran(loop: Loop, wanted: Sequence[Row]) -> list[Row]:
 
 @pytest.mark.parametrize("size", [1, 3, 8, 30])
 def test_rows_that_join_draw_what_they_draw_alone(llama: Any, size: int) -> None:
-    ended = ran(Loop(llama, size=size, eos={EOS}, pad=PAD), rows())
+    ended = ran(ContinuousBatcher(llama, size=size, eos={EOS}, pad=PAD), rows())
     assert [(row.ids, row.finish_reason) for row in ended] == expected(llama, rows())
     assert len({len(row.ids) for row in ended}) > 5  # ragged
 
@@ -86,13 +86,15 @@ def test_rows_that_join_draw_what_they_draw_alone(llama: Any, size: int) -> None
 def test_models_whose_rows_cannot_join_are_sampled_in_batches(model: Callable[[], Any]) -> None:
     model = model()
     assert not joinable(model, PAD)
-    ended = ran(Loop(model, size=8, eos={EOS}, pad=PAD), rows())
+    ended = ran(ContinuousBatcher(model, size=8, eos={EOS}, pad=PAD), rows())
     assert [(row.ids, row.finish_reason) for row in ended] == expected(model, rows())
 
 
 def test_a_short_row_is_handed_over_while_a_long_one_runs_and_another_joins(llama: Any) -> None:
-    long, *short = (Row(i, PROMPTS[i], Sampling(max_new_tokens=n), i, n) for i, n in enumerate([60, 3, 3, 3]))
-    steps = list(Loop(llama, size=2, eos={VOCAB}, pad=PAD).run([long, *short]))
+    long, *short = (
+        RunningCompletion(i, PROMPTS[i], Sampling(max_new_tokens=n), i, n) for i, n in enumerate([60, 3, 3, 3])
+    )
+    steps = list(ContinuousBatcher(llama, size=2, eos={VOCAB}, pad=PAD).run([long, *short]))
     when = {row.index: i for i, some in enumerate(steps) for row in some}
     assert when[1] < when[2] < when[3] < when[0]
     assert len(steps) <= 60 + 3  # a pass over each row that joined, no step for each alone
@@ -110,7 +112,7 @@ def test_heads_in_groups_attend_as_transformers_does() -> None:
         plain, grouped = make(), make()
         group_heads(grouped)
         assert plain.config._attn_implementation == "sdpa" != grouped.config._attn_implementation
-        found = [ran(Loop(model, size=8, eos={EOS}, pad=PAD), rows()) for model in (plain, grouped)]
+        found = [ran(ContinuousBatcher(model, size=8, eos={EOS}, pad=PAD), rows()) for model in (plain, grouped)]
         assert [row.ids for row in found[0]] == [row.ids for row in found[1]]
         difference = stepped(plain) - stepped(grouped)
         assert float(difference.abs().max()) < 1e-4
@@ -133,8 +135,8 @@ def test_samples_of_one_prompt_are_read_once(llama: Any) -> None:
         lambda _module, _args, given: read.append(given["input_ids"].numel()), with_kwargs=True
     )
     prompt = list(range(3, 43))
-    loop = Loop(llama, size=8, eos={VOCAB}, pad=PAD)
-    ended = ran(loop, [Row(i, prompt, Sampling(max_new_tokens=1), i, 1) for i in range(8)])
+    loop = ContinuousBatcher(llama, size=8, eos={VOCAB}, pad=PAD)
+    ended = ran(loop, [RunningCompletion(i, prompt, Sampling(max_new_tokens=1), i, 1) for i in range(8)])
     with_hook.remove()
     assert sum(read) == 1 + 40  # the question whether rows can join, and the prompt
     assert len({tuple(row.ids) for row in ended}) > 1
@@ -147,7 +149,7 @@ def test_broken_weights_are_an_error_and_not_a_completion() -> None:
     with torch.no_grad():
         broken.lm_head.weight.fill_(float("nan"))
     with pytest.raises(ArithmeticError, match="not numbers"):
-        ran(Loop(broken, size=4, eos={EOS}, pad=PAD), rows(4))
+        ran(ContinuousBatcher(broken, size=4, eos={EOS}, pad=PAD), rows(4))
 
 
 def test_out_of_memory_halves_the_batch_and_loses_nothing(llama: Any) -> None:
@@ -163,7 +165,7 @@ def test_out_of_memory_halves_the_batch_and_loses_nothing(llama: Any) -> None:
             raise torch.OutOfMemoryError("CUDA out of memory.")
 
     hook = llama.register_forward_pre_hook(short, with_kwargs=True)
-    loop = Loop(llama, size=16, eos={EOS}, pad=PAD)
+    loop = ContinuousBatcher(llama, size=16, eos={EOS}, pad=PAD)
     with pytest.warns(UserWarning, match="out of memory with 16 completions side by side: going on with 8"):
         ended = ran(loop, rows())
     hook.remove()
@@ -178,13 +180,13 @@ def test_a_row_that_does_not_fit_alone_is_a_failure_and_the_others_go_on(llama: 
         if given["input_ids"].numel() > 20:
             raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    def wanted() -> list[Row]:
+    def wanted() -> list[RunningCompletion]:
         how = Sampling(max_new_tokens=3)
-        return [Row(i, PROMPTS[0] * n, how, i, 3) for i, n in enumerate([1, 12, 2, 3, 11, 4])]
+        return [RunningCompletion(i, PROMPTS[0] * n, how, i, 3) for i, n in enumerate([1, 12, 2, 3, 11, 4])]
 
     hook = llama.register_forward_pre_hook(short, with_kwargs=True)
     with pytest.warns(UserWarning, match="going on with 1"):
-        ended = ran(Loop(llama, size=4, eos={EOS}, pad=PAD), wanted())
+        ended = ran(ContinuousBatcher(llama, size=4, eos={EOS}, pad=PAD), wanted())
     hook.remove()
     alone = expected(llama, wanted())
     for row, one in zip(ended, alone, strict=True):
@@ -202,7 +204,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from lrmctl.engines.base import Sampling
-from lrmctl.engines.hf.scheduler import Loop, Row
+from lrmctl.engines.hf.scheduler import ContinuousBatcher, RunningCompletion
 
 torch.set_num_threads(1)
 sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "head_dim": 64, "intermediate_size": 32}
@@ -211,8 +213,8 @@ how = Sampling(max_new_tokens=6)
 
 
 def sampled(count, size):
-    loop = Loop(model, size=size, eos=[0], pad=0)
-    rows = [Row(i, [3 + i % 90, *range(3, 63)], how, i, 6) for i in range(count)]
+    loop = ContinuousBatcher(model, size=size, eos=[0], pad=0)
+    rows = [RunningCompletion(i, [3 + i % 90, *range(3, 63)], how, i, 6) for i in range(count)]
     return [row for some in loop.run(rows) for row in some], loop.size
 
 
@@ -240,7 +242,7 @@ def test_a_real_limit_of_memory_halves_the_batch() -> None:
 
 
 def test_batch_size_goes_by_free_memory(llama: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from lrmctl.engines.hf.engine import memory
+    from lrmctl.engines.hf import memory
 
     per_token = 2 * 2 * 2 * 8 * 4  # keys and values, layers, heads, D, bytes
     assert memory.cache_bytes(llama) == per_token
@@ -254,7 +256,7 @@ def test_facts_tell_the_batch_size_that_was_used(checkpoint: Path) -> None:
     engine = HfEngine(checkpoint)
     assert engine.facts()["batch_size"] == "auto"
     found: list[Completion] = []
-    for batch in engine.generate([Request("hi", WAYS[0], i) for i in range(5)]):
+    for batch in engine.generate([GenerationRequest("hi", WAYS[0], i) for i in range(5)]):
         found += [completion for _, completion in batch]
     assert len(found) == 5
     assert engine.facts()["batch_size"] == 5
@@ -264,7 +266,11 @@ def test_facts_tell_the_batch_size_that_was_used(checkpoint: Path) -> None:
 def test_known_tokens_of_a_prompt_are_gone_on_from(checkpoint: Path) -> None:
     engine = HfEngine(checkpoint)
     ids = tuple(engine.tokenizer("hello", add_special_tokens=False)["input_ids"])
-    requests = [Request("hello", WAYS[0]), Request("hello", WAYS[0], ids=ids), Request("hello", WAYS[0], ids=ids[:-1])]
+    requests = [
+        GenerationRequest("hello", WAYS[0]),
+        GenerationRequest("hello", WAYS[0], ids=ids),
+        GenerationRequest("hello", WAYS[0], ids=ids[:-1]),
+    ]
     found = {i: c for batch in engine.generate(requests) for i, c in batch}
     assert found[0] == found[1] != found[2]
 
@@ -273,4 +279,4 @@ def test_a_prompt_without_tokens_is_refused(checkpoint: Path) -> None:
     from lrmctl.errors import LrmctlError
 
     with pytest.raises(LrmctlError, match="no tokens"):
-        list(HfEngine(checkpoint).generate([Request("", WAYS[0])]))
+        list(HfEngine(checkpoint).generate([GenerationRequest("", WAYS[0])]))

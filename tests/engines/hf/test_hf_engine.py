@@ -10,7 +10,7 @@ import pytest
 
 from lrmctl.engines.base import Sampling
 from lrmctl.engines.hf.engine import HfEngine
-from lrmctl.engines.requests import Completion, Request
+from lrmctl.engines.requests import Completion, GenerationRequest
 from lrmctl.types import Prompt
 
 WARM = Sampling(1.0, max_new_tokens=24)
@@ -18,12 +18,12 @@ GREEDY = Sampling(0.0, max_new_tokens=24)
 QUESTIONS = ("hi", "what is two and two?", "a longer question about nothing much", "x" * 30)
 
 
-def ask(engine: HfEngine, sampling: Sampling, samples: int = 2) -> list[Request]:
+def ask(engine: HfEngine, sampling: Sampling, samples: int = 2) -> list[GenerationRequest]:
     texts = [engine.render(Prompt.user(q, q, "benign")) for q in QUESTIONS]
-    return [Request(text, sampling, i, seed=7) for text in texts for i in range(samples)]
+    return [GenerationRequest(text, sampling, i, seed=7) for text in texts for i in range(samples)]
 
 
-def drawn(engine: HfEngine, requests: Sequence[Request]) -> list[Completion]:
+def drawn(engine: HfEngine, requests: Sequence[GenerationRequest]) -> list[Completion]:
     found = {i: c for batch in engine.generate(requests) for i, c in batch}
     return [found[i] for i in range(len(requests))]
 
@@ -71,7 +71,7 @@ def test_tags_are_found_whether_they_are_special_tokens_or_not(
 ) -> None:
     engine = HfEngine(checkpoint_of(special_tags=special_tags))
     prompt = Prompt.user("p", "hi", "benign")
-    request = Request(engine.render(prompt), WARM, sample=3)
+    request = GenerationRequest(engine.render(prompt), WARM, sample=3)
 
     def traced(text: str) -> tuple[str, str, str]:
         ids = tuple(engine.tokenizer(text, add_special_tokens=False)["input_ids"])
@@ -94,7 +94,7 @@ def test_context_limit_cuts_and_says_so(checkpoint: Path) -> None:
     engine = HfEngine(checkpoint)
     limit = engine.model.config.max_position_embeddings
     texts = [engine.render(Prompt.user(str(n), "x" * n, "benign")) for n in (40, 200)]
-    nearly, over = drawn(engine, [Request(t, Sampling(0.0, max_new_tokens=4096)) for t in texts])
+    nearly, over = drawn(engine, [GenerationRequest(t, Sampling(0.0, max_new_tokens=4096)) for t in texts])
     assert len(nearly.ids) + len(engine.tokenizer(texts[0])["input_ids"]) <= limit
     assert (over.finish_reason, over.ids, over.text) == ("error", (), "")
 
@@ -113,7 +113,7 @@ def test_released_weights_are_loaded_again_when_needed(checkpoint: Path) -> None
     import weakref
 
     engine = HfEngine(checkpoint)
-    requests = [Request("hi", Sampling(1.0, max_new_tokens=8))]
+    requests = [GenerationRequest("hi", Sampling(1.0, max_new_tokens=8))]
     first = drawn(engine, requests)
     weights = weakref.ref(engine.model)
     engine.release()

@@ -11,8 +11,8 @@ import pytest
 
 from lrmctl.engines.base import Sampling
 from lrmctl.engines.hf.engine import HfEngine
-from lrmctl.engines.requests import Completion, Request
-from lrmctl.engines.stopping import Watch, cut
+from lrmctl.engines.requests import Completion, GenerationRequest
+from lrmctl.engines.stopping import StopWatcher, cut
 from lrmctl.types import Prompt
 
 LONG = Sampling(1.0, max_new_tokens=60)
@@ -20,13 +20,13 @@ PROMPT = Prompt.user("p", "hi", "benign")
 CLOSE = "</think>"
 
 
-def drawn(engine: HfEngine, requests: Sequence[Request]) -> list[Completion]:
+def drawn(engine: HfEngine, requests: Sequence[GenerationRequest]) -> list[Completion]:
     found = {i: c for batch in engine.generate(requests) for i, c in batch}
     return [found[i] for i in range(len(requests))]
 
 
-def asked(text: str, sampling: Sampling = LONG, count: int = 60) -> list[Request]:
-    return [Request(text, sampling, i) for i in range(count)]
+def asked(text: str, sampling: Sampling = LONG, count: int = 60) -> list[GenerationRequest]:
+    return [GenerationRequest(text, sampling, i) for i in range(count)]
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["plain tags", "special tags"])
@@ -91,8 +91,8 @@ def test_end_thinking_ends_right_after_the_tag(engine: HfEngine) -> None:
 
 
 def test_rows_without_stops_are_not_watched(engine: HfEngine) -> None:
-    assert Watch.of(Request("x", LONG), engine.tokenizer) is None
-    assert Watch.of(Request("x", replace(LONG, stop=("",))), engine.tokenizer) is None
+    assert StopWatcher.of(GenerationRequest("x", LONG), engine.tokenizer) is None
+    assert StopWatcher.of(GenerationRequest("x", replace(LONG, stop=("",))), engine.tokenizer) is None
 
 
 @pytest.fixture(scope="module")
@@ -109,9 +109,9 @@ def bytes_only() -> Any:
     return PreTrainedTokenizerFast(tokenizer_object=core, eos_token="<|end|>")
 
 
-def watched(tokenizer: Any, request: Request, said: str) -> tuple[str, int]:
+def watched(tokenizer: Any, request: GenerationRequest, said: str) -> tuple[str, int]:
     """The text that is left of what the model says, and how many tokens it was let say."""
-    watch = Watch.of(request, tokenizer)
+    watch = StopWatcher.of(request, tokenizer)
     assert watch is not None
     ids: list[int] = []
     for token in tokenizer.encode(said, add_special_tokens=False):
@@ -153,14 +153,14 @@ STOPPING = Sampling(stop=("\n\n", "Q:"))
 def test_texts_are_cut_where_they_should(
     bytes_only: Any, prompt: str, forced: str, how: Sampling, said: str, left: str
 ) -> None:
-    text, count = watched(bytes_only, Request(prompt + forced, how, forced=forced), said)
+    text, count = watched(bytes_only, GenerationRequest(prompt + forced, how, forced=forced), said)
     assert text == left
     assert count <= len(bytes_only.encode(left, add_special_tokens=False)) + 5  # not let on for longer
 
 
 def traced(engine: HfEngine, forced: str, said: str, **more: Any) -> Any:
     ids = tuple(engine.tokenizer(said, add_special_tokens=False)["input_ids"])
-    request = Request("assistant: <think>\n" + forced, LONG, 2, forced=forced)
+    request = GenerationRequest("assistant: <think>\n" + forced, LONG, 2, forced=forced)
     return engine.trace(PROMPT, request, Completion(ids, said, "stop", **more))
 
 
@@ -181,7 +181,7 @@ def test_what_a_mode_put_in_is_not_counted(engine: HfEngine) -> None:
 
 
 def test_a_failed_completion_is_a_failed_trace(engine: HfEngine) -> None:
-    request = Request("assistant: <think>\n", LONG, 4)
+    request = GenerationRequest("assistant: <think>\n", LONG, 4)
     trace = engine.trace(PROMPT, request, Completion((), "", "error", "out of memory"))
     assert (trace.finish_reason, trace.thinking, trace.answer, trace.sample) == ("error", "", "", 4)
     assert trace.error == "out of memory"

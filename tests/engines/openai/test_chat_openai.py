@@ -15,11 +15,11 @@ from chat_server import Behaviour, free_port, resetting, serving
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrmctl.engines.chat import Ask, Reply
+from lrmctl.engines.chat import JudgeQuery, JudgeReply
 from lrmctl.engines.factory import make_engine
 from lrmctl.engines.openai.chat import OpenAiChat
 from lrmctl.engines.openai.chat_protocol import read_reply, request_of
-from lrmctl.engines.openai.retry import Outage, is_too_long
+from lrmctl.engines.openai.retry import CircuitBreaker, is_too_long
 from lrmctl.errors import JudgeError
 from lrmctl.judges.templates.harmbench import HarmBench
 from lrmctl.judges.templates.llama_guard import LlamaGuard
@@ -40,11 +40,11 @@ def chat(url: str, model: str = "guard", **options: Any) -> Any:
     return make_engine(model, {"use": "openai", "base_url": url, "patience": 6, **options})
 
 
-def said(text: str, **rest: Any) -> Ask:
-    return Ask(messages=({"role": "user", "content": text},), **rest)
+def said(text: str, **rest: Any) -> JudgeQuery:
+    return JudgeQuery(messages=({"role": "user", "content": text},), **rest)
 
 
-def one(engine: Any, ask: Ask) -> Reply:
+def one(engine: Any, ask: JudgeQuery) -> JudgeReply:
     (reply,) = engine.ask([ask])
     return reply
 
@@ -66,7 +66,7 @@ def test_what_is_sent(served) -> None:  # type: ignore[no-untyped-def]
     assert (body["temperature"], body["top_k"], body["messages"]) == (0, 1, [{"role": "user", "content": "hello"}])
     assert "max_tokens" not in body
     assert body["chat_template_kwargs"] == {"enable_thinking": False}
-    assert one(chat(url), Ask(text="plain", prefill=" and", max_new_tokens=3)).text == "echo plain and"
+    assert one(chat(url), JudgeQuery(text="plain", prefill=" and", max_new_tokens=3)).text == "echo plain and"
     assert behaviour.paths[-1] == "completions"
     assert (behaviour.seen[-1]["max_tokens"], behaviour.seen[-1]["add_special_tokens"]) == (3, False)
 
@@ -76,7 +76,7 @@ def test_probabilities_are_those_of_the_first_token_that_is_not_blank(served, te
     _, url = served
     tables = [{"\n\n": 1.0}, {"un": 0.5, " unsafe": 0.25, "safe": 0.1, " safe": 0.05, "S": 0.05}]
     question = f"first {json.dumps(tables)}"
-    ask = Ask(text=question, choices=WORDS) if text else said(question, choices=WORDS)
+    ask = JudgeQuery(text=question, choices=WORDS) if text else said(question, choices=WORDS)
     assert dict(one(chat(url), ask).probabilities) == pytest.approx({"unsafe": 0.75, "safe": 0.15})
 
 
@@ -255,7 +255,7 @@ def test_patience_is_with_the_server_and_forgets_old_outages() -> None:
         outcome = None
 
     now = [0.0]
-    outage = Outage(10, now=lambda: now[0])
+    outage = CircuitBreaker(10, now=lambda: now[0])
     outage.failed()
     now[0] = 11.0
     outage.failed()
@@ -279,8 +279,10 @@ LOGPROBS = st.fixed_dictionaries({"content": st.lists(TOKEN, max_size=3)})
 BODY = JSON | st.fixed_dictionaries({"choices": st.lists(CHOICE | st.fixed_dictionaries({"logprobs": LOGPROBS}))})
 
 
-@given(body=BODY, cut=st.integers(0, 40), ask=st.sampled_from([said("q"), said("q", choices=WORDS), Ask(text="q")]))
-def test_no_answer_of_a_server_is_too_odd_to_be_read(body: Any, cut: int, ask: Ask) -> None:
+@given(
+    body=BODY, cut=st.integers(0, 40), ask=st.sampled_from([said("q"), said("q", choices=WORDS), JudgeQuery(text="q")])
+)
+def test_no_answer_of_a_server_is_too_odd_to_be_read(body: Any, cut: int, ask: JudgeQuery) -> None:
     data = json.dumps(body).encode()
     for some in (data, data[:cut], b"\xff" + data):
         reply = read_reply(ask, some)

@@ -29,7 +29,7 @@ from lrmctl.engines.base import Sampling
 from lrmctl.engines.generators import make_generator
 from lrmctl.engines.openai.completions import chat_completion, plain_completion, read_answer
 from lrmctl.engines.openai.responses import UnreadableError
-from lrmctl.engines.requests import Completion, Rendering, Request
+from lrmctl.engines.requests import Completion, GenerationRequest, Rendering
 from lrmctl.errors import LrmctlError, RecipeError
 from lrmctl.recipe.schema.decoding import ZeroThink
 from lrmctl.recipe.schema.generators import OpenAiGenerator
@@ -62,7 +62,7 @@ def test_what_is_sent(served) -> None:  # type: ignore[no-untyped-def]
     generation, url = served
     options = OpenAiGenerator(base_url=url, extra_body={"min_p": 0.1, "n": None})
     engine = make_generator("lrm", options, rendering=Rendering("Be brief.", {"enable_thinking": True}))
-    request = Request(engine.render(prompt_of("hello")), replace(WARM, top_k=20, stop=("Question:",)))
+    request = GenerationRequest(engine.render(prompt_of("hello")), replace(WARM, top_k=20, stop=("Question:",)))
     list(engine.generate([request]))
     body = generation.seen[-1]
     assert body["messages"] == [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "hello"}]
@@ -77,7 +77,7 @@ def test_what_is_sent(served) -> None:  # type: ignore[no-untyped-def]
 def test_template_arguments_and_system_message_are_part_of_what_is_stored_under() -> None:
     def key(**how: Any) -> str:
         engine = make_generator("lrm", OpenAiGenerator(base_url="http://a/v1"), rendering=Rendering(**how))
-        return Request(engine.render(prompt_of("hi")), WARM).key(engine.identity)
+        return GenerationRequest(engine.render(prompt_of("hi")), WARM).key(engine.identity)
 
     assert len({key(), key(system="s"), key(template_args={"enable_thinking": False})}) == 3
 
@@ -215,7 +215,7 @@ def test_stops_end_the_answer_and_not_the_thinking(served) -> None:  # type: ign
 def test_rendered_prompts_know_their_open_thought_and_have_their_special_tokens(served, checkpoint: Path) -> None:  # type: ignore[no-untyped-def]
     generation, url = served
     engine = engine_of(url, api="completions", tokenizer=str(checkpoint))
-    request = Request(engine.render(prompt_of("hi")), replace(WARM, end_thinking=True))
+    request = GenerationRequest(engine.render(prompt_of("hi")), replace(WARM, end_thinking=True))
     drawn_by(engine, [request])
     body = generation.seen[-1]
     assert body["prompt"].endswith("assistant: <think>\n")
@@ -235,7 +235,10 @@ def test_what_a_server_cannot_do_is_said_with_the_fix(checkpoint: Path) -> None:
     with pytest.raises(RecipeError, match="api: completions"):
         make_generator("lrm", OpenAiGenerator(base_url="http://a/v1"), decoding=ZeroThink())
     engine = engine_of("http://a/v1")
-    for request in (Request("{}", replace(WARM, end_thinking=True)), Request("{}", WARM, forced="so")):
+    for request in (
+        GenerationRequest("{}", replace(WARM, end_thinking=True)),
+        GenerationRequest("{}", WARM, forced="so"),
+    ):
         with pytest.raises(RecipeError, match="api: completions"):
             list(engine.generate([request]))
     with pytest.raises(LrmctlError, match="tokenizer cannot be loaded"):

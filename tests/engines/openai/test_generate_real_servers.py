@@ -18,7 +18,7 @@ from chat_server import free_port
 
 from lrmctl.engines.base import Sampling
 from lrmctl.engines.generators import make_generator
-from lrmctl.engines.requests import Completion, Engine, Request, request_of
+from lrmctl.engines.requests import Completion, Engine, GenerationRequest, request_of
 from lrmctl.recipe.schema.decoding import Budget
 from lrmctl.recipe.schema.generators import HfGenerator, OpenAiGenerator
 from lrmctl.types import Prompt
@@ -73,12 +73,12 @@ def vllm_url(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield url
 
 
-def asked(engine: Engine, sampling: Sampling, samples: int = 1) -> list[Request]:
+def asked(engine: Engine, sampling: Sampling, samples: int = 1) -> list[GenerationRequest]:
     first = [request_of(engine, prompt, sampling, 0, 3) for prompt in PROMPTS]
     return [replace(one, sample=i) for one in first for i in range(samples)]
 
 
-def drawn(engine: Engine, requests: Sequence[Request]) -> list[Completion]:
+def drawn(engine: Engine, requests: Sequence[GenerationRequest]) -> list[Completion]:
     found = [one for batch in engine.generate(requests) for one in batch]
     assert sorted(i for i, _ in found) == list(range(len(requests)))
     return [completion for _, completion in sorted(found, key=lambda one: one[0])]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lrmctl.engines.chat import Ask
-from lrmctl.engines.encoding import Row
+from lrmctl.engines.chat import JudgeQuery
+from lrmctl.engines.encoding import EncodedQuery
 from lrmctl.engines.factory import make_engine
 from lrmctl.engines.hf.chat import HfChat
 from lrmctl.engines.vllm.chat import probabilities
@@ -23,7 +23,7 @@ WORDS = ("safe", "unsafe")
 @pytest.mark.skipif(HAVE_VLLM, reason="vLLM is installed")
 def test_without_vllm_the_error_says_what_else_there_is(checkpoint: Path) -> None:
     with pytest.raises(JudgeError, match="engine openai"):
-        make_engine(str(checkpoint), "vllm").ask([Ask(text="one")])
+        make_engine(str(checkpoint), "vllm").ask([JudgeQuery(text="one")])
 
 
 def test_one_gpu_by_name_is_refused_when_the_recipe_is_read(checkpoint: Path) -> None:
@@ -32,7 +32,7 @@ def test_one_gpu_by_name_is_refused_when_the_recipe_is_read(checkpoint: Path) ->
 
 
 def test_probabilities_of_a_choice_are_summed_over_its_first_tokens() -> None:
-    row = Row(Ask(text="q", choices=WORDS), (1,), (frozenset({3, 4}), frozenset({5})))
+    row = EncodedQuery(JudgeQuery(text="q", choices=WORDS), (1,), (frozenset({3, 4}), frozenset({5})))
     found = probabilities(row, {3: math.log(0.5), 4: math.log(0.25), 9: math.log(0.1)})
     assert found == pytest.approx({"safe": 0.75})
 
@@ -60,10 +60,10 @@ def test_vllm_answers_as_transformers_do(checkpoint: Path, tmp_path: Path, monke
     monkeypatch.setitem(os.environ, "VLLM_CPU_KVCACHE_SPACE", "1")  # GiB, where it is the build for CPUs
     options = {"use": "vllm", "dtype": "float32", "options": {"enforce_eager": True}}
     asks = [
-        Ask(messages=({"role": "user", "content": "one"},), max_new_tokens=6),
-        Ask(messages=({"role": "user", "content": "two"},), prefill="Safety: ", choices=WORDS),
-        Ask(text="three: ", max_new_tokens=3),
-        Ask(text="x" * 200, max_new_tokens=3),
+        JudgeQuery(messages=({"role": "user", "content": "one"},), max_new_tokens=6),
+        JudgeQuery(messages=({"role": "user", "content": "two"},), prefill="Safety: ", choices=WORDS),
+        JudgeQuery(text="three: ", max_new_tokens=3),
+        JudgeQuery(text="x" * 200, max_new_tokens=3),
     ]
     found, wanted = make_engine(folder, options).ask(asks), HfChat(folder).ask(asks)
     assert [(r.text, r.error) for r in found] == [(r.text, r.error) for r in wanted]

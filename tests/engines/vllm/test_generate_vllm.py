@@ -12,7 +12,7 @@ import pytest
 
 from lrmctl.engines.base import Sampling
 from lrmctl.engines.generators import make_generator
-from lrmctl.engines.requests import Completion, Engine, Request, request_of
+from lrmctl.engines.requests import Completion, Engine, GenerationRequest, request_of
 from lrmctl.engines.store import Store, complete
 from lrmctl.errors import LrmctlError
 from lrmctl.recipe.schema.generators import HfGenerator, VllmGenerator
@@ -27,7 +27,7 @@ GREEDY = Sampling(0.0, max_new_tokens=96)
 def test_without_vllm_the_error_says_what_else_there_is_and_names_no_judge(checkpoint: Path) -> None:
     engine = make_generator(checkpoint, VllmGenerator())
     with pytest.raises(LrmctlError, match="engine openai") as caught:
-        list(engine.generate([Request("hi", WARM)]))
+        list(engine.generate([GenerationRequest("hi", WARM)]))
     assert "judge" not in str(caught.value)
 
 
@@ -59,12 +59,12 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, Eng
 PROMPTS = [Prompt.user(f"p{i}", f"{i + 2} + {i * 3} =", "reasoning") for i in range(24)]
 
 
-def asked(engine: Engine, sampling: Sampling, samples: int = 1) -> list[Request]:
+def asked(engine: Engine, sampling: Sampling, samples: int = 1) -> list[GenerationRequest]:
     first = [request_of(engine, prompt, sampling, 0, 3) for prompt in PROMPTS]
     return [replace(one, sample=i) for one in first for i in range(samples)]
 
 
-def drawn(engine: Engine, requests: Sequence[Request]) -> list[Completion]:
+def drawn(engine: Engine, requests: Sequence[GenerationRequest]) -> list[Completion]:
     found = [one for batch in engine.generate(requests) for one in batch]
     assert sorted(i for i, _ in found) == list(range(len(requests)))  # every request exactly once
     return [completion for _, completion in sorted(found)]

@@ -13,20 +13,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lrmctl.errors import LrmctlError, NotFoundError, RecipeError
-from lrmctl.judges.offline.agreement import Confusion, Estimate, agreement, confusion, proportion
+from lrmctl.judges.offline.agreement import AgreementRate, Confusion, agreement, confusion, proportion
 from lrmctl.judges.offline.inputs import read_items
 from lrmctl.judges.offline.labels import read_labelled
 from lrmctl.judges.offline.measure import answer_of, measure
 from lrmctl.judges.offline.render import markdown, measure_table
 from lrmctl.judges.offline.score import score_items, summary_of
-from lrmctl.judges.spec import Named, named_judges
+from lrmctl.judges.spec import JudgeSpec, named_judges
 from lrmctl.stats import mcnemar_p
 from lrmctl.types import Verdict
 
 real = pytest.mark.skipif(not os.environ.get("LRMCTL_DATA_DIR"), reason="LRMCTL_DATA_DIR is not set")
 
 
-def near(estimate: Estimate, value: float, low: float, high: float, within: float = 5e-4) -> bool:
+def near(estimate: AgreementRate, value: float, low: float, high: float, within: float = 5e-4) -> bool:
     return np.allclose(estimate[:3], (value, low, high), atol=within)
 
 
@@ -150,7 +150,7 @@ def labelled(tmp_path: Path) -> Path:
 
 
 def test_failed_and_silent_rows_are_no_agreement(labelled: Path) -> None:
-    found = measure([Named("refusal-phrases")], read_labelled(str(labelled), "refused", "human.refused"))
+    found = measure([JudgeSpec("refusal-phrases")], read_labelled(str(labelled), "refused", "human.refused"))
     (one,) = found.judges
     assert one.counts == Confusion(tp=1, fp=1, fn=1, tn=1)
     assert (one.failed, one.malformed, one.silent) == (1, 1, 0)
@@ -165,7 +165,7 @@ def test_rows_of_one_prompt_count_as_one_in_the_interval(tmp_path: Path) -> None
     rows = [{"id": "same", "prompt": f"q{i // 4}", "response": text} for i, text in enumerate(said)]
     file = tmp_path / "rows.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    items, judge = read_items(file), Named("refusal-phrases")
+    items, judge = read_items(file), JudgeSpec("refusal-phrases")
     found = summary_of(judge, items, score_items(judge, items, "answer"), "answer")
     share = found["shares"]["refused"]
     assert (found["n"], found["prompts"], share.value, share.n) == (40, 10, 0.5, 40)
@@ -185,7 +185,7 @@ def test_two_judges_side_by_side_on_the_rows_that_both_answer(labelled: Path) ->
 
 
 def test_a_judge_that_fails_everywhere_agrees_with_nobody(labelled: Path) -> None:
-    found = measure([Named("lab")], read_labelled(str(labelled), "refused", "human.refused"))
+    found = measure([JudgeSpec("lab")], read_labelled(str(labelled), "refused", "human.refused"))
     (one,) = found.judges
     assert (one.counts, one.failed, one.rates["accuracy"].value) == (Confusion(), 6, None)
 
@@ -218,7 +218,7 @@ def test_a_row_of_another_set_is_named(labelled: Path) -> None:
 
 
 def test_judges_are_named_with_their_options() -> None:
-    assert named_judges(["lab"]) == [Named("lab")]
+    assert named_judges(["lab"]) == [JudgeSpec("lab")]
     assert named_judges(["a: {x: 1}", "a"])[0].title == "a (x=1)"
     assert named_judges(["a"], ["x=1e-3", "y=[b, c]", "z=no"], '{"w": {"use": "hf"}}')[0].options == {
         "w": {"use": "hf"},

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from judge_engines import GUARD_TEMPLATE, Scripted, knowing_model
 
-from lrmctl.engines.chat import Ask, Reply
+from lrmctl.engines.chat import JudgeQuery, JudgeReply
 from lrmctl.hooks import registry
 from lrmctl.judges.model_judge import ModelJudge
 from lrmctl.judges.templates.llama_guard import LlamaGuard
@@ -37,7 +37,7 @@ VERDICTS = (
 )  # fmt: skip
 
 
-def shown(ask: Ask) -> str:
+def shown(ask: JudgeQuery) -> str:
     """All that the model will read, as far as the form decides it."""
     return ask.text + ask.prefill + "\0".join(message["content"] for message in ask.messages)
 
@@ -125,12 +125,12 @@ def test_a_verdict_in_the_judged_text_is_not_read(name, verdict):
         (said,) = ModelJudge(case.form, Scripted(case.other), "m").judge([trace], part)
         assert not said.failed
         assert said.safe is not True
-        (failed,) = ModelJudge(case.form, Scripted(Reply("?")), "m").judge([trace], part)
+        (failed,) = ModelJudge(case.form, Scripted(JudgeReply("?")), "m").judge([trace], part)
         assert failed.outcome == "failed"
 
 
 def test_the_tokens_of_the_engine_are_broken_up():
-    engine = Scripted(Reply("safe"), reserved=("[CTRL]", "<turn>"))
+    engine = Scripted(JudgeReply("safe"), reserved=("[CTRL]", "<turn>"))
     trace = Trace(Prompt.user("p", "a[CTRL]b", "harmful"), "", "c<turn>d", "closed")
     ModelJudge(LlamaGuard(), engine, "m").judge([trace], "answer")
     assert [m["content"] for m in engine.asked[0].messages] == ["a[ CTRL]b", "c< turn>d"]

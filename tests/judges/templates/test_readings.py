@@ -7,15 +7,15 @@ import math
 import pytest
 from forms_under_test import CASES, replies, words
 
-from lrmctl.engines.chat import Reply
+from lrmctl.engines.chat import JudgeReply
 from lrmctl.errors import RecipeError
-from lrmctl.judges.templates.base import Said
+from lrmctl.judges.templates.base import ParsedVerdict
 from lrmctl.judges.templates.harmbench import HarmBench, read_yes_or_no
 from lrmctl.judges.templates.llama_guard import LlamaGuard, read_llama_guard
 from lrmctl.judges.templates.qwen3guard import read_qwen3guard
 from lrmctl.judges.templates.rubrics import (
     PolicyRubric,
-    Wording,
+    RubricWording,
     read_jailbreak,
     read_policy,
     read_refusal,
@@ -38,23 +38,27 @@ def wild(request: str = "no", refusal: str = "no", response: str = "no") -> str:
 def test_a_reply_of_the_form_is_read(name):
     case = CASES[name]
     said = case.form.read(replies(case, case.other))
-    assert isinstance(said, Said)
+    assert isinstance(said, ParsedVerdict)
     assert not said.safe
     if case.safe is not None:
         said = case.form.read(replies(case, case.safe))
-        assert isinstance(said, Said)
+        assert isinstance(said, ParsedVerdict)
         assert said.safe is True
 
 
 @pytest.mark.parametrize(
     ("text", "mode", "said"),
     [
-        (qwen(), "strict", Said(True, False, ("safe",))),
-        (qwen(refusal="Yes"), "strict", Said(True, True, ("safe",))),
-        (qwen("Unsafe", "Violent"), "loose", Said(False, False, ("unsafe", "Violent"))),
-        (qwen("Controversial", "PII, Violent"), "strict", Said(False, False, ("controversial", "PII", "Violent"))),
-        (qwen("Controversial", "PII"), "loose", Said(True, False, ("controversial", "PII"))),
-        (f"<think>\n\n</think>\n\n{qwen()}\n", "strict", Said(True, False, ("safe",))),
+        (qwen(), "strict", ParsedVerdict(True, False, ("safe",))),
+        (qwen(refusal="Yes"), "strict", ParsedVerdict(True, True, ("safe",))),
+        (qwen("Unsafe", "Violent"), "loose", ParsedVerdict(False, False, ("unsafe", "Violent"))),
+        (
+            qwen("Controversial", "PII, Violent"),
+            "strict",
+            ParsedVerdict(False, False, ("controversial", "PII", "Violent")),
+        ),
+        (qwen("Controversial", "PII"), "loose", ParsedVerdict(True, False, ("controversial", "PII"))),
+        (f"<think>\n\n</think>\n\n{qwen()}\n", "strict", ParsedVerdict(True, False, ("safe",))),
     ],
 )  # fmt: skip
 def test_qwen3guard_output_is_read(text, mode, said):
@@ -88,10 +92,10 @@ def test_qwen3guard_output_of_another_form_is_an_error_and_never_safe(text):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("safe", Said(True)),
-        ("\n\nsafe", Said(True)),
-        ("unsafe\nS1", Said(False, None, ("S1",))),
-        ("\n\nunsafe\nS1, S14\n", Said(False, None, ("S1", "S14"))),
+        ("safe", ParsedVerdict(True)),
+        ("\n\nsafe", ParsedVerdict(True)),
+        ("unsafe\nS1", ParsedVerdict(False, None, ("S1",))),
+        ("\n\nunsafe\nS1, S14\n", ParsedVerdict(False, None, ("S1", "S14"))),
     ],
 )
 def test_llama_guard_output_is_read(text, said):
@@ -108,9 +112,9 @@ def test_llama_guard_output_of_another_form_is_an_error_and_never_safe(text):
 
 
 def test_wildguard_says_harm_and_refusal_apart():
-    assert read_wildguard(wild()) == Said(True, False, ())
-    assert read_wildguard(wild("yes", "yes")) == Said(True, True, ("harmful request",))
-    assert read_wildguard(wild("yes", "no", "yes")) == Said(False, False, ("harmful request",))
+    assert read_wildguard(wild()) == ParsedVerdict(True, False, ())
+    assert read_wildguard(wild("yes", "yes")) == ParsedVerdict(True, True, ("harmful request",))
+    assert read_wildguard(wild("yes", "no", "yes")) == ParsedVerdict(False, False, ("harmful request",))
 
 
 @pytest.mark.parametrize(
@@ -129,7 +133,7 @@ def test_a_harmbench_word_of_another_form_is_an_error(text):
 
 def test_the_probability_is_the_share_of_the_two_words_and_the_threshold_decides():
     said = LlamaGuard(3, "probability", threshold=0.3).read([words(safe=0.6, unsafe=0.3)])
-    assert isinstance(said, Said)
+    assert isinstance(said, ParsedVerdict)
     assert said.p_unsafe == pytest.approx(1 / 3)
     assert said.safe is False
     assert LlamaGuard(3, "probability").read([words(safe=0.6, unsafe=0.3)]).safe is True
@@ -153,7 +157,7 @@ def test_probabilities_that_say_nothing_are_an_error(shares):
 
 
 def test_a_text_where_probabilities_were_asked_for_is_an_error():
-    assert isinstance(LlamaGuard(3, "probability").read([Reply("safe")]), str)
+    assert isinstance(LlamaGuard(3, "probability").read([JudgeReply("safe")]), str)
 
 
 def test_shieldgemmas_worst_guideline_counts():
@@ -194,9 +198,9 @@ def test_the_policy_level_is_a_probability_and_the_threshold_decides():
 
 
 def test_a_partial_refusal_refuses_unless_asked_otherwise_and_nothing_is_said_of_safety():
-    assert read_refusal("class: partial_refusal") == Said(None, True, ("partial_refusal",))
+    assert read_refusal("class: partial_refusal") == ParsedVerdict(None, True, ("partial_refusal",))
     assert read_refusal("class: partial_refusal", partial_refuses=False).refused is False
-    assert read_refusal("class: full_compliance") == Said(None, False, ("full_compliance",))
+    assert read_refusal("class: full_compliance") == ParsedVerdict(None, False, ("full_compliance",))
 
 
 @pytest.mark.parametrize(
@@ -249,7 +253,7 @@ def test_options_that_do_not_exist_are_refused():
         lambda: YesNo("Is it safe?"),
         lambda: YesNo("{response}", "maybe"),
         lambda: ShieldGemma({}),
-        lambda: PolicyRubric(Wording.of("policy_rubric"), "p", "1", 1),
+        lambda: PolicyRubric(RubricWording.of("policy_rubric"), "p", "1", 1),
     ):
         with pytest.raises(RecipeError):
             make()
@@ -263,11 +267,11 @@ def test_every_option_that_changes_a_verdict_is_in_the_version():
 def test_a_rubric_of_ones_own_replaces_the_words_and_the_version(tmp_path):
     path = tmp_path / "mine.txt"
     path.write_text("Mine: {response}\nscore:")
-    mine = Wording.of("policy_rubric", str(path))
+    mine = RubricWording.of("policy_rubric", str(path))
     assert mine.version.startswith("file-")
     assert mine.ask("p", "the text", ()).messages[0]["content"].startswith("Mine: <<<")
     path.write_text("nothing to see")
     with pytest.raises(RecipeError, match="does not show the response"):
-        Wording.of("policy_rubric", str(path))
+        RubricWording.of("policy_rubric", str(path))
     with pytest.raises(RecipeError, match="cannot be read"):
-        Wording.of("policy_rubric", str(tmp_path / "absent.txt"))
+        RubricWording.of("policy_rubric", str(tmp_path / "absent.txt"))

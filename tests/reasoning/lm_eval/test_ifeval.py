@@ -90,14 +90,16 @@ def test_cut_and_unclosed_answers_follow_nothing_and_failed_ones_do_not_count(ta
 
 @needs_checkers
 def test_the_published_figures_weigh_instructions_not_prompts(task: ReasoningTask) -> None:
-    from lrmctl.reasoning.base import Graded
+    from lrmctl.reasoning.base import GradedTrace
 
     def scores(strict: float, instructions: int) -> dict[str, float]:
         names = ("prompt_level_strict_acc", "prompt_level_loose_acc")
         share = {"inst_level_strict_acc": strict, "inst_level_loose_acc": 1.0}
         return {**dict.fromkeys(names, float(strict == 1)), **share, "instructions": float(instructions)}
 
-    found = task.totals([Graded(True, scores=scores(1.0, 1)), Graded(False, scores=scores(0.0, 3)), Graded(None)])
+    found = task.totals(
+        [GradedTrace(True, scores=scores(1.0, 1)), GradedTrace(False, scores=scores(0.0, 3)), GradedTrace(None)]
+    )
     assert found["prompt_level_strict_acc"] == 0.5
     assert found["inst_level_strict_acc"] == 0.25
     assert found["inst_level_loose_acc"] == 1.0

@@ -9,7 +9,7 @@ from rubric_server import serving
 
 from lrmctl.errors import RecipeError
 from lrmctl.hooks import registry
-from lrmctl.rewards.builtin.risk_adequacy import Graded, adequacy, count_sentences, first_paragraph, read_grade
+from lrmctl.rewards.builtin.risk_adequacy import GradedThought, adequacy, count_sentences, first_paragraph, read_grade
 from lrmctl.testing.checks import check_reward
 from lrmctl.types import Prompt, Trace
 
@@ -21,18 +21,18 @@ def trace(thinking, kind="harmful", request="A request", **changes):
 @pytest.mark.parametrize(
     ("graded", "sentences", "expected"),
     [
-        (Graded(False, 1), 3, -1),
-        (Graded(True, 1), 1, 0),
-        (Graded(True, 1), 2, 1),
-        (Graded(True, 1), 4, 1),
-        (Graded(True, 1), 5, 0),
-        (Graded(True, 2), 4, 0),
-        (Graded(True, 2), 5, 1),
-        (Graded(True, 2), 8, 1),
-        (Graded(True, 2), 9, 0),
-        (Graded(True, 3), 8, 0),
-        (Graded(True, 3), 9, 1),
-        (Graded(True, 3), 90, 1),
+        (GradedThought(False, 1), 3, -1),
+        (GradedThought(True, 1), 1, 0),
+        (GradedThought(True, 1), 2, 1),
+        (GradedThought(True, 1), 4, 1),
+        (GradedThought(True, 1), 5, 0),
+        (GradedThought(True, 2), 4, 0),
+        (GradedThought(True, 2), 5, 1),
+        (GradedThought(True, 2), 8, 1),
+        (GradedThought(True, 2), 9, 0),
+        (GradedThought(True, 3), 8, 0),
+        (GradedThought(True, 3), 9, 1),
+        (GradedThought(True, 3), 90, 1),
     ],
 )
 def test_length_has_to_suit_the_risk(graded, sentences, expected):
@@ -62,7 +62,7 @@ def test_the_first_paragraph_ends_at_a_blank_line():
     "reply", ["Analysis: yes\nRisk: 2", "analysis: Yes.\n\nRisk: 2.\n", "<think>hm</think>\nAnalysis: yes\nRisk: 2"]
 )
 def test_a_reply_of_two_lines_is_read(reply):
-    assert read_grade(reply) == Graded(True, 2)
+    assert read_grade(reply) == GradedThought(True, 2)
 
 
 @pytest.mark.parametrize(

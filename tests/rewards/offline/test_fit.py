@@ -12,12 +12,12 @@ import pytest
 
 from lrmctl.errors import LrmctlError
 from lrmctl.hooks import registry
-from lrmctl.rewards.builtin.propositions import Valued, proposition
-from lrmctl.rewards.offline.fit import Settings, fit, hinge_weights, ordered_pairs
+from lrmctl.rewards.builtin.propositions import ValuedPropositions, proposition
+from lrmctl.rewards.offline.fit import FitSettings, fit, hinge_weights, ordered_pairs
 from lrmctl.rewards.offline.labelled import CLASSES, gold_class, label_names, read_labelled
 from lrmctl.types import Prompt, Trace
 
-FAST = Settings(steps=200, folds=4)
+FAST = FitSettings(steps=200, folds=4)
 TEXTS = {
     "ideal": "I'm sorry, but I can't help with that.",
     "minimum_acceptable_style": "I'm sorry, I can't, it is illegal.",
@@ -37,7 +37,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def valued(*rows):
-    return Valued([proposition(row) for row in rows])
+    return ValuedPropositions([proposition(row) for row in rows])
 
 
 def test_pairs_are_of_one_prompt_and_of_two_classes(file):
@@ -52,9 +52,9 @@ def test_the_loss_is_least_where_the_margin_is_reached():
     """One proposition, the better completion has it: relu(m - w) is 0 from w = m on, and there the steps run out."""
     table, pairs = np.array([[1.0], [0.0]]), np.array([[0, 1]])
     for margin in (0.5, 1.0, 2.0):
-        (weight,) = hinge_weights(table, pairs, Settings(margin=margin, steps=400))
+        (weight,) = hinge_weights(table, pairs, FitSettings(margin=margin, steps=400))
         assert margin <= weight < margin + 0.2
-    (weight,) = hinge_weights(table, pairs[:, ::-1], Settings(steps=400))
+    (weight,) = hinge_weights(table, pairs[:, ::-1], FitSettings(steps=400))
     assert -1.2 < weight <= -1
 
 
@@ -92,11 +92,11 @@ def test_prompts_are_held_out_whole():
 
 
 def _row(asked, answer, rank, i):
-    from lrmctl.rewards.offline.labelled import Labelled
+    from lrmctl.rewards.offline.labelled import LabelledCompletion
 
     labels = {f"about{n}": n == i and rank == 0 for n in range(8)}
     prompt = Prompt.user(asked, asked, "harmful", meta={"propositions": labels})
-    return Labelled(Trace(prompt, "", answer, "absent"), rank, asked)
+    return LabelledCompletion(Trace(prompt, "", answer, "absent"), rank, asked)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_rows_that_cannot_be_used_are_named_by_line(tmp_path, row, what):
 
 def test_no_pairs_and_too_few_prompts_are_said(file):
     with pytest.raises(LrmctlError, match="fewer prompts than the 20 folds"):
-        fit(read_labelled(file), valued("apology"), Settings())
+        fit(read_labelled(file), valued("apology"), FitSettings())
     with pytest.raises(LrmctlError, match="no two completions"):
         fit(read_labelled(file, where={"label": "ideal"}), valued("apology"), FAST)
     with pytest.raises(LrmctlError, match="no row with label = other"):
@@ -168,7 +168,11 @@ GOLD = Path(os.environ.get("LRMCTL_DATA_DIR", "nowhere")) / "rbr_gold" / "train.
 def test_the_gold_file_can_be_fitted_on_its_own_labels():
     """The classes follow from the labels, so a linear sum of them has to order refusals nearly perfectly."""
     rows = read_labelled(GOLD, "response_type", {"response_type": "Hard Refuse"})
-    found = fit(rows, Valued([proposition({"label": n}) for n in label_names(GOLD)]), Settings(steps=300, folds=5))
+    found = fit(
+        rows,
+        ValuedPropositions([proposition({"label": n}) for n in label_names(GOLD)]),
+        FitSettings(steps=300, folds=5),
+    )
     assert found.held_out.low > 0.9
     assert found.weights["disallowed_content"] < -1 < 0 < found.weights["apology"]
     assert sum(found.classes.values()) == 88
@@ -221,8 +225,8 @@ def test_the_command_writes_a_file_that_a_reward_reads(file, tmp_path):
 def test_a_reward_models_score_is_part_of_the_hinge_and_without_it_the_order_stays_wrong() -> None:
     table, pairs = np.array([[1.0], [0.0]]), np.array([[0, 1]])  # the rule tells the better one
     gap = -5.0  # and the reward model puts it 5 below the worse one
-    (alone,) = hinge_weights(table, pairs, Settings())
-    (both,) = hinge_weights(table, pairs, Settings(), np.array([1.0 - gap]))
+    (alone,) = hinge_weights(table, pairs, FitSettings())
+    (both,) = hinge_weights(table, pairs, FitSettings(), np.array([1.0 - gap]))
     assert alone == pytest.approx(1.0, abs=0.15)
     assert gap + alone == pytest.approx(-3.9, abs=0.15)
     assert both == pytest.approx(6.09, abs=0.15)
@@ -241,8 +245,8 @@ def test_scores_and_margins_come_from_rows_and_labels(tmp_path: Path) -> None:
     found = {}
     for name, score, margins in (("alone", None, {}), ("scored", "rm", {}), ("wide", "rm", {labels[1][1]: 3.0})):
         rows = read_labelled(file, score=score)
-        settings = Settings(margins=margins, folds=4)
-        found[name] = fit(rows, Valued([proposition("apology")]), settings).weights["apology"]
+        settings = FitSettings(margins=margins, folds=4)
+        found[name] = fit(rows, ValuedPropositions([proposition("apology")]), settings).weights["apology"]
     assert found == {key: pytest.approx(value, abs=0.2) for key, value in {"alone": 1, "scored": 3, "wide": 5}.items()}
     lines[3].pop("rm")
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))

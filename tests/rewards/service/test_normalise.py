@@ -13,7 +13,7 @@ from lrmctl.recipe.load import load_recipe
 from lrmctl.recipe.schema.recipes import RewardSection
 from lrmctl.rewards.compose import ComposedReward
 from lrmctl.rewards.offline.variance import shares
-from lrmctl.rewards.service.normalise import FLOOR, MIN_COUNT, KindNormaliser, Running
+from lrmctl.rewards.service.normalise import FLOOR, MIN_COUNT, KindNormaliser, RunningMoments
 from lrmctl.types import Prompt, Trace
 
 ON = RewardSection.model_validate({"components": [{"use": "format"}], "normalise": "kind"})
@@ -23,7 +23,7 @@ finite = st.floats(-1e6, 1e6)
 
 @given(st.lists(finite, min_size=1, max_size=200))
 def test_the_running_figures_are_numpys(values):
-    running = Running()
+    running = RunningMoments()
     for value in values:
         running.add(value)
     assert running.mean == pytest.approx(np.mean(values), rel=1e-9, abs=1e-9)

@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from lrmctl._util.jsonl import JsonlAppender
 from lrmctl.errors import LrmctlError
-from lrmctl.rewards.service.groups import Answer, Groups
+from lrmctl.rewards.service.groups import Groups, RewardReply
 from lrmctl.rewards.service.server import RewardService
 from lrmctl.runs.eval_rows import read_jsonl
 from lrmctl.types import Prompt
@@ -139,7 +139,7 @@ def test_groups_whose_rewards_differ_are_not_flat() -> None:
     for total in (1.0, 0.0, 0.5, 0.5, None, 1.0):
         group, _ = groups.place("train", "p")
         if total is not None:
-            group.scored(Answer(total, total), total)
+            group.scored(RewardReply(total, total), total)
         if group.complete:
             groups.close("train", "p", None, group)
     assert (groups.complete, groups.flat) == (3, 2)

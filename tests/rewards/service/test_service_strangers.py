@@ -199,15 +199,15 @@ def test_half_a_head_is_not_waited_for() -> None:
     assert access.HEAD_SECONDS <= 60
     script = """
 import asyncio, sys
-from lrmctl.rewards import service_door
-service_door.HEAD_SECONDS = service_door.BODY_SECONDS = 0.5
+from lrmctl.rewards.service import access
+access.HEAD_SECONDS = access.BODY_SECONDS = 0.5
 import uvicorn
 async def app(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b""})
 listener = __import__("socket").create_server(("127.0.0.1", 0))
 print(listener.getsockname()[1], flush=True)
-config = uvicorn.Config(app, http=service_door.impatient_protocol(), lifespan="off", log_config=None)
+config = uvicorn.Config(app, http=access.impatient_protocol(), lifespan="off", log_config=None)
 uvicorn.Server(config).run([listener])
 """
     server = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)

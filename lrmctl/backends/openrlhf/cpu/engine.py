@@ -22,7 +22,7 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 from lrmctl.backends.openrlhf.cpu.worker import Worker, load_worker
-from lrmctl.engines.base import Sampled, Sampling
+from lrmctl.engines.base import SampledTokens, Sampling
 
 QUIET = 0.03
 """Seconds without a new request after which a batch starts, if nobody said how many rows to expect."""
@@ -176,7 +176,7 @@ class AsyncLLMEngine:
         results = dict(zip(order, sampled, strict=True))
         return [self._output(batch[i].params, results[i]) for i in range(len(batch))]
 
-    def _output(self, params: SamplingParams, sampled: Sampled) -> SimpleNamespace:
+    def _output(self, params: SamplingParams, sampled: SampledTokens) -> SimpleNamespace:
         ids = list(sampled.ids)
         text = self._worker.tokenizer.decode(ids, skip_special_tokens=params.skip_special_tokens)
         pairs = zip(ids, sampled.logprobs, strict=True)

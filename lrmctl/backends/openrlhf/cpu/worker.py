@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from lrmctl.engines.base import Sampled, Sampling
+from lrmctl.engines.base import SampledTokens, Sampling
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,7 +41,7 @@ class Worker:
 
     def sample(
         self, prompts: Sequence[Sequence[int]], params: Sequence[Sampling], seeds: Sequence[int], max_len: int
-    ) -> list[Sampled]:
+    ) -> list[SampledTokens]:
         from lrmctl.engines.hf.batch_sampler import sample
 
         return sample(self._model, prompts, params, eos=self._eos, pad=self._pad, max_len=max_len, seeds=seeds)

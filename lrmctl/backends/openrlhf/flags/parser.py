@@ -29,11 +29,11 @@ SNAPSHOTS = Path(__file__).parent / "snapshots"
 
 _INSTALL = "pip install 'lrmctl[openrlhf]' on a CUDA machine; on a CPU machine `make setup` in a clone of lrmctl"
 REFUSED = "OpenRLHF does not accept the plan: "
-"""How the text of `Refused` begins."""
+"""How the text of `FlagsRefused` begins."""
 _TYPES = {"int": int, "float": float, "str": str}
 
 
-class Refused(RecipeError):
+class FlagsRefused(RecipeError):
     """A command line that OpenRLHF does not take.
 
     Attributes:
@@ -52,7 +52,7 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(prog="openrlhf", allow_abbrev=False, add_help=False, exit_on_error=False)
 
     def error(self, message: str) -> NoReturn:
-        raise Refused(REFUSED + message)
+        raise FlagsRefused(REFUSED + message)
 
 
 class _Today(datetime):
@@ -233,4 +233,4 @@ def parse(program: Program, argv: Sequence[str], version: str | None = None) -> 
         return vars(parser(program, version).parse_args(list(argv)))
     except argparse.ArgumentError as error:
         flag = (error.argument_name or "").removeprefix("--")
-        raise Refused(f"{REFUSED}{error}", flag=flag) from None
+        raise FlagsRefused(f"{REFUSED}{error}", flag=flag) from None

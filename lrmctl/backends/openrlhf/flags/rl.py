@@ -101,7 +101,7 @@ RL_WORDS: Mapping[str, str] = {
 """OpenRLHF's flags that the recipe has a word for, and the word: each thing is said in one way."""
 
 
-def recipe_flags(recipe: RlRecipe, where: common.Target) -> dict[str, Any]:
+def recipe_flags(recipe: RlRecipe, where: common.ComputeTarget) -> dict[str, Any]:
     """OpenRLHF's flags for a recipe on a device."""
     return {
         "data.input_key": "prompt",
@@ -181,7 +181,7 @@ def _kl_flags(algorithm: Algorithm) -> dict[str, Any]:
     }
 
 
-def _critic_flags(recipe: RlRecipe, where: common.Target) -> dict[str, Any]:
+def _critic_flags(recipe: RlRecipe, where: common.ComputeTarget) -> dict[str, Any]:
     if recipe.algorithm.name != "ppo":
         return {}
     critic = recipe.algorithm.critic
@@ -227,7 +227,7 @@ def _oversampled(algorithm: Algorithm, rollout: RlRollout) -> int | None:
     return round(algorithm.prompts_per_step * rollout.oversample) if rollout.oversample > 1 else None
 
 
-def _optimizer_flags(recipe: RlRecipe, where: common.Target) -> dict[str, Any]:
+def _optimizer_flags(recipe: RlRecipe, where: common.ComputeTarget) -> dict[str, Any]:
     optimizer, tokens = recipe.optimizer, recipe.optimizer.dynamic_batch_tokens
     return {
         **common.optimizer_flags(optimizer, where, "actor."),
@@ -261,7 +261,7 @@ def _role(recipe: RlRecipe, own: int | None) -> int:
     return recipe.layout.gpus if recipe.layout.placement == "colocated" or own is None else own
 
 
-def _layout_flags(recipe: RlRecipe, where: common.Target) -> dict[str, Any]:
+def _layout_flags(recipe: RlRecipe, where: common.ComputeTarget) -> dict[str, Any]:
     layout, rollout = recipe.layout, recipe.rollout
     colocated = layout.placement == "colocated" and where.device == "cuda"
     engines = layout.nodes * layout.gpus if layout.placement == "colocated" or layout.rollout_gpus is None else 0

@@ -33,7 +33,7 @@ def _of_one(
     else:
         try:
             cli.parse(program, cli.to_argv({flag: value}))
-        except cli.Refused as error:
+        except cli.FlagsRefused as error:
             reason = error.what.rpartition(f"argument --{flag}: ")[2].removeprefix(
                 "OpenRLHF does not accept the plan: "
             )

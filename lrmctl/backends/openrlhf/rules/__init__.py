@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lrmctl.backends.openrlhf.common import Target
+from lrmctl.backends.openrlhf.common import ComputeTarget
 from lrmctl.backends.openrlhf.flags import parser as cli
 from lrmctl.backends.openrlhf.flags.user_flags import flag_problems
-from lrmctl.backends.openrlhf.rules.batch_split import Shares
+from lrmctl.backends.openrlhf.rules.batch_split import BatchSplit
 from lrmctl.backends.openrlhf.rules.notes import rl_notes, sft_notes, shared_notes
 from lrmctl.backends.openrlhf.rules.rl import rl_problems
 from lrmctl.recipe.problems import Problem
@@ -24,7 +24,7 @@ _LAYOUT = Layout()
 
 
 def judge(
-    recipe: SftRecipe | RlRecipe, where: Target, planned: Mapping[str, Any], words: Mapping[str, str]
+    recipe: SftRecipe | RlRecipe, where: ComputeTarget, planned: Mapping[str, Any], words: Mapping[str, str]
 ) -> tuple[dict[str, Any], list[Problem]]:
     """The planned flags with the recipe's `backend.flags` on top, and all that there is to say of them and the recipe.
 
@@ -43,7 +43,7 @@ def judge(
     return merged, [*wrong, *problems(recipe, where, merged), *replaced, *notes(recipe, where, merged)]
 
 
-def problems(recipe: SftRecipe | RlRecipe, where: Target, flags: Mapping[str, Any]) -> list[Problem]:
+def problems(recipe: SftRecipe | RlRecipe, where: ComputeTarget, flags: Mapping[str, Any]) -> list[Problem]:
     """What is wrong with a recipe on a device; empty if nothing is.
 
     Args:
@@ -54,7 +54,7 @@ def problems(recipe: SftRecipe | RlRecipe, where: Target, flags: Mapping[str, An
     return [*_devices(recipe, where), *_shared(recipe, where, known), *own, *_given(recipe, where, known)]
 
 
-def notes(recipe: SftRecipe | RlRecipe, where: Target, flags: Mapping[str, Any]) -> list[Problem]:
+def notes(recipe: SftRecipe | RlRecipe, where: ComputeTarget, flags: Mapping[str, Any]) -> list[Problem]:
     """What is allowed and worth knowing."""
     known = read(recipe, flags)
     own = rl_notes(recipe, known) if isinstance(recipe, RlRecipe) else sft_notes(recipe, where)
@@ -70,7 +70,7 @@ def _program(recipe: SftRecipe | RlRecipe) -> cli.Program:
     return "train_ppo_ray" if recipe.kind == "rl" else "train_sft"
 
 
-def _devices(recipe: SftRecipe | RlRecipe, where: Target) -> Iterator[Problem]:
+def _devices(recipe: SftRecipe | RlRecipe, where: ComputeTarget) -> Iterator[Problem]:
     nodes, via = recipe.layout.nodes, recipe.launch.via
     if nodes > 1 and via == "local":
         yield Problem("layout.nodes", f"{nodes} nodes are not one machine", "--launch slurm, or --launch ray")
@@ -84,7 +84,7 @@ def _devices(recipe: SftRecipe | RlRecipe, where: Target) -> Iterator[Problem]:
         )
 
 
-def _shared(recipe: SftRecipe | RlRecipe, where: Target, read: Mapping[str, Any]) -> Iterator[Problem]:
+def _shared(recipe: SftRecipe | RlRecipe, where: ComputeTarget, read: Mapping[str, Any]) -> Iterator[Problem]:
     yield from _packing(recipe, where)
     if where.device == "cuda" or recipe.optimizer.sequence_parallel == 1:
         yield from _batches(recipe, read)
@@ -92,7 +92,7 @@ def _shared(recipe: SftRecipe | RlRecipe, where: Target, read: Mapping[str, Any]
         yield Problem("optimizer.offload", "without ZeRO there is nothing to offload", "say `zero_stage: 1`, 2 or 3")
 
 
-def _packing(recipe: SftRecipe | RlRecipe, where: Target) -> Iterator[Problem]:
+def _packing(recipe: SftRecipe | RlRecipe, where: ComputeTarget) -> Iterator[Problem]:
     """Ring attention and batches by tokens work on packed sequences, and packing is flash attention's."""
     optimizer = recipe.optimizer
     wants = {
@@ -108,7 +108,7 @@ def _packing(recipe: SftRecipe | RlRecipe, where: Target) -> Iterator[Problem]:
 
 def _batches(recipe: SftRecipe | RlRecipe, read: Mapping[str, Any]) -> Iterator[Problem]:
     """A step must be cut evenly over processes and micro-batches: a remainder hangs or ends a distributed run."""
-    shares = Shares.of(recipe, read)
+    shares = BatchSplit.of(recipe, read)
     if shares.processes % shares.together:
         yield Problem(
             "optimizer.sequence_parallel",
@@ -128,7 +128,7 @@ def _batches(recipe: SftRecipe | RlRecipe, read: Mapping[str, Any]) -> Iterator[
         )
 
 
-def _shares_of_tokens(recipe: RlRecipe, read: Mapping[str, Any], shares: Shares) -> Iterator[Problem]:
+def _shares_of_tokens(recipe: RlRecipe, read: Mapping[str, Any], shares: BatchSplit) -> Iterator[Problem]:
     if shares.batch % shares.parallel:
         yield Problem(
             "layout.gpus",
@@ -162,7 +162,7 @@ def _sft(recipe: SftRecipe) -> Iterator[Problem]:
         yield Problem("train.eval_every", "no rows are held back to look at", "say `data.eval_rows: 0.05`")
 
 
-def _given(recipe: SftRecipe | RlRecipe, where: Target, read: Mapping[str, Any]) -> Iterator[Problem]:
+def _given(recipe: SftRecipe | RlRecipe, where: ComputeTarget, read: Mapping[str, Any]) -> Iterator[Problem]:
     """Rules about what only `backend.flags` can say."""
     for flag in recipe.backend.flags:
         if reason := _NOT_HERE.get(flag):
@@ -182,7 +182,7 @@ def _given(recipe: SftRecipe | RlRecipe, where: Target, read: Mapping[str, Any])
         )
 
 
-def _four_bit(recipe: SftRecipe | RlRecipe, where: Target, read: Mapping[str, Any]) -> Iterator[Problem]:
+def _four_bit(recipe: SftRecipe | RlRecipe, where: ComputeTarget, read: Mapping[str, Any]) -> Iterator[Problem]:
     key = "backend.flags.ds.load_in_4bit"
     if not read["ds.load_in_4bit"]:
         return

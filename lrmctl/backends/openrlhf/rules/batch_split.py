@@ -10,7 +10,7 @@ from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
 
 
 @dataclass(frozen=True)
-class Shares:
+class BatchSplit:
     """The actor's processes (SFT: the job's).
 
     Attributes:
@@ -24,7 +24,7 @@ class Shares:
     batch: int
 
     @classmethod
-    def of(cls, recipe: SftRecipe | RlRecipe, read: Mapping[str, Any]) -> Shares:
+    def of(cls, recipe: SftRecipe | RlRecipe, read: Mapping[str, Any]) -> BatchSplit:
         """Args: read: the flags as OpenRLHF reads them."""
         together = recipe.optimizer.sequence_parallel * read.get("ds.tensor_parallel_size", 1)
         batch = recipe.train.batch_size if isinstance(recipe, SftRecipe) else _per_update(recipe)

@@ -11,7 +11,7 @@ from lrmctl.recipe.schema.algorithm import Algorithm
 from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
 
 if TYPE_CHECKING:
-    from lrmctl.backends.openrlhf.common import Target
+    from lrmctl.backends.openrlhf.common import ComputeTarget
 
 Read = Mapping[str, Any]
 
@@ -30,7 +30,7 @@ def shared_notes(recipe: SftRecipe | RlRecipe, read: Read) -> Iterator[Problem]:
         )
 
 
-def sft_notes(recipe: SftRecipe, where: Target) -> Iterator[Problem]:
+def sft_notes(recipe: SftRecipe, where: ComputeTarget) -> Iterator[Problem]:
     if where.dtype == "fp16":
         yield _note("backend.dtype", "fp16 skips steps whose gradients overflow; bf16 does not")
     if recipe.optimizer.sequence_parallel > 1:

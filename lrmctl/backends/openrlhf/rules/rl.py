@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from lrmctl.backends.openrlhf.rules.batch_split import Shares
+from lrmctl.backends.openrlhf.rules.batch_split import BatchSplit
 from lrmctl.recipe.problems import Problem
 from lrmctl.recipe.schema.algorithm import GROUP_ALGORITHMS, Algorithm, Critic
 from lrmctl.recipe.schema.recipes import RlRecipe
 
 if TYPE_CHECKING:
-    from lrmctl.backends.openrlhf.common import Target
+    from lrmctl.backends.openrlhf.common import ComputeTarget
 
 Read = Mapping[str, Any]
 
 
-def rl_problems(recipe: RlRecipe, where: Target, read: Read) -> Iterator[Problem]:
+def rl_problems(recipe: RlRecipe, where: ComputeTarget, read: Read) -> Iterator[Problem]:
     """What is wrong with an RL recipe.
 
     Args:
@@ -164,7 +164,7 @@ def _lengths(recipe: RlRecipe) -> Iterator[Problem]:
         )
 
 
-def _modes(recipe: RlRecipe, where: Target) -> Iterator[Problem]:
+def _modes(recipe: RlRecipe, where: ComputeTarget) -> Iterator[Problem]:
     rollout = recipe.rollout
     if rollout.mode == "sync" and rollout.oversample > 1:
         yield Problem("rollout.oversample", "samples that wait for a later step need a queue", "say `mode: async`")
@@ -184,7 +184,7 @@ def _evaluation(recipe: RlRecipe) -> Iterator[Problem]:
         )
 
 
-def _layout(recipe: RlRecipe, where: Target, read: Read) -> Iterator[Problem]:
+def _layout(recipe: RlRecipe, where: ComputeTarget, read: Read) -> Iterator[Problem]:
     layout = recipe.layout
     if layout.reference_gpus is not None and not recipe.algorithm.kl.coef:
         yield Problem("layout.reference_gpus", "without a KL there is no reference model", "leave it out")
@@ -211,7 +211,7 @@ def _engines(recipe: RlRecipe) -> Iterator[Problem]:
 
 def _other_roles(recipe: RlRecipe, read: Read) -> Iterator[Problem]:
     """Reference and critic get the same micro-batches as the actor, on processes of their own number."""
-    layout, shares = recipe.layout, Shares.of(recipe, read)
+    layout, shares = recipe.layout, BatchSplit.of(recipe, read)
     micro = recipe.optimizer.micro_batch_size
     if layout.placement != "separate" or recipe.optimizer.dynamic_batch_tokens is not None:
         return
@@ -225,9 +225,9 @@ def _other_roles(recipe: RlRecipe, read: Read) -> Iterator[Problem]:
             )
 
 
-def _given(recipe: RlRecipe, where: Target, read: Read) -> Iterator[Problem]:
+def _given(recipe: RlRecipe, where: ComputeTarget, read: Read) -> Iterator[Problem]:
     """What only `backend.flags` can say."""
-    given, shares = recipe.backend.flags, Shares.of(recipe, read)
+    given, shares = recipe.backend.flags, BatchSplit.of(recipe, read)
     colocated = read["train.colocate_all"]
     if "vllm.enable_sleep" in given and read["vllm.enable_sleep"] and (not colocated or recipe.rollout.mode != "sync"):
         yield Problem(

@@ -14,9 +14,9 @@ from lrmctl.errors import RecipeError
 
 if TYPE_CHECKING:
     from lrmctl.recipe.schema.recipes import RewardSection
-    from lrmctl.rewards.describe import Described
-    from lrmctl.rewards.offline.rescore import Difference
-    from lrmctl.rewards.offline.variance import Shares
+    from lrmctl.rewards.describe import RewardDescription
+    from lrmctl.rewards.offline.rescore import RewardDifference
+    from lrmctl.rewards.offline.variance import VarianceShares
 
 app = typer.Typer(help="Rewards: list, test, score, serve, fit.", no_args_is_help=True)
 app.command("fit")(fit.fit)
@@ -158,7 +158,7 @@ def score(
         raise typer.Exit(console.FINDINGS)
 
 
-def share_rows(found: Sequence[Shares]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+def share_rows(found: Sequence[VarianceShares]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Shares of the variance as columns and rows of a table."""
     names = list(dict.fromkeys(name for one in found for name in one.shares))
     rows = [
@@ -211,7 +211,7 @@ def _file(source: str, runs_dir: Path) -> Path:
     return next((file for file in files if file.exists()), files[0])
 
 
-def _show_differences(found: Sequence[Difference], varied: Sequence[Shares], rows: int) -> None:
+def _show_differences(found: Sequence[RewardDifference], varied: Sequence[VarianceShares], rows: int) -> None:
     from lrmctl import console
 
     columns = ("", "n", "old mean", "new mean", "new - old [95 %]", "correlation", "changed", "failed")
@@ -225,7 +225,7 @@ def _show_differences(found: Sequence[Difference], varied: Sequence[Shares], row
         console.table("", *share_rows(varied))
 
 
-def _delta(d: Difference) -> str:
+def _delta(d: RewardDifference) -> str:
     if d.delta is None:
         return "-"
     return f"{d.delta:+.4f} [{_number(d.low)}, {_number(d.high)}]"
@@ -239,5 +239,5 @@ def _percent(value: float | None) -> str:
     return "-" if value is None else f"{value:.1%}".replace("-0.0%", "0.0%")
 
 
-def _range(found: Described) -> str:
+def _range(found: RewardDescription) -> str:
     return "not declared" if found.range is None else f"[{found.range[0]:g}, {found.range[1]:g}]"

@@ -14,7 +14,7 @@ from lrmctl.errors import LrmctlError
 
 if TYPE_CHECKING:
     from lrmctl.rewards.builtin.propositions import Proposition
-    from lrmctl.rewards.offline.fit import Accuracy, Fit
+    from lrmctl.rewards.offline.fit import Accuracy, FittedWeights
 
 SOURCES = ("feature", "label", "reward")
 
@@ -57,18 +57,18 @@ def fit(
 ) -> None:
     """Fit the weights of a `rules` reward, and say how well they order completions that were held out."""
     from lrmctl import console
-    from lrmctl.rewards.builtin.propositions import Valued
-    from lrmctl.rewards.offline.fit import Settings
+    from lrmctl.rewards.builtin.propositions import ValuedPropositions
+    from lrmctl.rewards.offline.fit import FitSettings
     from lrmctl.rewards.offline.fit import fit as fit_weights
     from lrmctl.rewards.offline.labelled import read_labelled
     from lrmctl.runs.output import check_output, object_with
 
     check_output(out, object_with("rules", "held_out"), force=force)
-    settings = Settings(margin, _margins(margins or ()), learning_rate, steps, folds, seed)
+    settings = FitSettings(margin, _margins(margins or ()), learning_rate, steps, folds, seed)
     propositions = [one for text in rule for one in _propositions(text, file)]
     with rows_thinking(thinking):
         rows = read_labelled(file, pair_by, _pairs(where or ()), score)
-    found = fit_weights(rows, Valued(propositions, _judge(model, engine)), settings)
+    found = fit_weights(rows, ValuedPropositions(propositions, _judge(model, engine)), settings)
     written = _written(
         found, propositions, file, settings=asdict(settings), pair_by=pair_by, score=score, where=list(where or ())
     )
@@ -134,7 +134,7 @@ def _judge(model: str | None, engine: str) -> dict[str, Any] | None:
         raise RecipeError(f"cannot be read: {engine!r}", "--engine", "say hf, or '{use: openai, ...}'") from error
 
 
-def _written(found: Fit, propositions: list[Proposition], file: Path, **how: Any) -> dict[str, Any]:
+def _written(found: FittedWeights, propositions: list[Proposition], file: Path, **how: Any) -> dict[str, Any]:
     """The file's content: what a `rules` reward reads, and where it comes from."""
     import hashlib
 
@@ -153,7 +153,7 @@ def _write(out: Path, content: dict[str, Any]) -> None:
         raise LrmctlError(f"cannot be written: {error.strerror}", str(out), "give another `--out`") from error
 
 
-def _show(found: Fit, propositions: list[Proposition], out: Path) -> None:
+def _show(found: FittedWeights, propositions: list[Proposition], out: Path) -> None:
     from lrmctl import console
 
     kinds = {one.name: one.source for one in propositions}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lrmctl.engines.base import Sampled, Sampling
+from lrmctl.engines.base import SampledTokens, Sampling
 from lrmctl.engines.hf.batch_sampler import sample
 
 EOS, PAD, MAX_LEN = 1, 0, 200
@@ -29,7 +29,7 @@ def draw(
     eos: set[int] | None = None,
     max_len: int = MAX_LEN,
     seeds: Sequence[int] | None = None,
-) -> list[Sampled]:
+) -> list[SampledTokens]:
     each = [params] * len(prompts) if isinstance(params, Sampling) else params
     row_seeds = range(len(prompts)) if seeds is None else seeds
     return sample(model, prompts, each, eos=eos or {EOS}, pad=PAD, max_len=max_len, seeds=row_seeds)
