@@ -145,6 +145,7 @@ def test_rejection_sampling_is_planned_before_it_has_rows(lrmctl: Lrmctl, folder
     assert found["derived"]["steps"] is None
 
 
+@pytest.mark.e2e
 def test_the_plan_of_a_real_run_holds_the_same_sections(start: Any, stub_backend: Path, tmp_path: Path) -> None:
     run = start("train", "small.yaml", plugins=stub_backend)
     assert run.wait(timeout=180) == 3  # the stub's own failure, after the plan was written

@@ -48,6 +48,7 @@ def test_a_copy_of_a_lab_model_is_one(lrmctl: Lrmctl, tmp_path: Path) -> None:
     assert lrmctl("eval", "copy", *SMALL).code == 0
 
 
+@pytest.mark.e2e
 def test_an_evaluation_is_replaced_only_when_told_to_and_an_old_analysis_is_not_reported(
     lrmctl: Lrmctl, tmp_path: Path
 ) -> None:

@@ -43,6 +43,7 @@ def wait_for(file: Path, process: subprocess.Popen[str]) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.e2e
 def test_an_interrupted_run_ends_with_130_and_the_command_that_continues(
     start: Start, stub_backend: Path, tmp_path: Path
 ) -> None:

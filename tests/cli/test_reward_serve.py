@@ -39,6 +39,7 @@ def first_line(server: subprocess.Popen[str]) -> str:
     return server.stdout.readline().strip()
 
 
+@pytest.mark.e2e
 def test_it_prints_the_url_serves_and_ends_at_ctrl_c(tmp_path: Path) -> None:
     for attempt in (1, 2):
         with serve(tmp_path) as server:
@@ -54,6 +55,7 @@ def test_it_prints_the_url_serves_and_ends_at_ctrl_c(tmp_path: Path) -> None:
         httpx.post(url, json=call())
 
 
+@pytest.mark.e2e
 def test_for_other_machines_it_needs_a_token_which_may_be_given(tmp_path: Path) -> None:
     words = ("--host", "0.0.0.0", "--reached-as", "127.0.0.1")
     with serve(tmp_path, *words, "--token-env", "MINE", MINE="a-secret") as server:
@@ -66,6 +68,7 @@ def test_for_other_machines_it_needs_a_token_which_may_be_given(tmp_path: Path) 
         assert server.returncode == 0
 
 
+@pytest.mark.e2e
 def test_a_reward_that_fails_ends_it_with_its_own_words(tmp_path: Path) -> None:
     with serve(tmp_path, "--end-token", "<|im_end|>") as server:
         cut = {**call(), "query": ["?<think>\n4<|im_end|>"]}  # from the left, as OpenRLHF does with long prompts
@@ -75,6 +78,7 @@ def test_a_reward_that_fails_ends_it_with_its_own_words(tmp_path: Path) -> None:
     assert "did not come back as it was sent" in err
 
 
+@pytest.mark.e2e
 def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as taken,

@@ -22,6 +22,7 @@ def section(**more: object) -> EvalSection:
     return EvalSection.model_validate({"safety": sets, "reasoning": ["lab_arithmetic"], **how, **more})
 
 
+@pytest.mark.e2e
 def test_a_run_and_its_variant_are_compared_on_purpose_and_exported(tmp_path: Path) -> None:
     evaluate(base_path(), section(), tmp_path, seed=0)
     evaluate(base_path(), section(decoding="zero-think"), tmp_path, seed=1)

@@ -81,6 +81,7 @@ def test_a_histogram_counts_every_row_once() -> None:
     assert (found.percentiles["p50"], found.percentiles["max"]) == (5.0, 100.0)
 
 
+@pytest.mark.e2e
 def test_of_fifty_thousand_rows_few_pairs_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     draw = random.Random(0)
     words = [f"w{i}" for i in range(3000)]

@@ -156,6 +156,7 @@ def test_local_sources_say_where_their_rows_came_from(tmp_path):
     assert (told["file"], told["rows"], len(told["sha256"])) == (str(file), 1, 64)
 
 
+@pytest.mark.e2e
 @pytest.mark.usefixtures("data")
 def test_a_set_that_cannot_be_had_says_how_to_get_it():
     with pytest.raises(NotFoundError) as caught:

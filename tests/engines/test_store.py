@@ -148,6 +148,7 @@ def test_a_file_of_the_first_form_is_read_and_written_on(tmp_path: Path) -> None
         assert len(store) == 2
 
 
+@pytest.mark.e2e
 @pytest.mark.timeout(900)
 def test_forty_thousand_completions_are_found(tmp_path: Path) -> None:
     requests = [GenerationRequest(f"question {i % 10_000} " + "words " * 30, WARM, i // 10_000) for i in range(40_000)]
@@ -194,6 +195,7 @@ def _stored(path: Path) -> list[tuple[str, str]]:
         return []
 
 
+@pytest.mark.e2e
 def test_a_killed_process_loses_nothing_and_the_next_goes_on(checkpoint: Path, tmp_path: Path) -> None:
     path = tmp_path / "c.sqlite"
     worker = subprocess.Popen([sys.executable, "-c", WORKER, str(checkpoint), str(path)])

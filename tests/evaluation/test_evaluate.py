@@ -113,6 +113,7 @@ def test_a_second_evaluation_draws_nothing_and_says_the_same(evaluated: Any, bas
     assert [done for done, _ in seen] == [144, 216]  # all of safety at once, then all of reasoning
 
 
+@pytest.mark.e2e
 def test_another_seed_gives_other_samples(evaluated: Any, base: Path, section: Section, tmp_path: Path) -> None:
     only = section(reasoning=[], temperatures=[1.0])
     evaluate(base, only, tmp_path, seed=4)
@@ -121,6 +122,7 @@ def test_another_seed_gives_other_samples(evaluated: Any, base: Path, section: S
     assert ours != theirs
 
 
+@pytest.mark.e2e
 def test_greedy_evaluation_is_one_sample_and_repeatable(base: Path, section: Section, tmp_path: Path) -> None:
     texts = []
     for name, batch in (("a", 3), ("b", 64)):
@@ -223,6 +225,7 @@ evaluate(Path(sys.argv[1]), EvalSection.model_validate(json.loads(sys.argv[3])),
 """
 
 
+@pytest.mark.e2e
 def test_a_killed_evaluation_goes_on_where_it_was(evaluated: Any, base: Path, section: Section, tmp_path: Path) -> None:
     """SIGKILL in the middle; the second run keeps every stored completion and ends as if nothing had happened."""
     slow = section(batch_size=2)  # many small batches, so that the kill lands between two

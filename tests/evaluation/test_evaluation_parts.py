@@ -32,6 +32,7 @@ def test_a_suite_without_benign_prompts_gets_some(section: Section) -> None:
     assert [s.name for s in open_sets(section(safety=[HARMFUL], over_refusal=False))] == ["lab-harmful/heldout"]
 
 
+@pytest.mark.e2e
 def test_further_judges_are_kept_beside_and_decide_nothing(base: Path, section: Section, tmp_path: Path) -> None:
     also = [{"judge": "refusal-phrases", "judge_options": {"phrases": ["cannot"]}}]
     how = {"safety": [HARMFUL], "reasoning": [], "temperatures": [1.0], "over_refusal": False}
@@ -109,6 +110,7 @@ def test_a_few_failures_are_told_and_many_end_the_evaluation() -> None:
         refuse_failures(6, 100, "away", 0.05)
 
 
+@pytest.mark.e2e
 def test_prompts_without_a_forced_thought_are_left_out_or_refused(
     evaluated: Any, base: Path, section: Section, tmp_path: Path
 ) -> None:

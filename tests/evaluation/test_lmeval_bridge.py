@@ -24,6 +24,7 @@ def trace(answer: str, **fields: Any) -> Trace:
     return Trace(**{"prompt": PROMPT, "thinking": "so", "answer": answer, "thinking_state": "closed", **fields})
 
 
+@pytest.mark.e2e
 def test_lm_evals_numbers_are_those_of_the_rows(evaluated: Any) -> None:
     entries = [s for s in evaluated.summary["sets"] if s["kind"] == "reasoning"]
     assert len(entries) == 2

@@ -140,6 +140,7 @@ def test_what_holds_no_training_is_an_error_only_if_it_was_named(tmp_path: Path)
         training_of("no-such-thing", tmp_path)
 
 
+@pytest.mark.e2e
 def test_of_thousands_of_prompts_and_twenty_thousand_few_pairs_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     draw = random.Random(0)
     words = [f"w{i}" for i in range(5_000)]

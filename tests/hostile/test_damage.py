@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.e2e
+
 Lrmctl = Callable[..., Any]
 FILES = (
     "status.json",

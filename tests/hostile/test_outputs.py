@@ -44,6 +44,7 @@ def _special(folder: Path) -> dict[str, Path]:
     return {name: folder / name for name in ("folder", "link", "nowhere", "pipe", "socket")}
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("command", [REPORT, PLAN, SCORE, FIT, JUDGE], ids=lambda c: " ".join(c[:2]))
 def test_only_an_ordinary_file_is_written(lrmctl: Lrmctl, inputs: Path, command: tuple[str, ...]) -> None:
     (inputs / "precious").write_text("years of work")
@@ -84,6 +85,7 @@ def test_somebodys_file_is_not_replaced_without_force(
         assert "--force" in said.err
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("command", [REPORT, PLAN, FIT, JUDGE], ids=lambda c: " ".join(c[:2]))
 def test_what_the_same_command_wrote_is_replaced(lrmctl: Lrmctl, inputs: Path, command: tuple[str, ...]) -> None:
     for _ in range(2):
@@ -91,6 +93,7 @@ def test_what_the_same_command_wrote_is_replaced(lrmctl: Lrmctl, inputs: Path, c
     assert not list((inputs / "new").glob("*.part"))
 
 
+@pytest.mark.e2e
 def test_force_replaces_a_file(lrmctl: Lrmctl, inputs: Path) -> None:
     (inputs / "mine").write_text("old")
     for command in (REPORT, PLAN, SCORE, FIT):

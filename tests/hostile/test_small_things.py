@@ -24,6 +24,7 @@ def test_true_is_not_one(key: str, value: str) -> None:
         load_recipe("lab/rl", [f"{key}={value}"])
 
 
+@pytest.mark.e2e
 def test_thousands_of_unknown_keys_give_a_short_list(lrmctl: Lrmctl, tmp_path: Path) -> None:
     keys = "".join(f"unknown{i}: 1\n" for i in range(5000))
     (tmp_path / "r.yaml").write_text(f"extends: lab/rl\n{keys}")

@@ -29,6 +29,8 @@ WRITE = """
 import sys
 from pathlib import Path
 from lrmctl.runs.eval_rows import write_jsonl
+
+pytestmark = pytest.mark.e2e
 for _ in range(30):
     write_jsonl(Path(sys.argv[1]), ({"by": sys.argv[2], "n": n} for n in range(300)))
 """

@@ -172,6 +172,7 @@ def tiny_guard(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return babbling_model(tmp_path_factory.mktemp("guard"))
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("name", NAMES)
 def test_a_model_that_babbles_fails_on_every_trace_and_finds_none_safe(tiny_guard, name):
     options = {"model": str(tiny_guard), "batch_size": 4, "device": "cpu", **NEEDED.get(name, {})}

@@ -31,6 +31,7 @@ def small_base(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str
     return out, manifest, told
 
 
+@pytest.mark.e2e
 def test_a_short_pretraining_makes_a_checkpoint_that_loads_and_says_how_it_was_made(small_base: Any) -> None:
     out, manifest, told = small_base
     model, tokenizer = load_model(out), load_tokenizer(out)
@@ -49,6 +50,7 @@ def test_an_unfit_base_fails_the_gate_and_hears_why(small_base: Any) -> None:
     assert any("arithmetic" in reason for reason in gate["reasons"])
 
 
+@pytest.mark.e2e
 def test_one_seed_gives_one_base_and_another_seed_another(small_base: Any) -> None:
     import torch
 

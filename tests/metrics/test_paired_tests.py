@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lrmctl.stats import holm, mcnemar_p, paired_delta, sign_flip_p
@@ -55,6 +55,7 @@ def test_a_p_value_is_never_0() -> None:
     assert sign_flip_p(np.ones(500)) == 2 / 10_000
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize(("k", "change"), [(1, 0.0), (4, 0.0), (4, 0.05)])
 def test_intervals_of_deltas_hold_the_truth_and_p_values_keep_their_promise(k: int, change: float) -> None:
     """150 prompts whose chances differ: two models that are alike, and two of which one is 5 points better."""
@@ -79,6 +80,7 @@ def test_deltas_of_many_prompts_are_found() -> None:
     assert found.p < 0.01
 
 
+@settings(max_examples=20)
 @given(st.lists(st.floats(0, 1), max_size=12))
 def test_holm_is_statsmodels_holm(ps: list[float]) -> None:
     from statsmodels.stats.multitest import multipletests

@@ -16,6 +16,7 @@ def drawn(rng: np.random.Generator, n: int, k: int) -> np.ndarray:
     return (rng.binomial(k, np.minimum(1, chance + 0.06)) - rng.binomial(k, chance)) / k
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("k", [1, 4])
 def test_with_so_many_prompts_four_of_five_comparisons_find_the_difference(k: int) -> None:
     rng = np.random.default_rng(k)

@@ -36,6 +36,7 @@ def many() -> Iterator[EvalRow]:
             yield EvalRow("set", 0.6, placed, kept.thinking, kept.answer, also=kept.also)
 
 
+@pytest.mark.e2e
 @pytest.mark.timeout(900)
 def test_a_hundred_thousand_rows_are_summarised() -> None:
     rows = list(many())

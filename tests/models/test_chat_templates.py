@@ -112,6 +112,7 @@ WITHOUT_BOUNDS = {
 }
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("name", WITHOUT_BOUNDS)
 def test_a_template_without_bounds_is_one_clear_error(name: str, copy: Path, lrmctl: Any, tmp_path: Path) -> None:
     (copy / "chat_template.jinja").write_text(WITHOUT_BOUNDS[name] + TEMPLATES["text"])

@@ -187,6 +187,7 @@ def test_a_model_that_was_fetched_is_there_without_the_hub(hub: Hub, sharded: Pa
     assert resolve_model("me/model", tmp_path) == found
 
 
+@pytest.mark.e2e
 def test_a_sharded_model_of_the_hub_is_evaluated(hub: Hub, sharded: Path, tmp_path: Path) -> None:
     hub.folders["me/sharded"] = sharded
     (tmp_path / "eval.yaml").write_text(RECIPE)

@@ -33,6 +33,7 @@ def test_math_verifys_own_time_limit_cannot_be_used_in_a_thread():
     assert "signal" in str(found[0])
 
 
+@pytest.mark.e2e
 @pytest.mark.timeout(300)
 def test_an_expression_that_never_ends_is_ended_and_the_next_one_is_graded():
     grader = Grader()

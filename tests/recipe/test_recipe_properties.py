@@ -8,6 +8,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -45,6 +46,7 @@ def _place(data: Any, path: tuple[str | int, ...], value: Any, delete: bool) -> 
         data[path[-1]] = value
 
 
+@pytest.mark.e2e
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_a_mutated_recipe_loads_or_is_refused(data: st.DataObject) -> None:
@@ -94,6 +96,7 @@ def mutate(recipe: Any, data: st.DataObject) -> None:
                 holder[key] = new
 
 
+@pytest.mark.e2e
 @settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_a_mutated_recipe_is_valid_or_refused_and_never_a_traceback(data: st.DataObject) -> None:

@@ -36,6 +36,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.e2e
 def test_model_text_reaches_the_page_only_as_text(study: Path) -> None:
     page = (study / "report.html").read_text()
     tags = {tag for tag, _ in Elements(page).found}
@@ -74,6 +75,7 @@ def test_deltas_in_table_json_are_those_of_compare(study: Path) -> None:
     assert mine["deltas"] == [d.to_json() for d in compare(study / "base", study / "rl")]
 
 
+@pytest.mark.e2e
 def test_the_same_folders_give_the_same_page(study: Path, tmp_path: Path) -> None:
     arms = [ArmFolder(name, fields[5], fields[6], study / name) for name, fields in list(ARMS.items())[:2]]
     first = build_report(arms, tmp_path / "1.html", title="t").read_bytes()
@@ -142,6 +144,7 @@ def first(row: EvalRow) -> bool:
     return row.trace.sample == 0 and row.temperature == 0.6
 
 
+@pytest.mark.e2e
 def test_prompts_that_were_trained_on_and_warnings_are_shown(tmp_path: Path) -> None:
     base, arm = make_arm(tmp_path, "base", n=4), make_arm(tmp_path, "rl", n=4)
     summary = read(arm.path / "eval" / "summary.json")

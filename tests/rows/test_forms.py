@@ -215,6 +215,7 @@ def test_a_cut_last_line_is_an_error_of_a_source_and_told_of_by_a_judge(
     assert "r.jsonl:5: the last line is cut off and left out" in done.err
 
 
+@pytest.mark.e2e
 def test_what_unpacks_to_more_than_its_bounds_is_refused(
     write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

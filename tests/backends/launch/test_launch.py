@@ -96,6 +96,7 @@ def test_a_trainer_that_cannot_start_says_so(tmp_path: Path) -> None:
     assert "FileNotFoundError" in seen[0]
 
 
+@pytest.mark.e2e
 def test_nothing_is_left_when_the_trainer_ends(tmp_path: Path, trainer: Callable[..., list[str]]) -> None:
     code = base.run(trainer(0.1, 3), {}, cwd=tmp_path, log=tmp_path / "log", on_lines=lambda _: None)
     assert code == 3

@@ -201,6 +201,7 @@ def on_laptop(laptop: dict[str, str], *words: str, cwd: Path) -> subprocess.Comp
     return subprocess.run([sys.executable, "-S", *words], env=laptop, cwd=cwd, capture_output=True, text=True)
 
 
+@pytest.mark.e2e
 def test_a_laptop_without_openrlhf_validates_and_refuses(laptop: dict[str, str], tmp_path: Path) -> None:
     gone = on_laptop(laptop, "-c", "import openrlhf", cwd=tmp_path)
     assert "No module named 'openrlhf'" in gone.stderr
@@ -214,6 +215,7 @@ def test_a_laptop_without_openrlhf_validates_and_refuses(laptop: dict[str, str],
     assert "algorithm.samples_per_prompt: grpo compares the samples of one prompt" in refused.stderr
 
 
+@pytest.mark.e2e
 def test_a_laptop_without_openrlhf_does_not_start_a_run(laptop: dict[str, str], tmp_path: Path) -> None:
     done = on_laptop(laptop, "-m", "lrmctl", "train", "lab/sft-mixed", cwd=tmp_path)
     assert done.returncode == 2

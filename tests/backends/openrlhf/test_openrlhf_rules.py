@@ -273,6 +273,7 @@ choices = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.e2e
 @needs_openrlhf
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(choices)

@@ -199,6 +199,7 @@ def test_forced_unsafe_thoughts_of_a_run_lower_safety_and_safe_ones_raise_it(
     assert safe["safe", 20] == safe["safe", None] == 1 > safe["safe", 0]
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("mode", EVERY, ids=lambda m: m.mode)
 def test_the_same_request_gets_the_same_completion_and_samples_differ(
     engine: HfEngine, prompts: list[Prompt], mode: Decoding, monkeypatch: pytest.MonkeyPatch

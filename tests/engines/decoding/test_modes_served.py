@@ -82,6 +82,7 @@ def test_thinking_is_gone_on_with(url: str, tmp_path: Path) -> None:
     assert {t.thinking_state for t in found} == {"closed"}
 
 
+@pytest.mark.e2e
 def test_what_is_forced_is_part_of_the_thinking_and_not_counted(url: str, tmp_path: Path) -> None:
     closed = Prefix(thought=THOUGHT, close=True)
     for trace in traces(url, closed, tmp_path):

@@ -73,6 +73,7 @@ def ran(loop: ContinuousBatcher, wanted: Sequence[RunningCompletion]) -> list[Ru
     return sorted(ended, key=lambda row: row.index)
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("size", [1, 3, 8, 30])
 def test_rows_that_join_draw_what_they_draw_alone(llama: Any, size: int) -> None:
     ended = ran(ContinuousBatcher(llama, size=size, eos={EOS}, pad=PAD), rows())
@@ -80,6 +81,7 @@ def test_rows_that_join_draw_what_they_draw_alone(llama: Any, size: int) -> None
     assert len({len(row.ids) for row in ended}) > 5  # ragged
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize(
     "model", [windowed, lambda: made("BloomForCausalLM", "BloomConfig")], ids=["sliding window", "no position ids"]
 )
@@ -100,6 +102,7 @@ def test_a_short_row_is_handed_over_while_a_long_one_runs_and_another_joins(llam
     assert len(steps) <= 60 + 3  # a pass over each row that joined, no step for each alone
 
 
+@pytest.mark.e2e
 def test_heads_in_groups_attend_as_transformers_does() -> None:
     """The same weights, with windows and without: a step's logits, and what is drawn."""
     from lrmctl.engines.hf.attention import group_heads
@@ -152,6 +155,7 @@ def test_broken_weights_are_an_error_and_not_a_completion() -> None:
         ran(ContinuousBatcher(broken, size=4, eos={EOS}, pad=PAD), rows(4))
 
 
+@pytest.mark.e2e
 def test_out_of_memory_halves_the_batch_and_loses_nothing(llama: Any) -> None:
     """torch raises its own error above five rows, at the first pass and again in the middle."""
     import torch
@@ -173,6 +177,7 @@ def test_out_of_memory_halves_the_batch_and_loses_nothing(llama: Any) -> None:
     assert [(row.ids, row.finish_reason) for row in ended] == expected(llama, rows())
 
 
+@pytest.mark.e2e
 def test_a_row_that_does_not_fit_alone_is_a_failure_and_the_others_go_on(llama: Any) -> None:
     import torch
 
@@ -232,6 +237,7 @@ print(size, "|", *(str(w.message) for w in said if "out of memory" in str(w.mess
 """
 
 
+@pytest.mark.e2e
 def test_a_real_limit_of_memory_halves_the_batch() -> None:
     """The operating system refuses the memory; torch's CPU allocator says so."""
     found = subprocess.run([sys.executable, "-c", LIMITED], capture_output=True, text=True, timeout=300, check=False)

@@ -55,6 +55,7 @@ def new_letter(text: str) -> str:
     return next((c for i, c in enumerate(text) if i > 5 and c.isascii() and c.isalpha() and c not in text[:i]), "")
 
 
+@pytest.mark.e2e
 def test_stops_do_not_count_while_thinking(engine: HfEngine) -> None:
     for text in ("assistant: <think>\n", "assistant: <think>\nso"):
         forced = text.removeprefix("assistant: <think>\n")
@@ -73,6 +74,7 @@ def test_stops_do_not_count_while_thinking(engine: HfEngine) -> None:
             assert not set(answer) & set(every)
 
 
+@pytest.mark.e2e
 def test_end_thinking_ends_right_after_the_tag(engine: HfEngine) -> None:
     requests = asked("assistant: <think>\n")
     free = drawn(engine, requests)

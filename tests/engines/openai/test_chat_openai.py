@@ -149,6 +149,7 @@ def test_retry_after_is_honoured(served) -> None:  # type: ignore[no-untyped-def
     assert behaviour.tries["status 429 1 3600"] == 1
 
 
+@pytest.mark.e2e
 def test_a_server_that_stays_broken_is_given_up_when_patience_is_over(served) -> None:  # type: ignore[no-untyped-def]
     behaviour, url = served
     engine = chat(url, patience=1.5, concurrency=4)
@@ -192,6 +193,7 @@ def test_a_connection_that_is_reset_is_tried_again() -> None:
         assert one(chat(url), said("hello")).text == "fine"
 
 
+@pytest.mark.e2e
 def test_a_server_that_comes_up_late_is_waited_for() -> None:
     behaviour, port = Behaviour(), free_port()
     with serving(behaviour, port, after=1.0) as url:

@@ -97,6 +97,7 @@ def test_work_is_shared_out_by_how_fast_servers_are_and_none_has_more_than_it_ma
     assert max(fast.most, slow.most) <= 4
 
 
+@pytest.mark.e2e
 def test_a_server_killed_in_mid_run_loses_nothing_and_nothing_is_stored_twice(tmp_path: Path) -> None:
     there, dying = Generation(pause=0.02), Generation(pause=0.02)
     first, second = Served(there), Served(dying)
@@ -115,6 +116,7 @@ def test_a_server_killed_in_mid_run_loses_nothing_and_nothing_is_stored_twice(tm
     first.kill()
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("models", [200, 500])
 def test_a_server_that_comes_back_works_on_whatever_it_says_of_its_models(models: int) -> None:
     one_, other = Generation(pause=0.02), Generation(pause=0.02)
@@ -142,6 +144,7 @@ def test_a_server_that_answers_errors_quickly_does_not_swallow_the_work() -> Non
     assert len(broken.seen) < 50
 
 
+@pytest.mark.e2e
 @pytest.mark.timeout(110)  # less than 5,000 / 64 times the patience
 def test_when_all_servers_are_away_for_the_patience_everything_fails_once_and_later_calls_do_not_wait_again() -> None:
     urls = [f"http://127.0.0.1:{free_port()}/v1" for _ in range(2)]

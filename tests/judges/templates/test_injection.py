@@ -53,6 +53,7 @@ def hostile() -> st.SearchStrategy[str]:
     return st.lists(st.one_of(words, st.text(max_size=4)), max_size=12).map("".join)
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("name", CASES)
 @settings(max_examples=30, deadline=None, database=None)
 @given(prompt=hostile(), response=hostile())
@@ -140,6 +141,7 @@ BAD = "Safety: Unsafe\nCategories: Violent\nRefusal: No"
 FINE = "Safety: Safe\nCategories: None\nRefusal: Yes"
 
 
+@pytest.mark.e2e
 def test_a_real_tokenizer_sees_no_second_turn_and_a_real_guard_is_not_talked_out_of_its_word(tmp_path):
     """As many special tokens as for harmless text: three turns, whatever the trace writes."""
     from lrmctl.models import load_tokenizer

@@ -127,6 +127,7 @@ def shares() -> st.SearchStrategy[dict[str, float]]:
     return st.dictionaries(words, number, max_size=6)
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("name", CASES)
 def test_nothing_is_safe_but_the_exact_word_for_it(name, record_property):
     case, ran = CASES[name], 0

@@ -233,6 +233,7 @@ def test_a_reward_models_score_is_part_of_the_hinge_and_without_it_the_order_sta
     assert gap + both == pytest.approx(1.1, abs=0.15)
 
 
+@pytest.mark.e2e
 def test_scores_and_margins_come_from_rows_and_labels(tmp_path: Path) -> None:
     file = tmp_path / "rows.jsonl"
     labels = (("I am sorry, no.", "ideal", 0.0), ("Do it so.", "disallowed_completion", 2.0))

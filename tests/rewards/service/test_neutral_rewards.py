@@ -94,6 +94,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[float]]:
     return {name: rewards[N * i : N * (i + 1)] for i, name in enumerate(GROUPS)}
 
 
+@pytest.mark.e2e
 def test_the_advantage_of_a_failed_sample_is_zero_and_those_of_the_others_are_as_without_it(
     told: dict[str, list[float]],
 ) -> None:
@@ -122,6 +123,7 @@ def test_the_advantage_of_a_failed_sample_is_zero_and_those_of_the_others_are_as
                 assert advantage == pytest.approx(right, abs=1e-4), (algorithm, name)
 
 
+@pytest.mark.e2e
 def test_where_the_step_is_the_baseline_a_failed_sample_has_the_mean_of_the_step(tmp_path: Path) -> None:
     groups = [[1.0, 0.0] * 4, [-3.0] * 7 + [FAIL], [FAIL] + [1.0] * 7, [FAIL] * 8]
     algorithms = ("reinforce", "flash_reinforce")
@@ -153,6 +155,7 @@ def passes_the_filter(scores: Sequence[float], low: float = 0.0, high: float = 1
     return low < sum(scores) / len(scores) < high
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize(
     ("group", "kept"),
     [

@@ -100,6 +100,7 @@ def test_scores_are_the_reward_clipped_to_the_unit_interval(tmp_path):
     assert [(r["rewards"], r["scores"]) for r in replies] == [(4.0, 1.0), (-0.5, 0.0), (1.0, 1.0)]
 
 
+@pytest.mark.e2e
 def test_64_concurrent_calls_each_get_their_own_reward(tmp_path):
     calls = [good(SUM, "x" * (1 + i % 37)) for i in range(192)]
     with service(tmp_path, {"use": "odd-length"}) as s:
@@ -173,6 +174,7 @@ def test_a_broken_score_is_a_failure_and_the_reply_stays_valid(tmp_path, use, op
     assert reply["extra_logs"]["failed_rollout"] == 1.0
 
 
+@pytest.mark.e2e
 def test_neutral_failures_below_the_limit_do_not_end_the_run(tmp_path):
     odd = {"use": "odd-raising-on", "options": {"text": "poison"}}
     calls = [good(SUM, "poison" if i % 20 == 7 else "fine") for i in range(100)]
@@ -222,6 +224,7 @@ def test_strange_text_is_written_and_read_back_exactly(tmp_path):
     assert row["answer"] == row["prompt"].strip()
 
 
+@pytest.mark.e2e
 def test_a_second_attempt_appends_after_cutting_off_a_torn_line(tmp_path):
     with service(tmp_path, {"use": "format"}) as s:
         post(s.url, [good(SUM, "4")] * 2, at_once=1)
@@ -284,6 +287,7 @@ def test_rows_are_there_while_the_service_still_runs(tmp_path):
         assert len(rows(tmp_path)) == 1
 
 
+@pytest.mark.e2e
 def test_normalising_goes_on_from_the_rows_of_earlier_attempts(tmp_path):
     shape = {"low": 1, "high": 5, "falloff": 40}
     words = section({"use": "length", "part": "answer", "options": shape}, normalise="kind")

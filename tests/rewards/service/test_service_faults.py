@@ -29,6 +29,7 @@ def poisoned(n: int, *at: int) -> list[dict[str, list[str]]]:
     return [good(SUM, f"poison {i}" if i in at else f"fine {i}") for i in range(n)]
 
 
+@pytest.mark.e2e
 @pytest.mark.timeout(300)  # less than it hangs
 @pytest.mark.parametrize("does", ["sleep", "regex"])
 def test_a_rollout_that_hangs_is_ended_and_the_others_have_their_rewards(tmp_path: Path, does: str) -> None:
@@ -45,6 +46,7 @@ def test_a_rollout_that_hangs_is_ended_and_the_others_have_their_rewards(tmp_pat
     assert {r["answer"] for r in failed} == {"poison 7"}
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize(("does", "says"), [("exit", "ended with exit code 7"), ("segfault", "was killed by SIGSEGV")])
 def test_a_rollout_that_kills_its_process_has_failed_and_the_others_have_their_rewards(
     tmp_path: Path, does: str, says: str
@@ -57,6 +59,7 @@ def test_a_rollout_that_kills_its_process_has_failed_and_the_others_have_their_r
     assert {r["error"] for r in rows(tmp_path) if r["error"]} == {f"prompt 'r': the process that scored it {says}"}
 
 
+@pytest.mark.e2e
 def test_a_batch_that_is_only_slow_has_its_rewards_and_later_ones_are_smaller(tmp_path: Path) -> None:
     slow = {"use": "odd-slow-each", "options": {"seconds": 0.05}}
     with service(tmp_path, slow, time_limit=0.5) as s:
@@ -65,6 +68,7 @@ def test_a_batch_that_is_only_slow_has_its_rewards_and_later_ones_are_smaller(tm
         assert health(s)["max_batch"] == 32
 
 
+@pytest.mark.e2e
 def test_a_rollout_whose_caller_gave_up_is_written_when_it_comes_again(tmp_path: Path) -> None:
     slow = {"use": "odd-slow", "options": {"seconds": 0.8}}
     with service(tmp_path, slow) as s:
@@ -91,6 +95,7 @@ def test_a_reward_that_cannot_be_loaded_ends_the_run_with_its_own_words(tmp_path
     assert rows(tmp_path) == []
 
 
+@pytest.mark.e2e
 def test_a_reward_that_kills_every_process_it_is_loaded_in_ends_the_run(tmp_path: Path) -> None:
     log = tmp_path / "rewards.log"
     with service(tmp_path, {"use": "odd-loading", "options": {"does": "exit"}}, log=log) as s:
@@ -99,6 +104,7 @@ def test_a_reward_that_kills_every_process_it_is_loaded_in_ends_the_run(tmp_path
     assert "last words" in log.read_text()
 
 
+@pytest.mark.e2e
 def test_a_service_that_is_killed_comes_back_and_nothing_is_lost(tmp_path: Path) -> None:
     odd = {"use": "odd-on", "options": {"text": "poison", "does": "exit"}}
     with service(tmp_path, odd, samples={"train": 20}, **NEUTRAL) as s:
@@ -144,6 +150,7 @@ with service(Path({folder!r}), {{"use": "odd-on", "options": {{"text": "poison",
 """
 
 
+@pytest.mark.e2e
 def test_nothing_is_left_when_the_parent_is_killed_even_of_a_scorer_that_hangs(tmp_path: Path) -> None:
     code = PARENT.format(here=str(Path(calls.__file__).parent), folder=str(tmp_path))
     path = os.pathsep.join(p for p in sys.path if p)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from calls import SUM, good, post, rows, service
 from judge_server import Ill, judge_server, judged_by
 
@@ -12,6 +13,7 @@ def calls(n: int) -> list[dict[str, list[str]]]:
     return [good(SUM, f"fine {i}") for i in range(n)]
 
 
+@pytest.mark.e2e
 def test_a_server_that_is_down_for_a_while_is_waited_for(tmp_path: Path) -> None:
     ill = Ill(down_after=10, down_for=1.5)
     with judge_server(ill) as url, service(tmp_path, judged_by(url)) as s:
@@ -20,6 +22,7 @@ def test_a_server_that_is_down_for_a_while_is_waited_for(tmp_path: Path) -> None
     assert ill.went_down
 
 
+@pytest.mark.e2e
 def test_a_server_that_answers_500_now_and_then_is_asked_again(tmp_path: Path) -> None:
     with judge_server(Ill(status=500, every=4)) as url, service(tmp_path, judged_by(url)) as s:
         assert {r["rewards"] for r in post(s.url, calls(20))} == {1.0}

@@ -30,6 +30,7 @@ FORMAT = {"use": "format"}
 BENIGN = Prompt.user("b", "How do I pick a puzzle box?", "benign")
 
 
+@pytest.mark.e2e
 def test_a_token_is_taken_from_the_header_or_the_path_and_nothing_goes_without(tmp_path: Path) -> None:
     with service(tmp_path, FORMAT, token="a-secret") as s:
         assert s.url == f"{s.base}/a-secret/reward"
@@ -49,6 +50,7 @@ def test_a_token_is_taken_from_the_header_or_the_path_and_nothing_goes_without(t
     assert len(rows(tmp_path)) == 2
 
 
+@pytest.mark.e2e
 def test_health_says_whether_it_can_score(tmp_path: Path) -> None:
     with service(tmp_path, {"use": "odd-loading", "options": {"seconds": 1.0}}, {"use": "odd-raising"}) as s:
         assert httpx.get(s.url.replace("/reward", "/healthz"), timeout=30).status_code == 503
@@ -63,6 +65,7 @@ def test_health_says_whether_it_can_score(tmp_path: Path) -> None:
         assert "guard model is gone" in facts["error"]
 
 
+@pytest.mark.e2e
 def test_more_rollouts_than_may_wait_are_turned_away_and_told_when_to_come_back(tmp_path: Path) -> None:
     slow = {"use": "odd-slow", "options": {"seconds": 1.0}}
 
@@ -115,6 +118,7 @@ def test_metrics_are_prometheus_and_say_what_happened(tmp_path: Path) -> None:
     assert (figures["lrmctl_groups_total"], figures["lrmctl_groups_without_variance_total"]) == (2, 2)
 
 
+@pytest.mark.e2e
 def test_samples_of_a_prompt_are_numbered_within_their_group(tmp_path: Path) -> None:
     other = Prompt.user("s", "What is 3 + 3?", "reasoning", reference="6")
     with service(tmp_path, FORMAT, samples={"train": 2, "eval": 1}) as s:

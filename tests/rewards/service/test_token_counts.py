@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from calls import SUM, good, post, rows, service
 
 from lrmctl.lab import base_path
@@ -20,6 +21,7 @@ def known(trace):
 """
 
 
+@pytest.mark.e2e
 def test_a_function_in_training_sees_the_tokens_of_the_models_own_tokenizer(tmp_path: Path) -> None:
     from lrmctl.models import load_tokenizer
 
@@ -43,6 +45,7 @@ def test_without_a_tokenizer_nothing_is_known_and_nothing_is_zero(tmp_path: Path
     assert [(row["thinking_tokens"], row["answer_tokens"]) for row in rows(tmp_path)] == [(None, None)]
 
 
+@pytest.mark.e2e
 def test_a_length_reward_in_tokens_has_its_tokens_in_training(tmp_path: Path) -> None:
     length = {"use": "length", "part": "answer", "options": {"low": 1, "high": 8, "falloff": 1, "unit": "tokens"}}
     with service(tmp_path, length, tokenizer=base_path()) as s:

@@ -44,6 +44,7 @@ def scaled_logits(model: Any, prompt: Sequence[int], completion: Sequence[int], 
     return logits.float() / temperature
 
 
+@pytest.mark.e2e
 def test_greedy_is_what_generate_gives(model: Any, prompts: list[list[int]]) -> None:
     import torch
 

@@ -66,6 +66,7 @@ def test_start_up_imports_nothing_heavy() -> None:
     assert answer(code, **cpu_env("fp32")) == []
 
 
+@pytest.mark.e2e
 @needs_openrlhf
 def test_a_machine_with_cuda_is_refused() -> None:
     done = run("import torch; torch.cuda.is_available = lambda: True; import openrlhf", **cpu_env("fp32"))
@@ -73,6 +74,7 @@ def test_a_machine_with_cuda_is_refused() -> None:
     assert "torch sees a CUDA device" in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.e2e
 @needs_openrlhf
 @pytest.mark.parametrize(("dtype", "expected"), [("fp32", "torch.float32"), ("bf16", "torch.bfloat16")])
 def test_openrlhf_imports_on_cpu_with_the_dtype_asked_for(dtype: Any, expected: str) -> None:
@@ -92,6 +94,7 @@ print(json.dumps([str(convert_to_torch_dtype("bf16")), config["bf16"]["enabled"]
     assert "standins" in vllm
 
 
+@pytest.mark.e2e
 @needs_openrlhf
 def test_results_come_in_the_order_of_dispatch() -> None:
     code = """
@@ -111,6 +114,7 @@ print(json.dumps(seen))
     assert answer(code, **cpu_env("fp32")) == [1.0, 0.0, 0.3]
 
 
+@pytest.mark.e2e
 def test_padding_helpers_undo_each_other() -> None:
     code = """
 import json, torch
