@@ -108,6 +108,8 @@ def _of_the_machine(error: BaseException) -> BaseException | None:
         return error
     if isinstance(error, ValueError) and "null byte" in str(error):
         return LrmctlError("a name with a zero byte in it is no name of a file", fix="give another one")
+    if isinstance(error, RuntimeError) and "home directory" in str(error):  # `Path.expanduser` of `~nobody`
+        return LrmctlError("a path begins with ~ and the name of nobody here", fix="write the folder out")
     if isinstance(error, RecursionError):
         return LrmctlError("something that was given is nested too deeply to be read")
     if isinstance(error, MemoryError):

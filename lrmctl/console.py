@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,6 +34,8 @@ err = _Console(stderr=True, soft_wrap=True, highlight=False)
 OK, FINDINGS, USER_ERROR, BACKEND_FAILED, UNEXPECTED, INTERRUPTED = 0, 1, 2, 3, 70, 130
 _NAME = 48
 """The longest name that stays on one line of a table."""
+_ENDLESS = re.compile(r"\S{400,}")
+_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 QUIET_SECONDS = 10.0
 """Without a terminal progress is a plain line at most this often."""
 
@@ -68,8 +71,10 @@ def show_own_warnings() -> None:
 
 
 def print_error(error: BaseException) -> None:
-    """What happened, where and the fix, on stderr; never a traceback."""
-    err.print(f"[bold red]error:[/] {escape(str(error) or type(error).__name__)}")
+    """What happened, where and the fix, on stderr: no traceback, no endless word, nothing that steers a terminal."""
+    text = _ENDLESS.sub(lambda word: f"{word[0][:120]}...{word[0][-40:]}", str(error) or type(error).__name__)
+    text = _STEERING.sub(lambda sign: ascii(sign[0])[1:-1], text)
+    err.print(f"[bold red]error:[/] {escape(text)}")
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

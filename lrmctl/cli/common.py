@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +14,7 @@ import typer
 
 from lrmctl.errors import LrmctlError, RecipeError
 from lrmctl.runs.names import HERE
+from lrmctl.runs.output import refuse_no_folder
 
 if TYPE_CHECKING:
     from lrmctl.recipe.load import LoadedRecipe
@@ -44,6 +46,7 @@ RowsThinking = Annotated[
 Force = Annotated[bool, typer.Option("--force", help="Replace the file that --out names, whatever it holds.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 RUNS = Path("runs")
+_NO_PATH = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)
 
 _COMMANDS = {"sft": "train", "rl": "train", "eval": "eval --recipe", "study": "study"}
 
@@ -79,7 +82,12 @@ def rows_thinking(text: str | None) -> Iterator[None]:
 
 
 def told_runs(folder: Path) -> Path:
-    """Judges and rewards that name a run's model look for it here too, in whatever process they are."""
+    """Judges and rewards that name a run's model look for it here too, in whatever process they are.
+
+    Raises:
+        LrmctlError: there is no folder of this name, and there cannot be one.
+    """
+    refuse_no_folder(folder, "--runs-dir")
     os.environ[HERE] = str(folder.absolute())
     return folder
 
@@ -106,6 +114,8 @@ def goes_on_with(command: str | Callable[[], str], started: Callable[[], bool] =
     try:
         yield
     except BaseException as error:
-        if started() and not (isinstance(error, LrmctlError) and error.exit_code == 2):
+        wrong = isinstance(error, LrmctlError) and error.exit_code == 2
+        wrong = wrong or (isinstance(error, OSError) and error.errno in _NO_PATH)  # the same again is wrong again
+        if started() and not wrong:
             error.add_note(f"to continue: {command if isinstance(command, str) else command()}")
         raise

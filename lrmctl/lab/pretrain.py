@@ -55,7 +55,8 @@ def make_base(
     from lrmctl.lab.tokenizer import build_tokenizer, verify_tokenizer
     from lrmctl.models import without_bars
 
-    if out.exists() and any(out.iterdir()):
+    out.mkdir(parents=True, exist_ok=True)  # before the work: what cannot be a folder is said at once
+    if any(out.iterdir()):
         raise RunExistsError(f"{out} is not empty", fix="give a new folder, or remove this one")
     started = time.process_time()
     tokenizer = build_tokenizer()

@@ -15,6 +15,7 @@ from typing import Any
 from lrmctl.errors import LrmctlError, NotFoundError
 from lrmctl.models.files import ADAPTER_CONFIG, files_in, read_object
 from lrmctl.models.folder import is_adapter, tensors_in
+from lrmctl.runs.names import runs_folder
 
 _KEY = "base_model_name_or_path"
 
@@ -49,7 +50,7 @@ def base_of(path: Path, *, whole: bool = True) -> Path:
     named = base_name(path)
     beside = path / named
     try:
-        found = resolve_model(str(beside) if beside.is_dir() else named, Path("runs"), whole=whole)
+        found = resolve_model(str(beside) if beside.is_dir() else named, runs_folder(), whole=whole)
     except NotFoundError as error:
         raise NotFoundError(f"the adapter's base cannot be had: {error.what}", str(path), _fix(path)) from error
     if is_adapter(found):

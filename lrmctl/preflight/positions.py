@@ -13,8 +13,7 @@ from lrmctl.errors import LrmctlError
 from lrmctl.recipe.load import LoadedRecipe
 from lrmctl.recipe.problems import Problem
 from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
-
-RUNS = Path("runs")
+from lrmctl.runs.names import named_run, runs_folder
 
 
 def fitted(loaded: LoadedRecipe, runs_dir: Path | None = None) -> LoadedRecipe:
@@ -50,9 +49,9 @@ def positions(loaded: LoadedRecipe, runs_dir: Path | None = None) -> int | None:
     if not isinstance(loaded.recipe, (SftRecipe, RlRecipe)) or not isinstance(model, str):
         return None
     try:
-        folder = _folder(model, runs_dir or RUNS)
+        folder = _folder(model, runs_dir or runs_folder())
         config = json.loads((folder / "config.json").read_text(encoding="utf-8")) if folder else {}
-    except (LrmctlError, OSError, ValueError):  # whoever needs the model will say what is wrong with it
+    except (LrmctlError, OSError, ValueError, RuntimeError):  # whoever needs the model will say what is wrong with it
         return None
     config = config.get("text_config") or config
     found = config.get("max_position_embeddings")
@@ -67,7 +66,7 @@ def _folder(model: str, runs_dir: Path) -> Path | None:
     if model == "lab:tiny":
         return base_path()
     if model.startswith("run:"):
-        return runs_dir / model.removeprefix("run:") / "model"
+        return runs_dir / named_run(model) / "model"
     return hub_snapshot(model) if is_hub_id(model) else Path(model).expanduser()
 
 

@@ -19,7 +19,7 @@ from lrmctl._util.suggest import did_you_mean
 from lrmctl.errors import NotFoundError, RecipeError, RunExistsError
 from lrmctl.recipe.function_ref import absolute
 from lrmctl.recipe.schema.recipes import AnyRecipe, EvalRecipe, RlRecipe, SftRecipe, StudyRecipe
-from lrmctl.recipe.yaml import Document, KeyPath, assign, dotted, leaves, merge, parse_value, read, walk
+from lrmctl.recipe.yaml import Document, KeyPath, assign, dotted, leaves, merge, parse_value, read, text_of, walk
 
 _KINDS: Mapping[str, type[AnyRecipe]] = {"sft": SftRecipe, "rl": RlRecipe, "eval": EvalRecipe, "study": StudyRecipe}
 _SHOWN = 40
@@ -144,7 +144,7 @@ def copy_recipe(ref: str, to: Path | None) -> Path:
     target = to or Path(source.name)
     if target.is_dir():
         target = target / source.name
-    text = re.sub(r"(?m)^extends:\s*(\S+)", lambda found: f"extends: {_portable(found[1], source)}", source.read_text())
+    text = re.sub(r"(?m)^extends:\s*(\S+)", lambda found: f"extends: {_portable(found[1], source)}", text_of(source))
     try:
         with target.open("x", encoding="utf-8") as file:
             file.write(text)

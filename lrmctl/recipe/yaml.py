@@ -77,15 +77,24 @@ def read(file: Path) -> Document:
         NotFoundError: no such file.
         RecipeError: not readable, not YAML, a key twice, or a value that is not plain data.
     """
+    return parse(text_of(file), file)
+
+
+def text_of(file: Path) -> str:
+    """The text of a recipe's file.
+
+    Raises:
+        NotFoundError: no such file.
+        RecipeError: not readable.
+    """
     try:
-        text = file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise NotFoundError(f"there is no file {file}") from None
     except UnicodeDecodeError:
         raise RecipeError("is not UTF-8 text", where=str(file)) from None
     except OSError as error:
         raise RecipeError(f"cannot be read: {error.strerror}", where=str(file)) from None
-    return parse(text, file)
 
 
 def parse(text: str, file: Path) -> Document:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from lrmctl.cli.common import RUNS, AsJson, RunsDir
+from lrmctl.cli.common import RUNS, AsJson
 
 
 def doctor(
-    runs_dir: RunsDir = RUNS,
+    runs_dir: Annotated[  # whatever is wrong with it is a finding here, not an error
+        Path, typer.Option("--runs-dir", envvar="LRMCTL_RUNS", help="Folder that holds all runs.")
+    ] = RUNS,
     as_json: AsJson = False,
     cpu_overrides: Annotated[
         bool, typer.Option("--cpu-overrides", help="Print what `uv pip install --overrides` needs for OpenRLHF on CPU.")

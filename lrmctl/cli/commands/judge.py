@@ -102,12 +102,14 @@ def score(
     """
     from lrmctl import console
     from lrmctl.cli.common import goes_on_with
+    from lrmctl.hooks import registry
     from lrmctl.judges.offline.inputs import read_items
     from lrmctl.judges.offline.render import counts_table
     from lrmctl.judges.offline.score import again, beside, score_items, summary_of
     from lrmctl.judges.spec import named_judges
 
     (named,) = named_judges([judge], options or (), options_json)
+    registry.find("judge", named.name)
     with rows_thinking(thinking):
         items = read_items(file)
     out = out or beside(file, named, part.value)

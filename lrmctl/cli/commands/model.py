@@ -30,8 +30,14 @@ def tiny(
 @app.command()
 def gate(path: Annotated[Path, typer.Argument(help="Folder of a tiny model.")], as_json: AsJson = False) -> None:
     """Say whether a tiny model separates harmful from benign well enough to be trained on."""
+    from lrmctl.errors import NotFoundError
     from lrmctl.lab.gate import check_base
+    from lrmctl.models.folder import problem_of
 
+    if not path.is_dir():
+        raise NotFoundError("there is no such folder", str(path), "lrmctl model tiny makes one")
+    if found := problem_of(path):
+        raise NotFoundError(f"no model: it {found.what}", str(path), found.fix)
     _show_gate(check_base(path).to_json(), path, as_json)
 
 

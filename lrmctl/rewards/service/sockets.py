@@ -26,6 +26,8 @@ def own_address(towards: str = "") -> str:
 
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket, so that a taken port is known before anything starts."""
+    if not host.strip():  # the system takes no name for every address, which nobody asked for
+        raise LrmctlError("an empty text is no address to listen on", fix="say --host 127.0.0.1")
     # asyncio switches Nagle's algorithm off only where the protocol is given; with it on, a reply takes 40 ms more
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -36,7 +38,7 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         listener.bind((host, port))
         listener.listen(2048)
-    except (OSError, UnicodeError) as error:
+    except (OSError, ValueError, TypeError) as error:
         listener.close()
         taken = getattr(error, "errno", None) == errno.EADDRINUSE
         reason = getattr(error, "strerror", None) or "it is no address"

@@ -182,6 +182,8 @@ def _section(
         if options or part != "whole":
             raise RecipeError("--option and --part belong to --use", fix="--set changes a recipe")
         return _of_recipe(recipe, sets)
+    if sets:
+        raise RecipeError("--set changes a recipe, and there is none", "--set", "--option changes a reward of --use")
     try:
         return RewardSection(components=(component(str(use), options or (), part),))
     except ValidationError as error:

@@ -42,7 +42,10 @@ def serve(
     Exit code 3 if the reward fails in a way that must end the run.
     """
     from lrmctl import console
+    from lrmctl.runs.output import check_output, object_with
 
+    # the appender cuts off a last line that is torn: of rollouts, and of nobody else's file
+    check_output(rollouts, object_with("prompt", "reward"), otherwise="name another file", option="--rollouts")
     signal.signal(signal.SIGTERM, _interrupt)
     with _service(recipe, sets, host, port, rollouts, token_env, end_token, reached_as, runs_dir) as service:
         pages = service.url.removesuffix("reward")
@@ -117,9 +120,11 @@ def _folder(ref: str, runs_dir: Path) -> Path | None:
 
 
 def _last_attempt(rollouts: Path) -> int:
+    from lrmctl.runs.damage import part_of
     from lrmctl.runs.eval_rows import read_jsonl
 
-    return max((int(row.get("attempt", 0)) for row in read_jsonl(rollouts)), default=0)
+    with part_of(rollouts):
+        return max((int(row.get("attempt", 0)) for row in read_jsonl(rollouts)), default=0)
 
 
 def _until_failure(service: RewardService) -> None:
