@@ -106,7 +106,7 @@ def killed(folder: Path, seeds: list[int], prompts: int) -> dict[str, Any]:
 
 def check(found: dict[str, Any], points: int) -> None:
     assert found["killed"] == points
-    assert found["in_the_middle"] > points / 2  # the others were killed while they looked for what is there
+    assert found["in_the_middle"] > 0  # the others were killed while they looked for what is there, or loaded
     assert (found["lost"], found["changed"], found["twice"]) == (0, 0, 0)
     assert found["stored"] == found["requests"]
     assert 0 < found["stored_by_killed_runs"] < found["requests"]  # they were killed in the middle

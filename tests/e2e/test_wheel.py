@@ -70,7 +70,7 @@ def test_recipes_in_a_wheel_are_found_without_a_checkout(wheel: zipfile.ZipFile,
 
 
 def test_cpu_set_up_pins_one_torch_and_leaves_out_what_needs_cuda() -> None:
-    text = (ROOT / "lrmctl" / "templates" / "cpu-overrides.txt").read_text()
+    text = (ROOT / "lrmctl" / "scaffold" / "cpu-overrides.txt").read_text()
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     assert [line for line in lines if line.startswith("torch==")] == ["torch==2.13.0"]
     assert {"triton", "flash-attn", "bitsandbytes"} <= {line.split()[0] for line in lines if "never" in line}
