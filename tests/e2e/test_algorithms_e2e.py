@@ -73,6 +73,7 @@ def test_ppo_trains_a_critic_first_and_adapts_the_kl_coefficient(tmp_path: Path)
     assert rows[2]["kl"] != 0.0  # the actor has moved away from the reference
 
 
+@pytest.mark.slow
 def test_reinforce_pp_with_off_policy_updates_saves_the_running_average(tmp_path: Path) -> None:
     averaged = rl(tmp_path, algorithm__name="reinforce_pp", algorithm__updates_per_step=2, algorithm__ema=0.9)
     assert metrics(averaged)[-1]["ppo_kl"] != 0.0  # the second update of a step is off-policy
@@ -90,6 +91,7 @@ def test_gspo_with_a_sequence_level_correction_trains(tmp_path: Path) -> None:
     rl(tmp_path, algorithm__preset="gspo", algorithm__importance=masked, algorithm__dual_clip=3.0)
 
 
+@pytest.mark.slow
 def test_dapo_leaves_out_prompts_whose_samples_score_alike(tmp_path: Path) -> None:
     filtering, shaping = {"low": 0.0, "high": 1.0, "of": "correct"}, {"buffer": 16}
     dapo = {"preset": "dapo", "steps": 4, "dynamic_filtering": filtering, "overlong": shaping}
@@ -101,6 +103,7 @@ def test_dapo_leaves_out_prompts_whose_samples_score_alike(tmp_path: Path) -> No
     assert distance(done.model, base_path()) > 1e-5
 
 
+@pytest.mark.slow
 def test_sampling_goes_on_while_the_last_step_trains(tmp_path: Path) -> None:
     rl(tmp_path, 3, rollout__mode="async", algorithm__kl={"coef": 0.01, "estimator": "k2"})
 

@@ -19,11 +19,10 @@ from lrmctl.testing.checks import check_judge, check_reward, sample_traces
 CHAINS = {
     "qwen3-4b/sft-star1-lora": "qwen3",  # SFT with adapters
     "r1-distill-qwen-1.5b/rl-guard": "qwen2",  # GRPO, guards as judges of two rewards
-    "r1-distill-llama-8b/rl-hybrid": "llama",  # GSPO, a guard and a reward model
     "qwen3-8b/rft": "qwen3",  # sampling, a reward, SFT
     "lab/eval": "",  # evaluation alone
 }
-"""One recipe of each distinct chain; the others run with the slow tests."""
+"""One recipe of each chain but that of GSPO, which runs with the others among the slow tests."""
 OTHERS = [name for name in shipped() if name not in CHAINS]
 
 pytestmark = pytest.mark.e2e

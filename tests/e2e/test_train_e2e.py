@@ -96,6 +96,7 @@ def test_sft_trains_to_a_model_that_loads(runs: Path) -> None:
     assert loads_and_answers(folder.model)
 
 
+@pytest.mark.slow
 def test_grpo_trains_to_a_model_that_loads(trained: RunFolder) -> None:
     rows = list(read_jsonl(trained.metrics))
     assert [row["step"] for row in rows] == list(range(1, STEPS + 1))
