@@ -9,11 +9,14 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
+import signal
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import Distribution, EntryPoint, distributions
+from types import FrameType
 from typing import Any, NoReturn
 
 import pluggy
@@ -122,21 +125,28 @@ def _load_all(candidates: Iterator[_Candidate]) -> LoadedPlugins:
     entries: list[PluginEntry] = []
     problems: list[PluginProblem] = []
     for candidate in candidates:
+        if candidate.builtin:
+            entries.extend(_register(candidate))
+            continue
+        interrupted: list[int] = []
         try:
-            with nullcontext() if candidate.builtin else _contained():
+            with _contained(interrupted):
                 entries.extend(_register(candidate))
-        except KeyboardInterrupt:  # Ctrl-C and SIGTERM are the user's
-            raise
-        except BaseException as error:  # a plugin may do anything; it must not end the command
-            if candidate.builtin:
+        except BaseException as error:  # a plugin may raise anything; it must not end the command
+            if interrupted:  # by a signal: Ctrl-C and SIGTERM are the user's
                 raise
             problems.append(PluginProblem(candidate.distribution, f"{type(error).__name__}: {error}"))
     return LoadedPlugins(tuple(entries), tuple(problems))
 
 
 @contextmanager
-def _contained() -> Iterator[None]:
-    """What a plugin does while it loads: what it prints is talk, it cannot end the process, `json` stays as it was."""
+def _contained(interrupted: list[int]) -> Iterator[None]:
+    """Load a plugin: what it prints goes to stderr, it cannot end the process, and `json` stays as it was.
+
+    Args:
+        interrupted: gets the number of each signal that comes meanwhile, so that a plugin that raises KeyboardInterrupt
+            is told from a user who does.
+    """
     import json
     import os
     import sys
@@ -148,11 +158,36 @@ def _contained() -> Iterator[None]:
 
     os._exit = refuse
     try:
-        with redirect_stdout(sys.stderr):
+        with _signals_noted(interrupted), redirect_stdout(sys.stderr):
             yield
     finally:
         os._exit = leave
         vars(json).update(kept)
+
+
+@contextmanager
+def _signals_noted(interrupted: list[int]) -> Iterator[None]:
+    """Signals are handled as before, and noted. Python lets the main thread alone set handlers."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def noted(number: int, frame: FrameType | None) -> None:
+        interrupted.append(number)
+        handler = before[signal.Signals(number)]
+        if callable(handler):
+            handler(number, frame)
+
+    for number, handler in before.items():
+        if callable(handler):
+            signal.signal(number, noted)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if callable(handler):
+                signal.signal(number, handler)
 
 
 def _register(candidate: _Candidate) -> list[PluginEntry]:

@@ -1,6 +1,6 @@
 """Contract checks for authors of plugins: call one from a test, it raises `ContractError` or returns nothing.
 
-from lrmctl.testing.checks import check_reward
+from lrmctl.testing import check_reward
 def test_contract(): check_reward(Brevity(limit=20))
 """
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import signal
 import sys
 from collections.abc import Callable
 
@@ -41,6 +43,9 @@ def test_third_party_code_is_not_imported_for_a_built_in_name(install: Install) 
     [
         ("import a_module_that_is_not_there", "ModuleNotFoundError"),
         ("raise SystemExit(7)", "SystemExit"),
+        ("import os\nos._exit(3)", "it calls os._exit(3)"),
+        ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+        ("raise GeneratorExit", "GeneratorExit"),
         ("def f(:\n", "SyntaxError"),
         ("from lrmctl import hookimpl\n@hookimpl\ndef lrmctl_rewards(registr): ...", "PluginValidationError"),
         ("from lrmctl import hookimpl\n@hookimpl\ndef lrmctl_rewrads(register): ...", "PluginValidationError"),
@@ -62,6 +67,26 @@ def test_a_broken_plugin_is_a_problem_and_others_still_load(
     assert registry.find("reward", "brevity").distribution == "acme-rewards"
     (problem,) = [p for p in registry.problems() if p.distribution == "acme-broken"]
     assert told in problem.error
+
+
+def test_what_a_plugin_prints_or_patches_while_it_loads_reaches_no_command(
+    install: Install, reward_source: Source, capsys: pytest.CaptureFixture[str]
+) -> None:
+    patch = "import json\nprint('loaded')\njson.dumps = lambda *a, **k: 'mine'\n"
+    install("acme-loud-patch", "acme_loud_patch", patch)
+    install("acme-rewards", "acme_mod", reward_source("brevity"))
+    assert Registry().find("reward", "brevity")
+    assert json.dumps({"a": 1}) == '{"a": 1}'
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "loaded\n")
+
+
+def test_ctrl_c_while_a_plugin_loads_is_the_users(install: Install) -> None:
+    install("acme-slow", "acme_slow", "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        Registry().find("reward", "brevity")
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_plugin_that_fails_half_way_offers_nothing(install: Install) -> None:
