@@ -4,7 +4,8 @@
 #   make test    the tests that take a few minutes
 #   make test-all  these and those that train and kill whole processes
 #   make lint    ruff and mypy
-#   make setup   the environment alone, in .venv
+#   make setup   the environment alone, in .venv, with the versions of constraints.txt
+#   make constraints  writes constraints.txt from the versions in .venv
 #   make clean   removes what these made; runs/ stays
 
 VENV ?= .venv
@@ -13,15 +14,18 @@ JOBS ?= 2
 # one thread for each process: the tiny model gains nothing from more, and two of them run side by side
 ENV := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE TOKENIZERS_PARALLELISM=false
 
-.PHONY: help setup demo test test-all lint clean
+.PHONY: help setup constraints demo test test-all lint clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
 
 setup: $(STAMP)
 
-$(STAMP): pyproject.toml lrmctl/scaffold/cpu-overrides.txt tools/setup.sh
+$(STAMP): pyproject.toml constraints.txt lrmctl/scaffold/cpu-overrides.txt tools/setup.sh
 	@VENV="$(VENV)" bash tools/setup.sh
+
+constraints:
+	@VENV="$(VENV)" bash tools/freeze.sh
 
 demo: $(STAMP)
 	@echo "demo: training, evaluating and comparing on CPU; about ten minutes on two cores"

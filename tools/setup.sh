@@ -2,11 +2,13 @@
 # Everything that `make demo` and `make test` need, into .venv of this checkout: a CPU installation of lrmctl, its tests
 # and OpenRLHF. Repeatable: what is there is kept. Nothing outside the checkout is changed but uv's download cache.
 #
-# Environment, all optional: PYTHON (an interpreter), VENV (default .venv), PIP_FIND_LINKS, PIP_INDEX_URL and
-# PIP_EXTRA_INDEX_URL (handed on to uv, which does not read pip's settings).
+# Environment, all optional: PYTHON (an interpreter), VENV (default .venv), CONSTRAINTS (a file of versions, default
+# constraints.txt; empty takes the newest ones), PIP_FIND_LINKS, PIP_INDEX_URL and PIP_EXTRA_INDEX_URL (handed on to uv,
+# which does not read pip's settings).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 venv=${VENV:-.venv}
+constraints=${CONSTRAINTS-constraints.txt}
 started=$SECONDS
 
 say() { printf 'setup: %s\n' "$*"; }
@@ -22,6 +24,8 @@ find_python() {
     die "no Python 3.11 or newer with venv was found; install one (Debian: python3 and python3-venv) or set PYTHON"
 }
 
+[ -z "$constraints" ] || [ -f "$constraints" ] || die "CONSTRAINTS names $constraints, which is no file; leave it unset, or empty for the newest versions"
+
 if ! "$venv/bin/python" -c 'import pip' 2>/dev/null; then
     python=$(find_python)
     say "making $venv with $("$python" --version)"
@@ -30,10 +34,16 @@ fi
 
 if ! "$venv/bin/uv" --version >/dev/null 2>&1; then
     say "installing uv from PyPI"
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check uv
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check ${constraints:+--constraint "$constraints"} uv
 fi
 
 options=(--python "$venv/bin/python" --overrides lrmctl/scaffold/cpu-overrides.txt)
+if [ -n "$constraints" ]; then
+    options+=(--constraints "$constraints")
+    say "versions are those of $constraints"
+else
+    say "versions are the newest ones that fit"
+fi
 [ -z "${PIP_CERT:-}" ] || export SSL_CERT_FILE="${SSL_CERT_FILE:-$PIP_CERT}"
 [ -z "${PIP_INDEX_URL:-}" ] || export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-$PIP_INDEX_URL}"
 [ -z "${PIP_EXTRA_INDEX_URL:-}" ] || export UV_INDEX="${UV_INDEX:-$PIP_EXTRA_INDEX_URL}"
