@@ -3,7 +3,7 @@
 #   make demo    one command from a base model to report.html
 #   make test    the tests that take a few minutes
 #   make test-all  these and those that train and kill whole processes
-#   make lint    ruff and mypy
+#   make lint    ruff, mypy and import-linter
 #   make setup   the environment alone, in .venv, with the versions of constraints.txt
 #   make constraints  writes constraints.txt from the versions in .venv
 #   make clean   removes what these made; runs/ stays

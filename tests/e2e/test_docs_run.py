@@ -43,6 +43,10 @@ NOT_LRMCTL = {
     "ray stop": "ends one",
     "for ": "a shell's loop around commands that need a guard's weights",
     "done": "its end",
+    "git ": "changes the repository",
+    ".venv/bin/": "docs/releasing.md; tests/e2e/test_wheel.py builds the wheel",
+    "python3.11 -m venv": "docs/releasing.md",
+    "(cd /tmp && ": "uses the wheel that docs/releasing.md installs",
 }
 NOT_RUN = {
     r"--launch (ray|slurm)|RECIPE --launch": "needs a cluster",
