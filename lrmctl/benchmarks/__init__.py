@@ -1,7 +1,7 @@
 """Public safety and over-refusal benchmarks, as implementations of the hook that third parties use too.
 
-Facts of the sets are in `lrmctl.data.catalog.benchmarks`; here rows become prompts, and their number is held against
-the published one. Knows no models, no judges and no recipes.
+Facts of the sets are in `lrmctl/data/catalog/benchmarks.toml`; here rows become prompts, and their number is held
+against the published one. Knows no models, no judges and no recipes.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from typing import Any
 
 from lrmctl.benchmarks.factory import PublicSet
 from lrmctl.benchmarks.public import PublicBenchmark, how_to_get
-from lrmctl.errors import LrmctlError
+from lrmctl.errors import NotFoundError, PluginError, RecipeError
 from lrmctl.hooks import registry
 from lrmctl.hooks.manager import PluginEntry
 from lrmctl.types import Prompt
@@ -104,7 +104,7 @@ def _listed(entry: PluginEntry) -> ListedBenchmark:
     origin = "lrmctl" if entry.builtin else f"{entry.distribution} {entry.version}"
     try:
         return ListedBenchmark(entry.name, origin, entry.summary, _splits(entry))
-    except LrmctlError as error:
+    except (RecipeError, NotFoundError, PluginError) as error:  # not what is wrong with lrmctl's own tables
         return ListedBenchmark(entry.name, origin, entry.summary, needs=error.what)
 
 

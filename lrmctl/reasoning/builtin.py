@@ -6,7 +6,7 @@ no model and no lm-eval.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from random import Random
@@ -14,9 +14,7 @@ from typing import Any
 
 from lrmctl._util.suggest import did_you_mean
 from lrmctl.data.builtin.mathematics import INSTRUCTION, gsm8k_answer
-from lrmctl.data.catalog.entry import DataSet
-from lrmctl.data.catalog.reasoning import REASONING
-from lrmctl.data.catalog.training import TRAINING
+from lrmctl.data.catalog import CATALOG, DataSet
 from lrmctl.data.fetch import FetchedRows, Row, fetch
 from lrmctl.errors import RecipeError
 from lrmctl.reasoning import choices, letters
@@ -24,7 +22,6 @@ from lrmctl.reasoning.base import ReasoningTask
 from lrmctl.reasoning.grading import MATH_VERIFY, grade_integer, grade_mathematics
 from lrmctl.types import Prompt
 
-DATA: Mapping[str, DataSet] = {data.name: data for data in (*TRAINING, *REASONING)}
 Read = Callable[[str, Row], Prompt]
 """A row as a prompt of the given id."""
 
@@ -99,7 +96,7 @@ def _problem(question: str, reference: Callable[[Row], str], instruction: str, d
     def read(id: str, row: Row) -> Prompt:
         gold = reference(row)
         if not gold:
-            raise RecipeError(f"row {id!r} has no gold answer", DATA[data].url)
+            raise RecipeError(f"row {id!r} has no gold answer", CATALOG[data].url)
         text = str(row[question]).strip()
         asked = f"{text}\n{instruction}" if instruction else text
         return Prompt.user(id, asked, "reasoning", source=data, reference=gold)
@@ -122,7 +119,7 @@ def math500(
         raise RecipeError(f"MATH-500 has no level {levels!r}", "task math500", "levels are 1 to 5")
     read = _problem("problem", lambda row: str(row["answer"]), instruction, "math-500")
     rows = _Rows(
-        DATA["math-500"],
+        CATALOG["math-500"],
         read,
         "unique_id",
         path,
@@ -146,7 +143,9 @@ def _aime(name: str) -> Callable[..., ReasoningTask]:
         any_size: bool = False,
     ) -> ReasoningTask:
         read = _problem("problem", lambda row: str(int(str(row["answer"]).strip())), instruction, name)
-        return _task(name, _Rows(DATA[name], read, "id", path, revision, n, seed, any_size), grade_integer, MATH_VERIFY)
+        return _task(
+            name, _Rows(CATALOG[name], read, "id", path, revision, n, seed, any_size), grade_integer, MATH_VERIFY
+        )
 
     return make
 
@@ -161,7 +160,7 @@ def _gsm8k(name: str, data: str) -> Callable[..., ReasoningTask]:
         any_size: bool = False,
     ) -> ReasoningTask:
         read = _problem("question", lambda row: gsm8k_answer(str(row["answer"])) or "", instruction, data)
-        rows = _Rows(DATA[data], read, "", path, revision, n, seed, any_size)
+        rows = _Rows(CATALOG[data], read, "", path, revision, n, seed, any_size)
         return _task(name, rows, grade_mathematics, MATH_VERIFY)
 
     return make
@@ -178,12 +177,12 @@ def gpqa_diamond(
     """GPQA's hardest questions (arXiv 2311.12022). The choices' order hangs on the question, the choices and `seed`."""
 
     def read(id: str, row: Row) -> Prompt:
-        right, *wrong = (str(row[c]).strip() for c in DATA["gpqa-diamond"].columns[1:])
+        right, *wrong = (str(row[c]).strip() for c in CATALOG["gpqa-diamond"].columns[1:])
         question = str(row["Question"]).strip()
         order = choices.pinned_order(f"{seed}/{question}", [right, *wrong])
         return _choice(id, question, order, order.index(right), instruction, "gpqa-diamond")
 
-    rows = _Rows(DATA["gpqa-diamond"], read, "Record ID", path, revision, n, seed, any_size)
+    rows = _Rows(CATALOG["gpqa-diamond"], read, "Record ID", path, revision, n, seed, any_size)
     return _task("gpqa_diamond", rows, choices.grade_choice, _LETTER)
 
 
@@ -222,7 +221,7 @@ def mmlu_pro(
             f"MMLU-Pro has no category {unknown[0]!r}", "task mmlu_pro", did_you_mean(unknown[0], SUBJECTS)
         )
     rows = _Rows(
-        DATA["mmlu-pro"],
+        CATALOG["mmlu-pro"],
         read,
         "question_id",
         path,
@@ -279,7 +278,7 @@ def ifeval(
         }
         return Prompt.user(id, str(row["prompt"]), "reasoning", source="ifeval", reference="", meta=meta)
 
-    rows = _Rows(DATA["ifeval"], read, "key", path, revision, n, seed, any_size)
+    rows = _Rows(CATALOG["ifeval"], read, "key", path, revision, n, seed, any_size)
     task = _task("ifeval", rows, grade_instructions, ("lm_eval ifeval", checkers_version()), totals=totals)
     return replace(task, load=lambda limit: check_word_data(rows.load(limit)))
 

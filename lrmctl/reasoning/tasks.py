@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lrmctl._util.suggest import did_you_mean
+from lrmctl.data.catalog import CATALOG
 from lrmctl.data.fetch import local_file
 from lrmctl.errors import NotFoundError, RecipeError
 from lrmctl.models.availability import hub_snapshot
@@ -78,7 +79,7 @@ def _facts(name: str, known: _Known) -> TaskFacts:
     options = {p.name: p.default for p in inspect.signature(known.make).parameters.values()}
     if not known.data:
         return TaskFacts(name, known.summary, None, "Apache-2.0", "", "", False, "", options, here=True)
-    d = builtin.DATA[known.data]
+    d = CATALOG[known.data]
     here = bool(local_file(d) or (d.hub and hub_snapshot(d.hub, "datasets")))
     return TaskFacts(name, known.summary, d.rows, d.license, d.url, d.hub, d.gated, d.file, options, here)
 
