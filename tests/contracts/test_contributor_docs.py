@@ -89,7 +89,8 @@ def test_rooms_are_those_of_the_layers_contract_in_its_order() -> None:
     (layers,) = (c["layers"] for c in PROJECT["tool"]["importlinter"]["contracts"] if c["id"] == "layers")
     found = ROOM.findall(text("ARCHITECTURE.md"))
     shown = [[room for _, room in rows] for _, rows in groupby(found, key=lambda row: int(row[0]))]
-    assert [sorted(rooms) for rooms in shown] == [sorted(layer.split(" | ")) for layer in layers]
+    wanted = [sorted(layer.split(" | ")) for layer in layers]
+    assert [sorted(rooms) for rooms in shown] == wanted, "bring the table in ARCHITECTURE.md up to date"
     assert [number for number, _ in groupby(int(number) for number, _ in found)] == list(range(1, len(layers) + 1))
 
 
