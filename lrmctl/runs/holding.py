@@ -37,13 +37,33 @@ def hold(folder: Path, doing: str, *, patience: float = 1.0) -> Iterator[None]:
         RunExistsError: another process has it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / HELD).open("a+", encoding="utf-8") as file:
-        if not _take(file, fcntl.LOCK_EX, patience):
-            raise RunExistsError(
-                f"another process is {_holder(file, doing)}", str(folder), "wait for it, or choose another name"
-            )
-        _sign(file, doing)
+    with _held(folder / HELD, folder, doing, patience):
         sweep(folder)
+        yield
+
+
+@contextmanager
+def hold_file(path: Path, doing: str) -> Iterator[None]:
+    """Have a file that a user named to oneself, by a lock beside it (`.NAME.held`).
+
+    Args:
+        doing: as of `hold`.
+
+    Raises:
+        RunExistsError: another process has it.
+        OSError: nothing can be written beside it.
+    """
+    with _held(path.with_name(f".{path.name}{HELD}"), path, doing, 1.0):
+        yield
+
+
+@contextmanager
+def _held(lock: Path, held: Path, doing: str, patience: float) -> Iterator[None]:
+    with lock.open("a+", encoding="utf-8") as file:
+        if not _take(file, fcntl.LOCK_EX, patience):
+            told = _holder(file, doing, held.name)
+            raise RunExistsError(f"another process is {told}", str(held), "wait for it, or choose another name")
+        _sign(file, doing)
         yield
 
 
@@ -113,14 +133,13 @@ def _sign(file: IO[str], doing: str) -> None:
     file.flush()
 
 
-def _holder(file: IO[str], doing: str) -> str:
+def _holder(file: IO[str], doing: str, name: str) -> str:
     """Who it is, as far as the file says."""
     facts: dict[str, object] = {}
     with suppress(OSError, ValueError):
         file.seek(0)
         facts = dict(json.loads(file.read()))
-    name = repr(Path(file.name).parent.name)
     if not facts:
-        return f"{doing} {name} right now"
+        return f"{doing} {name!r} right now"
     who = f"pid {facts.get('pid')} on {facts.get('host')}, since {facts.get('since')}: {facts.get('command')}"
-    return f"{facts.get('doing')} {name} right now ({who})"
+    return f"{facts.get('doing')} {name!r} right now ({who})"

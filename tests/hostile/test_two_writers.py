@@ -16,12 +16,13 @@ from lrmctl.errors import RunExistsError
 from lrmctl.runs.holding import hold, is_held
 
 Lrmctl = Callable[..., Any]
+pytestmark = pytest.mark.e2e
 
 HOLD = """
 import sys
 from pathlib import Path
-from lrmctl.runs.holding import hold
-with hold(Path(sys.argv[1]), "evaluating"):
+from lrmctl.runs.holding import hold, hold_file
+with (hold_file if sys.argv[2:] else hold)(Path(sys.argv[1]), "evaluating"):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -30,14 +31,13 @@ import sys
 from pathlib import Path
 from lrmctl.runs.eval_rows import write_jsonl
 
-pytestmark = pytest.mark.e2e
 for _ in range(30):
     write_jsonl(Path(sys.argv[1]), ({"by": sys.argv[2], "n": n} for n in range(300)))
 """
 
 
-def _held(folder: Path) -> subprocess.Popen[str]:
-    words = [sys.executable, "-c", HOLD, str(folder)]
+def _held(folder: Path, *more: str) -> subprocess.Popen[str]:
+    words = [sys.executable, "-c", HOLD, str(folder), *more]
     process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "held\n"
@@ -70,6 +70,26 @@ def test_the_second_is_told_who_holds_the_folder(
         assert f"pid {holder.pid} on " in said.err
         assert "since 20" in said.err
         assert (runs / "a" / "eval" / "rows.jsonl").read_bytes() == rows
+    finally:
+        holder.kill()
+        holder.wait()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("judge", "score", "rows.jsonl", "--judge", "refusal-phrases", "--out", "out.jsonl"),
+        ("reward", "serve", "lab/rl", "--rollouts", "out.jsonl"),
+    ],
+)
+def test_the_second_is_told_who_writes_the_file(lrmctl: Lrmctl, tmp_path: Path, command: tuple[str, ...]) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"prompt": "p", "response": "r"}\n')
+    holder = _held(tmp_path / "out.jsonl", "file")
+    try:
+        said = lrmctl(*command)
+        assert said.code == 2
+        assert f"evaluating 'out.jsonl' right now (pid {holder.pid} on " in said.err
+        assert not (tmp_path / "out.jsonl").exists()
     finally:
         holder.kill()
         holder.wait()

@@ -13,7 +13,7 @@ import re
 import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -27,6 +27,7 @@ from lrmctl.judges.scopes import judge_on
 from lrmctl.judges.spec import JudgeSpec
 from lrmctl.rows.prompts import key_of
 from lrmctl.runs.eval_rows import read_jsonl, write_jsonl
+from lrmctl.runs.holding import hold_file
 from lrmctl.runs.output import check_output, object_with
 from lrmctl.types import Scope, Verdict
 
@@ -61,6 +62,18 @@ def score_items(
     if out:
         check_output(out, object_with("verdict", "outcome"), otherwise="name another file")
     judge = ready(named)
+    with hold_file(out, "judging into") if out else nullcontext():
+        return _scored(named, judge, items, scope, out, on_progress)
+
+
+def _scored(
+    named: JudgeSpec,
+    judge: Judge,
+    items: Sequence[JudgedItem],
+    scope: Scope,
+    out: Path | None,
+    on_progress: OnProgress | None,
+) -> list[Verdict]:
     keys = [_key(named, judge, scope, item) for item in items]
     known = _known(out, keys) if out else {}
     if out:

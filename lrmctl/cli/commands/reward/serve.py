@@ -42,12 +42,16 @@ def serve(
     Exit code 3 if the reward fails in a way that must end the run.
     """
     from lrmctl import console
+    from lrmctl.runs.holding import hold_file
     from lrmctl.runs.output import check_output, object_with
 
     # the appender cuts off a last line that is torn: of rollouts, and of nobody else's file
     check_output(rollouts, object_with("prompt", "reward"), otherwise="name another file", option="--rollouts")
     signal.signal(signal.SIGTERM, _interrupt)
-    with _service(recipe, sets, host, port, rollouts, token_env, end_token, reached_as, runs_dir) as service:
+    with (
+        hold_file(rollouts, "serving rewards into"),
+        _service(recipe, sets, host, port, rollouts, token_env, end_token, reached_as, runs_dir) as service,
+    ):
         pages = service.url.removesuffix("reward")
         console.say(f"rollouts go to {rollouts}; {pages}healthz and {pages}metrics say how it goes; Ctrl-C ends it")
         typer.echo(service.url)
