@@ -59,6 +59,7 @@ def copy(
 def validate(
     recipes: Annotated[list[str], typer.Argument(metavar="RECIPE...", help="Files or shipped names.")],
     sets: Sets = None,
+    runs_dir: RunsDir = RUNS,
     as_json: AsJson = False,
 ) -> None:
     """Check recipes without running: keys, values, plugins, the trainer's flags, what goes together, a study's arms.
@@ -67,7 +68,7 @@ def validate(
     """
     from lrmctl import console
 
-    checked = {recipe: _check(recipe, sets) for recipe in recipes}
+    checked = {recipe: _check(recipe, sets, runs_dir) for recipe in recipes}
     if as_json:
         console.emit_json("recipe-check", [row for row, _ in checked.values()])
     for recipe, (row, error) in {} if as_json else checked.items():
@@ -81,7 +82,7 @@ def validate(
         raise typer.Exit(console.USER_ERROR)
 
 
-def _check(recipe: str, sets: list[str] | None) -> tuple[dict[str, Any], LrmctlError | None]:
+def _check(recipe: str, sets: list[str] | None, runs_dir: Path) -> tuple[dict[str, Any], LrmctlError | None]:
     """One recipe's result as data, and its error."""
     from lrmctl.preflight.validate import validate
     from lrmctl.recipe.load import load_recipe
@@ -89,7 +90,7 @@ def _check(recipe: str, sets: list[str] | None) -> tuple[dict[str, Any], LrmctlE
 
     row: dict[str, Any] = {"recipe": recipe, "ok": True, "problems": [], "notes": []}
     try:
-        notes = validate(load_recipe(recipe, sets or ()))
+        notes = validate(load_recipe(recipe, sets or ()), runs_dir)
         row["notes"] = [{"where": n.where, "key": n.problem.key, "what": n.problem.what} for n in notes]
         return row, None
     except ProblemsError as error:
