@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lrmctl.backends.openrlhf.flags import parser
-from lrmctl.backends.openrlhf.flags.renames import OLD_NAMES
+from lrmctl.backends.openrlhf.flags.renames import old_names
 from lrmctl.errors import LrmctlError, NotFoundError, RecipeError
 from lrmctl.preflight.validate import validate
 from lrmctl.recipe.load import load_recipe, shipped
@@ -72,7 +72,7 @@ odd = (
 odd_values = st.recursive(
     odd, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3)
 )
-FLAGS = parser.known("train_ppo_ray") + list(OLD_NAMES["train_ppo_ray"]) + ["ds.zero", "ds."]
+FLAGS = parser.known("train_ppo_ray") + list(old_names("train_ppo_ray")) + ["ds.zero", "ds."]
 
 
 def mutate(recipe: Any, data: st.DataObject) -> None:

@@ -15,7 +15,7 @@ import pytest
 import lrmctl
 from lrmctl.backends.openrlhf import common, plan_rl, plan_sft
 from lrmctl.backends.openrlhf.flags import parser
-from lrmctl.backends.openrlhf.flags.renames import DROPPED, OLD_NAMES, new_name
+from lrmctl.backends.openrlhf.flags.renames import dropped, new_name, old_names
 from lrmctl.backends.openrlhf.flags.user_flags import flag_problems
 from lrmctl.errors import NotFoundError, RecipeError
 from lrmctl.recipe.load import load_recipe, shipped
@@ -104,9 +104,9 @@ def test_the_lines_are_told_apart() -> None:
 @pytest.mark.parametrize("program", parser.PROGRAMS)
 def test_every_old_name_leads_to_a_flag_that_exists(program: parser.Program) -> None:
     known = set(parser.known(program, NEWEST))
-    assert set(OLD_NAMES[program].values()) <= known
-    assert not (set(OLD_NAMES[program]) | set(DROPPED[program])) & known
-    assert len(OLD_NAMES[program]) > 50
+    assert set(old_names(program).values()) <= known
+    assert not (set(old_names(program)) | set(dropped(program))) & known
+    assert len(old_names(program)) > 50
 
 
 @pytest.mark.parametrize(
