@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from lrmctl.recipe.load import LoadedRecipe
 
 RecipeRef = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file, or a shipped name.")]
+On = Annotated[
+    str | None,
+    typer.Option("--on", metavar="MODEL", help="Put this model on top of a method: a shipped name, or a file."),
+]
 Sets = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key; repeatable.")]
 TrustRemoteCode = Annotated[
     bool,
@@ -51,11 +55,11 @@ _NO_PATH = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)
 _COMMANDS = {"sft": "train", "rl": "train", "eval": "eval --recipe", "study": "study"}
 
 
-def load(ref: str, sets: Sequence[str] | None, *kinds: str) -> LoadedRecipe:
+def load(ref: str, sets: Sequence[str] | None, *kinds: str, on: str | None = None) -> LoadedRecipe:
     """Load a recipe that must be of one of these kinds."""
     from lrmctl.recipe.load import load_recipe
 
-    loaded = load_recipe(ref, sets or ())
+    loaded = load_recipe(ref, sets or (), on=on)
     kind = loaded.recipe.kind
     if kind not in kinds:
         raise RecipeError(

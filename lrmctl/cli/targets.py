@@ -107,7 +107,8 @@ def recipe_for(target: str, runs_dir: Path) -> str:
 
     if target == "lab:tiny" or (not is_hub_id(target) and _of_the_lab(target, runs_dir)):
         return "lab/eval"
-    from lrmctl.recipe.load import load_recipe, shipped
+    from lrmctl.recipe.find import shipped
+    from lrmctl.recipe.load import load_recipe
 
     known = [name for name in shipped() if name.startswith("eval/")]
     listed = "".join(f"\n    {name:<18} {load_recipe(name).recipe.description}" for name in known)

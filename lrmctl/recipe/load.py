@@ -1,29 +1,32 @@
 """From a file or a shipped name to a checked recipe: `extends`, `--set`, and errors that name file and line.
 
-The words a recipe may use are in `schema`; reading YAML is in `source`. Nothing here asks whether a plugin exists.
+The words a recipe may use are in `schema`, reading YAML is in `yaml`, what a name stands for in `find`. Nothing here
+asks whether a plugin exists.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import reduce
 from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from lrmctl._util.suggest import did_you_mean
-from lrmctl.errors import NotFoundError, RecipeError, RunExistsError
+from lrmctl.errors import NotFoundError, RecipeError
+from lrmctl.recipe.find import exists, find_part, find_recipe
 from lrmctl.recipe.function_ref import absolute
 from lrmctl.recipe.schema.recipes import AnyRecipe, EvalRecipe, RlRecipe, SftRecipe, StudyRecipe
-from lrmctl.recipe.yaml import Document, KeyPath, assign, dotted, leaves, merge, parse_value, read, text_of, walk
+from lrmctl.recipe.yaml import Document, KeyPath, SourcePosition, assign, dotted, leaves, merge, parse_value, read, walk
 
 _KINDS: Mapping[str, type[AnyRecipe]] = {"sft": SftRecipe, "rl": RlRecipe, "eval": EvalRecipe, "study": StudyRecipe}
 _SHOWN = 40
 _FILE_OPTIONS = ("path", "file")
+_NO_MODEL = "; write one, or give one with `--on MODEL` (`lrmctl recipe list` names them)"
 
 
 @dataclass(frozen=True)
@@ -32,13 +35,15 @@ class LoadedRecipe:
 
     Attributes:
         recipe: the checked recipe.
-        path: the file it was read from (the one that extends, not the extended ones).
+        path: the file it was read from (the one that extends, not the extended ones); the method's, if on a model.
         sets: the `--set` overrides that were applied.
+        on: the file of the model that was put on top; None if the recipe is one file.
     """
 
     recipe: AnyRecipe
     path: Path
     sets: tuple[str, ...] = ()
+    on: Path | None = None
     _document: Document = field(default_factory=lambda: Document({}), repr=False, compare=False)
 
     @property
@@ -71,7 +76,7 @@ class LoadedRecipe:
         for key, value in values.items():
             for path, leaf in leaves(document, key, value):
                 assign(document, path, leaf, f"{place} {key}")
-        return LoadedRecipe(_validate(document, self.path), self.path, self.sets, document)
+        return LoadedRecipe(_validate(document, self.path), self.path, self.sets, self.on, document)
 
 
 def load_recipe(
@@ -79,6 +84,7 @@ def load_recipe(
     sets: Sequence[str] = (),
     *,
     beside: Path | None = None,
+    on: str | None = None,
 ) -> LoadedRecipe:
     """Load a recipe by file or by shipped name.
 
@@ -86,78 +92,48 @@ def load_recipe(
         ref: an existing file first, else the name of a shipped recipe (`lrmctl recipe list`).
         sets: `a.b=value` overrides; the value is typed as YAML types it.
         beside: a recipe file that names `ref`; relative files are looked for in its folder first.
+        on: the model that a method (`ref`, by name or file) is trained on: a file, or the name of a shipped model.
 
     Raises:
-        NotFoundError: neither a file nor a shipped recipe.
+        NotFoundError: neither a file nor a shipped recipe; no such model.
         RecipeError: the recipe, one it extends, or an override does not fit; all problems in one error.
     """
-    path = find_recipe(ref, beside)
-    document = _read_extended(path, ())
+    files = find_recipe(ref, beside, on)
+    document = _read_together(files, ())
     for text in sets:
         key, said = _split_set(text)
         for key_path, value in leaves(document, key, parse_value(said, f"--set {text}")):
             assign(document, key_path, value, f"--set {text}")
     _resolve_files(document)
-    return LoadedRecipe(_validate(document, path), path, tuple(sets), document)
+    recipe = _validate(document, files[0])
+    return LoadedRecipe(recipe, files[0], tuple(sets), files[1] if len(files) > 1 else None, document)
 
 
-def shipped() -> dict[str, Path]:
-    """The recipes that come with lrmctl: name (`lab/rl`) -> file."""
-    package = Path(__file__).resolve().parent.parent
-    folder = package / "_recipes"
-    if not folder.is_dir():  # a source checkout keeps them at its top
-        folder = package.parent / "recipes"
-    files = sorted(folder.rglob("*.yaml"))
-    return {file.relative_to(folder).with_suffix("").as_posix(): file for file in files}
-
-
-def find_recipe(ref: str | Path, beside: Path | None = None) -> Path:
-    """The file of a reference: beside the naming recipe, in the working folder, or shipped."""
-    for folder in (beside.parent,) if beside else (Path(),):
-        if _there(file := folder / ref) and file.is_file():
-            return Path(os.path.normpath(file))
-    known = shipped()
-    if str(ref) in known:
-        return known[str(ref)]
-    raise NotFoundError(
-        f"there is no recipe {str(ref)!r}, neither a file nor a shipped one",
-        where=str(beside or ""),
-        fix="; ".join(filter(None, (did_you_mean(str(ref), known), "`lrmctl recipe list` lists the shipped ones"))),
-    )
-
-
-def _there(file: Path) -> bool:
-    """Whether a path exists; no for what cannot be a path at all."""
-    try:
-        return file.exists()
-    except (OSError, ValueError):  # too long, or with a NUL in it
-        return False
-
-
-def copy_recipe(ref: str, to: Path | None) -> Path:
-    """Copy a recipe's file, to be edited; what it extends is named so that the copy finds it from anywhere.
+def read_part(file: Path) -> dict[str, Any]:
+    """What a method or model says, with what it extends; unchecked, because it is no recipe by itself.
 
     Raises:
-        RunExistsError: the new file exists.
+        NotFoundError: it extends what is not there.
+        RecipeError: it cannot be read.
     """
-    source = find_recipe(ref)
-    target = to or Path(source.name)
-    if target.is_dir():
-        target = target / source.name
-    text = re.sub(r"(?m)^extends:\s*(\S+)", lambda found: f"extends: {_portable(found[1], source)}", text_of(source))
-    try:
-        with target.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise RunExistsError(f"{target} is already there", fix="name another file") from None
-    except FileNotFoundError:
-        raise NotFoundError(f"there is no folder {target.parent}") from None
-    return target
+    data: dict[str, Any] = _read_extended(file, ()).data
+    return data
 
 
-def _portable(parent: str, source: Path) -> str:
-    path = find_recipe(parent, beside=source).resolve()
-    return next((name for name, file in shipped().items() if file.resolve() == path), str(path))
+def _read_together(files: Sequence[Path], children: tuple[Path, ...]) -> Document:
+    return reduce(_overlay, (_read_extended(file, children) for file in files))
+
+
+def _overlay(base: Document, over: Document) -> Document:
+    """`over` on top of `base`; of a method and a model the names are joined, so that runs do not share one."""
+    merged = merge(base, over)
+    method, model = (base, over) if "kind" in base.data else (over, base)
+    if "kind" in method.data and "kind" not in model.data:
+        for key, between in (("name", "-"), ("description", "; ")):
+            texts = [part.data.get(key) for part in (model, method)]
+            if all(isinstance(text, str) for text in texts):
+                merged.data[key] = between.join(texts)
+    return merged
 
 
 def _read_extended(path: Path, children: tuple[Path, ...]) -> Document:
@@ -168,14 +144,24 @@ def _read_extended(path: Path, children: tuple[Path, ...]) -> Document:
         raise RecipeError("a recipe is a mapping of keys to values", where=f"{path}:1")
     if "extends" not in document.data:
         return document
-    parent, mark = document.data.pop("extends"), document.marks.pop(("extends",))
-    if not isinstance(parent, str):
-        raise RecipeError("extends: one file or shipped name", where=str(mark))
+    parents, mark = document.data.pop("extends"), document.where(("extends",))
+    named = [(parents, mark)]
+    if isinstance(parents, list):
+        named = [(parent, document.where(("extends", i))) for i, parent in enumerate(parents)]
+    for key_path in [key_path for key_path in document.marks if key_path[:1] == ("extends",)]:
+        del document.marks[key_path]
+    if not named or not all(isinstance(parent, str) for parent, _ in named):
+        raise RecipeError("extends: a file or shipped name, or a list of them of which a later one wins", str(mark))
+    extended = [_read_parent(parent, place, path, children) for parent, place in named]
+    return merge(reduce(_overlay, extended), document)
+
+
+def _read_parent(parent: str, place: SourcePosition, child: Path, children: tuple[Path, ...]) -> Document:
     try:
-        found = find_recipe(parent, beside=path)
+        files = find_part(parent, child)
     except NotFoundError as error:
-        raise NotFoundError(f"extends: {error.what}", where=str(mark), fix=error.fix) from None
-    return merge(_read_extended(found, (*children, path.resolve())), document)
+        raise NotFoundError(f"extends: {error.what}", where=str(place), fix=error.fix) from None
+    return _read_together(files, (*children, child.resolve()))
 
 
 def _split_set(text: str) -> tuple[str, str]:
@@ -196,7 +182,7 @@ def _resolve_files(document: Document) -> None:
         if not _names_a_file(path):
             continue
         origin = document.where(path).file
-        if isinstance(value, str) and origin is not None and _there(file := origin.parent / value):
+        if isinstance(value, str) and origin is not None and exists(file := origin.parent / value):
             _set(document.data, path, str(file.resolve()))
 
 
@@ -242,7 +228,11 @@ def _recipe_error(document: Document, model: type[BaseModel], error: ValidationE
         if problem["type"] == "extra_forbidden":
             text = f"is not known here; {did_you_mean(str(path[-1]), _fields(model, path[:-1]))}"
         elif problem["type"] == "missing":
-            text = "has too few values" if isinstance(problem["loc"][-1], int) else f"`{missing}:` is missing"
+            text = (
+                "has too few values"
+                if isinstance(problem["loc"][-1], int)
+                else f"`{missing}:` is missing" + (_NO_MODEL if missing == "model" and not path else "")
+            )
         elif problem["type"] == "model_type":
             text = f"is a section with keys of its own, not {problem['input']!r:.40}"
         elif problem["type"] == "literal_error" and isinstance(problem["input"], str):

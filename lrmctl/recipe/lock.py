@@ -60,6 +60,7 @@ def make_lock(loaded: LoadedRecipe, **facts: Any) -> dict[str, Any]:
         "recipe": loaded.resolved,
         "recipe_sha256": recipe_hash(loaded),
         "recipe_file": str(loaded.path),
+        "recipe_on": str(loaded.on) if loaded.on else None,
         "sets": list(loaded.sets),
         "versions": versions(),
         "plugins": plugin_versions(loaded),

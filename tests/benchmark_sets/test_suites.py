@@ -13,7 +13,8 @@ import pytest
 
 from lrmctl.hooks import registry
 from lrmctl.preflight.validate import validate
-from lrmctl.recipe.load import load_recipe, shipped
+from lrmctl.recipe.find import shipped
+from lrmctl.recipe.load import load_recipe
 from lrmctl.recipe.schema.recipes import EvalRecipe
 
 SUITES = [name for name in shipped() if name.startswith("eval/")]

@@ -26,7 +26,9 @@ FRAGMENTS = {
     "evaluation": "kind: eval\nname: shown\nmodel: lab:tiny\n",
     "reward": "kind: rl\nname: shown\nmodel: lab:tiny\nprompts: [lab-prompts]\n",
     "data": "kind: sft\nname: shown\nmodel: lab:tiny\n",
-    "layout": "extends: base/rl-guard\nname: shown\n",
+    "extends": "",
+    "name": "extends: methods/rl-guard\n",
+    "layout": "extends: r1-distill-qwen-1.5b/rl-guard\nname: shown\n",
 }
 """By a fragment's first section: what makes it a recipe."""
 ENTRIES = {
@@ -50,6 +52,7 @@ NOT_LRMCTL = {
 }
 NOT_RUN = {
     r"--launch (ray|slurm)|RECIPE --launch": "needs a cluster",
+    r"^lrmctl train rl-guard": "trains a model of the hub; tests/recipe composes the same",
     r"wildguard|qwen3guard|llama-guard|eval/safety|my-eval\.yaml|--model MODEL": "needs a model of the hub",
     r"^lrmctl reward serve": "serves until it is ended; tests/cli/test_reward_serve.py does",
     r"--follow": "goes on until the run ends",

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from lrmctl.recipe.load import load_recipe, shipped
+from lrmctl.recipe.find import shipped
+from lrmctl.recipe.load import load_recipe
 from lrmctl.smoke.model import family_of
 from lrmctl.smoke.shrink import shrink
 from lrmctl.smoke.stand_ins import StandInJudge, StandInReward

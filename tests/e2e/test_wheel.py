@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import lrmctl
-from lrmctl.recipe.load import shipped
+from lrmctl.recipe.find import shipped, shipped_files
 
 ROOT = Path(lrmctl.__file__).parent.parent
 NEEDED = ("lrmctl/py.typed", "lrmctl/cli/app.py", "lrmctl/backends/openrlhf/backend.py")
@@ -38,7 +38,7 @@ def test_the_wheel_holds_every_file_of_the_package(wheel: zipfile.ZipFile) -> No
 
 
 def test_the_wheel_holds_every_shipped_recipe(wheel: zipfile.ZipFile) -> None:
-    assert {f"lrmctl/_recipes/{name}.yaml" for name in shipped()} <= set(wheel.namelist())
+    assert {f"lrmctl/_recipes/{name}.yaml" for name in shipped_files()} <= set(wheel.namelist())
 
 
 def test_the_wheel_holds_the_labs_base_model_within_its_size(wheel: zipfile.ZipFile) -> None:
@@ -62,7 +62,7 @@ def test_the_wheel_names_version_licence_and_command(wheel: zipfile.ZipFile) -> 
 
 def test_recipes_in_a_wheel_are_found_without_a_checkout(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
     wheel.extractall(tmp_path)
-    code = "import lrmctl.recipe.load as l; print(l.__file__); print(*l.shipped())"
+    code = "import lrmctl.recipe.find as l; print(l.__file__); print(*l.shipped())"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True)
     where, names = done.stdout.splitlines()
     assert where.startswith(str(tmp_path))

@@ -11,7 +11,8 @@ import pytest
 
 from lrmctl.errors import RecipeError
 from lrmctl.preflight.validate import validate
-from lrmctl.recipe.load import load_recipe, shipped
+from lrmctl.recipe.find import shipped
+from lrmctl.recipe.load import load_recipe
 from lrmctl.recipe.problems import Problem, ProblemsError, key_path
 
 HEAVY = {"torch", "transformers", "datasets", "scipy", "ray", "openrlhf"}

@@ -7,7 +7,8 @@ import pytest
 
 from lrmctl.errors import RecipeError
 from lrmctl.preflight.validate import load_arms, validate
-from lrmctl.recipe.load import load_recipe, shipped
+from lrmctl.recipe.find import shipped
+from lrmctl.recipe.load import load_recipe
 from lrmctl.recipe.lock import recipe_hash, write_lock
 
 SFT = """\

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from lrmctl.errors import NotFoundError, RecipeError
-from lrmctl.recipe.load import LoadedRecipe, copy_recipe, load_recipe, shipped
+from lrmctl.recipe.copy import copy_recipe
+from lrmctl.recipe.find import shipped
+from lrmctl.recipe.load import LoadedRecipe, load_recipe
 from lrmctl.recipe.schema.recipes import RlRecipe
 
 RL = """\

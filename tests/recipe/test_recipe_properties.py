@@ -17,11 +17,12 @@ from lrmctl.backends.openrlhf.flags import parser
 from lrmctl.backends.openrlhf.flags.renames import old_names
 from lrmctl.errors import LrmctlError, NotFoundError, RecipeError
 from lrmctl.preflight.validate import validate
-from lrmctl.recipe.load import load_recipe, shipped
+from lrmctl.recipe.find import shipped, shipped_files
+from lrmctl.recipe.load import load_recipe
 from lrmctl.recipe.yaml import walk
 
-TEXTS = [file.read_text(encoding="utf-8") for file in shipped().values()]
-DATA = [data for text in TEXTS if "extends" not in (data := yaml.safe_load(text))]
+TEXTS = [file.read_text(encoding="utf-8") for file in shipped_files().values()]
+DATA = [data for text in TEXTS if "extends" not in (data := yaml.safe_load(text)) and "kind" in data]
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
 values = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)

@@ -13,12 +13,13 @@ import pytest
 from lrmctl.hooks import registry
 from lrmctl.planning.gpus import gpu_memory
 from lrmctl.preflight.validate import validate
-from lrmctl.recipe.load import find_recipe, load_recipe, shipped
+from lrmctl.recipe.find import find_recipe, shipped, shipped_methods, shipped_models
+from lrmctl.recipe.load import load_recipe, read_part
 from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
 
 MODELS = ("r1-distill-qwen-1.5b", "r1-distill-qwen-7b", "r1-distill-llama-8b", "qwen3-4b", "qwen3-8b")
-EACH = ("sft-star1", "sft-safechain", "sft-direct-refusal", "rl-guard", "rl-hybrid", "rft")
-REAL = [name for name in shipped() if not name.startswith(("lab/", "demo", "eval/"))]
+EACH = ("sft-star1", "sft-safechain", "sft-direct-refusal", "rl-guard", "rl-hybrid", "rft", "rl-guard-dapo")
+COMPOSED = [name for name, files in shipped().items() if len(files) > 1]
 
 
 @pytest.mark.parametrize("name", list(shipped()))
@@ -33,19 +34,29 @@ def test_each_model_has_sft_rl_and_the_control(model):
     assert {f"{model}/{what}" for what in EACH} <= set(shipped())
 
 
-@pytest.mark.parametrize("name", REAL)
+@pytest.mark.parametrize("name", COMPOSED)
 def test_a_real_recipe_names_its_machine_and_its_sources(name):
     recipe = load_recipe(name).recipe
     assert isinstance(recipe, SftRecipe | RlRecipe)
     assert gpu_memory(recipe.layout.gpu_type) > 70e9
-    files = [Path(file).read_text() for file in (shipped()[name], *_parents(shipped()[name]))]
+    files = [file.read_text() for part in shipped()[name] for file in (part, *_parents(part))]
     assert any(re.search(r"arXiv \d{4}\.\d{5}", text) for text in files)
     assert any("our choice" in text for text in files)
 
 
 def _parents(file: Path) -> list[Path]:
     found = re.search(r"(?m)^extends: (\S+)", file.read_text())
-    return [parent := find_recipe(found[1], beside=file), *_parents(parent)] if found else []
+    return [parent := find_recipe(found[1], beside=file)[0], *_parents(parent)] if found else []
+
+
+def test_a_model_or_method_in_its_folder_is_all_that_a_new_one_needs():
+    assert {name.partition("/")[0] for name in COMPOSED} == set(shipped_models()) == set(MODELS)
+    assert len(COMPOSED) == len(shipped_models()) * len(shipped_methods())
+    for name, file in shipped_models().items():
+        assert {"name", "description", "model"} <= set(read_part(file)), name
+    for name, file in shipped_methods().items():
+        assert read_part(file)["name"] == name
+        assert "model" not in read_part(file)
 
 
 def test_names_of_runs_are_not_shared():
@@ -85,7 +96,9 @@ def test_listing_all_recipes_loads_nothing_heavy():
     assert done.stdout.splitlines()[-1] == ""
 
 
-@pytest.mark.parametrize("name", [f"{model}/{what}" for model in MODELS for what in ("sft-star1", "rl-guard")])
+@pytest.mark.parametrize(
+    "name", [f"{model}/{what}" for model in MODELS for what in ("sft-star1", "sft-star1-lora", "rl-guard")]
+)
 def test_the_machine_that_a_recipe_names_is_large_enough(name, tmp_path, monkeypatch):
     """By the plan's memory model, with a fifth of each GPU left over; in RL the guard goes there."""
     from lrmctl.training.dry_run import dry_run

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from lrmctl.backends.openrlhf.common import ComputeTarget, optimizer_flags
-from lrmctl.recipe.load import load_recipe, shipped
+from lrmctl.recipe.find import shipped
+from lrmctl.recipe.load import load_recipe
 from lrmctl.recipe.schema.sections import Optimizer
 
 CPU = ComputeTarget("cpu", "fp32")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lrmctl.cli.common import RUNS, AsJson, RecipeRef, RunsDir, Sets
+from lrmctl.cli.common import RUNS, AsJson, On, RecipeRef, RunsDir, Sets
 from lrmctl.errors import LrmctlError
 
 app = typer.Typer(help="Recipes: list, show, copy, validate.", no_args_is_help=True)
@@ -15,27 +15,35 @@ app = typer.Typer(help="Recipes: list, show, copy, validate.", no_args_is_help=T
 
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
-    """List the recipes that come with lrmctl."""
+    """List the recipes that come with lrmctl, methods and models."""
     from lrmctl import console
-    from lrmctl.recipe.load import load_recipe, shipped
+    from lrmctl.recipe.find import shipped, shipped_methods, shipped_models
+    from lrmctl.recipe.load import load_recipe, read_part
 
-    found = {name: load_recipe(path).recipe for name, path in shipped().items()}
     if as_json:
+        found = {name: load_recipe(name).recipe for name in shipped()}
         rows = [{"name": name, "kind": r.kind, "description": r.description} for name, r in found.items()]
         console.emit_json("recipes", rows)
         return
-    console.table("", ("recipe", "kind", "what"), [(name, r.kind, r.description) for name, r in found.items()])
+    whole = {name: load_recipe(files[0]).recipe for name, files in shipped().items() if len(files) == 1}
+    methods = {name: read_part(file) for name, file in shipped_methods().items()}
+    models = {name: read_part(file) for name, file in shipped_models().items()}
+    console.table("", ("recipe", "kind", "what"), [(name, r.kind, r.description) for name, r in whole.items()])
+    rows_of_methods = [(name, part["kind"], part["description"]) for name, part in methods.items()]
+    console.table("methods, each for every model", ("METHOD", "kind", "what"), rows_of_methods)
+    console.table("models", ("MODEL", "what"), [(name, part["model"]) for name, part in models.items()])
+    console.say("`lrmctl train METHOD --on MODEL` trains; MODEL/METHOD names that recipe wherever one is named")
 
 
 @app.command()
-def show(recipe: RecipeRef, sets: Sets = None, as_json: AsJson = False) -> None:
+def show(recipe: RecipeRef, on: On = None, sets: Sets = None, as_json: AsJson = False) -> None:
     """Show a recipe with everything resolved: what it extends, overrides and every default."""
     import yaml
 
     from lrmctl import console
     from lrmctl.recipe.load import load_recipe
 
-    loaded = load_recipe(recipe, sets or ())
+    loaded = load_recipe(recipe, sets or (), on=on)
     if as_json:
         console.emit_json("recipe", loaded.resolved)
     else:
@@ -47,17 +55,22 @@ def show(recipe: RecipeRef, sets: Sets = None, as_json: AsJson = False) -> None:
 def copy(
     recipe: RecipeRef,
     to: Annotated[Path | None, typer.Argument(help="New file; ./<name>.yaml by default.")] = None,
+    on: On = None,
 ) -> None:
-    """Copy a recipe to edit it; never overwrites."""
-    from lrmctl import console
-    from lrmctl.recipe.load import copy_recipe
+    """Copy a recipe to edit it; never overwrites.
 
-    console.out.print(copy_recipe(recipe, to), markup=False)
+    methods/METHOD and models/MODEL can be copied too, to write another method or model.
+    """
+    from lrmctl import console
+    from lrmctl.recipe.copy import copy_recipe
+
+    console.out.print(copy_recipe(recipe, to, on), markup=False)
 
 
 @app.command()
 def validate(
     recipes: Annotated[list[str], typer.Argument(metavar="RECIPE...", help="Files or shipped names.")],
+    on: On = None,
     sets: Sets = None,
     runs_dir: RunsDir = RUNS,
     as_json: AsJson = False,
@@ -68,7 +81,7 @@ def validate(
     """
     from lrmctl import console
 
-    checked = {recipe: _check(recipe, sets, runs_dir) for recipe in recipes}
+    checked = {recipe: _check(recipe, on, sets, runs_dir) for recipe in recipes}
     if as_json:
         console.emit_json("recipe-check", [row for row, _ in checked.values()])
     for recipe, (row, error) in {} if as_json else checked.items():
@@ -82,7 +95,9 @@ def validate(
         raise typer.Exit(console.USER_ERROR)
 
 
-def _check(recipe: str, sets: list[str] | None, runs_dir: Path) -> tuple[dict[str, Any], LrmctlError | None]:
+def _check(
+    recipe: str, on: str | None, sets: list[str] | None, runs_dir: Path
+) -> tuple[dict[str, Any], LrmctlError | None]:
     """One recipe's result as data, and its error."""
     from lrmctl.preflight.validate import validate
     from lrmctl.recipe.load import load_recipe
@@ -90,7 +105,7 @@ def _check(recipe: str, sets: list[str] | None, runs_dir: Path) -> tuple[dict[st
 
     row: dict[str, Any] = {"recipe": recipe, "ok": True, "problems": [], "notes": []}
     try:
-        notes = validate(load_recipe(recipe, sets or ()), runs_dir)
+        notes = validate(load_recipe(recipe, sets or (), on=on), runs_dir)
         row["notes"] = [{"where": n.where, "key": n.problem.key, "what": n.problem.what} for n in notes]
         return row, None
     except ProblemsError as error:

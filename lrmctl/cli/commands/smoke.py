@@ -14,14 +14,16 @@ if TYPE_CHECKING:
     from lrmctl.smoke.chain import SmokeResult
 
 
-def smoke(recipe: str, sets: Sequence[str] | None, model: str | None, runs_dir: Path, as_json: bool) -> None:
+def smoke(
+    recipe: str, on: str | None, sets: Sequence[str] | None, model: str | None, runs_dir: Path, as_json: bool
+) -> None:
     """Run the chain and show it. Exit code 0 only if every stage ran, else 3."""
     from lrmctl.recipe.load import load_recipe
     from lrmctl.smoke.chain import smoke
     from lrmctl.smoke.offline import stay_here
 
     stay_here()
-    loaded = load_recipe(recipe, sets or ())
+    loaded = load_recipe(recipe, sets or (), on=on)
     if model is not None:
         loaded = loaded.override({"model": model}, "--model")
 

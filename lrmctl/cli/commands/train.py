@@ -13,6 +13,7 @@ from lrmctl.cli.common import (
     AsJson,
     Force,
     Name,
+    On,
     RecipeRef,
     RunsDir,
     Sets,
@@ -62,6 +63,7 @@ def only_plan(
 
 def train(
     recipe: RecipeRef,
+    on: On = None,
     sets: Sets = None,
     model: Annotated[str | None, typer.Option(help="Start from this model instead of the recipe's.")] = None,
     name: Name = None,
@@ -87,12 +89,15 @@ def train(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train a model from an SFT or RL recipe."""
+    """Train a model from an SFT or RL recipe.
+
+    A method is trained on a model: `lrmctl train rl-guard --on qwen3-8b`; `lrmctl recipe list` has both.
+    """
     sets = [*(sets or ()), *(["trust_remote_code=true"] if trust_remote_code else ())]
     if as_smoke:
-        smoke(recipe, sets, model, runs_dir, as_json)
+        smoke(recipe, on, sets, model, runs_dir, as_json)
         return
-    loaded = launched(load(recipe, sets, "sft", "rl"), launch, address)
+    loaded = launched(load(recipe, sets, "sft", "rl", on=on), launch, address)
 
     from lrmctl import console
     from lrmctl.cli.views.live import training
@@ -107,7 +112,8 @@ def train(
             check_output(out, object_with("argv", "estimates"), force=force)
         only_plan(loaded, runs_dir, name, model, against, out, as_json)
         return
-    words = ["train", recipe, *(["--model", model] if model else []), "--name", called, "--resume"]
+    words = ["train", recipe, *(["--on", on] if on else []), *(["--model", model] if model else [])]
+    words += ["--name", called, "--resume"]
     words += [*(["--launch", launch] if launch else []), *(["--address", address] if address else [])]
     run_dir, command = runs_dir / called, command_line(*words, sets=sets, runs_dir=runs_dir)
 

@@ -18,7 +18,8 @@ from lrmctl.backends.openrlhf.flags import parser
 from lrmctl.backends.openrlhf.flags.renames import dropped, new_name, old_names
 from lrmctl.backends.openrlhf.flags.user_flags import flag_problems
 from lrmctl.errors import NotFoundError, RecipeError
-from lrmctl.recipe.load import load_recipe, shipped
+from lrmctl.recipe.find import shipped
+from lrmctl.recipe.load import load_recipe
 
 NEWEST = "0.11.2"
 RL: parser.Program = "train_ppo_ray"

@@ -1,0 +1,74 @@
+"""A shipped recipe as a file of the user's own, that loads from any folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from lrmctl.errors import NotFoundError, RunExistsError
+from lrmctl.recipe.find import find_part, find_recipe, is_part, shipped, shipped_files
+from lrmctl.recipe.load import load_recipe
+from lrmctl.recipe.yaml import parse, text_of
+
+
+def copy_recipe(ref: str, to: Path | None = None, on: str | None = None) -> Path:
+    """Copy a recipe, to be edited; what it extends is named so that the copy finds it from anywhere.
+
+    Args:
+        ref: a recipe, or the full name of a shipped method or model (`models/qwen3-8b`), to write another one like it.
+        to: the new file or its folder; by default the file's own name in the working folder.
+        on: the model that a method is trained on; the copy then extends both.
+
+    Raises:
+        NotFoundError: there is no such recipe, or no such folder.
+        RecipeError: the recipe cannot be read.
+        RunExistsError: the new file exists.
+    """
+    files = (shipped_files()[ref],) if on is None and is_part(ref) else find_recipe(ref, on=on)
+    text = _copied(files[0]) if len(files) == 1 else _extending(ref, on, files)
+    target = to or Path(files[0].name)
+    if target.is_dir():
+        target = target / files[0].name
+    try:
+        with target.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise RunExistsError(f"{target} is already there", fix="name another file") from None
+    except FileNotFoundError:
+        raise NotFoundError(f"there is no folder {target.parent}") from None
+    return target
+
+
+def _extending(ref: str, on: str | None, files: tuple[Path, ...]) -> str:
+    """A recipe that extends a method and a model."""
+    recipe = load_recipe(ref, on=on).recipe
+    own = {"name": recipe.name, "description": recipe.description}
+    parts = yaml.safe_dump([_portable(file) for file in files], default_flow_style=True, allow_unicode=True, width=999)
+    head = "# What is written below wins over both; `lrmctl recipe show` prints the whole recipe.\n"
+    return f"{head}extends: {parts}{yaml.safe_dump(own, sort_keys=False, allow_unicode=True, width=999)}"
+
+
+def _copied(source: Path) -> str:
+    """The file's text, comments and all, with other names after `extends:`."""
+    text = text_of(source)
+    parse(text, source)  # what is not YAML is told with its line
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    pairs = root.value if isinstance(root, yaml.MappingNode) else []
+    nodes = [value for key, value in pairs if key.value == "extends"]
+    parents = [item for node in nodes for item in (node.value if isinstance(node, yaml.SequenceNode) else [node])]
+    for node in reversed(parents):
+        listed = yaml.safe_dump([_portable_name(str(node.value), source)], default_flow_style=True, width=999)
+        text = text[: node.start_mark.index] + listed.strip()[1:-1] + text[node.end_mark.index :]
+    return text
+
+
+def _portable_name(parent: str, source: Path) -> str:
+    files = find_part(parent, source)
+    return parent if files == shipped().get(parent) else _portable(files[0])
+
+
+def _portable(file: Path) -> str:
+    """The file's shipped name, else its absolute path."""
+    names = (name for name, known in shipped_files().items() if known.resolve() == file.resolve())
+    return next(names, str(file.resolve()))

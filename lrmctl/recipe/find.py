@@ -1,0 +1,145 @@
+"""From a reference to the files that it stands for: a file, a shipped recipe, or a model and a method.
+
+Shipped recipes of real models are not files of their own: `MODEL/METHOD` is `methods/METHOD.yaml` under
+`models/MODEL.yaml`. What the files say is not known here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from lrmctl._util.suggest import did_you_mean
+from lrmctl.errors import NotFoundError, RecipeError
+
+_LISTS = "`lrmctl recipe list` lists the shipped ones"
+_OLD_METHODS = {"sft": "sft-star1"}
+"""Methods that `base/` held under another name."""
+
+
+def shipped_files() -> dict[str, Path]:
+    """Every file that comes with lrmctl: name (`lab/rl`, `methods/rl-guard`, `models/qwen3-8b`) -> file."""
+    package = Path(__file__).resolve().parent.parent
+    folder = package / "_recipes"
+    if not folder.is_dir():  # a source checkout keeps them at its top
+        folder = package.parent / "recipes"
+    return {file.relative_to(folder).with_suffix("").as_posix(): file for file in sorted(folder.rglob("*.yaml"))}
+
+
+def shipped_models() -> dict[str, Path]:
+    """What a method can be trained on: name (`qwen3-8b`) -> file."""
+    return _in_folder("models")
+
+
+def shipped_methods() -> dict[str, Path]:
+    """What a model can be trained with: name (`rl-guard`) -> file."""
+    return _in_folder("methods")
+
+
+def _in_folder(folder: str) -> dict[str, Path]:
+    files = shipped_files().items()
+    return {name.removeprefix(f"{folder}/"): file for name, file in files if name.startswith(f"{folder}/")}
+
+
+def shipped() -> dict[str, tuple[Path, ...]]:
+    """The recipes that come with lrmctl: name (`lab/rl`, `qwen3-8b/rl-guard`) -> its files, a later one wins."""
+    whole = {n: (file,) for n, file in shipped_files().items() if not n.startswith(("models/", "methods/"))}
+    methods = shipped_methods()
+    composed = {
+        f"{model}/{method}": (methods[method], file) for model, file in shipped_models().items() for method in methods
+    }
+    return {**whole, **composed}
+
+
+def find_recipe(ref: str | Path, beside: Path | None = None, on: str | None = None) -> tuple[Path, ...]:
+    """The files of a recipe, of which a later one wins.
+
+    Args:
+        ref: a file, else the name of a shipped recipe; with `on`, the name of a shipped method too.
+        beside: a recipe file that names `ref`; relative files are looked for in its folder.
+        on: a model's file, else the name of a shipped model, that comes on top.
+
+    Raises:
+        NotFoundError: no such recipe or model; a method without a model.
+        RecipeError: `on`, though `ref` names a model already.
+    """
+    if file := _file(ref, beside):
+        return (file,) if on is None else (file, _model(on))
+    name = str(ref)
+    if on is not None:
+        if found := shipped_methods().get(name.removeprefix("methods/")):
+            return found, _model(on)
+        if len(shipped().get(name, ())) > 1:
+            method = name.partition("/")[2]
+            raise RecipeError(f"{name!r} names a model already", f"--on {on}", f"write {method} --on {on}")
+    found_files = shipped().get(name)
+    if found_files is None:
+        raise _no_recipe(name, beside)
+    return found_files if on is None else (*found_files, _model(on))
+
+
+def find_part(ref: str, beside: Path) -> tuple[Path, ...]:
+    """The files of what `extends:` names: of a recipe, or the one of a shipped method (`methods/METHOD`) or model.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    files = shipped_files()
+    if ref in files and _file(ref, beside) is None:
+        return (files[ref],)
+    return find_recipe(ref, beside)
+
+
+def is_part(ref: str) -> bool:
+    """Whether a reference is the full name of a shipped method or model."""
+    return ref.startswith(("methods/", "models/")) and ref in shipped_files()
+
+
+def _file(ref: str | Path, beside: Path | None = None) -> Path | None:
+    file = (beside.parent if beside else Path()) / ref
+    return Path(os.path.normpath(file)) if exists(file) and file.is_file() else None
+
+
+def exists(file: Path) -> bool:
+    """Whether a path exists; no for what cannot be a path at all."""
+    try:
+        return file.exists()
+    except (OSError, ValueError):  # too long, or with a NUL in it
+        return False
+
+
+def _model(on: str) -> Path:
+    models = shipped_models()
+    found = _file(on) or models.get(on.removeprefix("models/"))
+    if found is None:
+        raise NotFoundError(
+            f"there is no model {on!r}, neither a file nor a shipped one",
+            "--on",
+            f"{did_you_mean(on, models)}; a file of your own holds `model: ORG/NAME` and what else it needs",
+        )
+    return found
+
+
+def _no_recipe(name: str, beside: Path | None) -> NotFoundError:
+    """The error that says what the name is, if it is something else than a recipe."""
+    where, methods, models = str(beside or ""), shipped_methods(), shipped_models()
+    plain = name.removeprefix("methods/").removeprefix("models/")
+    if name in (plain, f"methods/{plain}") and plain in methods:
+        return NotFoundError(f"{name!r} is a method and needs a model", where, _compose(plain, None, models, beside))
+    if name in (plain, f"models/{plain}") and plain in models:
+        return NotFoundError(f"{name!r} is a model and needs a method", where, _compose(None, plain, methods, beside))
+    folder, _, old = name.partition("/")
+    if folder == "base" and (method := _OLD_METHODS.get(old, old)) in methods:
+        own = f"write `methods/{method}` and a `model:` of your own; or " if beside else ""
+        what = f"{name!r} is 'methods/{method}' now, which names no model"
+        return NotFoundError(what, where, own + _compose(method, None, models, beside))
+    what = f"there is no recipe {name!r}, neither a file nor a shipped one"
+    return NotFoundError(what, where, f"{did_you_mean(name, shipped())}; {_LISTS}")
+
+
+def _compose(method: str | None, model: str | None, others: Mapping[str, Path], beside: Path | None) -> str:
+    """How a method and a model make a recipe, on the command line or in a file, and what the missing one can be."""
+    a, b = method or "METHOD", model or "MODEL"
+    how = f"`{b}/{a}` or `extends: [methods/{a}, models/{b}]`" if beside else f"`{b}/{a}`, or `{a} --on {b}`"
+    return f"write {how}; {'METHOD' if method is None else 'MODEL'} is one of {', '.join(others)}"
