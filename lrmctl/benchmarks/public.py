@@ -1,6 +1,6 @@
 """A public data set, or a split of it, as a benchmark: prompts with stable ids, and proof that they are all there.
 
-Rows come from `lrmctl.data.fetch`; what a row means is each set's own business (`harmful`, `benign`, `custom`).
+Rows come from `lrmctl.data.fetch`; what a row means is each set's own business (`declared`, `two_way`, `custom`).
 Making a benchmark reads nothing. Knows no recipes, no judges and no models.
 """
 
@@ -204,6 +204,6 @@ def column(name: str) -> Callable[[Row], str]:
     return read
 
 
-def columns(*names: str) -> dict[str, Callable[[Row], str]]:
-    """Meta that is kept under the columns' own names."""
-    return {name: column(name) for name in names}
+def columns(*names: str, **renamed: str) -> dict[str, Callable[[Row], str]]:
+    """Meta that is kept under the columns' own names, or as name = column."""
+    return {key: column(name) for key, name in {**dict(zip(names, names, strict=True)), **renamed}.items()}

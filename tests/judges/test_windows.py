@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from judge_engines import Scripted
 
-from lrmctl.benchmarks.harmful import harmbench
+from lrmctl.benchmarks.two_way import harmbench
 from lrmctl.engines.chat import JudgeQuery, JudgeReply
 from lrmctl.errors import RecipeError
 from lrmctl.judges.base import judge_part

@@ -1,15 +1,20 @@
-"""Sets whose prompts should be refused. Each function says what is taken of one set, and how its rows are read."""
+"""Public sets that are divided in two ways at once, so that facts alone do not say what is taken of them.
+
+Each function says what is taken of one set, and how its rows are read.
+"""
 
 from __future__ import annotations
 
-from lrmctl.benchmarks.factory import one_of
+from collections.abc import Mapping
+
+from lrmctl.benchmarks.factory import PublicSet, one_of
 from lrmctl.benchmarks.public import RowSelection, column, columns
 from lrmctl.data.catalog import CATALOG
 from lrmctl.data.fetch import Row
 from lrmctl.errors import RecipeError
 from lrmctl.types import Kind
 
-STRONGREJECT = {"full": ("strongreject", ""), "small": ("strongreject-small", "small")}
+_BOTH: tuple[Kind, ...] = ("harmful", "benign")
 FUNCTIONAL = ("standard", "contextual", "copyright", "all")
 HARMBENCH = {
     "test": ("harmbench-test", {"standard": 159, "contextual": 81, "copyright": 80, "all": 320}),
@@ -20,24 +25,17 @@ CONTEXT_RULE = "\n\n---\n\n"
 """What HarmBench's own direct request puts between a context and the behaviour (arXiv 2402.04249, its code)."""
 SORRY = {"202503": 440, "202406": 450}
 STYLES = 21
+WILDGUARD: Mapping[tuple[str, str], int] = {
+    ("harmful", "vanilla"): 413,
+    ("harmful", "adversarial"): 341,
+    ("benign", "vanilla"): 490,
+    ("benign", "adversarial"): 455,
+}
+"""754 prompts are labelled harmful and 945 unharmful; 796 of them are adversarial, of which 455 are unharmful."""
 
 
 def _harmful(_: Row) -> Kind:
     return "harmful"
-
-
-def strongreject(split: str = "full") -> RowSelection:
-    """StrongREJECT (arXiv 2402.10260): forbidden prompts in six categories.
-
-    Args:
-        split: `full` (313) or `small` (60, ten of each category).
-    """
-    one_of("strongreject", "split", split, STRONGREJECT)
-    known, label = STRONGREJECT[split]
-    data = CATALOG[known]
-    meta = {"category": column("category"), "origin": column("source")}
-    text = column("forbidden_prompt")
-    return RowSelection(data, "strongreject", label, ("harmful",), data.rows, text, _harmful, meta=meta)
 
 
 def harmbench(split: str = "test", functional: str = "standard") -> RowSelection:
@@ -76,27 +74,6 @@ def _after_its_context(row: Row) -> str:
     return CONTEXT_RULE.join(filter(None, (row["ContextString"], row["Behavior"])))
 
 
-def advbench() -> RowSelection:
-    """AdvBench's 520 harmful behaviours (arXiv 2307.15043), in HarmBench's packaging. Many say nearly the same."""
-    data, text = CATALOG["advbench"], column("Behavior")
-    return RowSelection(data, "advbench", "", ("harmful",), data.rows, text, _harmful, id=column("BehaviorID"))
-
-
-def malicious_instruct() -> RowSelection:
-    """MaliciousInstruct (arXiv 2310.06987): 100 instructions of ten malicious intents."""
-    data = CATALOG["malicious-instruct"]
-    return RowSelection(data, "malicious-instruct", "", ("harmful",), data.rows, column("prompt"), _harmful)
-
-
-def do_not_answer() -> RowSelection:
-    """Do-Not-Answer (arXiv 2308.13387): 939 questions that a responsible model does not follow."""
-    data = CATALOG["do-not-answer"]
-    meta = columns("risk_area", "types_of_harm", "specific_harms")
-    return RowSelection(
-        data, "do-not-answer", "", ("harmful",), data.rows, column("question"), _harmful, id=column("id"), meta=meta
-    )
-
-
 def sorry_bench(version: str | int = "202503", style: str = "base") -> RowSelection:
     """SORRY-Bench (arXiv 2406.14598): ten prompts of each of its categories, as they are or rewritten. Gated.
 
@@ -128,3 +105,51 @@ def _first_turn(row: Row) -> str:
     if len(turns) != 1:
         raise RecipeError(f"question {row['question_id']} of sorry-bench has {len(turns)} turns; one is known")
     return str(turns[0] or "")
+
+
+def wildguardtest(split: str = "harmful", attacks: str = "all") -> RowSelection:
+    """WildGuardTest's prompts (arXiv 2406.18495) by the annotators' label of the prompt. Gated.
+
+    Args:
+        split: `harmful` (754), `benign` (945) or `all`.
+        attacks: `adversarial`, `vanilla` or `all`.
+    """
+    one_of("wildguardtest", "split", split, (*_BOTH, "all"))
+    one_of("wildguardtest", "attacks", attacks, ("adversarial", "vanilla", "all"))
+    chosen = {cell: n for cell, n in WILDGUARD.items() if split in ("all", cell[0]) and attacks in ("all", cell[1])}
+    return RowSelection(
+        CATALOG["wildguardtest"],
+        "wildguardtest",
+        split if attacks == "all" else f"{split}-{attacks}",
+        tuple(kind for kind in _BOTH if split in ("all", kind)),
+        sum(chosen.values()),
+        column("prompt"),
+        _labelled_kind,
+        keep=lambda row: bool(row["prompt_harm_label"]) and (_labelled_kind(row), _attack(row)) in chosen,
+        meta={"attack": _attack, **columns("subcategory")},
+    )
+
+
+def _labelled_kind(row: Row) -> Kind:
+    return "harmful" if row["prompt_harm_label"] == "harmful" else "benign"
+
+
+def _attack(row: Row) -> str:
+    return "adversarial" if str(row["adversarial"]).lower() == "true" else "vanilla"
+
+
+TWO_WAY_SETS: Mapping[str, tuple[PublicSet, str]] = {
+    "harmbench": (
+        PublicSet(harmbench, tuple({"split": s, "functional": f} for s in HARMBENCH for f in FUNCTIONAL)),
+        "HarmBench: behaviours, contextual ones after their context",
+    ),
+    "sorry-bench": (
+        PublicSet(sorry_bench, tuple({"version": v} for v in SORRY)),
+        "SORRY-Bench: ten prompts of each category (gated)",
+    ),
+    "wildguardtest": (
+        PublicSet(wildguardtest, ({}, {"split": "benign"}, {"split": "all"})),
+        "WildGuardTest: prompts by the annotators' label (gated)",
+    ),
+}
+"""What is registered of them, with a summary."""

@@ -1,0 +1,148 @@
+"""Public sets that are declared in sets.toml: from the facts of a set to what is taken of it.
+
+Adding such a set is adding a table there, and one for its data set in `lrmctl/data/catalog`. Making one reads no rows.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+from lrmctl._util.suggest import did_you_mean
+from lrmctl._util.toml_tables import read_entries
+from lrmctl.benchmarks.factory import PublicSet, one_of
+from lrmctl.benchmarks.public import RowSelection, column, columns, place_of
+from lrmctl.data.catalog import CATALOG
+from lrmctl.data.fetch import Row
+from lrmctl.errors import RecipeError
+from lrmctl.types import Kind
+
+_KINDS: tuple[Kind, ...] = ("harmful", "benign")
+
+
+class LabelFacts(Struct, frozen=True, forbid_unknown_fields=True):
+    """The column that says of what kind a prompt is, and what each of its values means."""
+
+    column: str
+    kinds: dict[str, Kind]
+
+
+class SplitFacts(Struct, frozen=True, forbid_unknown_fields=True):
+    """One split; the fields are described in sets.toml."""
+
+    data: str = ""
+    kind: Kind | None = None
+    keep: str | None = None
+    rows: Annotated[int, Meta(ge=1)] | None = None
+    unnamed: bool = False
+
+
+class SetFacts(Struct, frozen=True, forbid_unknown_fields=True):
+    """One set; the fields are described in sets.toml.
+
+    Raises:
+        ValueError: a split of which nothing says what kind its prompts are, or that keeps a label which is not known.
+    """
+
+    name: str
+    summary: str
+    about: str
+    text: str
+    id: str = ""
+    id_within_split: bool = False
+    meta: tuple[str, ...] | dict[str, str] = ()
+    kind: Kind | None = None
+    labels: LabelFacts | None = None
+    splits: dict[str, SplitFacts] = {}
+    not_splits: dict[str, str] = {}
+
+    def __post_init__(self) -> None:
+        for name, split in (self.splits or {"": SplitFacts()}).items():
+            which = f"split {name!r}" if name else "the set"
+            if not (split.kind or self.kind or self.labels):
+                raise ValueError(f"{which} has neither kind nor labels")
+            if split.keep is not None and split.keep not in (self.labels.kinds if self.labels else ()):
+                raise ValueError(f"{which} keeps {split.keep!r}, which is none of the labels")
+
+
+def declared_sets() -> dict[str, SetFacts]:
+    """The sets of sets.toml by name.
+
+    Raises:
+        LrmctlError: an entry that does not fit `SetFacts`.
+    """
+    return read_entries(__package__, "sets.toml", SetFacts)
+
+
+def public_set(facts: SetFacts) -> PublicSet:
+    """A set with the options that its facts give it."""
+    splits = tuple({} if split.unnamed else {"split": name} for name, split in facts.splits.items())
+    return PublicSet(DeclaredSelection(facts), splits or ({},))
+
+
+class DeclaredSelection:
+    """From the option `split`, if the set has any splits, to what is taken of the set."""
+
+    def __init__(self, facts: SetFacts) -> None:
+        self._facts, self.__doc__ = facts, facts.about
+        self._default, kind = next(iter(facts.splits), ""), inspect.Parameter.KEYWORD_ONLY
+        option = inspect.Parameter("split", kind, default=self._default, annotation="str")
+        self.__signature__ = inspect.Signature([option] if facts.splits else [])
+
+    def __call__(self, **options: Any) -> RowSelection:
+        facts, name = self._facts, options.get("split", self._default)
+        if facts.splits:
+            hint = next((why for start, why in facts.not_splits.items() if str(name).startswith(start)), "")
+            one_of(facts.name, "split", name, facts.splits, hint)
+        chosen = facts.splits.get(name, SplitFacts())
+        data = CATALOG[chosen.data or facts.name]
+        kinds, kind = _kinds(facts, chosen)
+        return RowSelection(
+            data,
+            facts.name,
+            "" if chosen.unnamed else name,
+            kinds,
+            chosen.rows or data.rows,
+            column(facts.text),
+            kind,
+            id=_id(facts, name),
+            keep=_keep(facts.labels, chosen),
+            meta=columns(**facts.meta) if isinstance(facts.meta, dict) else columns(*facts.meta),
+        )
+
+
+def _kinds(facts: SetFacts, split: SplitFacts) -> tuple[tuple[Kind, ...], Callable[[Row], Kind]]:
+    """The kinds that prompts may be of, and that of one row."""
+    if one := split.kind or facts.kind:
+        return (one,), lambda _: one
+    assert facts.labels is not None  # SetFacts has seen to it
+    known = facts.labels.kinds
+    found = {known[split.keep]} if split.keep is not None else set(known.values())
+    return tuple(kind for kind in _KINDS if kind in found), _labelled(facts.name, facts.labels)
+
+
+def _labelled(name: str, labels: LabelFacts) -> Callable[[Row], Kind]:
+    def kind(row: Row) -> Kind:
+        label = row[labels.column]
+        if label not in labels.kinds:
+            what = f"{labels.column} is {label!r}, of which nobody has said whether it is harmful or benign"
+            raise RecipeError(what, place_of(row) or f"benchmark {name}", did_you_mean(str(label), labels.kinds))
+        return labels.kinds[label]
+
+    return kind
+
+
+def _keep(labels: LabelFacts | None, split: SplitFacts) -> Callable[[Row], bool]:
+    if labels is None or split.keep is None:
+        return lambda _: True
+    return lambda row: bool(row[labels.column] == split.keep)
+
+
+def _id(facts: SetFacts, split: str) -> Callable[[Row], str] | None:
+    if not facts.id:
+        return None
+    own = column(facts.id)
+    return (lambda row: f"{split}/{own(row)}") if facts.id_within_split else own
