@@ -24,7 +24,8 @@ def shipped_files() -> dict[str, Path]:
     folder = package / "_recipes"
     if not folder.is_dir():  # a source checkout keeps them at its top
         folder = package.parent / "recipes"
-    return {file.relative_to(folder).with_suffix("").as_posix(): file for file in sorted(folder.rglob("*.yaml"))}
+    names = ((file.relative_to(folder).with_suffix("").as_posix(), file) for file in folder.rglob("*.yaml"))
+    return dict(sorted(names))
 
 
 def shipped_models() -> dict[str, Path]:

@@ -44,7 +44,7 @@ def hold(folder: Path, doing: str, *, patience: float = 1.0) -> Iterator[None]:
 
 @contextmanager
 def hold_file(path: Path, doing: str) -> Iterator[None]:
-    """Have a file that a user named to oneself, by a lock beside it (`.NAME.held`).
+    """Have a file that a user named to oneself, by a lock beside it (`.NAME.held`); its folder is made.
 
     Args:
         doing: as of `hold`.
@@ -53,6 +53,7 @@ def hold_file(path: Path, doing: str) -> Iterator[None]:
         RunExistsError: another process has it.
         OSError: nothing can be written beside it.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     with _held(path.with_name(f".{path.name}{HELD}"), path, doing, 1.0):
         yield
 

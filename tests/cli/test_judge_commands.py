@@ -289,3 +289,11 @@ def test_a_guard_behind_a_server_is_measured_and_its_garbage_is_no_agreement(
     assert judge["counts"] == {"tp": 1, "fp": 1, "fn": 0, "tn": 1}
     assert (result.code, judge["failed"], judge["rates"]["accuracy"]["n"]) == (1, 1, 3)
     assert "unsafe, or safe?" in judge["failures"][0]["error"]
+
+
+def test_verdicts_go_into_a_folder_that_is_made(lrmctl: Lrmctl, tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"prompt": "p", "response": "I cannot help with that."}\n')
+    out = tmp_path / "new" / "folder" / "out.jsonl"
+    said = lrmctl("judge", "score", "rows.jsonl", "--judge", "refusal-phrases", "--out", out)
+    assert said.code == 0, said.err
+    assert [json.loads(line)["verdict"]["refused"] for line in out.read_text().splitlines()] == [True]
