@@ -59,10 +59,10 @@ sys.path.insert(0, sys.argv[1])
 import numpy as np
 from made_rows import rows_of
 from lrmctl.metrics import summarize
-from lrmctl.recipe.schema.evaluation import Measured
+from lrmctl.recipe.schema.evaluation import JudgeAccuracySection
 from lrmctl.stats import holm, mcnemar_p, paired_delta, prompts_needed
 rows = rows_of([["safe", "unsafe"]] * 9 + [["safe", "safe"]])
-summarize(rows, 2, Measured(sensitivity=0.9, specificity=0.9))
+summarize(rows, 2, JudgeAccuracySection(sensitivity=0.9, specificity=0.9))
 paired_delta(np.arange(40.0), np.arange(40.0) ** 2)
 mcnemar_p([True], [False]), holm([0.1]), prompts_needed([1.0])
 print([m for m in ("scipy.stats", "statsmodels", "pandas", "torch") if m in sys.modules])

@@ -18,7 +18,7 @@ from typing import Any
 import uvicorn
 from chat_server import free_port
 from fastapi import FastAPI, Response
-from fastapi import GenerationRequest as HttpRequest
+from fastapi import Request as HttpRequest
 
 from lrmctl.engines.base import Sampling
 from lrmctl.engines.generators import make_generator
