@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from lrmctl.compare.tally import BESIDE, MAIN
+from lrmctl.comparison.tally import BESIDE, MAIN
 from lrmctl.errors import LrmctlError
 from lrmctl.export.source import Evaluation, SummaryLine, new_folder
 from lrmctl.runs.eval_rows import EvalRow

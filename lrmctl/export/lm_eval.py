@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lrmctl.compare.pairing import lower_is_better
-from lrmctl.compare.tally import metrics_of
+from lrmctl.comparison.pairing import lower_is_better
+from lrmctl.comparison.tally import metrics_of
 from lrmctl.export.source import Evaluation, SummaryLine, new_folder
 from lrmctl.metrics import METRICS
 from lrmctl.metrics.per_row import TOKENS

@@ -59,7 +59,7 @@ class Evaluation:
 
     @cached_property
     def summary(self) -> dict[str, Any]:
-        from lrmctl.compare.settings import read_json
+        from lrmctl.comparison.settings import read_json
 
         return read_json(self.folder / "summary.json")
 

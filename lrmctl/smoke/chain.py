@@ -182,7 +182,7 @@ class _Chain:
         return EvalSection(safety=safety, reasoning=(ReasoningUse(use="lab_arithmetic"),), **small)
 
     def _report(self) -> str:
-        from lrmctl.report.build import ArmFolder, build_report
+        from lrmctl.reporting.build import ArmFolder, build_report
 
         arm = ArmFolder("smoke", self._out.recipe, False, self._run.path)
         notes = ("A smoke run: a random model, a few rows and stand-ins. Its numbers mean nothing.",)

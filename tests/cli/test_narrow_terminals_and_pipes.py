@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from lrmctl import console
-from lrmctl.compare import render
-from lrmctl.compare.comparison import ComparedEvaluation, Comparison
-from lrmctl.compare.settings import ABSENT, SettingDifference
+from lrmctl.comparison import render
+from lrmctl.comparison.comparison import ComparedEvaluation, Comparison
+from lrmctl.comparison.settings import ABSENT, SettingDifference
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])

@@ -56,7 +56,7 @@ NOT_RUN = {
     r"wildguard|qwen3guard|llama-guard|eval/safety|my-eval\.yaml|--model MODEL": "needs a model of the hub",
     r"^lrmctl reward serve": "serves until it is ended; tests/cli/test_reward_serve.py does",
     r"--follow": "goes on until the run ends",
-    r"^lrmctl study": "trains every arm; tests/study does",
+    r"^lrmctl study": "trains every arm; tests/e2e does",
     r"--smoke": "tests/smoke tries every shipped recipe",
     r"^lrmctl train RECIPE$|^lrmctl train my\.yaml$": "trains in full; the same recipe is trained for two steps here",
     r"judge measure rbr-gold": "needs a data set of the hub",

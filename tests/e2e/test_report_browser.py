@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from report_fixtures import ARMS, INJECTION, make_study, read
 
-from lrmctl.report import build_report
+from lrmctl.reporting import build_report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")

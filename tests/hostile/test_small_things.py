@@ -10,7 +10,7 @@ import pytest
 
 from lrmctl.errors import RecipeError
 from lrmctl.recipe.load import load_recipe
-from lrmctl.report.build import _plain_direction
+from lrmctl.reporting.build import _plain_direction
 
 Lrmctl = Callable[..., Any]
 

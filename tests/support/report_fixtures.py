@@ -15,7 +15,7 @@ from lrmctl.analysis.entropy import FORMAT
 from lrmctl.analysis.entropy import summarize as summarize_entropy
 from lrmctl.analysis.reflection import reflection
 from lrmctl.metrics import summarize
-from lrmctl.report import ArmFolder
+from lrmctl.reporting import ArmFolder
 from lrmctl.runs.eval_rows import EvalRow, rows_digest, write_jsonl
 from lrmctl.runs.folder import write_json
 from lrmctl.types import Kind, Prompt, Trace, Verdict

@@ -11,8 +11,8 @@ import typer
 from lrmctl.cli.common import RUNS, AsJson, RunsDir
 
 if TYPE_CHECKING:
-    from lrmctl.compare import Comparison
-    from lrmctl.compare.flips import Flip, FlipSample
+    from lrmctl.comparison import Comparison
+    from lrmctl.comparison.flips import Flip, FlipSample
 
 Runs = Annotated[
     list[str],
@@ -50,7 +50,7 @@ def compare(
     allowed.
     """
     from lrmctl import console
-    from lrmctl.compare.comparison import compare_all
+    from lrmctl.comparison.comparison import compare_all
 
     _check(runs, flips, show_text, [as_md, as_csv, as_json])
     found = compare_all(
@@ -59,11 +59,11 @@ def compare(
     if as_json:
         console.emit_json("compare", [c.to_json() for c in found])
     elif as_csv:
-        from lrmctl.compare.render import csv_table
+        from lrmctl.comparison.render import csv_table
 
         print(csv_table(list(found)), end="")
     elif as_md:
-        from lrmctl.compare.render import markdown
+        from lrmctl.comparison.render import markdown
 
         print("\n".join(markdown(c) for c in found), end="")
     else:
@@ -104,7 +104,7 @@ def _metrics(named: Sequence[str] | None, every: bool) -> set[str] | None:
 
 def _show(comparison: Comparison, most: int, show_text: bool) -> None:
     from lrmctl import console
-    from lrmctl.compare import render
+    from lrmctl.comparison import render
 
     console.out.print(f"A = {comparison.a.name}   B = {comparison.b.name}\n", markup=False)
     for block in render.blocks(comparison):
@@ -121,7 +121,7 @@ def _show(comparison: Comparison, most: int, show_text: bool) -> None:
 
 
 def _texts(comparison: Comparison, most: int) -> list[dict[Flip, FlipSample]]:
-    from lrmctl.compare.flips import chosen, readings
+    from lrmctl.comparison.flips import chosen, readings
 
     wanted = chosen(comparison.flips, most)
     return [

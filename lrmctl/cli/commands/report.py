@@ -13,7 +13,7 @@ from lrmctl.runs.damage import part_of, read_object
 from lrmctl.runs.names import check_name, is_run_name, named_run
 
 if TYPE_CHECKING:
-    from lrmctl.report.build import ArmFolder
+    from lrmctl.reporting.build import ArmFolder
 
 
 def report(
@@ -27,7 +27,7 @@ def report(
 ) -> None:
     """Write one self-contained HTML report and its table as JSON."""
     from lrmctl import console
-    from lrmctl.report.build import build_report
+    from lrmctl.reporting.build import build_report
     from lrmctl.runs.output import check_output, is_report, object_with
 
     arms = [arm for target in targets for arm in _arms(target, runs_dir)]
@@ -55,7 +55,7 @@ def _study(target: str, runs_dir: Path) -> Path | None:
 
 
 def _arms(target: str, runs_dir: Path) -> Iterator[ArmFolder]:
-    from lrmctl.report.build import ArmFolder
+    from lrmctl.reporting.build import ArmFolder
 
     study = _study(target, runs_dir)
     if study is None:

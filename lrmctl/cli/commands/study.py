@@ -36,7 +36,7 @@ def run(loaded: LoadedRecipe, again: str, runs_dir: Path, name: str | None, rebu
     from lrmctl import console
     from lrmctl.cli.views.events import show_events
     from lrmctl.preflight.validate import validate
-    from lrmctl.study.run import run_study
+    from lrmctl.studies.run import run_study
 
     validate(loaded)
     with goes_on_with(again), show_events() as on_event:

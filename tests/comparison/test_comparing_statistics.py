@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from compared import benign, evaluated, row, sum_of
 
-from lrmctl.compare import Delta, compare
+from lrmctl.comparison import Delta, compare
 from lrmctl.errors import LrmctlError
 
 N = 60

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lrmctl.compare import compare_all, differences
+from lrmctl.comparison import compare_all, differences
 from lrmctl.errors import LrmctlError
 from lrmctl.evaluation import evaluate
 from lrmctl.export.lm_eval import write_lm_eval

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from lrmctl.analysis.lexicons import LEXICONS
-from lrmctl.report.load import ArmData, SampleKey, sample_order
+from lrmctl.reporting.load import ArmData, SampleKey, sample_order
 from lrmctl.runs.eval_rows import EvalRow
 from lrmctl.types import Prompt, Verdict
 

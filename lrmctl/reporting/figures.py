@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lrmctl.report.svg import BAD, GOOD, INK, MUTED, NONE, ODD, PAPER, SERIES, canvas, to_svg
+from lrmctl.reporting.svg import BAD, GOOD, INK, MUTED, NONE, ODD, PAPER, SERIES, canvas, to_svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

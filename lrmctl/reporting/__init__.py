@@ -6,7 +6,7 @@ it reaches the page only through the template engine's escaping.
 
 from __future__ import annotations
 
-from lrmctl.report.build import build_report
-from lrmctl.report.load import ArmFolder
+from lrmctl.reporting.build import build_report
+from lrmctl.reporting.load import ArmFolder
 
 __all__ = ["ArmFolder", "build_report"]

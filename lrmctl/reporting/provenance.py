@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from lrmctl.metrics.remarks import remarks
-from lrmctl.report.load import ArmData
+from lrmctl.reporting.load import ArmData
 from lrmctl.runs.same_judge import same_judge
 
 

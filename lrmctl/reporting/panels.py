@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from lrmctl.analysis.cells import ALL
-from lrmctl.compare import main_deltas
-from lrmctl.report import figures
-from lrmctl.report.figures import ArmStyle, PlottedEstimate, estimate
-from lrmctl.report.load import KINDS, ArmData
-from lrmctl.report.table import PairedArm
+from lrmctl.comparison import main_deltas
+from lrmctl.reporting import figures
+from lrmctl.reporting.figures import ArmStyle, PlottedEstimate, estimate
+from lrmctl.reporting.load import KINDS, ArmData
+from lrmctl.reporting.table import PairedArm
 
 KIND_WORDS = {"harmful": "harmful", "benign": "benign", "reasoning": "reasoning"}
 METRIC_WORDS = {"joint_safe": "Joint safety", "complied": "Benign compliance", "correct": "Reasoning"}

@@ -7,11 +7,11 @@ the difference is what they want to see. Reads the folders of evaluations; knows
 
 from __future__ import annotations
 
-from lrmctl.compare.comparison import ComparedEvaluation, Comparison, Diagnostics, compare, compare_all
-from lrmctl.compare.flips import Flip, flips
-from lrmctl.compare.pairing import ALLOWED, Delta, main_deltas, main_metric, pair
-from lrmctl.compare.settings import SettingDifference, differences
-from lrmctl.compare.tally import MAIN, Evaluated, PromptScores, SliceKey, tally
+from lrmctl.comparison.comparison import ComparedEvaluation, Comparison, Diagnostics, compare, compare_all
+from lrmctl.comparison.flips import Flip, flips
+from lrmctl.comparison.pairing import ALLOWED, Delta, main_deltas, main_metric, pair
+from lrmctl.comparison.settings import SettingDifference, differences
+from lrmctl.comparison.tally import MAIN, Evaluated, PromptScores, SliceKey, tally
 
 __all__ = [
     "ALLOWED",

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from compared import evaluated, row
 
-from lrmctl.compare import Delta, compare
+from lrmctl.comparison import Delta, compare
 from lrmctl.errors import LrmctlError, NotFoundError
 from lrmctl.runs.eval_rows import EvalRow
 

@@ -323,7 +323,7 @@ def _analyze(task: StudyTask, emit: Callable[[StudyEvent], None]) -> None:
 
 
 def _report(recipe: StudyRecipe, folder: Path, notes: tuple[str, ...]) -> Path:
-    from lrmctl.report.build import ArmFolder, build_report
+    from lrmctl.reporting.build import ArmFolder, build_report
 
     arms = [ArmFolder(BASE, "Base", False, folder / BASE)]
     arms += [ArmFolder(a.name, a.label or a.name, a.control, folder / a.name) for a in recipe.arms]

@@ -8,11 +8,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import NamedTuple
 
-from lrmctl.compare.comparison import Comparison, Diagnostics
-from lrmctl.compare.flips import Flip, FlipSample, chosen
-from lrmctl.compare.pairing import Delta
-from lrmctl.compare.settings import ABSENT, SettingDifference
-from lrmctl.compare.tally import SliceKey
+from lrmctl.comparison.comparison import Comparison, Diagnostics
+from lrmctl.comparison.flips import Flip, FlipSample, chosen
+from lrmctl.comparison.pairing import Delta
+from lrmctl.comparison.settings import ABSENT, SettingDifference
+from lrmctl.comparison.tally import SliceKey
 
 COLUMNS = ("metric", "A", "B", "B - A [95 %]", "p", "p Holm", "win/lose/tie", "needed")
 _BESIDE = {

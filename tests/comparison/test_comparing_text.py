@@ -4,7 +4,7 @@ from pathlib import Path
 
 from compared import benign, evaluated, row
 
-from lrmctl.compare import Delta, compare_all, render
+from lrmctl.comparison import Delta, compare_all, render
 
 WIDEST = Delta(
     "s", "harmful", 0.6, "thinking_safe", 25_000, 0, 4, 1.0, 0.0, -1.0, -1.0, -1.0, 0.0001, 25_000, 25_000, 25_000,

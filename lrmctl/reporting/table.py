@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from lrmctl.compare import Delta, pair
+from lrmctl.comparison import Delta, pair
 from lrmctl.errors import LrmctlError
 from lrmctl.metrics.remarks import answer_alone
-from lrmctl.report.load import ArmData, is_held_out, primary_sets, temperatures
+from lrmctl.reporting.load import ArmData, is_held_out, primary_sets, temperatures
 
 FORMAT = 1
 

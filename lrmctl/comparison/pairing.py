@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from lrmctl.compare.tally import MAIN, Evaluated, PromptScores, SliceKey
+from lrmctl.comparison.tally import MAIN, Evaluated, PromptScores, SliceKey
 from lrmctl.errors import LrmctlError
 from lrmctl.types import Kind
 

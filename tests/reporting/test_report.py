@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from report_fixtures import ARMS, INJECTION, make_arm, make_study, read
 
-from lrmctl.compare import compare
+from lrmctl.comparison import compare
 from lrmctl.errors import LrmctlError
-from lrmctl.report import ArmFolder, build_report
+from lrmctl.reporting import ArmFolder, build_report
 from lrmctl.runs.eval_rows import EvalRow, read_rows, write_jsonl
 
 

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lrmctl.compare.pairing import main_metric, places
-from lrmctl.compare.tally import Evaluated, PromptScores, SliceKey
+from lrmctl.comparison.pairing import main_metric, places
+from lrmctl.comparison.tally import Evaluated, PromptScores, SliceKey
 from lrmctl.runs.eval_rows import EvalRow
 from lrmctl.runs.eval_rows_fast import eval_rows
 from lrmctl.types import Kind

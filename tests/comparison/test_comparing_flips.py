@@ -4,8 +4,8 @@ from pathlib import Path
 
 from compared import benign, evaluated, row, sum_of
 
-from lrmctl.compare import compare_all
-from lrmctl.compare.flips import chosen, plain, readings
+from lrmctl.comparison import compare_all
+from lrmctl.comparison.flips import chosen, plain, readings
 from lrmctl.runs.eval_rows import EvalRow
 
 

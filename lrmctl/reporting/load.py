@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lrmctl.analysis.cells import ALL
-from lrmctl.compare import Evaluated, tally
+from lrmctl.comparison import Evaluated, tally
 from lrmctl.runs.damage import read_object
 from lrmctl.runs.eval_rows import EvalRow, read_jsonl, rows_digest
 from lrmctl.runs.eval_rows_fast import eval_rows

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lrmctl.compare import main_deltas
+from lrmctl.comparison import main_deltas
 from lrmctl.errors import LrmctlError
-from lrmctl.report import panels, provenance
-from lrmctl.report.every_set import every_set
-from lrmctl.report.figures import ArmStyle, looks
-from lrmctl.report.load import KINDS, ArmData, ArmFolder, is_held_out, load_arms
-from lrmctl.report.samples import SHOWN, comparisons
-from lrmctl.report.table import PairedArm, deltas_to_first, main_table
+from lrmctl.reporting import panels, provenance
+from lrmctl.reporting.every_set import every_set
+from lrmctl.reporting.figures import ArmStyle, looks
+from lrmctl.reporting.load import KINDS, ArmData, ArmFolder, is_held_out, load_arms
+from lrmctl.reporting.samples import SHOWN, comparisons
+from lrmctl.reporting.table import PairedArm, deltas_to_first, main_table
 from lrmctl.runs.holding import turn
 from lrmctl.runs.writing import write_json, write_text
 
@@ -83,7 +83,7 @@ def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     made = Environment(
-        loader=PackageLoader("lrmctl.report"),
+        loader=PackageLoader("lrmctl.reporting"),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_plain_direction,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lrmctl.compare import Delta, main_deltas
-from lrmctl.report.load import KINDS, ArmData
-from lrmctl.report.table import PairedArm, facts_of_set
+from lrmctl.comparison import Delta, main_deltas
+from lrmctl.reporting.load import KINDS, ArmData
+from lrmctl.reporting.table import PairedArm, facts_of_set
 
 METRICS = {
     "harmful": {

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from lrmctl._util.suggest import did_you_mean
-from lrmctl.compare.flips import Flip, flips
-from lrmctl.compare.pairing import ALLOWED, Delta, pair, refuse, unlike
-from lrmctl.compare.settings import SettingDifference, differences, read_json
-from lrmctl.compare.tally import Evaluated, SliceKey, tally
+from lrmctl.comparison.flips import Flip, flips
+from lrmctl.comparison.pairing import ALLOWED, Delta, pair, refuse, unlike
+from lrmctl.comparison.settings import SettingDifference, differences, read_json
+from lrmctl.comparison.tally import Evaluated, SliceKey, tally
 from lrmctl.errors import LrmctlError
 from lrmctl.metrics import METRICS
 from lrmctl.runs.eval_rows_fast import eval_folder_of, eval_rows

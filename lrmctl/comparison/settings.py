@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lrmctl.compare.pairing import PairingObstacle
+from lrmctl.comparison.pairing import PairingObstacle
 from lrmctl.runs.damage import read_object
 
 _WHOLE = ("decoding", "template_args", "overlap", "warnings")

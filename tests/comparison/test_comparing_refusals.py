@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from compared import evaluated, row, sum_of
 
-from lrmctl.compare import ALLOWED, compare, compare_all, differences
+from lrmctl.comparison import ALLOWED, compare, compare_all, differences
 from lrmctl.errors import LrmctlError
 from lrmctl.runs.folder import write_json
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
-from lrmctl.report.figures import PlottedEstimate, curves, forest, looks, tradeoff
+from lrmctl.reporting.figures import PlottedEstimate, curves, forest, looks, tradeoff
 
 ARMS = looks([("Base", False), ("a & <b> $x$", True)])
 
