@@ -1,9 +1,66 @@
-"""lrmctl: make a large reasoning model safer in its thinking and its answers, and know that it worked."""
+"""lrmctl: make a large reasoning model safer in its thinking and its answers, and know that it worked.
+
+The nouns (`Prompt`, `Trace`, `Verdict`, ...) and `hookimpl` are for plugins; `train`, `evaluate`, `analyze`, `compare`,
+`study`, `report`, `load_run`, `make_judge` and `make_reward` are the commands as functions (docs/python.md), which are
+loaded when they are first used.
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+from lrmctl._util.version import __version__
 from lrmctl.hooks.specs import hookimpl
 from lrmctl.types import Kind, Part, Plan, Prompt, Score, Trace, Verdict
 
-__version__ = "0.1.0"
-__all__ = ["Kind", "Part", "Plan", "Prompt", "Score", "Trace", "Verdict", "__version__", "hookimpl"]
+if TYPE_CHECKING:
+    from lrmctl.api import (
+        Evaluation,
+        Run,
+        analyze,
+        compare,
+        evaluate,
+        load_run,
+        make_judge,
+        make_reward,
+        report,
+        study,
+        train,
+    )
+
+
+__all__ = [
+    "Evaluation",
+    "Kind",
+    "Part",
+    "Plan",
+    "Prompt",
+    "Run",
+    "Score",
+    "Trace",
+    "Verdict",
+    "__version__",
+    "analyze",
+    "compare",
+    "evaluate",
+    "hookimpl",
+    "load_run",
+    "make_judge",
+    "make_reward",
+    "report",
+    "study",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """The functions of `lrmctl.api`, imported at their first use (PEP 562)."""
+    if name in __all__:
+        from lrmctl import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

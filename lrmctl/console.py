@@ -96,7 +96,7 @@ def _width(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> int:
 
 def emit_json(kind: str, data: Any) -> None:
     """The envelope of every `--json`: `{"lrmctl": version, "kind": ..., "data": ...}` on stdout."""
-    from lrmctl import __version__
+    from lrmctl._util.version import __version__
 
     envelope = {"lrmctl": __version__, "kind": kind, "data": data}
     print(json.dumps(envelope, default=_plain, ensure_ascii=not shows_unicode(), indent=2))

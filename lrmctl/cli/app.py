@@ -59,7 +59,7 @@ app = typer.Typer(
 
 def _version(asked: bool) -> None:
     if asked:
-        from lrmctl import __version__
+        from lrmctl._util.version import __version__
 
         typer.echo(f"lrmctl {__version__}")
         raise typer.Exit

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lrmctl.errors import LrmctlError, RecipeError
+from lrmctl.errors import LrmctlError
 from lrmctl.runs.names import HERE
 from lrmctl.runs.output import refuse_no_folder
 
@@ -52,22 +52,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 RUNS = Path("runs")
 _NO_PATH = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)
 
-_COMMANDS = {"sft": "train", "rl": "train", "eval": "eval --recipe", "study": "study"}
-
 
 def load(ref: str, sets: Sequence[str] | None, *kinds: str, on: str | None = None) -> LoadedRecipe:
     """Load a recipe that must be of one of these kinds."""
-    from lrmctl.recipe.load import load_recipe
+    from lrmctl.api.recipes import recipe_of_kind
 
-    loaded = load_recipe(ref, sets or (), on=on)
-    kind = loaded.recipe.kind
-    if kind not in kinds:
-        raise RecipeError(
-            f"{ref} is a recipe of kind {kind}; this command takes {' or '.join(kinds)}",
-            where=loaded.where("kind"),
-            fix=f"lrmctl {_COMMANDS[kind]} {shlex.quote(ref)}",
-        )
-    return loaded
+    return recipe_of_kind(ref, *kinds, sets=sets or (), on=on)
 
 
 @contextmanager

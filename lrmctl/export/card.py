@@ -69,7 +69,7 @@ def _sets(evaluation: Evaluation) -> str:
 
 
 def _how(evaluation: Evaluation) -> str:
-    from lrmctl import __version__
+    from lrmctl._util.version import __version__
 
     told = {k: evaluation.summary.get(k) for k in ("model", "fingerprint", "seed", "sampling")}
     said = "\n".join(f"- {key}: {plain(value)}" for key, value in told.items() if value not in (None, "", {}))

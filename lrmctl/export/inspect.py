@@ -60,7 +60,7 @@ def _spec(log: Any, evaluation: Evaluation, cell: SummaryLine) -> Any:
     """The head of a log; ids follow from what was evaluated, so that a second export is the same log."""
     import hashlib
 
-    from lrmctl import __version__
+    from lrmctl._util.version import __version__
 
     summary = evaluation.summary
     key = f"{summary.get('fingerprint')} {evaluation.name} {cell.slug}"

@@ -46,7 +46,7 @@ def write_lm_eval(evaluation: Evaluation, out: Path) -> list[Path]:
 
 
 def _results(evaluation: Evaluation, stamp: datetime) -> dict[str, Any]:
-    from lrmctl import __version__
+    from lrmctl._util.version import __version__
 
     cells, summary = evaluation.cells, evaluation.summary
     return {

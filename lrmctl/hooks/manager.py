@@ -78,7 +78,7 @@ class LoadedPlugins:
 
 def load_builtins() -> LoadedPlugins:
     """lrmctl's own plugins."""
-    from lrmctl import __version__
+    from lrmctl._util.version import __version__
 
     return _load_all(
         _Candidate("lrmctl", __version__, partial(importlib.import_module, module), builtin=True)

@@ -112,13 +112,13 @@ class _Block:
 def _context(
     data: Sequence[ArmData], table: Mapping[str, Any], paired: Sequence[PairedArm], title: str, notes: Sequence[str]
 ) -> dict[str, Any]:
-    import lrmctl
+    from lrmctl._util.version import __version__
 
     drawn = looks([(a.arm.label, a.arm.control) for a in data])
     return {
         "title": title,
         "notes": [*notes, *provenance.warnings(data)],
-        "version": lrmctl.__version__,
+        "version": __version__,
         "table": table,
         "kinds": [k for k in KINDS if k in table["sets"]],
         "held_out": {kind: is_held_out(name) for kind, name in table["sets"].items()},

@@ -19,7 +19,7 @@ def mark(folder: Path) -> None:
     """Make a folder and mark it as lrmctl's own, if it is new or empty; one that holds something stays as it is."""
     folder.mkdir(parents=True, exist_ok=True)
     if next(folder.iterdir(), None) is None:
-        from lrmctl import __version__
+        from lrmctl._util.version import __version__
         from lrmctl.runs.writing import write_json
 
         write_json(folder / MARK, {"lrmctl": __version__, "what": "a run folder; lrmctl may delete it whole"})

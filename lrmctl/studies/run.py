@@ -176,14 +176,14 @@ def _tasks(
     recipe: StudyRecipe, arms: Mapping[str, LoadedRecipe], folder: Path, base_model: Path
 ) -> dict[str, StudyTask]:
     """Every stage of every arm by name. Training comes before evaluation comes before analysis."""
-    import lrmctl
+    from lrmctl._util.version import __version__
     from lrmctl.models import fingerprint
 
     base_print = fingerprint(base_model)
     tasks: dict[str, StudyTask] = {}
 
     def add(arm: str, stage: str, model: Path, loaded: LoadedRecipe | None, *inputs: Any) -> None:
-        key = _digest(lrmctl.__version__, base_print, recipe.seed, stage, *inputs)
+        key = _digest(__version__, base_print, recipe.seed, stage, *inputs)
         task = StudyTask(arm, stage, folder / arm, model, key, loaded, recipe, folder / BASE)
         tasks[task.name] = task
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -49,19 +48,16 @@ def compare(
     Each further run is compared with the first. Refused where prompts, sampling, decoding or judges differ, unless
     allowed.
     """
-    from lrmctl import console
-    from lrmctl.comparison.comparison import compare_all
+    from lrmctl import api, console
 
     _check(runs, flips, show_text, [as_md, as_csv, as_json])
-    found = compare_all(
-        [(run, evaluated_folder(run, runs_dir)) for run in runs], allow=allow or (), metrics=_metrics(metric, every)
-    )
+    found = api.compare(*runs, allow=allow or (), metrics=_metrics(metric, every), runs_dir=runs_dir)
     if as_json:
         console.emit_json("compare", [c.to_json() for c in found])
     elif as_csv:
         from lrmctl.comparison.render import csv_table
 
-        print(csv_table(list(found)), end="")
+        print(csv_table(found), end="")
     elif as_md:
         from lrmctl.comparison.render import markdown
 
@@ -82,16 +78,6 @@ def _check(runs: Sequence[str], flips: int, show_text: bool, forms: Sequence[boo
         raise LrmctlError("--flips is for the terminal", fix="--json always lists the ids of all flipped prompts")
     if show_text and not flips:
         raise LrmctlError("--show-text shows the texts of flipped prompts", fix="add --flips N")
-
-
-def evaluated_folder(run: str, runs_dir: Path) -> Path:
-    """A folder that holds an evaluation is taken as it is."""
-    from lrmctl.cli.targets import eval_folder
-    from lrmctl.runs.check import check_summary
-
-    folder = Path(run) if (Path(run) / "rows.jsonl").is_file() else eval_folder(run, runs_dir)
-    check_summary(folder / "summary.json")
-    return folder
 
 
 def _metrics(named: Sequence[str] | None, every: bool) -> set[str] | None:

@@ -40,7 +40,7 @@ def export(
 ) -> None:
     """Write the results of an evaluation in another tool's form."""
     from lrmctl import console
-    from lrmctl.cli.commands.compare import evaluated_folder
+    from lrmctl.api.side_by_side import evaluated_folder
     from lrmctl.export.source import Evaluation
 
     folder = evaluated_folder(target, runs_dir)

@@ -62,7 +62,7 @@ def _files(target: str, runs_dir: Path) -> tuple[Path, Path | None]:
     Raises:
         NotFoundError: neither a run nor a file, or a run without rollouts.
     """
-    from lrmctl.cli.targets import run_folder
+    from lrmctl.api.targets import run_folder
     from lrmctl.errors import NotFoundError
     from lrmctl.rows.files import is_rows_file
 

@@ -25,7 +25,7 @@ Run = Annotated[str, typer.Argument(help="run:NAME, its name, or its folder.")]
 def list_(runs_dir: RunsDir = RUNS, as_json: AsJson = False) -> None:
     """List runs, the arms of studies among them."""
     from lrmctl import console
-    from lrmctl.cli.targets import all_runs
+    from lrmctl.api.targets import all_runs
     from lrmctl.runs.folder import RunFolder
     from lrmctl.runs.overview import brief
 
@@ -114,7 +114,7 @@ def rm(
 ) -> None:
     """Delete a run, or only its checkpoints. A run that is being trained is not touched."""
     from lrmctl import console
-    from lrmctl.cli.targets import run_folder
+    from lrmctl.api.targets import run_folder
     from lrmctl.errors import LrmctlError
     from lrmctl.runs.folder import RunFolder
     from lrmctl.runs.marks import refuse_deleting
@@ -144,7 +144,7 @@ def _show_shares(found: Sequence[VarianceShares]) -> None:
 
 
 def _folder(run: str, runs_dir: Path) -> RunFolder:
-    from lrmctl.cli.targets import run_folder
+    from lrmctl.api.targets import run_folder
     from lrmctl.runs.folder import RunFolder
 
     return RunFolder(run_folder(run, runs_dir))

@@ -33,12 +33,9 @@ def study(
 
 def run(loaded: LoadedRecipe, again: str, runs_dir: Path, name: str | None, rebuild_base: bool) -> None:
     """Run a loaded study and show how it goes."""
-    from lrmctl import console
+    from lrmctl import api, console
     from lrmctl.cli.views.events import show_events
-    from lrmctl.preflight.validate import validate
-    from lrmctl.studies.run import run_study
 
-    validate(loaded)
     with goes_on_with(again), show_events() as on_event:
-        page = run_study(loaded, runs_dir=runs_dir, name=name, rebuild_base=rebuild_base, on_event=on_event)
+        page = api.study(loaded, runs_dir=runs_dir, name=name, rebuild_base=rebuild_base, on_event=on_event)
     console.out.print(page, markup=False)

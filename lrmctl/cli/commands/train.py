@@ -27,13 +27,6 @@ if TYPE_CHECKING:
     from lrmctl.recipe.load import LoadedRecipe
 
 
-def launched(loaded: LoadedRecipe, via: str | None, address: str | None) -> LoadedRecipe:
-    """The recipe with the command line's word on where it runs."""
-    words = {"launch.via": via, "launch.address": address}
-    said = {key: value for key, value in words.items() if value is not None}
-    return loaded.override(said, "--launch") if said else loaded
-
-
 def only_plan(
     loaded: LoadedRecipe,
     runs_dir: Path,
@@ -97,13 +90,13 @@ def train(
     if as_smoke:
         smoke(recipe, on, sets, model, runs_dir, as_json)
         return
-    loaded = launched(load(recipe, sets, "sft", "rl", on=on), launch, address)
 
-    from lrmctl import console
+    from lrmctl import api, console
+    from lrmctl.api.training import launched
     from lrmctl.cli.views.live import training
     from lrmctl.training.resume import must_start_again
-    from lrmctl.training.run import train
 
+    loaded = launched(load(recipe, sets, "sft", "rl", on=on), launch, address)
     called = name or loaded.recipe.name
     if dry_run:
         if out is not None:
@@ -124,13 +117,13 @@ def train(
         goes_on_with(again, run_dir.exists),
         training(called, f"writing to {run_dir}; if it breaks: {command}") as on_progress,
     ):
-        run = train(
+        run = api.train(
             loaded,
             runs_dir=runs_dir,
             name=name,
             model=model,
-            resume=resume or from_start,
-            restart="always" if from_start else "refuse",
+            resume=resume,
+            from_start=from_start,
             on_progress=on_progress,
         )
     console.say(f"the model is in {run.model}")

@@ -206,7 +206,7 @@ def _of_recipe(ref: str, sets: Sequence[str] | None) -> RewardSection:
 def _file(source: str, runs_dir: Path) -> Path:
     if not source.startswith("run:"):
         return Path(source)
-    from lrmctl.cli.targets import run_folder
+    from lrmctl.api.targets import run_folder
 
     folder = run_folder(source, runs_dir)
     files = [folder / name for name in ("rollouts.jsonl", "data/rejection.jsonl", "eval/rows.jsonl")]

@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 from lrmctl._util.suggest import did_you_mean
-from lrmctl.cli.views.summary import show_summary as show_summary
 from lrmctl.errors import NotFoundError, RecipeError
 from lrmctl.runs.check import refuse_damaged
 from lrmctl.runs.damage import part_of, read_object

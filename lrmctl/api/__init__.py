@@ -1,0 +1,28 @@
+"""The Python API: what the commands do, as functions, for notebooks and scripts.
+
+`import lrmctl` offers all of it (`lrmctl.train`, `lrmctl.evaluate`, ...); it is loaded when it is first used. The
+commands call the same functions, so that a notebook and a shell give the same figures.
+"""
+
+from __future__ import annotations
+
+from lrmctl.api.analysis import analyze
+from lrmctl.api.evaluation import evaluate
+from lrmctl.api.plugins import make_judge, make_reward
+from lrmctl.api.results import Evaluation, Run, load_run
+from lrmctl.api.side_by_side import compare, report, study
+from lrmctl.api.training import train
+
+__all__ = [
+    "Evaluation",
+    "Run",
+    "analyze",
+    "compare",
+    "evaluate",
+    "load_run",
+    "make_judge",
+    "make_reward",
+    "report",
+    "study",
+    "train",
+]

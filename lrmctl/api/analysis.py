@@ -1,0 +1,64 @@
+"""How the reasoning of an evaluated model looks."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lrmctl.api.recipes import AnyRecipeRef, Overrides, as_sets, chosen_recipe, runs_in
+from lrmctl.api.targets import evaluated_model, run_folder
+
+
+def analyze(
+    run: str | Path,
+    *,
+    recipe: AnyRecipeRef | None = None,
+    base: str | Path | None = None,
+    overrides: Overrides | None = None,
+    runs_dir: str | Path | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+    on_warning: Callable[[str], None] | None = None,
+) -> dict[str, Any]:
+    """Reflection and token entropy of an evaluated run, as `lrmctl analyze` does; written into its folder too.
+
+    Args:
+        run: `run:NAME`, its name, or its folder.
+        recipe: of kind study, whose analysis section is used; that of `demo` by default.
+        base: the analysed run of the base model; gives the entropy threshold.
+        overrides: keys of the recipe set to other values, e.g. `{"analysis.entropy": False}`.
+        on_progress: called with (done, total) traces of the entropy pass.
+        on_warning: told what was left out; Python's warnings by default.
+
+    Returns:
+        `{"reflection": ..., "entropy": ...}`; without `entropy` where the model is not there any more.
+
+    Raises:
+        NotFoundError: no such run, one that was not evaluated, or an unknown lexicon.
+    """
+    from lrmctl.analysis import analyze
+
+    with runs_in(runs_dir) as runs:
+        loaded = chosen_recipe(recipe or "demo", "study", overrides=overrides)
+        section = loaded.recipe.analysis  # type: ignore[union-attr]  # only a study comes through
+        folder = run_folder(str(run), runs)
+        model = evaluated_model(folder)
+        if model is None:
+            (on_warning or _warn)("the evaluated model is not there any more: no entropy")
+        if recipe is None and not any(text.startswith("analysis.lexicons") for text in as_sets(overrides)):
+            section = section.model_copy(update={"lexicons": _lexicons(section.lexicons, model)})
+        base_folder = run_folder(str(base), runs) if base is not None else None
+        return analyze(model, folder, section, base_dir=base_folder, on_progress=on_progress)
+
+
+def _lexicons(named: tuple[str, ...], model: Path | None) -> tuple[str, ...]:
+    """Without the lab's own words where another model thinks."""
+    from lrmctl.lab import is_lab_model
+
+    lab = model is not None and is_lab_model(model)
+    return tuple(name for name in named if lab or name != "lab")
+
+
+def _warn(sentence: str) -> None:
+    warnings.warn(sentence, RuntimeWarning, stacklevel=3)

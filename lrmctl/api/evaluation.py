@@ -1,0 +1,111 @@
+"""Evaluating one model."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lrmctl.api.recipes import AnyRecipeRef, Overrides, chosen_recipe, runs_in
+from lrmctl.api.results import Evaluation
+from lrmctl.api.targets import recipe_for, target_folder, target_model
+from lrmctl.runs.folder import eval_folder
+from lrmctl.runs.names import check_name
+
+if TYPE_CHECKING:
+    from lrmctl.evaluation.contamination import TrainingPrompts
+    from lrmctl.recipe.schema.evaluation import EvalSection
+
+
+def evaluate(
+    target: str | Path,
+    recipe: AnyRecipeRef | None = None,
+    *,
+    overrides: Overrides | None = None,
+    name: str | None = None,
+    variant: str | None = None,
+    rejudge: bool = False,
+    replace: bool = False,
+    training: str | None = None,
+    runs_dir: str | Path | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+    on_warning: Callable[[str], None] | None = None,
+) -> Evaluation:
+    """Measure the safety of thinking and answers, over-refusal and reasoning, as `lrmctl eval` does.
+
+    Args:
+        target: a model (`lab:tiny`, a folder, a hub id), a run (`run:NAME`, its folder), or a server's name for a
+            model. Results of a run go into its own folder.
+        recipe: of kind eval or study; only the lab's models have one by default.
+        overrides: keys of the recipe set to other values, e.g. `{"evaluation.limit": 20}`.
+        name: of the folder for a model's results; the model's own by default.
+        variant: keep this evaluation beside the run's own; that of the decoding mode by default.
+        rejudge: judge and grade what is stored again; nothing is generated.
+        replace: put an evaluation by other settings aside, into its folder `before-N`.
+        training: what the model was trained on (a run or a recipe), to be looked for among the prompts.
+        runs_dir: folder of all runs; `LRMCTL_RUNS`, else `runs`, by default.
+        on_progress: called with (completions done, completions in all).
+        on_warning: told what belongs beside the figures; Python's warnings by default.
+
+    Raises:
+        RunExistsError: an evaluation by other settings, or of another model, is there; see `replace`.
+        NotFoundError, RecipeError, PluginError: a model, set, judge or task that cannot be made.
+        JudgeError: a judge failed on every trace of a set.
+        LrmctlError: more completions failed than the recipe lets pass; the others are stored.
+    """
+    from lrmctl.evaluation import rejudge as judge_again
+    from lrmctl.evaluation.contamination import sentences
+    from lrmctl.evaluation.run import evaluate, variant_of
+    from lrmctl.preflight.unseen_refusals import unseen_refusals
+
+    target, warn = str(target), on_warning or _warn
+    with runs_in(runs_dir) as runs:
+        loaded = chosen_recipe(recipe or recipe_for(target, runs), "eval", "study", overrides=overrides)
+        asked = loaded.recipe
+        assert asked.kind in ("eval", "study")  # nothing else comes through
+        section = asked.evaluation
+        for _, sentence in unseen_refusals(section):
+            warn(sentence)
+        if variant:
+            check_name(variant, "--variant")
+        folder = target_folder(target, runs, check_name(name, "--name") if name is not None else None)
+        chosen = variant_of(section) if variant is None else variant
+        if rejudge:
+            judge_again(section, folder, variant=chosen)
+            return Evaluation(eval_folder(folder, chosen))
+        summary = evaluate(
+            _model(target, section, runs),
+            section,
+            folder,
+            seed=asked.seed,
+            label=name or target,
+            variant=chosen,
+            training=_training(target, training, folder, runs),
+            replace=replace,
+            on_progress=on_progress,
+        )
+        for sentence in (*summary["warnings"], *sentences(summary["overlap"])):
+            warn(sentence)
+        return Evaluation(eval_folder(folder, chosen))
+
+
+def _model(target: str, section: EvalSection, runs_dir: Path) -> Path | str:
+    """The checkpoint's folder; where a server is asked, its name for the model."""
+    from lrmctl.recipe.schema.generators import OpenAiGenerator
+
+    engine = section.engine
+    if isinstance(engine, OpenAiGenerator):
+        return engine.model or target
+    return target_model(target, runs_dir, section.trust_remote_code)
+
+
+def _training(target: str, named: str | None, folder: Path, runs_dir: Path) -> TrainingPrompts | None:
+    """What the model was trained on: as named, or what the run says of itself."""
+    from lrmctl.evaluation.contamination import training_of
+
+    return training_of(named or (folder if target.startswith("run:") else None), runs_dir)
+
+
+def _warn(sentence: str) -> None:
+    warnings.warn(sentence, RuntimeWarning, stacklevel=3)

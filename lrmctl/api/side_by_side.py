@@ -1,0 +1,162 @@
+"""Several runs beside each other: paired differences, one report, and the study that makes them all."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lrmctl.api.recipes import AnyRecipeRef, Overrides, chosen_recipe, runs_in
+from lrmctl.api.targets import eval_folder, run_folder
+from lrmctl.errors import LrmctlError
+from lrmctl.runs.check import check_summary
+from lrmctl.runs.damage import part_of, read_object
+from lrmctl.runs.names import check_name, is_run_name, named_run
+
+if TYPE_CHECKING:
+    from lrmctl.comparison import Comparison
+    from lrmctl.reporting import ArmFolder
+    from lrmctl.studies.run import StudyEvent
+
+
+def compare(
+    baseline: str | Path,
+    *others: str | Path,
+    allow: Collection[str] = (),
+    metrics: Collection[str] | None = None,
+    runs_dir: str | Path | None = None,
+) -> list[Comparison]:
+    """Paired differences of evaluated runs from a baseline, prompt by prompt, as `lrmctl compare` gives them.
+
+    Args:
+        baseline, others: `run:NAME`, its name, or its folder; `NAME@VARIANT` for a variant.
+        allow: differences between the evaluations that are wanted (docs/comparing.md).
+        metrics: names of what is paired; the main ones by default, those of `lrmctl.metrics.METRICS` at most.
+
+    Returns:
+        One comparison for each of `others`; its `deltas` have interval, p value, wins and losses.
+
+    Raises:
+        NotFoundError: a run that is not there or was not evaluated.
+        LrmctlError: nothing to compare with; or prompts, sampling or judges differ, so that pairing would mislead.
+    """
+    from lrmctl.comparison import compare_all
+
+    if not others:
+        raise LrmctlError("there is nothing to compare it with", fix=f"lrmctl compare BASELINE {baseline}")
+    with runs_in(runs_dir) as runs:
+        named = [(str(run), evaluated_folder(str(run), runs)) for run in (baseline, *others)]
+        return list(compare_all(named, allow=allow, metrics=metrics))
+
+
+def report(
+    *targets: str | Path,
+    out: str | Path | None = None,
+    title: str = "",
+    force: bool = False,
+    runs_dir: str | Path | None = None,
+    on_warning: Callable[[str], None] | None = None,
+) -> Path:
+    """One self-contained HTML page from evaluated runs, and its table as JSON beside it, as `lrmctl report` writes it.
+
+    Args:
+        targets: evaluated runs, the base first; or a study.
+        out: the HTML file; beside the first run by default.
+        force: replace `out`, whatever it holds.
+        on_warning: told what was left out; Python's warnings by default.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        NotFoundError: a run that is not there or was not evaluated.
+        LrmctlError: no target, a file of a run that is not valid, or `out` is another file.
+    """
+    from lrmctl.reporting import build_report
+    from lrmctl.runs.output import check_output, is_report, object_with
+
+    if not targets:
+        raise LrmctlError("a report needs at least one run")
+    with runs_in(runs_dir) as runs:
+        arms = [arm for target in targets for arm in _arms(str(target), runs)]
+        page = Path(out) if out is not None else _beside(str(targets[0]), runs)
+        check_output(page, is_report, force=force)
+        check_output(page.with_name("table.json"), object_with("deltas"), force=force)
+        return build_report(arms, page, title=title or "lrmctl report", say=on_warning or _warn)
+
+
+def study(
+    recipe: AnyRecipeRef,
+    *,
+    overrides: Overrides | None = None,
+    name: str | None = None,
+    runs_dir: str | Path | None = None,
+    rebuild_base: bool = False,
+    on_event: Callable[[StudyEvent], None] = lambda _: None,
+) -> Path:
+    """Train every arm of a study, evaluate and analyse each, and report; or go on with it, as `lrmctl study` does.
+
+    What is done is not repeated.
+
+    Args:
+        recipe: of kind study; `demo` is one.
+        rebuild_base: pretrain the lab's base model anew.
+        on_event: hears every start, progress and end of a stage.
+
+    Returns:
+        The report's path.
+
+    Raises:
+        RecipeError: the recipe or one of its arms cannot run.
+        RunExistsError: the folder holds a study of another recipe.
+        BackendError: at least one arm failed; the report was written without it.
+    """
+    from lrmctl.preflight.validate import validate
+    from lrmctl.studies.run import run_study
+
+    loaded = chosen_recipe(recipe, "study", overrides=overrides)
+    with runs_in(runs_dir) as runs:
+        validate(loaded)
+        return run_study(loaded, runs_dir=runs, name=name, rebuild_base=rebuild_base, on_event=on_event)
+
+
+def evaluated_folder(run: str, runs_dir: Path) -> Path:
+    """The folder of a run's evaluation; a folder that holds an evaluation is taken as it is.
+
+    Raises:
+        NotFoundError: no such run, or it has not been evaluated.
+    """
+    folder = Path(run) if (Path(run) / "rows.jsonl").is_file() else eval_folder(run, runs_dir)
+    check_summary(folder / "summary.json")
+    return folder
+
+
+def _beside(target: str, runs_dir: Path) -> Path:
+    return (_study_folder(target, runs_dir) or run_folder(target, runs_dir)) / "report.html"
+
+
+def _study_folder(target: str, runs_dir: Path) -> Path | None:
+    name = named_run(target) if target.startswith("run:") else target
+    folders = ([runs_dir / name] if is_run_name(name) else []) + ([] if name != target else [Path(target)])
+    return next((folder for folder in folders if (folder / "study.json").is_file()), None)
+
+
+def _arms(target: str, runs_dir: Path) -> Iterator[ArmFolder]:
+    from lrmctl.reporting import ArmFolder
+
+    folder = _study_folder(target, runs_dir)
+    if folder is None:
+        run = run_folder(target, runs_dir)
+        yield ArmFolder(run.name, run.name, False, run)
+        return
+    yield ArmFolder("base", "Base", False, folder / "base")
+    with part_of(folder / "study.json"):
+        listed: list[dict[str, Any]] = list(read_object(folder / "study.json")["recipe"]["arms"])
+        arms = [(check_name(a["name"], "arms"), str(a["label"] or a["name"]), bool(a["control"])) for a in listed]
+    for name, label, control in arms:
+        yield ArmFolder(name, label, control, folder / name)
+
+
+def _warn(sentence: str) -> None:
+    warnings.warn(sentence, RuntimeWarning, stacklevel=2)
