@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,19 +14,35 @@ if TYPE_CHECKING:
     from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
 
 
+REWARD_URL = "http://reward-service.invalid/reward"
+"""Stands in a plan for the URL of the reward service, which is known when the service has started."""
+
+
+def with_reward_url(plan: Plan, url: str) -> Plan:
+    """The plan with the URL of the running reward service, which has a secret token in it, put in for `REWARD_URL`."""
+
+    def put(values: Mapping[str, str]) -> dict[str, str]:
+        return {key: value.replace(REWARD_URL, url) for key, value in values.items()}
+
+    argv = tuple(word.replace(REWARD_URL, url) for word in plan.argv)
+    return replace(plan, argv=argv, env=put(plan.env), files=put(plan.files), secrets=put(plan.secrets))
+
+
 @dataclass(frozen=True)
 class TrainJob:
     """A recipe with everything resolved that is not the backend's business.
 
     Attributes:
-        model_path: local folder of the HF checkpoint to start from.
+        model_path: local folder of the HF checkpoint to start from; when planning it may not be there yet.
         run_dir: the run folder; a plan's files are relative to it.
         rows: rendered training rows; SFT `{"prompt", "response"}`, RL `{"prompt", "label"}`, all plain text
             (`label` is a JSON string that comes back with every reward call).
-        reward_url: HTTP endpoint of the reward service; RL only.
-        resume: continue from the last checkpoint under `run_dir`.
+        reward_url: HTTP endpoint of the reward service; RL only. When planning it is `REWARD_URL`, which is replaced in
+            the whole plan when the service has started.
+        resume: continue from the last checkpoint under `run_dir`, of which there is one.
         eval_rows: rows that are looked at during training and not trained on, of the same form.
         here: the job starts on this machine; else it is planned for a machine that cannot be asked for its GPUs.
+        made_from: the model's own folder, where `model_path` is made from it just before the launch.
     """
 
     recipe: SftRecipe | RlRecipe
@@ -37,6 +53,12 @@ class TrainJob:
     resume: bool = False
     eval_rows: Sequence[Mapping[str, str]] = ()
     here: bool = True
+    made_from: Path | None = None
+
+    @property
+    def described_by(self) -> Path:
+        """The folder whose configuration describes the model: `model_path`, or what that will be made from."""
+        return self.made_from or self.model_path
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ class TrainingRows:
         longest: tokens of the longest row kept (RL: of the longest prompt kept).
         eval_rows: rows that are looked at while training goes on; RL rows have a `datasource` too.
         asked: every row that was asked for, in order, with what was counted; empty for rows made elsewhere.
-        told: what the sources say of rows that they left out, and of what rows lack; how the model thinks.
+        source_notes: what the sources say of rows that they left out, and of what rows lack; how the model thinks.
     """
 
     rows: tuple[Mapping[str, str], ...]
@@ -55,7 +55,7 @@ class TrainingRows:
     longest: int = 0
     eval_rows: tuple[Mapping[str, str], ...] = ()
     asked: tuple[CandidateRow, ...] = ()
-    told: tuple[str, ...] = ()
+    source_notes: tuple[str, ...] = ()
 
     @property
     def sha256(self) -> str:
@@ -64,7 +64,7 @@ class TrainingRows:
     @property
     def notes(self) -> list[str]:
         """What the user should know of the data."""
-        said = [*self.told]
+        said = [*self.source_notes]
         if self.too_long:
             said.append(f"{self.too_long} of {len(self.rows) + self.too_long} rows are too long and left out")
         if self.merged:

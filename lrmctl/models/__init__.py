@@ -13,6 +13,7 @@ from lrmctl.models.load import load_model as load_model
 from lrmctl.models.load import load_tokenizer as load_tokenizer
 from lrmctl.models.load import load_weights as load_weights
 from lrmctl.models.load import without_bars as without_bars
+from lrmctl.models.prepare import needs_preparation as needs_preparation
 from lrmctl.models.prepare import prepare as prepare
 from lrmctl.models.prepare import what_is_changed as what_is_changed
 from lrmctl.models.resolve import fingerprint as fingerprint

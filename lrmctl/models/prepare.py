@@ -31,18 +31,23 @@ def what_is_changed(path: Path, tokenizer: Any) -> list[str]:
     return said
 
 
+def needs_preparation(path: Path, tokenizer: Any) -> bool:
+    """Whether a trainer cannot use a model's own folder, so that `prepare` makes another one."""
+    code = [] if code_allowed(path) else files_with_code(path)
+    return is_adapter(path) or end_of_text(tokenizer, path).differs or bool(code)
+
+
 def prepare(path: Path, out: Path, tokenizer: Any) -> Path:
     """The folder to train from; `out` if one has to be made, which it then is, once.
 
     Raises:
         LrmctlError: an adapter cannot be merged.
     """
-    ends = end_of_text(tokenizer, path)
-    code = [] if code_allowed(path) else files_with_code(path)
-    if not (is_adapter(path) or ends.differs or code):
+    if not needs_preparation(path, tokenizer):
         return path
     if (out / "config.json").is_file():
         return out
+    ends = end_of_text(tokenizer, path)
     part = out.with_name(f"{out.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)

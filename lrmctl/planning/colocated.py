@@ -29,42 +29,44 @@ class ColocatedModel:
     batch: int
 
 
-def weights(guest: ColocatedModel) -> MemoryItem:
+def weights(model: ColocatedModel) -> MemoryItem:
     """Its weights in bf16."""
-    return MemoryItem(guest.name, "weights", 2 * guest.shape.parameters, "2 P", "lrmctl/engines/hf/engine.py")
+    return MemoryItem(model.name, "weights", 2 * model.shape.parameters, "2 P", "lrmctl/engines/hf/engine.py")
 
 
-def reading(guest: ColocatedModel, length: int) -> MemoryItem:
+def reading(model: ColocatedModel, length: int) -> MemoryItem:
     """A batch that is read: keys and values of every layer, and one layer's values.
 
     Counted with half of the longest length a sequence, because a guard reads the thinking or the answer, and because
     a batch of nothing but the longest is rare; a batch is padded to its longest.
     """
-    shape = guest.shape
+    shape = model.shape
     per_token = kv_bytes_per_token(shape) + 2 * (3 * shape.intermediate + 4 * shape.hidden)
-    size = int(guest.batch * length * _EXPECTED * per_token)
-    return MemoryItem(guest.name, "batch it reads", size, f"{guest.batch} x max_len / 2 x (KV + layer)", RULE)
+    size = int(model.batch * length * _EXPECTED * per_token)
+    return MemoryItem(model.name, "batch it reads", size, f"{model.batch} x max_len / 2 x (KV + layer)", RULE)
 
 
-def with_guests(groups: Sequence[GpuGroup], guests: Sequence[ColocatedModel], length: int, gpus: int) -> list[GpuGroup]:
-    """The groups, and one more for each GPU that also holds guests; rewards are made while samples come in.
+def with_colocated(
+    groups: Sequence[GpuGroup], colocated: Sequence[ColocatedModel], length: int, gpus: int
+) -> list[GpuGroup]:
+    """The groups, and one more for each GPU that also holds colocated models; rewards are made while samples come in.
 
     Args:
-        gpus: that the run itself uses; a guest on a further one is alone there.
+        gpus: that the run itself uses; a colocated model on another one is alone there.
     """
     found = list(groups)
-    for gpu in sorted({g.gpu for g in guests}):
-        here = [g for g in guests if g.gpu == gpu]
+    for gpu in sorted({g.gpu for g in colocated}):
+        here = [g for g in colocated if g.gpu == gpu]
         base = groups[0] if gpu < gpus else None
         name = " + ".join([*([base.name] if base else []), *(g.name for g in here)])
         found.append(GpuGroup(f"{name} (GPU {gpu})", 1, _phases(base, here, length)))
     return found
 
 
-def _phases(base: GpuGroup | None, guests: Sequence[ColocatedModel], length: int) -> tuple[StepPhase, ...]:
-    resting = tuple(weights(g) for g in guests)
+def _phases(base: GpuGroup | None, colocated: Sequence[ColocatedModel], length: int) -> tuple[StepPhase, ...]:
+    resting = tuple(weights(g) for g in colocated)
     context = MemoryItem("reward service", "CUDA context", CONTEXT, "512 MiB", RULE)
-    busy = tuple(reading(g, length) for g in guests)
+    busy = tuple(reading(g, length) for g in colocated)
     if base is None:
         return (StepPhase("rewards", (context, *resting, *busy)),)
     return tuple(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,7 +52,7 @@ def describe(
     data: DataFacts = DataFacts(),
     host_memory: int | None = None,
     critic: ModelShape | None = None,
-    guests: Sequence[ColocatedModel] = (),
+    colocated: Sequence[ColocatedModel] = (),
 ) -> PlanSummary:
     """Placement, derived numbers and memory of a recipe.
 
@@ -61,7 +61,7 @@ def describe(
         device, dtype: the effective ones.
         host_memory: bytes of this machine, which a run on CPU is held against.
         critic: shape of PPO's value model, if it is another model.
-        guests: models of the reward service on the run's GPUs.
+        colocated: models of the reward service on the run's GPUs.
 
     Raises:
         RecipeError: an unknown `layout.gpu_type`.
@@ -74,7 +74,7 @@ def describe(
         return PlanSummary(placed, derived, None, None, None, shape.what)
 
     def again(changed: SftRecipe | RlRecipe) -> MemoryEstimate:
-        return estimate(changed, shape, placement(changed, device), target, data.lengths, critic, guests)
+        return estimate(changed, shape, placement(changed, device), target, data.lengths, critic, colocated)
 
     memory = again(recipe)
     change = first_change(recipe, memory, again) if device == "cuda" else None
@@ -86,8 +86,3 @@ def _target(recipe: SftRecipe | RlRecipe, device: str, dtype: str, host_memory: 
     if device == "cpu":
         return GpuTarget(device, dtype, host_memory, "this host" if host_memory else "")
     return GpuTarget(device, dtype, gpu_memory(name) if name else None, name or "")
-
-
-def sections(planned: PlanSummary) -> Mapping[str, Any]:
-    """What plan.json holds of it."""
-    return planned.to_json()

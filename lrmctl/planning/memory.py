@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lrmctl.planning import training_memory as train
-from lrmctl.planning.colocated import ColocatedModel, with_guests
+from lrmctl.planning.colocated import ColocatedModel, with_colocated
 from lrmctl.planning.layout import Placement, engines_apart
 from lrmctl.planning.memory_items import RULE, GpuGroup, MemoryItem, StepPhase, Verdict, judge, present
 from lrmctl.planning.model_shape import ModelShape
@@ -81,7 +81,7 @@ def estimate(
     target: GpuTarget,
     lengths: Lengths,
     critic_shape: ModelShape | None = None,
-    guests: Sequence[ColocatedModel] = (),
+    colocated: Sequence[ColocatedModel] = (),
 ) -> MemoryEstimate:
     """Memory of a recipe's run, at worst: every sequence of a micro-batch as long as the longest can be."""
     model = trained(recipe, shape, lengths, target.device, target.dtype)
@@ -92,7 +92,7 @@ def estimate(
         per_node = recipe.layout.gpus
         return MemoryEstimate(target, (GpuGroup("trainer", model.processes, phases),), _host([model], per_node, False))
     memory = _rl(recipe, model, placed, target, lengths, critic_shape or shape)
-    groups = with_guests(memory.groups, guests, lengths.sequence(recipe), placed.gpus)
+    groups = with_colocated(memory.groups, colocated, lengths.sequence(recipe), placed.gpus)
     return replace(memory, groups=tuple(groups))
 
 

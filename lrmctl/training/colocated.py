@@ -15,7 +15,7 @@ _GPU = {"auto": 0, "cuda": 0}
 _NESTED = (("judge", "judge", "judge_options"), ("reward", "helpful", "helpful_options"))
 
 
-def guests_of(recipe: SftRecipe | RlRecipe) -> tuple[list[ColocatedModel], list[str]]:
+def colocated_models(recipe: SftRecipe | RlRecipe) -> tuple[list[ColocatedModel], list[str]]:
     """Models on GPUs of the machine that the reward service runs on, and a sentence for each that is not counted."""
     if not isinstance(recipe, RlRecipe) or recipe.launch.via != "local":
         return [], []

@@ -1,7 +1,7 @@
-"""What a run starts from: model, tokenizer, and the rows that a recipe's sources become with that tokenizer.
+"""The rows of a run: what a recipe's sources become with the model's tokenizer. Starts nothing.
 
-Shared by real runs and dry runs, so that both see the same rows. Starts nothing and writes nothing, except that
-rejection sampling keeps its samples in the run folder.
+Rows that are sampled from the model first (`data.rejection`) keep their samples in the run folder; all else writes
+nothing.
 """
 
 from __future__ import annotations
@@ -11,122 +11,146 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lrmctl.data.of_recipe import demonstrations_of, renderer
+from lrmctl.data.of_recipe import demonstrations_of, prompts_of, renderer
 from lrmctl.errors import RecipeError
 from lrmctl.recipe.schema.recipes import RewardSection, RlRecipe, SftRecipe
 from lrmctl.rows.prompts import opening_of
 
 if TYPE_CHECKING:
-    from lrmctl.backends.base import Backend
     from lrmctl.backends.rows import TrainingRows
-    from lrmctl.data.renderer import Renderer
     from lrmctl.data.sources import Demonstration
-    from lrmctl.recipe.load import LoadedRecipe
-    from lrmctl.runs.folder import RunFolder
     from lrmctl.types import Prompt
 
+Recipe = SftRecipe | RlRecipe
 
 GRADED_BY_REFERENCE = ("correct", "multiple-choice")
 """Rewards that fail on a reasoning prompt without a gold answer."""
 
 
 @dataclass(frozen=True)
-class ResolvedJob:
-    """What a run starts from, resolved."""
+class TrainingInputs:
+    """The data that a run trains on, as far as it is known before the run.
 
-    loaded: LoadedRecipe
-    recipe: SftRecipe | RlRecipe
-    backend: Backend
-    model: Path
-    tokenizer: Any
-    prepared: Path | None = None
-    """The folder that the trainer gets in place of the model's own (see `lrmctl.models.prepare`)."""
+    Attributes:
+        rows: rendered; None if the data or the tokenizer is not here, or if the rows are sampled from the model first.
+        prompts: of all rows that were asked for; None if they are not known yet.
+        sampled_from: prompts that the rows are sampled from first.
+        notes: what the user should know of the data.
+    """
 
-    @property
-    def trained(self) -> Path:
-        """The folder that the trainer starts from."""
-        return self.prepared or self.model
+    rows: TrainingRows | None = None
+    prompts: Sequence[Prompt] | None = None
+    sampled_from: Sequence[Prompt] = ()
+    notes: tuple[str, ...] = ()
 
-
-def tokenizer_of(path: Path) -> Any:
-    from lrmctl.models import load_tokenizer
-
-    return load_tokenizer(path)
+    @classmethod
+    def of(cls, rows: TrainingRows) -> TrainingInputs:
+        """Inputs whose rows are known."""
+        return cls(rows, [a.prompt for a in rows.asked], notes=tuple(rows.notes))
 
 
-def samples_first(recipe: SftRecipe | RlRecipe) -> bool:
+def samples_first(recipe: Recipe) -> bool:
     """Whether the training rows are sampled from the model before training."""
     return isinstance(recipe, SftRecipe) and recipe.data.rejection is not None
 
 
-def rows_of(start: ResolvedJob, folder: RunFolder | None = None) -> TrainingRows:
+def inputs_of(recipe: Recipe, model: Path | None, tokenizer: Any | None) -> TrainingInputs:
+    """What is known of a run's data, which has to be on this machine or is downloaded.
+
+    Args:
+        model, tokenizer: None if they are not on this machine; then no row is rendered.
+
+    Raises:
+        LrmctlError: the data cannot be read, or does not suit the recipe.
+    """
+    if isinstance(recipe, SftRecipe) and recipe.data.rejection is not None:
+        prompts = prompts_of(recipe)
+        notes = check_references(recipe.data.rejection.reward, prompts)
+        return TrainingInputs(sampled_from=prompts, notes=tuple(notes))
+    if model is None or tokenizer is None:
+        return _unrendered(recipe)
+    rows = _rl_rows(recipe, tokenizer) if isinstance(recipe, RlRecipe) else _sft_rows(recipe, tokenizer)
+    return TrainingInputs.of(_with_model_notes(rows, model, tokenizer))
+
+
+def sampled_rows(recipe: SftRecipe, model: Path, tokenizer: Any, out: Path) -> TrainingRows:
+    """Rows that are sampled from the model and kept where a reward accepts them.
+
+    Args:
+        out: the run folder, which keeps the samples.
+
+    Raises:
+        LrmctlError: nothing was accepted.
+        RewardError: the reward failed.
+    """
+    from lrmctl.data.sources import load_prompts
+    from lrmctl.engines.requests import Rendering
+    from lrmctl.recipe.schema.thinking import override_of
+    from lrmctl.training.rejection import rejection_sample
+
+    rejection = recipe.data.rejection
+    assert rejection is not None
+    notes = check_references(rejection.reward, load_prompts(rejection.prompts))
+    rendering = Rendering("", recipe.template_args, override_of(recipe.thinking))
+    kept = rejection_sample(model, rejection, seed=recipe.seed, out=out, rendering=rendering)
+    return _with_model_notes(_render_demonstrations(recipe, tokenizer, kept, notes), model, tokenizer)
+
+
+def _unrendered(recipe: Recipe) -> TrainingInputs:
+    """The prompts of a recipe whose tokenizer is not here."""
+    if isinstance(recipe, RlRecipe):
+        prompts = prompts_of(recipe)
+        return TrainingInputs(prompts=prompts, notes=tuple(check_references(recipe.reward, prompts)))
+    demonstrations, notes = demonstrations_of(recipe)
+    return TrainingInputs(prompts=[row.prompt for row in demonstrations], notes=tuple(notes))
+
+
+def _with_model_notes(rows: TrainingRows, model: Path, tokenizer: Any) -> TrainingRows:
     from lrmctl.models import what_is_changed
 
-    recipe = start.recipe
-    rows = _rl_rows(start, recipe) if isinstance(recipe, RlRecipe) else _sft_rows(start, recipe, folder)
-    return replace(rows, told=(*what_is_changed(start.model, start.tokenizer), *rows.told))
+    return replace(rows, source_notes=(*what_is_changed(model, tokenizer), *rows.source_notes))
 
 
-def _rl_rows(start: ResolvedJob, recipe: RlRecipe) -> TrainingRows:
+def _rl_rows(recipe: RlRecipe, tokenizer: Any) -> TrainingRows:
     from lrmctl.backends.rows import eval_rows, rl_rows
     from lrmctl.data.sources import load_prompts
 
     room = recipe.max_len - recipe.rollout.max_new_tokens
     prompts = load_prompts(recipe.prompts, seed=recipe.seed)
-    told = check_references(recipe.reward, prompts)
-    how = renderer_of(start)
-    rows = rl_rows(start.tokenizer, prompts, room, how)
-    rows = replace(rows, told=(*told, *how.notes()))
+    notes = check_references(recipe.reward, prompts)
+    rendering = renderer(tokenizer, recipe)
+    rows = rl_rows(tokenizer, prompts, room, rendering)
+    rows = replace(rows, source_notes=(*notes, *rendering.notes()))
     if recipe.evaluation is None:
         return rows
     asked = load_prompts(recipe.evaluation.prompts, seed=recipe.seed)
     metric = recipe.evaluation.best or "reward"
     kinds = recipe.reward.kinds(metric) if recipe.evaluation.best else ()
-    held = eval_rows(start.tokenizer, asked, room, metric, kinds, how)
+    held = eval_rows(tokenizer, asked, room, metric, kinds, rendering)
     return replace(rows, eval_rows=held.rows)
 
 
-def _sft_rows(start: ResolvedJob, recipe: SftRecipe, folder: RunFolder | None) -> TrainingRows:
+def _sft_rows(recipe: SftRecipe, tokenizer: Any) -> TrainingRows:
+    demonstrations, notes = demonstrations_of(recipe, tokenizer)
+    return _render_demonstrations(recipe, tokenizer, demonstrations, notes)
+
+
+def _render_demonstrations(
+    recipe: SftRecipe, tokenizer: Any, demonstrations: Sequence[Demonstration], notes: Sequence[str]
+) -> TrainingRows:
     from lrmctl.backends.rows import sft_rows
     from lrmctl.data.mix import hold_back
 
-    data = recipe.data
-    how = renderer_of(start)
-    demonstrations, told = _demonstrations(start, recipe, folder)
+    data, rendering = recipe.data, renderer(tokenizer, recipe)
     keys = [opening_of(d.prompt) for d in demonstrations]
     trained, held = hold_back(demonstrations, keys, data.eval_rows, recipe.seed)
-    rows = sft_rows(start.tokenizer, trained, data.max_len, how)
-    rows = replace(rows, told=(*told, *how.notes()))
-    return replace(rows, eval_rows=sft_rows(start.tokenizer, held, data.max_len, how).rows) if held else rows
-
-
-def renderer_of(start: ResolvedJob) -> Renderer:
-    """How the rows of the run are rendered."""
-    return renderer(start.tokenizer, start.recipe)
-
-
-def _demonstrations(
-    start: ResolvedJob, recipe: SftRecipe, folder: RunFolder | None
-) -> tuple[Sequence[Demonstration], Sequence[str]]:
-    """Demonstrations, and what was left out of their sources."""
-    from lrmctl.data.sources import load_prompts
-
-    data = recipe.data
-    if data.rejection is None:
-        return demonstrations_of(recipe, start.tokenizer)
-    told = check_references(data.rejection.reward, load_prompts(data.rejection.prompts))
-    from lrmctl.engines.requests import Rendering
-    from lrmctl.recipe.schema.thinking import override_of
-    from lrmctl.training.rejection import rejection_sample
-
-    assert folder is not None  # its samples are kept in the run folder
-    how = Rendering("", recipe.template_args, override_of(recipe.thinking))
-    kept = rejection_sample(start.model, data.rejection, seed=recipe.seed, out=folder.path, rendering=how)
-    return kept, told
+    rows = sft_rows(tokenizer, trained, data.max_len, rendering)
+    rows = replace(rows, source_notes=(*notes, *rendering.notes()))
+    return replace(rows, eval_rows=sft_rows(tokenizer, held, data.max_len, rendering).rows) if held else rows
 
 
 def check_references(reward: RewardSection, prompts: Sequence[Prompt]) -> list[str]:
-    """What is to be said of reasoning prompts without a gold answer, if a reward grades by it.
+    """What the user should know of reasoning prompts without a gold answer, if a reward grades by it.
 
     Raises:
         RecipeError: there are some, and such a reward fails on them, which ends the run.

@@ -1,11 +1,11 @@
-"""Going on with a run: what is restored and what is lost, said before it happens; never a new start without a word."""
+"""Resuming a run: what is restored and what is lost is reported first; no step is lost unless the user asked for it."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from lrmctl import console
 from lrmctl.backends.base import Checkpoint
@@ -14,9 +14,44 @@ from lrmctl.recipe.schema.recipes import AnyRecipe, RlRecipe, SftRecipe
 from lrmctl.runs.damage import part_of, read_object
 from lrmctl.runs.eval_rows import read_jsonl
 from lrmctl.runs.folder import RunFolder
+from lrmctl.training.extend import check_longer
+
+if TYPE_CHECKING:
+    from lrmctl.recipe.load import LoadedRecipe
 
 Restart = Literal["refuse", "allow", "always"]
 """What becomes of a run without a checkpoint: an error, a new start, or a new start even if there is a checkpoint."""
+
+
+def is_done(folder: RunFolder, loaded: LoadedRecipe, model: Path | None) -> bool:
+    """Whether a run of this recipe is finished. One that is to have more steps is not.
+
+    Args:
+        model: folder of the recipe's model; None if it is not on this machine, and then it is not compared.
+
+    Raises:
+        RunExistsError: the folder's run was started from another recipe or model.
+    """
+    from lrmctl.models import fingerprint
+    from lrmctl.recipe.lock import recipe_hash
+
+    if not folder.lock.exists():
+        return False
+    with part_of(folder.lock):
+        lock = read_object(folder.lock)
+        recipe, trained = lock.get("recipe_sha256"), lock.get("model", {}).get("fingerprint")
+    if model is not None and trained != fingerprint(model):
+        raise RunExistsError(
+            f"the run {folder.name!r} was started from another model",
+            str(folder.lock),
+            f"go on with {folder.recipe}, or choose another --name",
+        )
+    if recipe != recipe_hash(loaded):
+        with part_of(folder.lock):
+            before = lock["recipe"]
+        check_longer(folder, before, loaded.resolved)
+        return False
+    return folder.model.exists()  # it gets this name when it is complete
 
 
 def steps_done(folder: RunFolder) -> int:
@@ -24,7 +59,7 @@ def steps_done(folder: RunFolder) -> int:
     return max((int(row["step"]) for row in read_jsonl(folder.metrics)), default=0)
 
 
-def check(folder: RunFolder, last: Checkpoint | None, save_every: int | None, restart: Restart) -> None:
+def check_steps(folder: RunFolder, last: Checkpoint | None, save_every: int | None, restart: Restart) -> None:
     """Refuse to lose steps that nobody asked to lose.
 
     Raises:
@@ -52,7 +87,7 @@ def must_start_again(run_dir: Path, recipe: AnyRecipe) -> bool:
 
 
 def set_all_aside(folder: RunFolder) -> Path | None:
-    """Move the checkpoints of a run that starts again out of the way; where they lie now, if there were any."""
+    """Move the checkpoints of a run that starts again out of the way; returns where they are now, if there were any."""
     if not folder.checkpoints.exists():
         return None
     free = next(p for n in range(1, 10_000) if not (p := folder.path / "checkpoints.old" / f"all.{n}").exists())
@@ -62,23 +97,36 @@ def set_all_aside(folder: RunFolder) -> Path | None:
 
 
 def describe(folder: RunFolder, last: Checkpoint | None) -> list[str]:
-    """What a resumed run restores, keeps and drops, in sentences."""
+    """What a resumed run restores, keeps and drops, one sentence each."""
     steps = [int(row["step"]) for row in read_jsonl(folder.metrics)]
     start = last.step if last else 0
     kept = sum(step <= start for step in steps)
-    said = [
-        f"passed over a checkpoint that cannot be loaded ({reason})" for reason in (last.passed_over if last else ())
-    ]
+    skipped = last.passed_over if last else ()
+    sentences = [f"passed over a checkpoint that cannot be loaded ({reason})" for reason in skipped]
     if last:
         age = console.duration(max(0.0, time.time() - last.saved))
-        said.append(f"going on from step {last.step}: {last.path}, saved {age} ago")
+        sentences.append(f"going on from step {last.step}: {last.path}, saved {age} ago")
     else:
-        said.append("starting from the beginning" + (f"; {max(steps)} steps are done again" if steps else ""))
+        sentences.append("starting from the beginning" + (f"; {max(steps)} steps are done again" if steps else ""))
     if steps:
-        said.append(f"metrics: {kept} rows kept, {len(steps) - kept} dropped, whose steps are done again")
+        sentences.append(f"metrics: {kept} rows kept, {len(steps) - kept} dropped, whose steps are done again")
     if rollouts := sum(1 for _ in read_jsonl(folder.rollouts)):
-        said.append(f"rollouts: all {rollouts} kept; `attempt` tells those that are sampled again apart")
-    return said
+        sentences.append(f"rollouts: all {rollouts} kept; `attempt` tells those that are sampled again apart")
+    return sentences
+
+
+def check_unchanged(folder: RunFolder, planned: Checkpoint | None, now: Checkpoint | None) -> None:
+    """See that a run's checkpoint is still the one that was planned with.
+
+    Raises:
+        RunExistsError: another process has trained in the folder since.
+    """
+    if (planned and (planned.step, planned.path)) != (now and (now.step, now.path)):
+        raise RunExistsError(
+            f"the checkpoints of the run {folder.name!r} have changed since it was planned",
+            str(folder.checkpoints),
+            "give the same command again",
+        )
 
 
 def refuse_running_job(folder: RunFolder) -> None:
@@ -99,8 +147,8 @@ def refuse_running_job(folder: RunFolder) -> None:
     )
 
 
-def same_inputs(folder: RunFolder, data: str | None, functions: Mapping[str, str]) -> None:
-    """The run's data and its reward's functions are those that it was started with: files of a name may have changed.
+def check_same_inputs(folder: RunFolder, data: str | None, functions: Mapping[str, str]) -> None:
+    """See that a run's data and its reward's functions are those that it was started with.
 
     Args:
         data: sha256 of the rows; None where they are sampled first.

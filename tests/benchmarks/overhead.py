@@ -21,7 +21,7 @@ from statistics import median
 
 from lrmctl.backends.launch.supervisor import TEMP
 from lrmctl.recipe.load import LoadedRecipe, load_recipe
-from lrmctl.training.run import plan_only
+from lrmctl.training.plan import plan_training
 
 REWARD = """
 from lrmctl.recipe.load import load_recipe
@@ -40,7 +40,7 @@ def reward_func(queries, prompts, labels):
 def bare(loaded: LoadedRecipe, recipe: str, sets: list[str]) -> float:
     """Seconds of OpenRLHF's own command."""
     folder = Path(tempfile.mkdtemp(prefix="bare"))
-    plan = plan_only(loaded, runs_dir=folder)
+    plan = plan_training(loaded, runs_dir=folder).backend_plan
     run = folder / loaded.recipe.name
     for name, text in plan.files.items():
         (run / name).parent.mkdir(parents=True, exist_ok=True)

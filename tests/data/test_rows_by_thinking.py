@@ -18,7 +18,7 @@ from lrmctl.lab import base_path
 from lrmctl.models import load_tokenizer
 from lrmctl.recipe.load import load_recipe
 from lrmctl.rewards.service.protocol import decode_call
-from lrmctl.training.run import plan_only
+from lrmctl.training.plan import plan_training
 from lrmctl.types import Prompt
 
 TURNS = (
@@ -137,9 +137,9 @@ def answers_of(folder: Path, args: dict[str, Any]) -> dict[str, Any]:
 def test_a_plan_for_a_template_that_closes_the_thought_is_refused(tmp_path: Path) -> None:
     recipe = recipe_of(tmp_path, OFF_BY_DEFAULT)
     with pytest.raises(RecipeError, match="closes the thought"):
-        plan_only(load_recipe(str(recipe)), runs_dir=tmp_path / "runs")
+        plan_training(load_recipe(str(recipe)), runs_dir=tmp_path / "runs")
     args = {"template_args": {"enable_thinking": True}}
-    plan = plan_only(load_recipe(str(recipe)).override(args, "test"), runs_dir=tmp_path / "runs")
+    plan = plan_training(load_recipe(str(recipe)).override(args, "test"), runs_dir=tmp_path / "runs").backend_plan
     assert any("can think, on" in note for note in plan.notes)
 
 
@@ -147,7 +147,7 @@ def test_sources_with_and_without_thinking_make_one_mixture(tmp_path: Path) -> N
     recipe = load_recipe(str(recipe_of(tmp_path, SWITCH)))
     sources = [*yaml.safe_load(recipe.path.read_text())["data"]["sources"]]
     mixed = [*sources, answers_of(tmp_path, {"enable_thinking": False})]
-    plan = plan_only(recipe.override({"data.sources": mixed}, "test"), runs_dir=tmp_path / "runs")
+    plan = plan_training(recipe.override({"data.sources": mixed}, "test"), runs_dir=tmp_path / "runs").backend_plan
     (name,) = [name for name in plan.files if name.endswith(".jsonl")]
     rows = [json.loads(line) for line in plan.files[name].splitlines()]
     off = [row for row in rows if row["prompt"].endswith("</think>\n\n")]
@@ -155,7 +155,7 @@ def test_sources_with_and_without_thinking_make_one_mixture(tmp_path: Path) -> N
     assert all(row["response"].startswith("Blue.") for row in off)
     assert all(row["response"].startswith("<think>") for row in rows if row not in off)
     with pytest.raises(RecipeError, match="absent"):
-        plan_only(recipe.override({"data.sources": [answers_of(tmp_path, {})]}, "test"), runs_dir=tmp_path / "runs")
+        plan_training(recipe.override({"data.sources": [answers_of(tmp_path, {})]}, "test"), runs_dir=tmp_path / "runs")
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_smoke_rows_fit_to_the_tiny_models_template(
         recipe = recipe.override({"model": "nobody/qwen3-none"}, "test")
     sources = [answers_of(tmp_path, args)] if args else yaml.safe_load(recipe.path.read_text())["data"]["sources"]
     small = shrink(recipe.override({"data.sources": sources}, "test"), tmp_path / "small", tmp_path / "runs").loaded
-    plan = plan_only(small, runs_dir=tmp_path / "runs")
+    plan = plan_training(small, runs_dir=tmp_path / "runs").backend_plan
     (name,) = [name for name in plan.files if name.endswith(".jsonl")]
     rows = [json.loads(line) for line in plan.files[name].splitlines()]
     assert rows

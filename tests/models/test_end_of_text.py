@@ -12,7 +12,7 @@ from lrmctl.data.render import render_response
 from lrmctl.errors import LrmctlError
 from lrmctl.lab import base_path
 from lrmctl.models import end_of_text, eos_ids, load_model, load_tokenizer, prepare
-from lrmctl.training.run import end_tokens
+from lrmctl.training.reward_service import end_tokens
 
 SFT = "kind: sft\nname: small\nmodel: {}\ndata: {{max_len: 256, sources: [{{use: lab-teacher}}]}}\n"
 

@@ -121,8 +121,8 @@ def test_a_guard_on_a_gpu_of_the_run_is_counted_there_and_elsewhere_it_is_alone(
     recipe = rl(layout={"gpus": 2, "gpu_type": "H100-80GB"}, optimizer={"micro_batch_size": 1})
     shape, guard = known_models()["Qwen/Qwen3-4B"], known_models()["Qwen/Qwen3Guard-Gen-4B"]
 
-    def of(*guests: ColocatedModel) -> dict[str, int]:
-        found = describe(recipe, shape, device="cuda", dtype="bf16", guests=guests).memory
+    def of(*colocated: ColocatedModel) -> dict[str, int]:
+        found = describe(recipe, shape, device="cuda", dtype="bf16", colocated=colocated).memory
         assert found is not None
         return {g.name: g.peak.total for g in found.groups}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,8 @@ from lrmctl.models import load_tokenizer
 from lrmctl.recipe.load import LoadedRecipe, load_recipe
 from lrmctl.runs.folder import RunFolder
 from lrmctl.runs.marks import mark
-from lrmctl.training.run import plan_only, train
+from lrmctl.training.plan import plan_training
+from lrmctl.training.run import train
 from lrmctl.types import Prompt
 
 
@@ -96,21 +96,20 @@ def test_a_full_disk_is_one_clear_error(tmp_path: Path, runs: Path) -> None:
     assert (status["state"], status["error"]) == ("failed", "the disk is full")
 
 
-def test_a_dry_run_leaves_a_plan_and_no_run(tmp_path: Path, runs: Path) -> None:
-    folder = train(recipe(tmp_path, RL), runs_dir=runs, dry_run=True)
-    plan = json.loads(folder.plan.read_text())
-    start = plan["argv"].index("openrlhf.cli.train_ppo_ray") + 1
-    assert parser.parse("train_ppo_ray", plan["argv"][start:])["rollout.batch_size"] == 4
-    assert plan["estimates"]["steps"] == 3
+def test_a_plan_is_whole_and_leaves_no_run(tmp_path: Path, runs: Path) -> None:
+    plan = plan_training(recipe(tmp_path, RL), runs_dir=runs).backend_plan
+    start = plan.argv.index("openrlhf.cli.train_ppo_ray") + 1
+    assert parser.parse("train_ppo_ray", plan.argv[start:])["rollout.batch_size"] == 4
+    assert plan.estimates["steps"] == 3
     assert not runs.exists()
 
 
 def test_a_rejection_recipe_is_planned_before_it_has_samples(tmp_path: Path, runs: Path) -> None:
     rejection = {"prompts": RL["prompts"], "reward": RL["reward"]}
     loaded = recipe(tmp_path, SFT, data={"rejection": rejection, "max_len": 256})
-    assert any("sampled" in note for note in plan_only(loaded, runs_dir=runs).notes)
+    assert any("sampled" in note for note in plan_training(loaded, runs_dir=runs).backend_plan.notes)
     with pytest.raises(RecipeError, match="no flag"):
-        plan_only(loaded.override({"backend.flags": {"nope": 1}}), runs_dir=runs)
+        plan_training(loaded.override({"backend.flags": {"nope": 1}}), runs_dir=runs)
 
 
 def test_sft_rows_are_rendered_whole_and_end_with_the_end_of_text() -> None:

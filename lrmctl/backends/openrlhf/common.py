@@ -13,12 +13,10 @@ from typing import Any, Literal
 from lrmctl.backends.base import TrainJob
 from lrmctl.backends.launch.supervisor import TEMP
 from lrmctl.backends.openrlhf.flags import parser as cli
-from lrmctl.backends.openrlhf.run.checkpoints import last_checkpoint
 from lrmctl.errors import NotFoundError, RecipeError
 from lrmctl.planning.layout import placement
 from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
 from lrmctl.recipe.schema.sections import BackendSection, Layout, Optimizer
-from lrmctl.types import Plan
 
 SCHEDULES = {"constant": "constant_with_warmup", "cosine": "cosine_with_min_lr"}
 
@@ -174,16 +172,10 @@ def folder_flags(job: TrainJob) -> dict[str, Any]:
         "ckpt.output_dir": str(job.run_dir / "model.part"),
         "ckpt.path": str(job.run_dir / "checkpoints"),
         "ckpt.max_num": 2,
-        "ckpt.load_enable": job.resume and checkpoint_step(job.run_dir) > 0,
+        "ckpt.load_enable": job.resume,
         "logger.tensorboard_dir": str(job.run_dir / "logs" / "tensorboard"),
         "logger.wandb.run_name": "train",
     }
-
-
-def checkpoint_step(run_dir: Path) -> int:
-    """Step of the last checkpoint that can be loaded, 0 if there is none."""
-    last = last_checkpoint(run_dir)
-    return last.step if last else 0
 
 
 def check_positions(model_path: Path, max_len: int, place: str) -> None:
@@ -220,8 +212,3 @@ def notes(job: TrainJob, where: ComputeTarget) -> list[str]:
 def rows_file(rows: Any) -> str:
     """Training rows as JSON lines."""
     return "".join(json.dumps(dict(row), ensure_ascii=False) + "\n" for row in rows)
-
-
-def steps_of(plan: Plan) -> int:
-    """Optimizer (SFT) or RL steps of a plan."""
-    return int(plan.estimates["steps"])

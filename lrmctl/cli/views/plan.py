@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lrmctl.data.audit import Audit, Histogram, Repeats
     from lrmctl.planning import PlanSummary
     from lrmctl.training.dry_run import DryRun
+    from lrmctl.training.plan import TrainingPlan
 
 WIDTH = 100
 _SHOWN = 600
@@ -32,24 +33,25 @@ def show(run: DryRun) -> None:
 
 def view(run: DryRun) -> list[Any]:
     """The sections as rich renderables."""
+    plan, summary = run.plan, run.plan.summary
     return [
-        _title(run),
-        *_section("Layout", _layout(run.planning)),
-        *_section("Numbers", _numbers(run)),
-        *_section("Memory per GPU" if run.planning.placement.gpus else "Memory of this host", _memory(run.planning)),
+        _title(plan),
+        *_section("Layout", _layout(summary)),
+        *_section("Numbers", _numbers(plan)),
+        *_section("Memory per GPU" if summary.placement.gpus else "Memory of this host", _memory(summary)),
         *_section("Data", _audit(run.audit)),
         *_section("First row", _example(run)),
-        *_section("Command", _command(run)),
-        *_section("Notes", [f"- {note}" for note in run.plan.notes]),
+        *_section("Command", _command(plan)),
+        *_section("Notes", [f"- {note}" for note in plan.backend_plan.notes]),
         Text("\nplanned; nothing was started"),
     ]
 
 
-def _title(run: DryRun) -> Text:
-    shape, estimates = run.planning.shape, run.plan.estimates
+def _title(run: TrainingPlan) -> Text:
+    shape, plan = run.summary.shape, run.backend_plan
     model = f"{shape.name}, {words.number(shape.parameters)} parameters" if shape else "a model of unknown shape"
-    where = f"{estimates.get('device', '?')} in {estimates.get('dtype', '?')}"
-    return Text(f"{run.name}: {run.plan.kind} with {run.plan.backend} on {where}; {model}", style="bold")
+    where = f"{plan.estimates.get('device', '?')} in {plan.estimates.get('dtype', '?')}"
+    return Text(f"{run.name}: {plan.kind} with {plan.backend} on {where}; {model}", style="bold")
 
 
 def _section(title: str, body: Iterable[Any]) -> list[Any]:
@@ -73,9 +75,9 @@ def _layout(planning: PlanSummary) -> list[Any]:
     return [_table(("role", "GPUs", "where", ""), rows, right=(1,)), total]
 
 
-def _numbers(run: DryRun) -> list[Any]:
-    d = run.planning.derived
-    rl, filtered = run.plan.kind == "rl", bool(run.plan.estimates.get("steps_are_at_most"))
+def _numbers(run: TrainingPlan) -> list[Any]:
+    d, plan = run.summary.derived, run.backend_plan
+    rl, filtered = plan.kind == "rl", bool(plan.estimates.get("steps_are_at_most"))
     rows: list[tuple[str, str, str]] = [
         ("steps", words.number(d.steps), "at most: filtered prompts use up more" if filtered else ""),
         ("optimizer steps", words.number(d.optimizer_steps), f"{d.updates_per_step} a step" if rl else ""),
@@ -168,12 +170,12 @@ def _short(text: str, length: int = 70) -> str:
 
 def _example(run: DryRun) -> list[Any]:
     if not run.example:
-        return ["not rendered: " + next(iter(run.missing), "there are no rows yet")]
+        return ["not rendered: " + next(iter(run.plan.missing), "there are no rows yet")]
     return [f"{key}: {_short(value, _SHOWN)!r}" for key, value in run.example.items()]
 
 
-def _command(run: DryRun) -> list[Any]:
-    plan, lines = run.plan, list[Any]()
+def _command(run: TrainingPlan) -> list[Any]:
+    plan, lines = run.backend_plan, list[Any]()
     for word in plan.argv:
         if word.startswith("--") or not lines:
             lines.append(word if not lines else f"  {word}")
@@ -183,4 +185,4 @@ def _command(run: DryRun) -> list[Any]:
     if plan.files:
         lines += ["files:", *(f"  {name}  {words.size(len(t.encode()))}" for name, t in plan.files.items())]
     lines.append(f"run folder: {run.run_dir}")
-    return [*lines, *([run.preview] if run.preview else [])]
+    return [*lines, *filter(None, [run.preview])]

@@ -289,14 +289,14 @@ def test_what_the_rules_let_through_openrlhf_lets_through_unchanged(changes: dic
 
 
 def test_a_plan_is_refused_once_with_every_problem_and_its_line(tmp_path: Path) -> None:
-    from lrmctl.training.run import plan_only
+    from lrmctl.training.plan import plan_training
 
     file = tmp_path / "r.yaml"
     file.write_text(
         "extends: lab/rl\nalgorithm:\n  samples_per_prompt: 1\n  gamma: 0.5\nbackend: {flags: {zero_stage: 1}}\n"
     )
     with pytest.raises(RecipeError) as caught:
-        plan_only(load_recipe(file, ["rollout.queue=3"]), runs_dir=tmp_path)
+        plan_training(load_recipe(file, ["rollout.queue=3"]), runs_dir=tmp_path)
     told = str(caught.value)
     for place in (
         f"{file}:3: algorithm.samples_per_prompt:",
@@ -308,12 +308,12 @@ def test_a_plan_is_refused_once_with_every_problem_and_its_line(tmp_path: Path) 
 
 
 def test_what_only_the_data_shows_is_refused_with_a_line_too(tmp_path: Path) -> None:
-    from lrmctl.training.run import plan_only
+    from lrmctl.training.plan import plan_training
 
     file = tmp_path / "r.yaml"
     file.write_text("extends: lab/sft-mixed\ndata: {max_len: 100000}\n")
     with pytest.raises(RecipeError, match=r"r\.yaml:2: data\.max_len: 100000 tokens are more than the model's"):
-        plan_only(load_recipe(file), runs_dir=tmp_path)
+        plan_training(load_recipe(file), runs_dir=tmp_path)
 
 
 @pytest.mark.parametrize(

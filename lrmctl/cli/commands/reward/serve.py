@@ -77,7 +77,7 @@ def _service(
 ) -> RewardService:
     from lrmctl.rewards.service.server import RewardService
     from lrmctl.rewards.service.sockets import LOOPBACK, own_address
-    from lrmctl.training.run import group_sizes
+    from lrmctl.training.reward_service import group_sizes
 
     loaded = load(ref, sets, "rl")
     rl: RlRecipe = loaded.recipe  # type: ignore[assignment]  # of the kind that was asked for
@@ -99,13 +99,12 @@ def _service(
 
 
 def _end_tokens(ref: str, runs_dir: Path) -> list[str]:
-    from lrmctl.models import resolve_model
-    from lrmctl.training.inputs import tokenizer_of
-    from lrmctl.training.run import end_tokens
+    from lrmctl.models import load_tokenizer, resolve_model
+    from lrmctl.training.reward_service import end_tokens
 
     try:
         model = resolve_model(ref, runs_dir)
-        return end_tokens(model, tokenizer_of(model))
+        return end_tokens(model, load_tokenizer(model))
     except LrmctlError as error:
         what = f"the tokens that end a response are not known: {error.what}"
         raise LrmctlError(what, error.where, "give them with --end-token, e.g. --end-token '<|im_end|>'") from error
