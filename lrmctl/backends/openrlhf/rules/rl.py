@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Read = Mapping[str, Any]
 
 
-def rl_problems(recipe: RlRecipe, where: ComputeTarget, read: Read) -> Iterator[Problem]:
+def rl_problems(recipe: RlRecipe, target: ComputeTarget, read: Read) -> Iterator[Problem]:
     """What is wrong with an RL recipe.
 
     Args:
@@ -30,10 +30,10 @@ def rl_problems(recipe: RlRecipe, where: ComputeTarget, read: Read) -> Iterator[
     yield from _critic(recipe)
     yield from _reward(recipe)
     yield from _lengths(recipe)
-    yield from _modes(recipe, where)
+    yield from _modes(recipe, target)
     yield from _evaluation(recipe)
-    yield from _layout(recipe, where, read)
-    yield from _given(recipe, where, read)
+    yield from _layout(recipe, target, read)
+    yield from _given(recipe, target, read)
     if recipe.optimizer.lora is not None:
         yield Problem(
             "optimizer.lora",
@@ -164,13 +164,13 @@ def _lengths(recipe: RlRecipe) -> Iterator[Problem]:
         )
 
 
-def _modes(recipe: RlRecipe, where: ComputeTarget) -> Iterator[Problem]:
+def _modes(recipe: RlRecipe, target: ComputeTarget) -> Iterator[Problem]:
     rollout = recipe.rollout
     if rollout.mode == "sync" and rollout.oversample > 1:
         yield Problem("rollout.oversample", "samples that wait for a later step need a queue", "say `mode: async`")
     if rollout.mode == "sync" and rollout.queue > 1:
         yield Problem("rollout.queue", "there is no queue where sampling and training take turns", "say `mode: async`")
-    if where.device == "cuda" and rollout.engine == "builtin":
+    if target.device == "cuda" and rollout.engine == "builtin":
         yield Problem("rollout.engine", "the built-in rollout engine is for CPU", "say `engine: vllm` or `auto`")
 
 
@@ -184,7 +184,7 @@ def _evaluation(recipe: RlRecipe) -> Iterator[Problem]:
         )
 
 
-def _layout(recipe: RlRecipe, where: ComputeTarget, read: Read) -> Iterator[Problem]:
+def _layout(recipe: RlRecipe, target: ComputeTarget, read: Read) -> Iterator[Problem]:
     layout = recipe.layout
     if layout.reference_gpus is not None and not recipe.algorithm.kl.coef:
         yield Problem("layout.reference_gpus", "without a KL there is no reference model", "leave it out")
@@ -192,7 +192,7 @@ def _layout(recipe: RlRecipe, where: ComputeTarget, read: Read) -> Iterator[Prob
         for word in ("rollout_gpus", "reference_gpus", "critic_gpus"):
             if getattr(layout, word) is not None:
                 yield Problem(f"layout.{word}", "colocated roles share the actor's GPUs", "say `placement: separate`")
-    if where.device == "cuda":
+    if target.device == "cuda":
         yield from _engines(recipe)
         yield from _other_roles(recipe, read)
 
@@ -225,7 +225,7 @@ def _other_roles(recipe: RlRecipe, read: Read) -> Iterator[Problem]:
             )
 
 
-def _given(recipe: RlRecipe, where: ComputeTarget, read: Read) -> Iterator[Problem]:
+def _given(recipe: RlRecipe, target: ComputeTarget, read: Read) -> Iterator[Problem]:
     """What only `backend.flags` can say."""
     given, shares = recipe.backend.flags, BatchSplit.of(recipe, read)
     colocated = read["train.colocate_all"]
@@ -252,5 +252,5 @@ def _given(recipe: RlRecipe, where: ComputeTarget, read: Read) -> Iterator[Probl
             f"{step} samples a step cannot be cut into micro-batches of {micro} on {shares.parallel} device(s)",
             "take a divisor",
         )
-    if where.device == "cpu" and read["train.colocate_actor_ref"]:
+    if target.device == "cpu" and read["train.colocate_actor_ref"]:
         yield Problem("backend.flags.train.colocate_actor_ref", "on CPU every role is a process", "leave it out")
