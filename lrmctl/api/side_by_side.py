@@ -17,7 +17,7 @@ from lrmctl.runs.names import check_name, is_run_name, named_run
 if TYPE_CHECKING:
     from lrmctl.comparison import Comparison
     from lrmctl.reporting import ArmFolder
-    from lrmctl.studies.run import StudyEvent
+    from lrmctl.studies.stages import StudyEvent
 
 
 def compare(

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from lrmctl.cli.views import events
-from lrmctl.studies.run import StudyEvent
+from lrmctl.studies.stages import StudyEvent
 
 
 def test_a_study_in_a_pipe_says_every_start_and_end_on_stderr(

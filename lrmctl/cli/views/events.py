@@ -21,7 +21,7 @@ from rich.progress import (
 from lrmctl import console
 
 if TYPE_CHECKING:
-    from lrmctl.studies.run import StudyEvent
+    from lrmctl.studies.stages import StudyEvent
 
 QUIET_SECONDS = 20.0
 """Without a terminal a stage under way speaks at most this often."""

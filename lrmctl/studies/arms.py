@@ -1,0 +1,67 @@
+"""One arm of a study: training, evaluating and analysing it, each in a worker process and each resumed where it can."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from lrmctl.runs.writing import write_json
+from lrmctl.studies.stages import BASE, OnEvent, StudyEvent, StudyTask
+
+if TYPE_CHECKING:
+    from lrmctl.backends.base import Progress
+
+
+def run_stage(task: StudyTask, emit: OnEvent) -> None:
+    """One stage, inside a worker process; stamps it when it is done."""
+    start = time.monotonic()
+    {"train": _train, "eval": _evaluate, "analyze": _analyze}[task.stage](task, emit)
+    write_json(task.stamp, {"key": task.key, "seconds": round(time.monotonic() - start, 2)})
+
+
+def _train(task: StudyTask, emit: OnEvent) -> None:
+    from lrmctl.training.run import train
+
+    def progress(p: Progress) -> None:
+        shown = {k: p.metrics[k] for k in ("reward", "loss", "kl") if k in p.metrics}
+        text = " ".join(f"{k} {v:.3f}" for k, v in shown.items())
+        emit(StudyEvent(task.arm, "train", "progress", text, p.step, p.total))
+
+    assert task.loaded is not None  # every train task carries its recipe
+    train(
+        task.loaded,
+        runs_dir=task.folder.parent,
+        name=task.folder.name,
+        model=str(task.model),
+        resume=(task.folder / "lock.json").exists(),
+        restart="allow",
+        on_progress=progress,
+    )
+
+
+def _evaluate(task: StudyTask, emit: OnEvent) -> None:
+    from lrmctl.evaluation import evaluate
+    from lrmctl.evaluation.contamination import training_of
+
+    evaluate(
+        task.model,
+        task.study.evaluation,
+        task.folder,
+        seed=task.study.seed,
+        label=task.arm,
+        variant="",
+        training=training_of(task.folder, task.folder.parent),
+        on_progress=lambda done, total: emit(StudyEvent(task.arm, "eval", "progress", "", done, total)),
+    )
+
+
+def _analyze(task: StudyTask, emit: OnEvent) -> None:
+    from lrmctl.analysis import analyze
+
+    analyze(
+        task.model,
+        task.folder,
+        task.study.analysis,
+        base_dir=None if task.arm == BASE else task.base_folder,
+        on_progress=lambda done, total: emit(StudyEvent(task.arm, "analyze", "progress", "", done, total)),
+    )
