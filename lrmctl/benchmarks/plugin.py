@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from lrmctl.benchmarks import custom
-from lrmctl.benchmarks.declared import declared_sets, public_set
-from lrmctl.benchmarks.two_way import TWO_WAY_SETS
-from lrmctl.hooks.specs import Register, hookimpl
+from lrmctl.benchmarks.set_facts import declared_sets
+from lrmctl.hooks.specs import LazyFactory, Register, hookimpl
 
 
 @hookimpl
 def lrmctl_benchmarks(register: Register) -> None:
     for name, facts in declared_sets().items():
-        register(name, public_set(facts), summary=facts.summary)
-    for name, (public, summary) in TWO_WAY_SETS.items():
-        register(name, public, summary=summary)
-    register("prompts-file", custom.prompts_file, summary="your own prompts: a CSV, JSONL, text or Parquet file")
-    register("prompts-hub", custom.prompts_hub, summary="your own prompts: a data set of the hub, or a copy of one")
+        register(name, LazyFactory("lrmctl.benchmarks.declared:declared_set", (name,)), summary=facts.summary)
+    two_way, custom = "lrmctl.benchmarks.two_way", "lrmctl.benchmarks.custom"
+    register(
+        "harmbench", f"{two_way}:HARMBENCH_SET", summary="HarmBench: behaviours, contextual ones after their context"
+    )
+    register("sorry-bench", f"{two_way}:SORRY_BENCH_SET", summary="SORRY-Bench: ten prompts of each category (gated)")
+    register(
+        "wildguardtest",
+        f"{two_way}:WILDGUARDTEST_SET",
+        summary="WildGuardTest: prompts by the annotators' label (gated)",
+    )
+    register("prompts-file", f"{custom}:prompts_file", summary="your own prompts: a CSV, JSONL, text or Parquet file")
+    register(
+        "prompts-hub", f"{custom}:prompts_hub", summary="your own prompts: a data set of the hub, or a copy of one"
+    )

@@ -138,18 +138,6 @@ def _attack(row: Row) -> str:
     return "adversarial" if str(row["adversarial"]).lower() == "true" else "vanilla"
 
 
-TWO_WAY_SETS: Mapping[str, tuple[PublicSet, str]] = {
-    "harmbench": (
-        PublicSet(harmbench, tuple({"split": s, "functional": f} for s in HARMBENCH for f in FUNCTIONAL)),
-        "HarmBench: behaviours, contextual ones after their context",
-    ),
-    "sorry-bench": (
-        PublicSet(sorry_bench, tuple({"version": v} for v in SORRY)),
-        "SORRY-Bench: ten prompts of each category (gated)",
-    ),
-    "wildguardtest": (
-        PublicSet(wildguardtest, ({}, {"split": "benign"}, {"split": "all"})),
-        "WildGuardTest: prompts by the annotators' label (gated)",
-    ),
-}
-"""What is registered of them, with a summary."""
+HARMBENCH_SET = PublicSet(harmbench, tuple({"split": s, "functional": f} for s in HARMBENCH for f in FUNCTIONAL))
+SORRY_BENCH_SET = PublicSet(sorry_bench, tuple({"version": v} for v in SORRY))
+WILDGUARDTEST_SET = PublicSet(wildguardtest, ({}, {"split": "benign"}, {"split": "all"}))

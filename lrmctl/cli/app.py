@@ -5,27 +5,29 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
-from lrmctl.cli.commands import (
-    analyze,
-    benchmark,
-    compare,
-    demo,
-    doctor,
-    evaluate,
-    export,
-    judge,
-    model,
-    monitor,
-    plugin,
-    recipe,
-    report,
-    run,
-    study,
-    train,
-)
-from lrmctl.cli.commands.reward import commands
+from lrmctl.cli.lazy import CommandEntry, LazyGroup
+
+COMMANDS = {
+    "demo": CommandEntry("demo:demo", "Run the study of the tiny model, on CPU."),
+    "train": CommandEntry("train:train", "Train a model from an SFT or RL recipe."),
+    "eval": CommandEntry("evaluate:evaluate", "Evaluate safety and reasoning."),
+    "analyze": CommandEntry("analyze:analyze", "Analyse reflection and entropy of thinking."),
+    "compare": CommandEntry("compare:compare", "Paired differences B - A with 95 % intervals and p."),
+    "export": CommandEntry("export:export", "Write the results of an evaluation in another tool's form."),
+    "monitor": CommandEntry("monitor:monitor", "Look for reward hacking in the rollouts of an RL run."),
+    "report": CommandEntry("report:report", "Write one self-contained HTML report and its table as JSON."),
+    "study": CommandEntry("study:study", "Run a study, or go on with it."),
+    "doctor": CommandEntry("doctor:doctor", "Check this machine and installation."),
+    "recipe": CommandEntry("recipe:app", "Recipes: list, show, copy, validate."),
+    "plugin": CommandEntry("plugin:app", "Rewards, judges, benchmarks, data sources and backends."),
+    "reward": CommandEntry("reward.commands:app", "Rewards: list, test, score, serve, fit."),
+    "judge": CommandEntry("judge:app", "Judges: what there is, verdicts, agreement with people."),
+    "benchmark": CommandEntry("benchmark:app", "Benchmarks: what there is, where it comes from."),
+    "model": CommandEntry("model:app", "The lab's tiny reasoning model."),
+    "run": CommandEntry("run:app", "Training runs on this machine."),
+}
+"""Every command; adding one is a row here and a file in `commands/`."""
 
 
 class WrappedSystemError(Exception):
@@ -36,8 +38,10 @@ class WrappedSystemError(Exception):
         self.cause = cause
 
 
-class _Group(TyperGroup):
+class _Group(LazyGroup):
     """The parser ends interrupts and broken pipes by itself, in silence; here `lrmctl.__main__` explains them."""
+
+    entries = COMMANDS
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # typer's class is of the parser it carries
         try:
@@ -72,22 +76,3 @@ def lrmctl(
     ] = False,
 ) -> None:
     """Make a large reasoning model safer in its thinking and its answers, and know that it worked."""
-
-
-app.command("demo")(demo.demo)
-app.command("train")(train.train)
-app.command("eval")(evaluate.evaluate)
-app.command("analyze")(analyze.analyze)
-app.command("compare")(compare.compare)
-app.command("export")(export.export)
-app.command("monitor")(monitor.monitor)
-app.command("report")(report.report)
-app.command("study")(study.study)
-app.command("doctor")(doctor.doctor)
-app.add_typer(recipe.app, name="recipe")
-app.add_typer(plugin.app, name="plugin")
-app.add_typer(commands.app, name="reward")
-app.add_typer(judge.app, name="judge")
-app.add_typer(benchmark.app, name="benchmark")
-app.add_typer(model.app, name="model")
-app.add_typer(run.app, name="run")

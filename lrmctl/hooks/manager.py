@@ -14,13 +14,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import Distribution, EntryPoint, distributions
 from types import FrameType
 from typing import Any, NoReturn
 
 import pluggy
 
+from lrmctl.errors import PluginError
 from lrmctl.hooks import builtins, specs
 
 GROUPS = {
@@ -32,6 +33,7 @@ GROUPS = {
     "thinking-format": "lrmctl_thinking_formats",
 }
 ENTRY_POINT_GROUP = "lrmctl"
+_TARGET = re.compile(r"[\w.]+:[\w.]+")
 _NAME = re.compile(r"[a-z0-9]+([-_/:.][a-z0-9]+)*")
 
 
@@ -42,7 +44,7 @@ class PluginEntry:
     Attributes:
         group: `reward`, `judge`, `benchmark`, `source`, `backend` or `thinking-format`.
         distribution, version: the installed distribution that registered it (`lrmctl` for built-ins).
-        factory: called with the recipe's options.
+        source: the factory, or where it is imported from when it is first needed.
     """
 
     name: str
@@ -51,10 +53,36 @@ class PluginEntry:
     distribution: str
     builtin: bool
     version: str = ""
-    factory: Callable[..., Any] = field(default=dict, repr=False, compare=False)
+    source: Callable[..., Any] | specs.LazyFactory = field(default=dict, repr=False, compare=False)
+
+    @property
+    def factory(self) -> Callable[..., Any]:
+        """Called with the recipe's options.
+
+        Raises:
+            PluginError: it cannot be imported.
+        """
+        if not isinstance(self.source, specs.LazyFactory):
+            return self.source
+        if self.builtin:
+            return _loaded(self.source)
+        interrupted: list[int] = []
+        try:
+            with _contained(interrupted):
+                return _loaded(self.source)
+        except BaseException as error:  # a plugin may raise anything; it must not end the command
+            if interrupted:
+                raise
+            what = f"{self.group} {self.name!r} of {self.distribution} could not be loaded"
+            raise PluginError(f"{what}: {type(error).__name__}: {error}") from error
 
     def to_json(self) -> dict[str, Any]:
-        return {key: value for key, value in vars(self).items() if key != "factory"}
+        return {key: value for key, value in vars(self).items() if key != "source"}
+
+
+@cache
+def _loaded(source: specs.LazyFactory) -> Callable[..., Any]:
+    return source.load()
 
 
 @dataclass(frozen=True)
@@ -206,16 +234,21 @@ def _register(candidate: _Candidate) -> list[PluginEntry]:
 
 
 def _callback(candidate: _Candidate, group: str, entries: list[PluginEntry]) -> specs.Register:
-    def register(name: str, factory: Callable[..., Any], *, summary: str = "") -> None:
+    def register(name: str, factory: specs.Factory, *, summary: str = "") -> None:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise ValueError(f"{group} name {name!r} must be lower-case words joined by - _ / : or .")
-        if not callable(factory):
+        source = specs.LazyFactory(factory) if isinstance(factory, str) else factory
+        if isinstance(source, specs.LazyFactory):
+            if not _TARGET.fullmatch(source.target):
+                raise ValueError(f"the factory of {group} {name!r} must be module:attribute, not {source.target!r}")
+        elif not callable(source):
             raise TypeError(f"the factory of {group} {name!r} is not callable")
         if any((e.group, e.name) == (group, name) for e in entries):
             raise ValueError(f"registers {group} {name!r} twice")
-        text = summary or (inspect.getdoc(factory) or "").partition("\n")[0]
+        documented = "" if isinstance(source, specs.LazyFactory) else inspect.getdoc(source) or ""
+        text = summary or documented.partition("\n")[0]
         entries.append(
-            PluginEntry(name, group, text, candidate.distribution, candidate.builtin, candidate.version, factory)
+            PluginEntry(name, group, text, candidate.distribution, candidate.builtin, candidate.version, source)
         )
 
     return register

@@ -14,7 +14,9 @@ Factories are called with the recipe's `options:` as keyword arguments. Built-in
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from importlib import import_module
+from operator import attrgetter
+from typing import Any, NamedTuple, Protocol
 
 import pluggy
 
@@ -25,10 +27,43 @@ hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
-class Register(Protocol):
-    """`register(name, factory, summary=...)`: names are lower-case, words joined by `-` or `_`, `/` or `:` allowed."""
+class LazyFactory(NamedTuple):
+    """A factory that is imported when it is first needed, so that listing names loads none of them.
 
-    def __call__(self, name: str, factory: Callable[..., Any], *, summary: str = "") -> None: ...
+    Attributes:
+        target: `package.module:attribute`.
+        arguments: where there are any, the attribute is called with them and returns the factory.
+    """
+
+    target: str
+    arguments: tuple[Any, ...] = ()
+
+    def load(self) -> Callable[..., Any]:
+        """The factory.
+
+        Raises:
+            ImportError, AttributeError: there is nothing of this name.
+            TypeError: it cannot be called.
+        """
+        module, _, attribute = self.target.partition(":")
+        factory: Any = attrgetter(attribute)(import_module(module))
+        factory = factory(*self.arguments) if self.arguments else factory
+        if not callable(factory):
+            raise TypeError(f"the factory {self.target} is not callable")
+        return factory  # type: ignore[no-any-return]
+
+
+Factory = Callable[..., Any] | LazyFactory | str
+"""What makes the thing from a recipe's options; or where that is: `package.module:attribute`."""
+
+
+class Register(Protocol):
+    """`register(name, factory, summary=...)`: names are lower-case, words joined by `-` or `_`, `/` or `:` allowed.
+
+    A factory that is named (`"my_package.rewards:Brevity"`) is imported when a recipe needs it; say a summary then.
+    """
+
+    def __call__(self, name: str, factory: Factory, *, summary: str = "") -> None: ...
 
 
 class Reward(Protocol):

@@ -38,6 +38,13 @@ def model_judges() -> dict[str, ModelJudgeFacts]:
     return read_entries(__package__, "models.toml", ModelJudgeFacts)
 
 
+def model_judge_factory(name: str) -> ModelJudgeFactory:
+    """The factory of a judge of models.toml."""
+    from lrmctl.judges.builtin import TEMPLATES
+
+    return ModelJudgeFactory(TEMPLATES[name], model_judges()[name])
+
+
 class ModelJudgeFactory:
     """Makes one judge from a recipe's options.
 

@@ -9,7 +9,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lrmctl.models.shipped import base_path as base_path
+
+def base_path() -> Path:
+    """Folder of the shipped base model."""
+    from lrmctl.models.shipped import base_path
+
+    return base_path()
 
 
 def is_lab_model(folder: Path) -> bool:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from lrmctl.hooks.specs import Register, hookimpl
-from lrmctl.lab import benchmarks, sources
-from lrmctl.lab.judge import LabJudge
 
 
 @hookimpl
 def lrmctl_judges(register: Register) -> None:
-    register("lab", LabJudge, summary="rules for the lab's own text: unsafe, malformed and refused apart")
+    register(
+        "lab", "lrmctl.lab.judge:LabJudge", summary="rules for the lab's own text: unsafe, malformed and refused apart"
+    )
 
 
 @hookimpl
 def lrmctl_benchmarks(register: Register) -> None:
-    register("lab-harmful", benchmarks.harmful, summary="the lab's harmful requests, held out or not")
-    register("lab-benign", benchmarks.benign, summary="the lab's harmless look-alikes, held out or not")
+    register("lab-harmful", "lrmctl.lab.benchmarks:harmful", summary="the lab's harmful requests, held out or not")
+    register("lab-benign", "lrmctl.lab.benchmarks:benign", summary="the lab's harmless look-alikes, held out or not")
 
 
 @hookimpl
 def lrmctl_sources(register: Register) -> None:
-    register("lab-prompts", sources.LabPrompts, summary="the lab's RL prompts: harmful, benign, arithmetic")
-    register("lab-teacher", sources.LabTeacher, summary="the lab's policy-quoting demonstrations for SFT")
+    register(
+        "lab-prompts", "lrmctl.lab.sources:LabPrompts", summary="the lab's RL prompts: harmful, benign, arithmetic"
+    )
+    register("lab-teacher", "lrmctl.lab.sources:LabTeacher", summary="the lab's policy-quoting demonstrations for SFT")

@@ -10,18 +10,18 @@ import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
-from functools import reduce
 from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from lrmctl._util.suggest import did_you_mean
-from lrmctl.errors import NotFoundError, RecipeError
-from lrmctl.recipe.find import exists, find_part, find_recipe
+from lrmctl.errors import RecipeError
+from lrmctl.recipe.extends import read_together
+from lrmctl.recipe.find import exists, find_recipe
 from lrmctl.recipe.function_ref import absolute
 from lrmctl.recipe.schema.recipes import AnyRecipe, EvalRecipe, RlRecipe, SftRecipe, StudyRecipe
-from lrmctl.recipe.yaml import Document, KeyPath, SourcePosition, assign, dotted, leaves, merge, parse_value, read, walk
+from lrmctl.recipe.yaml import Document, KeyPath, assign, dotted, leaves, parse_value, walk
 
 _KINDS: Mapping[str, type[AnyRecipe]] = {"sft": SftRecipe, "rl": RlRecipe, "eval": EvalRecipe, "study": StudyRecipe}
 _SHOWN = 40
@@ -99,7 +99,7 @@ def load_recipe(
         RecipeError: the recipe, one it extends, or an override does not fit; all problems in one error.
     """
     files = find_recipe(ref, beside, on)
-    document = _read_together(files, ())
+    document = read_together(files, ())
     for text in sets:
         key, said = _split_set(text)
         for key_path, value in leaves(document, key, parse_value(said, f"--set {text}")):
@@ -107,61 +107,6 @@ def load_recipe(
     _resolve_files(document)
     recipe = _validate(document, files[0])
     return LoadedRecipe(recipe, files[0], tuple(sets), files[1] if len(files) > 1 else None, document)
-
-
-def read_part(file: Path) -> dict[str, Any]:
-    """What a method or model says, with what it extends; unchecked, because it is no recipe by itself.
-
-    Raises:
-        NotFoundError: it extends what is not there.
-        RecipeError: it cannot be read.
-    """
-    data: dict[str, Any] = _read_extended(file, ()).data
-    return data
-
-
-def _read_together(files: Sequence[Path], children: tuple[Path, ...]) -> Document:
-    return reduce(_overlay, (_read_extended(file, children) for file in files))
-
-
-def _overlay(base: Document, over: Document) -> Document:
-    """`over` on top of `base`; of a method and a model the names are joined, so that runs do not share one."""
-    merged = merge(base, over)
-    method, model = (base, over) if "kind" in base.data else (over, base)
-    if "kind" in method.data and "kind" not in model.data:
-        for key, between in (("name", "-"), ("description", "; ")):
-            texts = [part.data.get(key) for part in (model, method)]
-            if all(isinstance(text, str) for text in texts):
-                merged.data[key] = between.join(texts)
-    return merged
-
-
-def _read_extended(path: Path, children: tuple[Path, ...]) -> Document:
-    if path.resolve() in children:
-        raise RecipeError("recipes extend one another in a circle", where=str(path))
-    document = read(path)
-    if not isinstance(document.data, dict):
-        raise RecipeError("a recipe is a mapping of keys to values", where=f"{path}:1")
-    if "extends" not in document.data:
-        return document
-    parents, mark = document.data.pop("extends"), document.where(("extends",))
-    named = [(parents, mark)]
-    if isinstance(parents, list):
-        named = [(parent, document.where(("extends", i))) for i, parent in enumerate(parents)]
-    for key_path in [key_path for key_path in document.marks if key_path[:1] == ("extends",)]:
-        del document.marks[key_path]
-    if not named or not all(isinstance(parent, str) for parent, _ in named):
-        raise RecipeError("extends: a file or shipped name, or a list of them of which a later one wins", str(mark))
-    extended = [_read_parent(parent, place, path, children) for parent, place in named]
-    return merge(reduce(_overlay, extended), document)
-
-
-def _read_parent(parent: str, place: SourcePosition, child: Path, children: tuple[Path, ...]) -> Document:
-    try:
-        files = find_part(parent, child)
-    except NotFoundError as error:
-        raise NotFoundError(f"extends: {error.what}", where=str(place), fix=error.fix) from None
-    return _read_together(files, (*children, child.resolve()))
 
 
 def _split_set(text: str) -> tuple[str, str]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from lrmctl.hooks.specs import Register, hookimpl
-from lrmctl.smoke.stand_ins import StandInJudge, StandInReward
 
 
 @hookimpl
 def lrmctl_judges(register: Register) -> None:
-    register("stand-in", StandInJudge, summary="smoke runs only: verdicts from a hash of the text")
+    register(
+        "stand-in", "lrmctl.smoke.stand_ins:StandInJudge", summary="smoke runs only: verdicts from a hash of the text"
+    )
 
 
 @hookimpl
 def lrmctl_rewards(register: Register) -> None:
-    register("stand-in", StandInReward, summary="smoke runs only: a number from a hash of the text")
+    register(
+        "stand-in", "lrmctl.smoke.stand_ins:StandInReward", summary="smoke runs only: a number from a hash of the text"
+    )

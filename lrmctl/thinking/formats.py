@@ -7,7 +7,7 @@ give its own two markers. Knows no model and no completion.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from importlib.resources import files
@@ -123,8 +123,26 @@ class ThinkingFormat:
 @lru_cache(maxsize=1)
 def builtin_formats() -> Mapping[str, ThinkingFormat]:
     """The formats of formats.toml by name, in its order."""
-    table = tomllib.loads(files(__package__).joinpath("formats.toml").read_text(encoding="utf-8"))
-    return {name: ThinkingFormat.from_json({"name": name, **fields}) for name, fields in table.items()}
+    return {name: ThinkingFormat.from_json({"name": name, **fields}) for name, fields in _tables().items()}
+
+
+def summaries() -> dict[str, str]:
+    """A line on each format of formats.toml, by name."""
+    return {name: str(fields["summary"]) for name, fields in _tables().items()}
+
+
+def format_factory(name: str) -> Callable[[], ThinkingFormat]:
+    """What makes a format of formats.toml; it takes no options."""
+
+    def built_in() -> ThinkingFormat:
+        return builtin_formats()[name]
+
+    return built_in
+
+
+@lru_cache(maxsize=1)
+def _tables() -> dict[str, dict[str, Any]]:
+    return tomllib.loads(files(__package__).joinpath("formats.toml").read_text(encoding="utf-8"))
 
 
 def default_format() -> ThinkingFormat:

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
-
-from lrmctl.hooks.specs import Register, hookimpl
-from lrmctl.thinking import ThinkingFormat, builtin_formats
-
-
-def _made(form: ThinkingFormat) -> ThinkingFormat:
-    return form
+from lrmctl.hooks.specs import LazyFactory, Register, hookimpl
+from lrmctl.thinking.formats import summaries
 
 
 @hookimpl
 def lrmctl_thinking_formats(register: Register) -> None:
-    for name, form in builtin_formats().items():
-        register(name, partial(_made, form), summary=form.summary)
+    for name, summary in summaries().items():
+        register(name, LazyFactory("lrmctl.thinking.formats:format_factory", (name,)), summary=summary)

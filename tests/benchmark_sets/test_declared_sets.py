@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from lrmctl.benchmarks import declared
-from lrmctl.benchmarks.declared import SetFacts, declared_sets, public_set
+from lrmctl.benchmarks import set_facts
+from lrmctl.benchmarks.declared import public_set
+from lrmctl.benchmarks.set_facts import SetFacts, declared_sets
 from lrmctl.data.catalog import CATALOG
 from lrmctl.errors import LrmctlError, RecipeError
 from lrmctl.hooks import registry
@@ -78,7 +79,7 @@ def test_a_wrong_row_is_one_error_with_file_and_entry(tmp_path, monkeypatch, row
     (tmp_path / "facts" / "sets.toml").write_text(f'[mine]\nsummary = "s"\nabout = "a"\ntext = "prompt"\n{row}\n')
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "facts", raising=False)
-    monkeypatch.setattr(declared, "__package__", "facts")
+    monkeypatch.setattr(set_facts, "__package__", "facts")
     with pytest.raises(LrmctlError) as raised:
         declared_sets()
     assert said in raised.value.what

@@ -13,8 +13,9 @@ import pytest
 from lrmctl.hooks import registry
 from lrmctl.planning.gpus import gpu_memory
 from lrmctl.preflight.validate import validate
+from lrmctl.recipe.extends import read_part
 from lrmctl.recipe.find import find_recipe, shipped, shipped_methods, shipped_models
-from lrmctl.recipe.load import load_recipe, read_part
+from lrmctl.recipe.load import load_recipe
 from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
 
 MODELS = ("r1-distill-qwen-1.5b", "r1-distill-qwen-7b", "r1-distill-llama-8b", "qwen3-4b", "qwen3-8b")

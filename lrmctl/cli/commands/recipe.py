@@ -17,18 +17,20 @@ app = typer.Typer(help="Recipes: list, show, copy, validate.", no_args_is_help=T
 def list_(as_json: AsJson = False) -> None:
     """List the recipes that come with lrmctl, methods and models."""
     from lrmctl import console
+    from lrmctl.recipe.extends import read_part
     from lrmctl.recipe.find import shipped, shipped_methods, shipped_models
-    from lrmctl.recipe.load import load_recipe, read_part
 
     if as_json:
+        from lrmctl.recipe.load import load_recipe
+
         found = {name: load_recipe(name).recipe for name in shipped()}
         rows = [{"name": name, "kind": r.kind, "description": r.description} for name, r in found.items()]
         console.emit_json("recipes", rows)
         return
-    whole = {name: load_recipe(files[0]).recipe for name, files in shipped().items() if len(files) == 1}
+    whole = {name: read_part(files[0]) for name, files in shipped().items() if len(files) == 1}
     methods = {name: read_part(file) for name, file in shipped_methods().items()}
     models = {name: read_part(file) for name, file in shipped_models().items()}
-    console.table("", ("recipe", "kind", "what"), [(name, r.kind, r.description) for name, r in whole.items()])
+    console.table("", ("recipe", "kind", "what"), [(n, part["kind"], part["description"]) for n, part in whole.items()])
     rows_of_methods = [(name, part["kind"], part["description"]) for name, part in methods.items()]
     console.table("methods, each for every model", ("METHOD", "kind", "what"), rows_of_methods)
     console.table("models", ("MODEL", "what"), [(name, part["model"]) for name, part in models.items()])

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from lrmctl.data.builtin import mathematics, safety
-from lrmctl.data.sources import hub_source, jsonl_source
 from lrmctl.hooks.specs import Register, hookimpl
+
+_SAFETY = "lrmctl.data.builtin.safety"
 
 
 @hookimpl
 def lrmctl_sources(register: Register) -> None:
-    register("jsonl", jsonl_source, summary="a local .jsonl or .json file of prompts or demonstrations")
-    register("hub", hub_source, summary="a Hugging Face data set by id, or a local folder of one")
-    register("star-1", safety.star_1, summary="STAR-1: harmful prompts, policy-grounded thinking, safe answers")
-    register("star-benign", safety.star_benign, summary="STAR-benign-915: harmless look-alikes, answered")
-    register("safechain", safety.safechain, summary="SafeChain: R1's safe responses to WildJailbreak prompts")
-    register("direct-refusal", safety.direct_refusal, summary="DirectRefusal: one fixed thought, then a refusal")
-    register("wildjailbreak", safety.wildjailbreak, summary="WildJailbreak's training prompts (gated)")
-    register("advbench", safety.advbench, summary="AdvBench's harmful behaviours, prompts only")
-    register("harmbench-val", safety.harmbench_val, summary="HarmBench's validation behaviours, prompts only")
-    register("alpaca", safety.alpaca, summary="Alpaca's instructions as benign prompts")
-    register("gsm8k", mathematics.gsm8k, summary="GSM8K's training problems")
-    register("math", mathematics.mathematics, summary="MATH's training problems, none of MATH-500's")
+    register(
+        "jsonl", "lrmctl.data.sources:jsonl_source", summary="a local .jsonl or .json file of prompts or demonstrations"
+    )
+    register("hub", "lrmctl.data.sources:hub_source", summary="a Hugging Face data set by id, or a local folder of one")
+    register("star-1", f"{_SAFETY}:star_1", summary="STAR-1: harmful prompts, policy-grounded thinking, safe answers")
+    register("star-benign", f"{_SAFETY}:star_benign", summary="STAR-benign-915: harmless look-alikes, answered")
+    register("safechain", f"{_SAFETY}:safechain", summary="SafeChain: R1's safe responses to WildJailbreak prompts")
+    register("direct-refusal", f"{_SAFETY}:direct_refusal", summary="DirectRefusal: one fixed thought, then a refusal")
+    register("wildjailbreak", f"{_SAFETY}:wildjailbreak", summary="WildJailbreak's training prompts (gated)")
+    register("advbench", f"{_SAFETY}:advbench", summary="AdvBench's harmful behaviours, prompts only")
+    register("harmbench-val", f"{_SAFETY}:harmbench_val", summary="HarmBench's validation behaviours, prompts only")
+    register("alpaca", f"{_SAFETY}:alpaca", summary="Alpaca's instructions as benign prompts")
+    register("gsm8k", "lrmctl.data.builtin.mathematics:gsm8k", summary="GSM8K's training problems")
+    register(
+        "math", "lrmctl.data.builtin.mathematics:mathematics", summary="MATH's training problems, none of MATH-500's"
+    )

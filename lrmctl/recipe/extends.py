@@ -1,0 +1,79 @@
+"""Recipes as they are written: a file, what it extends, and a model put on a method, as one document.
+
+Nothing is checked here against what a recipe may say, so that listing recipes needs no schema.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+from lrmctl.errors import NotFoundError, RecipeError
+from lrmctl.recipe.find import find_part
+from lrmctl.recipe.yaml import Document, SourcePosition, merge, read
+
+
+def read_part(file: Path) -> dict[str, Any]:
+    """What a method or model says, with what it extends; unchecked, because it is no recipe by itself.
+
+    Raises:
+        NotFoundError: it extends what is not there.
+        RecipeError: it cannot be read.
+    """
+    data: dict[str, Any] = _read_extended(file, ()).data
+    return data
+
+
+def read_together(files: Sequence[Path], children: tuple[Path, ...]) -> Document:
+    """The documents of a method and of a model on it as one, each with what it extends; a later file wins.
+
+    Args:
+        children: files that extend these, so that a circle is found.
+
+    Raises:
+        NotFoundError: one extends what is not there.
+        RecipeError: one cannot be read, or they extend one another in a circle.
+    """
+    return reduce(_overlay, (_read_extended(file, children) for file in files))
+
+
+def _overlay(base: Document, over: Document) -> Document:
+    """`over` on top of `base`; of a method and a model the names are joined, so that runs do not share one."""
+    merged = merge(base, over)
+    method, model = (base, over) if "kind" in base.data else (over, base)
+    if "kind" in method.data and "kind" not in model.data:
+        for key, between in (("name", "-"), ("description", "; ")):
+            texts = [part.data.get(key) for part in (model, method)]
+            if all(isinstance(text, str) for text in texts):
+                merged.data[key] = between.join(texts)
+    return merged
+
+
+def _read_extended(path: Path, children: tuple[Path, ...]) -> Document:
+    if path.resolve() in children:
+        raise RecipeError("recipes extend one another in a circle", where=str(path))
+    document = read(path)
+    if not isinstance(document.data, dict):
+        raise RecipeError("a recipe is a mapping of keys to values", where=f"{path}:1")
+    if "extends" not in document.data:
+        return document
+    parents, mark = document.data.pop("extends"), document.where(("extends",))
+    named = [(parents, mark)]
+    if isinstance(parents, list):
+        named = [(parent, document.where(("extends", i))) for i, parent in enumerate(parents)]
+    for key_path in [key_path for key_path in document.marks if key_path[:1] == ("extends",)]:
+        del document.marks[key_path]
+    if not named or not all(isinstance(parent, str) for parent, _ in named):
+        raise RecipeError("extends: a file or shipped name, or a list of them of which a later one wins", str(mark))
+    extended = [_read_parent(parent, place, path, children) for parent, place in named]
+    return merge(reduce(_overlay, extended), document)
+
+
+def _read_parent(parent: str, place: SourcePosition, child: Path, children: tuple[Path, ...]) -> Document:
+    try:
+        files = find_part(parent, child)
+    except NotFoundError as error:
+        raise NotFoundError(f"extends: {error.what}", where=str(place), fix=error.fix) from None
+    return read_together(files, (*children, child.resolve()))
