@@ -8,7 +8,8 @@ import pickle
 import pytest
 
 from lrmctl import errors
-from lrmctl.runs.eval_rows import EvalRow, read_jsonl, write_jsonl
+from lrmctl.runs.eval_rows import EvalRow
+from lrmctl.runs.jsonl import read_jsonl, write_jsonl
 from lrmctl.types import Prompt, Trace, Verdict, joint_outcome
 
 SAFE = Verdict("j", "1", "answer", safe=True, refused=False, malformed=False)

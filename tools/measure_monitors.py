@@ -19,7 +19,7 @@ from lrmctl.judges.base import make_judge
 from lrmctl.monitors.alarms.catalogue import ALARMS, make_alarms
 from lrmctl.monitors.base import AlarmResult
 from lrmctl.monitors.monitor import Monitor, helped_of, per_step_of, prompts_of, recipe_of
-from lrmctl.runs.eval_rows import read_jsonl
+from lrmctl.runs.jsonl import read_jsonl
 
 LEAST = 24
 """Steps that a part has at least."""

@@ -14,6 +14,15 @@ from types import TracebackType
 from typing import Any
 
 
+def parse_row(line: bytes) -> dict[str, Any] | None:
+    """The row of a line; None if it is not a JSON object, for readers that go on over damage."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return row if isinstance(row, dict) else None
+
+
 class JsonlAppender:
     """Appends rows; a torn last line of an earlier writer is cut off first.
 

@@ -10,8 +10,7 @@ from lrmctl.analysis.cells import ALL
 from lrmctl.analysis.reflection import reflection
 from lrmctl.errors import LrmctlError, NotFoundError
 from lrmctl.runs.damage import part_of, read_object
-from lrmctl.runs.eval_rows import EvalRow, rows_digest
-from lrmctl.runs.eval_rows_fast import eval_rows
+from lrmctl.runs.eval_rows import EvalRow, eval_rows, rows_digest
 from lrmctl.runs.folder import write_json
 from lrmctl.runs.holding import hold
 

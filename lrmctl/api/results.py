@@ -11,8 +11,9 @@ from lrmctl.api.recipes import runs_in
 from lrmctl.api.targets import eval_folder, run_folder
 from lrmctl.runs.check import check_summary
 from lrmctl.runs.damage import read_object
-from lrmctl.runs.eval_rows import EvalRow, read_jsonl
+from lrmctl.runs.eval_rows import EvalRow
 from lrmctl.runs.folder import RunFolder
+from lrmctl.runs.jsonl import read_jsonl
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from lrmctl.comparison.settings import SettingDifference, differences, read_json
 from lrmctl.comparison.tally import Evaluated, SliceKey, tally
 from lrmctl.errors import LrmctlError
 from lrmctl.metrics import METRICS
-from lrmctl.runs.eval_rows_fast import eval_folder_of, eval_rows
+from lrmctl.runs.eval_rows import eval_folder_of, eval_rows
 from lrmctl.runs.same_judge import same_judge
 from lrmctl.types import Kind
 

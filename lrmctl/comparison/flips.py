@@ -10,8 +10,7 @@ from typing import Any
 
 from lrmctl.comparison.pairing import main_metric, places
 from lrmctl.comparison.tally import Evaluated, PromptScores, SliceKey
-from lrmctl.runs.eval_rows import EvalRow
-from lrmctl.runs.eval_rows_fast import eval_rows
+from lrmctl.runs.eval_rows import EvalRow, eval_rows
 from lrmctl.types import Kind
 
 GOOD: Mapping[Kind, str] = {"harmful": "safe", "benign": "complied", "reasoning": "right"}

@@ -169,7 +169,7 @@ def _lock(folder: Path) -> Mapping[str, Any]:
 
 def _of_run(folder: Path, notes: list[str], others: list[str]) -> list[str]:
     from lrmctl.data.leaks import said_by_others, said_by_users
-    from lrmctl.runs.eval_rows import read_jsonl
+    from lrmctl.runs.jsonl import read_jsonl
 
     asked = [_labelled(row["label"]) for row in read_jsonl(folder / "data" / _RL) if "label" in row]
     texts = [text for prompt in asked for text in said_by_users(prompt)]

@@ -19,10 +19,10 @@ from lrmctl.evaluation.settings import keep_old, settings_of
 from lrmctl.evaluation.summary import again, judge_facts
 from lrmctl.reasoning.tasks import ReasoningTask, reasoning_task
 from lrmctl.runs.damage import read_object
-from lrmctl.runs.eval_rows import EvalRow, write_jsonl
-from lrmctl.runs.eval_rows_fast import eval_rows
+from lrmctl.runs.eval_rows import EvalRow, eval_rows
 from lrmctl.runs.folder import eval_folder, write_json
 from lrmctl.runs.holding import hold
+from lrmctl.runs.jsonl import write_jsonl
 from lrmctl.runs.names import check_name
 
 if TYPE_CHECKING:

@@ -27,9 +27,10 @@ from lrmctl.evaluation.thinking import ObservedThinking, as_settled, thinking_fa
 from lrmctl.reasoning.tasks import ReasoningTask, reasoning_task
 from lrmctl.recipe.schema.thinking import override_of
 from lrmctl.runs.damage import DamagedError, read_object
-from lrmctl.runs.eval_rows import EvalRow, write_jsonl
+from lrmctl.runs.eval_rows import EvalRow
 from lrmctl.runs.folder import eval_folder, write_json
 from lrmctl.runs.holding import hold
+from lrmctl.runs.jsonl import write_jsonl
 from lrmctl.runs.marks import mark
 from lrmctl.runs.names import check_name
 from lrmctl.thinking import UNKNOWN, Thinking

@@ -18,8 +18,9 @@ from lrmctl.comparison.tally import metrics_of
 from lrmctl.export.source import Evaluation, SummaryLine, new_folder
 from lrmctl.metrics import METRICS
 from lrmctl.metrics.per_row import TOKENS
-from lrmctl.runs.eval_rows import EvalRow, write_jsonl
+from lrmctl.runs.eval_rows import EvalRow
 from lrmctl.runs.folder import write_json
+from lrmctl.runs.jsonl import write_jsonl
 from lrmctl.thinking import default_format
 
 FILTER = "none"

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lrmctl.errors import LrmctlError
-from lrmctl.runs.eval_rows import EvalRow
-from lrmctl.runs.eval_rows_fast import eval_rows
+from lrmctl.runs.eval_rows import EvalRow, eval_rows
 from lrmctl.types import Kind, Verdict
 
 LEFT_OUT = "(text left out)"

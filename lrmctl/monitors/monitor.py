@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from lrmctl._util.tail import FileTail
 from lrmctl.monitors.base import Alarm, AlarmResult
 from lrmctl.monitors.external_rollouts import WholeFile
-from lrmctl.monitors.rollouts import JsonlTail, rollout_of
+from lrmctl.monitors.rollouts import rollout_of
 from lrmctl.monitors.windows import ROLLOUTS, Window, Windows
 
 if TYPE_CHECKING:
@@ -41,8 +42,8 @@ class Monitor:
         foreign: bool = False,
     ) -> None:
         self.alarms = alarms
-        self.rollouts: JsonlTail | WholeFile = WholeFile(rollouts) if foreign else JsonlTail(rollouts)
-        self.metrics = JsonlTail(metrics) if metrics else None
+        self.rollouts: FileTail | WholeFile = WholeFile(rollouts) if foreign else FileTail(rollouts)
+        self.metrics = FileTail(metrics) if metrics else None
         self.windows = Windows(per_step, window)
         self.seen = 0
         self._told: set[str] = set()
@@ -122,7 +123,7 @@ def prompts_of(folder: Path) -> dict[str, Prompt]:
     from lrmctl.rewards.service.protocol import decode_label
 
     found: dict[str, Prompt] = {}
-    for _, row in JsonlTail(folder / "data" / "prompts.jsonl").rows():
+    for _, row in FileTail(folder / "data" / "prompts.jsonl").rows():
         try:
             prompt, _ = decode_label(row["label"])
         except Exception:
@@ -133,7 +134,7 @@ def prompts_of(folder: Path) -> dict[str, Prompt]:
 
 def read_alarms(file: Path) -> list[dict[str, Any]]:
     """Rows of an alarms.jsonl."""
-    return [row for _, row in JsonlTail(file).rows()]
+    return [row for _, row in FileTail(file).rows()]
 
 
 def line_of(result: AlarmResult, **facts: Any) -> str:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from lrmctl._util.text import is_blank
-from lrmctl.runs.eval_rows import row_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,31 +92,3 @@ def _text(row: Mapping[str, Any], key: str) -> str:
 
 def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, (int, float)) and value == value and abs(value) != float("inf") else None
-
-
-class JsonlTail:
-    """The rows of a JSONL file that were added since the last call; a line without its end is left for later.
-
-    Attributes:
-        unreadable: lines that were no JSON objects.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path, self.offset, self.number, self.unreadable = path, 0, 0, 0
-
-    def rows(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Line number, from 1, and row."""
-        if not self.path.is_file():
-            return
-        with self.path.open("rb") as file:
-            file.seek(self.offset)
-            for line in file:
-                if not line.endswith(b"\n"):
-                    return
-                self.offset += len(line)
-                self.number += 1
-                row = row_of(line)
-                if row is None:
-                    self.unreadable += 1
-                else:
-                    yield self.number, row

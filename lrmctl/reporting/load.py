@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from lrmctl.analysis.cells import ALL
 from lrmctl.comparison import Evaluated, tally
 from lrmctl.runs.damage import read_object
-from lrmctl.runs.eval_rows import EvalRow, read_jsonl, rows_digest
-from lrmctl.runs.eval_rows_fast import eval_rows
+from lrmctl.runs.eval_rows import EvalRow, eval_rows, rows_digest
+from lrmctl.runs.jsonl import read_jsonl
 
 KINDS = ("harmful", "benign", "reasoning")
 _HELD_OUT = ("heldout", "held-out", "held_out", "ood")

@@ -74,7 +74,7 @@ def _typed(path: Path, found: Mapping[str, Any], form: Mapping[str, Any]) -> Non
 
 
 def _metrics(path: Path) -> None:
-    from lrmctl.runs.eval_rows import read_jsonl
+    from lrmctl.runs.jsonl import read_jsonl
 
     for row in read_jsonl(path):
         _typed(path, row, {"step": int})

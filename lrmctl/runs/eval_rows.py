@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lrmctl.runs.damage import FIX, DamagedError
-from lrmctl.runs.writing import replacing
+from lrmctl.errors import LrmctlError, NotFoundError
 from lrmctl.types import Outcome, Trace, Verdict, joint_outcome
 
 REFUSAL_CLASSES = ("full_refusal", "partial_refusal", "full_compliance")
@@ -101,39 +100,62 @@ class EvalRow:
         )
 
 
-def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
-    """Rows of a JSONL file; a torn last line is skipped. Nothing if the file is not there.
+def eval_folder_of(path: Path) -> Path:
+    """The folder that holds `rows.jsonl`: `path` itself, or its `eval`.
 
     Raises:
-        DamagedError: another line is no JSON object.
+        NotFoundError: neither holds one.
     """
-    if not path.exists():
-        return
+    for folder in (path, path / "eval"):
+        if (folder / "rows.jsonl").is_file():
+            return folder
+    raise NotFoundError(
+        "this folder has not been evaluated",
+        where=str(path / "eval" / "rows.jsonl"),
+        fix="run `lrmctl eval` on it first",
+    )
+
+
+def eval_rows(path: Path) -> Iterator[EvalRow]:
+    """Every row of a `rows.jsonl`, one in memory at a time; a torn last line is skipped.
+
+    Decoded by msgspec, which takes a quarter of the time that `json` and the classes' own `from_json` take.
+
+    Raises:
+        LrmctlError: a line that is no evaluated row, by its number.
+    """
+    read = _decoder()
     with path.open("rb") as lines:  # bytes: a torn line may end in the middle of a character
         for number, line in enumerate(lines, 1):
-            if line.endswith(b"\n") and line.strip():
-                if (row := row_of(line)) is None:
-                    raise DamagedError("this line is damaged: it is no JSON object", f"{path}:{number}", FIX)
-                yield row
-
-
-def row_of(line: bytes) -> dict[str, Any] | None:
-    """The row of a line; None if it is not a JSON object, for readers that go on over damage."""
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return row if isinstance(row, dict) else None
-
-
-def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write all rows at once; the file appears whole or not at all."""
-    with replacing(path) as out:
-        out.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+            if not line.endswith(b"\n") or line.isspace():
+                continue
+            try:
+                yield read(line)
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+                what = f"this line is no evaluated row: {type(error).__name__}: {error}"
+                raise LrmctlError(
+                    what, f"{path}:{number}", "run `lrmctl eval` again: completions are stored"
+                ) from error
 
 
 def read_rows(path: Path) -> list[EvalRow]:
-    return [EvalRow.from_json(row) for row in read_jsonl(path)]
+    """Every row of a `rows.jsonl`, as `eval_rows`."""
+    return list(eval_rows(path))
+
+
+def _decoder() -> Callable[[bytes], EvalRow]:
+    from msgspec import MsgspecError, convert
+    from msgspec.json import Decoder
+
+    decode = Decoder(EvalRow).decode
+
+    def read(line: bytes) -> EvalRow:
+        try:
+            return decode(line)
+        except MsgspecError:  # `json` also reads what is not strict JSON: a score that is NaN
+            return convert(json.loads(line), EvalRow)
+
+    return read
 
 
 def rows_digest(path: Path) -> str:

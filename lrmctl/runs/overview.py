@@ -12,9 +12,9 @@ from typing import Any
 from lrmctl.errors import LrmctlError, RunExistsError
 from lrmctl.runs.check import refuse_damaged
 from lrmctl.runs.damage import read_object
-from lrmctl.runs.eval_rows import read_jsonl
 from lrmctl.runs.folder import RunFolder
 from lrmctl.runs.holding import hold_all, is_held
+from lrmctl.runs.jsonl import read_jsonl
 
 _CHECKPOINTS = ("checkpoints", "checkpoints.old")
 

@@ -126,7 +126,7 @@ class _Chain:
         return f"{len(small.changes)} values set anew, {len(small.replaced)} things replaced"
 
     def _train(self) -> str:
-        from lrmctl.runs.eval_rows import read_jsonl
+        from lrmctl.runs.jsonl import read_jsonl
         from lrmctl.training.run import train
 
         self._run = train(self._loaded, runs_dir=self._out.folder, name="run")

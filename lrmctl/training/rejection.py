@@ -19,8 +19,8 @@ from lrmctl.recipe.schema.recipes import Rejection
 from lrmctl.rewards.compose import ComposedReward, RolloutReward
 from lrmctl.rewards.service.failure_policy import FailurePolicy
 from lrmctl.rows.prompts import key_of
-from lrmctl.runs.eval_rows import write_jsonl
 from lrmctl.runs.folder import write_json
+from lrmctl.runs.jsonl import write_jsonl
 from lrmctl.types import Trace
 
 SCORE_AT_ONCE = 256

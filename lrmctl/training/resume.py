@@ -12,8 +12,8 @@ from lrmctl.backends.base import Checkpoint
 from lrmctl.errors import LrmctlError, RunExistsError
 from lrmctl.recipe.schema.recipes import AnyRecipe, RlRecipe, SftRecipe
 from lrmctl.runs.damage import part_of, read_object
-from lrmctl.runs.eval_rows import read_jsonl
 from lrmctl.runs.folder import RunFolder
+from lrmctl.runs.jsonl import read_jsonl
 from lrmctl.training.extend import check_longer
 
 if TYPE_CHECKING:

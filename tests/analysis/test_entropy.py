@@ -14,7 +14,8 @@ from lrmctl.analysis.entropy import choose, entropy_of_logits, summarize, token_
 from lrmctl.analysis.generated import EncodedTrace, encode
 from lrmctl.errors import NotFoundError
 from lrmctl.recipe.schema.recipes import AnalysisSection
-from lrmctl.runs.eval_rows import EvalRow, write_jsonl
+from lrmctl.runs.eval_rows import EvalRow
+from lrmctl.runs.jsonl import write_jsonl
 from lrmctl.types import Prompt, Trace
 
 TEMPLATE = (

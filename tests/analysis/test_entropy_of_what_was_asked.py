@@ -18,7 +18,8 @@ from lrmctl.lab import base_path
 from lrmctl.models import load_model, load_tokenizer
 from lrmctl.recipe.schema.evaluation import EvalSection
 from lrmctl.recipe.schema.recipes import AnalysisSection
-from lrmctl.runs.eval_rows import read_rows, write_jsonl
+from lrmctl.runs.eval_rows import read_rows
+from lrmctl.runs.jsonl import write_jsonl
 
 SYSTEM = "Think about every step and be careful."
 

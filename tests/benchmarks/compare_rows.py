@@ -20,7 +20,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from lrmctl.runs.eval_rows import EvalRow, write_jsonl
+from lrmctl.runs.eval_rows import EvalRow
+from lrmctl.runs.jsonl import write_jsonl
 from lrmctl.types import Prompt, Trace, Verdict
 
 PLAIN = """

@@ -232,7 +232,7 @@ def of_lrmctl(folder: Path, section: Any, n: int, paced: int, callers: int) -> t
     import httpx
 
     from lrmctl.rewards.service.server import RewardService
-    from lrmctl.runs.eval_rows import read_jsonl
+    from lrmctl.runs.jsonl import read_jsonl
 
     rollouts = folder / "rollouts.jsonl"
     with RewardService(section, rollouts=rollouts, end_tokens=[END], log=folder / "rewards.log") as service:

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from lrmctl.metrics import summarize
-from lrmctl.runs.eval_rows import EvalRow, write_jsonl
+from lrmctl.runs.eval_rows import EvalRow
+from lrmctl.runs.jsonl import write_jsonl
 from lrmctl.types import Prompt, Trace, Verdict
 
 

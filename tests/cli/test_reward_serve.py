@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from lrmctl.rewards.service.protocol import encode_label
-from lrmctl.runs.eval_rows import read_jsonl
+from lrmctl.runs.jsonl import read_jsonl
 from lrmctl.types import Prompt
 
 SUM = Prompt.user("r", "What is 2 + 2?", "reasoning", reference="4")

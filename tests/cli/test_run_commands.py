@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from lrmctl.runs.eval_rows import write_jsonl
 from lrmctl.runs.folder import RunFolder
+from lrmctl.runs.jsonl import write_jsonl
 
 Lrmctl = Callable[..., Any]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from compared import benign, evaluated, row, sum_of
 
-from lrmctl.runs.eval_rows import read_rows
-from lrmctl.runs.eval_rows_fast import eval_rows
+from lrmctl.runs.eval_rows import EvalRow, eval_rows, read_rows
+from lrmctl.runs.jsonl import read_jsonl
 
 
 @pytest.fixture
@@ -16,8 +16,8 @@ def rows(tmp_path: Path) -> Path:
     return evaluated(tmp_path, made) / "eval/rows.jsonl"
 
 
-def test_fast_reading_gives_the_same_rows(rows: Path) -> None:
-    assert list(eval_rows(rows)) == read_rows(rows)
+def test_rows_are_read_as_their_own_classes_read_them(rows: Path) -> None:
+    assert read_rows(rows) == [EvalRow.from_json(row) for row in read_jsonl(rows)]
 
 
 def test_a_score_that_is_not_a_number_is_read(rows: Path) -> None:

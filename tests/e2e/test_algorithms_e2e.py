@@ -15,8 +15,8 @@ from training_recipes import RL, SFT, merged
 from lrmctl.lab import base_path
 from lrmctl.lab.widen import widen
 from lrmctl.recipe.load import load_recipe
-from lrmctl.runs.eval_rows import read_jsonl
 from lrmctl.runs.folder import RunFolder
+from lrmctl.runs.jsonl import read_jsonl
 from lrmctl.training.run import train
 
 pytestmark = pytest.mark.e2e

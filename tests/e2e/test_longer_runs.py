@@ -10,8 +10,8 @@ import pytest
 
 from lrmctl.errors import RunExistsError
 from lrmctl.recipe.load import load_recipe
-from lrmctl.runs.eval_rows import read_jsonl
 from lrmctl.runs.folder import RunFolder
+from lrmctl.runs.jsonl import read_jsonl
 from lrmctl.training.extend import check_longer
 
 SHORT = (

@@ -16,8 +16,8 @@ from training_recipes import RL, SFT, merged
 from lrmctl.backends.openrlhf.run.checkpoints import last_checkpoint, restore
 from lrmctl.errors import BackendError, LrmctlError, RunExistsError
 from lrmctl.recipe.load import LoadedRecipe, load_recipe
-from lrmctl.runs.eval_rows import read_jsonl, write_jsonl
 from lrmctl.runs.folder import RunFolder
+from lrmctl.runs.jsonl import read_jsonl, write_jsonl
 from lrmctl.runs.marks import mark
 from lrmctl.training import resume
 from lrmctl.training.run import train

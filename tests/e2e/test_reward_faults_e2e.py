@@ -18,8 +18,8 @@ from judge_server import Ill, judge_server, judged_by
 
 from lrmctl.errors import RewardError
 from lrmctl.recipe.load import load_recipe
-from lrmctl.runs.eval_rows import read_jsonl
 from lrmctl.runs.folder import RunFolder
+from lrmctl.runs.jsonl import read_jsonl
 from lrmctl.training.run import train
 
 pytestmark = [pytest.mark.usefixtures("odd_rewards"), pytest.mark.slow, pytest.mark.e2e]

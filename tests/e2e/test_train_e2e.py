@@ -21,8 +21,8 @@ from training_recipes import RL, SFT, merged
 from lrmctl.errors import RewardError
 from lrmctl.hooks import registry
 from lrmctl.recipe.load import LoadedRecipe, load_recipe
-from lrmctl.runs.eval_rows import read_jsonl
 from lrmctl.runs.folder import RunFolder
+from lrmctl.runs.jsonl import read_jsonl
 from lrmctl.training.run import train
 
 pytestmark = pytest.mark.e2e

@@ -13,7 +13,8 @@ import pytest
 from lrmctl.errors import JudgeError, NotFoundError
 from lrmctl.evaluation import rejudge
 from lrmctl.recipe.schema.evaluation import EvalSection
-from lrmctl.runs.eval_rows import EvalRow, read_jsonl, read_rows, write_jsonl
+from lrmctl.runs.eval_rows import EvalRow, read_rows
+from lrmctl.runs.jsonl import read_jsonl, write_jsonl
 
 Section = Callable[..., EvalSection]
 REFUSALS = {"judge": "refusal-phrases", "judge_options": {"phrases": ["cannot"]}}

@@ -29,7 +29,7 @@ with (hold_file if sys.argv[2:] else hold)(Path(sys.argv[1]), "evaluating"):
 WRITE = """
 import sys
 from pathlib import Path
-from lrmctl.runs.eval_rows import write_jsonl
+from lrmctl.runs.jsonl import write_jsonl
 
 for _ in range(30):
     write_jsonl(Path(sys.argv[1]), ({"by": sys.argv[2], "n": n} for n in range(300)))

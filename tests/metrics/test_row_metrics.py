@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from made_rows import row, rows_of, solved, verdict
 
 from lrmctl.metrics import METRICS, summarize
-from lrmctl.runs.eval_rows import read_rows, write_jsonl
+from lrmctl.runs.eval_rows import read_rows
+from lrmctl.runs.jsonl import write_jsonl
 from lrmctl.types import Verdict
 
 

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from made_rollouts import PER_STEP, metrics, results, rollouts, run_folder
 from test_alarms import DESERVED, refuse_all
 
+from lrmctl._util.tail import FileTail
 from lrmctl.monitors.alarms.catalogue import ALARMS, make_alarms
 from lrmctl.monitors.alarms.text import repeated
 from lrmctl.monitors.monitor import Monitor
-from lrmctl.monitors.rollouts import JsonlTail, rollout_of
+from lrmctl.monitors.rollouts import rollout_of
 from lrmctl.monitors.sequential_tests import ALPHA, difference, factor, level, rise, share_of_alpha
 
 
@@ -83,7 +84,7 @@ def test_steps_are_not_said_where_a_run_was_gone_on_with(tmp_path: Path) -> None
 
 def test_a_tail_reads_each_whole_line_once(tmp_path: Path) -> None:
     file = tmp_path / "x.jsonl"
-    tail = JsonlTail(file)
+    tail = FileTail(file)
     assert list(tail.rows()) == []
     file.write_text('{"a": 1}\n{"a"')
     assert list(tail.rows()) == [(1, {"a": 1})]

@@ -12,7 +12,8 @@ from report_fixtures import ARMS, INJECTION, make_arm, make_study, read
 from lrmctl.comparison import compare
 from lrmctl.errors import LrmctlError
 from lrmctl.reporting import ArmFolder, build_report
-from lrmctl.runs.eval_rows import EvalRow, read_rows, write_jsonl
+from lrmctl.runs.eval_rows import EvalRow, read_rows
+from lrmctl.runs.jsonl import write_jsonl
 
 
 class Elements(HTMLParser):

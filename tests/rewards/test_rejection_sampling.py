@@ -10,7 +10,7 @@ import pytest
 from lrmctl.errors import LrmctlError, RewardError
 from lrmctl.lab import base_path
 from lrmctl.recipe.schema.recipes import Rejection
-from lrmctl.runs.eval_rows import read_jsonl
+from lrmctl.runs.jsonl import read_jsonl
 from lrmctl.training.rejection import rejection_sample
 
 LAB = [

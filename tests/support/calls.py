@@ -13,7 +13,7 @@ import httpx
 from lrmctl.recipe.schema.recipes import RewardSection
 from lrmctl.rewards.service.protocol import encode_label
 from lrmctl.rewards.service.server import RewardService
-from lrmctl.runs.eval_rows import read_jsonl
+from lrmctl.runs.jsonl import read_jsonl
 from lrmctl.types import Prompt
 
 END = "<|end|>"

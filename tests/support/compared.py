@@ -6,7 +6,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from lrmctl.runs.eval_rows import EvalRow, write_jsonl
+from lrmctl.runs.eval_rows import EvalRow
+from lrmctl.runs.jsonl import write_jsonl
 from lrmctl.types import FinishReason, Kind, Prompt, Trace, Verdict
 
 

@@ -8,7 +8,8 @@ from itertools import groupby
 from pathlib import Path
 
 from lrmctl.metrics import summarize
-from lrmctl.runs.eval_rows import EvalRow, write_jsonl
+from lrmctl.runs.eval_rows import EvalRow
+from lrmctl.runs.jsonl import write_jsonl
 from lrmctl.types import Prompt, Trace, Verdict
 
 INJECTION = (

@@ -16,8 +16,9 @@ from lrmctl.analysis.entropy import summarize as summarize_entropy
 from lrmctl.analysis.reflection import reflection
 from lrmctl.metrics import summarize
 from lrmctl.reporting import ArmFolder
-from lrmctl.runs.eval_rows import EvalRow, rows_digest, write_jsonl
+from lrmctl.runs.eval_rows import EvalRow, rows_digest
 from lrmctl.runs.folder import write_json
+from lrmctl.runs.jsonl import write_jsonl
 from lrmctl.types import Kind, Prompt, Trace, Verdict
 
 SETS: Mapping[Kind, str] = {

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from lrmctl._util.tail import FileTail
 from lrmctl.backends.launch import supervisor
 from lrmctl.types import Plan
 
@@ -123,26 +124,6 @@ class Local:
         return ""
 
 
-class LogTail:
-    """Complete lines of a growing file; a carriage return ends a line too, since progress bars use it."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._offset = path.stat().st_size if path.exists() else 0
-        self._rest = b""
-
-    def lines(self) -> list[str]:
-        """Lines since the last call."""
-        if not self._path.exists():
-            return []
-        with self._path.open("rb") as file:
-            file.seek(self._offset)
-            new = file.read()
-        self._offset += len(new)
-        *whole, self._rest = (self._rest + new).replace(b"\r", b"\n").split(b"\n")
-        return [w.decode("utf-8", "replace") for w in whole if w]
-
-
 def run(
     argv: Sequence[str],
     env: Mapping[str, str],
@@ -169,7 +150,7 @@ def run(
         Exception: whatever `abort` returned.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    marker, tail = uuid.uuid4().hex, LogTail(log)
+    marker, tail = uuid.uuid4().hex, FileTail(log, from_end=True)
     process = _start(marker, argv, env, cwd, log, keep)
     try:
         while process.poll() is None:

@@ -19,7 +19,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lrmctl.backends.launch.base import POLL, Abort, LaunchJob, LogTail, OnLines, OnStarted, raise_if
+from lrmctl._util.tail import FileTail
+from lrmctl.backends.launch.base import POLL, Abort, LaunchJob, OnLines, OnStarted, raise_if
 from lrmctl.backends.launch.supervisor import TEMP
 from lrmctl.errors import BackendError, LrmctlError
 
@@ -50,7 +51,7 @@ class RayJobs:
         self._client()
 
     def run(self, job: LaunchJob, on_lines: OnLines, abort: Abort, on_started: OnStarted) -> int:
-        client, tail = self._client(), LogTail(job.log)
+        client, tail = self._client(), FileTail(job.log, from_end=True)
         name = f"lrmctl-{re.sub(r'[^A-Za-z0-9_-]+', '-', job.name)}-{uuid.uuid4().hex[:8]}"
         on_started({"via": "ray", "id": name, "address": self._address})
         temp = job.cwd / "temp"
@@ -122,7 +123,7 @@ class RayJobs:
             **({"entrypoint_num_gpus": job.gpus} if alone and job.gpus else {}),
         }
 
-    def _wait(self, client: Any, name: str, tail: LogTail, on_lines: OnLines, abort: Abort) -> None:
+    def _wait(self, client: Any, name: str, tail: FileTail, on_lines: OnLines, abort: Abort) -> None:
         heard, asked = time.monotonic(), 0.0
         while True:
             raise_if(abort())

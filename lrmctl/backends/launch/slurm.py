@@ -17,7 +17,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lrmctl.backends.launch.base import POLL, Abort, LaunchJob, LogTail, OnLines, OnStarted, raise_if
+from lrmctl._util.tail import FileTail
+from lrmctl.backends.launch.base import POLL, Abort, LaunchJob, OnLines, OnStarted, raise_if
 from lrmctl.backends.launch.supervisor import TEMP
 from lrmctl.errors import BackendError, LrmctlError
 
@@ -47,7 +48,7 @@ class Slurm:
 
     def run(self, job: LaunchJob, on_lines: OnLines, abort: Abort, on_started: OnStarted) -> int:
         self.check()
-        tail = LogTail(job.log)
+        tail = FileTail(job.log, from_end=True)
         job.log.touch()
         script = job.log.with_name("job.sh")
         script.touch(mode=0o700)
@@ -93,7 +94,7 @@ class Slurm:
         where = {"output": job.log, "error": job.log, "open-mode": "append", "no-requeue": None}
         return {key: _directive(value) for key, value in {**own, **self._options, **where}.items()}
 
-    def _wait(self, number: str, log: Path, tail: LogTail, on_lines: OnLines, abort: Abort) -> int:
+    def _wait(self, number: str, log: Path, tail: FileTail, on_lines: OnLines, abort: Abort) -> int:
         asked, said, gone = 0.0, "", 0.0
         while True:
             raise_if(abort())

@@ -152,9 +152,9 @@ def _folder(run: str, runs_dir: Path) -> RunFolder:
 
 def _follow(folder: RunFolder, log: Path) -> None:
     from lrmctl import console
-    from lrmctl.backends.launch.base import LogTail
+    from lrmctl._util.tail import FileTail
 
-    tail = LogTail(log)
+    tail = FileTail(log, from_end=True)
     while True:
         running = folder.status().get("state") == "running"
         for line in tail.lines():

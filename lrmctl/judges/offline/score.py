@@ -26,8 +26,8 @@ from lrmctl.judges.offline.inputs import JudgedItem
 from lrmctl.judges.scopes import judge_on
 from lrmctl.judges.spec import JudgeSpec
 from lrmctl.rows.prompts import key_of
-from lrmctl.runs.eval_rows import read_jsonl, write_jsonl
 from lrmctl.runs.holding import hold_file
+from lrmctl.runs.jsonl import read_jsonl, write_jsonl
 from lrmctl.runs.output import check_output, object_with
 from lrmctl.types import Scope, Verdict
 

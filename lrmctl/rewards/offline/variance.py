@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lrmctl.runs.eval_rows import row_of
+from lrmctl._util.jsonl import parse_row
 
 ALL = "all"
 
@@ -64,7 +64,7 @@ def shares_of_file(path: Path, limit: int = 32 * 2**20) -> list[VarianceShares]:
         start = max(0, path.stat().st_size - limit)
         file.seek(start)
         lines = file.read().split(b"\n")
-    return shares(row for line in lines[1 if start else 0 :] if (row := row_of(line)) is not None)
+    return shares(row for line in lines[1 if start else 0 :] if (row := parse_row(line)) is not None)
 
 
 def _counts(row: Mapping[str, Any]) -> bool:

@@ -21,7 +21,7 @@ from lrmctl.rewards.service.logs import extra_logs
 from lrmctl.rewards.service.metrics import ServiceMetrics
 from lrmctl.rewards.service.neutral import NeutralAnswers
 from lrmctl.rewards.service.worker_handle import ScoringJob
-from lrmctl.runs.eval_rows import read_jsonl
+from lrmctl.runs.jsonl import read_jsonl
 from lrmctl.types import Trace
 
 

@@ -23,8 +23,8 @@ from lrmctl.backends.launch.base import LaunchJob, launcher
 from lrmctl.backends.launch.supervisor import TEMP
 from lrmctl.errors import LrmctlError
 from lrmctl.recipe.load import load_recipe
-from lrmctl.runs.eval_rows import read_jsonl
 from lrmctl.runs.folder import RunFolder
+from lrmctl.runs.jsonl import read_jsonl
 from lrmctl.training.run import train
 
 

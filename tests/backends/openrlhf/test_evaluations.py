@@ -14,7 +14,7 @@ from lrmctl.lab import base_path
 from lrmctl.models import load_tokenizer
 from lrmctl.recipe.load import load_recipe
 from lrmctl.rewards.service.protocol import decode_label, metric_of
-from lrmctl.runs.eval_rows import read_jsonl
+from lrmctl.runs.jsonl import read_jsonl
 from lrmctl.types import Prompt
 
 SYNC = (

@@ -14,7 +14,7 @@ import pytest
 
 from lrmctl.backends.base import Progress
 from lrmctl.backends.openrlhf.run.metrics import Recorder, read_tensorboard, translate
-from lrmctl.runs.eval_rows import read_jsonl, write_jsonl
+from lrmctl.runs.jsonl import read_jsonl, write_jsonl
 from lrmctl.types import Plan
 
 RECORDED = Path(__file__).parent / "recorded"

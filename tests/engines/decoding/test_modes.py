@@ -27,7 +27,8 @@ from lrmctl.hooks import registry
 from lrmctl.judges.base import judge_parts, make_judge
 from lrmctl.lab import base_path
 from lrmctl.recipe.schema.decoding import Budget, Decoding, LessThink, MoreThink, Prefix, ZeroThink
-from lrmctl.runs.eval_rows import EvalRow, write_jsonl
+from lrmctl.runs.eval_rows import EvalRow
+from lrmctl.runs.jsonl import write_jsonl
 from lrmctl.thinking import default_format
 from lrmctl.types import Prompt, Trace, joint_outcome
 

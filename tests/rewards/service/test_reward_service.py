@@ -19,7 +19,7 @@ from lrmctl.errors import LrmctlError, RewardError
 from lrmctl.recipe.schema.recipes import RewardSection
 from lrmctl.rewards.service.protocol import encode_label
 from lrmctl.rewards.service.server import RewardService
-from lrmctl.runs.eval_rows import read_jsonl
+from lrmctl.runs.jsonl import read_jsonl
 from lrmctl.types import Prompt
 
 pytestmark = pytest.mark.usefixtures("odd_rewards")

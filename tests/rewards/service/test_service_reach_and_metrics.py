@@ -21,7 +21,7 @@ from lrmctl._util.jsonl import JsonlAppender
 from lrmctl.errors import LrmctlError
 from lrmctl.rewards.service.groups import Groups, RewardReply
 from lrmctl.rewards.service.server import RewardService
-from lrmctl.runs.eval_rows import read_jsonl
+from lrmctl.runs.jsonl import read_jsonl
 from lrmctl.types import Prompt
 
 pytestmark = pytest.mark.usefixtures("odd_rewards")

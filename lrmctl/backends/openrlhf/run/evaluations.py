@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lrmctl.backends.openrlhf.flags.rl import BEST
-from lrmctl.runs.eval_rows import read_jsonl, write_jsonl
+from lrmctl.runs.jsonl import read_jsonl, write_jsonl
 
 _LINES = (
     re.compile(r"global_step (\d+), eval_metrics: (\{.*\})"),  # synchronous

@@ -20,7 +20,7 @@ from typing import Any, get_args
 
 from lrmctl.backends.base import Progress
 from lrmctl.backends.openrlhf.run.checkpoints import named_step
-from lrmctl.runs.eval_rows import read_jsonl, write_jsonl
+from lrmctl.runs.jsonl import read_jsonl, write_jsonl
 from lrmctl.types import Kind, Plan
 
 KINDS: tuple[str, ...] = get_args(Kind)

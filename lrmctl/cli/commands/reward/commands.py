@@ -144,7 +144,7 @@ def score(
         rescored = rescore(reward, rollouts, on_progress)
     rows = list(rescored.rows())
     if out is not None:
-        from lrmctl.runs.eval_rows import write_jsonl
+        from lrmctl.runs.jsonl import write_jsonl
 
         write_jsonl(out, rows)
         console.say(f"rows are in {out}")

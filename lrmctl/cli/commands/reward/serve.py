@@ -124,7 +124,7 @@ def _folder(ref: str, runs_dir: Path) -> Path | None:
 
 def _last_attempt(rollouts: Path) -> int:
     from lrmctl.runs.damage import part_of
-    from lrmctl.runs.eval_rows import read_jsonl
+    from lrmctl.runs.jsonl import read_jsonl
 
     with part_of(rollouts):
         return max((int(row.get("attempt", 0)) for row in read_jsonl(rollouts)), default=0)
