@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lrmctl.hooks.specs import Judge
+from lrmctl.judges.naming import judge_name as judge_name
 from lrmctl.types import Part, Trace, Verdict
 
 R = TypeVar("R")
@@ -63,11 +64,6 @@ def _of_nothing(judge: Judge, trace: Trace) -> Verdict:
     """On thinking that is not there by design: nothing is said of it, so that the answer alone decides."""
     version = str(getattr(judge, "version", ""))
     return Verdict(judge_name(judge), version, "thinking", labels=("skipped" if trace.skipped else "off",))
-
-
-def judge_name(judge: Judge) -> str:
-    """What the judge calls itself; its class if it says nothing."""
-    return str(getattr(judge, "name", "") or type(judge).__name__)
 
 
 def call_guarded(

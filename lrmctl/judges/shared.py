@@ -148,7 +148,7 @@ class SharedJudge:
 
     @property
     def name(self) -> str:
-        from lrmctl.judges.base import judge_name
+        from lrmctl.judges.naming import judge_name
 
         return judge_name(self.wrapped)
 

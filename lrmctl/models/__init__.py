@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from lrmctl.models.adapter import config_folder as config_folder
-from lrmctl.models.adapter import model_facts as model_facts
 from lrmctl.models.code import allow_code as allow_code
 from lrmctl.models.end_of_text import end_of_text as end_of_text
 from lrmctl.models.folder import is_adapter as is_adapter
@@ -16,5 +14,7 @@ from lrmctl.models.load import without_bars as without_bars
 from lrmctl.models.prepare import needs_preparation as needs_preparation
 from lrmctl.models.prepare import prepare as prepare
 from lrmctl.models.prepare import what_is_changed as what_is_changed
+from lrmctl.models.resolve import config_folder as config_folder
 from lrmctl.models.resolve import fingerprint as fingerprint
+from lrmctl.models.resolve import model_facts as model_facts
 from lrmctl.models.resolve import resolve_model as resolve_model

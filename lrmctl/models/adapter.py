@@ -14,8 +14,7 @@ from typing import Any
 
 from lrmctl.errors import LrmctlError, NotFoundError
 from lrmctl.models.files import ADAPTER_CONFIG, files_in, read_object
-from lrmctl.models.folder import is_adapter, tensors_in
-from lrmctl.runs.names import runs_folder
+from lrmctl.models.folder import tensors_in
 
 _KEY = "base_model_name_or_path"
 
@@ -31,55 +30,13 @@ def base_name(path: Path) -> str:
     except ValueError as error:
         raise NotFoundError(f"the adapter's configuration is damaged: {error}", str(path)) from None
     if not isinstance(named, str) or not named:
-        raise NotFoundError("the adapter does not name its base", str(path / ADAPTER_CONFIG), _fix(path))
+        raise NotFoundError("the adapter does not name its base", str(path / ADAPTER_CONFIG), how_to_name_base(path))
     return named
 
 
-def _fix(path: Path) -> str:
+def how_to_name_base(path: Path) -> str:
+    """The fix where an adapter's base is missing or wrong."""
     return f"name the base: BASE+{path} in place of {path}, where BASE is a folder, run:NAME or a hub id"
-
-
-def base_of(path: Path, *, whole: bool = True) -> Path:
-    """The folder of an adapter's base; one of the hub is downloaded.
-
-    Raises:
-        NotFoundError: there is no such model.
-    """
-    from lrmctl.models.resolve import resolve_model
-
-    named = base_name(path)
-    beside = path / named
-    try:
-        found = resolve_model(str(beside) if beside.is_dir() else named, runs_folder(), whole=whole)
-    except NotFoundError as error:
-        raise NotFoundError(f"the adapter's base cannot be had: {error.what}", str(path), _fix(path)) from error
-    if is_adapter(found):
-        raise NotFoundError("the adapter's base is an adapter itself", str(found), "merge that one first")
-    return found
-
-
-def config_folder(path: Path) -> Path:
-    """Where a model's config.json lies: an adapter's is its base's, as far as that is on this machine."""
-    from lrmctl.models.hub import is_hub_id
-
-    if not is_adapter(path):
-        return path
-    named = base_name(path)
-    if is_hub_id(named) and not (path / named).is_dir():
-        from lrmctl.models.availability import hub_snapshot
-
-        return hub_snapshot(named) or path
-    return base_of(path, whole=False)
-
-
-def model_facts(path: Path) -> dict[str, Any]:
-    """What identifies a model, for a lock or a summary; an adapter's base by name and fingerprint."""
-    from lrmctl.models.resolve import fingerprint
-
-    facts: dict[str, Any] = {"path": str(path), "fingerprint": fingerprint(path)}
-    if is_adapter(path):
-        facts["base"] = {"name": base_name(path), "fingerprint": fingerprint(base_of(path))}
-    return facts
 
 
 def with_base(adapter: Path, base: Path) -> Path:
@@ -116,7 +73,7 @@ def merge(base: Any, path: Path) -> Any:
     except Exception as error:  # peft raises many unrelated types
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         what = f"the adapter cannot be merged into {base_name(path)}: {reason}"
-        raise LrmctlError(what, str(path), f"is that its base? {_fix(path)}") from error
+        raise LrmctlError(what, str(path), f"is that its base? {how_to_name_base(path)}") from error
 
 
 def tensors_of(path: Path) -> dict[str, list[int]]:

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from lrmctl.errors import LrmctlError, NotFoundError
-from lrmctl.models.adapter import base_of, merge, tensors_of
+from lrmctl.models.adapter import merge, tensors_of
 from lrmctl.models.code import code_allowed
 from lrmctl.models.end_of_text import turn_end
 from lrmctl.models.files import files_in, read_object
 from lrmctl.models.folder import has_tokenizer, is_adapter
+from lrmctl.models.resolve import base_of
 
 _TOLD_OF_LENGTH = "sequence-length-is-longer-than-the-specified-maximum"
 """Where transformers notes that it has warned of a long text. Whoever runs a model says what does not fit, in words of

@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 from lrmctl.errors import NotFoundError
-from lrmctl.models.adapter import base_of, with_base
+from lrmctl.models.adapter import base_name, how_to_name_base, with_base
 from lrmctl.models.code import allow_code
 from lrmctl.models.files import ADAPTER_CONFIG, identity_files, read_object
 from lrmctl.models.folder import Head, is_adapter, problem_of
 from lrmctl.models.hub import download, is_hub_id
-from lrmctl.runs.names import named_run
+from lrmctl.runs.names import named_run, runs_folder
 
 
 def resolve_model(
@@ -88,3 +89,42 @@ def _config_digest(file: Path) -> bytes:
     """Of an adapter's configuration without the place of its base."""
     known = {key: value for key, value in read_object(file).items() if key != "base_model_name_or_path"}
     return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).digest()
+
+
+def base_of(path: Path, *, whole: bool = True) -> Path:
+    """The folder of an adapter's base; one of the hub is downloaded.
+
+    Raises:
+        NotFoundError: there is no such model.
+    """
+    named = base_name(path)
+    beside = path / named
+    try:
+        found = resolve_model(str(beside) if beside.is_dir() else named, runs_folder(), whole=whole)
+    except NotFoundError as error:
+        raise NotFoundError(
+            f"the adapter's base cannot be had: {error.what}", str(path), how_to_name_base(path)
+        ) from error
+    if is_adapter(found):
+        raise NotFoundError("the adapter's base is an adapter itself", str(found), "merge that one first")
+    return found
+
+
+def config_folder(path: Path) -> Path:
+    """Where a model's config.json lies: an adapter's is its base's, as far as that is on this machine."""
+    if not is_adapter(path):
+        return path
+    named = base_name(path)
+    if is_hub_id(named) and not (path / named).is_dir():
+        from lrmctl.models.availability import hub_snapshot
+
+        return hub_snapshot(named) or path
+    return base_of(path, whole=False)
+
+
+def model_facts(path: Path) -> dict[str, Any]:
+    """What identifies a model, for a lock or a summary; an adapter's base by name and fingerprint."""
+    facts: dict[str, Any] = {"path": str(path), "fingerprint": fingerprint(path)}
+    if is_adapter(path):
+        facts["base"] = {"name": base_name(path), "fingerprint": fingerprint(base_of(path))}
+    return facts

@@ -5,14 +5,7 @@ Knows no engine, judge or data set. Others name no marker: they take it from a `
 
 from __future__ import annotations
 
-from lrmctl.thinking.find import (
-    UNKNOWN,
-    Override,
-    Thinking,
-    find_thinking,
-    format_of_override,
-    switched_off_by_words,
-)
+from lrmctl.thinking.find import Override, find_thinking, format_of_override
 from lrmctl.thinking.formats import ThinkingFormat, builtin_formats, default_format, own_format, thinking_format
 from lrmctl.thinking.split import (
     MENTIONED,
@@ -26,6 +19,7 @@ from lrmctl.thinking.split import (
     split_text,
     split_unseen,
 )
+from lrmctl.thinking.state import UNKNOWN, Thinking, switched_off_by_words
 
 __all__ = [
     "MENTIONED",

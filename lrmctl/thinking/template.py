@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from lrmctl.errors import LrmctlError, RecipeError
-from lrmctl.thinking.find import Thinking
 from lrmctl.thinking.formats import ThinkingFormat, builtin_formats, plugin_formats
 from lrmctl.thinking.spans import added_tokens
 from lrmctl.thinking.split import closes_thinking, opens_thinking
+from lrmctl.thinking.state import Thinking
 
 _ASKED = "lrmctl asks"
 _TAG = re.compile(r"(<[A-Za-z][\w:.-]*>|\[[A-Z_]+\]|\u25c1\w+\u25b7)\s*\Z")

@@ -135,7 +135,7 @@ def refuse_running_job(folder: RunFolder) -> None:
     Raises:
         RunExistsError: if it is still there, with the command that ends it.
     """
-    from lrmctl.backends.launch.base import launcher
+    from lrmctl.backends.launch.launchers import launcher
 
     job: dict[str, Any] = folder.status().get("job") or {}
     if not job or not launcher(job).is_running(job):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from lrmctl import console
 from lrmctl.backends.base import Progress, with_reward_url
-from lrmctl.backends.launch.base import launcher
+from lrmctl.backends.launch.launchers import launcher
 from lrmctl.errors import BackendError, LrmctlError, NotFoundError, RecipeError
 from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
 from lrmctl.runs.folder import RunFolder

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import tomllib
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
+import grimp
 import pytest
 
 import lrmctl
@@ -82,3 +84,11 @@ def test_a_forbidden_import_is_forbidden_to_every_other_room(contract: str, allo
         parts = {p.stem for p in (PACKAGE / room).iterdir() if p.name != "__init__.py" and not p.name.startswith("__")}
         if named := {module.partition(".")[2] for module in forbidden if module.startswith(f"{room}.")}:
             assert named == parts - {bridge}
+
+
+def test_no_file_imports_itself_by_way_of_others() -> None:
+    """Imports inside functions and for type checking count too; the package's own face is left out."""
+    graph = grimp.build_graph("lrmctl", cache_dir=None)
+    imports = {m: set(graph.find_modules_directly_imported_by(m)) for m in graph.modules if m != "lrmctl"}
+    sorter = TopologicalSorter(imports)
+    sorter.prepare()  # raises CycleError with the files of a cycle

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from lrmctl.backends.base import Checkpoint, Progress, TrainJob
-from lrmctl.backends.launch import base as launching
+from lrmctl.backends.launch.base import LaunchJob
+from lrmctl.backends.launch.launchers import launcher
 from lrmctl.backends.openrlhf import plan_rl, plan_sft
 from lrmctl.backends.openrlhf.flags import parser
 from lrmctl.backends.openrlhf.run import checkpoints
@@ -92,9 +93,9 @@ class OpenRlhf:
             for progress in recorder.read(lines):
                 on_progress(progress)
 
-        job = launching.LaunchJob.of(plan, folder.path, log, _RAY_LOGS)
+        job = LaunchJob.of(plan, folder.path, log, _RAY_LOGS)
         try:
-            code = launching.launcher(plan.launch).run(
+            code = launcher(plan.launch).run(
                 job, read, abort, lambda found: folder.set_status("running", job=dict(found))
             )
         finally:

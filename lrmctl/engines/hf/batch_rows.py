@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lrmctl.engines.base import SampledTokens, Sampling
-from lrmctl.engines.hf.forward import left_pad
+from lrmctl.engines.hf.padding import left_pad
 from lrmctl.engines.hf.token_sampling import BROKEN, BatchSamplingParams, draw, held_back, uniforms
 
 if TYPE_CHECKING:

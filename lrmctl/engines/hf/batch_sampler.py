@@ -13,7 +13,8 @@ from typing import Any
 
 from lrmctl.engines.base import SampledTokens, Sampling
 from lrmctl.engines.hf.batch_rows import BatchRows
-from lrmctl.engines.hf.forward import Forward, left_pad, next_token_probabilities, shared_prefix
+from lrmctl.engines.hf.forward import Forward, next_token_probabilities, shared_prefix
+from lrmctl.engines.hf.padding import left_pad
 
 __all__ = ["left_pad", "next_token_probabilities", "sample", "shared_prefix"]
 

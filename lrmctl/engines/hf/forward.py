@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
+from lrmctl.engines.hf.padding import left_pad
 from lrmctl.engines.hf.token_sampling import BROKEN
 
 if TYPE_CHECKING:
@@ -51,16 +52,6 @@ def accepted(model: Any) -> Collection[str]:
     """Names of the arguments of the model's forward call."""
     owner = model.get_base_model() if hasattr(model, "get_base_model") else model  # PEFT hides the signature
     return inspect.signature(owner.forward).parameters.keys()
-
-
-def left_pad(prompts: Sequence[Sequence[int]], pad: int) -> tuple[Tensor, Tensor]:
-    """Token ids `[B, P]`, padded on the left, and their attention mask `[B, P]`."""
-    import torch
-
-    width = max(map(len, prompts))
-    tokens = torch.tensor([[pad] * (width - len(p)) + list(p) for p in prompts])
-    mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts])
-    return tokens, mask
 
 
 def next_token_probabilities(model: Any, prompts: Sequence[Sequence[int]], *, pad: int) -> Tensor:

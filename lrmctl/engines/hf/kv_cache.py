@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from lrmctl.engines.hf.forward import accepted, last_only, left_pad
+from lrmctl.engines.hf.forward import accepted, last_only
+from lrmctl.engines.hf.padding import left_pad
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -19,6 +19,7 @@ from lrmctl._util.suggest import did_you_mean
 from lrmctl.errors import LrmctlError, NotFoundError, RecipeError
 from lrmctl.reasoning.base import ReasoningTask
 from lrmctl.reasoning.lm_eval.adapter import pinned_random, quiet
+from lrmctl.reasoning.lm_eval.external_grade import regrade
 from lrmctl.types import Prompt
 
 FEWSHOT_SEED = 1234
@@ -149,8 +150,6 @@ def pin_documents(task: Any, documents: Any) -> None:
 def _task(
     num_fewshot: int | None, chat: bool, multiturn: bool, metric: str | None, unsafe: bool, made: Any
 ) -> ExternalTask:
-    from lrmctl.reasoning.lm_eval.external_run import regrade
-
     name = f"lmeval:{made.get_config('task')}"
     _refuse(name, made, unsafe)
     _set_fewshot(name, made, num_fewshot)

@@ -19,7 +19,8 @@ import pytest
 import yaml
 from training_recipes import RL, SFT, merged
 
-from lrmctl.backends.launch.base import LaunchJob, launcher
+from lrmctl.backends.launch.base import LaunchJob
+from lrmctl.backends.launch.launchers import launcher
 from lrmctl.backends.launch.supervisor import TEMP
 from lrmctl.errors import LrmctlError
 from lrmctl.recipe.load import load_recipe

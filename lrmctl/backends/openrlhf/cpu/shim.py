@@ -43,8 +43,6 @@ def install() -> None:
     """
     if any(isinstance(finder, _Finder) for finder in sys.meta_path):
         return
-    from lrmctl.backends.openrlhf.cpu import patches  # noqa: F401  (registers itself)
-
     sys.meta_path.insert(0, _Finder())
     place = len(sys.path) if os.environ.get("LRMCTL_OPENRLHF_ENGINE") == "vllm" else 0
     sys.path.insert(place, str(Path(__file__).parent / "standins"))
