@@ -5,12 +5,15 @@ Exit codes: 0 ok, 1 findings, 2 user error or a path that is no use, 3 a backend
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
 import sys
 from contextlib import suppress
 from types import FrameType
+
+_LOCKED = "whoever owns it can let you in (`ls -ld` shows who); or name another place"
 
 
 def main() -> None:
@@ -99,11 +102,16 @@ def _say(error: BaseException) -> int:
 
 def _of_the_machine(error: BaseException) -> BaseException | None:
     """An error of a path, the disk, the memory or the form of what was given, in words; None for any other."""
-    from lrmctl.errors import LrmctlError
+    from lrmctl._util.disk import FULL
+    from lrmctl.errors import DiskFullError, LrmctlError
 
     if isinstance(error, OSError) and error.errno is not None:
         where = str(error.filename) if error.filename not in (None, -1) else ""
-        return LrmctlError(os.strerror(error.errno), where if len(where) <= 200 else f"{where[:200]}...")
+        where = where if len(where) <= 200 else f"{where[:200]}..."
+        if error.errno in FULL and where:
+            return DiskFullError(os.strerror(error.errno), where, "free some space")
+        fix = _LOCKED if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and where else ""
+        return LrmctlError(os.strerror(error.errno), where, fix)
     if "No space left on device" in str(error):
         return error
     if isinstance(error, ValueError) and "null byte" in str(error):

@@ -140,7 +140,8 @@ def progress(label: str) -> Iterator[OnProgress]:
     if not err.is_terminal:
         yield _Lines(label)
         return
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    spinner = SpinnerColumn("line" if err.options.ascii_only else "dots")
+    columns = (spinner, TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), TextColumn("{task.fields[note]}"), console=err) as bar:
         task, clocks = bar.add_task(label, total=None, note=""), _Clocks()
 

@@ -45,6 +45,10 @@ class RunExistsError(LrmctlError, FileExistsError):
     """A run folder of this name is already there and must not be overwritten."""
 
 
+class DiskFullError(LrmctlError):
+    """There is no space for what is to be written. What was written before stays, and the same command goes on."""
+
+
 class JudgeError(LrmctlError, RuntimeError):
     """A judge that could not be used at all (one failed verdict is data, not this error)."""
 

@@ -13,6 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from lrmctl._util.disk import naming, refuse_deleted
+
 
 def parse_row(line: bytes) -> dict[str, Any] | None:
     """The row of a line; None if it is not a JSON object, for readers that go on over damage."""
@@ -34,7 +36,7 @@ class JsonlAppender:
     """
 
     def __init__(self, path: Path, *, fsync: bool = False) -> None:
-        self._fsync = fsync
+        self._path, self._fsync = path, fsync
         path.parent.mkdir(parents=True, exist_ok=True)
         self.rows = _mend(path)
         # unbuffered: after a full disk nothing is left behind that a later write or close would stumble over
@@ -57,10 +59,12 @@ class JsonlAppender:
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         # a lone surrogate (from damaged text) becomes `\udXXX`, which is the JSON escape that reads back as it
         data = text.encode("utf-8", "backslashreplace")
-        while data:
-            data = data[self._file.write(data) :]
-        if self._fsync:
-            os.fsync(self._file.fileno())
+        refuse_deleted(self._file.fileno(), self._path)
+        with naming(self._path):
+            while data:
+                data = data[self._file.write(data) :]
+            if self._fsync:
+                os.fsync(self._file.fileno())
         self.rows += len(rows)
 
     def close(self) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from lrmctl._util.jsonl import parse_row
+from lrmctl.errors import NotFoundError
 
 
 class FileTail:
@@ -22,22 +24,38 @@ class FileTail:
 
     def __init__(self, path: Path, *, from_end: bool = False) -> None:
         self.path, self.number, self.unreadable = path, 0, 0
+        self._open: BinaryIO | None = None
         self.offset = path.stat().st_size if from_end and path.exists() else 0
 
     def lines(self) -> list[str]:
         """Lines of text that are not empty. A carriage return ends a line too, since progress bars use it."""
-        if not self.path.is_file():
-            return []
-        with self.path.open("rb") as file:
-            file.seek(self.offset)
-            new = file.read().replace(b"\r", b"\n")
+        new = self._new().replace(b"\r", b"\n")
         whole = new[: new.rfind(b"\n") + 1]
         self.offset += len(whole)
         return [line.decode("utf-8", "replace") for line in whole.split(b"\n") if line]
 
+    def _new(self) -> bytes:
+        """Bytes since the last call; of a file that was deleted, what whoever still writes it adds."""
+        with suppress(FileNotFoundError):
+            file = self.path.open("rb")  # opened each time: a network file system then asks what is new
+            if self._open is not None:
+                self._open.close()
+            self._open = file
+        if self._open is None:
+            return b""
+        self._open.seek(self.offset)
+        return self._open.read()
+
     def rows(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Rows of a JSONL file, each with the number of its line, from 1."""
+        """Rows of a JSONL file, each with the number of its line, from 1.
+
+        Raises:
+            NotFoundError: the file was deleted after some of it had been read.
+        """
         if not self.path.is_file():
+            if self.offset:
+                fix = f"bring it back; what was said is of its first {self.number} lines"
+                raise NotFoundError("this file was deleted while it was read", str(self.path), fix)
             return
         with self.path.open("rb") as file:
             file.seek(self.offset)

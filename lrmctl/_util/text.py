@@ -7,7 +7,9 @@ them.
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from typing import Any
 
 _INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
 _BLANK_LETTERS = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
@@ -44,3 +46,22 @@ def visible(text: str) -> str:
     first = next((i for i, char in enumerate(text) if not is_invisible(char)), len(text))
     last = next((i for i in range(len(text), first, -1) if not is_invisible(text[i - 1])), first)
     return text[first:last]
+
+
+_HALF = re.compile("[\ud800-\udfff]")
+
+
+def whole_characters(text: str) -> str:
+    """The text with U+FFFD in place of each lone surrogate: no file, tokenizer or database takes half a character."""
+    return _HALF.sub("\ufffd", text)
+
+
+def whole_json(value: Any) -> Any:
+    """What was read from JSON, its texts by `whole_characters`."""
+    if isinstance(value, str):
+        return whole_characters(value)
+    if isinstance(value, list):
+        return [whole_json(one) for one in value]
+    if isinstance(value, dict):
+        return {whole_characters(key): whole_json(one) for key, one in value.items()}
+    return value

@@ -68,8 +68,16 @@ def eval_folder(target: str, runs_dir: Path) -> Path:
 
 def all_runs(runs_dir: Path) -> list[Path]:
     """Every run folder: directly under the runs folder, or one of a study's arms."""
-    folders = [p for pattern in ("*", "*/*") for p in sorted(runs_dir.glob(pattern)) if p.is_dir() and is_run(p)]
+    folders = [p for pattern in ("*", "*/*") for p in sorted(runs_dir.glob(pattern)) if p.is_dir() and _may_be_run(p)]
     return sorted(p for p in folders if p.parent == runs_dir or (p.parent / "study.json").exists())
+
+
+def _may_be_run(folder: Path) -> bool:
+    """Whether it is a run, or one that nobody may look into: that is shown, and hides no other."""
+    try:
+        return is_run(folder)
+    except PermissionError:
+        return True
 
 
 def target_folder(target: str, runs_dir: Path, name: str | None) -> Path:

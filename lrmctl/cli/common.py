@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lrmctl.errors import LrmctlError
+from lrmctl.errors import DiskFullError, LrmctlError
 from lrmctl.runs.names import HERE
 from lrmctl.runs.output import refuse_no_folder
 
@@ -108,7 +108,7 @@ def goes_on_with(command: str | Callable[[], str], started: Callable[[], bool] =
     try:
         yield
     except BaseException as error:
-        wrong = isinstance(error, LrmctlError) and error.exit_code == 2
+        wrong = isinstance(error, LrmctlError) and error.exit_code == 2 and not isinstance(error, DiskFullError)
         wrong = wrong or (isinstance(error, OSError) and error.errno in _NO_PATH)  # the same again is wrong again
         if started() and not wrong:
             error.add_note(f"to continue: {command if isinstance(command, str) else command()}")

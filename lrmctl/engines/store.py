@@ -20,9 +20,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
+from lrmctl._util.disk import FULL
 from lrmctl.engines.base import Sampling
 from lrmctl.engines.requests import Completion, Engine, GenerationRequest, checked, request_of
-from lrmctl.errors import LrmctlError
+from lrmctl.errors import DiskFullError, LrmctlError
 from lrmctl.types import FinishReason, Prompt, Trace
 
 OnProgress = Callable[[int, int], None]
@@ -98,6 +99,7 @@ class Store:
                     if column not in present:
                         self._db.execute(f"alter table completions add column {column} {kind}")
                 self._db.execute(_VOID)
+            self._inode = self.path.stat().st_ino
 
     def __enter__(self) -> Store:
         return self
@@ -134,8 +136,19 @@ class Store:
         """Keep completions, all or none of them. Errors are not kept: they are not what the model says."""
         rows = [_row(identity, r, c) for r, c in done if c.finish_reason != "error"]
         if rows:
+            self._refuse_deleted()
             with self._guard(), self._writing():
                 self._db.executemany(_INSERT, rows)
+
+    def _refuse_deleted(self) -> None:
+        """SQLite would write on into a file without a name, or say that it is read-only."""
+        try:
+            same = self.path.stat().st_ino == self._inode
+        except OSError:
+            same = False
+        if not same:
+            what = "the store of completions was deleted or replaced while it was written"
+            raise LrmctlError(what, str(self.path), "run the same command again: what was in it is drawn anew")
 
     def _rows(self, keys: Sequence[str]) -> Iterator[tuple[str, Completion]]:
         for start in range(0, len(keys), _ASK_AT_ONCE):
@@ -152,7 +165,8 @@ class Store:
         try:
             yield
         except BaseException:
-            self._db.execute("rollback")
+            with suppress(sqlite3.Error):  # a full disk has rolled it back already, and is the cause to be told
+                self._db.execute("rollback")
             raise
         self._db.execute("commit")
 
@@ -161,8 +175,15 @@ class Store:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
+            if _is_full(error):
+                fix = "free some space; completions that are stored are not drawn again"
+                raise DiskFullError("the disk is full", str(self.path), fix) from error
             fix = "free some space or move the file away; completions that are stored are not drawn again"
             raise LrmctlError(f"the store of completions failed: {error}", where=str(self.path), fix=fix) from error
+
+
+def _is_full(error: sqlite3.Error | OSError) -> bool:
+    return "disk is full" in str(error) or getattr(error, "errno", None) in FULL  # SQLite's own words for its code 13
 
 
 def _row(identity: str, request: GenerationRequest, done: Completion) -> tuple[str | int | float | None, ...]:

@@ -78,6 +78,8 @@ def _of_run(folder: Path, ref: str) -> RecipeSide:
     lock = folder / "lock.json"
     try:
         data = json.loads(lock.read_text(encoding="utf-8"))["recipe"]
+    except PermissionError:
+        raise
     except (OSError, ValueError, KeyError, TypeError):
         raise NotFoundError(f"no run {ref!r} with a locked recipe", str(lock), "`lrmctl run list`") from None
     try:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lrmctl._util.text import whole_json
 from lrmctl.errors import LrmctlError, NotFoundError
 from lrmctl.types import Outcome, Trace, Verdict, joint_outcome
 
@@ -150,8 +151,9 @@ def _decoder() -> Callable[[bytes], EvalRow]:
     decode = Decoder(EvalRow).decode
 
     def read(line: bytes) -> EvalRow:
+        half = b"\\ud" in line  # perhaps half a character, as `replacing` writes it
         try:
-            return decode(line)
+            return convert(whole_json(json.loads(line)), EvalRow) if half else decode(line)
         except MsgspecError:  # `json` also reads what is not strict JSON: a score that is NaN
             return convert(json.loads(line), EvalRow)
 

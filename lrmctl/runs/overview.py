@@ -5,7 +5,9 @@ except where a function says so.
 from __future__ import annotations
 
 import shutil
+import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -81,9 +83,13 @@ def checkpoint_folders(folder: RunFolder) -> list[Path]:
 
 
 def size(path: Path) -> int:
-    """Bytes of a file or of everything in a folder."""
-    files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file() and not p.is_symlink()]
-    return sum(file.stat().st_size for file in files)
+    """Bytes of a file or of everything in a folder; what is deleted meanwhile counts nothing."""
+    found = 0
+    for file in [path] if path.is_file() else path.rglob("*"):
+        with suppress(FileNotFoundError):
+            facts = file.lstat()
+            found += facts.st_size if stat.S_ISREG(facts.st_mode) else 0
+    return found
 
 
 def remove(folder: RunFolder, *, checkpoints_only: bool = False) -> int:

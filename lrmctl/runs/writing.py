@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
+from lrmctl._util.disk import naming
 from lrmctl.runs.output import refuse_special
 
 _PART = re.compile(r"\.\d+-[0-9a-f]{8}\.part")
@@ -26,7 +27,7 @@ def replacing(path: Path) -> Iterator[TextIO]:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name[:200]}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
-        with part.open("x", encoding="utf-8", errors="backslashreplace") as out:
+        with naming(path), part.open("x", encoding="utf-8", errors="backslashreplace") as out:
             yield out
         part.replace(path)
     except BaseException:

@@ -6,16 +6,16 @@ there, before the folder is made. What a trainer does is the backend's business,
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lrmctl import console
+from lrmctl._util.disk import FULL
 from lrmctl.backends.base import Progress, with_reward_url
 from lrmctl.backends.launch.launchers import launcher
-from lrmctl.errors import BackendError, LrmctlError, NotFoundError, RecipeError
+from lrmctl.errors import BackendError, DiskFullError, LrmctlError, NotFoundError, RecipeError
 from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
 from lrmctl.runs.folder import RunFolder
 from lrmctl.runs.tracking import both, mirror
@@ -53,7 +53,8 @@ def train(
     Raises:
         LrmctlError: whatever was wrong with recipe, model, data or name, before anything was started.
         RewardError: the reward's own error.
-        BackendError: the trainer's first root cause; also a full disk.
+        BackendError: the trainer's first root cause.
+        DiskFullError: there is no space for what lrmctl itself writes.
     """
     plan = plan_training(loaded, runs_dir=runs_dir, name=name, model=model, resume=resume, restart=restart)
     return execute(plan, on_progress)
@@ -183,6 +184,6 @@ def _disk_errors(where: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in FULL:
             raise
-        raise BackendError("the disk is full", str(error.filename or where), "free some space") from error
+        raise DiskFullError("the disk is full", str(error.filename or where), "free some space") from error

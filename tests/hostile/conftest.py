@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 from pathlib import Path
 
 import pytest
+from stub_backend import stub_backend as stub_backend
 
 from lrmctl.runs.folder import RunFolder
 
@@ -37,3 +40,27 @@ def runs(made_runs: Path, tmp_path: Path) -> Path:
     """A copy of the made runs where the command line looks for them, to be damaged."""
     shutil.copytree(made_runs, tmp_path / "runs")
     return tmp_path / "runs"
+
+
+@pytest.fixture
+def place(runs: Path, tmp_path: Path) -> Path:
+    """A working folder with runs, good files and all sorts of bad ones."""
+    (tmp_path / "rows.jsonl").write_bytes((runs / "a" / "eval" / "rows.jsonl").read_bytes())
+    rows = [
+        {"prompt": f"p{i}", "response": "x" * n, "label": label}
+        for i in range(4)
+        for n, label in ((5, "disallowed_completion"), (50, "ideal"))
+    ]
+    (tmp_path / "labelled.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "rollouts.jsonl").write_text("")
+    (tmp_path / "text").write_text("years of work")
+    (tmp_path / "folder").mkdir()
+    for end in ("json", "jsonl", "yaml"):
+        (tmp_path / f"damaged.{end}").write_text('{"a": [1\n')
+    (tmp_path / "empty.jsonl").write_text("")
+    (tmp_path / "binary.jsonl").write_bytes(bytes(range(256)))
+    (tmp_path / "nested.jsonl").write_text("[" * 2000 + "\n")
+    (tmp_path / "loop").symlink_to("loop")
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    (tmp_path / "locked").mkdir(mode=0o555)
+    return tmp_path

@@ -5,56 +5,14 @@ The commands and their parameters are asked of the parser, so that new ones are 
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from every_command import COMMANDS, commands, parser, words_of
 
 Lrmctl = Callable[..., Any]
-COMMANDS: Mapping[str, Mapping[str, str]] = {
-    "demo": {},
-    "train": {"recipe": "lab/rl", "--dry-run": ""},
-    "eval": {"target": "lab:tiny", "--recipe": "lab/eval", "--name": "a"},  # a has another evaluation
-    "analyze": {"target": "a"},
-    "compare": {"runs": "b", "": "a"},
-    "export": {"target": "a", "--to": "lm-eval"},
-    "monitor": {"target": "rollouts.jsonl"},
-    "report": {"targets": "a"},
-    "study": {"recipe": "demo"},
-    "doctor": {},
-    "recipe list": {},
-    "recipe show": {"recipe": "lab/rl"},
-    "recipe copy": {"recipe": "lab/rl"},
-    "recipe validate": {"recipes": "lab/rl"},
-    "recipe diff": {"a": "lab/rl", "b": "lab/rl"},
-    "recipe ci": {},
-    "plugin list": {},
-    "plugin check": {},
-    "reward fit": {"file": "labelled.jsonl", "--rule": "features", "--folds": "2", "--steps": "1", "--force": ""},
-    "reward serve": {"recipe": "lab/rl", "--host": "192.0.2.1"},  # no machine's own address
-    "reward list": {},
-    "reward show": {"name": "format"},
-    "reward test": {"name": "format", "--seconds": "0.01"},
-    "reward score": {"source": "rows.jsonl", "--use": "format", "--force": ""},
-    "judge list": {},
-    "judge show": {"name": "lab"},
-    "judge score": {"file": "rows.jsonl", "--judge": "lab"},
-    "judge measure": {"file": "labelled.jsonl", "--judge": "lab", "--label": "unsafe"},
-    "benchmark list": {},
-    "benchmark show": {"name": "lab-harmful"},
-    "model tiny": {"out": "rows.jsonl"},
-    "model gate": {"path": "nothing"},
-    "model widen": {"source": "nothing", "out": "new"},
-    "run list": {},
-    "run show": {"run": "a"},
-    "run logs": {"run": "a"},
-    "run rm": {"run": "nothing", "--yes": ""},
-}
-"""Words that each command gets on without an error, or with one that comes late."""
 NO_PATH = {
     "text": "text", "below a file": "rows.jsonl/below", "too long": "x" * 5000, "long part": "x" * 300,
     "zero byte": "a\0b", "loop": "loop", "pipe": "pipe.jsonl", "device": "/dev/full",
@@ -81,27 +39,6 @@ STARTS = {("demo", "--runs-dir"), ("study", "--runs-dir"), ("train", "--runs-dir
 """Where hours of work begin, or at least seconds, if a path will do."""
 
 
-@cache
-def _parser() -> Any:
-    import typer
-
-    from lrmctl.cli.app import app
-
-    return typer.main.get_command(app)
-
-
-def _commands() -> dict[str, Any]:
-    """Every command by its words, as the parser knows it."""
-
-    def walk(command: Any, words: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
-        for name, below in getattr(command, "commands", {}).items():
-            yield from walk(below, (*words, name))
-        if not hasattr(command, "commands"):
-            yield " ".join(words), command
-
-    return dict(walk(_parser(), ()))
-
-
 def _parameters(command: Any) -> dict[str, Any]:
     """The parameters of a command that take a text or a path, and what each takes."""
     kinds = {p.opts[0]: getattr(getattr(p, "type_descriptor", None), "annotation", bool) for p in command.params}
@@ -119,52 +56,21 @@ def _bad(name: str, parameter: str, takes: Any, place: int) -> Mapping[str, str]
     return dict(list(bad.items())[place % 3 :: 3]) if place else bad
 
 
-@pytest.fixture
-def place(runs: Path, tmp_path: Path) -> Path:
-    """A working folder with runs, good files and all sorts of bad ones."""
-    (tmp_path / "rows.jsonl").write_bytes((runs / "a" / "eval" / "rows.jsonl").read_bytes())
-    rows = [
-        {"prompt": f"p{i}", "response": "x" * n, "label": label}
-        for i in range(4)
-        for n, label in ((5, "disallowed_completion"), (50, "ideal"))
-    ]
-    (tmp_path / "labelled.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (tmp_path / "rollouts.jsonl").write_text("")
-    (tmp_path / "text").write_text("years of work")
-    (tmp_path / "folder").mkdir()
-    for end in ("json", "jsonl", "yaml"):
-        (tmp_path / f"damaged.{end}").write_text('{"a": [1\n')
-    (tmp_path / "empty.jsonl").write_text("")
-    (tmp_path / "binary.jsonl").write_bytes(bytes(range(256)))
-    (tmp_path / "nested.jsonl").write_text("[" * 2000 + "\n")
-    (tmp_path / "loop").symlink_to("loop")
-    os.mkfifo(tmp_path / "pipe.jsonl")
-    (tmp_path / "locked").mkdir(mode=0o555)
-    return tmp_path
-
-
-def test_every_command_has_words() -> None:
-    assert sorted(_commands()) == sorted(COMMANDS)
+def test_every_command_haswords_of() -> None:
+    assert sorted(commands()) == sorted(COMMANDS)
 
 
 @pytest.mark.usefixtures("place")
-@pytest.mark.parametrize("name", [name for name, command in _commands().items() if _parameters(command)])
+@pytest.mark.parametrize("name", [name for name, command in commands().items() if _parameters(command)])
 def test_every_word_may_be_bad(lrmctl: Lrmctl, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr("lrmctl.cli.app.app", _parser())  # the same parser, built once and not for each line
+    monkeypatch.setattr("lrmctl.cli.app.app", parser())  # the same parser, built once and not for each line
     complaints = []
-    for place, (parameter, takes) in enumerate(_parameters(_commands()[name]).items()):
+    for place, (parameter, takes) in enumerate(_parameters(commands()[name]).items()):
         for kind, value in _bad(name, parameter, takes, place).items():
-            said = lrmctl(*_words(name, {**COMMANDS[name], parameter: value}))
+            said = lrmctl(*words_of(name, {**COMMANDS[name], parameter: value}))
             if wrong := _wrong(said):
                 complaints.append(f"{parameter} {kind}: {wrong}, exit code {said.code}: {said.err[:300]}")
     assert not complaints, "\n".join(complaints)
-
-
-def _words(name: str, given: Mapping[str, str]) -> list[str]:
-    options = [f"{key}={value}" for key, value in given.items() if key.startswith("--")]
-    switches = [f"{key}=" for key in ("--dry-run", "--force", "--yes")]
-    arguments = [value for key, value in given.items() if not key.startswith("--")]
-    return [*name.split(), *(o.rstrip("=") if o in switches else o for o in options), "--", *arguments]
 
 
 def _wrong(said: Any) -> str:

@@ -12,7 +12,7 @@ from training_recipes import RL, SFT, merged
 from lrmctl.backends.openrlhf.flags import parser
 from lrmctl.backends.rows import rl_rows, sft_rows
 from lrmctl.data.sources import Demonstration
-from lrmctl.errors import BackendError, LrmctlError, NotFoundError, RecipeError, RunExistsError
+from lrmctl.errors import DiskFullError, LrmctlError, NotFoundError, RecipeError, RunExistsError
 from lrmctl.lab import base_path
 from lrmctl.models import load_tokenizer
 from lrmctl.recipe.load import LoadedRecipe, load_recipe
@@ -74,7 +74,7 @@ def test_a_taken_name_is_refused(tmp_path: Path, runs: Path) -> None:
 
 def test_a_run_of_another_recipe_or_model_is_not_gone_on_with(tmp_path: Path, runs: Path) -> None:
     full_disk(runs / "tiny-sft")
-    with pytest.raises(BackendError):
+    with pytest.raises(DiskFullError):
         train(recipe(tmp_path, SFT), runs_dir=runs)
     with pytest.raises(RunExistsError, match="another recipe"):
         train(recipe(tmp_path, SFT, seed=1), runs_dir=runs, name="tiny-sft", resume=True)
@@ -89,9 +89,9 @@ def full_disk(run: Path) -> None:
 
 def test_a_full_disk_is_one_clear_error(tmp_path: Path, runs: Path) -> None:
     full_disk(runs / "tiny-sft")
-    with pytest.raises(BackendError, match="the disk is full") as caught:
+    with pytest.raises(DiskFullError, match="the disk is full") as caught:
         train(recipe(tmp_path, SFT), runs_dir=runs)
-    assert caught.value.exit_code == 3
+    assert caught.value.exit_code == 2
     status = RunFolder(runs / "tiny-sft").status()
     assert (status["state"], status["error"]) == ("failed", "the disk is full")
 

@@ -39,19 +39,26 @@ def monitor(
 ) -> None:
     """Look for reward hacking in the rollouts of an RL run. Exit code 1 if an alarm fires."""
     from lrmctl import console
+    from lrmctl.errors import NotFoundError
 
     rollouts, folder = _files(target, runs_dir)
     second = _judge(judge, option)
     watch = _monitor(rollouts, folder, only or [], _thresholds(sets or []), second, sample, window)
-    if follow:
-        _follow(watch, folder or rollouts.parent)
-    watch.finish()
+    gone: NotFoundError | None = None
+    try:
+        if follow:
+            _follow(watch, folder or rollouts.parent)
+        watch.finish()
+    except NotFoundError as error:  # the file was deleted: what was seen of it is shown all the same
+        gone = error
     results = watch.results()
     if as_json:
         found = {"rollouts": rollouts, "rows": watch.seen, "unreadable": watch.rollouts.unreadable, "alarms": results}
         console.emit_json("monitor", found)
     else:
         _show(watch, results, rollouts)
+    if gone is not None:
+        raise gone
     if any(r.state == "alarm" for r in results):
         raise typer.Exit(console.FINDINGS)
 

@@ -10,6 +10,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from lrmctl._util.text import whole_json
+
 _SHOWN = 160  # characters of an answer that cannot be read
 
 
@@ -39,7 +41,7 @@ def read_choice(data: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
         UnreadableError: there is none.
     """
     try:
-        body = json.loads(data)
+        body = whole_json(json.loads(data))
     except (ValueError, RecursionError):
         raise UnreadableError(f"the server answered something else than JSON: {short(data)}") from None
     if words := told_error(data)[0]:

@@ -107,7 +107,9 @@ def retry_after(answer: httpx.Response) -> float:
     except ValueError:
         pass
     try:
-        return max(0.0, (parsedate_to_datetime(said) - datetime.now(UTC)).total_seconds())
+        there = answer.headers.get("date")  # by the server's clock, whatever ours says
+        now = parsedate_to_datetime(there) if there else datetime.now(UTC)
+        return max(0.0, (parsedate_to_datetime(said) - now).total_seconds())
     except (ValueError, TypeError):
         return 0.0
 

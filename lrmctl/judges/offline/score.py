@@ -17,6 +17,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TextIO
 
+from lrmctl._util.disk import naming
 from lrmctl.console import OnProgress
 from lrmctl.errors import LrmctlError
 from lrmctl.hooks.specs import Judge
@@ -79,7 +80,7 @@ def _scored(
     if out:
         write_jsonl(out, _lines(items, keys, known, scope))
     todo = [i for i, key in enumerate(keys) if key not in known]
-    with _journal(out) as journal:
+    with naming(out) if out else nullcontext(), _journal(out) as journal:
         for start in range(0, len(todo), CHUNK):
             some = todo[start : start + CHUNK]
             for i, verdict in zip(some, judge_on(judge, [items[i].trace for i in some], scope), strict=True):

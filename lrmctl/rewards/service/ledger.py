@@ -29,7 +29,7 @@ class RolloutLedger:
     """Takes outcomes, writes rows, makes replies.
 
     Args:
-        began: when the first service of this attempt began, by `time.time()`.
+        began: when the first service of this attempt began, by `time.monotonic()`, which all processes share.
         tell: called after each change, before anybody is answered.
 
     Raises:
@@ -157,7 +157,8 @@ class RolloutLedger:
         try:
             self._log.write_all([self._row(entry, first + i) for i, entry in enumerate(entries)])
         except OSError as error:
-            self.policy.end(LrmctlError(f"cannot write rollouts: {error.strerror}", str(self._spec.rollouts)))
+            what, fix = f"cannot write rollouts: {error.strerror}", "see to the file, then start again: rows stay"
+            self.policy.end(LrmctlError(what, str(self._spec.rollouts), fix))
         for i, entry in enumerate(entries):
             self._metrics.rollout(entry.phase, entry.kind, entry.reward, entry.failed, entry.component)
             self.policy.seen(entry.failed, f"{self._spec.rollouts}:{first + i}")
@@ -184,7 +185,7 @@ class RolloutLedger:
             "n": n,
             "attempt": self._spec.attempt,
             "phase": entry.phase,
-            "seconds": round(time.time() - self._began, 3),
+            "seconds": round(time.monotonic() - self._began, 3),
             "prompt_id": trace.prompt.id if trace else "",
             "row": entry.row,
             "group": place.group.name if place else "",

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, get_args
 
+from lrmctl._util.text import whole_characters
 from lrmctl.errors import RewardError
 from lrmctl.thinking import UNKNOWN, Thinking, builtin_formats
 from lrmctl.trace import trace_from_text
@@ -154,7 +155,7 @@ def decode_call(query: str, prompt: str, label: str, end_tokens: Sequence[str]) 
     if not query.startswith(prompt):
         what = f"prompt {asked.id!r} did not come back as it was sent (its text starts {query[:60]!r})"
         raise RewardError(what, fix="OpenRLHF cuts long prompts from the left: raise `max_len` or drop such prompts")
-    text, ended = _without_end(query[len(prompt) :], end_tokens)
+    text, ended = _without_end(whole_characters(query[len(prompt) :]), end_tokens)
     try:
         thinking, closed = thinking_of_label(label)
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -148,7 +148,7 @@ class RewardService:
             self._listener.close()
             raise LrmctlError(f"cannot write rollouts: {error.strerror}", str(self._spec.rollouts)) from error
         self._address = (self._address[0], self._listener.getsockname()[1])
-        self._began = time.time()
+        self._began = time.monotonic()
         started = threading.Event()
         # processes die with the thread that made them: this one lives as long as the service is entered
         self._thread = threading.Thread(target=self._supervise, args=(started,), name="lrmctl-service", daemon=True)

@@ -18,6 +18,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, get_args
 
+from lrmctl._util.disk import naming
 from lrmctl.backends.base import Progress
 from lrmctl.backends.openrlhf.run.checkpoints import named_step
 from lrmctl.runs.jsonl import read_jsonl, write_jsonl
@@ -123,7 +124,7 @@ class Recorder:
     plan: Plan
     start: int = 0
     tensorboard: Path | None = None
-    began: float = field(default_factory=time.time)
+    began: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
         kept = [row for row in read_jsonl(self.path) if row["step"] <= self.start]
@@ -133,6 +134,7 @@ class Recorder:
         self._before = float(kept[-1]["seconds"]) if kept else 0.0
         self._times: list[float] = []
         self._clock = self.began
+        self._wall = time.time()
         self._phase = ""
         self._bar = _Bar(int(self.plan.estimates.get("backward_passes_per_step", 1)), self.start)
 
@@ -150,7 +152,8 @@ class Recorder:
         """After a run that ended well: exact values and missing rows from TensorBoard."""
         rows = {row["step"]: row for row in read_jsonl(self.path)}
         for step, (wall, status) in sorted(read_tensorboard(self.tensorboard).items()):
-            known = rows.get(step, {"step": step, "total": self.total, "seconds": self._seconds(wall)})
+            # the trainer's event has the time of day, which may have been set anew since
+            known = rows.get(step, {"step": step, "total": self.total, "seconds": self._seconds_of(wall)})
             if step <= self.total and (step not in rows or self.plan.kind == "sft"):
                 rows[step] = {**known, **self._measured(translate(status))}
         write_jsonl(self.path, [rows[step] for step in sorted(rows)])
@@ -163,17 +166,21 @@ class Recorder:
         nothing = {"kl"} if self.plan.estimates.get("reference_model") is False else set()
         return {k: v for k, v in numbers.items() if k not in nothing}
 
-    def _seconds(self, wall: float) -> float:
-        return round(self._before + wall - self.began, 3)
+    def _seconds(self, now: float) -> float:
+        return round(self._before + now - self.began, 3)
+
+    def _seconds_of(self, wall: float) -> float:
+        """Of a time of day: no less than 0, and no more than have passed."""
+        return self._seconds(self.began + min(max(0.0, wall - self._wall), time.monotonic() - self.began))
 
     def _record(self, step: int, numbers: Mapping[str, float]) -> Progress:
-        now, shown = time.time(), dict[str, float]()
+        now, shown = time.monotonic(), dict[str, float]()
         if "time/step" in numbers or self.last > self.start:  # the first interval holds the trainer's start-up
             self._times.append(numbers.get("time/step", (now - self._clock) / (step - self.last)))
             shown["seconds_left"] = round(median(self._times[-10:]) * (self.total - step), 1)
         self._clock, self.last = now, step
         row = {"step": step, "total": self.total, "seconds": self._seconds(now), **self._measured(numbers)}
-        with self.path.open("a", encoding="utf-8") as out:
+        with naming(self.path), self.path.open("a", encoding="utf-8") as out:
             out.write(json.dumps(row) + "\n")
         return Progress(step, self.total, _numbers(row) | shown, checkpoint=named_step(self.path.parent))
 
