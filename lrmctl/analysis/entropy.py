@@ -1,105 +1,29 @@
-"""Token entropy of the thinking, exact: a forward pass over prompt and thinking with the model's own logits at T=1.
+"""Token entropy of the thinking, exact: what the engine gives (`Engine.token_entropies`), by set, kind and outcome.
 
-H_t = -sum_v p_t(v) ln p_t(v) in nats over the full vocabulary. Sampling temperature and top-p are not folded in.
+In nats over the full vocabulary, with the model's own logits at T=1. Sampling temperature and top-p are not folded in.
 Server APIs give only the top log-probabilities and hence a lower bound; nothing here uses them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lrmctl.analysis.cells import ALL, Cell, group, ratio
-from lrmctl.analysis.generated import EncodedTrace
 from lrmctl.runs.eval_rows import EvalRow
 from lrmctl.types import Kind
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from torch import Tensor
 
     Entropies = NDArray[np.float32]
 
 FORMAT = 1
 PERCENTILE = 80
 """A token above this percentile of the base model's entropies is a high-entropy ("forking") token (2506.01939)."""
-_LOGITS_BUDGET = 1 << 24
-"""Logits held at once, in elements: 64 MiB in float32, a few times that with the intermediate results."""
-
-Progress = Callable[[int, int], None]
 Threshold = tuple[str, str, float]
 """Set, prompt kind and temperature: what a threshold belongs to."""
-
-
-def token_entropies(
-    model: Any,
-    encoded: Sequence[EncodedTrace],
-    *,
-    pad: int,
-    batch_size: int = 32,
-    logits_budget: int = _LOGITS_BUDGET,
-    on_progress: Progress | None = None,
-) -> list[Entropies]:
-    """Entropy at each thinking token, in nats.
-
-    Args:
-        model: a transformers causal LM.
-        encoded: the traces; batched by length.
-        pad: any token id, put behind shorter sequences of a batch.
-        logits_budget: positions x vocabulary x batch computed at once; long sequences go through in chunks.
-        on_progress: called with (done, total) traces.
-
-    Returns:
-        One array per trace, in the order given: [thinking tokens].
-    """
-    import numpy as np
-
-    order = sorted(range(len(encoded)), key=lambda i: len(encoded[i].context) + len(encoded[i].thinking))
-    found: list[Entropies] = [np.empty(0, dtype=np.float32)] * len(encoded)
-    for start in range(0, len(order), batch_size):
-        members = order[start : start + batch_size]
-        rows = _batch(model, [encoded[i] for i in members], pad, logits_budget)
-        for i, row in zip(members, rows, strict=True):
-            begin = len(encoded[i].context) - 1  # the logits at a position are about the next token
-            found[i] = row[begin : begin + len(encoded[i].thinking)]
-        if on_progress:
-            on_progress(start + len(members), len(order))
-    return found
-
-
-def _batch(model: Any, encoded: Sequence[EncodedTrace], pad: int, logits_budget: int) -> Entropies:
-    """Entropy after every position of right-padded sequences: [batch, positions].
-
-    Positions go through the model in chunks with its key-value cache, which is one forward pass in all, so the
-    logits of the whole batch are never held at once.
-    """
-    import torch
-
-    sequences = [e.context + e.thinking for e in encoded]
-    width = max(map(len, sequences))
-    ids = torch.tensor([s + [pad] * (width - len(s)) for s in sequences], device=model.device)
-    real = torch.tensor([[1] * len(s) + [0] * (width - len(s)) for s in sequences], device=model.device)
-    chunk = max(1, logits_budget // (len(sequences) * model.config.get_text_config().vocab_size))
-    parts: list[Tensor] = []
-    cache = None
-    with torch.inference_mode():
-        for start in range(0, width, chunk):
-            end = min(start + chunk, width)
-            seen = {"attention_mask": real[:, :end], "past_key_values": cache, "use_cache": chunk < width}
-            out = model(input_ids=ids[:, start:end], **seen)
-            cache = out.past_key_values
-            parts.append(entropy_of_logits(out.logits).cpu())
-    whole: Entropies = torch.cat(parts, dim=1).numpy()
-    return whole
-
-
-def entropy_of_logits(logits: Tensor) -> Tensor:
-    """-sum p ln p over the last dimension, in float32 nats. `logits`: [..., V]; -inf counts as p = 0."""
-    import torch
-
-    log_p = torch.log_softmax(logits.float(), dim=-1)
-    return -(log_p.exp() * log_p.clamp(min=torch.finfo(torch.float32).min)).sum(dim=-1)
 
 
 def choose(rows: Sequence[EvalRow], max_traces: int) -> list[EvalRow]:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lrmctl.engines.requests import Rendering
+from lrmctl.engines.base import Rendering
 from lrmctl.engines.store import Store, StoredCompletion
 from lrmctl.errors import LrmctlError
 from lrmctl.runs.eval_rows import EvalRow

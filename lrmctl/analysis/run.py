@@ -77,15 +77,15 @@ def _entropy(
     thresholds: dict[tuple[str, str, float], float] | None,
     on_progress: Progress | None,
 ) -> dict[str, Any]:
-    from lrmctl.analysis.entropy import FORMAT, choose, summarize, token_entropies
+    from lrmctl.analysis.entropy import FORMAT, choose, summarize
     from lrmctl.analysis.generated import read_again
-    from lrmctl.models import fingerprint, load_model, load_tokenizer
+    from lrmctl.engines.factory import make_engine
+    from lrmctl.recipe.schema.engines import HfOptions
 
-    tokenizer = load_tokenizer(model)
-    found = read_again(tokenizer, choose(rows, section.max_traces), folder)
     device, dtype = _where(section)
-    network = load_model(model, dtype=dtype, device=device)
-    entropies = token_entropies(network, found.encoded, pad=tokenizer.pad_token_id, on_progress=on_progress)
+    engine = make_engine(model, HfOptions(device=device, dtype=dtype))
+    found = read_again(engine.tokenizer, choose(rows, section.max_traces), folder)
+    entropies = engine.token_entropies([(e.context, e.thinking) for e in found.encoded], on_progress)
     return {
         "format": FORMAT,
         "part": "thinking",
@@ -93,7 +93,7 @@ def _entropy(
         "method": "exact: full vocabulary, the model's own logits at T=1, one forward pass",
         "dtype": dtype,
         "device": device,
-        "model": fingerprint(model),
+        "model": engine.fingerprint,
         "read_from": found.source,
         "traces": len(found.rows),
         "without_thinking": sum(not row.trace.thinking for row in rows),

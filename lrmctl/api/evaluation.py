@@ -92,10 +92,10 @@ def evaluate(
 
 def _model(target: str, section: EvalSection, runs_dir: Path) -> Path | str:
     """The checkpoint's folder; where a server is asked, its name for the model."""
-    from lrmctl.recipe.schema.generators import OpenAiGenerator
+    from lrmctl.recipe.schema.engines import OpenAiOptions
 
     engine = section.engine
-    if isinstance(engine, OpenAiGenerator):
+    if isinstance(engine, OpenAiOptions):
         return engine.model or target
     return target_model(target, runs_dir, section.trust_remote_code)
 

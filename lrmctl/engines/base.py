@@ -1,14 +1,37 @@
-"""The words of a generation engine: how to sample one completion, and what comes back.
+"""The one protocol of engines: what is asked of a model, what comes back, and the base class of whoever answers.
 
-Knows nothing of models, tokenizers or prompts' meaning; free of torch, so that recipes and stores can import it.
+Evaluations, judges and rewards ask through the same class. An engine says in `capabilities` what it can do besides
+generating; what it cannot do is refused by the base class with one clear error. Knows no judge and no benchmark, and is
+free of torch, so that recipes and stores can import it.
+
+A request says everything its completion depends on besides the model, so that a completion can be stored under it and
+a seed derived from it: the same request gets the same completion whatever else is in the batch.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from lrmctl.errors import RecipeError
+from lrmctl.thinking import UNKNOWN, Override, Thinking
+from lrmctl.types import FinishReason, Prompt, Trace
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 GREEDY_BELOW = 1e-5
+
+Capability = Literal["first_token_probabilities", "loglikelihood", "token_entropies"]
+"""What an engine may be able to do besides generating; each is the name of a method of `Engine`."""
+OnProgress = Callable[[int, int], None]
+"""Called with (done, total)."""
 
 
 @dataclass(frozen=True)
@@ -68,3 +91,297 @@ class SampledTokens:
     ids: tuple[int, ...]
     logprobs: tuple[float, ...]
     finish_reason: Literal["stop", "length"]
+
+
+@dataclass(frozen=True)
+class GenerationRequest:
+    """One completion to be generated.
+
+    Attributes:
+        text: what the engine continues: the rendered prompt with its generation prompt, and `forced`. For a server
+            that renders by itself, the messages as JSON.
+        sample: index among the samples of this prompt, from 0.
+        seed: seed of the whole evaluation.
+        forced: the end of `text` that stands for the beginning of the completion: `trace` counts it as said.
+        ids: the tokens of `text` where they are known: an engine that takes tokens goes on from them, since encoding
+            what a model wrote may give others. Not part of the key, nor are the two that follow.
+        question: a judge's question. The text of the reply is given without special tokens and with whatever thinking
+            is in it, and a prompt that leaves no room for all of `max_new_tokens` is an error, never cut short.
+        plain: `text` is the whole prompt even for a server that renders prompts by itself.
+    """
+
+    text: str
+    sampling: Sampling
+    sample: int = 0
+    seed: int = 0
+    forced: str = ""
+    ids: tuple[int, ...] = ()
+    question: bool = False
+    plain: bool = False
+
+    @property
+    def row_seed(self) -> int:
+        """Seed of this completion alone, 60 bits. Temperatures share it: the same luck at T=0.6 and T=1."""
+        return int(_sha256(self.seed, self.text, self.sample)[:15], 16)
+
+    def key(self, identity: str) -> str:
+        """Name of this completion in a store, given the engine's identity."""
+        return _sha256(identity, self.text, _settings(self.sampling), self.seed, self.sample)
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What an engine answered.
+
+    Attributes:
+        ids: token ids without the end-of-text token; empty where the engine gives none.
+        text: the same decoded, special tokens and think tags shown.
+        error: what went wrong if `finish_reason` is `error`; such a completion is never stored.
+        too_long: the error is that the prompt is longer than the model has room for.
+        tokens: that the model generated; the number of `ids` less `inserted` if None.
+        thinking_tokens: those of the thinking, where the engine counts them itself.
+        inserted: tokens in `ids` that a decoding mode put there, not the model.
+        reasoning: the thinking, where a server sent it apart, and `text` is the answer alone; None where all of the
+            completion is in `text`.
+    """
+
+    ids: tuple[int, ...]
+    text: str
+    finish_reason: FinishReason
+    error: str = ""
+    tokens: int | None = None
+    thinking_tokens: int | None = None
+    inserted: int = 0
+    reasoning: str | None = None
+    too_long: bool = False
+
+    @classmethod
+    def failed(cls, error: str, *, too_long: bool = False) -> Completion:
+        """One that could not be generated."""
+        return cls((), "", "error", error, tokens=0, too_long=too_long)
+
+    @property
+    def count(self) -> int:
+        """Tokens that the model generated."""
+        return len(self.ids) - self.inserted if self.tokens is None else self.tokens
+
+
+def checked(request: GenerationRequest, completion: Completion) -> Completion:
+    """The completion; one without a single token that a length limit is said to have cut is a failure, not what the
+    model says."""
+    nothing = completion.finish_reason == "length" and not completion.text and not completion.count
+    if nothing and request.sampling.max_new_tokens and not completion.ids:
+        return Completion.failed("the engine gave no token: the prompt leaves no room for a completion")
+    return completion
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """How messages become the text of a prompt, besides the model's own template.
+
+    Attributes:
+        system: a system message before messages that have none; empty for none.
+        template_args: named arguments of the chat template.
+        thinking: how the model writes its thought, as the recipe says it; None finds it out.
+    """
+
+    system: str = ""
+    template_args: Mapping[str, Any] = field(default_factory=dict)
+    thinking: Override = None
+
+    def messages(self, prompt: Prompt) -> list[dict[str, str]]:
+        """The prompt's messages, the system message first."""
+        messages = [dict(message) for message in prompt.messages]
+        if self.system and messages[0]["role"] != "system":
+            messages.insert(0, {"role": "system", "content": self.system})
+        return messages
+
+
+class LogLikelihood(NamedTuple):
+    """What a model makes of a given continuation: natural-log probability of all its tokens, and whether each is the
+    most likely one."""
+
+    logprob: float
+    greedy: bool
+
+
+@dataclass(frozen=True)
+class FirstTokenProbabilities:
+    """How likely it is that a reply begins with each of some words.
+
+    Attributes:
+        probabilities: of each word in [0, 1], as the model gives them, not normalised over the words. A word that is
+            absent was not among the tokens that the engine could see.
+        error: why there are none.
+        too_long: the prompt is longer than the model has room for; `error` says so.
+    """
+
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+    error: str = ""
+    too_long: bool = False
+
+
+class Engine(ABC):
+    """A model that completes prompts.
+
+    An engine implements `fingerprint`, `identity`, `question` and `generate`. All else has a default here: it does
+    nothing, or refuses and names the engine.
+
+    Attributes:
+        name: as recipes name it.
+        capabilities: what it can do besides generating.
+        parallel: calls at the same time that it makes good use of. Calls from several threads are safe in any case.
+        control_tokens: the model's special tokens as text, which judged text must not contain; empty if unknown.
+        tokenizer: the model's tokenizer; None where the engine has none, and then it cannot continue given text.
+    """
+
+    name: str = "engine"
+    capabilities: frozenset[Capability] = frozenset()
+    parallel: int = 1
+    control_tokens: Sequence[str] = ()
+    tokenizer: Any = None
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Identifies the checkpoint (see `lrmctl.models.fingerprint`)."""
+
+    @property
+    @abstractmethod
+    def identity(self) -> str:
+        """The fingerprint and whatever else of the engine changes its completions; never a path, a URL or a key."""
+
+    @property
+    def thinking(self) -> Thinking:
+        """Whether the model thinks as it is asked here, and how it writes its thought; by default nothing is known.
+
+        Raises:
+            RecipeError: the recipe names another format than the template's.
+        """
+        return UNKNOWN
+
+    def check(self) -> None:
+        """Raise what stands in the way of asking: no such model, no key. Loads no weights. Nothing by default."""
+
+    def prepare(self) -> None:
+        """Load what is slow to load; without it the first request does. Nothing by default."""
+
+    def release(self) -> None:
+        """Give memory and connections back; the next request takes them again. Nothing by default."""
+
+    def facts(self) -> dict[str, Any]:
+        """What to print beside every number: engine, device, dtype, versions. JSON values."""
+        return {"name": self.name}
+
+    def render(self, prompt: Prompt) -> str:
+        """The text that `generate` continues for a prompt."""
+        raise self._refusal("renders no prompts")
+
+    def request(self, prompt: Prompt, sampling: Sampling, sample: int, seed: int) -> GenerationRequest:
+        """The request for one sample of a prompt. An engine that begins the completion itself overrides this."""
+        return GenerationRequest(self.render(prompt), sampling, sample, seed)
+
+    def answerable(self, prompts: Sequence[Prompt]) -> list[Prompt]:
+        """The prompts for which requests can be made: all by default."""
+        return list(prompts)
+
+    @abstractmethod
+    def question(
+        self,
+        messages: Sequence[Mapping[str, str]],
+        max_new_tokens: int,
+        *,
+        text: str = "",
+        prefill: str = "",
+        template_args: Mapping[str, Any] | None = None,
+    ) -> GenerationRequest:
+        """The request for a greedy reply in a conversation.
+
+        Args:
+            messages: for the model's own chat template; ignored if `text` is given.
+            text: the whole prompt, where no chat template is used.
+            prefill: how the reply begins. A chat server cannot be made to begin a reply and leaves it out.
+            template_args: named arguments for the chat template.
+
+        Raises:
+            LrmctlError: the messages cannot be rendered whole.
+        """
+
+    @abstractmethod
+    def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[list[tuple[int, Completion]]]:
+        """Completions as they end, some at a time, each with its request's index; every request exactly once."""
+
+    def trace(self, prompt: Prompt, request: GenerationRequest, completion: Completion) -> Trace:
+        """The completion, with what was forced before it, split into thinking and answer. What was forced is part of
+        them, but not of their token counts. A failed completion is a trace with finish reason `error`."""
+        raise self._refusal("makes no traces")
+
+    def first_token_probabilities(
+        self, requests: Sequence[GenerationRequest], choices: Sequence[Sequence[str]]
+    ) -> list[FirstTokenProbabilities]:
+        """For each request, how likely the reply begins with each of its words, at temperature 1.
+
+        Raises:
+            RecipeError: the engine has not this capability.
+        """
+        raise self._refusal("gives no probabilities of first tokens", "first_token_probabilities")
+
+    def loglikelihood(self, pairs: Sequence[tuple[str, str]]) -> list[LogLikelihood]:
+        """Of each (context, continuation), encoded as lm-evaluation-harness's `hf` model does.
+
+        Raises:
+            RecipeError: the engine has not this capability; servers do not give these probabilities.
+        """
+        raise self._refusal("gives no log-likelihoods", "loglikelihood")
+
+    def rolling_loglikelihood(self, texts: Sequence[str]) -> list[float]:
+        """Natural-log probability of each whole text, windowed as lm-evaluation-harness's `hf` model does. Part of the
+        capability `loglikelihood`.
+
+        Raises:
+            RecipeError: the engine has not this capability.
+        """
+        raise self._refusal("gives no log-likelihoods", "loglikelihood")
+
+    def token_entropies(
+        self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], on_progress: OnProgress | None = None
+    ) -> list[NDArray[np.float32]]:
+        """Of each (context ids, continuation ids), the entropy of the model's distribution at each token of the
+        continuation, over the whole vocabulary at temperature 1: nats, [tokens].
+
+        Raises:
+            RecipeError: the engine has not this capability.
+        """
+        raise self._refusal("gives no token entropies", "token_entropies")
+
+    def require(self, capability: Capability) -> None:
+        """Refuse what cannot be done before any work is.
+
+        Raises:
+            RecipeError: the engine has not this capability.
+        """
+        if capability not in self.capabilities:
+            raise self._refusal(f"has not the capability {capability!r}", capability)
+
+    def _refusal(self, what: str, capability: Capability | None = None) -> RecipeError:
+        fix = f"use an engine that can, {' or '.join(WITH[capability])}" if capability else "use another engine"
+        return RecipeError(f"the engine {self.name!r} {what}", "engine", fix)
+
+
+WITH: Mapping[Capability, tuple[str, ...]] = {
+    "first_token_probabilities": ("hf", "vllm", "openai"),
+    "loglikelihood": ("hf",),
+    "token_entropies": ("hf",),
+}
+"""The built-in engines that have each capability, for error messages."""
+
+
+@lru_cache
+def _settings(sampling: Sampling) -> dict[str, Any]:
+    """The sampling as part of a key; without an option that stores made before it existed do not know."""
+    found = asdict(sampling)
+    return found if found["end_thinking"] else {name: value for name, value in found.items() if name != "end_thinking"}
+
+
+def _sha256(*parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -1,31 +1,64 @@
-"""Engines that answer judges' questions, by name: equal arguments share one engine and its weights.
-
-Making an engine loads nothing and contacts nobody; `prepare()` or the first question does.
-"""
+"""The one factory of engines. Making one loads nothing and contacts nobody; `prepare()` or the first request does."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from lrmctl.engines.chat import ChatEngine
+from lrmctl.engines.base import Engine, Rendering
 from lrmctl.errors import RecipeError
-from lrmctl.recipe.schema.engine_options import EngineOptions, HfOptions, OpenAiOptions, VllmOptions, engine_options
+from lrmctl.recipe.schema.decoding import Decoding, DefaultDecoding
+from lrmctl.recipe.schema.engines import EngineOptions, HfOptions, OpenAiOptions, judge_engine_options
 
+PLAIN = Rendering()
 _making = Lock()
 
 
 def make_engine(
-    model: str, engine: str | Mapping[str, Any] = "hf", *, batch_size: int = 16, device: str = "auto"
-) -> ChatEngine:
+    model: Path | str,
+    options: EngineOptions,
+    *,
+    batch_size: int | None = None,
+    rendering: Rendering = PLAIN,
+    decoding: Decoding = DefaultDecoding(),
+    shared: bool = False,
+) -> Engine:
     """The engine for a model.
+
+    Args:
+        model: a checkpoint's folder; as text also a hub id, `run:NAME` or `lab:tiny`, or the name that servers know
+            the model by.
+        batch_size: completions side by side in this process; None goes by the memory that is free.
+        rendering: how messages become prompts, besides the model's own template.
+        decoding: how thinking is steered.
+        shared: the weights are shared with other shared engines of this process.
+
+    Raises:
+        RecipeError: what the engine cannot do, e.g. a decoding mode where the server renders the prompts.
+    """
+    engine = _plain(model, options, batch_size, rendering, shared)
+    if isinstance(decoding, DefaultDecoding):
+        return engine
+    if isinstance(options, OpenAiOptions) and options.api == "chat":
+        what = f"the decoding mode {decoding.mode!r} begins or cuts the thinking, and a chat server renders by itself"
+        raise RecipeError(what, "engine.api", "say `api: completions` and name the model's `tokenizer:`")
+    from lrmctl.engines.decoding.engine import steered
+
+    return steered(engine, decoding)
+
+
+def judge_engine(
+    model: str, engine: str | Mapping[str, Any] = "hf", *, batch_size: int = 16, device: str = "auto"
+) -> Engine:
+    """The engine of a judge or reward: equal arguments share one engine, and other batch sizes share its weights.
 
     Args:
         model: a local folder, a hub id, `run:NAME` or `lab:tiny`; for a server, the name that it knows the model by.
         engine: `hf`, `vllm`, `openai`, or a mapping `{use: openai, base_url: ...}`; its options are those of
-            `lrmctl.recipe.schema.engine_options`.
+            `lrmctl.recipe.schema.engines`.
         batch_size: questions side by side, where the engine runs in this process.
         device: `auto`, `cpu`, `cuda` or one GPU, e.g. `cuda:1`, where the engine runs in this process.
 
@@ -34,25 +67,52 @@ def make_engine(
     """
     if batch_size < 1:
         raise RecipeError(f"batch_size must be at least 1, not {batch_size}", "batch_size", "say 16")
-    options = engine_options(engine)
+    options = judge_engine_options(engine)
+    if device != "auto":
+        options = _on(options, device)
     with _making:
-        return _made(model, options.model_dump_json(), type(options), batch_size, device)
+        return _judge_engine(model, options.model_dump_json(), type(options), batch_size)
+
+
+def _on(options: EngineOptions, device: str) -> EngineOptions:
+    """The options with the judge's own option `device`."""
+    if isinstance(options, OpenAiOptions):
+        return options
+    if isinstance(options, HfOptions):
+        if options.device not in ("auto", device):
+            what = f"the judge is put on {device!r}, and its engine on {options.device!r}"
+            raise RecipeError(what, "engine.device", "say one of the two")
+        return options.model_copy(update={"device": device})
+    if device not in ("cuda", "cpu"):
+        fix = "choose GPUs with the environment variable CUDA_VISIBLE_DEVICES, or use the engine hf or openai"
+        raise RecipeError(f"the engine 'vllm' cannot be put on {device!r}", "device", fix)
+    return options
 
 
 @lru_cache(maxsize=8)
-def _made(model: str, options: str, section: type[EngineOptions], batch_size: int, device: str) -> ChatEngine:
-    chosen = section.model_validate_json(options)
-    if isinstance(chosen, OpenAiOptions):
-        from lrmctl.engines.openai.chat import OpenAiChat
+def _judge_engine(model: str, options: str, section: type[EngineOptions], batch_size: int) -> Engine:
+    return make_engine(model, section.model_validate_json(options), batch_size=batch_size, shared=True)
 
-        return OpenAiChat(model, chosen)
-    if isinstance(chosen, VllmOptions):
-        from lrmctl.engines.vllm.chat import VllmChat
 
-        return VllmChat(model, chosen, device=device)
-    assert isinstance(chosen, HfOptions)
-    from lrmctl.engines.hf.chat import HfChat
+def _plain(
+    model: Path | str, options: EngineOptions, batch_size: int | None, rendering: Rendering, shared: bool
+) -> Engine:
+    if isinstance(options, HfOptions):
+        from lrmctl.engines.hf.engine import HfEngine
 
-    return HfChat(
-        model, batch_size=batch_size, device=device, dtype=chosen.dtype, trust_remote_code=chosen.trust_remote_code
-    )
+        return HfEngine(
+            model,
+            batch_size=batch_size,
+            device=options.device,
+            dtype=options.dtype,
+            rendering=rendering,
+            trust_remote_code=options.trust_remote_code,
+            shared=shared,
+        )
+    if isinstance(options, OpenAiOptions):
+        from lrmctl.engines.openai.engine import OpenAiEngine
+
+        return OpenAiEngine(options.model or str(model), options, rendering=rendering)
+    from lrmctl.engines.vllm.engine import VllmEngine
+
+    return VllmEngine(model, options, batch_size=None if shared else batch_size, rendering=rendering)

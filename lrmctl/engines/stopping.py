@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lrmctl.engines.requests import GenerationRequest
+from lrmctl.engines.base import GenerationRequest
 from lrmctl.thinking import (
     Thinking,
     ThinkingFormat,

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -21,13 +21,9 @@ from types import TracebackType
 from typing import NamedTuple
 
 from lrmctl._util.disk import FULL
-from lrmctl.engines.base import Sampling
-from lrmctl.engines.requests import Completion, Engine, GenerationRequest, checked, request_of
+from lrmctl.engines.base import Completion, Engine, GenerationRequest, OnProgress, Sampling, checked
 from lrmctl.errors import DiskFullError, LrmctlError
 from lrmctl.types import FinishReason, Prompt, Trace
-
-OnProgress = Callable[[int, int], None]
-"""Called with (completions done, completions in all)."""
 
 _TABLE = """
 create table if not exists completions (
@@ -250,7 +246,7 @@ def sample_traces(
         samples: per prompt and sampling; a greedy sampling gives one, since more would only repeat it.
     """
     several = [sampling] if isinstance(sampling, Sampling) else list(sampling)
-    first = [(prompt, request_of(engine, prompt, how, 0, seed)) for how in several for prompt in prompts]
+    first = [(prompt, engine.request(prompt, how, 0, seed)) for how in several for prompt in prompts]
     asked = [(prompt, replace(one, sample=i)) for prompt, one in first for i in range(draws(one.sampling, samples))]
     done = complete(engine, store, [request for _, request in asked], on_progress)
     return [engine.trace(p, r, c) for (p, r), c in zip(asked, done, strict=True)]

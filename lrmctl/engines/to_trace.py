@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from lrmctl.engines.requests import Completion, GenerationRequest
+from lrmctl.engines.base import Completion, GenerationRequest
 from lrmctl.engines.stopping import closed_before, opened_before, starts_inside
 from lrmctl.thinking import UNKNOWN, Thinking
 from lrmctl.trace import split_ids, trace_from_ids, trace_of_split

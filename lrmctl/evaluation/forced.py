@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lrmctl.engines.decoding.engine import askable
-from lrmctl.engines.requests import Engine
+from lrmctl.engines.base import Engine
 from lrmctl.errors import RecipeError
 from lrmctl.evaluation.benchmarks import PreparedBenchmark
 from lrmctl.reasoning.tasks import ReasoningTask
@@ -20,7 +19,7 @@ def with_thoughts(
     Raises:
         RecipeError: some have none, and the mode does not say that they are left out; or nothing is left.
     """
-    kept = [replace(s, prompts=tuple(askable(engine, s.prompts))) for s in sets]
+    kept = [replace(s, prompts=tuple(engine.answerable(s.prompts))) for s in sets]
     kept = [s for s in kept if s.prompts]
     chosen = [found for task in tasks if (found := _task(engine, task, limit)) is not None]
     if not kept and not chosen:
@@ -30,7 +29,7 @@ def with_thoughts(
 
 def _task(engine: Engine, task: ReasoningTask, limit: int | None) -> ReasoningTask | None:
     prompts = task.load(limit)
-    kept = askable(engine, prompts)
+    kept = engine.answerable(prompts)
     if len(kept) == len(prompts):
         return task
     if task.parts or task.name.startswith("lmeval:"):

@@ -12,9 +12,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lrmctl.engines.base import Sampling
-from lrmctl.engines.requests import Completion, Engine, GenerationRequest, checked, request_of
-from lrmctl.engines.store import OnProgress, Store, draws
+from lrmctl.engines.base import Completion, Engine, GenerationRequest, OnProgress, Sampling, checked
+from lrmctl.engines.store import Store, draws
 from lrmctl.errors import LrmctlError
 from lrmctl.types import Prompt, Trace
 
@@ -75,7 +74,7 @@ class Generation:
             ]
 
     def _asked(self, prompts: Sequence[Prompt], how: Sampling) -> list[tuple[Prompt, GenerationRequest]]:
-        first = [(prompt, request_of(self.engine, prompt, how, 0, self.seed)) for prompt in prompts]
+        first = [(prompt, self.engine.request(prompt, how, 0, self.seed)) for prompt in prompts]
         return [(prompt, replace(one, sample=i)) for prompt, one in first for i in range(draws(how, self.samples))]
 
     def _missing(self, asked: Sequence[GenerationRequest]) -> list[GenerationRequest]:

@@ -13,17 +13,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lrmctl.engines.base import Sampling
-from lrmctl.engines.generators import make_generator
-from lrmctl.engines.requests import Engine, Rendering
-from lrmctl.engines.store import OnProgress, Store
+from lrmctl.engines.base import Engine, OnProgress, Rendering, Sampling
+from lrmctl.engines.factory import make_engine
+from lrmctl.engines.store import Store
 from lrmctl.evaluation.benchmarks import PreparedBenchmark, open_sets, refuse_twice
 from lrmctl.evaluation.forced import with_thoughts
 from lrmctl.evaluation.generate import Generation, noted, refuse_failures
 from lrmctl.evaluation.judge import judge_set, slim
 from lrmctl.evaluation.settings import claim, settings_of
 from lrmctl.evaluation.summary import safety_entries, task_entries
-from lrmctl.evaluation.thinking import ObservedThinking, as_settled, thinking_facts, thinking_of
+from lrmctl.evaluation.thinking import ObservedThinking, as_settled, thinking_facts
 from lrmctl.reasoning.tasks import ReasoningTask, reasoning_task
 from lrmctl.recipe.schema.thinking import override_of
 from lrmctl.runs.damage import DamagedError, read_object
@@ -205,11 +204,11 @@ class _Evaluation:
             from lrmctl.models import allow_code
 
             allow_code(Path(model))
-        engine = make_generator(model, section.engine, batch_size=size, rendering=rendering, decoding=section.decoding)
+        engine = make_engine(model, section.engine, batch_size=size, rendering=rendering, decoding=section.decoding)
         sets = open_sets(section)
         if section.decoding.mode == "prefix":
             sets, tasks = with_thoughts(engine, sets, tasks, section.limit)
-        thinking = thinking_of(engine)  # refuses a format that is not the template's
+        thinking = engine.thinking  # refuses a format that is not the template's
         for warning in thinking.warnings:
             warnings.warn(warning, RuntimeWarning, stacklevel=2)
         return cls(section, engine, sets, tasks, thinking)
@@ -221,9 +220,7 @@ class _Evaluation:
         tell = _once(on_progress, total)
         drawing.fill([p for s in self.sets for p in s.prompts], lambda done, _: tell(done))
         self._run_tasks(drawing, lambda done, _: tell(safe + done))
-        release = getattr(self.engine, "release", None)
-        if release is not None:  # its memory is for the judges now
-            release()
+        self.engine.release()  # its memory is for the judges now
         errors = [c.error for c in drawing.failed.values()]
         errors += [t.error for r in self.results for t in r.traces if t.finish_reason == "error"]
         note = refuse_failures(len(errors), total, errors[0] if errors else "", self.section.max_failed)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lrmctl.thinking import UNKNOWN, Thinking, builtin_formats
+from lrmctl.thinking import Thinking, builtin_formats
 from lrmctl.thinking.formats import OWN
 from lrmctl.types import Trace
 
@@ -57,12 +57,6 @@ def _foreign(trace: Trace, thinking: Thinking) -> str:
     own = thinking.format.literals
     others = (m for form in builtin_formats().values() if not form.prose for m in form.all_opens if m not in own)
     return next((marker for marker in others if trace.answer.startswith(marker)), "")
-
-
-def thinking_of(engine: Any) -> Thinking:
-    """What an engine knows of its model's thinking; unknown for one that does not say."""
-    found = getattr(engine, "thinking", UNKNOWN)
-    return found if isinstance(found, Thinking) else UNKNOWN
 
 
 def as_settled(trace: Trace, thinking: Thinking) -> Trace:

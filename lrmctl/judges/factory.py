@@ -75,9 +75,9 @@ def _option(name: str, default: Any, type: str) -> inspect.Parameter:
 
 def _judge(template: JudgeTemplate, model: str, engine: Engine, batch_size: int, device: str) -> ModelJudge:
     """A template on an engine; an engine that is not in this process is named in the version."""
-    from lrmctl.engines.factory import make_engine
+    from lrmctl.engines.factory import judge_engine
     from lrmctl.judges.model_judge import ModelJudge
 
     use = engine if isinstance(engine, str) else str(engine.get("use", "hf"))
     label = model if use == "hf" else f"{model} via {use}"
-    return ModelJudge(template, make_engine(model, engine, batch_size=batch_size, device=device), label)
+    return ModelJudge(template, judge_engine(model, engine, batch_size=batch_size, device=device), label)

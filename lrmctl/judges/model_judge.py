@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from lrmctl.engines.chat import ChatEngine, JudgeQuery, JudgeReply
+from lrmctl.engines.base import Engine
 from lrmctl.errors import JudgeError
 from lrmctl.judges.base import describe
+from lrmctl.judges.query import JudgeQuery, JudgeReply, ask, unrenderable
 from lrmctl.judges.templates.base import JudgeTemplate, ParsedVerdict, part_text, raw_of, with_turns
 from lrmctl.judges.templates.sanitize import defused
 from lrmctl.judges.windows import next_count, windows, worst
@@ -39,9 +40,9 @@ class ModelJudge:
         model: of the verdicts' version.
     """
 
-    def __init__(self, form: JudgeTemplate, engine: ChatEngine, model: str) -> None:
+    def __init__(self, form: JudgeTemplate, engine: Engine, model: str) -> None:
         self.name, self.version = form.name, f"{form.version} of {model}"
-        self.parallel = int(getattr(engine, "parallel", 1))  # calls at the same time (see `judges.shared`)
+        self.parallel = engine.parallel  # calls at the same time (see `judges.shared`)
         self._form, self._engine = form, engine
 
     def check(self) -> None:
@@ -52,8 +53,7 @@ class ModelJudge:
                 prompt or the response.
         """
         self._engine.check()
-        why_not = getattr(self._engine, "why_not", None)
-        if why_not is not None and (why := why_not(self._form.asks("a prompt", "a response", self._engine.reserved))):
+        if why := unrenderable(self._engine, self._form.asks("a prompt", "a response", self._engine.control_tokens)):
             fix = "give the judge's own model with its own chat template, or serve it (engine: openai)"
             raise JudgeError(f"the judge {self.name!r} cannot be asked: {why}", fix=fix)
 
@@ -106,7 +106,7 @@ class ModelJudge:
         if not texts:
             return []
         try:
-            reserved = self._engine.reserved
+            reserved = self._engine.control_tokens
             asks = [self._asks(trace, text, reserved) for trace, text in texts]
             replies = self._replies([some if isinstance(some, tuple) else () for some in asks])
         except Exception as error:  # whatever an engine raises is data of these traces
@@ -131,13 +131,7 @@ class ModelJudge:
         return tuple(with_turns(ask, trace, lambda turn: defused(turn, reserved, sections)) for ask in asks)
 
     def _replies(self, asks: Sequence[Sequence[JudgeQuery]]) -> list[list[JudgeReply]]:
-        flat = [ask for some in asks for ask in some]
-        replies = list(self._engine.ask(flat))
-        if len(replies) != len(flat):
-            return [
-                [JudgeReply(error=f"the engine gave {len(replies)} replies to {len(flat)} questions")] for _ in asks
-            ]
-        rest = iter(replies)
+        rest = iter(ask(self._engine, [query for some in asks for query in some]))
         return [[next(rest) for _ in some] for some in asks]
 
     def _answer(self, replies: Sequence[JudgeReply]) -> _Answer:

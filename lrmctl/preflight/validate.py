@@ -67,9 +67,9 @@ def check_plugins(loaded: LoadedRecipe) -> list[PluginEntry]:
 def _check_engine(entry: PluginEntry, options: Mapping[str, Any]) -> None:
     """The options of a built-in judge's engine; those of a plugin's are its own matter."""
     if entry.builtin and entry.group == "judge" and isinstance(engine := options.get("engine"), (str, Mapping)):
-        from lrmctl.recipe.schema.engine_options import engine_options
+        from lrmctl.recipe.schema.engines import judge_engine_options
 
-        engine_options(engine)
+        judge_engine_options(engine)
 
 
 def _told(loaded: LoadedRecipe, path: KeyPath, error: LrmctlError) -> str:

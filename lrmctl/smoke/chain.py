@@ -14,8 +14,8 @@ from typing import Any
 
 from lrmctl.errors import LrmctlError
 from lrmctl.recipe.load import LoadedRecipe
+from lrmctl.recipe.schema.engines import HfOptions
 from lrmctl.recipe.schema.evaluation import EvalSection, ReasoningUse, SafetySet
-from lrmctl.recipe.schema.generators import HfGenerator
 from lrmctl.recipe.schema.recipes import EvalRecipe, StudyRecipe
 from lrmctl.runs.folder import RunFolder
 from lrmctl.smoke import evaluated
@@ -167,7 +167,7 @@ class _Chain:
             "max_new_tokens": NEW_TOKENS,
             "batch_size": 8,
             "limit": evaluated.LIMIT,
-            "engine": HfGenerator(),
+            "engine": HfOptions(),
             "over_refusal": False,
         }
         if isinstance(recipe, EvalRecipe):

@@ -84,7 +84,7 @@ def sampled_rows(recipe: SftRecipe, model: Path, tokenizer: Any, out: Path) -> T
         RewardError: the reward failed.
     """
     from lrmctl.data.sources import load_prompts
-    from lrmctl.engines.requests import Rendering
+    from lrmctl.engines.base import Rendering
     from lrmctl.recipe.schema.thinking import override_of
     from lrmctl.training.rejection import rejection_sample
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lrmctl.data.sources import Demonstration, load_prompts
-from lrmctl.engines.requests import Rendering
+from lrmctl.engines.base import Rendering
 from lrmctl.errors import LrmctlError
 from lrmctl.recipe.schema.recipes import Rejection
 from lrmctl.rewards.compose import ComposedReward, RolloutReward

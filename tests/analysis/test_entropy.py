@@ -10,8 +10,9 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from lrmctl.analysis import analyze
-from lrmctl.analysis.entropy import choose, entropy_of_logits, summarize, token_entropies
+from lrmctl.analysis.entropy import choose, summarize
 from lrmctl.analysis.generated import EncodedTrace, encode
+from lrmctl.engines.hf.entropy import entropy_of_logits, token_entropies
 from lrmctl.errors import NotFoundError
 from lrmctl.recipe.schema.recipes import AnalysisSection
 from lrmctl.runs.eval_rows import EvalRow
@@ -52,6 +53,10 @@ def random_traces() -> list[EncodedTrace]:
     return [EncodedTrace(rng.integers(1, 97, a).tolist(), rng.integers(1, 97, b).tolist(), True) for a, b in sizes]
 
 
+def pairs(traces: list[EncodedTrace]) -> list[tuple[list[int], list[int]]]:
+    return [(trace.context, trace.thinking) for trace in traces]
+
+
 def brute_force(model: LlamaForCausalLM, trace: EncodedTrace) -> np.ndarray:
     with torch.no_grad():
         logits = model(torch.tensor([trace.context + trace.thinking])).logits[0].double()
@@ -62,14 +67,14 @@ def brute_force(model: LlamaForCausalLM, trace: EncodedTrace) -> np.ndarray:
 
 def test_entropy_equals_a_full_softmax_one_trace_at_a_time(model: LlamaForCausalLM) -> None:
     traces = random_traces()
-    for found, trace in zip(token_entropies(model, traces, pad=0, batch_size=3), traces, strict=True):
+    for found, trace in zip(token_entropies(model, pairs(traces), pad=0, batch_size=3), traces, strict=True):
         np.testing.assert_allclose(found, brute_force(model, trace), atol=2e-5)
 
 
 @pytest.mark.parametrize("budget", [1, 97 * 5 * 7, 97 * 5 * 20])
 def test_chunking_over_positions_changes_nothing(model: LlamaForCausalLM, budget: int) -> None:
-    whole = token_entropies(model, random_traces(), pad=0)
-    chunked = token_entropies(model, random_traces(), pad=0, logits_budget=budget)
+    whole = token_entropies(model, pairs(random_traces()), pad=0)
+    chunked = token_entropies(model, pairs(random_traces()), pad=0, logits_budget=budget)
     for a, b in zip(whole, chunked, strict=True):
         np.testing.assert_allclose(a, b, atol=2e-5)
 
@@ -77,10 +82,10 @@ def test_chunking_over_positions_changes_nothing(model: LlamaForCausalLM, budget
 def test_no_call_computes_more_logits_than_the_budget(model: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
     monkeypatch.setattr(
-        "lrmctl.analysis.entropy.entropy_of_logits",
+        "lrmctl.engines.hf.entropy.entropy_of_logits",
         lambda logits: (seen.append(logits.numel()), entropy_of_logits(logits))[1],
     )
-    token_entropies(model, random_traces(), pad=0, logits_budget=97 * 5 * 4)
+    token_entropies(model, pairs(random_traces()), pad=0, logits_budget=97 * 5 * 4)
     assert len(seen) > 1
     assert max(seen) <= 97 * 5 * 4
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from lrmctl.analysis import analyze
-from lrmctl.analysis.entropy import token_entropies
-from lrmctl.analysis.generated import EncodedTrace, read_again
+from lrmctl.analysis.generated import read_again
+from lrmctl.engines.hf.entropy import token_entropies
 from lrmctl.engines.store import Store
 from lrmctl.errors import LrmctlError
 from lrmctl.evaluation import evaluate
@@ -50,7 +50,7 @@ def by_hand(out: Path) -> float:
             end = one.ids.index(close) if close in one.ids else len(one.ids)
             thinking = [i for i in one.ids[:end] if i != tokenizer.convert_tokens_to_ids("<think>")]
             before = given + list(one.ids[: end - len(thinking)])
-            (found,) = token_entropies(model, [EncodedTrace(before, thinking, True)], pad=0)
+            (found,) = token_entropies(model, [(before, thinking)], pad=0)
             total, count = total + float(found.sum()), count + found.size
     return total / count
 

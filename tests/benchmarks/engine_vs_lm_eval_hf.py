@@ -64,9 +64,8 @@ def _generation(options: argparse.Namespace) -> dict[str, list[float]]:
     import torch
     from lm_eval.models.huggingface import HFLM
 
-    from lrmctl.engines.base import Sampling
+    from lrmctl.engines.base import GenerationRequest, Sampling
     from lrmctl.engines.hf.engine import HfEngine
-    from lrmctl.engines.requests import GenerationRequest
     from lrmctl.engines.store import Store, complete
     from lrmctl.lab import base_path
     from lrmctl.models import load_model

@@ -21,11 +21,10 @@ from contextlib import ExitStack, contextmanager
 
 import httpx
 
-from lrmctl.engines.base import Sampling
-from lrmctl.engines.openai.completions import body_of
+from lrmctl.engines.base import GenerationRequest, Sampling
 from lrmctl.engines.openai.engine import OpenAiEngine
-from lrmctl.engines.requests import GenerationRequest
-from lrmctl.recipe.schema.generators import OpenAiGenerator
+from lrmctl.engines.openai.protocol import body_of
+from lrmctl.recipe.schema.engines import OpenAiOptions
 from lrmctl.types import Prompt
 
 SERVER = """
@@ -75,7 +74,7 @@ def requests_of(engine: OpenAiEngine, count: int) -> list[GenerationRequest]:
 
 def ours(urls: list[str], count: int, concurrency: int) -> float:
     """Completions a second."""
-    engine = OpenAiEngine("lrm", OpenAiGenerator(base_url=tuple(urls), concurrency=concurrency))
+    engine = OpenAiEngine("lrm", OpenAiOptions(base_url=tuple(urls), concurrency=concurrency))
     requests = requests_of(engine, count)
     began = time.perf_counter()
     done = [one for batch in engine.generate(requests) for one in batch]
@@ -87,7 +86,7 @@ def ours(urls: list[str], count: int, concurrency: int) -> float:
 
 def plain(url: str, count: int, concurrency: int) -> float:
     """Completions a second."""
-    engine = OpenAiEngine("lrm", OpenAiGenerator(base_url=url))
+    engine = OpenAiEngine("lrm", OpenAiOptions(base_url=url))
     bodies = [body_of("lrm", "chat", request, {})[1] for request in requests_of(engine, count)]
 
     async def run() -> list[str]:

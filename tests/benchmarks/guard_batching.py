@@ -20,8 +20,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from lrmctl.engines.chat import ChatEngine, JudgeQuery
+from lrmctl.engines.base import Engine
 from lrmctl.judges import shared
+from lrmctl.judges.query import JudgeQuery, ask
 from lrmctl.judges.shared import SharedJudge
 from lrmctl.types import Part, Prompt, Trace, Verdict
 
@@ -35,11 +36,11 @@ class Guard:
 
     name, version = "benchmark", "1"
 
-    def __init__(self, engine: ChatEngine, tokens: int) -> None:
+    def __init__(self, engine: Engine, tokens: int) -> None:
         self._engine, self._tokens = engine, tokens
 
     def judge(self, traces: Sequence[Trace], part: Part) -> list[Verdict]:
-        replies = self._engine.ask([self._ask(trace) for trace in traces])
+        replies = ask(self._engine, [self._ask(trace) for trace in traces])
         assert not any(reply.error for reply in replies)
         return [Verdict(self.name, self.version, part, safe=True, raw=reply.text) for reply in replies]
 
@@ -57,9 +58,9 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder:
         made = _model(Path(folder), options)
-        from lrmctl.engines.factory import make_engine
+        from lrmctl.engines.factory import judge_engine
 
-        engine = make_engine(folder, "hf", batch_size=options.batch, device="cpu")
+        engine = judge_engine(folder, "hf", batch_size=options.batch, device="cpu")
         engine.prepare()
         lengths = f"{options.policy} common tokens and 130 to 230 own ones"
         print(f"{made / 1e6:.1f} million parameters, {options.threads} threads of torch")

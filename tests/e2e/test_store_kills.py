@@ -127,7 +127,7 @@ WRITERS = """
 import sys
 from pathlib import Path
 from lrmctl.engines.base import Sampling
-from lrmctl.engines.requests import Completion, GenerationRequest
+from lrmctl.engines.base import Completion, GenerationRequest
 from lrmctl.engines.store import Store
 
 who = int(sys.argv[2])

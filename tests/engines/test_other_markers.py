@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from lrmctl.engines.base import Sampling
+from lrmctl.engines.base import Rendering, Sampling
 from lrmctl.engines.decoding.engine import steered
 from lrmctl.engines.hf.engine import HfEngine
-from lrmctl.engines.requests import Rendering
 from lrmctl.engines.store import Store, sample_traces
 from lrmctl.errors import RecipeError
 from lrmctl.hooks import registry

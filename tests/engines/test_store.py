@@ -16,9 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from lrmctl.engines.base import Sampling
+from lrmctl.engines.base import Completion, GenerationRequest, Sampling
 from lrmctl.engines.hf.engine import HfEngine
-from lrmctl.engines.requests import Completion, GenerationRequest
 from lrmctl.engines.store import Store, complete, sample_traces
 from lrmctl.errors import LrmctlError
 from lrmctl.types import Prompt

@@ -188,11 +188,11 @@ def test_rows_of_perplexity_hold_what_it_is_made_of(named: Any, run: Any) -> Non
 
 
 def test_tasks_are_asked_in_the_decoding_mode_of_the_evaluation(named: Any, base: Path, tmp_path: Path) -> None:
-    from lrmctl.engines.generators import make_generator
+    from lrmctl.engines.factory import make_engine
     from lrmctl.recipe.schema.decoding import ZeroThink
-    from lrmctl.recipe.schema.generators import HfGenerator
+    from lrmctl.recipe.schema.engines import HfOptions
 
-    engine = make_generator(base, HfGenerator(), decoding=ZeroThink())
+    engine = make_engine(base, HfOptions(), decoding=ZeroThink())
     tasks = [named("sum_zero"), reasoning_task("lab_arithmetic"), named("sum_mc")]
     with Store(tmp_path / "c.sqlite") as store:
         done = run_tasks(engine, store, tasks, [Sampling(0.6, max_new_tokens=110)], 2, seed=0, limit=8)
@@ -237,7 +237,7 @@ class Flaky(HfEngine):
     """The engine, with a line that drops every second sample."""
 
     def generate(self, requests: Any) -> Any:
-        from lrmctl.engines.requests import Completion
+        from lrmctl.engines.base import Completion
 
         for batch in super().generate(requests):
             lost = Completion((), "", "error", error="the server hung up")

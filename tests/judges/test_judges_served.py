@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from forms_under_test import CASES, QUESTION
 
-from lrmctl.engines.chat import JudgeReply
 from lrmctl.hooks import registry
+from lrmctl.judges.query import JudgeReply
 from lrmctl.types import Prompt, Trace
 
 OPTIONS: dict[str, dict[str, Any]] = {

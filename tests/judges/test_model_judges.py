@@ -8,11 +8,11 @@ import pytest
 from forms_under_test import CASES
 from judge_engines import Scripted, babbling_model, knowing_model
 
-from lrmctl.engines.chat import JudgeReply
 from lrmctl.errors import LrmctlError, RecipeError
 from lrmctl.hooks import registry
 from lrmctl.judges.base import judge_parts
 from lrmctl.judges.model_judge import LONGEST_RAW, ModelJudge
+from lrmctl.judges.query import JudgeReply
 from lrmctl.judges.templates.base import part_text
 from lrmctl.judges.templates.llama_guard import LlamaGuard
 from lrmctl.testing.checks import check_judge, sample_traces
@@ -100,18 +100,18 @@ def test_an_engine_that_fails_fails_the_verdicts_and_finds_none_safe():
     assert [v.error for v in judge.judge([TRACE, TRACE], "answer")] == ["the server is down"] * 2
 
     class Raising(Scripted):
-        def ask(self, asks):  # noqa: ARG002
+        def generate(self, requests):  # noqa: ARG002
             raise LrmctlError("no such model")
 
     raised = ModelJudge(LlamaGuard(), Raising(JudgeReply()), "m").judge([TRACE, TRACE], "answer")
     assert all(v.outcome == "failed" and "no such model" in v.error for v in raised)
 
     class Forgetful(Scripted):
-        def ask(self, asks):
-            return super().ask(asks)[1:]
+        def generate(self, requests):
+            yield from list(super().generate(requests))[1:]
 
     short = ModelJudge(LlamaGuard(), Forgetful(JudgeReply("safe")), "m").judge([TRACE, TRACE], "answer")
-    assert all("1 replies to 2 questions" in v.error for v in short)
+    assert ["gave no reply" in v.error for v in short] == [True, False]
 
 
 def test_all_questions_go_to_the_engine_at_once_and_verdicts_stay_with_their_traces():
@@ -190,7 +190,7 @@ def test_a_prompt_that_leaves_no_room_is_a_failure_that_says_so(tiny_guard):
     judge = registry.make("judge", "qwen3guard", model=str(tiny_guard), device="cpu")
     long = Trace(Prompt.user("p", "x " * 8000, "harmful"), "a thought", "short", "closed")
     for verdict in judge_parts(judge, [long])[0]:
-        assert "leaves the judge no room for a response: the question has" in verdict.error
+        assert "leaves the judge no room for a response: the prompt has" in verdict.error
         assert verdict.outcome == "failed"
 
 
@@ -233,7 +233,7 @@ def test_the_first_words_probability_of_a_real_model_is_read(surely):
     import torch
     from transformers import LlamaForCausalLM
 
-    from lrmctl.engines.factory import make_engine
+    from lrmctl.engines.factory import judge_engine
 
     model = LlamaForCausalLM.from_pretrained(surely)
     with torch.no_grad():
@@ -248,7 +248,7 @@ def test_the_first_words_probability_of_a_real_model_is_read(surely):
 
             return tuple(replace(ask, prefill="") for ask in super().asks(prompt, response, reserved))
 
-    judge = ModelJudge(WithoutBlankLine(3, "probability"), make_engine(str(surely), device="cpu"), "m")
+    judge = ModelJudge(WithoutBlankLine(3, "probability"), judge_engine(str(surely), device="cpu"), "m")
     traces = [Trace(PROMPT, "t", word, "closed") for word in ("it is fine", "it is bad", "it is odd")]
     fine, bad, odd = judge.judge(traces, "answer")
     assert (fine.safe, bad.safe) == (True, False)

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from judge_engines import Scripted
 
 from lrmctl.benchmarks.two_way import harmbench
-from lrmctl.engines.chat import JudgeQuery, JudgeReply
 from lrmctl.errors import RecipeError
 from lrmctl.judges.base import judge_part
 from lrmctl.judges.model_judge import ModelJudge
+from lrmctl.judges.query import JudgeQuery, JudgeReply
 from lrmctl.judges.templates.base import ParsedVerdict
 from lrmctl.judges.templates.harmbench import HarmBench
 from lrmctl.judges.templates.shieldgemma import ShieldGemma

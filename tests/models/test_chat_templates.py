@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from lrmctl.engines.chat import JudgeQuery
-from lrmctl.engines.encoding import Encoder
+from lrmctl.engines.checkpoint import render_question
 from lrmctl.errors import LrmctlError
 from lrmctl.lab import base_path
 from lrmctl.models import load_tokenizer
@@ -80,16 +79,14 @@ def test_a_past_turn_may_lose_its_thinking_and_a_judged_text_may_lose_nothing(to
     tokenizer.chat_template = "{% for m in messages %}{{ m['content'].split('END')[-1] }}{% endfor %}"
     turns = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "thought END answer"}]
     assert render_chat(tokenizer, turns) == "q answer"
-    row = Encoder(tokenizer, 100).rows([JudgeQuery(tuple(turns))])[0]
-    assert "leaves out the assistant's message" in row.error
-    assert not row.ids
+    with pytest.raises(LrmctlError, match="leaves out the assistant's message"):
+        render_question(tokenizer, turns, None)
 
 
 def test_a_judge_reads_both_texts_through_a_template_of_parts(tokenizer: Any) -> None:
     tokenizer.chat_template = TEMPLATES["parts selected"]
-    ask = JudgeQuery(({"role": "user", "content": "the prompt"}, {"role": "assistant", "content": "the response"}))
-    row = Encoder(tokenizer, 1000).rows([ask])[0]
-    text = tokenizer.decode(row.ids)
+    messages = ({"role": "user", "content": "the prompt"}, {"role": "assistant", "content": "the response"})
+    text = render_question(tokenizer, messages, None)
     assert "the prompt" in text
     assert "the response" in text
 

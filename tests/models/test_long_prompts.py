@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from lrmctl.engines.base import Sampling
+from lrmctl.engines.base import Completion, GenerationRequest, Sampling
 from lrmctl.engines.hf.engine import HfEngine
-from lrmctl.engines.requests import Completion, GenerationRequest
 from lrmctl.engines.store import Store
 from lrmctl.lab import base_path
 from lrmctl.models import load_tokenizer

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from typing import Any
 
 import uvicorn
@@ -143,8 +144,11 @@ def resetting(times: int) -> Iterator[str]:
     body = json.dumps({"choices": [{"message": {"content": "fine"}}]}).encode()
 
     def run() -> None:
-        for n in range(times + 1):
-            connection, _ = listening.accept()
+        for n in count():
+            try:
+                connection, _ = listening.accept()
+            except OSError:  # closed
+                return
             connection.recv(65536)
             if n < times:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
@@ -156,4 +160,5 @@ def resetting(times: int) -> Iterator[str]:
     thread.start()
     with listening:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+        listening.shutdown(socket.SHUT_RDWR)
         thread.join(10)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from lrmctl.engines.chat import JudgeReply
+from lrmctl.judges.query import JudgeReply
 from lrmctl.judges.templates.base import JudgeTemplate
 from lrmctl.judges.templates.harmbench import HarmBench
 from lrmctl.judges.templates.llama_guard import LlamaGuard

@@ -20,11 +20,10 @@ from chat_server import free_port
 from fastapi import FastAPI, Response
 from fastapi import Request as HttpRequest
 
-from lrmctl.engines.base import Sampling
-from lrmctl.engines.generators import make_generator
+from lrmctl.engines.base import Completion, GenerationRequest, Sampling
+from lrmctl.engines.factory import make_engine
 from lrmctl.engines.openai.engine import OpenAiEngine
-from lrmctl.engines.requests import Completion, GenerationRequest
-from lrmctl.recipe.schema.generators import OpenAiGenerator
+from lrmctl.recipe.schema.engines import OpenAiOptions
 from lrmctl.types import Prompt, Trace
 
 WORDS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
@@ -169,7 +168,7 @@ WARM = Sampling(0.6, 0.95, max_new_tokens=64)
 
 def engine_of(url: str | Sequence[str], model: str = "lrm", **options: Any) -> OpenAiEngine:
     urls = url if isinstance(url, str) else tuple(url)
-    made = make_generator(model, OpenAiGenerator(base_url=urls, **{"patience": 6, **options}))
+    made = make_engine(model, OpenAiOptions(base_url=urls, **{"patience": 6, **options}))
     assert isinstance(made, OpenAiEngine)
     return made
 

@@ -1,11 +1,14 @@
-"""A chat engine that answers by a script and keeps what it was asked, and tiny real models."""
+"""An engine that answers by a script and keeps what it was asked, and tiny real models."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from lrmctl.engines.chat import JudgeQuery, JudgeReply
+from lrmctl.engines.base import Completion, Engine, FirstTokenProbabilities, GenerationRequest, Sampling
+from lrmctl.judges.query import JudgeQuery, JudgeReply
 
 GUARD_TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
@@ -13,23 +16,52 @@ GUARD_TEMPLATE = (
 )
 
 
-class Scripted:
+class Scripted(Engine):
     """An engine whose reply to each question is given by a function."""
 
-    identity = "scripted"
+    name = "scripted"
+    identity = fingerprint = "scripted"  # type: ignore[assignment]
 
     def __init__(self, answer: Callable[[JudgeQuery], JudgeReply] | JudgeReply, reserved: tuple[str, ...] = ()) -> None:
         self._answer = answer
-        self.reserved = reserved
+        self.control_tokens = reserved
         self.asked: list[JudgeQuery] = []
         self.prepared = 0
+        self._queries: dict[str, JudgeQuery] = {}
 
     def prepare(self) -> None:
         self.prepared += 1
 
-    def ask(self, asks: Sequence[JudgeQuery]) -> list[JudgeReply]:
-        self.asked += asks
-        return [self._answer(ask) if callable(self._answer) else self._answer for ask in asks]
+    def question(
+        self,
+        messages: Sequence[Mapping[str, str]],
+        max_new_tokens: int,
+        *,
+        text: str = "",
+        prefill: str = "",
+        template_args: Mapping[str, Any] | None = None,
+    ) -> GenerationRequest:
+        query = JudgeQuery(tuple(messages), text, prefill, max_new_tokens, template_args=template_args or {})
+        self._queries[repr(query)] = query
+        return GenerationRequest(repr(query), Sampling(0.0), question=True)
+
+    def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[list[tuple[int, Completion]]]:
+        for i, reply in enumerate(self._replies(requests, [()] * len(requests))):
+            failed = Completion.failed(reply.error, too_long=reply.too_long)
+            yield [(i, failed if reply.error else Completion((), reply.text, "stop"))]
+
+    def first_token_probabilities(
+        self, requests: Sequence[GenerationRequest], choices: Sequence[Sequence[str]]
+    ) -> list[FirstTokenProbabilities]:
+        replies = self._replies(requests, choices)
+        return [FirstTokenProbabilities(r.probabilities, r.error, r.too_long) for r in replies]
+
+    def _replies(self, requests: Sequence[GenerationRequest], choices: Sequence[Sequence[str]]) -> list[JudgeReply]:
+        queries = [
+            replace(self._queries[r.text], choices=tuple(words)) for r, words in zip(requests, choices, strict=True)
+        ]
+        self.asked += queries
+        return [self._answer(query) if callable(self._answer) else self._answer for query in queries]
 
 
 def babbling_model(folder: Path) -> Path:

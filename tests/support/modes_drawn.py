@@ -10,8 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from lrmctl.engines.base import Sampling
-from lrmctl.engines.requests import Completion, Engine, GenerationRequest, request_of
+from lrmctl.engines.base import Completion, Engine, GenerationRequest, Sampling
 from lrmctl.lab import base_path
 from lrmctl.recipe.schema.decoding import Budget, Decoding, LessThink, MoreThink, Prefix, ZeroThink
 from lrmctl.types import Prompt, Trace
@@ -54,7 +53,7 @@ def words(given: Any) -> Decoding:
 def requests_of(
     engine: Engine, prompts: Sequence[Prompt], how: Sampling = HOW, samples: int = 2
 ) -> list[GenerationRequest]:
-    return [replace(request_of(engine, p, how, 0, 0), sample=i) for p in prompts for i in range(samples)]
+    return [replace(engine.request(p, how, 0, 0), sample=i) for p in prompts for i in range(samples)]
 
 
 def completions(engine: Engine, requests: Sequence[GenerationRequest]) -> list[Completion]:

@@ -12,9 +12,8 @@ from typing import Any
 
 import pytest
 
-from lrmctl.engines.base import Sampling
+from lrmctl.engines.base import GenerationRequest, Sampling
 from lrmctl.engines.hf.engine import HfEngine
-from lrmctl.engines.requests import GenerationRequest
 from lrmctl.engines.store import Store, sample_traces
 from lrmctl.reasoning.tasks import grade_mathematics, reasoning_task
 from lrmctl.types import Trace

@@ -11,11 +11,11 @@ import pytest
 from recording_server import Answer, serving
 
 from lrmctl.engines.base import Sampling
-from lrmctl.engines.generators import make_generator
+from lrmctl.engines.factory import make_engine
 from lrmctl.engines.store import Store, sample_traces
 from lrmctl.evaluation.generate import noted
 from lrmctl.reasoning.tasks import reasoning_task
-from lrmctl.recipe.schema.generators import OpenAiGenerator
+from lrmctl.recipe.schema.engines import OpenAiOptions
 from lrmctl.types import Trace
 
 PROMPTS = tuple(reasoning_task("lab_arithmetic").load(6))
@@ -34,11 +34,9 @@ def through_lm_eval(theirs: Theirs, url: str, **how: Any) -> list[list[str]]:
 
 
 def ours(urls: list[str], folder: Path, samples: int = 1, **options: Any) -> list[Trace]:
-    made = OpenAiGenerator(base_url=tuple(urls), **options)
+    made = OpenAiOptions(base_url=tuple(urls), **options)
     with Store(folder / "c.sqlite") as store:
-        return sample_traces(
-            make_generator("m", made), store, PROMPTS, Sampling(0.8, max_new_tokens=64), samples, seed=0
-        )
+        return sample_traces(make_engine("m", made), store, PROMPTS, Sampling(0.8, max_new_tokens=64), samples, seed=0)
 
 
 def by_seed(body: dict[str, Any]) -> dict[str, Any]:

@@ -9,21 +9,32 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lrmctl.engines.base import Sampling
+from lrmctl.engines.base import (
+    Completion,
+    Engine,
+    FirstTokenProbabilities,
+    GenerationRequest,
+    LogLikelihood,
+    OnProgress,
+    Sampling,
+)
 from lrmctl.engines.decoding.partial import PartialCompletion, closing
 from lrmctl.engines.decoding.thoughts import ForcedThoughts, beginning, open_thoughts
 from lrmctl.engines.decoding.turns import Turns, answered, further, reserved, within
-from lrmctl.engines.requests import Completion, Engine, GenerationRequest, lacks_room
 from lrmctl.errors import RecipeError
 from lrmctl.recipe.schema.decoding import Budget, Decoding, DefaultDecoding, LessThink, MoreThink, Prefix, ZeroThink
-from lrmctl.thinking import ThinkingFormat, closes_thinking, default_format, opens_thinking
+from lrmctl.thinking import Thinking, ThinkingFormat, closes_thinking, default_format, opens_thinking
 from lrmctl.types import Prompt, Trace
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 LESS = {
     "lrmctl": "This needs no long thought, so I answer right away.",
@@ -44,40 +55,35 @@ def steered(engine: Engine, decoding: Decoding) -> Engine:
     """
     if isinstance(decoding, DefaultDecoding):
         return engine
-    if getattr(engine, "tokenizer", None) is None:
+    if engine.tokenizer is None:
         what = f"the mode {decoding.mode!r} goes on from text, and this engine renders the prompts by itself"
         raise RecipeError(what, "decoding", "take hf, vllm, or openai with `api: completions` and a `tokenizer:`")
     return SteeredEngine(engine, decoding)
 
 
-def askable(engine: Engine, prompts: Sequence[Prompt]) -> list[Prompt]:
-    """The prompts that the engine has words for: all, but for a mode that forces thoughts and may skip some.
-
-    Raises:
-        RecipeError: some have no thought, and the mode does not say that they are left out.
-    """
-    return engine.askable(prompts) if isinstance(engine, SteeredEngine) else list(prompts)
-
-
-class SteeredEngine:
+class SteeredEngine(Engine):
     """See `steered`."""
 
     def __init__(self, engine: Engine, mode: Decoding) -> None:
         self.inner, self.mode = engine, mode
+        self.name, self.capabilities = engine.name, engine.capabilities
+        self.parallel, self.control_tokens = engine.parallel, ()
         self._thoughts = open_thoughts(mode) if isinstance(mode, Prefix) else ForcedThoughts()
         self._left_out = 0
         if isinstance(mode, Budget):
             _check_budget(mode, self.tokenizer, self.form)
 
-    def __getattr__(self, name: str) -> Any:
-        """Whatever else the inner engine can do, e.g. log-likelihoods: no mode changes them."""
-        if name == "inner":  # not there yet while it is copied or unpickled
-            raise AttributeError(name)
-        return getattr(self.inner, name)
-
     @property
     def fingerprint(self) -> str:
         return self.inner.fingerprint
+
+    @property
+    def tokenizer(self) -> Any:
+        return self.inner.tokenizer
+
+    @property
+    def thinking(self) -> Thinking:
+        return self.inner.thinking
 
     @property
     def form(self) -> ThinkingFormat:
@@ -112,8 +118,12 @@ class SteeredEngine:
         forced = self._forced(prompt, text)
         return GenerationRequest(text + forced, sampling, sample, seed, forced)
 
-    def askable(self, prompts: Sequence[Prompt]) -> list[Prompt]:
-        """See `lrmctl.engines.decoding.engine.askable`."""
+    def answerable(self, prompts: Sequence[Prompt]) -> list[Prompt]:
+        """All prompts, but for a mode that forces thoughts those that have one, if the mode says `missing: skip`.
+
+        Raises:
+            RecipeError: some have no thought, and the mode does not say that they are left out.
+        """
         if not isinstance(self.mode, Prefix):
             return list(prompts)
         kept = [prompt for prompt in prompts if self._thoughts.of(prompt) is not None]
@@ -151,6 +161,47 @@ class SteeredEngine:
             done = [found for j, said in some for found in _advance(*batch[j], said, under_way, asks)]
             if done:
                 yield done
+
+    def question(
+        self,
+        messages: Sequence[Mapping[str, str]],
+        max_new_tokens: int,
+        *,
+        text: str = "",
+        prefill: str = "",
+        template_args: Mapping[str, Any] | None = None,
+    ) -> GenerationRequest:
+        """See `Engine.question`."""
+        return self.inner.question(messages, max_new_tokens, text=text, prefill=prefill, template_args=template_args)
+
+    def first_token_probabilities(
+        self, requests: Sequence[GenerationRequest], choices: Sequence[Sequence[str]]
+    ) -> list[FirstTokenProbabilities]:
+        """The inner engine's: no mode changes the model's probabilities."""
+        return self.inner.first_token_probabilities(requests, choices)
+
+    def loglikelihood(self, pairs: Sequence[tuple[str, str]]) -> list[LogLikelihood]:
+        """The inner engine's."""
+        return self.inner.loglikelihood(pairs)
+
+    def rolling_loglikelihood(self, texts: Sequence[str]) -> list[float]:
+        """The inner engine's."""
+        return self.inner.rolling_loglikelihood(texts)
+
+    def token_entropies(
+        self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], on_progress: OnProgress | None = None
+    ) -> list[NDArray[np.float32]]:
+        """The inner engine's."""
+        return self.inner.token_entropies(pairs, on_progress)
+
+    def check(self) -> None:
+        self.inner.check()
+
+    def prepare(self) -> None:
+        self.inner.prepare()
+
+    def release(self) -> None:
+        self.inner.release()
 
     def trace(self, prompt: Prompt, request: GenerationRequest, completion: Completion) -> Trace:
         """See `Engine.trace`. Thinking that the mode leaves out is no fault."""
@@ -199,7 +250,7 @@ def _advance(
 ) -> list[tuple[int, Completion]]:
     """Tell a completion what the model said to a request; the completion if it has ended with that. A later turn that
     finds no room any more was cut by the model's length."""
-    if said is not None and request.ids and lacks_room(said):
+    if said is not None and request.ids and said.too_long:
         said = Completion((), "", "length")
     if said is not None and said.finish_reason == "error":
         del under_way[i]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from lrmctl.engines.requests import Completion, GenerationRequest
+from lrmctl.engines.base import Completion, GenerationRequest
 from lrmctl.thinking import ThinkingFormat
 from lrmctl.types import FinishReason
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Generator
 from random import Random
 
+from lrmctl.engines.base import Completion, GenerationRequest
 from lrmctl.engines.decoding.partial import PartialCompletion, closing
-from lrmctl.engines.requests import Completion, GenerationRequest
 from lrmctl.recipe.schema.decoding import Budget, MoreThink
 
 Turns = Generator[GenerationRequest, Completion, Completion]

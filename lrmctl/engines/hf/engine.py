@@ -1,4 +1,4 @@
-"""The transformers engine: batched sampling from a local checkpoint on CPU or one GPU.
+"""The transformers engine: batched sampling from a local checkpoint on CPU or one GPU, and the model's probabilities.
 
 Knows models and tokens, not benchmarks, judges or files of results. The weights are loaded at the first batch: an
 evaluation whose completions are all stored needs none. transformers' own continuous batching is not used: it has one
@@ -9,51 +9,66 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from lrmctl.engines.base import (
+    Capability,
+    Completion,
+    FirstTokenProbabilities,
+    GenerationRequest,
+    LogLikelihood,
+    OnProgress,
+    Rendering,
+)
+from lrmctl.engines.checkpoint import PLAIN, CheckpointEngine, EncodedRequest
 from lrmctl.engines.hf.scheduler import ContinuousBatcher, RunningCompletion
-from lrmctl.engines.requests import Completion, GenerationRequest, LogLikelihood, Rendering, no_room
-from lrmctl.engines.stopping import StopWatcher, cut
-from lrmctl.errors import LrmctlError
-from lrmctl.thinking import Thinking, find_thinking
-from lrmctl.types import Prompt, Trace
+from lrmctl.engines.hf.static import StaticBatches
+from lrmctl.engines.hf.weights import Weights
+from lrmctl.engines.stopping import cut
 
-PLAIN = Rendering()
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _GROUP = 0.1
 """Seconds."""
+_NO_LIMIT = 1 << 30
 
 
-class HfEngine:
-    """Samples from the checkpoint in `path`.
+class HfEngine(CheckpointEngine):
+    """Samples from a checkpoint.
 
     Args:
-        path: an HF checkpoint folder.
-        batch_size: completions drawn side by side; a matter of memory, not of results. None goes by the memory that
-            is free. Either is halved where it turns out too large.
+        model: an HF checkpoint folder; as text also a hub id, `run:NAME` or `lab:tiny`.
+        batch_size: completions side by side; a matter of memory, not of results. None goes by the memory that is
+            free. Either is halved where it turns out too large.
         device: `cpu`, `cuda`, one GPU as `cuda:1`; `auto` takes CUDA where torch sees a GPU.
         dtype: a torch dtype's name; `auto` is float32 on CPU and bfloat16 on CUDA.
         rendering: how messages become prompts, besides the checkpoint's own template.
+        trust_remote_code: the Python code in the model's folder may run.
+        shared: use the weights of this process's other shared engines of the same model, device and dtype.
     """
+
+    name = "hf"
+    capabilities = frozenset[Capability]({"first_token_probabilities", "loglikelihood", "token_entropies"})
 
     def __init__(
         self,
-        path: Path,
+        model: Path | str,
         *,
         batch_size: int | None = None,
         device: str = "auto",
         dtype: str = "auto",
         rendering: Rendering = PLAIN,
+        trust_remote_code: bool = False,
+        shared: bool = False,
     ) -> None:
-        from lrmctl.models import fingerprint
-
-        self.path = Path(path)
+        super().__init__(model, rendering=rendering, trust_remote_code=trust_remote_code)
         self.batch_size = batch_size
-        self.fingerprint = fingerprint(self.path)
-        self._device, self._dtype, self._rendering = device, dtype, rendering
+        self._device, self._dtype = device, dtype
+        self._weights = Weights.shared(model, device, dtype, trust_remote_code) if shared else Weights()
         self._used = 0
 
     @property
@@ -75,21 +90,98 @@ class HfEngine:
             return "float32" if self.device == "cpu" else "bfloat16"
         return self._dtype
 
-    @cached_property
-    def tokenizer(self) -> Any:
-        from lrmctl.models import load_tokenizer
-
-        return load_tokenizer(self.path)
-
-    @cached_property
-    def thinking(self) -> Thinking:
-        """See `Engine.thinking`."""
-        return find_thinking(
-            self.tokenizer, template_args=self._rendering.template_args, override=self._rendering.thinking
-        )
-
-    @cached_property
+    @property
     def model(self) -> Any:
+        """The loaded model."""
+        return self._weights.load(self._load)
+
+    @property
+    def max_len(self) -> int:
+        """Tokens of prompt and completion that the model has positions for; no limit if it names none."""
+        config = self.model.config.get_text_config()
+        return int(getattr(config, "max_position_embeddings", None) or _NO_LIMIT)
+
+    @property
+    def vocabulary(self) -> int:
+        return int(self.model.get_input_embeddings().weight.shape[0])
+
+    def prepare(self) -> None:
+        _ = self.model, self.tokenizer
+
+    def release(self) -> None:
+        """Give the memory of the weights back; the next completion loads them again."""
+        from lrmctl.engines.hf.memory import free_cached
+
+        self._weights.drop()
+        free_cached()
+
+    def facts(self) -> dict[str, Any]:
+        from importlib.metadata import version
+
+        names = ("torch", "transformers")
+        return {
+            "name": self.name,
+            "thinking": self.thinking.describe(),
+            "device": self.device,
+            "dtype": self.dtype,
+            "batch_size": self._used or self.batch_size or "auto",
+            "versions": {name: version(name) for name in names},
+        }
+
+    def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[list[tuple[int, Completion]]]:
+        """Complete all requests, those that have ended at most every tenth of a second.
+
+        Longest prompts first, so that rows that start together have little padding and memory fails early. Questions
+        go through in batches of which the common beginning, a guard's policy, is computed once. A request that does
+        not fit into memory even alone comes back with finish reason `error`.
+
+        Raises:
+            ArithmeticError: the model's logits are not numbers.
+        """
+        asked = [i for i, request in enumerate(requests) if request.question]
+        if asked:
+            yield list(zip(asked, self._replies([requests[i] for i in asked]), strict=True))
+        others = [i for i, request in enumerate(requests) if not request.question]
+        for some in self._generated([requests[i] for i in others]):
+            yield [(others[i], completion) for i, completion in some]
+
+    def first_token_probabilities(
+        self, requests: Sequence[GenerationRequest], choices: Sequence[Sequence[str]]
+    ) -> list[FirstTokenProbabilities]:
+        """See `Engine.first_token_probabilities`. What breaks the model for one request is that one's error."""
+        rows = self.encoded(requests, choices)
+        found = self._batches.probabilities(rows)
+        return [
+            FirstTokenProbabilities(error=row.error, too_long=row.too_long)
+            if row.error
+            else FirstTokenProbabilities(error=shares)
+            if isinstance(shares, str)
+            else FirstTokenProbabilities(dict(zip(words, shares, strict=True)))
+            for row, words, shares in zip(rows, choices, found, strict=True)
+        ]
+
+    def loglikelihood(self, pairs: Sequence[tuple[str, str]]) -> list[LogLikelihood]:
+        """See `Engine.loglikelihood`."""
+        from lrmctl.engines.hf.loglikelihood import TextScorer
+
+        return TextScorer(self.model, self.tokenizer, self.batch_size).continuations(pairs)
+
+    def rolling_loglikelihood(self, texts: Sequence[str]) -> list[float]:
+        """See `Engine.rolling_loglikelihood`."""
+        from lrmctl.engines.hf.loglikelihood import TextScorer
+
+        return TextScorer(self.model, self.tokenizer, self.batch_size).whole(texts)
+
+    def token_entropies(
+        self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], on_progress: OnProgress | None = None
+    ) -> list[NDArray[np.float32]]:
+        """See `Engine.token_entropies`."""
+        from lrmctl.engines.hf.entropy import token_entropies
+
+        pad = self.tokenizer.pad_token_id
+        return token_entropies(self.model, pairs, pad=0 if pad is None else pad, on_progress=on_progress)
+
+    def _load(self) -> Any:
         from lrmctl.engines.hf.attention import group_heads
         from lrmctl.models import load_model
 
@@ -97,21 +189,21 @@ class HfEngine:
         group_heads(model)
         return model
 
-    def render(self, prompt: Prompt) -> str:
-        from lrmctl.data.render import render_prompt
+    @property
+    def _batches(self) -> StaticBatches:
+        pad = self.tokenizer.pad_token_id or 0
+        return StaticBatches(self._weights, self.model, self._eos, pad, self.max_len, self.batch_size)
 
-        asked = replace(prompt, messages=tuple(self._rendering.messages(prompt)))
-        return render_prompt(self.tokenizer, asked, self._rendering.template_args)
+    def _replies(self, requests: Sequence[GenerationRequest]) -> list[Completion]:
+        """Of questions."""
+        rows = self.encoded(requests)
+        found = self._batches.replies(rows)
+        return [
+            row.failed if row.error else Completion.failed(said) if isinstance(said, str) else self._cut(r, *said)
+            for r, row, said in zip(requests, rows, found, strict=True)
+        ]
 
-    def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[list[tuple[int, Completion]]]:
-        """Complete all requests, those that have ended at most every tenth of a second.
-
-        Longest prompts first, so that rows that start together have little padding and memory fails early. A request
-        that does not fit into memory even alone comes back with finish reason `error`.
-
-        Raises:
-            ArithmeticError: the model's logits are not numbers.
-        """
+    def _generated(self, requests: Sequence[GenerationRequest]) -> Iterator[list[tuple[int, Completion]]]:
         if not requests:
             return
         rows = self._rows(requests)
@@ -120,82 +212,21 @@ class HfEngine:
         )
         for ended in _in_groups(loop.run(row for row in rows if row.limit), [row for row in rows if not row.limit]):
             self._used = loop.size
-            yield [(row.index, completion) for row, completion in zip(ended, self._completions(ended), strict=True)]
-
-    def trace(self, prompt: Prompt, request: GenerationRequest, completion: Completion) -> Trace:
-        """See `Engine.trace`. What was forced is part of the thinking or answer, but not of their token counts."""
-        from lrmctl.engines.to_trace import trace_of
-
-        return trace_of(prompt, request, completion, self.tokenizer, self.thinking)
-
-    def loglikelihood(self, pairs: Sequence[tuple[str, str]]) -> list[LogLikelihood]:
-        """See `Scorer`."""
-        from lrmctl.engines.hf.loglikelihood import TextScorer
-
-        return TextScorer(self.model, self.tokenizer, self.batch_size).continuations(pairs)
-
-    def rolling_loglikelihood(self, texts: Sequence[str]) -> list[float]:
-        """See `Scorer`."""
-        from lrmctl.engines.hf.loglikelihood import TextScorer
-
-        return TextScorer(self.model, self.tokenizer, self.batch_size).whole(texts)
-
-    def release(self) -> None:
-        """Give the memory of the weights back; the next completion loads them again."""
-        from lrmctl.engines.hf.memory import free_cached
-
-        self.__dict__.pop("model", None)
-        free_cached()
-
-    def facts(self) -> dict[str, Any]:
-        from importlib.metadata import version
-
-        names = ("torch", "transformers")
-        return {
-            "name": "hf",
-            "thinking": self.thinking.describe(),
-            "device": self.device,
-            "dtype": self.dtype,
-            "batch_size": self._used or self.batch_size or "auto",
-            "versions": {name: version(name) for name in names},
-        }
-
-    def _encode(self, requests: Sequence[GenerationRequest]) -> dict[GenerationRequest, Sequence[int]]:
-        """Token ids of each prompt; the chat template has put in every special token already."""
-        texts = list(dict.fromkeys(r.text for r in requests if not r.ids))
-        encoded = self.tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
-        known = dict(zip(texts, encoded, strict=True))
-        return {r: r.ids or known[r.text] for r in requests}
+            yield [(row.index, c) for row, c in zip(ended, self._completions(requests, ended), strict=True)]
 
     def _rows(self, requests: Sequence[GenerationRequest]) -> list[RunningCompletion]:
         """The requests as rows, longest prompts first, equal prompts side by side."""
-        ids = self._encode(requests)
-        if not all(ids.values()):
-            raise LrmctlError("a prompt has no tokens: there is nothing to go on from", where=str(self.path))
-        order = sorted(range(len(requests)), key=lambda i: (-len(ids[requests[i]]), requests[i].text))
-        return [self._row(i, requests[i], ids[requests[i]]) for i in order]
+        encoded = self.encoded(requests)
+        order = sorted(range(len(requests)), key=lambda i: (-len(encoded[i].ids), requests[i].text))
+        return [self._row(i, encoded[i]) for i in order]
 
-    def _row(self, index: int, request: GenerationRequest, ids: Sequence[int]) -> RunningCompletion:
-        how = request.sampling
-        limit = max(0, min(how.max_new_tokens, self.max_len - len(ids)))
-        row = RunningCompletion(
-            index, ids, how, request.row_seed, limit, StopWatcher.of(request, self.tokenizer, self.thinking.format)
-        )
-        if why := self._problem(ids) if how.max_new_tokens else "":
-            row.limit, row.finish_reason, row.error = 0, "error", why
+    def _row(self, index: int, encoded: EncodedRequest) -> RunningCompletion:
+        request, ids = encoded.request, encoded.ids
+        limit = max(0, min(request.sampling.max_new_tokens, self.max_len - len(ids)))
+        row = RunningCompletion(index, ids, request.sampling, request.row_seed, limit, self._watch(request))
+        if encoded.error:
+            row.limit, row.finish_reason, row.error, row.too_long = 0, "error", encoded.error, encoded.too_long
         return row
-
-    def _problem(self, ids: Sequence[int]) -> str:
-        """Why a prompt cannot be gone on from; empty if it can."""
-        if len(ids) >= self.max_len:
-            return no_room(len(ids), self.max_len)
-        if max(ids) >= self._vocabulary:
-            return f"the tokenizer has a token {max(ids)} that the model with {self._vocabulary} does not know"
-        return ""
-
-    @cached_property
-    def _vocabulary(self) -> int:
-        return int(self.model.get_input_embeddings().weight.shape[0])
 
     def _side_by_side(self, rows: Sequence[RunningCompletion]) -> int:
         from lrmctl.engines.hf.memory import rows_that_fit
@@ -203,13 +234,15 @@ class HfEngine:
         longest = max(len(row.prompt) + row.limit for row in rows)
         return min(self.batch_size or rows_that_fit(self.model, longest), len(rows))
 
-    def _completions(self, rows: Sequence[RunningCompletion]) -> list[Completion]:
-        texts = self.tokenizer.batch_decode([row.ids for row in rows], skip_special_tokens=False)
+    def _completions(
+        self, requests: Sequence[GenerationRequest], rows: Sequence[RunningCompletion]
+    ) -> list[Completion]:
+        texts = self._texts([(requests[row.index], row.ids) for row in rows])
         return [self._completion(row, text) for row, text in zip(rows, texts, strict=True)]
 
     def _completion(self, row: RunningCompletion, text: str) -> Completion:
         if row.finish_reason == "error":
-            return Completion((), "", "error", row.error)
+            return Completion.failed(row.error, too_long=row.too_long)
         back = row.watch.cut_before_end if row.watch else None
         if not back:
             return Completion(tuple(row.ids), text, row.finish_reason or "length")
@@ -221,12 +254,6 @@ class HfEngine:
         from lrmctl.models import eos_ids
 
         return eos_ids(self.model, self.tokenizer)
-
-    @property
-    def max_len(self) -> int:
-        """Tokens of prompt and completion that the model has positions for; no limit if it names none."""
-        config = self.model.config.get_text_config()
-        return int(getattr(config, "max_position_embeddings", None) or 1 << 30)
 
 
 def _in_groups(

@@ -48,6 +48,7 @@ class RunningCompletion:
     ids: list[int] = field(default_factory=list)
     finish_reason: Literal["", "stop", "length", "error"] = ""
     error: str = ""
+    too_long: bool = False
     _stream: torch.Generator | None = None
     _block: list[float] = field(default_factory=list)
     _blocks: int = 0

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lrmctl.engines.openai.completions import ServerReply, closes_only, opens
-from lrmctl.engines.requests import GenerationRequest
+from lrmctl.engines.base import GenerationRequest
+from lrmctl.engines.openai.completions import closes_only, opens
+from lrmctl.engines.openai.protocol import ServerReply
 from lrmctl.thinking import ThinkingFormat, format_of_text
 
 _ENOUGH = 3

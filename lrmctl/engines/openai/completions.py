@@ -1,4 +1,4 @@
-"""What a server is sent to complete a prompt, and how its answer becomes a completion: pure functions, no network.
+"""A server's answer as a completion and as a trace: pure functions, no network.
 
 Servers show thinking in three ways: inside of the content with both tags, with the closing tag alone (the template
 opened the thought), or in a place of its own. What comes apart stays apart, word for word; else the text of a
@@ -8,128 +8,25 @@ answer is never an answer.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
-from lrmctl.engines.openai.responses import UnreadableError, joined, message_of, read_choice, reasoning_of, short
-from lrmctl.engines.requests import GenerationRequest
-from lrmctl.thinking import ThinkingFormat, default_format, format_of_text, split_text
-from lrmctl.types import FinishReason
-
-SEED_BITS = 31
-"""Servers take seeds of 32 bits, some of them signed."""
-_FINISHED: Mapping[str, FinishReason] = {
-    **dict.fromkeys(("stop", "eos", "eos_token", "end_turn", "stop_sequence"), "stop"),
-    **dict.fromkeys(("length", "max_tokens", "model_length"), "length"),
-}
-_NOT_FINISHED = {
-    "content_filter": "the server's content filter withheld the completion",
-    "tool_calls": "the model called a tool in place of an answer",
-    "function_call": "the model called a tool in place of an answer",
-    "abort": "the server broke the completion off",
-}
-
-
-@dataclass(frozen=True)
-class ServerReply:
-    """A server's answer as it came.
-
-    Attributes:
-        text: the completion, or the content of the message.
-        reasoning: the thinking, where it has a field of its own.
-        stopped_by: the stop text that ended it, where the server says so.
-        tokens, reasoning_tokens: the server's counts; None where it gives none.
-    """
-
-    text: str
-    finish_reason: FinishReason
-    reasoning: str = ""
-    stopped_by: str = ""
-    tokens: int | None = None
-    reasoning_tokens: int | None = None
-
-
-def chat_text(messages: Sequence[Mapping[str, str]], template_args: Mapping[str, Any]) -> str:
-    """The text of a request that the server renders: what of its body depends on prompt and template, as JSON."""
-    body: dict[str, Any] = {"messages": [dict(message) for message in messages]}
-    if template_args:
-        body["chat_template_kwargs"] = dict(template_args)
-    return json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-
-
-def body_of(
-    model: str,
-    api: str,
-    request: GenerationRequest,
-    extra: Mapping[str, Any],
-    special_tags: bool = False,
-    form: ThinkingFormat | None = None,
-) -> tuple[str, dict[str, Any]]:
-    """Path below the base URL, and the JSON body.
-
-    Stop texts are not sent: they would end the thinking.
-
-    Args:
-        extra: keys that are put over the body's; None takes a key out.
-        special_tags: the think tags are special tokens, which a chat server would leave out of its text.
-        form: of the model's thinking, if it is known.
-    """
-    s = request.sampling
-    body: dict[str, Any] = {
-        "model": model,
-        "temperature": 0 if s.greedy else s.temperature,
-        "top_p": s.top_p,
-        "max_tokens": s.max_new_tokens,
-        "seed": request.row_seed & ((1 << SEED_BITS) - 1),
-        "n": 1,
-    }
-    body |= {"top_k": s.top_k} if s.top_k else {}
-    body |= {"min_tokens": s.min_new_tokens} if s.min_new_tokens else {}
-    if api == "chat":
-        body |= json.loads(request.text)
-        body |= {"skip_special_tokens": False} if special_tags else {}
-    else:
-        body |= {"prompt": request.text, "add_special_tokens": False, "skip_special_tokens": False}
-        body |= (
-            {"stop": [(form or default_format()).stop], "include_stop_str_in_output": True} if s.end_thinking else {}
-        )
-    body = {key: value for key, value in {**body, **extra}.items() if value is not None}
-    return ("/chat/completions" if api == "chat" else "/completions"), body
-
-
-def read_answer(api: str, data: bytes) -> ServerReply:
-    """What a server answered.
-
-    Raises:
-        UnreadableError: that is no completion; the message says why.
-    """
-    choice, body = read_choice(data)
-    finish, usage = _finish(choice), _mapping(body.get("usage"))
-    details = _mapping(usage.get("completion_tokens_details"))
-    thought = _count(details.get("reasoning_tokens", usage.get("reasoning_tokens")))
-    tokens = _count(usage.get("completion_tokens"))
-    if api == "chat":
-        message = message_of(choice)
-        content, reasoning = joined(message.get("content")), reasoning_of(message)
-        if not content.strip() and isinstance(message.get("refusal"), str):
-            content = message["refusal"]
-        answer = ServerReply(content, finish, reasoning, "", tokens, thought)
-    else:
-        if not isinstance(text := choice.get("text"), str):
-            raise UnreadableError(f"the server's answer has no text: {short(choice)}")
-        said = choice.get("stop_reason")
-        answer = ServerReply(text, finish, "", said if isinstance(said, str) else "", tokens, thought)
-    if (
-        api == "chat"
-        and finish == "stop"
-        and not (answer.text.strip() or answer.reasoning)
-        and (answer.tokens or 0) > 1
-    ):
-        raise UnreadableError(f"the server gives no text of the {answer.tokens} tokens that the model wrote")
-    return answer
+from lrmctl.engines.base import Completion, GenerationRequest
+from lrmctl.engines.openai.protocol import ServerReply
+from lrmctl.engines.stopping import closed_before, opened_before, starts_inside
+from lrmctl.thinking import (
+    SplitCompletion,
+    Thinking,
+    ThinkingFormat,
+    default_format,
+    format_of_text,
+    split_apart,
+    split_text,
+)
+from lrmctl.trace import trace_of_split
+from lrmctl.types import Prompt, Trace
 
 
 def chat_completion(answer: ServerReply, opened: bool, form: ThinkingFormat | None = None) -> tuple[str, str | None]:
@@ -198,25 +95,81 @@ def before_stop(text: str, stops: Sequence[str], inside: bool, form: ThinkingFor
     return None
 
 
-def shares(total: int, thinking: str, answer: str) -> tuple[int, int]:
+def trace_of(
+    prompt: Prompt,
+    request: GenerationRequest,
+    completion: Completion,
+    thinking: Thinking,
+    tokenizer: Any,
+    *,
+    rendered: bool,
+) -> Trace:
+    """See `Engine.trace`.
+
+    Args:
+        rendered: the prompt was rendered here, so that it shows whether the thought is open.
+    """
+    if completion.finish_reason == "error":
+        return Trace(prompt, "", "", "absent", "error", sample=request.sample, error=completion.error)
+    form = _form(completion, thinking)
+    split = _split(request.forced + completion.text, completion, form, rendered and opened_before(request, form))
+    if request.forced and not split.thinking:  # the thought that was closed for it was empty, and it may think anew
+        own = split_text(completion.text, opened=rendered and starts_inside(request, form), format=form)
+        split = own if own.thinking else split
+    off = rendered and closed_before(request, thinking)
+    trace = trace_of_split(prompt, split, completion.finish_reason, request.sample, thinking, off)
+    return _counted(trace, request, completion, form, tokenizer, rendered)
+
+
+def _form(completion: Completion, thinking: Thinking) -> ThinkingFormat | None:
+    """The model's format; think tags for what an earlier version stored, which put them around every thought."""
+    known, old = thinking.format, default_format()
+    if known is None or known == old or completion.reasoning is not None:
+        return known
+    return old if completion.text.startswith(old.opening) else known
+
+
+def _split(text: str, completion: Completion, form: ThinkingFormat | None, opened: bool) -> SplitCompletion:
+    if completion.reasoning is not None:
+        return split_apart(completion.reasoning, completion.text, format=form)
+    return split_text(text, opened=opened, format=form or format_of_text(text, opened=opened))
+
+
+def _counted(
+    trace: Trace,
+    request: GenerationRequest,
+    completion: Completion,
+    form: ThinkingFormat | None,
+    tokenizer: Any,
+    rendered: bool,
+) -> Trace:
+    """With the tokens of thinking and answer. What was forced is not counted."""
+    count = _counter(tokenizer)
+    if completion.reasoning is not None:
+        thought, answer = (count(trace.thinking), count(trace.answer)) if count else (0, 0)
+        own = SplitCompletion(trace.thinking, trace.answer, "closed", (), thought, answer)
+    else:
+        inside = rendered and starts_inside(request, form)
+        own = split_text(completion.text, opened=inside, format=form, count=count)
+    thinking, answer = own.thinking_tokens, own.answer_tokens
+    if count is None:
+        thinking, answer = _shares(completion.count, own.thinking, own.answer)
+    if completion.thinking_tokens is not None:
+        thinking = completion.thinking_tokens
+        answer = answer if count else max(0, completion.count - thinking)
+    elif completion.inserted:
+        thinking = max(0, thinking - completion.inserted)
+    return replace(trace, thinking_tokens=thinking, answer_tokens=answer)
+
+
+def _counter(tokenizer: Any) -> Callable[[str], int] | None:
+    if tokenizer is None:
+        return None
+    return lambda text: len(tokenizer.encode(text, add_special_tokens=False)) if text else 0
+
+
+def _shares(total: int, thinking: str, answer: str) -> tuple[int, int]:
     """Tokens of thinking and answer by their characters, where the server counts both together."""
     characters = len(thinking) + len(answer)
     of_thinking = round(total * len(thinking) / characters) if characters else 0
     return of_thinking, total - of_thinking
-
-
-def _finish(choice: Mapping[str, Any]) -> FinishReason:
-    reason = choice.get("finish_reason")
-    if isinstance(reason, str) and reason in _FINISHED:
-        return _FINISHED[reason]
-    if isinstance(reason, str) and reason in _NOT_FINISHED:
-        raise UnreadableError(f"{_NOT_FINISHED[reason]} (finish_reason {reason})")
-    raise UnreadableError(f"the server does not say that the completion ended: finish_reason {short(reason)}")
-
-
-def _mapping(found: object) -> Mapping[str, Any]:
-    return found if isinstance(found, dict) else {}
-
-
-def _count(found: object) -> int | None:
-    return found if isinstance(found, int) and not isinstance(found, bool) and found >= 0 else None

@@ -1,4 +1,4 @@
-"""Completions by servers that speak OpenAI's API: one or several of them, behind the protocol of every engine.
+"""Completions by servers that speak OpenAI's API, one or several of them.
 
 With `api: chat` the server renders the prompt and a request's text is the messages; with `api: completions` it is
 rendered here, which decoding modes need. What goes wrong with one completion is that completion's error.
@@ -15,23 +15,32 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lrmctl.engines.openai.checks import DuplicateSampleDetector, ThinkTagDetector
-from lrmctl.engines.openai.completions import (
-    ServerReply,
-    before_stop,
-    body_of,
-    chat_completion,
-    chat_text,
-    plain_completion,
-    read_answer,
+from lrmctl.engines.base import (
+    Capability,
+    Completion,
+    Engine,
+    FirstTokenProbabilities,
+    GenerationRequest,
+    Rendering,
 )
+from lrmctl.engines.checkpoint import question_of, render_question
+from lrmctl.engines.openai.checks import DuplicateSampleDetector, ThinkTagDetector
+from lrmctl.engines.openai.completions import before_stop, chat_completion, plain_completion, trace_of
 from lrmctl.engines.openai.pool import EndpointPool, RequestOutcome
-from lrmctl.engines.openai.responses import UnreadableError
+from lrmctl.engines.openai.protocol import (
+    ServerReply,
+    UnreadableError,
+    body_of,
+    chat_text,
+    question_body,
+    read_answer,
+    read_first_token,
+    read_reply,
+)
 from lrmctl.engines.openai.retry import key_of
-from lrmctl.engines.requests import Completion, GenerationRequest, Rendering
 from lrmctl.engines.stopping import starts_inside
 from lrmctl.errors import LrmctlError, NotFoundError, RecipeError
-from lrmctl.recipe.schema.generators import OpenAiGenerator
+from lrmctl.recipe.schema.engines import OpenAiOptions
 from lrmctl.runs.names import runs_folder
 from lrmctl.thinking import Thinking, builtin_formats, find_thinking, opens_thinking
 from lrmctl.types import Prompt, Trace
@@ -40,7 +49,7 @@ PLAIN = Rendering()
 _PER_TOKEN = 4  # characters, where a server counts nothing
 
 
-class OpenAiEngine:
+class OpenAiEngine(Engine):
     """A model behind servers.
 
     Args:
@@ -51,14 +60,17 @@ class OpenAiEngine:
         RecipeError: `api: completions` without a tokenizer.
     """
 
-    def __init__(self, model: str, options: OpenAiGenerator, *, rendering: Rendering = PLAIN) -> None:
+    name = "openai"
+    capabilities = frozenset[Capability]({"first_token_probabilities"})
+
+    def __init__(self, model: str, options: OpenAiOptions, *, rendering: Rendering = PLAIN) -> None:
         if options.api == "completions" and options.tokenizer is None:
             what = "with `api: completions` lrmctl renders the prompts, and there is no tokenizer to do it with"
             raise RecipeError(what, "engine.tokenizer", "add `tokenizer:`, a folder or a hub id, or say `api: chat`")
         self._model, self._options, self._rendering = model, options, rendering
         self._urls = (options.base_url,) if isinstance(options.base_url, str) else options.base_url
         self._warned: list[str] = []
-        self._fleet = EndpointPool(
+        self._pool = EndpointPool(
             model,
             self._urls,
             concurrency=options.concurrency,
@@ -67,6 +79,23 @@ class OpenAiEngine:
             per_minute=options.requests_per_minute,
             variable=options.api_key_env,
         )
+
+    @property
+    def parallel(self) -> int:  # type: ignore[override]  # as the options say
+        """A server batches by itself, and a call must not wait for a slow other."""
+        return self._options.concurrency
+
+    def check(self) -> None:
+        """Raises LrmctlError if the key's variable is not set; nobody is contacted."""
+        self._headers()
+
+    def prepare(self) -> None:
+        """Nothing is loaded and nobody is contacted; raises LrmctlError if the key's variable is not set."""
+        self._headers()
+
+    def release(self) -> None:
+        """End the connections; the next request opens them again."""
+        self._pool.close()
 
     @cached_property
     def fingerprint(self) -> str:
@@ -118,6 +147,21 @@ class OpenAiEngine:
             return chat_text(messages, self._rendering.template_args)
         return render_prompt(self.tokenizer, replace(prompt, messages=tuple(messages)), self._rendering.template_args)
 
+    def question(
+        self,
+        messages: Sequence[Mapping[str, str]],
+        max_new_tokens: int,
+        *,
+        text: str = "",
+        prefill: str = "",
+        template_args: Mapping[str, Any] | None = None,
+    ) -> GenerationRequest:
+        """See `Engine.question`. With `api: chat` the server renders, and a prefill is left out."""
+        if not text and self._options.api == "chat":
+            return replace(question_of(chat_text(messages, template_args or {}), max_new_tokens), plain=False)
+        text = text or render_question(self.tokenizer, messages, template_args)
+        return question_of(text, max_new_tokens, prefill)
+
     def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[list[tuple[int, Completion]]]:
         """Completions as they end, some at a time.
 
@@ -130,17 +174,46 @@ class OpenAiEngine:
         nothing = [i for i, request in enumerate(requests) if not request.sampling.max_new_tokens]
         if nothing:
             yield [(i, Completion((), "", "length", tokens=0)) for i in nothing]
-        asked = [i for i, request in enumerate(requests) if request.sampling.max_new_tokens]
-        for done in self._asked([requests[i] for i in asked], headers):
-            yield [(asked[n], completion) for n, completion in done]
+        rest = [i for i, request in enumerate(requests) if request.sampling.max_new_tokens]
+        for group, answered in (
+            ([i for i in rest if requests[i].question], self._replies),
+            ([i for i in rest if not requests[i].question], self._generated),
+        ):
+            for done in answered([requests[i] for i in group], headers):
+                yield [(group[n], completion) for n, completion in done]
 
-    def _asked(
+    def first_token_probabilities(
+        self, requests: Sequence[GenerationRequest], choices: Sequence[Sequence[str]]
+    ) -> list[FirstTokenProbabilities]:
+        """See `Engine.first_token_probabilities`: of the likeliest first tokens only, `top_logprobs` of them.
+
+        Raises:
+            LrmctlError: as for `generate`.
+        """
+        found = [FirstTokenProbabilities()] * len(requests)
+        extra, most = self._options.extra_body, self._options.top_logprobs
+        for arrived in self._pool.ask(
+            len(requests), lambda i: question_body(self._model, requests[i], extra, most), self._headers()
+        ):
+            for i, outcome in arrived:
+                found[i] = _first_token(choices[i], outcome)
+        return found
+
+    def _replies(
+        self, requests: Sequence[GenerationRequest], headers: Mapping[str, str]
+    ) -> Iterator[list[tuple[int, Completion]]]:
+        """To questions: the text as the server gives it."""
+        extra = self._options.extra_body
+        for arrived in self._pool.ask(len(requests), lambda i: question_body(self._model, requests[i], extra), headers):
+            yield [(i, _reply(requests[i], outcome)) for i, outcome in arrived]
+
+    def _generated(
         self, requests: Sequence[GenerationRequest], headers: Mapping[str, str]
     ) -> Iterator[list[tuple[int, Completion]]]:
         """Completions by the servers, those that nothing can be told of yet at the end."""
         sameness = DuplicateSampleDetector(requests)
         held: list[tuple[int, ServerReply]] = []
-        for arrived in self._fleet.ask(len(requests), lambda i: self._body(requests[i]), headers):
+        for arrived in self._pool.ask(len(requests), lambda i: self._body(requests[i]), headers):
             known = self._opening.evidence
             found = [(i, self._read(outcome)) for i, outcome in arrived]
             done = [(i, one) for i, one in found if isinstance(one, Completion)]
@@ -158,8 +231,6 @@ class OpenAiEngine:
 
     def trace(self, prompt: Prompt, request: GenerationRequest, completion: Completion) -> Trace:
         """See `Engine.trace`. What was forced is part of the thinking or answer, but not of their token counts."""
-        from lrmctl.engines.openai.trace import trace_of
-
         rendered = self._options.api == "completions"
         return trace_of(prompt, request, completion, self.thinking, self.tokenizer, rendered=rendered)
 
@@ -168,9 +239,9 @@ class OpenAiEngine:
 
         said = "by the servers; thinking and answer apart by their characters where a server does not say"
         return {
-            "name": "openai",
+            "name": self.name,
             "thinking": self.thinking.describe(),
-            "servers": [server.place for server in self._fleet.servers],
+            "servers": [server.place for server in self._pool.servers],
             "api": self._options.api,
             "revision": self._options.revision,
             "tokens": "by the tokenizer" if self._options.tokenizer else f"{said}; by characters where it says nothing",
@@ -181,7 +252,7 @@ class OpenAiEngine:
     @cached_property
     def thinking(self) -> Thinking:
         """See `Engine.thinking`. Without a tokenizer the template is the server's own, and nothing is known of it."""
-        tokenizer = self.tokenizer if getattr(self.tokenizer, "chat_template", None) else None
+        tokenizer = self.tokenizer if self.tokenizer and self.tokenizer.chat_template else None
         return find_thinking(tokenizer, template_args=self._rendering.template_args, override=self._rendering.thinking)
 
     @cached_property
@@ -211,7 +282,9 @@ class OpenAiEngine:
         return {"Authorization": f"Bearer {key}"}
 
     def _refuse(self, requests: Sequence[GenerationRequest]) -> None:
-        if self._options.api == "chat" and any(r.forced or r.sampling.end_thinking for r in requests):
+        if self._options.api == "chat" and any(
+            (r.forced or r.sampling.end_thinking) and not r.question for r in requests
+        ):
             what = "a chat server renders the prompts by itself, so that thinking can neither be begun nor cut for it"
             raise RecipeError(what, "engine.api", "say `api: completions` and name the model's `tokenizer:`")
 
@@ -233,10 +306,10 @@ class OpenAiEngine:
         """An answer, learned from; or the completion that failed."""
         try:
             if outcome.error:
-                return _failed(outcome.error)
+                return Completion.failed(outcome.error, too_long=outcome.too_long)
             answer = read_answer(self._options.api, outcome.data)
         except UnreadableError as error:
-            return _failed(str(error))
+            return Completion.failed(str(error))
         self._opening.learn(answer)
         return answer
 
@@ -290,8 +363,22 @@ def said_of(completion: Completion) -> str:
     return f"{completion.reasoning or ''}{completion.text}"
 
 
-def _failed(error: str) -> Completion:
-    return Completion((), "", "error", error, tokens=0)
+def _reply(request: GenerationRequest, outcome: RequestOutcome) -> Completion:
+    if outcome.error:
+        return Completion.failed(outcome.error, too_long=outcome.too_long)
+    try:
+        return Completion((), read_reply(request.plain, outcome.data), "stop")
+    except UnreadableError as error:
+        return Completion.failed(str(error))
+
+
+def _first_token(words: Sequence[str], outcome: RequestOutcome) -> FirstTokenProbabilities:
+    if outcome.error:
+        return FirstTokenProbabilities(error=outcome.error, too_long=outcome.too_long)
+    try:
+        return FirstTokenProbabilities(read_first_token(words, outcome.data))
+    except UnreadableError as error:
+        return FirstTokenProbabilities(error=str(error))
 
 
 def _digest(found: object) -> str:

@@ -2,7 +2,8 @@
 
 Servers pull work, so that the fastest does most of it. What one could not answer goes to whichever is free. A server
 that does not answer rests, is looked at with growing pauses, and works on when it is back; requests fail when all
-have been away for `patience` seconds. Knows requests as numbers and bodies, and nothing of what is in them.
+have been away for `patience` seconds. All callers of a pool, of whatever thread, share its connections, its queue and
+its limits. Knows requests as numbers and bodies, and nothing of what is in them.
 """
 
 from __future__ import annotations
@@ -12,28 +13,29 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 import httpx
 
-from lrmctl.engines.openai.responses import short, told_error
+from lrmctl.engines.openai.protocol import short, told_error
 from lrmctl.engines.openai.retry import (
     AGAIN,
-    LONGEST,
+    SICK,
     CircuitBreaker,
     RateLimiter,
+    Server,
     TryAgainError,
+    is_too_long,
     named,
     pause_after,
-    place_of,
     refused,
     retry_after,
 )
 from lrmctl.errors import LrmctlError
 
-_SICK = 3  # errors in a row after which it is the server, not the request
 _REFUSALS = {401: 1, 404: 1, 403: 8}
 """Refusals before any answer after which nothing can be hoped for. Some firewalls answer single prompts with 403."""
 _BUSY = (429, 502, 503, 504, 529)
@@ -46,56 +48,15 @@ Body = Callable[[int], tuple[str, dict[str, Any]]]
 
 @dataclass(frozen=True)
 class RequestOutcome:
-    """What a server answered, or why there is no answer."""
+    """What a server answered, or why there is no answer.
+
+    Attributes:
+        too_long: the server refused the request for its length; `error` says so.
+    """
 
     data: bytes = b""
     error: str = ""
-
-
-@dataclass
-class Server:
-    """One server, as far as it is known.
-
-    Attributes:
-        rest: monotonic seconds before which it is left alone.
-        away: it could not be reached; a look at it comes before any work.
-        errors: in a row.
-    """
-
-    url: str
-    outage: CircuitBreaker
-    rest: float = 0.0
-    away: bool = False
-    errors: int = 0
-
-    @property
-    def place(self) -> str:
-        return place_of(self.url)
-
-    @property
-    def resting(self) -> bool:
-        return self.away or self.rest > time.monotonic()
-
-    def failed(self, after: float, away: bool) -> None:
-        """Take down a failure; requests that were under way together count as one."""
-        self.outage.failed()
-        now = time.monotonic()
-        self.away |= away
-        if self.rest > now and not after:
-            return
-        self.errors += 1
-        if after or away or self.errors >= _SICK:
-            self.rest = max(self.rest, now + max(after, pause_after(self.errors)))
-
-    def answered(self) -> None:
-        self.outage.ended()
-        self.away, self.errors = False, 0
-
-    def given_up(self, patience: float) -> bool:
-        """Whether it has been away for too long, or says that it will be."""
-        lasts = self.outage.lasts
-        rest = self.rest - time.monotonic()
-        return (lasts is not None and lasts >= patience) or (rest > LONGEST and (lasts or 0.0) + rest > patience)
+    too_long: bool = False
 
 
 @dataclass
@@ -105,6 +66,57 @@ class RequestAttempts:
     since: float
     count: int = 0
     error: str = ""
+
+
+@dataclass(eq=False)
+class _Batch:
+    """The requests of one caller.
+
+    Attributes:
+        over: nobody waits for it any more.
+        running: those under way.
+    """
+
+    count: int
+    body: Body
+    headers: Mapping[str, str]
+    broken: BaseException | None = None
+    over: bool = False
+    out: queue.SimpleQueue[tuple[int, RequestOutcome] | None] = field(default_factory=queue.SimpleQueue)
+    attempts: dict[int, RequestAttempts] = field(default_factory=dict)
+    running: set[asyncio.Future[RequestOutcome]] = field(default_factory=set)
+
+    def arrived(self) -> list[tuple[int, RequestOutcome]]:
+        """What has come, at least one; empty if no more will."""
+        found = []
+        one = self.out.get()
+        while one is not None:
+            found.append(one)
+            try:
+                one = self.out.get_nowait()
+            except queue.Empty:
+                return found
+        if found:
+            self.out.put(None)
+        return found
+
+    def done(self, i: int, outcome: RequestOutcome) -> None:
+        self.attempts.pop(i, None)
+        self.out.put((i, outcome))
+
+    def fail(self, i: int, error: str = "") -> None:
+        """A request fails with its last error, or with this one if it was never tried."""
+        tried = self.attempts.get(i) or RequestAttempts(0.0, 0, error)
+        times = "time" if tried.count == 1 else "times"
+        self.done(i, RequestOutcome(error=f"{tried.error} (asked {tried.count} {times})"))
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Drop what is not answered yet."""
+        if not self.over:
+            self.over, self.broken = True, error
+            for task in self.running:
+                task.cancel()
+            self.out.put(None)
 
 
 class EndpointPool:
@@ -132,9 +144,11 @@ class EndpointPool:
         self.model, self.patience, self.variable, self.concurrency = model, patience, variable, concurrency
         self.timeout = httpx.Timeout(timeout, connect=min(_OPENING, timeout), pool=None)
         self.servers = [Server(url.rstrip("/"), CircuitBreaker(patience)) for url in urls]
-        self.pace = RateLimiter(per_minute)
+        self.rate = RateLimiter(per_minute)
         self.answers = 0
         self.refusals = 0
+        self._dispatcher: _Dispatcher | None = None
+        self._starting = threading.Lock()
 
     def ask(self, count: int, body: Body, headers: Mapping[str, str]) -> Iterator[list[tuple[int, RequestOutcome]]]:
         """All requests 0 to `count` - 1, as they are answered; each once. Leaving the iterator drops the others.
@@ -144,18 +158,28 @@ class EndpointPool:
         """
         if count == 0:
             return
-        run = _Run(self, count, body, headers)
-        thread = threading.Thread(target=run.start, name="servers", daemon=True)
-        thread.start()
+        with self._starting:
+            if self._dispatcher is None or not self._dispatcher.alive:
+                self._dispatcher = _Dispatcher(self)
+            dispatcher = self._dispatcher
+        batch = _Batch(count, body, headers)
+        dispatcher.call(dispatcher.enter, batch)
         try:
-            while count > 0 and (found := run.arrived()):
+            while count > 0 and (found := batch.arrived()):
                 count -= len(found)
                 yield found
-            if run.broken:
-                raise run.broken
+            if batch.broken:
+                raise batch.broken
         finally:
-            run.stop()
-            thread.join(_OPENING)
+            dispatcher.call(dispatcher.leave, batch)
+
+    def close(self) -> None:
+        """End all connections; the next request opens them again."""
+        with self._starting:
+            if self._dispatcher is not None:
+                self._dispatcher.call(self._dispatcher.closing.set)
+                self._dispatcher.thread.join(_OPENING)
+            self._dispatcher = None
 
     def refuse(self, server: Server, status: int, words: str) -> str:
         """The error of an answer that asking again cannot mend.
@@ -172,85 +196,88 @@ class EndpointPool:
         return text
 
 
-@dataclass
-class _Run:
-    """One call of `ask`: an event loop in a thread of its own, which the caller's interrupt can end at any time."""
+class _Dispatcher:
+    """The event loop of a pool, in a thread of its own: a caller's interrupt stops its batch and nothing else."""
 
-    fleet: EndpointPool
-    count: int
-    body: Body
-    headers: Mapping[str, str]
-    broken: BaseException | None = None
-    out: queue.SimpleQueue[tuple[int, RequestOutcome] | None] = field(default_factory=queue.SimpleQueue)
-    tries: dict[int, RequestAttempts] = field(default_factory=dict)
-    _begun: threading.Event = field(default_factory=threading.Event)
+    def __init__(self, pool: EndpointPool) -> None:
+        self._pool = pool
+        self._order = count()
+        self._todo: asyncio.PriorityQueue[tuple[int, int, _Batch]] = asyncio.PriorityQueue()
+        self._batches: set[_Batch] = set()
+        self._workers: list[asyncio.Task[None]] = []
+        self._clients: list[httpx.AsyncClient] = []
+        self._turns = [asyncio.Lock() for _ in pool.servers]
+        self.closing = asyncio.Event()
+        self._loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self._run, name="servers", daemon=True)
+        self.thread.start()
 
-    def start(self) -> None:
-        try:
-            with asyncio.Runner() as runner:
-                self._loop = runner.get_loop()
-                runner.run(self._all())
-        except asyncio.CancelledError:
-            pass
-        except BaseException as error:  # told to the caller, who raises it
-            self.broken = error
-        finally:
-            self._begun.set()
-            self.out.put(None)
+    @property
+    def alive(self) -> bool:
+        """False after an error in it, and in a forked child, which has no threads."""
+        return self.thread.is_alive()
 
-    def stop(self) -> None:
-        self._begun.wait(_OPENING)
-        with suppress(RuntimeError):  # ended already
-            self._loop.call_soon_threadsafe(self._stopping.set)
+    def call(self, function: Callable[..., None], *args: Any) -> None:
+        """Have the loop's thread call a function."""
+        with suppress(RuntimeError):  # closed already
+            self._loop.call_soon_threadsafe(function, *args)
 
-    def arrived(self) -> list[tuple[int, RequestOutcome]]:
-        """What has come, at least one; empty at the end."""
-        found = []
-        one = self.out.get()
-        while one is not None:
-            found.append(one)
-            try:
-                one = self.out.get_nowait()
-            except queue.Empty:
-                return found
-        if found:
-            self.out.put(None)
-        return found
-
-    async def _all(self) -> None:
-        self._stopping = asyncio.Event()
-        self._todo: asyncio.PriorityQueue[int] = asyncio.PriorityQueue()
-        self._begun.set()
-        for i in range(self.count):
-            self._todo.put_nowait(i)
-        async with AsyncExitStack() as stack:
-            work = []
-            for server in self.fleet.servers:
+    def enter(self, batch: _Batch) -> None:
+        """Queue a batch, behind those that are there, with as many workers as it can use."""
+        pool = self._pool
+        if not self._clients:
+            limits = httpx.Limits(max_connections=None, max_keepalive_connections=pool.concurrency)
+            self._clients = [httpx.AsyncClient(limits=limits, timeout=pool.timeout) for _ in pool.servers]
+        if not self._batches:
+            for server in pool.servers:
                 server.rest = 0.0
-                limits = httpx.Limits(max_connections=None, max_keepalive_connections=self.fleet.concurrency)
-                client = httpx.AsyncClient(limits=limits, timeout=self.fleet.timeout, headers=dict(self.headers))
-                work.append((server, await stack.enter_async_context(client), asyncio.Lock()))
-            first = min(self.fleet.concurrency, self.count)
-            tasks: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._stopping.wait())]
-            tasks += [asyncio.ensure_future(self._work(*one)) for _ in range(first) for one in work]
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            for task in done:
-                task.result()
+        self._batches.add(batch)
+        for i in range(batch.count):
+            self._todo.put_nowait((next(self._order), i, batch))
+        each = len(self._workers) // len(pool.servers)
+        for _ in range(min(pool.concurrency, each + batch.count) - each):
+            self._workers += [self._loop.create_task(self._work(k)) for k in range(len(pool.servers))]
 
-    async def _work(self, server: Server, client: httpx.AsyncClient, turn: asyncio.Lock) -> None:
+    def leave(self, batch: _Batch) -> None:
+        """Forget a batch."""
+        batch.end()
+        self._batches.discard(batch)
+
+    def _run(self) -> None:
+        error: BaseException = LrmctlError("the thread that asks the servers has ended")
+        try:
+            self._loop.run_until_complete(self._main())
+        except BaseException as raised:  # told to the callers, who raise it
+            error = raised
+        finally:
+            for batch in self._batches:
+                batch.end(error)
+            self._loop.close()
+
+    async def _main(self) -> None:
+        await self.closing.wait()
+        for task in self._workers:
+            task.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)
+        for client in self._clients:
+            await client.aclose()
+
+    async def _work(self, k: int) -> None:
         """One of a server's slots: takes requests for as long as there are any."""
+        server, client = self._pool.servers[k], self._clients[k]
         while True:
-            while server.resting:
-                async with turn:
-                    await self._look(server, client)
-            i = await self._todo.get()
-            if server.resting:
-                self._todo.put_nowait(i)
+            order, i, batch = await self._todo.get()
+            if batch.over:
                 continue
-            await self._try(i, server, client)
+            if server.resting:
+                self._todo.put_nowait((order, i, batch))
+                async with self._turns[k]:
+                    await self._look(server, client)
+                continue
+            try:
+                await self._try(order, i, batch, server, client)
+            except Exception as error:  # the same for every request of the batch
+                batch.end(error)
 
     async def _look(self, server: Server, client: httpx.AsyncClient) -> None:
         """Wait for a server's rest to end, and see whether it is there if it was not."""
@@ -269,25 +296,33 @@ class _Run:
             server.failed(retry_after(answer), True)
             self._give_up(f"the server at {server.place} answers {answer.status_code}")
 
-    async def _try(self, i: int, server: Server, client: httpx.AsyncClient) -> None:
+    async def _try(self, order: int, i: int, batch: _Batch, server: Server, client: httpx.AsyncClient) -> None:
         began = time.monotonic()
+        task = asyncio.ensure_future(self._paced(i, batch, server, client))
+        batch.running.add(task)
         try:
-            if pause := self.fleet.pace.reserve():
-                await asyncio.sleep(pause)
-            outcome = await self._post(i, server, client)
+            outcome = await task
+        except asyncio.CancelledError:
+            if batch.over and task.done():
+                return
+            raise
         except TryAgainError as error:
-            self._again(i, server, error, time.monotonic() - began)
+            self._again(order, i, batch, server, error, time.monotonic() - began)
             return
         except LrmctlError:
             raise
         except Exception as error:  # a body that cannot be encoded, say: the fault of one request
             outcome = RequestOutcome(error=f"the server cannot be asked: {named(error)}")
-        self._done(i, outcome)
+        finally:
+            batch.running.discard(task)
+        batch.done(i, outcome)
 
-    async def _post(self, i: int, server: Server, client: httpx.AsyncClient) -> RequestOutcome:
-        path, body = self.body(i)
+    async def _paced(self, i: int, batch: _Batch, server: Server, client: httpx.AsyncClient) -> RequestOutcome:
+        if pause := self._pool.rate.reserve():
+            await asyncio.sleep(pause)
+        path, body = batch.body(i)
         try:
-            answer = await client.post(server.url + path, json=body)
+            answer = await client.post(server.url + path, json=body, headers=dict(batch.headers))
         except (httpx.TransportError, httpx.DecodingError) as error:
             slow = isinstance(error, httpx.ReadTimeout)
             server.failed(0.0, not slow)
@@ -303,42 +338,36 @@ class _Run:
             raise TryAgainError(what)
         server.answered()
         if status != 200:
-            return RequestOutcome(error=self.fleet.refuse(server, status, words or short(answer.content)))
-        self.fleet.answers += 1
+            words = words or short(answer.content)
+            why = self._pool.refuse(server, status, words)
+            return RequestOutcome(error=why, too_long=is_too_long(status, words))
+        self._pool.answers += 1
         return RequestOutcome(answer.content)
 
-    def _again(self, i: int, server: Server, error: TryAgainError, lasted: float) -> None:
+    def _again(self, order: int, i: int, batch: _Batch, server: Server, error: TryAgainError, lasted: float) -> None:
         """Give a request to whoever is next, unless patience with it or with all servers is over."""
         now = time.monotonic()
-        mine = self.tries.setdefault(i, RequestAttempts(now))
+        mine = batch.attempts.setdefault(i, RequestAttempts(now))
         mine.count, mine.error = mine.count + 1, str(error)
-        if server.away and lasted > self.fleet.patience and mine.count < _SICK:
+        if server.away and lasted > self._pool.patience and mine.count < SICK:
             mine.since = now  # it was worked at for longer than that before its server went away
-        if now - mine.since >= self.fleet.patience:
-            self._fail(i)
+        if now - mine.since >= self._pool.patience:
+            batch.fail(i)
         elif server.resting:
-            self._todo.put_nowait(i)
+            self._todo.put_nowait((order, i, batch))
         else:
-            asyncio.get_running_loop().call_later(pause_after(mine.count), self._return, i)
+            self._loop.call_later(pause_after(mine.count), self._return, order, i, batch)
         self._give_up(str(error))
 
-    def _return(self, i: int) -> None:
-        self._todo.put_nowait(i)
-        self._give_up(self.tries[i].error)
+    def _return(self, order: int, i: int, batch: _Batch) -> None:
+        self._todo.put_nowait((order, i, batch))
+        if mine := batch.attempts.get(i):
+            self._give_up(mine.error)
 
     def _give_up(self, error: str) -> None:
         """Fail everything that waits, if all servers have been away for too long."""
-        if all(server.given_up(self.fleet.patience) for server in self.fleet.servers):
+        if all(server.given_up(self._pool.patience) for server in self._pool.servers):
             while not self._todo.empty():
-                i = self._todo.get_nowait()
-                self.tries.setdefault(i, RequestAttempts(0.0, 0, error))
-                self._fail(i)
-
-    def _fail(self, i: int) -> None:
-        mine = self.tries[i]
-        times = "time" if mine.count == 1 else "times"
-        self._done(i, RequestOutcome(error=f"{mine.error} (asked {mine.count} {times})"))
-
-    def _done(self, i: int, outcome: RequestOutcome) -> None:
-        self.tries.pop(i, None)
-        self.out.put((i, outcome))
+                _, i, batch = self._todo.get_nowait()
+                if not batch.over:
+                    batch.fail(i, error)

@@ -1,6 +1,7 @@
-"""Patience with servers: what may pass by itself, how long to wait for it, and what to do about what will not.
+"""The retry policy for servers: what may pass by itself, how long to wait for it, and what to do about what will not.
 
-For every engine that asks a server over HTTP. Knows neither judges nor evaluations, and no form of a question.
+Knows neither judges nor evaluations, and no form of a request. Pauses are of a server and shared by all requests to it,
+which is why this is no retry decorator around each request.
 """
 
 from __future__ import annotations
@@ -10,30 +11,23 @@ import random
 import re
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from threading import Event, Lock
+from threading import Lock
 
 import httpx
-from tenacity import RetryCallState, wait_random_exponential
 
 AGAIN = (408, 409, 425, 429)
 """Statuses below 500 that may be answered otherwise when asked again."""
+SICK = 3
+"""Errors in a row after which it is the server, not the request."""
 LONGEST = 8.0
 """Seconds between two tries at most, unless the server wants more."""
-_growing = wait_random_exponential(multiplier=0.5, max=LONGEST)
 
 
 class TryAgainError(Exception):
-    """What may go away by itself.
-
-    Attributes:
-        after: seconds that the server wants to be left alone; 0 if it does not say.
-    """
-
-    def __init__(self, what: str, after: float = 0.0) -> None:
-        super().__init__(what)
-        self.after = after
+    """What may go away by itself."""
 
 
 class CircuitBreaker:
@@ -61,11 +55,6 @@ class CircuitBreaker:
         with self._lock:
             return None if self._since is None else self._now() - self._since
 
-    def over(self, state: RetryCallState) -> bool:
-        """Whether a question that just failed is given up: patience is over, or would be before it may be put again."""
-        waited = max(self.lasts or 0.0, state.seconds_since_start or 0.0)
-        return waited >= self._patience or waited + _after(state) > self._patience
-
 
 class RateLimiter:
     """At most so many requests a minute, evenly spaced."""
@@ -84,14 +73,51 @@ class RateLimiter:
             self._next = mine + self._gap
         return mine - now
 
-    def wait(self, stop: Event) -> None:
-        if pause := self.reserve():
-            stop.wait(pause)
 
+@dataclass
+class Server:
+    """One server, as far as it is known.
 
-def pause_of(state: RetryCallState) -> float:
-    """Seconds to the next try: as long as the server wants, else growing and jittered, 8 at most."""
-    return max(_after(state), _growing(state))
+    Attributes:
+        rest: monotonic seconds before which it is left alone.
+        away: it could not be reached; a look at it comes before any work.
+        errors: in a row.
+    """
+
+    url: str
+    breaker: CircuitBreaker
+    rest: float = 0.0
+    away: bool = False
+    errors: int = 0
+
+    @property
+    def place(self) -> str:
+        return place_of(self.url)
+
+    @property
+    def resting(self) -> bool:
+        return self.away or self.rest > time.monotonic()
+
+    def failed(self, after: float, away: bool) -> None:
+        """Take down a failure; requests that were under way together count as one."""
+        self.breaker.failed()
+        now = time.monotonic()
+        self.away |= away
+        if self.rest > now and not after:
+            return
+        self.errors += 1
+        if after or away or self.errors >= SICK:
+            self.rest = max(self.rest, now + max(after, pause_after(self.errors)))
+
+    def answered(self) -> None:
+        self.breaker.ended()
+        self.away, self.errors = False, 0
+
+    def given_up(self, patience: float) -> bool:
+        """Whether it has been away for too long, or says that it will be."""
+        lasts = self.breaker.lasts
+        rest = self.rest - time.monotonic()
+        return (lasts is not None and lasts >= patience) or (rest > LONGEST and (lasts or 0.0) + rest > patience)
 
 
 def pause_after(tries: int) -> float:
@@ -134,7 +160,7 @@ def refused(whose: str, status: int, words: str, *, model: str, variable: str | 
     """What to do about an answer that will not change by asking again.
 
     Args:
-        whose: "the judge's server", say.
+        whose: "the server at HOST", say.
         words: the server's own.
         variable: that holds the key, if one does.
     """
@@ -161,8 +187,3 @@ def is_too_long(status: int, words: str) -> bool:
     """Whether a server refuses a question for its length, in the words of vLLM, SGLang, TGI, llama.cpp, OpenAI and
     other vendors."""
     return status == 413 or (status in (400, 422) and _TOO_LONG.search(words) is not None)
-
-
-def _after(state: RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    return error.after if isinstance(error, TryAgainError) else 0.0

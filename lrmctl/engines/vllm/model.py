@@ -1,4 +1,4 @@
-"""A checkpoint loaded into vLLM in this process, for judges and for evaluations alike. Loads vLLM only when asked."""
+"""A checkpoint loaded into vLLM in this process. Imports vLLM only when asked."""
 
 from __future__ import annotations
 
@@ -13,13 +13,11 @@ from typing import Any
 from lrmctl.errors import LrmctlError
 
 
-def load_llm(path: Path, whose: str, given: Mapping[str, Any], error: type[LrmctlError]) -> Any:
+def load_llm(path: Path, given: Mapping[str, Any]) -> Any:
     """A `vllm.LLM`.
 
     Args:
-        whose: "the judge's model", say; for the error's text.
         given: keyword arguments of `vllm.LLM` besides `model`.
-        error: the class of error to raise.
 
     Raises:
         LrmctlError: vLLM is not installed, or it cannot load the model.
@@ -28,7 +26,7 @@ def load_llm(path: Path, whose: str, given: Mapping[str, Any], error: type[Lrmct
         from vllm import LLM
     except ImportError as problem:
         fix = "install vllm here, or serve the model and use the engine openai, or use hf"
-        raise error(f"the engine 'vllm' cannot be used: {problem}", "engine", fix) from problem
+        raise LrmctlError(f"the engine 'vllm' cannot be used: {problem}", "engine", fix) from problem
     from lrmctl.models.code import code_allowed
 
     given = {**given, "trust_remote_code": True} if code_allowed(path) else given
@@ -38,7 +36,7 @@ def load_llm(path: Path, whose: str, given: Mapping[str, Any], error: type[Lrmct
     except LrmctlError:
         raise
     except Exception as problem:  # memory, an architecture that it does not know, an option
-        raise error(f"vLLM cannot load {whose}: {problem}", str(path)) from problem
+        raise LrmctlError(f"vLLM cannot load the model: {problem}", str(path)) from problem
 
 
 @contextmanager

@@ -12,8 +12,8 @@ from typing import Literal, Protocol
 
 from lrmctl._util.suggest import did_you_mean
 from lrmctl._util.text import is_blank
-from lrmctl.engines.chat import JudgeQuery, JudgeReply
 from lrmctl.errors import RecipeError
+from lrmctl.judges.query import JudgeQuery, JudgeReply
 from lrmctl.thinking import MENTIONED, split_unseen
 from lrmctl.types import Part, Trace
 

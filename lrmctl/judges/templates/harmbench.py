@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from lrmctl.engines.chat import JudgeQuery, JudgeReply
 from lrmctl.errors import JudgeError, RecipeError
+from lrmctl.judges.query import JudgeQuery, JudgeReply
 from lrmctl.judges.templates.base import Mode, ParsedVerdict, by_threshold, checked_threshold, one_of, share_of
 from lrmctl.judges.templates.sanitize import defused, filled
 from lrmctl.types import Prompt

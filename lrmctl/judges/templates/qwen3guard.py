@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from lrmctl.engines.chat import JudgeQuery, JudgeReply
+from lrmctl.judges.query import JudgeQuery, JudgeReply
 from lrmctl.judges.templates.base import ParsedVerdict, conversation, one_of, without_empty_thought
 from lrmctl.judges.templates.sanitize import defused
 

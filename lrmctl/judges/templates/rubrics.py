@@ -14,8 +14,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from lrmctl.engines.chat import JudgeQuery, JudgeReply
 from lrmctl.errors import RecipeError
+from lrmctl.judges.query import JudgeQuery, JudgeReply
 from lrmctl.judges.templates.base import ParsedVerdict, after_thought, by_threshold, checked_threshold
 from lrmctl.judges.templates.prompts import prompt_text
 from lrmctl.judges.templates.sanitize import defused, fenced, filled

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from lrmctl.engines.chat import JudgeQuery, JudgeReply
 from lrmctl.errors import RecipeError
+from lrmctl.judges.query import JudgeQuery, JudgeReply
 from lrmctl.judges.templates.base import ParsedVerdict, by_threshold, checked_threshold, one_of, share_of
 from lrmctl.judges.templates.sanitize import defused, filled
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from lrmctl.engines.chat import JudgeQuery, JudgeReply
+from lrmctl.judges.query import JudgeQuery, JudgeReply
 from lrmctl.judges.templates.base import ParsedVerdict
 from lrmctl.judges.templates.sanitize import defused, filled
 

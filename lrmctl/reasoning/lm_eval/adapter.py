@@ -15,10 +15,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from lrmctl.engines.base import Sampling
-from lrmctl.engines.requests import Engine, GenerationRequest, request_of
-from lrmctl.engines.store import OnProgress, Store, complete
-from lrmctl.errors import RecipeError
+from lrmctl.engines.base import Engine, GenerationRequest, OnProgress, Sampling
+from lrmctl.engines.store import Store, complete
 from lrmctl.reasoning.base import GradedTrace, answered
 from lrmctl.types import Prompt, Trace
 
@@ -98,10 +96,10 @@ def make_lm(
 
         def loglikelihood(self, requests: list[Any]) -> list[tuple[float, bool]]:
             pairs = [(str(context), str(continuation)) for context, continuation in (r.args[:2] for r in requests)]
-            return [(found.logprob, found.greedy) for found in scorer(engine).loglikelihood(pairs)]
+            return [(found.logprob, found.greedy) for found in engine.loglikelihood(pairs)]
 
         def loglikelihood_rolling(self, requests: list[Any]) -> list[float]:
-            return list(scorer(engine).rolling_loglikelihood([str(r.args[0]) for r in requests]))
+            return list(engine.rolling_loglikelihood([str(r.args[0]) for r in requests]))
 
     return EngineLM()
 
@@ -115,19 +113,6 @@ def _ended(trace: Trace, stop: Sequence[str]) -> Trace:
     return replace(trace, answer=answer[: min(found)], finish_reason="stop")
 
 
-def scorer(engine: Engine) -> Any:
-    """The engine, if it has the model's probabilities.
-
-    Raises:
-        RecipeError: it has not.
-    """
-    if not hasattr(engine, "loglikelihood"):
-        name = engine.facts().get("name", "this engine")
-        what = f"the engine {name} gives no log-likelihoods, which a task of lm-eval needs"
-        raise RecipeError(what, "evaluation.engine", "use the engine hf, or leave the task out")
-    return engine
-
-
 def _asked(
     engine: Engine, cells: Mapping[str, SampledTask], instances: Sequence[Any], seed: int
 ) -> Iterator[tuple[Prompt, GenerationRequest]]:
@@ -138,7 +123,7 @@ def _asked(
         cell = cells[instance.task_name]
         prompt, how = cell.prompts[instance.doc_id], cell.sampling_of(instance.args[1])
         if (prompt.id, how) not in made:
-            made[prompt.id, how] = request_of(engine, prompt, how, 0, seed)
+            made[prompt.id, how] = engine.request(prompt, how, 0, seed)
         repeat = (instance.task_name, instance.doc_id, instance.idx)
         yield prompt, replace(made[prompt.id, how], sample=cell.first + seen[repeat])
         seen[repeat] += 1

@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from lrmctl.engines.base import Sampling
-from lrmctl.engines.requests import Engine
-from lrmctl.engines.store import OnProgress, Store, draws
+from lrmctl.engines.base import Engine, OnProgress, Sampling
+from lrmctl.engines.store import Store, draws
 from lrmctl.errors import RecipeError
 from lrmctl.reasoning.base import ReasoningTask, TaskResult
-from lrmctl.reasoning.lm_eval.adapter import AnswerSegment, SampledTask, evaluate, make_lm, scorer
+from lrmctl.reasoning.lm_eval.adapter import AnswerSegment, SampledTask, evaluate, make_lm
 from lrmctl.reasoning.lm_eval.builtin import OwnRun
 from lrmctl.reasoning.lm_eval.external_run import ExternalRun
 from lrmctl.reasoning.lm_eval.external_task import ExternalTask
@@ -67,7 +66,7 @@ def run_tasks(
     if twice := [name for name in names if names.count(name) > 1]:
         raise RecipeError(f"the task {twice[0]!r} is listed twice", "evaluation.reasoning", "keep one of the two")
     if any(isinstance(task, ExternalTask) and not task.generated for task in each):
-        scorer(engine)
+        engine.require("loglikelihood")
     runs = [run for number, task in enumerate(each) for run in _runs(f"{number}", task, sampling, samples, limit)]
     found: dict[str, tuple[Any, Any]] = {}
     for chat in (True, False):

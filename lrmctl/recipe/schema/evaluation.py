@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from lrmctl.recipe.schema.decoding import Decoding, DefaultDecoding
-from lrmctl.recipe.schema.generators import GeneratorOptions, HfGenerator
+from lrmctl.recipe.schema.engines import EngineSection, HfOptions
 from lrmctl.recipe.schema.sections import MisplacedError, Positive, Section, Share, Use, judge_from_mapping
 from lrmctl.recipe.schema.thinking import ThinkingOption
 from lrmctl.types import Scope
@@ -139,7 +139,7 @@ class EvalSection(Section):
     """How the model writes its thought: `off`, a format's name, or `{open: ..., close: ...}`; found out by default."""
     trust_remote_code: bool = False
     """Run the Python code that the model's folder names. Read that code first."""
-    engine: GeneratorOptions = HfGenerator()
+    engine: EngineSection = HfOptions()
     """Who completes: hf, vllm or openai."""
     batch_size: Positive | Literal["auto"] = "auto"
     """Completions side by side in this process; `auto` goes by the memory that is free."""

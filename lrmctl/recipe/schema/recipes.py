@@ -11,8 +11,8 @@ from pydantic import Field, model_validator
 
 from lrmctl.recipe.function_ref import FunctionRef
 from lrmctl.recipe.schema.algorithm import Algorithm, RlRollout, RolloutSection, TrainingEval
+from lrmctl.recipe.schema.engines import Dtype
 from lrmctl.recipe.schema.evaluation import EvalSection
-from lrmctl.recipe.schema.generators import Dtype
 from lrmctl.recipe.schema.sections import (
     MOST_ROWS,
     BackendSection,

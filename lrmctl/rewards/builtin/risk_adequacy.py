@@ -9,8 +9,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from lrmctl.engines.chat import JudgeQuery, JudgeReply
 from lrmctl.errors import RecipeError
+from lrmctl.judges.query import JudgeQuery, JudgeReply, ask
 from lrmctl.judges.templates.base import after_thought
 from lrmctl.judges.templates.sanitize import defused, fenced, filled
 from lrmctl.rewards.builtin.format import thinking_in_form
@@ -112,9 +112,9 @@ class RiskAdequacy:
         max_new_tokens: int = 64,
         template_args: Mapping[str, Any] | None = None,
     ) -> None:
-        from lrmctl.engines.factory import make_engine
+        from lrmctl.engines.factory import judge_engine
 
-        self._engine = make_engine(model, engine, batch_size=batch_size, device=device)
+        self._engine = judge_engine(model, engine, batch_size=batch_size, device=device)
         self._targets = _checked(targets)
         self._max_new_tokens = whole_number("max_new_tokens", max_new_tokens)
         self._template_args = dict(template_args or {})
@@ -127,7 +127,7 @@ class RiskAdequacy:
         if part == "answer":
             return [Score(error="the adequacy of the thinking cannot be read from the answer") for _ in traces]
         asked = [t for t in traces if t.prompt.kind != "reasoning" and thinking_in_form(t)]
-        replies = iter(self._engine.ask([self._ask(trace) for trace in asked])) if asked else iter(())
+        replies = iter(ask(self._engine, [self._query(trace) for trace in asked])) if asked else iter(())
         return [self._score(trace, replies) for trace in traces]
 
     def _score(self, trace: Trace, replies: Any) -> Score:
@@ -142,9 +142,9 @@ class RiskAdequacy:
         sentences = count_sentences(first_paragraph(trace.thinking))
         return Score(adequacy(graded, sentences, self._targets), logs={"risk": graded.risk, "sentences": sentences})
 
-    def _ask(self, trace: Trace) -> JudgeQuery:
+    def _query(self, trace: Trace) -> JudgeQuery:
         texts = {"request": trace.prompt.text, "paragraph": first_paragraph(trace.thinking)}
-        quoted = fenced({name: defused(text, self._engine.reserved) for name, text in texts.items()})
+        quoted = fenced({name: defused(text, self._engine.control_tokens) for name, text in texts.items()})
         message = {"role": "user", "content": filled(_RUBRIC, quoted)}
         return JudgeQuery((message,), max_new_tokens=self._max_new_tokens, template_args=self._template_args)
 

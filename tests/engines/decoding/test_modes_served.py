@@ -12,16 +12,15 @@ import pytest
 from fastapi import Response
 from generation_server import Generation, generating
 
-from lrmctl.engines.base import Sampling
-from lrmctl.engines.generators import make_generator
+from lrmctl.engines.base import Engine, GenerationRequest, Sampling
+from lrmctl.engines.factory import make_engine
 from lrmctl.engines.hf.engine import HfEngine
-from lrmctl.engines.requests import Engine, GenerationRequest
 from lrmctl.engines.store import Store, sample_traces
 from lrmctl.errors import RecipeError
 from lrmctl.hooks import registry
 from lrmctl.lab import base_path
 from lrmctl.recipe.schema.decoding import Budget, Decoding, LessThink, MoreThink, Prefix, ZeroThink
-from lrmctl.recipe.schema.generators import OpenAiGenerator
+from lrmctl.recipe.schema.engines import OpenAiOptions
 from lrmctl.types import Prompt, Trace
 
 HOW = Sampling(0.6, 0.95, max_new_tokens=80)
@@ -57,8 +56,8 @@ def url(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 def served(url: str, mode: Decoding) -> Engine:
-    options = OpenAiGenerator(base_url=url, api="completions", tokenizer=str(base_path()), concurrency=4)
-    return make_generator("lab", options, decoding=mode)
+    options = OpenAiOptions(base_url=url, api="completions", tokenizer=str(base_path()), concurrency=4)
+    return make_engine("lab", options, decoding=mode)
 
 
 def traces(url: str, mode: Decoding, folder: Path) -> list[Trace]:
@@ -94,4 +93,4 @@ def test_what_is_forced_is_part_of_the_thinking_and_not_counted(url: str, tmp_pa
 
 def test_a_chat_server_is_refused() -> None:
     with pytest.raises(RecipeError, match="renders by itself"):
-        make_generator("lab", OpenAiGenerator(base_url="http://a/v1"), decoding=LessThink())
+        make_engine("lab", OpenAiOptions(base_url="http://a/v1"), decoding=LessThink())

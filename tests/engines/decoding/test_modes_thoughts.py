@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lrmctl.engines.decoding.engine import askable, steered
+from lrmctl.engines.decoding.engine import steered
 from lrmctl.engines.decoding.partial import first_tokens
 from lrmctl.engines.decoding.thoughts import open_thoughts
 from lrmctl.engines.hf.engine import HfEngine
@@ -62,11 +62,11 @@ def test_prompts_without_a_thought_are_an_error_or_left_out_and_counted(tmp_path
     file = written(tmp_path, {"id": "p0", "thought": "a thought"})
     engine = HfEngine(base_path())
     with pytest.raises(RecipeError, match="2 of 3 prompts have no thought, the first is 'p1'"):
-        askable(steered(engine, Prefix(thoughts=file)), ASKED)
+        steered(engine, Prefix(thoughts=file)).answerable(ASKED)
     made = steered(engine, Prefix(thoughts=file, missing="skip"))
-    assert askable(made, ASKED) == ASKED[:1]
+    assert made.answerable(ASKED) == ASKED[:1]
     assert made.facts()["decoding"]["left_out"] == 2
-    assert askable(engine, ASKED) == ASKED
+    assert engine.answerable(ASKED) == ASKED
 
 
 @pytest.mark.parametrize(

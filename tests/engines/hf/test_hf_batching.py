@@ -10,13 +10,12 @@ from typing import Any
 
 import pytest
 
-from lrmctl.engines.base import Sampling
+from lrmctl.engines.base import Completion, GenerationRequest, Sampling
 from lrmctl.engines.hf.batch_sampler import sample
 from lrmctl.engines.hf.engine import HfEngine
 from lrmctl.engines.hf.kv_cache import joinable
 from lrmctl.engines.hf.memory import rows_that_fit
 from lrmctl.engines.hf.scheduler import ContinuousBatcher, RunningCompletion
-from lrmctl.engines.requests import Completion, GenerationRequest
 
 EOS, PAD, VOCAB = 1, 0, 120
 SIZES = {"vocab_size": VOCAB, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lrmctl.engines.base import Sampling
+from lrmctl.engines.base import Completion, GenerationRequest, Sampling
 from lrmctl.engines.hf.engine import HfEngine
-from lrmctl.engines.requests import Completion, GenerationRequest
 from lrmctl.types import Prompt
 
 WARM = Sampling(1.0, max_new_tokens=24)

@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from lrmctl.engines.base import Sampling
+from lrmctl.engines.base import Completion, GenerationRequest, Sampling
 from lrmctl.engines.hf.engine import HfEngine
-from lrmctl.engines.requests import Completion, GenerationRequest
 from lrmctl.engines.stopping import StopWatcher, cut
 from lrmctl.types import Prompt
 

@@ -25,14 +25,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrmctl._util.text import is_blank
-from lrmctl.engines.base import Sampling
-from lrmctl.engines.generators import make_generator
-from lrmctl.engines.openai.completions import chat_completion, plain_completion, read_answer
-from lrmctl.engines.openai.responses import UnreadableError
-from lrmctl.engines.requests import Completion, GenerationRequest, Rendering
+from lrmctl.engines.base import Completion, GenerationRequest, Rendering, Sampling
+from lrmctl.engines.factory import make_engine
+from lrmctl.engines.openai.completions import chat_completion, plain_completion
+from lrmctl.engines.openai.protocol import UnreadableError, read_answer
 from lrmctl.errors import LrmctlError, RecipeError
 from lrmctl.recipe.schema.decoding import ZeroThink
-from lrmctl.recipe.schema.generators import OpenAiGenerator
+from lrmctl.recipe.schema.engines import OpenAiOptions
 from lrmctl.thinking import split_apart, split_text
 
 
@@ -60,8 +59,8 @@ def test_samples_of_a_prompt_differ_each_by_its_own_seed_and_repeat(served) -> N
 
 def test_what_is_sent(served) -> None:  # type: ignore[no-untyped-def]
     generation, url = served
-    options = OpenAiGenerator(base_url=url, extra_body={"min_p": 0.1, "n": None})
-    engine = make_generator("lrm", options, rendering=Rendering("Be brief.", {"enable_thinking": True}))
+    options = OpenAiOptions(base_url=url, extra_body={"min_p": 0.1, "n": None})
+    engine = make_engine("lrm", options, rendering=Rendering("Be brief.", {"enable_thinking": True}))
     request = GenerationRequest(engine.render(prompt_of("hello")), replace(WARM, top_k=20, stop=("Question:",)))
     list(engine.generate([request]))
     body = generation.seen[-1]
@@ -76,7 +75,7 @@ def test_what_is_sent(served) -> None:  # type: ignore[no-untyped-def]
 
 def test_template_arguments_and_system_message_are_part_of_what_is_stored_under() -> None:
     def key(**how: Any) -> str:
-        engine = make_generator("lrm", OpenAiGenerator(base_url="http://a/v1"), rendering=Rendering(**how))
+        engine = make_engine("lrm", OpenAiOptions(base_url="http://a/v1"), rendering=Rendering(**how))
         return GenerationRequest(engine.render(prompt_of("hi")), WARM).key(engine.identity)
 
     assert len({key(), key(system="s"), key(template_args={"enable_thinking": False})}) == 3
@@ -233,7 +232,7 @@ def test_what_a_server_cannot_do_is_said_with_the_fix(checkpoint: Path) -> None:
     with pytest.raises(RecipeError, match="add `tokenizer:`"):
         engine_of("http://a/v1", api="completions")
     with pytest.raises(RecipeError, match="api: completions"):
-        make_generator("lrm", OpenAiGenerator(base_url="http://a/v1"), decoding=ZeroThink())
+        make_engine("lrm", OpenAiOptions(base_url="http://a/v1"), decoding=ZeroThink())
     engine = engine_of("http://a/v1")
     for request in (
         GenerationRequest("{}", replace(WARM, end_thinking=True)),

@@ -158,7 +158,7 @@ def test_requests_are_paced(served) -> None:  # type: ignore[no-untyped-def]
     _, url = served
     engine = engine_of(url, requests_per_minute=1)
     drawn_by(engine, asked(engine, ["1"]))
-    assert engine._fleet.pace.reserve() > 10  # what is left of a minute
+    assert engine._pool.rate.reserve() > 10  # what is left of a minute
 
 
 def test_an_interrupt_ends_at_once_and_the_server_is_let_go() -> None:

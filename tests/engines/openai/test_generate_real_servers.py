@@ -16,11 +16,10 @@ import httpx
 import pytest
 from chat_server import free_port
 
-from lrmctl.engines.base import Sampling
-from lrmctl.engines.generators import make_generator
-from lrmctl.engines.requests import Completion, Engine, GenerationRequest, request_of
+from lrmctl.engines.base import Completion, Engine, GenerationRequest, Sampling
+from lrmctl.engines.factory import make_engine
 from lrmctl.recipe.schema.decoding import Budget
-from lrmctl.recipe.schema.generators import HfGenerator, OpenAiGenerator
+from lrmctl.recipe.schema.engines import HfOptions, OpenAiOptions
 from lrmctl.types import Prompt
 
 WARM = Sampling(1.0, max_new_tokens=96)
@@ -74,7 +73,7 @@ def vllm_url(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 def asked(engine: Engine, sampling: Sampling, samples: int = 1) -> list[GenerationRequest]:
-    first = [request_of(engine, prompt, sampling, 0, 3) for prompt in PROMPTS]
+    first = [engine.request(prompt, sampling, 0, 3) for prompt in PROMPTS]
     return [replace(one, sample=i) for one in first for i in range(samples)]
 
 
@@ -93,8 +92,8 @@ needs_vllm = pytest.mark.skipif(not HAVE_VLLM, reason="needs vLLM")
 def test_vllms_server_gives_the_greedy_traces_of_transformers_and_honours_seeds(
     vllm_url: str, folder: Path, api: str
 ) -> None:
-    engine = make_generator("lrm", OpenAiGenerator(base_url=vllm_url, api=api, tokenizer=str(folder)))
-    hf = make_generator(folder, HfGenerator(dtype="float32", device="cpu"), batch_size=8)
+    engine = make_engine("lrm", OpenAiOptions(base_url=vllm_url, api=api, tokenizer=str(folder)))
+    hf = make_engine(folder, HfOptions(dtype="float32", device="cpu"), batch_size=8)
     ours, theirs = asked(engine, GREEDY), asked(hf, GREEDY)
     for prompt, *row in zip(PROMPTS, ours, drawn(engine, ours), theirs, drawn(hf, theirs), strict=True):
         found, wanted = engine.trace(prompt, row[0], row[1]), hf.trace(prompt, row[2], row[3])
@@ -113,8 +112,8 @@ def test_vllms_server_gives_the_greedy_traces_of_transformers_and_honours_seeds(
 @pytest.mark.slow
 @needs_vllm
 def test_a_thinking_budget_is_kept_through_vllms_server(vllm_url: str, folder: Path) -> None:
-    options = OpenAiGenerator(base_url=vllm_url, api="completions", tokenizer=str(folder))
-    engine = make_generator("lrm", options, decoding=Budget(tokens=12))
+    options = OpenAiOptions(base_url=vllm_url, api="completions", tokenizer=str(folder))
+    engine = make_engine("lrm", options, decoding=Budget(tokens=12))
     requests = asked(engine, GREEDY)
     traces = [
         engine.trace(prompt, request, completion)
@@ -132,7 +131,7 @@ def test_transformers_serve_answers_and_is_told_to_ignore_temperature_and_seed(t
     model, port = str(base_path()), free_port()
     argv = [str(SERVE), "serve", "--port", str(port), "--host", "127.0.0.1", "--device", "cpu", model]
     with running(argv, port, tmp_path / "serve.log") as url:
-        engine = make_generator(model, OpenAiGenerator(base_url=url, tokenizer=model, concurrency=2))
+        engine = make_engine(model, OpenAiOptions(base_url=url, tokenizer=model, concurrency=2))
         requests = asked(engine, WARM, samples=2)
         with pytest.warns(RuntimeWarning, match="ignore temperature or seed"):
             completions = drawn(engine, requests)

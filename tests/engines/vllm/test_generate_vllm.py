@@ -10,12 +10,11 @@ from typing import Any
 
 import pytest
 
-from lrmctl.engines.base import Sampling
-from lrmctl.engines.generators import make_generator
-from lrmctl.engines.requests import Completion, Engine, GenerationRequest, request_of
+from lrmctl.engines.base import Completion, Engine, GenerationRequest, Sampling
+from lrmctl.engines.factory import make_engine
 from lrmctl.engines.store import Store, complete
 from lrmctl.errors import LrmctlError
-from lrmctl.recipe.schema.generators import HfGenerator, VllmGenerator
+from lrmctl.recipe.schema.engines import HfOptions, VllmOptions
 from lrmctl.types import Prompt
 
 HAVE_VLLM = importlib.util.find_spec("vllm") is not None
@@ -25,19 +24,19 @@ GREEDY = Sampling(0.0, max_new_tokens=96)
 
 @pytest.mark.skipif(HAVE_VLLM, reason="vLLM is installed")
 def test_without_vllm_the_error_says_what_else_there_is_and_names_no_judge(checkpoint: Path) -> None:
-    engine = make_generator(checkpoint, VllmGenerator())
+    engine = make_engine(checkpoint, VllmOptions())
     with pytest.raises(LrmctlError, match="engine openai") as caught:
         list(engine.generate([GenerationRequest("hi", WARM)]))
     assert "judge" not in str(caught.value)
 
 
 def test_identity_is_of_weights_precision_and_options_and_nothing_is_loaded_for_it(checkpoint: Path) -> None:
-    plain, half = VllmGenerator(), VllmGenerator(dtype="bfloat16")
-    quantized = VllmGenerator(options={"quantization": "fp8"})
-    engines = [make_generator(checkpoint, options) for options in (plain, half, quantized)]
+    plain, half = VllmOptions(), VllmOptions(dtype="bfloat16")
+    quantized = VllmOptions(options={"quantization": "fp8"})
+    engines = [make_engine(checkpoint, options) for options in (plain, half, quantized)]
     assert len({engine.identity for engine in engines}) == 3
     assert all(str(checkpoint) not in engine.identity for engine in engines)
-    assert engines[0].identity == make_generator(checkpoint, plain, batch_size=3).identity
+    assert engines[0].identity == make_engine(checkpoint, plain, batch_size=3).identity
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +49,9 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, Eng
     widen(base_path(), folder, 32)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")  # GiB, where it is the build for CPUs
-        options = VllmGenerator(dtype="float32", options={"enforce_eager": True})
-        engine: Any = make_generator(folder, options, batch_size=16)
-        yield engine, make_generator(folder, HfGenerator(dtype="float32", device="cpu"), batch_size=16)
+        options = VllmOptions(dtype="float32", options={"enforce_eager": True})
+        engine: Any = make_engine(folder, options, batch_size=16)
+        yield engine, make_engine(folder, HfOptions(dtype="float32", device="cpu"), batch_size=16)
         engine.release()
 
 
@@ -60,7 +59,7 @@ PROMPTS = [Prompt.user(f"p{i}", f"{i + 2} + {i * 3} =", "reasoning") for i in ra
 
 
 def asked(engine: Engine, sampling: Sampling, samples: int = 1) -> list[GenerationRequest]:
-    first = [request_of(engine, prompt, sampling, 0, 3) for prompt in PROMPTS]
+    first = [engine.request(prompt, sampling, 0, 3) for prompt in PROMPTS]
     return [replace(one, sample=i) for one in first for i in range(samples)]
 
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from judge_engines import GUARD_TEMPLATE, Scripted, knowing_model
 
-from lrmctl.engines.chat import JudgeQuery, JudgeReply
 from lrmctl.hooks import registry
 from lrmctl.judges.model_judge import ModelJudge
+from lrmctl.judges.query import JudgeQuery, JudgeReply
 from lrmctl.judges.templates.llama_guard import LlamaGuard
 from lrmctl.judges.templates.sanitize import KNOWN_TOKENS, defused, fenced, filled
 from lrmctl.types import Prompt, Trace

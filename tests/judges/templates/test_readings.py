@@ -7,8 +7,8 @@ import math
 import pytest
 from forms_under_test import CASES, replies, words
 
-from lrmctl.engines.chat import JudgeReply
 from lrmctl.errors import RecipeError
+from lrmctl.judges.query import JudgeReply
 from lrmctl.judges.templates.base import ParsedVerdict
 from lrmctl.judges.templates.harmbench import HarmBench, read_yes_or_no
 from lrmctl.judges.templates.llama_guard import LlamaGuard, read_llama_guard

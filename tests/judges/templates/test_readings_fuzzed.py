@@ -16,7 +16,7 @@ from forms_under_test import CASES, Case
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from lrmctl.engines.chat import JudgeReply
+from lrmctl.judges.query import JudgeReply
 from lrmctl.judges.templates.base import ParsedVerdict
 
 EXAMPLES = int(os.environ.get("LRMCTL_FUZZ", "150"))

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from lrmctl.engines.chat import JudgeQuery
-from lrmctl.engines.encoding import EncodedQuery
-from lrmctl.engines.factory import make_engine
-from lrmctl.engines.hf.chat import HfChat
-from lrmctl.engines.vllm.chat import probabilities
-from lrmctl.errors import JudgeError, RecipeError
+from lrmctl.engines.factory import judge_engine
+from lrmctl.engines.hf.engine import HfEngine
+from lrmctl.engines.vllm.engine import probabilities
+from lrmctl.errors import LrmctlError, RecipeError
+from lrmctl.judges.query import JudgeQuery, ask
 
 HAVE_VLLM = importlib.util.find_spec("vllm") is not None
 WORDS = ("safe", "unsafe")
@@ -22,18 +21,18 @@ WORDS = ("safe", "unsafe")
 
 @pytest.mark.skipif(HAVE_VLLM, reason="vLLM is installed")
 def test_without_vllm_the_error_says_what_else_there_is(checkpoint: Path) -> None:
-    with pytest.raises(JudgeError, match="engine openai"):
-        make_engine(str(checkpoint), "vllm").ask([JudgeQuery(text="one")])
+    with pytest.raises(LrmctlError, match="engine openai"):
+        ask(judge_engine(str(checkpoint), "vllm"), [JudgeQuery(text="one")])
 
 
 def test_one_gpu_by_name_is_refused_when_the_recipe_is_read(checkpoint: Path) -> None:
     with pytest.raises(RecipeError, match="CUDA_VISIBLE_DEVICES"):
-        make_engine(str(checkpoint), "vllm", device="cuda:1")
+        judge_engine(str(checkpoint), "vllm", device="cuda:1")
 
 
 def test_probabilities_of_a_choice_are_summed_over_its_first_tokens() -> None:
-    row = EncodedQuery(JudgeQuery(text="q", choices=WORDS), (1,), (frozenset({3, 4}), frozenset({5})))
-    found = probabilities(row, {3: math.log(0.5), 4: math.log(0.25), 9: math.log(0.1)})
+    starts = (frozenset({3, 4}), frozenset({5}))
+    found = probabilities(WORDS, starts, {3: math.log(0.5), 4: math.log(0.25), 9: math.log(0.1)})
     assert found == pytest.approx({"safe": 0.75})
 
 
@@ -65,6 +64,6 @@ def test_vllm_answers_as_transformers_do(checkpoint: Path, tmp_path: Path, monke
         JudgeQuery(text="three: ", max_new_tokens=3),
         JudgeQuery(text="x" * 200, max_new_tokens=3),
     ]
-    found, wanted = make_engine(folder, options).ask(asks), HfChat(folder).ask(asks)
+    found, wanted = ask(judge_engine(folder, options), asks), ask(HfEngine(folder), asks)
     assert [(r.text, r.error) for r in found] == [(r.text, r.error) for r in wanted]
     assert dict(found[1].probabilities) == pytest.approx(dict(wanted[1].probabilities), rel=1e-2)

@@ -9,14 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from lrmctl.engines.chat import JudgeQuery, JudgeReply
-from lrmctl.engines.encoding import first_tokens
-from lrmctl.engines.factory import make_engine
-from lrmctl.engines.hf.chat import HfChat
+from lrmctl.engines.factory import judge_engine
 from lrmctl.engines.hf.engine import HfEngine
+from lrmctl.engines.tokens import first_tokens
 from lrmctl.errors import NotFoundError, RecipeError
+from lrmctl.judges.query import JudgeQuery, JudgeReply, ask
 
 WORDS = ("safe", "unsafe")
+
+
+def opened(checkpoint: Path, batch_size: int = 16) -> HfEngine:
+    return HfEngine(checkpoint, batch_size=batch_size)
 
 
 def said(text: str, **rest: object) -> JudgeQuery:
@@ -39,10 +42,10 @@ def close(found: list[JudgeReply], wanted: list[JudgeReply]) -> None:
 
 
 def test_a_batch_is_answered_as_one_at_a_time_and_in_order(checkpoint: Path) -> None:
-    one, many = HfChat(str(checkpoint), batch_size=1), HfChat(str(checkpoint), batch_size=64)
-    close(many.ask(MIXED), [one.ask([ask])[0] for ask in MIXED])
-    assert len({r.text for r in many.ask(MIXED)}) > 2
-    assert many.ask([]) == []
+    one, many = opened(checkpoint, batch_size=1), opened(checkpoint, batch_size=64)
+    close(ask(many, MIXED), [ask(one, [query])[0] for query in MIXED])
+    assert len({r.text for r in ask(many, MIXED)}) > 2
+    assert ask(many, []) == []
 
 
 @pytest.mark.parametrize("window", [None, 20])
@@ -54,8 +57,8 @@ def test_a_common_beginning_is_computed_once_and_changes_nothing(
     policy = "the policy of the guard: "
     asks = [JudgeQuery(text=f"{policy}{'x' * (i * 3)} {i}", max_new_tokens=5) for i in range(8)]
     asks += [JudgeQuery(text=ask.text, choices=WORDS) for ask in asks] + [JudgeQuery(text=policy, choices=WORDS)]
-    alone, chat = HfChat(str(folder), batch_size=1), HfChat(str(folder), batch_size=64)
-    wanted, model = alone.ask(asks), chat._weights.opened.model
+    alone, chat = opened(folder, batch_size=1), opened(folder, batch_size=64)
+    wanted, model = ask(alone, asks), chat.model
     seen, forward = [], model.forward
 
     def noted(input_ids, **rest):  # type: ignore[no-untyped-def]
@@ -64,7 +67,7 @@ def test_a_common_beginning_is_computed_once_and_changes_nothing(
 
     noted.__signature__ = inspect.signature(forward)  # type: ignore[attr-defined]
     monkeypatch.setattr(model, "forward", noted)
-    close(chat.ask(asks), wanted)
+    close(ask(chat, asks), wanted)
     first = next(shape for shape in seen if shape[0] == 9)
     assert seen[0] == (1, len(policy) - 1)
     assert (first[1] < len(asks[7].text)) == (window is None)
@@ -93,7 +96,7 @@ def test_first_token_probabilities_are_the_softmax_over_the_vocabulary(checkpoin
     ids = hf.tokenizer("is it? ", add_special_tokens=False, return_tensors="pt")["input_ids"]
     with torch.inference_mode():
         table = hf.model(ids).logits[0, -1].softmax(-1)
-    (reply,) = HfChat(str(checkpoint)).ask([JudgeQuery(text="is it? ", choices=("yes", "no"))])
+    (reply,) = ask(opened(checkpoint), [JudgeQuery(text="is it? ", choices=("yes", "no"))])
     wanted = {word: float(table[hf.tokenizer.convert_tokens_to_ids(word[0])]) for word in ("yes", "no")}
     assert dict(reply.probabilities) == pytest.approx(wanted, rel=1e-4)
 
@@ -113,24 +116,24 @@ def test_a_choice_is_every_token_that_it_can_begin_with() -> None:
 
 
 def test_a_prefill_begins_the_reply(checkpoint: Path) -> None:
-    chat, tokenizer = HfChat(str(checkpoint)), HfEngine(checkpoint).tokenizer
+    chat, tokenizer = opened(checkpoint), HfEngine(checkpoint).tokenizer
     whole = tokenizer.apply_chat_template(
         [{"role": "user", "content": "one"}], tokenize=False, add_generation_prompt=True
     )
-    asked = chat.ask(
-        [said("one", prefill="Safety: "), JudgeQuery(text=whole + "Safety: ", max_new_tokens=6), said("one")]
+    asked = ask(
+        chat, [said("one", prefill="Safety: "), JudgeQuery(text=whole + "Safety: ", max_new_tokens=6), said("one")]
     )
     assert asked[0] == asked[1] != asked[2]
 
 
 def test_a_question_too_long_is_an_error_and_never_cut(checkpoint: Path) -> None:
-    replies = HfChat(str(checkpoint)).ask([said("x" * 200), said("short"), JudgeQuery(text="x" * 92, max_new_tokens=4)])
+    replies = ask(opened(checkpoint), [said("x" * 200), said("short"), JudgeQuery(text="x" * 92, max_new_tokens=4)])
     assert "room for 90" in replies[0].error
     assert replies[0].text == ""
     assert (replies[1].error, replies[2].error) == ("", "")
-    (full,) = HfChat(str(checkpoint)).ask([JudgeQuery(text="x" * 97, choices=WORDS)])
+    (full,) = ask(opened(checkpoint), [JudgeQuery(text="x" * 97, choices=WORDS)])
     assert "97 tokens" in full.error
-    assert not HfChat(str(checkpoint)).ask([JudgeQuery(text="x" * 95, choices=WORDS)])[0].error
+    assert not ask(opened(checkpoint), [JudgeQuery(text="x" * 95, choices=WORDS)])[0].error
 
 
 def test_a_missing_chat_template_is_said_of_messages_only(checkpoint_of) -> None:  # type: ignore[no-untyped-def]
@@ -138,13 +141,13 @@ def test_a_missing_chat_template_is_said_of_messages_only(checkpoint_of) -> None
     for name in ("chat_template.jinja", "tokenizer_config.json"):
         if name.endswith("jinja"):
             (folder / name).unlink()
-    by_chat, by_text = HfChat(str(folder)).ask([said("one"), JudgeQuery(text="one")])
+    by_chat, by_text = ask(opened(folder), [said("one"), JudgeQuery(text="one")])
     assert "no chat template" in by_chat.error
     assert by_text.error == ""
 
 
 def test_choices_that_begin_alike_and_empty_questions_are_errors(checkpoint: Path) -> None:
-    alike, empty = HfChat(str(checkpoint)).ask([JudgeQuery(text="one", choices=("unsafe", "unclear")), JudgeQuery()])
+    alike, empty = ask(opened(checkpoint), [JudgeQuery(text="one", choices=("unsafe", "unclear")), JudgeQuery()])
     assert "does not tell 'unsafe' from 'unclear'" in alike.error
     assert empty.error
 
@@ -152,10 +155,10 @@ def test_choices_that_begin_alike_and_empty_questions_are_errors(checkpoint: Pat
 def test_out_of_memory_halves_the_batch_and_goes_on(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
-    chat = HfChat(str(checkpoint), batch_size=8)
+    chat = opened(checkpoint, batch_size=8)
     asks = [said(f"number {i}", choices=WORDS if i % 2 else ()) for i in range(16)] + [said("x" * 60, choices=WORDS)]
-    wanted = chat.ask(asks)
-    model = chat._weights.opened.model
+    wanted = ask(chat, asks)
+    model = chat.model
     forward = model.forward
 
     def small_memory(input_ids, **rest):  # type: ignore[no-untyped-def]
@@ -165,7 +168,7 @@ def test_out_of_memory_halves_the_batch_and_goes_on(checkpoint: Path, monkeypatc
 
     small_memory.__signature__ = inspect.signature(forward)  # type: ignore[attr-defined]
     monkeypatch.setattr(model, "forward", small_memory)
-    found = chat.ask(asks)
+    found = ask(chat, asks)
     close(found[:-1], wanted[:-1])
     assert found[-1].error.startswith("out of memory")
 
@@ -173,10 +176,10 @@ def test_out_of_memory_halves_the_batch_and_goes_on(checkpoint: Path, monkeypatc
 def test_a_question_that_breaks_the_model_is_an_error_of_its_own(
     checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chat = HfChat(str(checkpoint), batch_size=8)
+    chat = opened(checkpoint, batch_size=8)
     asks = [said(f"number {i}", choices=WORDS) for i in range(6)] + [said("x" * 60, choices=WORDS)]
-    wanted = chat.ask(asks)
-    model = chat._weights.opened.model
+    wanted = ask(chat, asks)
+    model = chat.model
     forward = model.forward
 
     def broken(input_ids, **rest):  # type: ignore[no-untyped-def]
@@ -186,19 +189,19 @@ def test_a_question_that_breaks_the_model_is_an_error_of_its_own(
 
     broken.__signature__ = inspect.signature(forward)  # type: ignore[attr-defined]
     monkeypatch.setattr(model, "forward", broken)
-    found = chat.ask(asks)
+    found = ask(chat, asks)
     close(found[:-1], wanted[:-1])
     assert found[-1].error.startswith("IndexError: index out of range")
 
 
 def test_many_threads_get_their_own_answers(checkpoint: Path) -> None:
-    chat = HfChat(str(checkpoint), batch_size=4)
-    wanted = chat.ask(MIXED)
+    chat = opened(checkpoint, batch_size=4)
+    wanted = ask(chat, MIXED)
     start = threading.Barrier(8)
 
     def one(_: int) -> list[JudgeReply]:
         start.wait()
-        return chat.ask(MIXED)
+        return ask(chat, MIXED)
 
     with ThreadPoolExecutor(8) as pool:
         for found in pool.map(one, range(8)):
@@ -206,18 +209,18 @@ def test_many_threads_get_their_own_answers(checkpoint: Path) -> None:
 
 
 def test_equal_arguments_share_an_engine_and_other_batch_sizes_share_its_weights(checkpoint: Path) -> None:
-    one = make_engine(str(checkpoint), batch_size=4)
-    assert make_engine(str(checkpoint), {"use": "hf"}, batch_size=4) is one
-    other = make_engine(str(checkpoint), batch_size=8)
+    one = judge_engine(str(checkpoint), batch_size=4)
+    assert judge_engine(str(checkpoint), {"use": "hf"}, batch_size=4) is one
+    other = judge_engine(str(checkpoint), batch_size=8)
     assert other is not one
     assert other._weights is one._weights  # type: ignore[attr-defined]
     assert one.identity.startswith("hf:float32:")
     assert str(checkpoint) not in one.identity
-    assert "<|end|>" in one.reserved
+    assert "<|end|>" in one.control_tokens
 
 
 def test_a_model_that_is_not_there_is_one_clear_error() -> None:
-    engine = make_engine("./nowhere/at/all")
+    engine = judge_engine("./nowhere/at/all")
     with pytest.raises(NotFoundError, match="no model"):
         engine.prepare()
 
@@ -238,6 +241,6 @@ def test_a_model_that_is_not_there_is_one_clear_error() -> None:
 )
 def test_engine_options_are_checked(engine, told) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(RecipeError) as caught:
-        make_engine("m", engine)
+        judge_engine("m", engine)
     assert told in str(caught.value)
     assert "sk-123" not in str(caught.value)

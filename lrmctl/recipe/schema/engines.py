@@ -1,4 +1,4 @@
-"""What a recipe may say of the engine that answers a judge's questions. Knows no engine and starts none.
+"""What a recipe may say of an engine, be it for the evaluated model, a judge or a reward. Starts no engine.
 
 `engine: hf` is short for `engine: {use: hf}`. A key that the named engine does not have is refused, with a guess.
 """
@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
 from lrmctl._util.suggest import did_you_mean
 from lrmctl.errors import RecipeError
-from lrmctl.recipe.schema.sections import Positive, PositiveFloat, Section
+from lrmctl.recipe.schema.sections import Positive, PositiveFloat, Section, Share
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+Url = Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
 
 
 class HfOptions(Section):
@@ -23,6 +24,8 @@ class HfOptions(Section):
     use: Literal["hf"] = "hf"
     dtype: Dtype = "auto"
     """`auto` is float32 on CPU and bfloat16 on CUDA."""
+    device: str = "auto"
+    """`auto`, `cpu`, `cuda` or one GPU, e.g. `cuda:1`. A judge's own option `device` says the same."""
     trust_remote_code: bool = False
     """Run the Python code that the model's folder names. Read that code first."""
 
@@ -33,14 +36,14 @@ class VllmOptions(Section):
     use: Literal["vllm"] = "vllm"
     dtype: Dtype = "auto"
     """`auto` is what the checkpoint says."""
-    memory: Annotated[float, Field(gt=0, le=1)] = 0.3
-    """Share of the GPU's memory for weights and cache (vLLM's `gpu_memory_utilization`)."""
+    memory: Annotated[Share, Field(gt=0)] = 0.9
+    """Share of the GPU's memory for weights and cache (vLLM's `gpu_memory_utilization`); 0.3 for a judge."""
     tensor_parallel: Positive = 1
     """GPUs that share one copy of the model."""
     max_len: Positive | None = None
-    """Tokens of question and answer together; what the model allows by default."""
+    """Tokens of prompt and completion together; what the model allows by default."""
     top_logprobs: Annotated[int, Field(ge=1, le=1000)] = 20
-    """First tokens whose probability is asked for; a choice that is not among them has none."""
+    """For a judge by probability: first tokens whose probability is asked for; a word not among them has none."""
     options: dict[str, Any] = {}
     """Further keyword arguments of `vllm.LLM`."""
     trust_remote_code: bool = False
@@ -48,34 +51,58 @@ class VllmOptions(Section):
 
 
 class OpenAiOptions(Section):
-    """Any server that speaks OpenAI's API: vLLM, SGLang, llama.cpp, TGI, or a vendor's."""
+    """One or several servers of one model that speak OpenAI's API: vLLM, SGLang, llama.cpp, TGI, or a vendor's."""
 
     use: Literal["openai"] = "openai"
-    base_url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
-    """Address up to and with the version, e.g. `http://guard:8000/v1`."""
+    base_url: Url | Annotated[tuple[Url, ...], Field(min_length=1)]
+    """Address up to and with the version, e.g. `http://node1:8000/v1`; a list shares the work out."""
+    model: str = ""
+    """The name that the servers know the model by; by default the model that the evaluation or the judge is given."""
+    api: Literal["chat", "completions"] = "chat"
+    """chat: the server renders the prompt; completions: lrmctl does, with the tokenizer (needed by decoding modes)."""
+    tokenizer: str | None = None
+    """Folder or hub id of the model's tokenizer: renders prompts, counts tokens, and shows of a template whether it
+    opens the thought, so that a thought cut by the length limit is known for one."""
+    revision: str = ""
+    """Which weights the server has, in your own words; part of what completions are stored under."""
     api_key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
     """Name of the environment variable that holds the key. Never the key itself: recipes are stored and shared."""
     concurrency: Positive = 32
-    """Questions on their way at the same time, of this whole process to this model."""
-    timeout: PositiveFloat = 60.0
-    """Seconds that the server may be silent on one request."""
+    """Requests under way at the same time, of this whole process to each server."""
+    timeout: PositiveFloat = 1800.0
+    """Seconds that the server may be silent on one request; long thoughts take long. 60 for a judge."""
     patience: Annotated[float, Field(ge=0)] = 45.0
-    """Seconds for which a server may be down, busy or broken before questions to it fail; 0 asks once."""
+    """Seconds for which a server may be down, busy or broken before requests to it fail; 0 asks once."""
     requests_per_minute: Positive | None = None
     """Most requests started within a minute; no limit by default."""
     top_logprobs: Annotated[int, Field(ge=1, le=100)] = 20
-    """First tokens whose probability is asked for (OpenAI allows 20, `text` questions often 5)."""
+    """For a judge by probability: first tokens whose probability is asked for (OpenAI allows 20, `/completions` often
+    5)."""
     extra_body: dict[str, Any] = {}
-    """Keys put over those of each request; `null` leaves a key out, e.g. `{max_tokens: null}`."""
+    """Keys put over those of each request; `null` leaves a key out, e.g. `{max_tokens: null}`. Sent are model,
+    temperature, top_p, top_k if it is set, max_tokens, seed and n, of a judge's question model, temperature and
+    max_tokens alone: a server may take its model's own defaults for others (vLLM does, unless it is served with
+    `--generation-config vllm`)."""
 
 
 EngineOptions = HfOptions | VllmOptions | OpenAiOptions
 _ENGINES: dict[str, type[EngineOptions]] = {"hf": HfOptions, "vllm": VllmOptions, "openai": OpenAiOptions}
-NAMES = tuple(_ENGINES)
+JUDGE_DEFAULTS: Mapping[str, Mapping[str, Any]] = {"vllm": {"memory": 0.3}, "openai": {"timeout": 60.0}}
+"""Where a judge's engine has another default: it lives beside a model in training, and its replies are short."""
 
 
-def engine_options(engine: str | Mapping[str, Any]) -> EngineOptions:
-    """Checked options of an engine given by its name or as a mapping with `use:`.
+def _by_name(given: Any) -> Any:
+    if isinstance(given, str):
+        return {"use": given}
+    return {"use": "hf", **given} if isinstance(given, dict) else given
+
+
+EngineSection = Annotated[EngineOptions, Field(discriminator="use"), BeforeValidator(_by_name)]
+"""The engine of an evaluation, by name or as a mapping with `use:`."""
+
+
+def judge_engine_options(engine: str | Mapping[str, Any]) -> EngineOptions:
+    """Checked options of the engine of a judge or reward, given by its name or as a mapping with `use:`.
 
     Raises:
         RecipeError: an engine or a key that does not exist, or a value that the key does not take.
@@ -91,7 +118,7 @@ def engine_options(engine: str | Mapping[str, Any]) -> EngineOptions:
         if key not in section.model_fields:
             raise RecipeError(_unknown(name, str(key)), f"engine.{key}", did_you_mean(str(key), section.model_fields))
     try:
-        return section.model_validate(given)
+        return section.model_validate({**JUDGE_DEFAULTS.get(name, {}), **given})
     except ValidationError as error:
         raise _misfit(name, error) from None
 
