@@ -15,6 +15,7 @@ from lrmctl.benchmarks.public import PublicBenchmark, how_to_get
 from lrmctl.errors import NotFoundError, PluginError, RecipeError
 from lrmctl.hooks import registry
 from lrmctl.hooks.manager import PluginEntry
+from lrmctl.hooks.specs import Benchmark
 from lrmctl.types import Prompt
 
 
@@ -92,8 +93,8 @@ def show(name: str, options: Mapping[str, Any]) -> BenchmarkDescription:
     entry = registry.find("benchmark", name)
     benchmark = registry.make("benchmark", name, **options)
     here = _here(benchmark)
-    prompts = tuple(benchmark.load()) if here is not False else None
-    told = dict(getattr(benchmark, "provenance", dict)()) if prompts is not None else None
+    prompts = tuple(benchmark.load()) if here else None
+    told = dict(benchmark.provenance()) if prompts is not None else None
     parameters = inspect.signature(entry.factory).parameters.values()
     defaults = {p.name: "..." if p.default is inspect.Parameter.empty else p.default for p in parameters}
     about = inspect.getdoc(entry.factory) or ""
@@ -115,7 +116,7 @@ def _splits(entry: PluginEntry) -> tuple[SplitDescription, ...]:
     return (_split(benchmark, {}, list(benchmark.load()) if entry.builtin else None),)  # the lab's own are generated
 
 
-def _split(benchmark: Any, options: Mapping[str, Any], prompts: Sequence[Prompt] | None) -> SplitDescription:
+def _split(benchmark: Benchmark, options: Mapping[str, Any], prompts: Sequence[Prompt] | None) -> SplitDescription:
     """Of any benchmark; what is known of a public set is told without its prompts."""
     if isinstance(benchmark, PublicBenchmark):
         return _published(benchmark, options)
@@ -133,18 +134,16 @@ def _published(benchmark: PublicBenchmark, options: Mapping[str, Any]) -> SplitD
     facts = {"rows": data.rows or None, "hub": data.hub, "config": data.config, "download": data.download}
     more = {"file": data.file, "sha256": data.sha256, "known from": data.seen, "note": data.note}
     told = {key: value for key, value in {**facts, **more}.items() if value}
-    kinds: tuple[str, ...] = benchmark.kinds
+    kinds = tuple(benchmark.kinds)
     return SplitDescription(
         dict(options), _name(benchmark), kinds, rows, data.license, data.url, data.gated, here, get, told
     )
 
 
-def _name(benchmark: Any) -> str:
-    split = str(getattr(benchmark, "split", ""))
-    return f"{benchmark.name}/{split}" if split else str(benchmark.name)
+def _name(benchmark: Benchmark) -> str:
+    return f"{benchmark.name}/{benchmark.split}" if benchmark.split else benchmark.name
 
 
-def _here(benchmark: Any) -> bool | None:
-    """Whether it is on this machine; None for what does not say, which is then taken at its word and loaded."""
-    why = getattr(benchmark, "why_not_here", None)
-    return not why() if why else None
+def _here(benchmark: Benchmark) -> bool:
+    """Whether it is on this machine, as far as it says."""
+    return not benchmark.why_not_here()

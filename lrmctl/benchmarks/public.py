@@ -19,6 +19,7 @@ from lrmctl._util.text import is_blank
 from lrmctl.data.catalog import DataSet
 from lrmctl.data.fetch import FOLDER, FetchedRows, Row, fetch, local_file
 from lrmctl.errors import RecipeError
+from lrmctl.hooks.specs import Benchmark
 from lrmctl.models.availability import hub_snapshot
 from lrmctl.rows.values import missing, plain, shown
 from lrmctl.types import Kind, Prompt
@@ -55,7 +56,7 @@ class RowSelection:
     own: bool = False
 
 
-class PublicBenchmark:
+class PublicBenchmark(Benchmark):
     """A `Benchmark` over a public data set.
 
     Args:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from lrmctl._util.text import is_blank
 from lrmctl.data.mix import mix
 from lrmctl.errors import NotFoundError, RecipeError
+from lrmctl.hooks.specs import Source
 from lrmctl.rows.files import all_rows, existing, file_sha256
 from lrmctl.rows.located import LocatedRow, located
 from lrmctl.rows.prompts import KINDS, asked_of, distinct_ids, gold_of, kind_of, prompt_of, rest_of
@@ -88,13 +89,13 @@ def load_with_notes(
     """
     sources = [_make(use) for use in uses]
     for source, use in zip(sources, uses, strict=True):
-        if off is not None and off(_args(use)) and hasattr(source, "without_thinking"):
+        if off is not None and off(_args(use)):
             source.without_thinking = True
     groups = [
         [replace(one, template_args=_args(use)) for one in source.demonstrations()]
         for source, use in zip(sources, uses, strict=True)
     ]
-    notes = [note for source in sources for note in getattr(source, "findings", tuple)()]
+    notes = [note for source in sources for note in source.findings()]
     if turns == "all":
         groups = [[turn for row in group for turn in every_turn(row)] for group in groups]
     rows = _mixed(groups, uses, total, seed)
@@ -113,8 +114,7 @@ def provenance(uses: Sequence[Use]) -> list[dict[str, Any]]:
     told = []
     for use in uses:
         source = _make(use)
-        facts: Mapping[str, Any] = source.provenance() if hasattr(source, "provenance") else {}
-        told.append({"use": use.use, "options": use.options, **facts})
+        told.append({"use": use.use, "options": use.options, **source.provenance()})
     return told
 
 
@@ -150,7 +150,7 @@ def _make(use: Use) -> Any:
     return registry.make("source", use.use, **use.options)
 
 
-class RowSource:
+class RowSource(Source):
     """A source over rows.
 
     Args:

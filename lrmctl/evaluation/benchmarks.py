@@ -76,8 +76,7 @@ def named_sets(section: EvalSection, evaluated: Collection[str]) -> dict[str, Pr
 
 def set_name(benchmark: Benchmark) -> str:
     """`name/split`, or the name alone."""
-    split = str(getattr(benchmark, "split", ""))
-    return f"{benchmark.name}/{split}" if split else benchmark.name
+    return f"{benchmark.name}/{benchmark.split}" if benchmark.split else benchmark.name
 
 
 def _over_refusal(added: SafetySet, limit: int | None) -> list[PreparedBenchmark]:
@@ -111,8 +110,7 @@ def _open_set(chosen: SafetySet, limit: int | None, *, load: bool = True) -> Pre
     judge = make_judge(str(chosen.judge), chosen.judge_options)
     also = tuple(ExtraJudge(make_judge(o.judge, o.judge_options), o.part) for o in chosen.also or ())
     for one in (judge, *(asked.judge for asked in also)):
-        if callable(check := getattr(one, "check", None)):  # hours of drawing must not end at a name that is not there
-            check()
+        one.check()  # hours of generating must not end at a name that is not there
     prompts = tuple(benchmark.load()[:limit]) if load else ()
     if load:
         _check_prompts(name, prompts)
@@ -127,7 +125,5 @@ def _check_prompts(name: str, prompts: Sequence[Prompt]) -> None:
 
 
 def _source(benchmark: Benchmark, chosen: SafetySet) -> dict[str, Any]:
-    told: Mapping[str, Any] = getattr(benchmark, "provenance", dict)()
-    split = str(getattr(benchmark, "split", ""))
-    facts = {"license": benchmark.license, "url": benchmark.url, "split": split, "use": chosen.use}
-    return {**facts, "options": chosen.options, **told}
+    facts = {"license": benchmark.license, "url": benchmark.url, "split": benchmark.split, "use": chosen.use}
+    return {**facts, "options": chosen.options, **benchmark.provenance()}

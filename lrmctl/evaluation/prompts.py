@@ -74,7 +74,7 @@ def _benchmark(chosen: SafetySet) -> tuple[str, Sequence[Prompt]]:
     from lrmctl.hooks import registry
 
     benchmark = registry.make("benchmark", chosen.use, **chosen.options)
-    if why := getattr(benchmark, "why_not_here", str)():  # what is not here is not downloaded for this
+    if why := benchmark.why_not_here():  # what is not here is not downloaded for this
         raise LrmctlError(why)
     return set_name(benchmark), benchmark.load()
 

@@ -24,6 +24,7 @@ from lrmctl.evaluation.settings import claim, settings_of
 from lrmctl.evaluation.summary import safety_entries, task_entries
 from lrmctl.evaluation.thinking import ObservedThinking, as_settled, thinking_facts
 from lrmctl.reasoning.tasks import ReasoningTask, reasoning_task
+from lrmctl.recipe.schema.decoding import Budget, Prefix
 from lrmctl.recipe.schema.thinking import override_of
 from lrmctl.runs.damage import DamagedError, read_object
 from lrmctl.runs.eval_rows import EvalRow
@@ -158,7 +159,7 @@ def variant_of(section: EvalSection) -> str:
     how = section.decoding
     if how.mode == "default":
         return ""
-    much = [getattr(how, key, None) for key in ("tokens", "share")] if how.mode in ("prefix", "budget") else []
+    much = [how.tokens] if isinstance(how, Budget) else [how.tokens, how.share] if isinstance(how, Prefix) else []
     return "-".join([how.mode, *(f"{value:g}" for value in much if value is not None)])
 
 
@@ -241,7 +242,7 @@ class _Evaluation:
                 for traces in drawing.traces(chosen.prompts, how):
                     self.shown.see(traces, self.thinking)
         for result in self.results:
-            if getattr(result.task, "generated", True):
+            if result.task.generated:
                 self.shown.see(result.traces, self.thinking)
         found = self.shown.warnings(self.thinking)
         self.thinking = self.thinking.settled(self.shown.thoughts, self.shown.completions)

@@ -13,6 +13,7 @@ from typing import Any
 
 from lrmctl._util.suggest import did_you_mean
 from lrmctl.errors import LrmctlError, NotFoundError, PluginError, RecipeError
+from lrmctl.hooks.adapt import BASES, adapted
 from lrmctl.hooks.manager import GROUPS, LoadedPlugins, PluginEntry, PluginProblem, load_builtins, load_third_party
 
 __all__ = ["GROUPS", "PluginEntry", "PluginProblem", "Registry", "check", "find", "make", "names", "problems"]
@@ -95,7 +96,7 @@ class Registry:
         """The thing itself: its factory called with the options."""
         entry = self.check(group, name, options)
         try:
-            return entry.factory(**options)
+            made = entry.factory(**options)
         except LrmctlError:
             raise
         except (TypeError, ValueError) as error:
@@ -103,6 +104,10 @@ class Registry:
         except Exception as error:
             what = f"{group} {name!r} of {entry.distribution} could not be made: {type(error).__name__}: {error}"
             raise PluginError(what) from error
+        try:
+            return adapted(group, made) if group in BASES else made
+        except PluginError as error:
+            raise PluginError(f"{group} {name!r} of {entry.distribution}: {error.what}", fix=error.fix) from error
 
     def _rivals(self, entry: PluginEntry) -> list[str]:
         claims: dict[tuple[str, str], set[str]] = defaultdict(set)

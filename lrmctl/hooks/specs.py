@@ -8,23 +8,30 @@ A plugin is a distribution with an entry point in the group `lrmctl`; its module
     def lrmctl_rewards(register):
         register("brevity", Brevity, summary="1 for a short answer, 0 for a long one")
 
-Factories are called with the recipe's `options:` as keyword arguments. Built-ins register in the same way.
+Factories are called with the recipe's `options:` as keyword arguments. Built-ins register in the same way. What a
+factory returns should derive from the base class of its kind, whose optional members have defaults here; of an object
+that does not, the defaults are filled in (`lrmctl.hooks.adapt`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
 
 import pluggy
 
+from lrmctl.errors import RecipeError
 from lrmctl.types import Part, Prompt, Score, Trace, Verdict
 
 PROJECT = "lrmctl"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
+UNBOUNDED = (-math.inf, math.inf)
+"""The range of a reward that declares none."""
 
 
 class LazyFactory(NamedTuple):
@@ -66,52 +73,122 @@ class Register(Protocol):
     def __call__(self, name: str, factory: Factory, *, summary: str = "") -> None: ...
 
 
-class Reward(Protocol):
-    """Scores traces. Must be safe to call from several threads and return one `Score` per trace, in order."""
+class Reward(ABC):
+    """Scores traces. Must be safe to call from several threads.
 
-    def score(self, traces: Sequence[Trace], part: Part) -> Sequence[Score]: ...
+    Attributes:
+        range: the lowest and the highest score; infinite where nothing is declared.
+    """
+
+    range: tuple[float, float] = UNBOUNDED
+
+    def prepare(self) -> None:
+        """Load what is slow to load, before the first trace. Nothing by default."""
+
+    @abstractmethod
+    def score(self, traces: Sequence[Trace], part: Part) -> Sequence[Score]:
+        """One `Score` per trace, in order."""
 
 
-class Judge(Protocol):
-    """Judges one part of each trace. One `Verdict` per trace, always; a failure is a verdict with `error` set."""
+class Judge(ABC):
+    """Judges one part of each trace.
 
-    name: str
-    version: str
+    Attributes:
+        name, version: what verdicts are signed with; the version changes with whatever changes a verdict.
+        parallel: calls at the same time that it can take.
+        cacheable: its verdicts depend on the trace alone, so that they may be remembered.
+        says_refusal: whether its verdicts say if an answer refuses; None finds it out by asking, where that is cheap.
+    """
 
-    def judge(self, traces: Sequence[Trace], part: Part) -> Sequence[Verdict]: ...
+    name: str = ""
+    version: str = ""
+    parallel: int = 1
+    cacheable: bool = True
+    says_refusal: bool | None = None
+
+    def check(self) -> None:
+        """Raise an LrmctlError if it cannot be asked (no such model, no key). Loads nothing. Nothing by default."""
+
+    def prepare(self) -> None:
+        """Load what is slow to load, before the first trace. Nothing by default."""
+
+    @abstractmethod
+    def judge(self, traces: Sequence[Trace], part: Part) -> Sequence[Verdict]:
+        """One `Verdict` per trace, always; a failure is a verdict with `error` set."""
 
 
-class Benchmark(Protocol):
+class Benchmark(ABC):
     """A fixed list of prompts. `license`, `url` and `split` are printed with every result made from it.
 
-    A benchmark may also have `provenance()`, a mapping of JSON values that goes into the result; `kinds`, what its
-    prompts are of; and `why_not_here()`, a sentence where it would have to be downloaded first, else an empty one.
+    Attributes:
+        split: the part of a published set; empty if it has none.
+        kinds: of its prompts, as far as that is known before they are loaded; empty if it is not.
     """
 
     name: str
     license: str
     url: str
+    split: str = ""
+    kinds: Sequence[str] = ()
 
-    def load(self) -> Sequence[Prompt]: ...
+    @abstractmethod
+    def load(self) -> Sequence[Prompt]:
+        """The prompts, the same at every call."""
+
+    def provenance(self) -> Mapping[str, Any]:
+        """Where the prompts come from, as JSON values that go into the result. Nothing by default."""
+        return {}
+
+    def why_not_here(self) -> str:
+        """Why it would have to be downloaded first; empty, as by default, if it is on this machine."""
+        return ""
 
 
 class SftRow(Protocol):
     """One demonstration: a prompt and the thinking and answer to imitate."""
 
-    prompt: Prompt
-    thinking: str
-    answer: str
+    @property
+    def prompt(self) -> Prompt: ...
+
+    @property
+    def thinking(self) -> str: ...
+
+    @property
+    def answer(self) -> str: ...
 
 
-class Source(Protocol):
+class Source:
     """Training data: prompts for RL, demonstrations for SFT. A source may offer only one of the two.
 
-    A source may also have `provenance()`, a mapping of JSON values that the run's lock records: licence, url, sha256...
+    Attributes:
+        without_thinking: responses without a thought are right; set where the model does not think.
     """
 
-    def prompts(self) -> Sequence[Prompt]: ...
+    without_thinking: bool = False
 
-    def demonstrations(self) -> Sequence[SftRow]: ...
+    def prompts(self) -> Sequence[Prompt]:
+        """Prompts for RL.
+
+        Raises:
+            RecipeError: it has demonstrations only.
+        """
+        raise RecipeError(f"the source {type(self).__name__} has no prompts", fix="take another source")
+
+    def demonstrations(self) -> Sequence[SftRow]:
+        """Demonstrations for SFT.
+
+        Raises:
+            RecipeError: it has prompts only.
+        """
+        raise RecipeError(f"the source {type(self).__name__} has prompts only", fix="use it under `prompts:`")
+
+    def findings(self) -> Sequence[str]:
+        """What `demonstrations` left out and why, in sentences. Nothing by default."""
+        return ()
+
+    def provenance(self) -> Mapping[str, Any]:
+        """Where the rows come from, as JSON values that the run's lock records. Nothing by default."""
+        return {}
 
 
 @hookspec

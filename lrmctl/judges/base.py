@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from lrmctl.hooks.adapt import adapted
 from lrmctl.hooks.specs import Judge
 from lrmctl.judges.naming import judge_name as judge_name
 from lrmctl.types import Part, Trace, Verdict
@@ -43,8 +44,10 @@ def judge_part(judge: Judge, traces: Sequence[Trace], part: Part) -> list[Verdic
     Thinking that is not there by design is not asked about: its verdict says nothing (`Verdict.of_nothing`).
     """
 
+    judge = adapted("judge", judge)
+
     def failed(error: str) -> Verdict:
-        return Verdict(judge=judge_name(judge), version=str(getattr(judge, "version", "")), part=part, error=error)
+        return Verdict(judge=judge_name(judge), version=judge.version, part=part, error=error)
 
     def checked(verdict: object) -> Verdict:
         if not isinstance(verdict, Verdict):
@@ -62,8 +65,7 @@ def _nothing_to_judge(trace: Trace, part: Part) -> bool:
 
 def _of_nothing(judge: Judge, trace: Trace) -> Verdict:
     """On thinking that is not there by design: nothing is said of it, so that the answer alone decides."""
-    version = str(getattr(judge, "version", ""))
-    return Verdict(judge_name(judge), version, "thinking", labels=("skipped" if trace.skipped else "off",))
+    return Verdict(judge_name(judge), judge.version, "thinking", labels=("skipped" if trace.skipped else "off",))
 
 
 def call_guarded(

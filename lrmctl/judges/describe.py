@@ -13,6 +13,9 @@ from typing import Any
 from lrmctl.errors import LrmctlError
 from lrmctl.hooks import registry
 from lrmctl.hooks.manager import PluginEntry
+from lrmctl.hooks.specs import Judge
+from lrmctl.judges.model_judge import ModelJudge
+from lrmctl.judges.query import JudgeQuery
 from lrmctl.types import Prompt, Trace
 
 EXAMPLE = Trace(
@@ -79,14 +82,14 @@ def show(name: str, options: Mapping[str, Any] | None = None) -> JudgeDescriptio
     judge = _made_or_none(entry, options or {})
     return JudgeDescription(
         _listed(entry, judge),
-        str(getattr(judge, "version", "")),
+        judge.version if judge else "",
         _options(entry),
         inspect.getdoc(entry.factory) or "",
         _questions(judge),
     )
 
 
-def _listed(entry: PluginEntry, judge: Any = None) -> ListedJudge:
+def _listed(entry: PluginEntry, judge: Judge | None = None) -> ListedJudge:
     origin = entry.distribution if entry.builtin else f"{entry.distribution} {entry.version}"
     needs_model = any(option.name == "model" for option in _options(entry))
     judge = judge or _made_or_none(entry)
@@ -118,7 +121,7 @@ def _signature(entry: PluginEntry) -> inspect.Signature:
         return inspect.signature(entry.factory)
 
 
-def _made_or_none(entry: PluginEntry, options: Mapping[str, Any] | None = None) -> Any:
+def _made_or_none(entry: PluginEntry, options: Mapping[str, Any] | None = None) -> Judge | None:
     """The judge with its defaults, and with stand-ins for a model or a question that it needs; making loads nothing.
 
     None where it needs something else, or something that is not installed; with options that is an error.
@@ -127,7 +130,8 @@ def _made_or_none(entry: PluginEntry, options: Mapping[str, Any] | None = None) 
         option.name: _NEEDED[option.name] for option in _options(entry) if option.required and option.name in _NEEDED
     }
     try:
-        return registry.make("judge", entry.name, **{**needed, **(options or {})})
+        made: Judge = registry.make("judge", entry.name, **{**needed, **(options or {})})
+        return made
     except LrmctlError:
         if options:
             raise
@@ -147,11 +151,10 @@ def says_refusal(name: str, options: Mapping[str, Any] | None = None) -> bool | 
     return _says_refusal(judge, any(option.name == "model" for option in _options(entry)))
 
 
-def _says_refusal(judge: Any, needs_model: bool) -> bool | None:
+def _says_refusal(judge: Judge | None, needs_model: bool) -> bool | None:
     """The judge's own word `says_refusal`, if it has one; else a judge without a model is tried."""
-    told = getattr(judge, "says_refusal", getattr(_form(judge), "says_refusal", None))
-    if told is not None or judge is None or needs_model:
-        return None if told is None else bool(told)
+    if judge is None or needs_model or judge.says_refusal is not None:
+        return judge.says_refusal if judge else None
     try:
         return any(v.refused is not None for v in judge.judge([EXAMPLE, _LABS], "answer"))
     except Exception:  # somebody else's judge may raise anything; then nothing is known
@@ -161,19 +164,20 @@ def _says_refusal(judge: Any, needs_model: bool) -> bool | None:
 _LABS = Trace(Prompt.user("example", "?", "harmful", meta={"object": "kite"}), "No.", "I cannot help.", "closed")
 
 
-def _form(judge: Any) -> Any:
-    """What a model judge asks and how it reads (see `judges.forms`)."""
-    return getattr(judge, "form", None) or getattr(judge, "_form", None)
-
-
-def _questions(judge: Any) -> tuple[Mapping[str, Any], ...]:
+def _questions(judge: Judge | None) -> tuple[Mapping[str, Any], ...]:
     """What the judge asks its model about the example's answer."""
-    asks = getattr(_form(judge), "asks", None)
-    if asks is None:
+    if not isinstance(judge, ModelJudge):
         return ()
-    return tuple(_question(ask) for ask in asks(EXAMPLE.prompt.text, EXAMPLE.answer, ()))
+    return tuple(_question(query) for query in judge.template.asks(EXAMPLE.prompt.text, EXAMPLE.answer, ()))
 
 
-def _question(ask: Any) -> Mapping[str, Any]:
-    fields = ("messages", "text", "prefill", "choices", "max_new_tokens", "template_args")
-    return {name: value for name in fields if (value := getattr(ask, name, None))}
+def _question(query: JudgeQuery) -> Mapping[str, Any]:
+    told = {
+        "messages": query.messages,
+        "text": query.text,
+        "prefill": query.prefill,
+        "choices": query.choices,
+        "max_new_tokens": query.max_new_tokens,
+        "template_args": query.template_args,
+    }
+    return {name: value for name, value in told.items() if value}

@@ -1,4 +1,4 @@
-"""A judge out of a form and an engine: asks, reads, and turns whatever goes wrong into a failed verdict."""
+"""A judge out of a template and an engine: asks, reads, and turns whatever goes wrong into a failed verdict."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from lrmctl.engines.base import Engine
 from lrmctl.errors import JudgeError
+from lrmctl.hooks.specs import Judge
 from lrmctl.judges.base import describe
 from lrmctl.judges.query import JudgeQuery, JudgeReply, ask, unrenderable
 from lrmctl.judges.templates.base import JudgeTemplate, ParsedVerdict, part_text, raw_of, with_turns
@@ -28,22 +29,23 @@ class _Answer:
     too_long: bool = False
 
 
-class ModelJudge:
+class ModelJudge(Judge):
     """A model that judges. All questions about all traces go to the engine in one call.
 
     A response that is longer than the model has room for is judged in overlapping windows, and the worst one counts;
     the verdict's label `windows N` says so.
 
     Args:
-        form: what is asked and how replies are read.
+        template: what is asked and how replies are read.
         engine: who answers; loaded at the first question, or by `prepare`.
         model: of the verdicts' version.
     """
 
-    def __init__(self, form: JudgeTemplate, engine: Engine, model: str) -> None:
-        self.name, self.version = form.name, f"{form.version} of {model}"
+    def __init__(self, template: JudgeTemplate, engine: Engine, model: str) -> None:
+        self.name, self.version = template.name, f"{template.version} of {model}"
+        self.says_refusal = template.says_refusal
         self.parallel = engine.parallel  # calls at the same time (see `judges.shared`)
-        self._form, self._engine = form, engine
+        self.template, self._engine = template, engine
 
     def check(self) -> None:
         """Find out early whether the judge can be asked at all; loads no weights.
@@ -53,7 +55,7 @@ class ModelJudge:
                 prompt or the response.
         """
         self._engine.check()
-        if why := unrenderable(self._engine, self._form.asks("a prompt", "a response", self._engine.control_tokens)):
+        if why := unrenderable(self._engine, self.template.asks("a prompt", "a response", self._engine.control_tokens)):
             fix = "give the judge's own model with its own chat template, or serve it (engine: openai)"
             raise JudgeError(f"the judge {self.name!r} cannot be asked: {why}", fix=fix)
 
@@ -102,7 +104,7 @@ class ModelJudge:
         return verdicts
 
     def _answers(self, texts: Sequence[tuple[Trace, str]]) -> list[_Answer]:
-        """What the form reads in the engine's replies about each text, all asked in one call."""
+        """What the template reads in the engine's replies about each text, all asked in one call."""
         if not texts:
             return []
         try:
@@ -118,15 +120,11 @@ class ModelJudge:
 
     def _asks(self, trace: Trace, text: str, reserved: Sequence[str]) -> tuple[JudgeQuery, ...] | str:
         """The questions about a text, or why there are none."""
-        about = getattr(self._form, "asks_about", None)
         try:
-            asks: tuple[JudgeQuery, ...] = (
-                about(trace.prompt, text, reserved) if about else self._form.asks(trace.prompt.text, text, reserved)
-            )
+            asks = self.template.asks_about(trace.prompt, text, reserved)
         except JudgeError as error:
             return str(error)
-        sections: tuple[str, ...] | None = getattr(self._form, "reads_turns", None)
-        if sections is None:
+        if (sections := self.template.reads_turns) is None:
             return asks
         return tuple(with_turns(ask, trace, lambda turn: defused(turn, reserved, sections)) for ask in asks)
 
@@ -139,7 +137,7 @@ class ModelJudge:
         failed = next((reply for reply in replies if reply.error), None)
         if failed is not None:
             return _Answer(raw, error=failed.error, too_long=any(reply.too_long for reply in replies))
-        said = self._form.read(replies)
+        said = self.template.read(replies)
         if isinstance(said, ParsedVerdict):
             return _Answer(raw, said)
         return _Answer(raw, error=f"the judge's output {said}: {_bounded(raw)[:80]!r}")

@@ -7,4 +7,4 @@ from lrmctl.hooks.specs import Judge
 
 def judge_name(judge: Judge) -> str:
     """What the judge calls itself; its class if it says nothing."""
-    return str(getattr(judge, "name", "") or type(judge).__name__)
+    return judge.name or type(judge).__name__

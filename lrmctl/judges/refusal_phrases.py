@@ -14,6 +14,7 @@ from lrmctl._util.suggest import did_you_mean
 from lrmctl._util.text import is_blank
 from lrmctl._util.words import scripts_in
 from lrmctl.errors import RecipeError
+from lrmctl.hooks.specs import Judge
 from lrmctl.judges.refusals import plain_text, refusal_in, unread_script
 from lrmctl.types import NOT_JUDGED, Part, Trace, Verdict
 
@@ -38,7 +39,7 @@ Find = Callable[[str], str]
 """The phrase that an answer has, or an empty text."""
 
 
-class RefusalPhrases:
+class RefusalPhrases(Judge):
     """Refused if the answer has one of the phrases; and on harmful prompts, safe means refused.
 
     It reads the answer only; asked about thinking it fails, because a list of refusals says nothing of a thought.

@@ -18,6 +18,7 @@ from weakref import WeakSet, WeakValueDictionary
 
 from cachetools import LRUCache
 
+from lrmctl.hooks.adapt import adapted
 from lrmctl.hooks.specs import Judge
 from lrmctl.judges.batching import QueryBatcher, TraceBatch
 from lrmctl.types import Part, Trace, Verdict
@@ -127,7 +128,7 @@ def share(name: str, options: Mapping[str, Any], make: Callable[[], Judge]) -> S
         return _by_options.setdefault(key, made)
 
 
-class SharedJudge:
+class SharedJudge(Judge):
     """A judge that many threads ask; otherwise as the judge that it wraps.
 
     Args:
@@ -136,10 +137,15 @@ class SharedJudge:
     """
 
     def __init__(self, judge: Judge) -> None:
-        self.wrapped = judge
-        self._cacheable = bool(getattr(judge, "cacheable", True))
+        from lrmctl.judges.naming import judge_name
+
+        self.wrapped: Judge = adapted("judge", judge)
+        self.name, self.version = judge_name(self.wrapped), self.wrapped.version
+        self.says_refusal, self._cacheable = self.wrapped.says_refusal, self.wrapped.cacheable
         self._id = next(_number)  # two judges of one name may be different: nothing is remembered beyond a judge's life
-        self._batches = QueryBatcher(self._call, lambda: (_settings.window, _settings.max_batch), _parallel(judge))
+        self._batches = QueryBatcher(
+            self._call, lambda: (_settings.window, _settings.max_batch), max(1, self.wrapped.parallel)
+        )
         self._lock = Lock()
         self._under_way: dict[bytes, tuple[TraceBatch, int]] = {}
         self._asked = self._hits = self._failed = 0
@@ -147,31 +153,18 @@ class SharedJudge:
             _all.add(self)
 
     @property
-    def name(self) -> str:
-        from lrmctl.judges.naming import judge_name
-
-        return judge_name(self.wrapped)
-
-    @property
-    def version(self) -> str:
-        return str(getattr(self.wrapped, "version", ""))
-
-    @property
     def stats(self) -> JudgeStats:
         with self._lock:
             counted = (self._asked, self._hits, self._batches.calls, self._failed, self._batches.seconds)
         return JudgeStats(self.name, self.version, *counted)
 
-    def __getattr__(self, attribute: str) -> Any:
-        if attribute == "wrapped":  # not there yet, or lost: no recursion
-            raise AttributeError(attribute)
-        return getattr(self.wrapped, attribute)
+    def check(self) -> None:
+        """Find out early whether the judge can be asked at all."""
+        self.wrapped.check()
 
     def prepare(self) -> None:
         """Load what is slow to load, if the judge has anything of the kind."""
-        prepare = getattr(self.wrapped, "prepare", None)
-        if callable(prepare):
-            prepare()
+        self.wrapped.prepare()
 
     def judge(self, traces: Sequence[Trace], part: Part) -> list[Verdict]:
         """One verdict per trace, in order.
@@ -294,10 +287,6 @@ class _Joined:
     row: int
     group: TraceBatch
     index: int
-
-
-def _parallel(judge: Judge) -> int:
-    return max(1, int(getattr(judge, "parallel", 1)))
 
 
 def _key(head: str, trace: Trace) -> bytes:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
+from lrmctl.hooks.specs import Benchmark
 from lrmctl.lab.world import RequestKind, distinct_requests
 from lrmctl.types import Prompt
 
 
-class LabBenchmark:
+class LabBenchmark(Benchmark):
     """A fixed list of different requests of one kind and split; ids are stable for a seed.
 
     Args:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from lrmctl._util.text import is_blank
+from lrmctl.hooks.specs import Judge
 from lrmctl.types import Part, Prompt, Trace, Verdict
 
 NAME, VERSION = "lab", "lab-1"
@@ -34,7 +35,7 @@ class _Finding:
     labels: tuple[str, ...] = ()
 
 
-class LabJudge:
+class LabJudge(Judge):
     """Judges traces of the lab's own prompts; a trace of another prompt gets a failed verdict."""
 
     name = NAME

@@ -8,6 +8,7 @@ from typing import Literal
 
 from lrmctl.data.sources import Demonstration
 from lrmctl.errors import RecipeError
+from lrmctl.hooks.specs import Source
 from lrmctl.lab.arithmetic import WordProblem, draw_problem
 from lrmctl.lab.teacher import demonstrate
 from lrmctl.lab.world import LabRequest, draw_request
@@ -33,7 +34,7 @@ def _task(rng: Random, kind: Kind) -> LabRequest | WordProblem:
     return draw_problem(rng, "in") if kind == "reasoning" else draw_request(rng, kind, "in")
 
 
-class LabPrompts:
+class LabPrompts(Source):
     """Prompts for RL.
 
     Args:
@@ -65,7 +66,7 @@ class LabPrompts:
         raise RecipeError("the source `lab-prompts` has prompts only", fix="use `lab-teacher` for demonstrations")
 
 
-class LabTeacher:
+class LabTeacher(Source):
     """Demonstrations of a policy-quoting teacher for SFT.
 
     Args:

@@ -116,7 +116,7 @@ def _kinds(section: Any) -> set[str]:
     found: set[str] = set()
     for use in section.safety:
         try:
-            found |= set(getattr(registry.make("benchmark", use.use, **use.options), "kinds", ()))
+            found |= set(registry.make("benchmark", use.use, **use.options).kinds)
         except LrmctlError:  # told by whoever checks names and options
             continue
     return found

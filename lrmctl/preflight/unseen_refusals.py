@@ -6,7 +6,7 @@ Said before anything is drawn: such a set gives no figure of compliance and none
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lrmctl.errors import LrmctlError
 from lrmctl.judges.describe import says_refusal
@@ -50,8 +50,7 @@ def _kinds(one: SafetySet) -> tuple[str, ...]:
     from lrmctl.hooks import registry
 
     try:
-        benchmark: Any = registry.make("benchmark", one.use, **one.options)
-        known: tuple[str, ...] | None = getattr(benchmark, "kinds", None)
-        return known or tuple({prompt.kind for prompt in benchmark.load()})
+        benchmark = registry.make("benchmark", one.use, **one.options)
+        return tuple(benchmark.kinds) or tuple({prompt.kind for prompt in benchmark.load()})
     except LrmctlError:
         return ()

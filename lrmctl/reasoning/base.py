@@ -55,6 +55,7 @@ class ReasoningTask:
         totals: figures of the whole task that are no means over prompts, from what was said of every trace.
         parts: the tasks of a group, which are run in its place.
         regrades: whether `grade` can say anew what it said of a stored trace.
+        generated: whether the model writes an answer; otherwise log-likelihoods are compared.
     """
 
     name: str
@@ -68,6 +69,7 @@ class ReasoningTask:
     totals: Callable[[Sequence[GradedTrace]], Mapping[str, float]] = _no_totals
     parts: tuple[ReasoningTask, ...] = ()
     regrades: bool = True
+    generated: bool = True
 
     @property
     def each(self) -> tuple[ReasoningTask, ...]:

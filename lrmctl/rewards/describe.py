@@ -13,6 +13,7 @@ from typing import Any
 
 from lrmctl.errors import RecipeError
 from lrmctl.hooks import registry
+from lrmctl.hooks.specs import UNBOUNDED
 from lrmctl.recipe.function_ref import FunctionRef, absolute, check_function, read_function
 from lrmctl.recipe.schema.recipes import Component
 from lrmctl.recipe.yaml import parse_value
@@ -128,6 +129,7 @@ def _options(call: Any) -> list[RewardOption]:
     ]
 
 
-def _bounds(made: Any) -> tuple[float, float] | None:
-    bounds = getattr(made, "range", None)
-    return (float(bounds[0]), float(bounds[1])) if isinstance(bounds, Sequence) and len(bounds) == 2 else None
+def _bounds(factory: Any) -> tuple[float, float] | None:
+    bounds = getattr(factory, "range", UNBOUNDED)
+    known = isinstance(bounds, Sequence) and len(bounds) == 2 and bounds != UNBOUNDED
+    return (float(bounds[0]), float(bounds[1])) if known else None

@@ -42,7 +42,7 @@ def make_component(component: Component) -> Reward:
     return FunctionReward(component.fn, component.options)
 
 
-class FunctionReward:
+class FunctionReward(Reward):
     """A function as a reward.
 
     Args:

@@ -6,7 +6,6 @@ thinking, each scored as the thinking of its trace.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -47,7 +46,7 @@ def _with(trace: Trace, segment: str) -> Trace:
 def _lowest(scores: Mapping[str, Score], reward: Reward) -> Score:
     values = {name: score.value for name, score in scores.items() if score.value is not None}
     name = min(values, key=lambda n: values[n], default="")
-    bottom = getattr(reward, "range", (-math.inf,))[0]
+    bottom = reward.range[0]
     failed = next(((n, score) for n, score in scores.items() if score.failed), None)
     if failed and (not name or values[name] > bottom):
         return replace(failed[1], error=f"on the {failed[0]}: {failed[1].error}")

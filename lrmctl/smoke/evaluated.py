@@ -45,14 +45,14 @@ def _small_benchmark(resolved: Mapping[str, Any], file: Path) -> tuple[dict[str,
         why = error.what.splitlines()[0][:200]
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("".join(json.dumps(row) + "\n" for row in _abstract(benchmark)), encoding="utf-8")
-    name, split = str(benchmark.name), str(getattr(benchmark, "split", ""))
+    name, split = benchmark.name, benchmark.split
     options = {"path": str(file), "kind": "kind", "name": name, "split": split}
     told = f"prompts of {resolved['use']} -> {LIMIT} abstract ones; {why}"
     return {**resolved, "use": "prompts-file", "options": options}, [told]
 
 
 def _abstract(benchmark: Any) -> list[dict[str, str]]:
-    kinds = getattr(benchmark, "kinds", ("harmful", "benign"))
+    kinds = benchmark.kinds or ("harmful", "benign")
     chosen = [kinds[i % len(kinds)] for i in range(LIMIT)]
     return [
         {"prompt": f"A {kind} request, number {i}, in place of one of {benchmark.name}.", "kind": kind}

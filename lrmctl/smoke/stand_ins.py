@@ -10,13 +10,14 @@ import hashlib
 from collections.abc import Sequence
 
 from lrmctl._util.text import is_blank
+from lrmctl.hooks.specs import Judge, Reward
 from lrmctl.types import Part, Score, Trace, Verdict
 
 NAME = "stand-in"
 VERSION = "1 (a hash of the text; judges nothing)"
 
 
-class StandInJudge:
+class StandInJudge(Judge):
     """Safe for half of all texts, with a probability to match; a quarter of all answers refuse. Empty is malformed."""
 
     name = NAME
@@ -35,7 +36,7 @@ class StandInJudge:
         return Verdict(NAME, VERSION, part, safe=safe, refused=drawn % 4 == 0, malformed=False, p_unsafe=p_unsafe)
 
 
-class StandInReward:
+class StandInReward(Reward):
     """A number that follows from the text alone, and says nothing of it.
 
     Formula: the first byte of a hash of prompt and response, b / 127.5 - 1.

@@ -150,13 +150,13 @@ def test_a_missing_option_is_named(install: Install) -> None:
     source = """
     from lrmctl import hookimpl
     @hookimpl
-    def lrmctl_judges(register):
+    def lrmctl_thinking_formats(register):
         register("needy", lambda key: key)
     """
     install("acme-needy", "acme_needy", source)
     with pytest.raises(RecipeError, match="needs the option 'key'"):
-        Registry().make("judge", "needy")
-    assert Registry().make("judge", "needy", key="k") == "k"
+        Registry().make("thinking-format", "needy")
+    assert Registry().make("thinking-format", "needy", key="k") == "k"
 
 
 def test_a_factory_that_breaks_is_blamed_by_distribution(install: Install) -> None:

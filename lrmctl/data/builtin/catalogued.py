@@ -16,6 +16,7 @@ from lrmctl.data.catalog import DataSet
 from lrmctl.data.fetch import FetchedRows, Row, fetch
 from lrmctl.data.sources import Demonstration, unfit
 from lrmctl.errors import RecipeError
+from lrmctl.hooks.specs import Source
 from lrmctl.thinking import MENTIONED, split_unseen
 from lrmctl.types import Kind, Prompt
 
@@ -42,7 +43,7 @@ class RowReader:
     meta: tuple[str, ...] = ()
 
 
-class CatalogSource:
+class CatalogSource(Source):
     """A `Source` over one public data set.
 
     Args:

@@ -14,6 +14,7 @@ from lrmctl.data.catalog import CATALOG
 from lrmctl.data.fetch import Row
 from lrmctl.data.sources import Demonstration
 from lrmctl.errors import RecipeError
+from lrmctl.hooks.specs import Source
 from lrmctl.types import Kind, Prompt
 
 FIXED_THOUGHT = "I should not answer this question!"
@@ -150,7 +151,7 @@ def _question_and_refusal(row: Row) -> tuple[str, str]:
     return question.removeprefix("Question: ").strip(), answer.strip()
 
 
-class FixedRefusals:
+class FixedRefusals(Source):
     """The harmful prompts of another source, every one answered by the same thought and refusal."""
 
     def __init__(self, of: Mapping[str, Any], thought: str, refusal: str, n: int | None) -> None:
@@ -173,5 +174,4 @@ class FixedRefusals:
         ]
 
     def provenance(self) -> dict[str, Any]:
-        told: dict[str, Any] = getattr(self._source, "provenance", dict)()
-        return {**told, "thought": self._thought, "refusal": self._refusal}
+        return {**self._source.provenance(), "thought": self._thought, "refusal": self._refusal}

@@ -303,9 +303,13 @@ class _Dispatcher:
         try:
             outcome = await task
         except asyncio.CancelledError:
-            if batch.over and task.done():
+            if batch.over:
                 return
-            raise
+            if self.closing.is_set():
+                raise
+            lost = TryAgainError(f"the connection to {server.place} was lost")  # cancelled inside of the client
+            self._again(order, i, batch, server, lost, time.monotonic() - began)
+            return
         except TryAgainError as error:
             self._again(order, i, batch, server, error, time.monotonic() - began)
             return

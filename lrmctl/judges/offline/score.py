@@ -43,8 +43,7 @@ def ready(named: JudgeSpec) -> Judge:
         LrmctlError: it cannot be made or loaded.
     """
     judge = make_judge(named.name, dict(named.options))
-    if prepare := getattr(judge, "prepare", None):
-        prepare()
+    judge.prepare()
     return judge
 
 

@@ -6,16 +6,17 @@ is read, so text inside the judged trace that looks like a verdict decides nothi
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Literal
 
 from lrmctl._util.suggest import did_you_mean
 from lrmctl._util.text import is_blank
 from lrmctl.errors import RecipeError
 from lrmctl.judges.query import JudgeQuery, JudgeReply
 from lrmctl.thinking import MENTIONED, split_unseen
-from lrmctl.types import Part, Trace
+from lrmctl.types import Part, Prompt, Trace
 
 Mode = Literal["text", "probability"]
 LEAST_SHARE = 0.5
@@ -39,26 +40,37 @@ class ParsedVerdict:
     p_unsafe: float | None = None
 
 
-class JudgeTemplate(Protocol):
+class JudgeTemplate(ABC):
     """One way to ask and to read.
 
     Attributes:
         name: of the judge.
         version: names the template, the reading and every option that changes a verdict.
-
-    A form that needs more of the prompt than its text has `asks_about(prompt, response, reserved)` of the same result;
-    it raises JudgeError where the prompt has not what it needs.
-
-    A form may also have `says_refusal: bool`, for lists of judges, and `reads_turns`: what sections of its template
-    begin with; its questions are conversations, which earlier turns of the prompt are put before.
+        says_refusal: whether its verdicts say if an answer refuses, for lists of judges; None if that is not known.
+        reads_turns: what sections of its chat template begin with, if earlier turns of the prompt are put before its
+            questions; None if they are not.
     """
 
+    says_refusal: bool | None = None
+    reads_turns: tuple[str, ...] | None = None
+
     @property
+    @abstractmethod
     def name(self) -> str: ...
 
     @property
+    @abstractmethod
     def version(self) -> str: ...
 
+    def asks_about(self, prompt: Prompt, response: str, reserved: Iterable[str] = ()) -> tuple[JudgeQuery, ...]:
+        """The questions about one response, by a template that needs more of the prompt than its text; see `asks`.
+
+        Raises:
+            JudgeError: the prompt has not what the template needs.
+        """
+        return self.asks(prompt.text, response, reserved)
+
+    @abstractmethod
     def asks(self, prompt: str, response: str, reserved: Iterable[str] = ()) -> tuple[JudgeQuery, ...]:
         """The questions about one response; most forms need one.
 
@@ -66,14 +78,13 @@ class JudgeTemplate(Protocol):
             prompt, response: the user's text and the judged text, as they are: untrusted.
             reserved: the engine's control tokens.
         """
-        ...
 
+    @abstractmethod
     def read(self, replies: Sequence[JudgeReply]) -> ParsedVerdict | str:
         """What the replies say, one per question and none of them an error; or why they cannot be read.
 
         The explanation completes the sentence "the judge's output ...".
         """
-        ...
 
 
 def part_text(trace: Trace, part: Part) -> str:

@@ -12,7 +12,15 @@ from typing import Literal
 
 from lrmctl.errors import JudgeError, RecipeError
 from lrmctl.judges.query import JudgeQuery, JudgeReply
-from lrmctl.judges.templates.base import Mode, ParsedVerdict, by_threshold, checked_threshold, one_of, share_of
+from lrmctl.judges.templates.base import (
+    JudgeTemplate,
+    Mode,
+    ParsedVerdict,
+    by_threshold,
+    checked_threshold,
+    one_of,
+    share_of,
+)
 from lrmctl.judges.templates.sanitize import defused, filled
 from lrmctl.types import Prompt
 
@@ -72,7 +80,7 @@ def read_yes_or_no(text: str) -> ParsedVerdict | str:
 
 
 @dataclass(frozen=True)
-class HarmBench:
+class HarmBench(JudgeTemplate):
     """Whether the response, its generation, does what was asked for. It says nothing of refusals.
 
     The behaviour is the prompt's `meta.behavior`, and without one its text; the context is its `meta.context`.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from lrmctl.judges.query import JudgeQuery, JudgeReply
 from lrmctl.judges.templates.base import (
+    JudgeTemplate,
     Mode,
     ParsedVerdict,
     by_threshold,
@@ -39,7 +40,7 @@ def read_llama_guard(text: str) -> ParsedVerdict | str:
 
 
 @dataclass(frozen=True)
-class LlamaGuard:
+class LlamaGuard(JudgeTemplate):
     """The response is the assistant's turn of a conversation in the model's own template.
 
     Attributes:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lrmctl.judges.query import JudgeQuery, JudgeReply
-from lrmctl.judges.templates.base import ParsedVerdict, conversation, one_of, without_empty_thought
+from lrmctl.judges.templates.base import JudgeTemplate, ParsedVerdict, conversation, one_of, without_empty_thought
 from lrmctl.judges.templates.sanitize import defused
 
 CATEGORIES = (
@@ -57,7 +57,7 @@ def read_qwen3guard(text: str, mode: Strictness = "strict") -> ParsedVerdict | s
 
 
 @dataclass(frozen=True)
-class Qwen3Guard:
+class Qwen3Guard(JudgeTemplate):
     """The response is the assistant's turn of a conversation in the model's own template.
 
     Attributes:

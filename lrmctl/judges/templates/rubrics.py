@@ -16,7 +16,7 @@ from typing import Any
 
 from lrmctl.errors import RecipeError
 from lrmctl.judges.query import JudgeQuery, JudgeReply
-from lrmctl.judges.templates.base import ParsedVerdict, after_thought, by_threshold, checked_threshold
+from lrmctl.judges.templates.base import JudgeTemplate, ParsedVerdict, after_thought, by_threshold, checked_threshold
 from lrmctl.judges.templates.prompts import prompt_text
 from lrmctl.judges.templates.sanitize import defused, fenced, filled
 
@@ -122,7 +122,7 @@ class RubricWording:
 
 
 @dataclass(frozen=True)
-class StrongReject:
+class StrongReject(JudgeTemplate):
     """How useful a response is to someone with a forbidden request, after arXiv 2402.10260. Harmful prompts only.
 
     A good answer to a harmless question scores 1, so on benign prompts the score means nothing.
@@ -148,7 +148,7 @@ class StrongReject:
 
 
 @dataclass(frozen=True)
-class PolicyRubric:
+class PolicyRubric(JudgeTemplate):
     """A response against a policy on a scale from 1 to 5, after the policy graders of arXiv 2310.03693 and 2505.16186.
 
     Attributes:
@@ -179,7 +179,7 @@ class PolicyRubric:
 
 
 @dataclass(frozen=True)
-class XsTestRefusal:
+class XsTestRefusal(JudgeTemplate):
     """Compliance, refusal, or both, after XSTest (arXiv 2308.01263).
 
     It says nothing of safety: `safe` stays None, so that its outcome never counts as safe. Use it where `refused` is
@@ -206,7 +206,7 @@ class XsTestRefusal:
 
 
 @dataclass(frozen=True)
-class JailbreakBench:
+class JailbreakBench(JudgeTemplate):
     """Whether a harmful request was answered, after the judge of JailbreakBench (arXiv 2404.01318)."""
 
     wording: RubricWording

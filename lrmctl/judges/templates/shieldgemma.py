@@ -12,7 +12,7 @@ from hashlib import sha256
 
 from lrmctl.errors import RecipeError
 from lrmctl.judges.query import JudgeQuery, JudgeReply
-from lrmctl.judges.templates.base import ParsedVerdict, by_threshold, checked_threshold, one_of, share_of
+from lrmctl.judges.templates.base import JudgeTemplate, ParsedVerdict, by_threshold, checked_threshold, one_of, share_of
 from lrmctl.judges.templates.sanitize import defused, filled
 
 TEMPLATE = (
@@ -43,7 +43,7 @@ _SECTIONS = ("Human Question:", "Chatbot Response:", "Our safety principle", "Do
 
 
 @dataclass(frozen=True)
-class ShieldGemma:
+class ShieldGemma(JudgeTemplate):
     """The worst guideline counts: p_unsafe is the largest, and the labels are those at or above the threshold.
 
     A guideline that could not be read fails the verdict, unless another one is violated anyway.

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lrmctl.judges.query import JudgeQuery, JudgeReply
-from lrmctl.judges.templates.base import ParsedVerdict
+from lrmctl.judges.templates.base import JudgeTemplate, ParsedVerdict
 from lrmctl.judges.templates.sanitize import defused, filled
 
 TEMPLATE = (
@@ -38,7 +38,7 @@ def read_wildguard(text: str) -> ParsedVerdict | str:
 
 
 @dataclass(frozen=True)
-class WildGuard:
+class WildGuard(JudgeTemplate):
     """Says whether the response is harmful and whether it refuses; labels a harmful request."""
 
     name = "wildguard"

@@ -9,12 +9,12 @@ from typing import Any, Literal
 
 from lrmctl.errors import RecipeError
 from lrmctl.judges.query import JudgeQuery, JudgeReply
-from lrmctl.judges.templates.base import ParsedVerdict, by_threshold, checked_threshold, one_of, share_of
+from lrmctl.judges.templates.base import JudgeTemplate, ParsedVerdict, by_threshold, checked_threshold, one_of, share_of
 from lrmctl.judges.templates.sanitize import defused, fenced, filled
 
 
 @dataclass(frozen=True)
-class YesNo:
+class YesNo(JudgeTemplate):
     """p_unsafe is the share of the unsafe word in p(Yes) + p(No) of the reply's first token.
 
     Attributes:

@@ -130,4 +130,4 @@ def trace_of(r: Rollout, prompts: Mapping[str, Prompt]) -> Trace:
 
 
 def _name(judge: Judge | None) -> str:
-    return str(getattr(judge, "name", "") or type(judge).__name__)
+    return judge.name if judge is not None and judge.name else type(judge).__name__

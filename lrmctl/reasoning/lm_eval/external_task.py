@@ -32,14 +32,12 @@ class ExternalTask(ReasoningTask):
 
     Attributes:
         made: lm-eval's own object, its documents pinned.
-        generated: whether the model writes an answer; otherwise log-likelihoods are compared.
         chat: whether prompts go through the chat template.
         multiturn: few-shot examples are turns of a conversation, not one message.
         metric: the score that says right or wrong, `METRIC` or `METRIC,FILTER`; the first one if None.
     """
 
     made: Any = None
-    generated: bool = True
     chat: bool = True
     multiturn: bool = False
     metric: str | None = None

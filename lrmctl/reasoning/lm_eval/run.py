@@ -65,7 +65,7 @@ def run_tasks(
     names = [task.name for task in each]
     if twice := [name for name in names if names.count(name) > 1]:
         raise RecipeError(f"the task {twice[0]!r} is listed twice", "evaluation.reasoning", "keep one of the two")
-    if any(isinstance(task, ExternalTask) and not task.generated for task in each):
+    if any(not task.generated for task in each):
         engine.require("loglikelihood")
     runs = [run for number, task in enumerate(each) for run in _runs(f"{number}", task, sampling, samples, limit)]
     found: dict[str, tuple[Any, Any]] = {}

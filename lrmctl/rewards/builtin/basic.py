@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lrmctl.hooks.specs import Reward
 from lrmctl.judges.base import judge_part, judge_parts
 from lrmctl.rewards.builtin.format import answer_in_form, of_answer, thinking_in_form
 from lrmctl.rewards.builtin.judged import Judged, why
@@ -97,7 +98,7 @@ class JudgedComplied(Judged):
         return Score(float(outcome == "safe"))
 
 
-class Correct:
+class Correct(Reward):
     """1 if the answer segment gives the prompt's reference answer, else 0.
 
     Formula: 1 if math_verify finds the last `\\boxed{}`, or a stated final answer, equal to the reference, else 0. A

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from lrmctl._util.text import is_blank
+from lrmctl.hooks.specs import Reward
 from lrmctl.rewards.builtin.options import number, one_of
 from lrmctl.types import Part, Scope, Score, Trace
 
@@ -72,7 +73,7 @@ def without_thinking(trace: Trace) -> bool:
     return empty and set(trace.irregular) <= {"empty"}
 
 
-class Format:
+class Format(Reward):
     """Good form: `bonus` if the response has it, `penalty` if not.
 
     Formula: bonus if thinking is as `thinking` says, and the answer is not empty and was ended by the model itself;

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from lrmctl.hooks.specs import Reward
 from lrmctl.judges.base import judge_part, make_judge
 from lrmctl.rewards.builtin.format import FormatRules, Thinking, of_answer, without_thinking
 from lrmctl.types import Part, Score, Trace, Verdict
 
 
-class Judged:
+class Judged(Reward):
     """What rewards behind a judge share: making it, loading it, and asking it only where an answer is needed.
 
     Args:
@@ -23,7 +24,7 @@ class Judged:
 
     def prepare(self) -> None:
         """Load the judge's model now and not at the first trace."""
-        getattr(self._judge, "prepare", lambda: None)()
+        self._judge.prepare()
 
     def _judged(
         self,

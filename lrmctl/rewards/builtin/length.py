@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 from lrmctl._util.words import words_of
 from lrmctl.errors import RecipeError
+from lrmctl.hooks.specs import Reward
 from lrmctl.rewards.builtin.format import FormatRules, Thinking
 from lrmctl.rewards.builtin.options import number, one_of, whole_number
 from lrmctl.types import Part, Score, Trace
@@ -32,7 +33,7 @@ def part_length(trace: Trace, part: Part, unit: str = "auto") -> int | None:
     return counted
 
 
-class Length:
+class Length(Reward):
     """A target range for the length of a part, with linear falloff on both sides.
 
     Formula, with n the length: 1 for low <= n <= high; max(0, 1 - (low - n) / falloff) below;
@@ -80,7 +81,7 @@ class Length:
         return Score(max(0.0, 1.0 - outside / self._falloff))
 
 
-class Overlong:
+class Overlong(Reward):
     """DAPO's soft overlong punishment.
 
     Formula, with n the length of the part, L = max_length and c = cache: 0 for n <= L - c; ((L - c) - n) / c for

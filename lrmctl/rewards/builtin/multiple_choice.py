@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lrmctl.errors import RecipeError
+from lrmctl.hooks.specs import Reward
 from lrmctl.reasoning.letters import read_letter, single_letter
 from lrmctl.rewards.builtin.basic import without_reference
 from lrmctl.rewards.builtin.format import answer_in_form
@@ -16,7 +17,7 @@ def chosen_letter(answer: str, letters: str = "ABCDEFGHIJ") -> str | None:
     return read_letter(answer, letters)
 
 
-class MultipleChoice:
+class MultipleChoice(Reward):
     """1 if the answer settles on the right letter, else 0.
 
     Formula: 1 if the one letter that the answer segment settles on (the last `\\boxed{C}`, the last line such as "the

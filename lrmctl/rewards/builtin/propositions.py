@@ -99,13 +99,15 @@ class ValuedPropositions:
 
     def prepare(self) -> None:
         """Load all models now."""
-        for part in (*self._judges.values(), *self._rewards.values()):
-            getattr(part, "prepare", lambda: None)()
+        for judge in self._judges.values():
+            judge.prepare()
+        for reward in self._rewards.values():
+            reward.prepare()
 
     def range_of(self, proposition: Proposition) -> tuple[float, float]:
         """Lowest and highest value of a proposition; infinite for a reward that does not say."""
         reward: Reward | None = self._rewards.get(proposition.name)
-        low, high = (0.0, 1.0) if reward is None else getattr(reward, "range", (float("-inf"), float("inf")))
+        low, high = (0.0, 1.0) if reward is None else reward.range
         return float(low), float(high)
 
     def values(self, traces: Sequence[Trace], part: Part) -> list[list[Value]]:

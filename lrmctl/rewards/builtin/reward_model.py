@@ -14,6 +14,7 @@ from threading import Lock
 from typing import Any
 
 from lrmctl.errors import LrmctlError, RecipeError
+from lrmctl.hooks.specs import Reward
 from lrmctl.judges.base import judge_parts, make_judge
 from lrmctl.rewards.base import make_reward, score_part
 from lrmctl.rewards.builtin.format import FormatRules, Thinking, without_thinking
@@ -22,7 +23,7 @@ from lrmctl.runs.names import runs_folder
 from lrmctl.types import Part, Score, Trace, Verdict
 
 
-class RewardModel:
+class RewardModel(Reward):
     """The scalar that a reward model gives to prompt and answer; thinking is not shown to it.
 
     Formula: the model's one logit on the conversation and the answer.
@@ -55,7 +56,7 @@ class RewardModel:
         return found
 
 
-class GuardHybrid:
+class GuardHybrid(Reward):
     """Helpfulness, capped where a guard objects.
 
     Formula, with W the helpfulness of the answer: min(unsafe, W) if thinking or answer is unsafe, else
@@ -90,13 +91,13 @@ class GuardHybrid:
         self._judge = make_judge(judge, dict(judge_options or {}))
         self._helpful = make_reward(helpful, dict(helpful_options or {}))
         self._unsafe, self._refused, self._form = unsafe, refused, FormatRules(thinking)
-        low, high = getattr(self._helpful, "range", (-math.inf, math.inf))
+        low, high = self._helpful.range
         self.range = (min(low, unsafe), high)
 
     def prepare(self) -> None:
         """Load both models now and not at the first trace."""
-        for part in (self._judge, self._helpful):
-            getattr(part, "prepare", lambda: None)()
+        self._judge.prepare()
+        self._helpful.prepare()
 
     def score(self, traces: Sequence[Trace], part: Part) -> list[Score]:
         if part != "whole":

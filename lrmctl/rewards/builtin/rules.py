@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from lrmctl.errors import NotFoundError, RecipeError
+from lrmctl.hooks.specs import Reward
 from lrmctl.rewards.builtin.format import FormatRules, Thinking, of_answer
 from lrmctl.rewards.builtin.options import number
 from lrmctl.rewards.builtin.propositions import Proposition, Value, ValuedPropositions, proposition
 from lrmctl.types import Part, Score, Trace
 
 
-class Rules:
+class Rules(Reward):
     """A rule-based reward: a weighted sum of propositions about the part.
 
     Formula: sum over i of w_i * phi_i. phi is 1 or 0 for a feature of the text (or between), the value of a reward, or

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lrmctl._util.words import KNOWN, scripts_in, scripts_named, scripts_of_prompt, words_of
+from lrmctl.hooks.specs import Reward
 from lrmctl.rewards.builtin.format import FormatRules, Thinking
 from lrmctl.rewards.builtin.options import number, one_of, whole_number
 from lrmctl.types import Part, Score, Trace
@@ -25,7 +26,7 @@ def longest_run(words: Sequence[str]) -> int:
     return longest
 
 
-class Repetition:
+class Repetition(Reward):
     """Punishes text that repeats itself.
 
     Formula: -penalty * (1 - distinct / all) over the n-grams of words; -penalty if a word stands more than `run`
@@ -59,7 +60,7 @@ class Repetition:
         return 0.0 - self._penalty * repeated_share(words, self._n)
 
 
-class Language:
+class Language(Reward):
     """How much of a part is written in the script that it should be in.
 
     Formula: letters of the wanted script / letters of any known script. Code, LaTeX, digits and signs do not count;

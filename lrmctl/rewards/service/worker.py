@@ -48,8 +48,7 @@ class _Scorer:
         self._reward = ComposedReward(spec.section)
         self._here = threading.local()
         for term in self._reward.terms:
-            if prepare := getattr(term.reward, "prepare", None):
-                prepare()
+            term.reward.prepare()
         self._reward.terms = tuple(
             replace(term, reward=_Announced(term.reward, self._announce(term.name))) for term in self._reward.terms
         )
@@ -82,14 +81,12 @@ class _Scorer:
         return [asdict(judge) for judge in self._judges.stats()]
 
 
-class _Announced:
+class _Announced(Reward):
     """A reward that says when it is asked, so that one that never answers can be named."""
 
     def __init__(self, reward: Reward, announce: Callable[[], None]) -> None:
         self._reward, self._tell = reward, announce
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._reward, name)
+        self.range = reward.range
 
     def score(self, traces: Sequence[Trace], part: Part) -> Sequence[Score]:
         self._tell()

@@ -280,8 +280,7 @@ def test_known_tokens_of_a_prompt_are_gone_on_from(checkpoint: Path) -> None:
     assert found[0] == found[1] != found[2]
 
 
-def test_a_prompt_without_tokens_is_refused(checkpoint: Path) -> None:
-    from lrmctl.errors import LrmctlError
-
-    with pytest.raises(LrmctlError, match="no tokens"):
-        list(HfEngine(checkpoint).generate([GenerationRequest("", WAYS[0])]))
+def test_a_prompt_without_tokens_fails_alone(checkpoint: Path) -> None:
+    requests = [GenerationRequest("", WAYS[0]), GenerationRequest("one", WAYS[0])]
+    found = dict(one for some in HfEngine(checkpoint).generate(requests) for one in some)
+    assert (found[0].error, found[1].error) == ("the prompt is empty", "")
