@@ -1,1 +1,62 @@
-"""Engines: whatever completes prompts or answers a judge's questions."""
+"""Engines: models that complete prompts, behind one base class for evaluations, judges and rewards."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lrmctl._util.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from lrmctl.engines.base import (
+        Capability,
+        Completion,
+        Engine,
+        FirstTokenProbabilities,
+        GenerationRequest,
+        LogLikelihood,
+        Rendering,
+        Sampling,
+    )
+    from lrmctl.engines.factory import judge_engine, make_engine
+    from lrmctl.engines.store import Store, complete, sample_traces
+
+__all__ = [
+    "Capability",
+    "Completion",
+    "Engine",
+    "FirstTokenProbabilities",
+    "GenerationRequest",
+    "LogLikelihood",
+    "Rendering",
+    "Sampling",
+    "Store",
+    "complete",
+    "judge_engine",
+    "make_engine",
+    "sample_traces",
+]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "base": (
+            "Capability",
+            "Completion",
+            "Engine",
+            "FirstTokenProbabilities",
+            "GenerationRequest",
+            "LogLikelihood",
+            "Rendering",
+            "Sampling",
+        ),
+        "factory": (
+            "judge_engine",
+            "make_engine",
+        ),
+        "store": (
+            "Store",
+            "complete",
+            "sample_traces",
+        ),
+    },
+)
