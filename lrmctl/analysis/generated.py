@@ -134,7 +134,7 @@ def _in_store(folder: Path, rows: Sequence[EvalRow], texts: Sequence[str]) -> li
     for i, (row, text) in enumerate(zip(rows, texts, strict=True)):
         by_rendering.setdefault((row.temperature, row.trace.sample, text), []).append(i)
     with Store(folder / "completions.sqlite") as store:
-        for one in store.drawn():
+        for one in store.completions():
             exact = by_rendering.get((one.temperature, one.sample, one.prompt))
             for i in exact or wanted.get((one.temperature, one.sample), []):
                 if found[i] is None and _is(one, rows[i], exact is not None):

@@ -120,7 +120,7 @@ class Store:
             wanted.setdefault(request.key(identity), []).append(i)
         return {i: completion for key, completion in self._rows(list(wanted)) for i in wanted[key]}
 
-    def drawn(self) -> Iterator[StoredCompletion]:
+    def completions(self) -> Iterator[StoredCompletion]:
         """Everything that is there, the latest first."""
         wanted = "temperature, sample, prompt, completion, ids, inserted"
         with self._guard():
@@ -225,8 +225,8 @@ def complete(
     return [have[i] if i in have else drawn[r] for i, r in enumerate(requests)]
 
 
-def draws(sampling: Sampling, samples: int) -> int:
-    """How many samples of a prompt are worth drawing."""
+def distinct_samples(sampling: Sampling, samples: int) -> int:
+    """How many samples of a prompt can differ: one where sampling is greedy."""
     return 1 if sampling.greedy else samples
 
 
@@ -247,6 +247,10 @@ def sample_traces(
     """
     several = [sampling] if isinstance(sampling, Sampling) else list(sampling)
     first = [(prompt, engine.request(prompt, how, 0, seed)) for how in several for prompt in prompts]
-    asked = [(prompt, replace(one, sample=i)) for prompt, one in first for i in range(draws(one.sampling, samples))]
+    asked = [
+        (prompt, replace(one, sample=i))
+        for prompt, one in first
+        for i in range(distinct_samples(one.sampling, samples))
+    ]
     done = complete(engine, store, [request for _, request in asked], on_progress)
     return [engine.trace(p, r, c) for (p, r), c in zip(asked, done, strict=True)]

@@ -1,4 +1,4 @@
-"""Drawing completions into the store, and reading them back a part at a time, so that no evaluation is too large.
+"""Generating completions into the store, and reading them back a part at a time, so that no evaluation is too large.
 
 Knows no judge and no benchmark. What failed is remembered until the evaluation ends: it is not in the store.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lrmctl.engines.base import Completion, Engine, GenerationRequest, OnProgress, Sampling, checked
-from lrmctl.engines.store import Store, draws
+from lrmctl.engines.store import Store, distinct_samples
 from lrmctl.errors import LrmctlError
 from lrmctl.types import Prompt, Trace
 
@@ -41,10 +41,10 @@ class Generation:
     @property
     def each(self) -> int:
         """Completions of one prompt."""
-        return sum(draws(how, self.samples) for how in self.sampling)
+        return sum(distinct_samples(how, self.samples) for how in self.sampling)
 
     def fill(self, prompts: Sequence[Prompt], tell: OnProgress) -> None:
-        """Draw what is not in the store yet, everything at once so that batches are full.
+        """Generate what is not in the store yet, everything at once so that batches are full.
 
         Args:
             tell: called with (completions done, completions in all).
@@ -62,7 +62,7 @@ class Generation:
 
     def traces(self, prompts: Sequence[Prompt], how: Sampling) -> Iterator[list[Trace]]:
         """The traces of prompts that were drawn, by prompt, then sample, some prompts at a time."""
-        per_prompt = draws(how, self.samples)
+        per_prompt = distinct_samples(how, self.samples)
         step = max(1, AT_ONCE // per_prompt)
         for start in range(0, len(prompts), step):
             asked = self._asked(prompts[start : start + step], how)
@@ -75,7 +75,11 @@ class Generation:
 
     def _asked(self, prompts: Sequence[Prompt], how: Sampling) -> list[tuple[Prompt, GenerationRequest]]:
         first = [(prompt, self.engine.request(prompt, how, 0, self.seed)) for prompt in prompts]
-        return [(prompt, replace(one, sample=i)) for prompt, one in first for i in range(draws(how, self.samples))]
+        return [
+            (prompt, replace(one, sample=i))
+            for prompt, one in first
+            for i in range(distinct_samples(how, self.samples))
+        ]
 
     def _missing(self, asked: Sequence[GenerationRequest]) -> list[GenerationRequest]:
         """Requests that are not in the store, each once."""

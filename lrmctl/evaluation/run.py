@@ -98,19 +98,19 @@ def _evaluate(
     section = run.section
     overlap = _overlap(training, run.sets, run.tasks, section.limit)
     with Store(folder / "completions.sqlite") as store:
-        drawing = Generation(run.engine, store, _sampling(section), section.samples, seed)
+        generation = Generation(run.engine, store, _sampling(section), section.samples, seed)
         before = len(store)
         notes += _end_note(model, section, run.engine)
         with noted(notes):
-            notes += run.draw(drawing, on_progress or (lambda _done, _total: None))
-            notes += run.settle(drawing)
-        drawn = len(store) > before
-        write_jsonl(folder / "rows.jsonl", (row.to_json() for row in run.rows(drawing)))
+            notes += run.generate(generation, on_progress or (lambda _done, _total: None))
+            notes += run.settle(generation)
+        generated = len(store) > before
+        write_jsonl(folder / "rows.jsonl", (row.to_json() for row in run.rows(generation)))
     summary = {
         "model": str(model),
         "label": label,
         "fingerprint": run.engine.fingerprint,
-        "engine": run.engine.facts() if drawn else _drawn_by(folder, run.engine),
+        "engine": run.engine.facts() if generated else _generated_by(folder, run.engine),
         "seed": seed,
         "settings": settings_of(section),
         "sampling": sampling_facts(section),
@@ -144,7 +144,7 @@ def _trusted(model: Path | str, section: EvalSection) -> dict[str, Any]:
     return facts
 
 
-def _drawn_by(folder: Path, engine: Engine) -> Mapping[str, Any]:
+def _generated_by(folder: Path, engine: Engine) -> Mapping[str, Any]:
     """The engine that drew what is stored, as an earlier run wrote it down; this one has drawn nothing."""
     try:
         told = read_object(folder / "summary.json")
@@ -214,32 +214,32 @@ class _Evaluation:
             warnings.warn(warning, RuntimeWarning, stacklevel=2)
         return cls(section, engine, sets, tasks, thinking)
 
-    def draw(self, drawing: Generation, on_progress: OnProgress) -> list[str]:
+    def generate(self, generation: Generation, on_progress: OnProgress) -> list[str]:
         """Draw all completions; returns sentences about what failed."""
-        safe = drawing.each * sum(len(s.prompts) for s in self.sets)
-        total = safe + drawing.each * sum(len(task.load(self.section.limit)) for task in self.tasks)
+        safe = generation.each * sum(len(s.prompts) for s in self.sets)
+        total = safe + generation.each * sum(len(task.load(self.section.limit)) for task in self.tasks)
         tell = _once(on_progress, total)
-        drawing.fill([p for s in self.sets for p in s.prompts], lambda done, _: tell(done))
-        self._run_tasks(drawing, lambda done, _: tell(safe + done))
+        generation.fill([p for s in self.sets for p in s.prompts], lambda done, _: tell(done))
+        self._run_tasks(generation, lambda done, _: tell(safe + done))
         self.engine.release()  # its memory is for the judges now
-        errors = [c.error for c in drawing.failed.values()]
+        errors = [c.error for c in generation.failed.values()]
         errors += [t.error for r in self.results for t in r.traces if t.finish_reason == "error"]
         note = refuse_failures(len(errors), total, errors[0] if errors else "", self.section.max_failed)
         return [note] if note else []
 
-    def _run_tasks(self, drawing: Generation, tell: OnProgress) -> None:
+    def _run_tasks(self, generation: Generation, tell: OnProgress) -> None:
         if not self.tasks:
             return
         from lrmctl.reasoning.lm_eval.run import run_tasks
 
-        how = (drawing.sampling, drawing.samples, drawing.seed, self.section.limit)
-        self.results = run_tasks(self.engine, drawing.store, self.tasks, *how, tell)
+        how = (generation.sampling, generation.samples, generation.seed, self.section.limit)
+        self.results = run_tasks(self.engine, generation.store, self.tasks, *how, tell)
 
-    def settle(self, drawing: Generation) -> list[str]:
+    def settle(self, generation: Generation) -> list[str]:
         """Let the completions say whether the model thinks, where nothing else does; returns what does not fit."""
-        for how in drawing.sampling:
+        for how in generation.sampling:
             for chosen in self.sets:
-                for traces in drawing.traces(chosen.prompts, how):
+                for traces in generation.traces(chosen.prompts, how):
                     self.shown.see(traces, self.thinking)
         for result in self.results:
             if result.task.generated:
@@ -248,13 +248,13 @@ class _Evaluation:
         self.thinking = self.thinking.settled(self.shown.thoughts, self.shown.completions)
         return found
 
-    def rows(self, drawing: Generation) -> Iterator[EvalRow]:
+    def rows(self, generation: Generation) -> Iterator[EvalRow]:
         """Every row, safety first; remembers what figures need."""
         for chosen in self.sets:
             parts = (
                 [(how.temperature, as_settled(trace, self.thinking)) for trace in traces]
-                for how in drawing.sampling
-                for traces in drawing.traces(chosen.prompts, how)
+                for how in generation.sampling
+                for traces in generation.traces(chosen.prompts, how)
             )
             yield from self._kept(judge_set(chosen, parts), chosen.name)
         for result in self.results:

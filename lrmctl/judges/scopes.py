@@ -23,7 +23,7 @@ _SENTENCES = re.compile(
 
 
 @dataclass(frozen=True)
-class SegmentedJudge:
+class SegmentLimits:
     """How a thought is cut.
 
     Attributes:
@@ -35,7 +35,7 @@ class SegmentedJudge:
     most: int = 32
 
 
-def judge_on(judge: Judge, traces: Sequence[Trace], scope: Scope, how: SegmentedJudge | None = None) -> list[Verdict]:
+def judge_on(judge: Judge, traces: Sequence[Trace], scope: Scope, how: SegmentLimits | None = None) -> list[Verdict]:
     """One verdict per trace, in order; never raises.
 
     A verdict on `both` is about the part `whole` and takes its word on refusal from the answer; one on `segments` is
@@ -48,17 +48,17 @@ def judge_on(judge: Judge, traces: Sequence[Trace], scope: Scope, how: Segmented
             _joined({"thinking": t, "answer": a}, "whole", a.refused) for t, a in zip(thinking, answer, strict=True)
         ]
     if scope == "segments":
-        return _judge_segments(judge, traces, how or SegmentedJudge())
+        return _judge_segments(judge, traces, how or SegmentLimits())
     return judge_part(judge, traces, scope)
 
 
-def segments_of(text: str, how: SegmentedJudge | None = None) -> list[str]:
+def segments_of(text: str, how: SegmentLimits | None = None) -> list[str]:
     """The paragraphs of a thought, long ones cut between sentences; nothing is left out but blank space between them.
 
     Returns:
         At most `how.most` texts, in order; none if the text is blank.
     """
-    how = how or SegmentedJudge()
+    how = how or SegmentLimits()
     pieces = [piece for paragraph in _PARAGRAPHS.split(text.strip()) for piece in _cut(paragraph, how.longest)]
     return pieces if len(pieces) <= how.most else _packed(pieces, how.most)
 
@@ -87,7 +87,7 @@ def _packed(pieces: Sequence[str], most: int) -> list[str]:
     return ["\n\n".join(some) for some in packed]
 
 
-def _judge_segments(judge: Judge, traces: Sequence[Trace], how: SegmentedJudge) -> list[Verdict]:
+def _judge_segments(judge: Judge, traces: Sequence[Trace], how: SegmentLimits) -> list[Verdict]:
     """All segments of all traces in one call, so that batches are full. A blank thought is asked about as it is."""
     cut = [segments_of(trace.thinking, how) or [trace.thinking] for trace in traces]
     asked = [replace(trace, thinking=text) for trace, texts in zip(traces, cut, strict=True) for text in texts]

@@ -43,7 +43,7 @@ def by_hand(out: Path) -> float:
     close = tokenizer.convert_tokens_to_ids("</think>")
     total, count = 0.0, 0
     with Store(out / "eval" / "completions.sqlite") as store:
-        for one in store.drawn():
+        for one in store.completions():
             given = tokenizer(one.prompt, add_special_tokens=False)["input_ids"]
             if one.ids.count(close) > 1:
                 continue

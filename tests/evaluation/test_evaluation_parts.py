@@ -72,9 +72,9 @@ class Failing(HfEngine):
 
 
 def test_failed_completions_are_traces_with_their_error_and_are_drawn_again(base: Path, tmp_path: Path) -> None:
-    def errors(drawing: Generation) -> list[str]:
-        drawing.fill(PROMPTS, lambda _done, _total: None)
-        return [trace.error for traces in drawing.traces(PROMPTS, HOW) for trace in traces]
+    def errors(generation: Generation) -> list[str]:
+        generation.fill(PROMPTS, lambda _done, _total: None)
+        return [trace.error for traces in generation.traces(PROMPTS, HOW) for trace in traces]
 
     engine = Failing(base, batch_size=4)
     with Store(tmp_path / "c.sqlite") as store:
@@ -93,11 +93,11 @@ def test_parts_of_traces_are_those_of_one_whole_read(base: Path, tmp_path: Path,
     from lrmctl.evaluation import generate as room
 
     with Store(tmp_path / "c.sqlite") as store:
-        drawing = Generation(HfEngine(base), store, (HOW,), 2, 0)
-        drawing.fill(PROMPTS, lambda _done, _total: None)
-        (whole,) = drawing.traces(PROMPTS, HOW)
+        generation = Generation(HfEngine(base), store, (HOW,), 2, 0)
+        generation.fill(PROMPTS, lambda _done, _total: None)
+        (whole,) = generation.traces(PROMPTS, HOW)
         monkeypatch.setattr(room, "AT_ONCE", 4)
-        parts = list(drawing.traces(PROMPTS, HOW))
+        parts = list(generation.traces(PROMPTS, HOW))
     assert [len(part) for part in parts] == [4, 4, 2]
     assert [trace for part in parts for trace in part] == whole
 

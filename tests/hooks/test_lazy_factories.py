@@ -38,7 +38,8 @@ def test_listing_imports_no_factory(install: Install) -> None:
 
 
 def test_a_named_factory_is_made_with_options(install: Install) -> None:
-    source = NAMED.format(target="acme_near:Near") + "class Near:\n    def __init__(self, low=1): self.low = low\n"
+    near = "class Near:\n    def __init__(self, low=1): self.low = low\n    def score(self, traces, part): return []\n"
+    source = NAMED.format(target="acme_near:Near") + near
     install("acme-near", "acme_near", source)
     assert Registry().make("reward", "far", low=3).low == 3
     with pytest.raises(LrmctlError, match="has no option 'high'"):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrmctl.judges.base import judge_part
-from lrmctl.judges.scopes import SegmentedJudge, judge_on, segments_of
+from lrmctl.judges.scopes import SegmentLimits, judge_on, segments_of
 from lrmctl.lab.judge import LabJudge
 from lrmctl.types import Part, Prompt, Trace, Verdict, joint_outcome
 
@@ -144,14 +144,14 @@ def test_paragraphs_are_segments_in_order() -> None:
 
 def test_long_paragraphs_are_cut_between_sentences_only() -> None:
     text = "First is 3.5 long, e.g. so. Second (yes!) is here? \u201cThird.\u201d Fourth\u3002\u4e94\u3002 and more"
-    pieces = segments_of(text, SegmentedJudge(longest=20))
+    pieces = segments_of(text, SegmentLimits(longest=20))
     assert pieces == [
         "First is 3.5 long, e.g. so.",
         "Second (yes!) is here?",
         "\u201cThird.\u201d Fourth\u3002",
         "\u4e94\u3002 and more",
     ]
-    assert segments_of("A line that\nBreaks within:\n- item\n2) item", SegmentedJudge(longest=25)) == [
+    assert segments_of("A line that\nBreaks within:\n- item\n2) item", SegmentLimits(longest=25)) == [
         "A line that\nBreaks within:",
         "- item\n2) item",
     ]
@@ -163,13 +163,13 @@ texts = st.text(alphabet=st.sampled_from("ab.!?\u3002 \n\"')A1"), max_size=400)
 
 @given(texts, st.integers(1, 50), st.integers(1, 9))
 def test_no_character_is_lost_and_the_number_is_bounded(text: str, longest: int, most: int) -> None:
-    pieces = segments_of(text, SegmentedJudge(longest, most))
+    pieces = segments_of(text, SegmentLimits(longest, most))
     assert "".join("".join(pieces).split()) == "".join(text.split())
     assert len(pieces) <= most
     assert all(piece.strip() == piece and piece for piece in pieces)
 
 
 def test_the_pieces_of_a_very_long_thought_are_about_equal() -> None:
-    pieces = segments_of("\n\n".join(f"Paragraph {i} is here." for i in range(1_000)), SegmentedJudge(most=10))
+    pieces = segments_of("\n\n".join(f"Paragraph {i} is here." for i in range(1_000)), SegmentLimits(most=10))
     assert len(pieces) == 10
     assert max(map(len, pieces)) < 1.1 * min(map(len, pieces))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from lrmctl.engines.base import SampledTokens, Sampling
 from lrmctl.engines.hf.padding import left_pad
-from lrmctl.engines.hf.token_sampling import BROKEN, BatchSamplingParams, draw, held_back, uniforms
+from lrmctl.engines.hf.token_sampling import BROKEN, BatchSamplingParams, held_back, sample_tokens, uniforms
 
 if TYPE_CHECKING:
     import torch
@@ -28,7 +28,7 @@ class BatchRows:
     tokens: Tensor  # [R, P] at first, then [R, 1]: what the model reads next
     mask: Tensor  # [R, P + step] attention mask
     positions: Tensor  # [R, as tokens]
-    ways: BatchSamplingParams
+    params: BatchSamplingParams
     least: Tensor  # [R] minimum of new tokens
     limit: Tensor  # [R] maximum of new tokens
     drawn: Tensor  # [R] new tokens so far
@@ -65,7 +65,7 @@ class BatchRows:
             tokens=tokens.to(device),
             mask=mask.to(device),
             positions=(mask.cumsum(1) - 1).clamp(min=0).to(device),
-            ways=BatchSamplingParams.of(params, device),
+            params=BatchSamplingParams.of(params, device),
             least=column([s.min_new_tokens for s in params]),
             limit=column(limits),
             drawn=torch.zeros(count, dtype=torch.int64, device=device),
@@ -90,7 +90,7 @@ class BatchRows:
 
         if self.holding:
             logits = held_back(logits, self.drawn < self.least, self.eos)
-        token, logp = draw(logits, self.ways, self.uniforms[:, step : step + 1])
+        token, logp = sample_tokens(logits, self.params, self.uniforms[:, step : step + 1])
         self.ids[self.index, step] = token[:, 0]
         self.logprobs[self.index, step] = logp.gather(1, token)[:, 0]
         self.ended, self.drawn = torch.isin(token[:, 0], self.eos), self.drawn + 1
@@ -105,7 +105,7 @@ class BatchRows:
         kept = stays.nonzero()[:, 0]
         for name in _RUNNING:
             setattr(self, name, getattr(self, name)[kept])
-        self.ways = self.ways.rows(kept)
+        self.params = self.params.rows(kept)
         return kept
 
     def results(self, eos: Collection[int]) -> list[SampledTokens]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from lrmctl.engines.base import Sampling
 from lrmctl.engines.hf.kv_cache import SlotKVCache, StaticBatchCache, joinable
 from lrmctl.engines.hf.memory import free_cached, out_of_memory
-from lrmctl.engines.hf.token_sampling import BLOCK, BROKEN, BatchSamplingParams, block_of, draw, held_back
+from lrmctl.engines.hf.token_sampling import BLOCK, BROKEN, BatchSamplingParams, block_of, held_back, sample_tokens
 from lrmctl.engines.stopping import StopWatcher
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class ContinuousBatcher:
         self._running: list[RunningCompletion | None] = []
         self._waiting: deque[RunningCompletion] = deque()
         self._memory: SlotKVCache | StaticBatchCache | None = None
-        self._ways: BatchSamplingParams | None = None
+        self._params: BatchSamplingParams | None = None
         self._joins: bool | None = None
 
     def run(self, rows: Iterable[RunningCompletion]) -> Iterator[list[RunningCompletion]]:
@@ -141,25 +141,25 @@ class ContinuousBatcher:
         assert self._memory is not None
         logits = self._memory.start(slots, [[*row.prompt, *row.ids] for row in coming])
         device = logits.device
-        self._draw(logits, BatchSamplingParams.of([row.sampling for row in coming], device), coming)
+        self._sample(logits, BatchSamplingParams.of([row.sampling for row in coming], device), coming)
         ended = self._leave()
-        self._ways = BatchSamplingParams.of(
+        self._params = BatchSamplingParams.of(
             [Sampling() if row is None else row.sampling for row in self._running], device
         )
         return ended
 
     def _step(self) -> list[RunningCompletion]:
         assert self._memory is not None
-        assert self._ways is not None
+        assert self._params is not None
         rows = self._running
         tokens = [self._pad if row is None else row.ids[-1] for row in rows]
         logits = self._memory.step(tokens, [row is not None for row in rows])
-        self._draw(logits, self._ways, rows)
+        self._sample(logits, self._params, rows)
         ended = self._leave()
         self._shrink()
         return ended
 
-    def _draw(self, logits: Tensor, ways: BatchSamplingParams, rows: Sequence[RunningCompletion | None]) -> None:
+    def _sample(self, logits: Tensor, params: BatchSamplingParams, rows: Sequence[RunningCompletion | None]) -> None:
         """One more token of each row, from its logits `[R, V]`."""
         import torch
 
@@ -169,7 +169,7 @@ class ContinuousBatcher:
             eos = torch.tensor(sorted(self._eos), device=logits.device)
             logits = held_back(logits, torch.tensor(held, device=logits.device), eos)
         numbers = [0.0 if row is None else row.uniform() for row in rows]
-        drawn, _ = draw(logits, ways, torch.tensor(numbers, device=logits.device)[:, None])
+        drawn, _ = sample_tokens(logits, params, torch.tensor(numbers, device=logits.device)[:, None])
         *tokens, nan = torch.cat([drawn[:, 0], broken.long()[None]]).tolist()  # one wait for the device
         if nan:
             raise ArithmeticError(BROKEN)
@@ -192,10 +192,10 @@ class ContinuousBatcher:
         import torch
 
         assert self._memory is not None
-        assert self._ways is not None
+        assert self._params is not None
         self._memory.keep(live)
         self._running = [self._running[i] for i in live]
-        self._ways = self._ways.rows(torch.tensor(live, device=self._ways.greedy.device))
+        self._params = self._params.rows(torch.tensor(live, device=self._params.greedy.device))
 
     def _halve(self) -> list[RunningCompletion]:
         """After running out of memory: all rows wait again, and fewer come back."""
@@ -217,4 +217,4 @@ class ContinuousBatcher:
         return [alone]
 
     def _clear(self) -> None:
-        self._running, self._memory, self._ways = [], None, None
+        self._running, self._memory, self._params = [], None, None

@@ -65,7 +65,7 @@ class BatchSamplingParams(NamedTuple):
         return BatchSamplingParams(*columns, filtering=self.filtering, picking=self.picking)
 
 
-def draw(logits: Tensor, ways: BatchSamplingParams, uniform: Tensor) -> tuple[Tensor, Tensor]:
+def sample_tokens(logits: Tensor, params: BatchSamplingParams, uniform: Tensor) -> tuple[Tensor, Tensor]:
     """Tokens `[R, 1]` drawn from logits `[R, V]`, and the log-probabilities `[R, V]` that they were drawn with.
 
     Args:
@@ -73,12 +73,12 @@ def draw(logits: Tensor, ways: BatchSamplingParams, uniform: Tensor) -> tuple[Te
     """
     import torch
 
-    scaled = logits / ways.temperature
-    if ways.filtering:
-        scaled = filtered(scaled, ways.top_k, ways.top_p)
+    scaled = logits / params.temperature
+    if params.filtering:
+        scaled = filtered(scaled, params.top_k, params.top_p)
     logp = torch.log_softmax(scaled, -1)
     drawn = by_inverse_cdf(logp, uniform)
-    return torch.where(ways.greedy, logits.argmax(-1, keepdim=True), drawn) if ways.picking else drawn, logp
+    return torch.where(params.greedy, logits.argmax(-1, keepdim=True), drawn) if params.picking else drawn, logp
 
 
 def held_back(logits: Tensor, held: Tensor, eos: Tensor) -> Tensor:

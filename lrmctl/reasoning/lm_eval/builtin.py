@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from lrmctl.engines.base import Sampling
-from lrmctl.engines.store import draws
+from lrmctl.engines.store import distinct_samples
 from lrmctl.reasoning.base import ReasoningTask, TaskResult
 from lrmctl.reasoning.lm_eval.adapter import AnswerSegment, SampledTask
 from lrmctl.types import Prompt
@@ -47,7 +47,7 @@ class OwnRun:
         return made
 
     def _config(self) -> dict[str, Any]:
-        repeats = draws(self.sampling, self.samples)
+        repeats = distinct_samples(self.sampling, self.samples)
         return {
             "task": self.name,
             "custom_dataset": lambda **_: _dataset(self.prompts),

@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Any
 
 from lrmctl.engines.base import Sampling
-from lrmctl.engines.store import draws
+from lrmctl.engines.store import distinct_samples
 from lrmctl.reasoning.base import TaskResult
 from lrmctl.reasoning.lm_eval.adapter import SampledTask
 from lrmctl.reasoning.lm_eval.external_grade import Row, graded, metric_key, primary_metric, sample_scores
@@ -43,7 +43,7 @@ class ExternalRun:
 
     @property
     def _names(self) -> list[str]:
-        return [f"{self.name}#{i}" for i in range(draws(self.sampling, self.samples))]
+        return [f"{self.name}#{i}" for i in range(distinct_samples(self.sampling, self.samples))]
 
     def cells(self) -> Mapping[str, SampledTask]:
         repeats = self.task.made.get_config("repeats") or 1

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from lrmctl.engines.base import Engine, OnProgress, Sampling
-from lrmctl.engines.store import Store, draws
+from lrmctl.engines.store import Store, distinct_samples
 from lrmctl.errors import RecipeError
 from lrmctl.reasoning.base import ReasoningTask, TaskResult
 from lrmctl.reasoning.lm_eval.adapter import AnswerSegment, SampledTask, evaluate, make_lm
@@ -77,7 +77,7 @@ def run_tasks(
             done = evaluate(make_lm(engine, store, cells, seed, on_progress), asked, chat=chat)
             found |= {name: (done["results"][name], done["samples"][name]) for name in asked}
     if on_progress:
-        each_prompt = sum(draws(how, samples) for how in sampling)
+        each_prompt = sum(distinct_samples(how, samples) for how in sampling)
         total = each_prompt * sum(len(task.load(limit)) for task in each)  # as if nothing were compared only
         on_progress(total, total)
     return [run.result(found) for run in runs]
