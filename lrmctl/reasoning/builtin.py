@@ -1,16 +1,17 @@
-"""Our own tasks over public data sets: which rows are asked, how, and how they are graded.
+"""Our own tasks over public data sets: which rows are asked, how, and how they are graded; a table, and two functions.
 
-A task's options are the keyword arguments of its function here. Nothing is loaded before prompts are asked for. Knows
-no model and no lm-eval.
+A task's options are the arguments of its `select` function and those that every task has. Nothing is loaded before
+prompts are asked for. Knows no model and no lm-eval.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from lrmctl._util.suggest import did_you_mean
 from lrmctl.data.builtin.mathematics import INSTRUCTION, gsm8k_answer
@@ -18,9 +19,9 @@ from lrmctl.data.catalog import CATALOG, DataSet
 from lrmctl.data.fetch import FetchedRows, Row, fetch
 from lrmctl.errors import RecipeError
 from lrmctl.reasoning import choices, letters
-from lrmctl.reasoning.base import ReasoningTask
+from lrmctl.reasoning.base import GradedTrace, ReasoningTask
 from lrmctl.reasoning.grading import MATH_VERIFY, grade_integer, grade_mathematics
-from lrmctl.types import Prompt
+from lrmctl.types import Prompt, Trace
 
 Read = Callable[[str, Row], Prompt]
 """A row as a prompt of the given id."""
@@ -81,6 +82,68 @@ def _id(row: Row, key: str, index: int) -> str:
     return str(index if found is None or found == "" else found)
 
 
+@dataclass(frozen=True)
+class RowSelection:
+    """What a task takes of its data set.
+
+    Attributes:
+        read: a row as a prompt.
+        keep: rows that count at all.
+        suffix: of the task's name, where an option chooses a part of the set.
+    """
+
+    read: Read
+    keep: Callable[[Row], bool] = lambda _: True
+    suffix: str = ""
+
+
+@dataclass(frozen=True)
+class PublicTask:
+    """A task over a public data set; called with a recipe's options it makes the task.
+
+    Every task has the options `path`, `revision`, `n`, `seed` and `any_size`; see `docs/reasoning.md`.
+
+    Attributes:
+        data: name in the catalogue.
+        key: the column of a row's id; empty for its number.
+        select: from the task's own options to what it takes.
+        grade, grader: see `ReasoningTask`.
+    """
+
+    name: str
+    summary: str
+    data: str
+    key: str
+    select: Callable[..., RowSelection]
+    grade: Callable[[Trace], GradedTrace] = grade_mathematics
+    grader: tuple[str, str] = MATH_VERIFY
+
+    def __post_init__(self) -> None:
+        own = [p for p in inspect.signature(self.select).parameters.values() if p.name != "seed"]
+        common = {p.name: p for p in inspect.signature(_Common).parameters.values()}
+        *first, last = common.values()
+        parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in (*first, *own, last)]
+        object.__setattr__(self, "__signature__", inspect.Signature(parameters))
+
+    def __call__(self, **options: Any) -> ReasoningTask:
+        common = _Common(**{key: value for key, value in options.items() if key in _Common._fields})
+        takes = inspect.signature(self.select).parameters
+        given = {**options, "seed": common.seed}
+        chosen = self.select(**{key: value for key, value in given.items() if key in takes})
+        rows = _Rows(CATALOG[self.data], chosen.read, self.key, *common, keep=chosen.keep)
+        return _task(f"{self.name}{chosen.suffix}", rows, self.grade, self.grader)
+
+
+class _Common(NamedTuple):
+    """The options of every task over a public set; see `_Rows`."""
+
+    path: str | None = None
+    revision: str | None = None
+    n: int | None = None
+    seed: int = 0
+    any_size: bool = False
+
+
 def _task(name: str, rows: _Rows, grade: Any, grader: tuple[str, str], **rest: Any) -> ReasoningTask:
     if rows.n is not None and rows.n < 1:
         raise RecipeError(f"n is {rows.n}", f"task {name}", "ask for at least one row, or leave it out")
@@ -90,91 +153,49 @@ def _task(name: str, rows: _Rows, grade: Any, grader: tuple[str, str], **rest: A
     )
 
 
-def _problem(question: str, reference: Callable[[Row], str], instruction: str, data: str) -> Read:
-    """A row with a question in one column and a gold answer."""
+def _problem(data: str, question: str, reference: Callable[[Row], str]) -> Callable[..., RowSelection]:
+    """Rows with a question in one column and a gold answer."""
 
-    def read(id: str, row: Row) -> Prompt:
-        gold = reference(row)
-        if not gold:
-            raise RecipeError(f"row {id!r} has no gold answer", CATALOG[data].url)
-        text = str(row[question]).strip()
-        asked = f"{text}\n{instruction}" if instruction else text
-        return Prompt.user(id, asked, "reasoning", source=data, reference=gold)
+    def select(instruction: str = INSTRUCTION) -> RowSelection:
+        def read(id: str, row: Row) -> Prompt:
+            gold = reference(row)
+            if not gold:
+                raise RecipeError(f"row {id!r} has no gold answer", CATALOG[data].url)
+            text = str(row[question]).strip()
+            asked = f"{text}\n{instruction}" if instruction else text
+            return Prompt.user(id, asked, "reasoning", source=data, reference=gold)
 
-    return read
+        return RowSelection(read)
+
+    return select
 
 
-def math500(
-    path: str | None = None,
-    revision: str | None = None,
-    n: int | None = None,
-    seed: int = 0,
-    instruction: str = INSTRUCTION,
-    any_size: bool = False,
-    levels: Sequence[int] = (1, 2, 3, 4, 5),
-) -> ReasoningTask:
-    """MATH-500 (arXiv 2305.20050); `levels`: difficulties, 1 to 5, which the task is named after."""
+def _gold(row: Row) -> str:
+    return str(row["answer"])
+
+
+def _gold_integer(row: Row) -> str:
+    return str(int(_gold(row).strip()))
+
+
+def _gold_after_marks(row: Row) -> str:
+    return gsm8k_answer(_gold(row)) or ""
+
+
+def _math500(instruction: str = INSTRUCTION, levels: Sequence[int] = (1, 2, 3, 4, 5)) -> RowSelection:
+    """`levels`: difficulties, 1 to 5, which the task is named after."""
     wanted = {str(level) for level in levels}
     if not wanted or wanted - set("12345"):
         raise RecipeError(f"MATH-500 has no level {levels!r}", "task math500", "levels are 1 to 5")
-    read = _problem("problem", lambda row: str(row["answer"]), instruction, "math-500")
-    rows = _Rows(
-        CATALOG["math-500"],
-        read,
-        "unique_id",
-        path,
-        revision,
-        n,
-        seed,
-        any_size,
+    return replace(
+        _problem("math-500", "problem", _gold)(instruction),
         keep=lambda row: str(row.get("level", "1")).removeprefix("Level ") in wanted,
+        suffix="" if len(wanted) == 5 else f"/{'+'.join(sorted(wanted))}",
     )
-    name = "math500" if len(wanted) == 5 else f"math500/{'+'.join(sorted(wanted))}"
-    return _task(name, rows, grade_mathematics, MATH_VERIFY)
 
 
-def _aime(name: str) -> Callable[..., ReasoningTask]:
-    def make(
-        path: str | None = None,
-        revision: str | None = None,
-        n: int | None = None,
-        seed: int = 0,
-        instruction: str = INSTRUCTION,
-        any_size: bool = False,
-    ) -> ReasoningTask:
-        read = _problem("problem", lambda row: str(int(str(row["answer"]).strip())), instruction, name)
-        return _task(
-            name, _Rows(CATALOG[name], read, "id", path, revision, n, seed, any_size), grade_integer, MATH_VERIFY
-        )
-
-    return make
-
-
-def _gsm8k(name: str, data: str) -> Callable[..., ReasoningTask]:
-    def make(
-        path: str | None = None,
-        revision: str | None = None,
-        n: int | None = None,
-        seed: int = 0,
-        instruction: str = INSTRUCTION,
-        any_size: bool = False,
-    ) -> ReasoningTask:
-        read = _problem("question", lambda row: gsm8k_answer(str(row["answer"])) or "", instruction, data)
-        rows = _Rows(CATALOG[data], read, "", path, revision, n, seed, any_size)
-        return _task(name, rows, grade_mathematics, MATH_VERIFY)
-
-    return make
-
-
-def gpqa_diamond(
-    path: str | None = None,
-    revision: str | None = None,
-    n: int | None = None,
-    seed: int = 0,
-    instruction: str = choices.INSTRUCTION,
-    any_size: bool = False,
-) -> ReasoningTask:
-    """GPQA's hardest questions (arXiv 2311.12022). The choices' order hangs on the question, the choices and `seed`."""
+def _gpqa_diamond(seed: int = 0, instruction: str = choices.INSTRUCTION) -> RowSelection:
+    """The choices' order depends on the question, the choices and `seed`."""
 
     def read(id: str, row: Row) -> Prompt:
         right, *wrong = (str(row[c]).strip() for c in CATALOG["gpqa-diamond"].columns[1:])
@@ -182,8 +203,7 @@ def gpqa_diamond(
         order = choices.pinned_order(f"{seed}/{question}", [right, *wrong])
         return _choice(id, question, order, order.index(right), instruction, "gpqa-diamond")
 
-    rows = _Rows(CATALOG["gpqa-diamond"], read, "Record ID", path, revision, n, seed, any_size)
-    return _task("gpqa_diamond", rows, choices.grade_choice, _LETTER)
+    return RowSelection(read)
 
 
 _LETTER = ("letter", "1")
@@ -195,20 +215,8 @@ def _choice(id: str, question: str, order: Sequence[str], right: int, instructio
     return Prompt.user(id, text, "reasoning", source=data, reference=letters.LETTERS[right], meta=meta)
 
 
-def mmlu_pro(
-    path: str | None = None,
-    revision: str | None = None,
-    n: int | None = None,
-    seed: int = 0,
-    instruction: str = choices.INSTRUCTION,
-    any_size: bool = False,
-    categories: Sequence[str] = (),
-) -> ReasoningTask:
-    """MMLU-Pro's test questions (arXiv 2406.01574), the choices in their published order.
-
-    Args:
-        categories: subjects, e.g. `math` or `computer science`, which the task is named after; all by default.
-    """
+def _mmlu_pro(instruction: str = choices.INSTRUCTION, categories: Sequence[str] = ()) -> RowSelection:
+    """The choices in their published order; `categories`: subjects, e.g. `math`, which the task is named after."""
 
     def read(id: str, row: Row) -> Prompt:
         options = [str(option).strip() for option in row["options"]]
@@ -220,18 +228,11 @@ def mmlu_pro(
         raise RecipeError(
             f"MMLU-Pro has no category {unknown[0]!r}", "task mmlu_pro", did_you_mean(unknown[0], SUBJECTS)
         )
-    rows = _Rows(
-        CATALOG["mmlu-pro"],
+    return RowSelection(
         read,
-        "question_id",
-        path,
-        revision,
-        n,
-        seed,
-        any_size,
-        keep=lambda row: not wanted or _subject(row["category"]) in wanted,
+        lambda row: not wanted or _subject(row["category"]) in wanted,
+        "".join(f"/{one}" for one in sorted(wanted)),
     )
-    return _task("/".join(["mmlu_pro", *sorted(wanted)]), rows, choices.grade_choice, _LETTER)
 
 
 SUBJECTS = (
@@ -308,5 +309,55 @@ def lab_arithmetic(n: int = 256, seed: int = 0) -> ReasoningTask:
     )
 
 
-aime24, aime25 = _aime("aime24"), _aime("aime25")
-gsm8k, gsm8k_platinum = _gsm8k("gsm8k", "gsm8k-test"), _gsm8k("gsm8k_platinum", "gsm8k-platinum")
+PUBLIC_TASKS = (
+    PublicTask("math500", "competition mathematics, 7 subjects, 5 levels", "math-500", "unique_id", _math500),
+    PublicTask(
+        "aime24",
+        "AIME I and II of 2024; answers are integers up to 999",
+        "aime24",
+        "id",
+        _problem("aime24", "problem", _gold_integer),
+        grade_integer,
+    ),
+    PublicTask(
+        "aime25",
+        "AIME I and II of 2025; answers are integers up to 999",
+        "aime25",
+        "id",
+        _problem("aime25", "problem", _gold_integer),
+        grade_integer,
+    ),
+    PublicTask(
+        "gsm8k",
+        "grade-school word problems",
+        "gsm8k-test",
+        "",
+        _problem("gsm8k-test", "question", _gold_after_marks),
+    ),
+    PublicTask(
+        "gsm8k_platinum",
+        "GSM8K without its wrong and ambiguous problems",
+        "gsm8k-platinum",
+        "",
+        _problem("gsm8k-platinum", "question", _gold_after_marks),
+    ),
+    PublicTask(
+        "gpqa_diamond",
+        "graduate-level science, 4 choices",
+        "gpqa-diamond",
+        "Record ID",
+        _gpqa_diamond,
+        choices.grade_choice,
+        _LETTER,
+    ),
+    PublicTask(
+        "mmlu_pro",
+        "14 subjects, up to 10 choices; `categories` takes some",
+        "mmlu-pro",
+        "question_id",
+        _mmlu_pro,
+        choices.grade_choice,
+        _LETTER,
+    ),
+)
+"""Sources: MATH-500 arXiv 2305.20050, GPQA arXiv 2311.12022, MMLU-Pro arXiv 2406.01574."""

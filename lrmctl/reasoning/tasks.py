@@ -33,15 +33,7 @@ class _Known:
 
 
 _TASKS = {
-    "math500": _Known(builtin.math500, "competition mathematics, 7 subjects, 5 levels", "math-500"),
-    "aime24": _Known(builtin.aime24, "AIME I and II of 2024; answers are integers up to 999", "aime24"),
-    "aime25": _Known(builtin.aime25, "AIME I and II of 2025; answers are integers up to 999", "aime25"),
-    "gsm8k": _Known(builtin.gsm8k, "grade-school word problems", "gsm8k-test"),
-    "gsm8k_platinum": _Known(
-        builtin.gsm8k_platinum, "GSM8K without its wrong and ambiguous problems", "gsm8k-platinum"
-    ),
-    "gpqa_diamond": _Known(builtin.gpqa_diamond, "graduate-level science, 4 choices", "gpqa-diamond"),
-    "mmlu_pro": _Known(builtin.mmlu_pro, "14 subjects, up to 10 choices; `categories` takes some", "mmlu-pro"),
+    **{task.name: _Known(task, task.summary, task.data) for task in builtin.PUBLIC_TASKS},
     "ifeval": _Known(builtin.ifeval, "instructions that a program can check", "ifeval"),
     "lab_arithmetic": _Known(builtin.lab_arithmetic, "the lab's two-step word problems, generated"),
 }
