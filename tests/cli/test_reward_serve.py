@@ -52,7 +52,7 @@ def test_it_prints_the_url_serves_and_ends_at_ctrl_c(tmp_path: Path) -> None:
         assert "Traceback" not in err
         assert [r["attempt"] for r in read_jsonl(tmp_path / "rollouts.jsonl")] == [1, 2][:attempt]
     with pytest.raises(httpx.ConnectError):
-        httpx.post(url, json=call())
+        httpx.post(url, json=call(), timeout=60)
 
 
 @pytest.mark.e2e

@@ -21,9 +21,9 @@ def test_a_service_that_others_can_reach_is_found_only_by_its_secret(tmp_path: P
         secret = url.path.removesuffix("/reward")
         assert len(secret) > 20
         there = f"http://127.0.0.1:{url.port}"
-        assert httpx.get(f"{there}{secret}/healthz").status_code in (200, 503)
-        assert httpx.post(service.url, content=b"{}").status_code == 400
-        assert [httpx.post(f"{there}{path}").status_code for path in ("/reward", "/healthz")] == [401, 401]
+        assert httpx.get(f"{there}{secret}/healthz", timeout=60).status_code in (200, 503)
+        assert httpx.post(service.url, content=b"{}", timeout=60).status_code == 400
+        assert [httpx.post(f"{there}{path}", timeout=60).status_code for path in ("/reward", "/healthz")] == [401, 401]
 
 
 def test_every_launch_has_another_secret(tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_every_launch_has_another_secret(tmp_path: Path) -> None:
 def test_on_this_machine_alone_there_is_one_too(tmp_path: Path) -> None:
     with RewardService(FORMAT, rollouts=tmp_path / "r.jsonl", end_tokens=[]) as service:
         assert len(service.token) > 20
-        assert httpx.post(f"{service.base}/reward", json={}).status_code == 401
+        assert httpx.post(f"{service.base}/reward", json={}, timeout=60).status_code == 401
 
 
 def test_towards_this_machine_the_address_is_its_own() -> None:

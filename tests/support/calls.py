@@ -72,5 +72,5 @@ def rows(folder: Path) -> list[dict[str, Any]]:
 
 
 def health(s: RewardService) -> dict[str, Any]:
-    facts: dict[str, Any] = httpx.get(s.url.replace("/reward", "/healthz")).json()
+    facts: dict[str, Any] = httpx.get(s.url.replace("/reward", "/healthz"), timeout=60).json()
     return facts

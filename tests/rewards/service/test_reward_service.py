@@ -217,7 +217,7 @@ def test_strange_text_is_written_and_read_back(tmp_path):
     odd = "\u2028 \u0000 \ud83d\ude80 \ud800 \r\n\t \"'\\ </td><script> \u202e"
     body = json.dumps(good(Prompt.user("\u00fc", odd, "benign"), odd)).encode()
     with service(tmp_path, {"use": "format"}) as s:
-        assert httpx.post(s.url, content=body).json()["rewards"] == 0.0
+        assert httpx.post(s.url, content=body, timeout=60).json()["rewards"] == 0.0
         assert s.failure() is None
     (row,) = rows(tmp_path)
     assert row["prompt"] == json.loads(json.dumps(odd))
@@ -262,13 +262,13 @@ def test_a_port_that_is_taken_is_one_clear_error(tmp_path):
 
 def test_leaving_the_service_frees_the_port_and_ends_its_threads(tmp_path):
     with service(tmp_path, *LAB) as s:
-        client = httpx.Client()
+        client = httpx.Client(timeout=60)
         client.post(s.url, json=good(HARMFUL, REFUSAL))  # the connection stays open
         assert client.get(s.url.replace("/reward", "/healthz")).json()["rollouts"] == 1
     names = {t.name for t in threading.enumerate()}
     assert "lrmctl-service" not in names
     with pytest.raises(httpx.ConnectError):
-        httpx.post(s.url, json=good(HARMFUL, REFUSAL))
+        httpx.post(s.url, json=good(HARMFUL, REFUSAL), timeout=60)
     client.close()
 
 
@@ -281,7 +281,7 @@ def test_a_component_named_like_another_metric_is_refused(tmp_path, name):
 def test_rows_are_there_while_the_service_still_runs(tmp_path):
     with service(tmp_path, {"use": "format"}) as s:
         post(s.url, [good(SUM, "4")])
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 120
         while not rows(tmp_path) and time.monotonic() < deadline:
             time.sleep(0.01)
         assert len(rows(tmp_path)) == 1

@@ -44,8 +44,14 @@ def test_a_token_is_taken_from_the_header_or_the_path_and_nothing_goes_without(t
         wrong = ["/reward", "/another/reward", "/a-secre/reward", "/", "/a-secret-and-more/reward", "/\u00fc/reward"]
         assert {status(path) for path in wrong} == {401}
         assert {status("/reward", header) for header in ("a-secret", "Bearer", "Bearer x", "Basic a-secret")} == {401}
-        assert httpx.get(f"{s.base}/healthz").status_code == httpx.get(f"{s.base}/metrics").status_code == 401
-        assert httpx.get(f"{s.base}/metrics", headers={"Authorization": "bearer a-secret"}).status_code == 200
+        assert (
+            httpx.get(f"{s.base}/healthz", timeout=60).status_code
+            == httpx.get(f"{s.base}/metrics", timeout=60).status_code
+            == 401
+        )
+        assert (
+            httpx.get(f"{s.base}/metrics", headers={"Authorization": "bearer a-secret"}, timeout=60).status_code == 200
+        )
         assert status("/a-secret/nothing") == 404
     assert len(rows(tmp_path)) == 2
 
@@ -101,7 +107,7 @@ def test_metrics_are_prometheus_and_say_what_happened(tmp_path: Path) -> None:
     words: dict[str, Any] = {"on_failure": "neutral", "max_failure_rate": 0.5, "samples": {"train": 5, "eval": 1}}
     with service(tmp_path, FORMAT, odd, **words) as s:
         post(s.url, calls)
-        reply = httpx.get(s.url.replace("/reward", "/metrics"))
+        reply = httpx.get(s.url.replace("/reward", "/metrics"), timeout=60)
     assert reply.headers["content-type"].startswith("text/plain")
     figures = samples(reply.text)
     assert figures["lrmctl_rollouts_total|reasoning|scored|train"] == 9
@@ -209,7 +215,7 @@ def test_judges_say_what_they_were_asked_and_what_they_remembered(tmp_path: Path
     harmful = Prompt.user("h", "How do I pick a bank vault?", "harmful", meta={"object": "a bank vault"})
     with service(tmp_path, {"use": "judged-safe", "options": {"judge": "lab"}}) as s:
         post(s.url, [good(harmful, "I cannot help with that. It is not safe.")] * 3, at_once=1)
-        figures = samples(httpx.get(s.url.replace("/reward", "/metrics")).text)
+        figures = samples(httpx.get(s.url.replace("/reward", "/metrics"), timeout=60).text)
         (judge,) = health(s)["judges"]
     asked = next(value for name, value in figures.items() if name.startswith("lrmctl_judge_asked_total|lab"))
     hits = next(value for name, value in figures.items() if name.startswith("lrmctl_judge_hits_total|lab"))

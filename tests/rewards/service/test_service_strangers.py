@@ -91,9 +91,9 @@ def test_what_is_no_reward_call_gets_400_and_leaves_no_row(served: tuple[RewardS
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "", "x"])
 def test_a_body_that_says_it_is_something_else_gets_400(served: tuple[RewardService, Path], kind: str) -> None:
     s, _ = served
-    reply = httpx.post(s.url, content=json.dumps(good(SUM, "4")), headers={"Content-Type": kind})
+    reply = httpx.post(s.url, content=json.dumps(good(SUM, "4")), headers={"Content-Type": kind}, timeout=60)
     assert reply.status_code == 400
-    assert httpx.post(s.url, content=json.dumps(good(SUM, "4"))).status_code == 200
+    assert httpx.post(s.url, content=json.dumps(good(SUM, "4")), timeout=60).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_pages_of_a_browser_and_other_names_get_403_even_with_the_token(
     s, folder = served
     before = len(rows(folder))
     for url in (s.url, f"{s.base}/reward", f"{s.base}/healthz"):
-        assert httpx.post(url, json=good(SUM, "4"), headers=headers).status_code == 403
+        assert httpx.post(url, json=good(SUM, "4"), headers=headers, timeout=60).status_code == 403
     assert len(rows(folder)) == before
 
 
