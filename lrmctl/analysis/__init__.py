@@ -5,7 +5,6 @@ Reads `eval/rows.jsonl` of a run folder and writes `analysis/*.json` beside it. 
 
 from __future__ import annotations
 
-from lrmctl.analysis.lexicons import LEXICONS, Lexicon, get_lexicon
 from lrmctl.analysis.run import analyze
 
-__all__ = ["LEXICONS", "Lexicon", "analyze", "get_lexicon"]
+__all__ = ["analyze"]

@@ -11,4 +11,5 @@ MODULES = (
     "lrmctl.backends.plugin",
     "lrmctl.smoke.plugin",
     "lrmctl.thinking.plugin",
+    "lrmctl.lexicons.plugin",
 )

@@ -31,6 +31,7 @@ GROUPS = {
     "source": "lrmctl_sources",
     "backend": "lrmctl_backends",
     "thinking-format": "lrmctl_thinking_formats",
+    "lexicon": "lrmctl_lexicons",
 }
 ENTRY_POINT_GROUP = "lrmctl"
 _TARGET = re.compile(r"[\w.]+:[\w.]+")
@@ -42,7 +43,7 @@ class PluginEntry:
     """One registered name.
 
     Attributes:
-        group: `reward`, `judge`, `benchmark`, `source`, `backend` or `thinking-format`.
+        group: `reward`, `judge`, `benchmark`, `source`, `backend`, `thinking-format` or `lexicon`.
         distribution, version: the installed distribution that registered it (`lrmctl` for built-ins).
         source: the factory, or where it is imported from when it is first needed.
     """

@@ -1,4 +1,4 @@
-"""The contract with plugins: six hooks, each handed a `register` callback.
+"""The contract with plugins: seven hooks, each handed a `register` callback.
 
 A plugin is a distribution with an entry point in the group `lrmctl`; its module implements any of these hooks:
 
@@ -214,6 +214,11 @@ def lrmctl_sources(register: Register) -> None:
 @hookspec
 def lrmctl_thinking_formats(register: Register) -> None:
     """Register formats of thinking: `register(name, factory)`, factory() -> `lrmctl.thinking.ThinkingFormat`."""
+
+
+@hookspec
+def lrmctl_lexicons(register: Register) -> None:
+    """Register word lists of reflection: `register(name, factory)`, factory() -> `lrmctl.lexicons.Lexicon`."""
 
 
 @hookspec

@@ -2,99 +2,126 @@
 
 The choice of the list moves the result by orders of magnitude, so a count is never shown without its list's name.
 Texts are searched, not token ids: byte-level vocabularies give ` wait`, `wait` and `Wait` different ids, and looking
-up one of them misses most occurrences.
+up one of them misses most occurrences. Lists come from lexicons.toml and from plugins (`lrmctl_lexicons`).
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Iterator
+from functools import cache, cached_property
+from typing import Literal, NamedTuple
 
-from lrmctl._util.suggest import did_you_mean
-from lrmctl.errors import NotFoundError
+from msgspec import Struct
+
+from lrmctl._util.toml_tables import read_entries
+from lrmctl.errors import NotFoundError, PluginError
+
+Match = Literal["word", "substring", "cased"]
 
 
-@dataclass(frozen=True)
-class Lexicon:
-    """A list of words and phrases, matched whole and without regard to case.
+class Hit(NamedTuple):
+    """One reflection in a text.
 
     Attributes:
+        word: as the list has it, lower case.
+        start, end: characters.
+    """
+
+    word: str
+    start: int
+    end: int
+
+
+class Lexicon(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
+    """A list of words and phrases.
+
+    Attributes:
+        version: changes whenever the words or the way of counting do.
         words: lower case; a space inside a phrase matches any white space.
         source: where the list was published, or `lrmctl`.
-        note: how the counting here differs from the source's.
+        match: whole words in any case, substrings in any case, or whole words as written.
+        counting: how its source counts, where that differs.
+        strict: its words nearly always mean that the text before is being corrected.
+
+    Raises:
+        ValueError: no words, or an empty one.
     """
 
     name: str
     version: str
     words: tuple[str, ...]
     source: str
-    note: str = ""
+    match: Match = "word"
+    counting: str = ""
+    strict: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.words or not all(word.strip() for word in self.words):
+            raise ValueError("a lexicon is a list of words, none of them empty")
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
         """Longest phrase first, so that `let me think again` is one hit and not also a `think again`."""
         ordered = sorted(self.words, key=len, reverse=True)
-        either = "|".join(re.escape(word).replace(r"\ ", r"\s+") for word in ordered)
-        return re.compile(rf"(?<!\w)(?:{either})(?!\w)", re.IGNORECASE)
+        either = "|".join(re.escape(word).replace(r"\ ", r"\s+").replace("'", "['\u2019]") for word in ordered)
+        whole = either if self.match == "substring" else rf"(?<!\w)(?:{either})(?!\w)"
+        return re.compile(whole, 0 if self.match == "cased" else re.IGNORECASE)
+
+    def hits(self, text: str) -> Iterator[Hit]:
+        """Every hit in `text`, in order; hits do not overlap."""
+        for found in self.pattern.finditer(text):
+            yield Hit(" ".join(found[0].lower().replace("\u2019", "'").split()), found.start(), found.end())
 
     def count(self, text: str) -> Counter[str]:
-        """Hits of each word in `text`; hits do not overlap."""
-        return Counter(" ".join(hit.lower().split()) for hit in self.pattern.findall(text))
+        """Hits of each word in `text`."""
+        return Counter(hit.word for hit in self.hits(text))
 
     def to_json(self) -> dict[str, object]:
-        return {"version": self.version, "words": list(self.words), "source": self.source, "note": self.note}
+        said = {"version": self.version, "words": list(self.words), "source": self.source, "match": self.match}
+        return {**said, "counting": self.counting, "strict": self.strict}
 
 
-_OAT_ZERO = (
-    "recheck", "rethink", "reassess", "reevaluate", "re-evaluate", "reevaluation", "re-examine", "reexamine",
-    "reconsider", "reanalyze", "double-check", "check again", "think again", "verify again", "go over the steps",
-)  # fmt: skip
+@cache
+def builtin_lexicons() -> dict[str, Lexicon]:
+    """The lists of lexicons.toml by name.
 
-_ALL = (
-    Lexicon(
-        "cyclicreflex",
-        "1",
-        ("wait", "but", "alternatively"),
-        "OPTML-Group/CyclicReflex, Base/evaluate.py",
-        "the source counts bare token ids, case as written; here whole words in any case are counted, so that figures "
-        "are higher than its own",
-    ),
-    Lexicon(
-        "r2mu",
-        "1",
-        ("wait", "but", "okay", "hmm", "albeit", "however", "yet", "still", "nevertheless", "though", "meanwhile",
-         "whereas"),
-        "OPTML-Group/Unlearn-R2MU, unlearn_think.py",
-        "the source's list also holds the opening think tag, which is not part of the thinking text",
-    ),
-    Lexicon(
-        "oat_zero",
-        "1",
-        _OAT_ZERO,
-        "sail-sg/understand-r1-zero",
-        "the source matches substrings (`rechecked` too) and asks a language model to confirm",
-    ),
-    Lexicon("tip", "1", ("alternatively", "instead"), "arXiv 2501.18585 (underthinking)"),
-    Lexicon(
-        "lab",
-        "1",
-        ("wait", "hmm", "alternatively", "let me check", "let me think again"),
-        "lrmctl",
-        "the markers of self-correction that the tiny LRM's corpus contains",
-    ),
-)  # fmt: skip
+    Raises:
+        LrmctlError: an entry that does not fit `Lexicon`.
+    """
+    return read_entries(__package__ or "", "lexicons.toml", Lexicon)
 
-LEXICONS = {lexicon.name: lexicon for lexicon in _ALL}
+
+def builtin_factory(name: str) -> Callable[[], Lexicon]:
+    """What makes a list of lexicons.toml; it takes no options."""
+
+    def built_in() -> Lexicon:
+        return builtin_lexicons()[name]
+
+    return built_in
 
 
 def get_lexicon(name: str) -> Lexicon:
-    """The lexicon of that name.
+    """The lexicon of that name, built in or of a plugin.
 
     Raises:
         NotFoundError: no lexicon is called so.
+        PluginError: a plugin that gives something else.
     """
-    if name not in LEXICONS:
-        raise NotFoundError(f"there is no lexicon {name!r}", fix=did_you_mean(name, LEXICONS))
-    return LEXICONS[name]
+    if found := builtin_lexicons().get(name):
+        return found
+    from lrmctl.hooks import registry
+
+    made = registry.make("lexicon", name)
+    if not isinstance(made, Lexicon):
+        raise PluginError(f"the lexicon {name!r} is a {type(made).__name__}, not a lrmctl.lexicons.Lexicon")
+    return made
+
+
+def find_lexicon(name: str) -> Lexicon | None:
+    """The lexicon of that name, or None: one of a plugin that made a result may not be installed any more."""
+    try:
+        return get_lexicon(name)
+    except (NotFoundError, PluginError):
+        return None

@@ -27,7 +27,10 @@ def named_plugins(loaded: LoadedRecipe) -> Iterator[NamedPlugin]:
     for path, section in walk(loaded.resolved):
         if not isinstance(section, dict) or _free_form(path):
             continue
-        if path == ("backend",):
+        if path == ("analysis",):
+            for index, name in enumerate(section["lexicons"]):
+                yield NamedPlugin((*path, "lexicons", index), "lexicon", name, {})
+        elif path == ("backend",):
             yield NamedPlugin((*path, "name"), "backend", section["name"], {})
         elif (path == ("evaluation",) and "judge" in section) or (len(path) >= 2 and path[-2] == "also"):
             yield from _judges(path, section)

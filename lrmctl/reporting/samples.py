@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from lrmctl.analysis.lexicons import LEXICONS
+from lrmctl.lexicons import find_lexicon
 from lrmctl.reporting.load import ArmData, SampleKey, sample_order
 from lrmctl.runs.eval_rows import EvalRow
 from lrmctl.types import Prompt, Verdict
@@ -110,12 +110,13 @@ def _of(verdict: Verdict | None) -> list[Badge]:
 def _marked(text: str, lexicon: str) -> list[TextPiece]:
     """Thinking cut at the lexicon's hits, so that a reader sees what was counted."""
     shown = _shorten(text)
-    if lexicon not in LEXICONS:
+    found = find_lexicon(lexicon)
+    if found is None:
         return [TextPiece(shown)]
     pieces, end = [], 0
-    for hit in LEXICONS[lexicon].pattern.finditer(shown):
-        pieces += [TextPiece(shown[end : hit.start()]), TextPiece(hit.group(), True)]
-        end = hit.end()
+    for hit in found.hits(shown):
+        pieces += [TextPiece(shown[end : hit.start]), TextPiece(shown[hit.start : hit.end], True)]
+        end = hit.end
     return [*pieces, TextPiece(shown[end:])]
 
 

@@ -11,6 +11,7 @@ from typing import TypeVar, get_args
 
 from lrmctl.errors import LrmctlError
 from lrmctl.hooks.specs import Benchmark, Judge, Reward, Source
+from lrmctl.lexicons import Lexicon
 from lrmctl.testing.contract import check_contract, sample_traces
 from lrmctl.thinking import ThinkingFormat, opens_thinking, split_text
 from lrmctl.types import Kind, Part, Prompt, Trace, Verdict
@@ -19,6 +20,7 @@ __all__ = [
     "ContractError",
     "check_benchmark",
     "check_judge",
+    "check_lexicon",
     "check_reward",
     "check_source",
     "check_thinking_format",
@@ -93,6 +95,14 @@ def check_thinking_format(form: ThinkingFormat) -> None:
         found = (split.thinking, split.answer, split.state)
         _require(found == wanted, f"{text!r} is taken apart as {found}, not as {wanted}")
     _require(opens_thinking(f"user: hi\nassistant: {form.opening}", form), "a prompt that ends so opens no thought")
+
+
+def check_lexicon(lexicon: Lexicon) -> None:
+    """A named, versioned list that finds each of its own words."""
+    _require(isinstance(lexicon, Lexicon), f"it is a {type(lexicon).__name__}, not a lrmctl.lexicons.Lexicon")
+    _require(bool(lexicon.name and lexicon.version and lexicon.source), "a lexicon has a name, a version and a source")
+    for word in lexicon.words:
+        _require(lexicon.count(f"so {word}, then").total() > 0, f"it does not find its own word {word!r}")
 
 
 def _check_prompts(prompts: Sequence[Prompt], unique: bool = True) -> None:

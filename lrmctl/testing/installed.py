@@ -13,6 +13,7 @@ from lrmctl.testing.checks import (
     ContractError,
     check_benchmark,
     check_judge,
+    check_lexicon,
     check_reward,
     check_source,
     check_thinking_format,
@@ -24,6 +25,7 @@ _CHECKS: Mapping[str, Callable[[Any], None]] = {
     "benchmark": check_benchmark,
     "source": check_source,
     "thinking-format": check_thinking_format,
+    "lexicon": check_lexicon,
 }
 
 

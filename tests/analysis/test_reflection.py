@@ -86,3 +86,19 @@ def test_a_share_of_nothing_still_has_an_interval() -> None:
 def test_no_tokens_give_no_rate() -> None:
     assert math.isnan(ratio(["a"], [0], [0]).value)
     assert ratio(["a"], [0], [0]).to_json()["value"] is None
+
+
+def test_positions_and_depth_are_means_over_traces_and_hits() -> None:
+    rows = [
+        safety_row("a", "use the key and go. Wait, the door is shut and nobody is there.", safe=True),
+        safety_row("b", "Wait. Use the key and go. Wait, use the key and go.", safe=True),
+        safety_row("c", "nothing of the kind", safe=True),
+    ]
+    whole = cell(reflection(rows, ["cyclicreflex"]), outcome="all")
+    one, two = (row.trace.thinking for row in rows[:2])
+    first, second = one.index("Wait") / len(one), 0.0
+    assert whole["first"]["value"] == pytest.approx((first + second) / 2)
+    assert whole["gap"]["value"] == pytest.approx(two.rindex("Wait") / len(two))
+    assert whole["depth_per_trace"]["value"] == pytest.approx(2 / 3)  # the last `Wait` of b only repeats
+    assert whole["depth_share"]["value"] == pytest.approx(2 / 3)
+    assert sum(whole["histogram"]) == whole["hits"] == 3

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from lrmctl.analysis import LEXICONS, get_lexicon
 from lrmctl.errors import NotFoundError
+from lrmctl.lexicons import builtin_lexicons, get_lexicon
 
 
 def test_words_are_matched_whole_and_without_regard_to_case() -> None:
@@ -26,9 +26,9 @@ def test_an_unknown_lexicon_is_refused_with_a_suggestion() -> None:
         get_lexicon("cyclicreflx")
 
 
-@pytest.mark.parametrize("name", LEXICONS)
+@pytest.mark.parametrize("name", builtin_lexicons())
 def test_every_lexicon_is_versioned_sourced_and_finds_each_of_its_words(name: str) -> None:
-    lexicon = LEXICONS[name]
+    lexicon = builtin_lexicons()[name]
     assert lexicon.version
     assert lexicon.source
     for word in lexicon.words:
@@ -36,5 +36,30 @@ def test_every_lexicon_is_versioned_sourced_and_finds_each_of_its_words(name: st
 
 
 def test_a_list_that_is_counted_otherwise_than_by_its_source_says_so() -> None:
-    assert "bare token ids" in str(LEXICONS["cyclicreflex"].to_json()["note"])
-    assert "any case" in LEXICONS["cyclicreflex"].note
+    listed = builtin_lexicons()["cyclicreflex"].to_json()
+    assert "bare token ids" in str(listed["counting"])
+    assert "any case" in str(listed["counting"])
+
+
+def test_substrings_are_counted_where_the_list_says_so() -> None:
+    text = "He rechecked it, rethinking all."
+    assert get_lexicon("oat_zero").count(text) == {}
+    assert get_lexicon("oat_zero_substrings").count(text) == {"recheck": 1, "rethink": 1}
+
+
+def test_typographic_apostrophes_are_apostrophes() -> None:
+    assert get_lexicon("self-correction").count("Hmm, that\u2019s not right.") == {"that's not right": 1} or {
+        "hmm, that's not": 1
+    }
+
+
+def test_the_strict_list_leaves_concessions_alone() -> None:
+    strict = get_lexicon("self-correction")
+    assert strict.strict
+    assert strict.count("I could, but I will wait. However, it is fine.") == {}
+    assert strict.count("So 5. Wait, no: I made a mistake. Let me recalculate.").total() == 3
+
+
+def test_hits_are_places_in_the_text() -> None:
+    text = "Hmm. Let  me\ncheck."
+    assert [text[hit.start : hit.end] for hit in get_lexicon("lab").hits(text)] == ["Hmm", "Let  me\ncheck"]

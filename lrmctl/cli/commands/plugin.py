@@ -13,7 +13,9 @@ app = typer.Typer(help="Rewards, judges, benchmarks, data sources and backends."
 
 @app.command("list")
 def list_(
-    group: Annotated[str | None, typer.Argument(help="reward, judge, benchmark, source or backend.")] = None,
+    group: Annotated[
+        str | None, typer.Argument(help="reward, judge, benchmark, source, backend, thinking-format or lexicon.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """List every registered name, and plugins that did not load."""

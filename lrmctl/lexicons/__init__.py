@@ -1,0 +1,7 @@
+"""Word lists of reflection: the built-in ones (lexicons.toml) and those of plugins. Knows no traces and no files."""
+
+from __future__ import annotations
+
+from lrmctl.lexicons.lexicon import Hit, Lexicon, builtin_lexicons, find_lexicon, get_lexicon
+
+__all__ = ["Hit", "Lexicon", "builtin_lexicons", "find_lexicon", "get_lexicon"]
