@@ -4,5 +4,17 @@ Arithmetic only: no torch, no network, no backend. A figure says its formula and
 """
 
 from lrmctl.planning.describe import PlanSummary, describe
+from lrmctl.planning.layout import Placement, placement
+from lrmctl.planning.memory import MemoryEstimate
+from lrmctl.planning.model_shape import ModelShape, known_models, shape_of
 
-__all__ = ["PlanSummary", "describe"]
+__all__ = [
+    "MemoryEstimate",
+    "ModelShape",
+    "Placement",
+    "PlanSummary",
+    "describe",
+    "known_models",
+    "placement",
+    "shape_of",
+]

@@ -1,1 +1,12 @@
 """A study: one base, several recipes, one evaluation of each, one report."""
+
+from __future__ import annotations
+
+from lrmctl.studies.run import run_study
+from lrmctl.studies.stages import StudyEvent, StudyTask
+
+__all__ = [
+    "StudyEvent",
+    "StudyTask",
+    "run_study",
+]

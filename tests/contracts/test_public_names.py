@@ -8,7 +8,11 @@ from importlib import import_module
 
 import pytest
 
-ROOMS = ("engines", "judges", "rewards", "reasoning", "evaluation", "metrics")
+ROOMS = (
+    *("engines", "judges", "rewards", "reasoning", "evaluation", "metrics"),
+    *("training", "studies", "backends.launch", "planning", "preflight", "recipe.schema", "runs"),
+)
+LAZY = ("training", "recipe", "recipe.schema", "runs", "backends.openrlhf")
 
 
 @pytest.mark.parametrize("room", ROOMS)
@@ -25,3 +29,9 @@ def test_importing_the_packages_imports_no_numerics() -> None:
     code = "import sys, lrmctl.engines, lrmctl.judges, lrmctl.rewards, lrmctl.reasoning; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"torch", "transformers", "numpy", "httpx", "pydantic"} & set(loaded)
+
+
+def test_importing_the_packages_that_train_imports_none_of_their_modules() -> None:
+    code = f"import sys; [__import__('lrmctl.' + name) for name in {LAZY!r}]; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"torch", "pydantic", "yaml", "rich", "psutil"} & set(loaded)

@@ -1,1 +1,11 @@
 """Launchers: a trainer on this machine, as a job of Ray, or as a job of Slurm."""
+
+from __future__ import annotations
+
+from lrmctl.backends.launch.base import Launcher, LaunchJob, launcher
+
+__all__ = [
+    "LaunchJob",
+    "Launcher",
+    "launcher",
+]

@@ -1,1 +1,60 @@
 """What a recipe may say, as Pydantic models: one file for each section."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lrmctl._util.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from lrmctl.recipe.schema.evaluation import EvalSection, JudgeAccuracySection
+    from lrmctl.recipe.schema.recipes import (
+        AnalysisSection,
+        AnyRecipe,
+        EvalRecipe,
+        Recipe,
+        Rejection,
+        RewardSection,
+        RlRecipe,
+        SftRecipe,
+        StudyRecipe,
+    )
+    from lrmctl.recipe.schema.sections import BackendSection, Launch, Layout, Optimizer, Use
+
+__all__ = [
+    "AnalysisSection",
+    "AnyRecipe",
+    "BackendSection",
+    "EvalRecipe",
+    "EvalSection",
+    "JudgeAccuracySection",
+    "Launch",
+    "Layout",
+    "Optimizer",
+    "Recipe",
+    "Rejection",
+    "RewardSection",
+    "RlRecipe",
+    "SftRecipe",
+    "StudyRecipe",
+    "Use",
+]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "recipes": [
+            "AnalysisSection",
+            "AnyRecipe",
+            "EvalRecipe",
+            "Recipe",
+            "Rejection",
+            "RewardSection",
+            "RlRecipe",
+            "SftRecipe",
+            "StudyRecipe",
+        ],
+        "evaluation": ["EvalSection", "JudgeAccuracySection"],
+        "sections": ["BackendSection", "Launch", "Layout", "Optimizer", "Use"],
+    },
+)
