@@ -12,7 +12,7 @@ from typing import Any
 
 from lrmctl.errors import RecipeError
 from lrmctl.recipe.load import LoadedRecipe, load_recipe
-from lrmctl.runs.names import HERE, runs_folder
+from lrmctl.runs.names import RUNS_DIR_VARIABLE, runs_folder
 from lrmctl.runs.output import refuse_no_folder
 
 AnyRecipeRef = str | Path | LoadedRecipe
@@ -76,12 +76,12 @@ def runs_in(folder: str | Path | None) -> Iterator[Path]:
     """
     chosen = runs_folder() if folder is None else Path(folder)
     refuse_no_folder(chosen, "runs_dir")
-    before = os.environ.get(HERE)
-    os.environ[HERE] = str(chosen.absolute())
+    before = os.environ.get(RUNS_DIR_VARIABLE)
+    os.environ[RUNS_DIR_VARIABLE] = str(chosen.absolute())
     try:
         yield chosen
     finally:
         if before is None:
-            os.environ.pop(HERE, None)
+            os.environ.pop(RUNS_DIR_VARIABLE, None)
         else:
-            os.environ[HERE] = before
+            os.environ[RUNS_DIR_VARIABLE] = before

@@ -9,13 +9,13 @@ from lrmctl._util.suggest import did_you_mean
 from lrmctl.errors import NotFoundError, RecipeError
 from lrmctl.runs.check import refuse_damaged
 from lrmctl.runs.damage import part_of, read_object
-from lrmctl.runs.marks import MARK, refuse_around, refuse_foreign
+from lrmctl.runs.marks import MARKER_FILE, refuse_around, refuse_foreign
 from lrmctl.runs.names import is_run_name, named_run, shown
 
 
 def is_run(folder: Path) -> bool:
     """A folder of a training run, or one that an evaluation made."""
-    files = (MARK, "status.json", "lock.json", "eval/summary.json", "eval/rows.jsonl")
+    files = (MARKER_FILE, "status.json", "lock.json", "eval/summary.json", "eval/rows.jsonl")
     return any((folder / file).exists() for file in files) or any(folder.glob("eval-*/summary.json"))
 
 

@@ -64,12 +64,12 @@ class TrainingRows:
     @property
     def notes(self) -> list[str]:
         """What the user should know of the data."""
-        said = [*self.source_notes]
+        sentences = [*self.source_notes]
         if self.too_long:
-            said.append(f"{self.too_long} of {len(self.rows) + self.too_long} rows are too long and left out")
+            sentences.append(f"{self.too_long} of {len(self.rows) + self.too_long} rows are too long and left out")
         if self.merged:
-            said.append(f"in {self.merged} rows a token spans the end of the prompt and the start of the response")
-        return said
+            sentences.append(f"in {self.merged} rows a token spans the end of the prompt and the start of the response")
+        return sentences
 
 
 def sft_rows(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lrmctl.errors import DiskFullError, LrmctlError
-from lrmctl.runs.names import HERE
+from lrmctl.runs.names import RUNS_DIR_VARIABLE
 from lrmctl.runs.output import refuse_no_folder
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def told_runs(folder: Path) -> Path:
         LrmctlError: there is no folder of this name, and there cannot be one.
     """
     refuse_no_folder(folder, "--runs-dir")
-    os.environ[HERE] = str(folder.absolute())
+    os.environ[RUNS_DIR_VARIABLE] = str(folder.absolute())
     return folder
 
 
@@ -103,7 +103,9 @@ def command_line(*words: str, sets: Sequence[str] | None = None, runs_dir: Path 
 
 
 @contextmanager
-def goes_on_with(command: str | Callable[[], str], started: Callable[[], bool] = lambda: True) -> Iterator[None]:
+def print_resume_command(
+    command: str | Callable[[], str], started: Callable[[], bool] = lambda: True
+) -> Iterator[None]:
     """If what is inside fails after it has started, the last line the user reads is this command."""
     try:
         yield

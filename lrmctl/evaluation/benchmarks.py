@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrmctl.errors import LrmctlError, NotFoundError
 from lrmctl.hooks.specs import Benchmark, Judge
-from lrmctl.preflight.local import announcement, companion, joining
+from lrmctl.preflight.local import added_over_refusal_set, added_set_note, over_refusal_set_for
 from lrmctl.types import Prompt, Scope
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def open_sets(section: EvalSection) -> list[PreparedBenchmark]:
     """
     chosen = section.judged()
     sets = [_open_set(one, section.limit) for one in chosen]
-    if use := joining(section, {prompt.kind for s in sets for prompt in s.prompts}):
+    if use := added_over_refusal_set(section, {prompt.kind for s in sets for prompt in s.prompts}):
         sets += _over_refusal(chosen[0].model_copy(update=use), section.limit)
     refuse_twice([s.name for s in sets])
     return sets
@@ -69,7 +69,7 @@ def named_sets(section: EvalSection, evaluated: Collection[str]) -> dict[str, Pr
     sets = [_open_set(one, None, load=False) for one in chosen]
     refuse_twice([s.name for s in sets])
     if chosen and section.over_refusal:
-        added = _open_set(chosen[0].model_copy(update=companion(chosen[0])), None, load=False)
+        added = _open_set(chosen[0].model_copy(update=over_refusal_set_for(chosen[0])), None, load=False)
         sets += [added] if added.name in evaluated and added.name not in {s.name for s in sets} else []
     return {s.name: s for s in sets}
 
@@ -89,7 +89,7 @@ def _over_refusal(added: SafetySet, limit: int | None) -> list[PreparedBenchmark
         fix = "name a set with benign prompts, or say `over_refusal: false`"
         warnings.warn(f"{what}: over-refusal is not measured; {fix}", stacklevel=2)
         return []
-    warnings.warn(f"{len(found.prompts)} prompts are added: {announcement(added.model_dump())}", stacklevel=2)
+    warnings.warn(f"{len(found.prompts)} prompts are added: {added_set_note(added.model_dump())}", stacklevel=2)
     return [found]
 
 

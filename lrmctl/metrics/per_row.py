@@ -152,7 +152,7 @@ TOKENS = ("thinking_tokens", "answer_tokens")
 """Lengths, not rates."""
 
 
-def further(row: EvalRow) -> Iterator[tuple[str, float]]:
+def extra_metrics(row: EvalRow) -> Iterator[tuple[str, float]]:
     """What only this evaluation has: the task's own scores, and what each further judge says.
 
     `score:NAME` of a task; `also:JUDGE:PART:unsafe` where the judge says, and `also:JUDGE:PART:failed`.

@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from lrmctl.metrics.per_row import Metric, further
+from lrmctl.metrics.per_row import Metric, extra_metrics
 from lrmctl.runs.eval_rows import EvalRow
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class MetricTable:
         self.samples = max(self.samples, self._counts[index])
 
     def _add_further(self, row: EvalRow) -> None:
-        for name, value in further(row):
+        for name, value in extra_metrics(row):
             at, values = self._extra.setdefault(name, (array("l"), array("d")))
             at.append(len(self.answers))
             values.append(value)

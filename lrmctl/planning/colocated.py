@@ -29,12 +29,12 @@ class ColocatedModel:
     batch: int
 
 
-def weights(model: ColocatedModel) -> MemoryItem:
+def weight_memory(model: ColocatedModel) -> MemoryItem:
     """Its weights in bf16."""
     return MemoryItem(model.name, "weights", 2 * model.shape.parameters, "2 P", "lrmctl/engines/hf/engine.py")
 
 
-def reading(model: ColocatedModel, length: int) -> MemoryItem:
+def batch_memory(model: ColocatedModel, length: int) -> MemoryItem:
     """A batch that is read: keys and values of every layer, and one layer's values.
 
     Counted with half of the longest length a sequence, because a guard reads the thinking or the answer, and because
@@ -64,9 +64,9 @@ def with_colocated(
 
 
 def _phases(base: GpuGroup | None, colocated: Sequence[ColocatedModel], length: int) -> tuple[StepPhase, ...]:
-    resting = tuple(weights(g) for g in colocated)
+    resting = tuple(weight_memory(g) for g in colocated)
     context = MemoryItem("reward service", "CUDA context", CONTEXT, "512 MiB", RULE)
-    busy = tuple(reading(g, length) for g in colocated)
+    busy = tuple(batch_memory(g, length) for g in colocated)
     if base is None:
         return (StepPhase("rewards", (context, *resting, *busy)),)
     return tuple(

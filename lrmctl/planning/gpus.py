@@ -45,7 +45,7 @@ def gpu_memory(name: str) -> int:
     return _MIB[by_case[name.lower()]] * 1024**2
 
 
-def smallest_that_holds(needed: int, share: float = 0.9) -> str:
+def smallest_gpu_for(needed: int, share: float = 0.9) -> str:
     """The smallest GPU type of which `needed` bytes take at most `share`; empty if none does."""
     fitting = [name for name in NAMES if needed <= share * _MIB[name] * 1024**2]
     return min(fitting, key=lambda name: _MIB[name], default="")

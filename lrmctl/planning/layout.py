@@ -67,7 +67,7 @@ def has_critic(recipe: RlRecipe) -> bool:
     return recipe.algorithm.name == "ppo"
 
 
-def engines_apart(recipe: RlRecipe) -> bool:
+def separate_engines(recipe: RlRecipe) -> bool:
     """Whether rollout engines have GPUs of their own: asynchronous engines never share the actor's."""
     return recipe.layout.placement == "separate" or recipe.rollout.mode != "sync"
 
@@ -91,7 +91,7 @@ def _extra(recipe: RlRecipe) -> list[str]:
 
 def _sft(recipe: SftRecipe) -> Placement:
     layout = recipe.layout
-    spots = _Spots(max(NODE_GPUS, layout.gpus))
+    spots = _GpuAllocator(max(NODE_GPUS, layout.gpus))
     sharding = f"data parallel, ZeRO {recipe.optimizer.zero_stage}"
     role = PlacedRole("trainer", layout.nodes * layout.gpus, spots.take(layout.nodes, layout.gpus), "trainer", sharding)
     return Placement((role,), role.gpus, spots.nodes, False)
@@ -99,7 +99,7 @@ def _sft(recipe: SftRecipe) -> Placement:
 
 def _rl(recipe: RlRecipe) -> Placement:
     layout, together = recipe.layout, recipe.layout.placement == "colocated"
-    spots = _Spots(max(NODE_GPUS, layout.gpus))
+    spots = _GpuAllocator(max(NODE_GPUS, layout.gpus))
     shared = "actor" if together else ""
     where = spots.take(layout.nodes, layout.gpus)
     size = layout.nodes * layout.gpus
@@ -118,10 +118,10 @@ def _rl(recipe: RlRecipe) -> Placement:
     return Placement(tuple(roles), spots.used, spots.nodes, together)
 
 
-def _rollout(recipe: RlRecipe, spots: _Spots, shared: tuple[str, ...]) -> PlacedRole:
+def _rollout(recipe: RlRecipe, spots: _GpuAllocator, shared: tuple[str, ...]) -> PlacedRole:
     total, tensor = rollout_gpus(recipe), recipe.layout.tensor_parallel
     note = f"{total // tensor} vLLM engine(s) of {tensor} GPU(s)"
-    if not engines_apart(recipe):
+    if not separate_engines(recipe):
         return PlacedRole("rollout engine", total, shared, "actor", f"{note}, asleep while others work")
     return PlacedRole("rollout engine", total, spots.take_any(total), "rollout engine", note)
 
@@ -132,7 +132,7 @@ def _judges(recipe: RlRecipe) -> str:
     return f"judges in it: {', '.join(judges)}" if judges else "no judge"
 
 
-class _Spots:
+class _GpuAllocator:
     """Hands out GPUs node by node, as a packing scheduler does."""
 
     def __init__(self, node: int) -> None:

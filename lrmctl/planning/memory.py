@@ -12,8 +12,8 @@ from typing import Any
 
 from lrmctl.planning import training_memory as train
 from lrmctl.planning.colocated import ColocatedModel, with_colocated
-from lrmctl.planning.layout import Placement, engines_apart
-from lrmctl.planning.memory_items import RULE, GpuGroup, MemoryItem, StepPhase, Verdict, judge, present
+from lrmctl.planning.layout import Placement, separate_engines
+from lrmctl.planning.memory_items import RULE, GpuGroup, MemoryItem, StepPhase, Verdict, nonzero, verdict_for
 from lrmctl.planning.model_shape import ModelShape
 from lrmctl.planning.serving_memory import GPU_SHARE, ServingMemory, serving
 from lrmctl.planning.training_memory import TrainedModelMemory
@@ -60,7 +60,7 @@ class MemoryEstimate:
         """Of the group that needs most; an engine whose cache holds not one sequence does not start."""
         if self.serving is not None and self.serving.sequences < 1:
             return "does not fit"
-        return judge(self.peak, self.target.capacity)
+        return verdict_for(self.peak, self.target.capacity)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -109,7 +109,7 @@ def _rl(
     engine = _engine(recipe, actor.shape, target, lengths)
     models = [m for m in (actor, frozen, value) if m is not None]
     groups = _together(recipe, models, engine) if placed.colocated else _apart(models)
-    if engines_apart(recipe):
+    if separate_engines(recipe):
         size = placed.role("rollout engine")
         share = StepPhase("generate", _share(recipe, actor.shape, engine))
         groups = [*groups, GpuGroup("rollout engine", size.gpus if size else 0, (share,))]
@@ -143,7 +143,7 @@ def _share(recipe: RlRecipe, shape: ModelShape, engine: ServingMemory | None) ->
         return (MemoryItem("rollout engine", "weights", size, "2 P / tensor_parallel (KV cache comes on top)", RULE),)
     beyond = -min(0, engine.kv_cache)
     lacking = MemoryItem("rollout engine", "beyond its share", beyond, "what its share lacks", RULE)
-    return present([*engine.figures, lacking])
+    return nonzero([*engine.figures, lacking])
 
 
 def _together(recipe: RlRecipe, models: Sequence[TrainedModelMemory], engine: ServingMemory | None) -> list[GpuGroup]:
@@ -151,7 +151,7 @@ def _together(recipe: RlRecipe, models: Sequence[TrainedModelMemory], engine: Se
     contexts = [f for m in models for f in train.process(m, True)]
     stay = [*contexts, *(train.weights(m) for m in models)]
     phases = []
-    if not engines_apart(recipe):
+    if not separate_engines(recipe):
         phases.append(StepPhase("generate", (*stay, *_share(recipe, models[0].shape, engine))))
         stay.append(MemoryItem("rollout engine", "CUDA context", train.CONTEXT, "512 MiB", RULE))
     work = max((train.forward(m) for m in models), key=lambda figures: sum(f.bytes for f in figures))
@@ -164,7 +164,7 @@ def _together(recipe: RlRecipe, models: Sequence[TrainedModelMemory], engine: Se
 
 
 def _names(recipe: RlRecipe, models: Sequence[TrainedModelMemory]) -> list[str]:
-    return [*(m.role for m in models), *([] if engines_apart(recipe) else ["rollout engine"])]
+    return [*(m.role for m in models), *([] if separate_engines(recipe) else ["rollout engine"])]
 
 
 def _apart(models: Sequence[TrainedModelMemory]) -> list[GpuGroup]:
@@ -176,7 +176,7 @@ def _apart(models: Sequence[TrainedModelMemory]) -> list[GpuGroup]:
             phases = [StepPhase("experience", (*base, train.weights(model), *train.forward(model)))]
         else:
             states = train.resident(model)
-            passing = StepPhase("experience", present([*base, *states, *train.forward(model)]))
+            passing = StepPhase("experience", nonzero([*base, *states, *train.forward(model)]))
             phases = [passing, StepPhase("update", (*base, *train.update(model)))]
         groups.append(GpuGroup(model.role, model.processes, tuple(phases)))
     return groups
@@ -195,7 +195,7 @@ def _rl_host(recipe: RlRecipe, actor: TrainedModelMemory, placed: Placement) -> 
     """Host copies of an engine's weights while it sleeps, and of the running average."""
     per_node, weights = recipe.layout.gpus, 2 * actor.shape.parameters
     figures = []
-    if placed.colocated and not engines_apart(recipe):
+    if placed.colocated and not separate_engines(recipe):
         size = weights * per_node // recipe.layout.tensor_parallel
         figures.append(MemoryItem("rollout engine", "sleeping weights", size, "2 P per engine", "vLLM, sleep level 1"))
     if recipe.algorithm.ema is not None:
@@ -225,4 +225,4 @@ def _on_host(
             figures.append(train.weights(reference(recipe, model, placed)))
         if placed.role("critic"):
             figures += train.update(critic(recipe, critic_shape, model, placed, False, target.dtype))
-    return MemoryEstimate(target, (GpuGroup("host", 1, (StepPhase("update", present(figures)),)),), ())
+    return MemoryEstimate(target, (GpuGroup("host", 1, (StepPhase("update", nonzero(figures)),)),), ())

@@ -76,7 +76,7 @@ class GpuGroup:
         return {"group": self.name, "gpus": self.gpus, **peak, "phases": [p.to_json() for p in self.phases]}
 
 
-def judge(needed: int, capacity: int | None) -> Verdict:
+def verdict_for(needed: int, capacity: int | None) -> Verdict:
     """Whether `needed` bytes fit into `capacity` bytes."""
     if capacity is None:
         return "unknown"
@@ -85,6 +85,6 @@ def judge(needed: int, capacity: int | None) -> Verdict:
     return "tight" if needed > TIGHT * capacity else "fits"
 
 
-def present(figures: Sequence[MemoryItem]) -> tuple[MemoryItem, ...]:
+def nonzero(figures: Sequence[MemoryItem]) -> tuple[MemoryItem, ...]:
     """Figures that are not zero."""
     return tuple(f for f in figures if f.bytes > 0)

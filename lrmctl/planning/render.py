@@ -48,14 +48,14 @@ def verdict(memory: MemoryEstimate) -> str:
     """One sentence: peak, capacity, verdict."""
     target, peak = memory.target, size(memory.peak)
     if target.capacity is None:
-        from lrmctl.planning.gpus import smallest_that_holds
+        from lrmctl.planning.gpus import smallest_gpu_for
 
-        enough = smallest_that_holds(memory.peak)
+        enough = smallest_gpu_for(memory.peak)
         known = f"; the smallest GPU that holds it is {enough}" if enough else "; no single GPU known here holds it"
         return f"at least {peak} per GPU (KV cache comes on top in RL){known}. Say layout.gpu_type for a verdict."
     room = f"{memory.peak / target.capacity:.0%} of {size(target.capacity)} ({target.name})"
-    words = {"fits": "fits", "tight": f"is tight: above {TIGHT:.0%}", "does not fit": "does NOT fit"}
-    sentence = f"{peak} at the peak, {room}: {words.get(memory.verdict, memory.verdict)}"
+    verdicts = {"fits": "fits", "tight": f"is tight: above {TIGHT:.0%}", "does not fit": "does NOT fit"}
+    sentence = f"{peak} at the peak, {room}: {verdicts.get(memory.verdict, memory.verdict)}"
     if memory.serving is not None and memory.serving.sequences < 1:
         sentence += "; the engine's share holds not one whole sequence"
     return sentence

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from lrmctl.planning.memory_items import ACTOR, DEEPSPEED, RULE, TRANSFORMERS, UTILS, ZERO, MemoryItem, present
+from lrmctl.planning.memory_items import ACTOR, DEEPSPEED, RULE, TRANSFORMERS, UTILS, ZERO, MemoryItem, nonzero
 from lrmctl.planning.model_shape import ModelShape
 from lrmctl.recipe.schema.sections import Lora
 
@@ -211,7 +211,7 @@ def passing(model: TrainedModelMemory) -> tuple[MemoryItem, ...]:
 def update(model: TrainedModelMemory) -> tuple[MemoryItem, ...]:
     """Everything at the moment of an update when most of it is there: in the backward pass, or in the step."""
     moments: list[Sequence[MemoryItem]] = [(*buffers(model), *passing(model)), (step_scratch(model),)]
-    return present([*resident(model), *max(moments, key=_total)])
+    return nonzero([*resident(model), *max(moments, key=_total)])
 
 
 def _total(figures: Sequence[MemoryItem]) -> int:
@@ -223,7 +223,7 @@ def forward(model: TrainedModelMemory) -> tuple[MemoryItem, ...]:
     t, e = model.forward_tokens, model.element
     wide = e * (4 * model.shape.intermediate + 4 * model.shape.hidden) * t
     logits = (4 + (e if e != 4 else 0)) * model.head * t
-    return present(
+    return nonzero(
         [
             _figure(model.role, "forward pass", max(wide, 0), "T e (4 I + 4 h)", TRANSFORMERS),
             _figure(model.role, "logits", logits, "6 V T (bf16 and fp32)" if e == 2 else "4 V T", f"{ACTOR}: forward"),

@@ -17,7 +17,7 @@ from lrmctl.recipe.schema.evaluation import EvalSection, SafetySet
 from lrmctl.recipe.schema.recipes import EvalRecipe, RlRecipe, SftRecipe, StudyRecipe
 
 _FILES = ("path", "file")
-_MOST = 64 * 2**20
+_MAX_BYTES = 64 * 2**20
 """Bytes of a file that is read to check it; a larger one is only looked for."""
 
 
@@ -55,8 +55,8 @@ def _uses(recipe: Any) -> Iterator[tuple[str, Any, str]]:
 
 def _may_be_off(recipe: Any, use: Any) -> bool:
     """Whether a recipe may switch thinking off for a source: the model's template says, when rows are rendered."""
-    said = (getattr(each, key, None) for each in (recipe, use) for key in ("thinking", "template_args"))
-    return any(said)
+    settings = (getattr(each, key, None) for each in (recipe, use) for key in ("thinking", "template_args"))
+    return any(settings)
 
 
 def _read(file: str, use: Any, what: str, may_be_off: bool) -> None:
@@ -66,7 +66,7 @@ def _read(file: str, use: Any, what: str, may_be_off: bool) -> None:
     path = Path(file).expanduser()
     if not path.exists():
         raise NotFoundError(f"there is no file {file}", fix="a relative one lies beside the recipe or where you run it")
-    if path.is_file() and path.stat().st_size > _MOST:
+    if path.is_file() and path.stat().st_size > _MAX_BYTES:
         return
     if what == "benchmark":
         registry.make("benchmark", use.use, **use.options).load()
@@ -81,18 +81,18 @@ def _joins(recipe: Any) -> Iterator[Problem]:
     """The over-refusal set that an evaluation gets because none of its own has benign prompts."""
     if not isinstance(recipe, (EvalRecipe, StudyRecipe)):
         return
-    if use := joining(recipe.evaluation, _kinds(recipe.evaluation)):
-        yield Problem("evaluation.safety", announcement(use), note=True)
+    if use := added_over_refusal_set(recipe.evaluation, _kinds(recipe.evaluation)):
+        yield Problem("evaluation.safety", added_set_note(use), note=True)
 
 
-def joining(section: EvalSection, kinds: Collection[str]) -> dict[str, Any] | None:
+def added_over_refusal_set(section: EvalSection, kinds: Collection[str]) -> dict[str, Any] | None:
     """The over-refusal set that is added to sets of these kinds of prompts, named as in a recipe; None for none."""
     if not (section.over_refusal and "harmful" in kinds and "benign" not in kinds):
         return None
-    return companion(section.safety[0])
+    return over_refusal_set_for(section.safety[0])
 
 
-def companion(like: SafetySet) -> dict[str, Any]:
+def over_refusal_set_for(like: SafetySet) -> dict[str, Any]:
     """XSTest's safe prompts; of the lab its benign ones."""
     if like.use == "lab-harmful":
         return {"use": "lab-benign", "options": like.options}
@@ -101,7 +101,7 @@ def companion(like: SafetySet) -> dict[str, Any]:
     return default_over_refusal()
 
 
-def announcement(use: Mapping[str, Any]) -> str:
+def added_set_note(use: Mapping[str, Any]) -> str:
     """The sentence about the set that joins."""
     named = "/".join(str(part) for part in (use["use"], use.get("options", {}).get("split")) if part)
     return (

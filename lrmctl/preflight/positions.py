@@ -16,21 +16,21 @@ from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
 from lrmctl.runs.names import named_run, runs_folder
 
 
-def fitted(loaded: LoadedRecipe, runs_dir: Path | None = None) -> LoadedRecipe:
+def fit_lengths(loaded: LoadedRecipe, runs_dir: Path | None = None) -> LoadedRecipe:
     """The recipe with default lengths that its model has room for; what the recipe says itself is not touched."""
     recipe: Any = loaded.recipe
     longest = positions(loaded, runs_dir)
     if longest is None:
         return loaded
-    words: dict[str, Any] = {}
+    overrides: dict[str, Any] = {}
     for key, value in _lengths(recipe).items():
-        if not loaded.says(*key.split(".")) and value > longest:
-            words[key] = longest
-    most = words.get("max_len", getattr(recipe, "max_len", longest))
-    unsaid = isinstance(recipe, RlRecipe) and not loaded.says("rollout", "max_new_tokens")
+        if not loaded.is_set(*key.split(".")) and value > longest:
+            overrides[key] = longest
+    most = overrides.get("max_len", getattr(recipe, "max_len", longest))
+    unsaid = isinstance(recipe, RlRecipe) and not loaded.is_set("rollout", "max_new_tokens")
     if unsaid and recipe.rollout.max_new_tokens >= most:
-        words["rollout.max_new_tokens"] = most // 2
-    return loaded.override(words, "the model's positions") if words else loaded
+        overrides["rollout.max_new_tokens"] = most // 2
+    return loaded.override(overrides, "the model's positions") if overrides else loaded
 
 
 def position_problems(loaded: LoadedRecipe, runs_dir: Path | None = None) -> list[Problem]:

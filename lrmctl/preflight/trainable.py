@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lrmctl.errors import RecipeError
-from lrmctl.preflight.positions import fitted
+from lrmctl.preflight.positions import fit_lengths
 from lrmctl.preflight.validate import validate
 from lrmctl.recipe.load import LoadedRecipe
 from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
@@ -22,7 +22,7 @@ def trainable(
     """
     if model is not None:
         loaded = loaded.override({"model": model}, "--model")
-    loaded = fitted(loaded, runs_dir)
+    loaded = fit_lengths(loaded, runs_dir)
     recipe = loaded.recipe
     if not isinstance(recipe, (SftRecipe, RlRecipe)):
         raise RecipeError(f"a recipe of kind {recipe.kind} does not train", str(loaded.path), "give an sft or rl one")

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from lrmctl.errors import LrmctlError
 from lrmctl.judges.describe import says_refusal
 from lrmctl.metrics.remarks import REFUSALS
-from lrmctl.preflight.local import companion
+from lrmctl.preflight.local import over_refusal_set_for
 
 if TYPE_CHECKING:
     from lrmctl.recipe.schema.evaluation import EvalSection, SafetySet
 
-BESIDE_THE_SETS = -1
+OUTSIDE_SAFETY_SETS = -1
 """Index of the set that `over_refusal` adds."""
 
 
@@ -32,7 +32,7 @@ def unseen_refusals(section: EvalSection) -> Iterator[tuple[int, str]]:
         if "benign" in found and not _seen(one):
             yield i, _sentence(one.use, one)
     if section.over_refusal and "harmful" in kinds and "benign" not in kinds and not _seen(chosen[0]):
-        yield BESIDE_THE_SETS, _sentence(f"{companion(chosen[0])['use']}, which is added,", chosen[0])
+        yield OUTSIDE_SAFETY_SETS, _sentence(f"{over_refusal_set_for(chosen[0])['use']}, which is added,", chosen[0])
 
 
 def _sentence(name: str, one: SafetySet) -> str:

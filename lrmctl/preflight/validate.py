@@ -53,12 +53,12 @@ def check_plugins(loaded: LoadedRecipe) -> list[PluginEntry]:
             entries.append(registry.check(named.group, named.name, named.options))
             _check_engine(entries[-1], named.options)
         except LrmctlError as error:
-            problems.append(_told(loaded, named.path, error))
+            problems.append(_message(loaded, named.path, error))
     for path, component in _functions(loaded):
         try:
             check_function(str(component.fn), component.options, part=component.part)
         except LrmctlError as error:
-            problems.append(_told(loaded, path, error))
+            problems.append(_message(loaded, path, error))
     if problems:
         raise RecipeError("\n  ".join(["the recipe names what cannot be used:", *problems]))
     return entries
@@ -72,7 +72,7 @@ def _check_engine(entry: PluginEntry, options: Mapping[str, Any]) -> None:
         judge_engine_options(engine)
 
 
-def _told(loaded: LoadedRecipe, path: KeyPath, error: LrmctlError) -> str:
+def _message(loaded: LoadedRecipe, path: KeyPath, error: LrmctlError) -> str:
     what = f"{error.where}: {error.what}" if error.where else error.what
     return f"{loaded.where(*path)}: {dotted(path)}: {what}" + (f"; {error.fix}" if error.fix else "")
 
@@ -107,9 +107,9 @@ def _arm(loaded: LoadedRecipe, study: StudyRecipe, arm: Arm, found: LoadedRecipe
             fix="say `base:` of the study, or make a study of its own for the other model",
         )
     made = found.override({**arm.set, "model": study.base}, f"{line}: set")
-    if "seed" in arm.set or not loaded.says("seed"):
+    if "seed" in arm.set or not loaded.is_set("seed"):
         return made
-    if found.says("seed") and made.recipe.seed != study.seed:
+    if found.is_set("seed") and made.recipe.seed != study.seed:
         raise RecipeError(
             f"its recipe says seed {made.recipe.seed} and the study says {study.seed}",
             fix="say in the arm's `set: {seed: N}` which one it is, or leave one of the two out",
@@ -128,7 +128,7 @@ class LocatedProblem:
         return f"{self.where}: {self.problem.key}: {self.problem}"
 
 
-def examine(loaded: LoadedRecipe, runs_dir: Path | None = None) -> list[LocatedProblem]:
+def find_problems(loaded: LoadedRecipe, runs_dir: Path | None = None) -> list[LocatedProblem]:
     """What the backend has to say of a recipe that trains, or of each arm of a study; nothing of an eval recipe.
 
     Raises:
@@ -142,9 +142,9 @@ def examine(loaded: LoadedRecipe, runs_dir: Path | None = None) -> list[LocatedP
 
 def _of_one(loaded: LoadedRecipe, prefix: str, runs_dir: Path | None) -> list[LocatedProblem]:
     from lrmctl.preflight.local import local_problems
-    from lrmctl.preflight.positions import fitted
+    from lrmctl.preflight.positions import fit_lengths
 
-    loaded = fitted(loaded, runs_dir)
+    loaded = fit_lengths(loaded, runs_dir)
     check_plugins(loaded)
     seen = (
         LocatedProblem(place(loaded, p.key), replace(p, key=prefix + p.key)) for p in local_problems(loaded, runs_dir)
@@ -175,11 +175,11 @@ def _reward_notes(loaded: LoadedRecipe, prefix: str) -> Iterator[LocatedProblem]
 
 def _unseen_refusals(loaded: LoadedRecipe) -> Iterator[LocatedProblem]:
     """Benign prompts that are evaluated without a judge of refusals."""
-    from lrmctl.preflight.unseen_refusals import BESIDE_THE_SETS, unseen_refusals
+    from lrmctl.preflight.unseen_refusals import OUTSIDE_SAFETY_SETS, unseen_refusals
 
     if isinstance(loaded.recipe, (EvalRecipe, StudyRecipe)):
         for i, what in unseen_refusals(loaded.recipe.evaluation):
-            path: KeyPath = ("evaluation", "safety", *(() if i == BESIDE_THE_SETS else (i,)))
+            path: KeyPath = ("evaluation", "safety", *(() if i == OUTSIDE_SAFETY_SETS else (i,)))
             yield LocatedProblem(loaded.where(*path), Problem(dotted(path), what, note=True))
 
 
@@ -202,7 +202,7 @@ def validate(loaded: LoadedRecipe, runs_dir: Path | None = None) -> list[Located
     Raises:
         RecipeError: everything that is wrong, each with its line.
     """
-    found = examine(loaded, runs_dir)
+    found = find_problems(loaded, runs_dir)
     if wrong := [f for f in found if not f.problem.note]:
         raise ProblemsError([f.problem for f in wrong], [f.where for f in wrong])
     return found

@@ -62,7 +62,7 @@ def side(ref: str, runs_dir: Path) -> RecipeSide:
     loaded = load_recipe(ref)
 
     def where(path: KeyPath) -> str:
-        return loaded.where(*path) if loaded.says(*path) else _unsaid(data, path)
+        return loaded.where(*path) if loaded.is_set(*path) else _unsaid(data, path)
 
     data = loaded.resolved
     return RecipeSide(data, where)

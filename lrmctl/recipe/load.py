@@ -55,7 +55,7 @@ class LoadedRecipe:
         """`file:line` (or the `--set`) of a key, e.g. `where("reward", "components", 0, "use")`."""
         return str(self._document.where(path))
 
-    def says(self, *path: str | int) -> bool:
+    def is_set(self, *path: str | int) -> bool:
         """Whether a key is written in the recipe, in one it extends or in a `--set`; else it is a default."""
         data = self._document.data
         for key in path:
@@ -101,8 +101,8 @@ def load_recipe(
     files = find_recipe(ref, beside, on)
     document = read_together(files, ())
     for text in sets:
-        key, said = _split_set(text)
-        for key_path, value in leaves(document, key, parse_value(said, f"--set {text}")):
+        key, value_text = _split_set(text)
+        for key_path, value in leaves(document, key, parse_value(value_text, f"--set {text}")):
             assign(document, key_path, value, f"--set {text}")
     _resolve_files(document)
     recipe = _validate(document, files[0])
@@ -181,8 +181,8 @@ def _recipe_error(document: Document, model: type[BaseModel], error: ValidationE
         elif problem["type"] == "model_type":
             text = f"is a section with keys of its own, not {problem['input']!r:.40}"
         elif problem["type"] == "literal_error" and isinstance(problem["input"], str):
-            words = re.findall(r"'([^']*)'", str(problem.get("ctx", {}).get("expected", "")))
-            guess = did_you_mean(problem["input"], words)
+            choices = re.findall(r"'([^']*)'", str(problem.get("ctx", {}).get("expected", "")))
+            guess = did_you_mean(problem["input"], choices)
             text += f", not {problem['input']!r}" + (f"; {guess}" if guess.startswith("did") else "")
         known = messages.setdefault(path, [])
         if text not in known:
@@ -197,8 +197,8 @@ def _recipe_error(document: Document, model: type[BaseModel], error: ValidationE
     if len(lines) == 1:
         return RecipeError(lines[0][1], where=lines[0][0])
     more = f"\n  and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
-    told = "".join(f"\n  {w}: {text}" for w, text in lines[:_SHOWN])
-    return RecipeError(f"the recipe has {len(lines)} problems:{told}{more}")
+    listed = "".join(f"\n  {w}: {text}" for w, text in lines[:_SHOWN])
+    return RecipeError(f"the recipe has {len(lines)} problems:{listed}{more}")
 
 
 def _data_path(data: Any, location: tuple[str | int, ...]) -> tuple[KeyPath, str]:

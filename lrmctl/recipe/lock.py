@@ -25,8 +25,8 @@ def recipe_hash(loaded: LoadedRecipe) -> str:
     Where the job runs (`launch`) and where the model's folder lies (`model`; its fingerprint is locked by itself) are
     not part of it, so that a run can go on elsewhere.
     """
-    words = {key: value for key, value in loaded.resolved.items() if key not in ("launch", "model")}
-    text = json.dumps(words, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    settings = {key: value for key, value in loaded.resolved.items() if key not in ("launch", "model")}
+    text = json.dumps(settings, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 

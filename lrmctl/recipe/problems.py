@@ -73,22 +73,22 @@ def place(loaded: LoadedRecipe, key: str) -> str:
 
 def key_path(data: Any, key: str) -> KeyPath:
     """A dotted key as a path into data. Keys may hold dots themselves, as a backend's flags do."""
-    words, path = key.split("."), list[str | int]()
-    while words:
-        taken = next((n for n in range(len(words), 0, -1) if _holds(data, ".".join(words[:n]))), 1)
-        word: str | int = ".".join(words[:taken])
-        if isinstance(data, list) and str(word).isdigit():
-            word = int(word)
-        data = data[word] if _holds(data, str(word)) else None
-        path.append(word)
-        words = words[taken:]
+    parts, path = key.split("."), list[str | int]()
+    while parts:
+        taken = next((n for n in range(len(parts), 0, -1) if _holds(data, ".".join(parts[:n]))), 1)
+        part: str | int = ".".join(parts[:taken])
+        if isinstance(data, list) and str(part).isdigit():
+            part = int(part)
+        data = data[part] if _holds(data, str(part)) else None
+        path.append(part)
+        parts = parts[taken:]
     return tuple(path)
 
 
-def _holds(data: Any, word: str) -> bool:
+def _holds(data: Any, part: str) -> bool:
     if isinstance(data, dict):
-        return word in data
-    return isinstance(data, list) and word.isdigit() and int(word) < len(data)
+        return part in data
+    return isinstance(data, list) and part.isdigit() and int(part) < len(data)
 
 
 @contextmanager

@@ -68,8 +68,8 @@ class EvalRow:
                 continue
             if verdict.refused is not None:
                 return verdict.refused
-            if said := set(verdict.labels) & set(REFUSAL_CLASSES):
-                return said != {"full_compliance"}
+            if classes := set(verdict.labels) & set(REFUSAL_CLASSES):
+                return classes != {"full_compliance"}
         return None
 
     def to_json(self) -> dict[str, Any]:

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import IO
 
 from lrmctl.errors import RunExistsError
-from lrmctl.runs.writing import sweep
+from lrmctl.runs.writing import remove_partial_files
 
-HELD = ".held"
+LOCK_FILE = ".held"
 
 
 @contextmanager
@@ -37,8 +37,8 @@ def hold(folder: Path, doing: str, *, patience: float = 1.0) -> Iterator[None]:
         RunExistsError: another process has it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with _held(folder / HELD, folder, doing, patience):
-        sweep(folder)
+    with _held(folder / LOCK_FILE, folder, doing, patience):
+        remove_partial_files(folder)
         yield
 
 
@@ -54,7 +54,7 @@ def hold_file(path: Path, doing: str) -> Iterator[None]:
         OSError: nothing can be written beside it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _held(path.with_name(f".{path.name}{HELD}"), path, doing, 1.0):
+    with _held(path.with_name(f".{path.name}{LOCK_FILE}"), path, doing, 1.0):
         yield
 
 
@@ -62,8 +62,8 @@ def hold_file(path: Path, doing: str) -> Iterator[None]:
 def _held(lock: Path, held: Path, doing: str, patience: float) -> Iterator[None]:
     with lock.open("a+", encoding="utf-8") as file:
         if not _take(file, fcntl.LOCK_EX, patience):
-            told = _holder(file, doing, held.name)
-            raise RunExistsError(f"another process is {told}", str(held), "wait for it, or choose another name")
+            holder = _holder(file, doing, held.name)
+            raise RunExistsError(f"another process is {holder}", str(held), "wait for it, or choose another name")
         _sign(file, doing)
         yield
 
@@ -77,7 +77,7 @@ def hold_all(folder: Path, doing: str) -> Iterator[None]:
     """
     with ExitStack() as held:
         held.enter_context(hold(folder, doing))
-        for inside in sorted({p.parent for pattern in ("*", "*/*") for p in folder.glob(f"{pattern}/{HELD}")}):
+        for inside in sorted({p.parent for pattern in ("*", "*/*") for p in folder.glob(f"{pattern}/{LOCK_FILE}")}):
             if not inside.is_symlink():
                 held.enter_context(hold(inside, doing))
         yield
@@ -99,7 +99,7 @@ def turn(folder: Path) -> Iterator[None]:
 def is_held(folder: Path) -> bool:
     """Whether another process has the folder."""
     try:
-        with (folder / HELD).open(encoding="utf-8") as file:
+        with (folder / LOCK_FILE).open(encoding="utf-8") as file:
             return not _take(file, fcntl.LOCK_SH, 0.0)
     except OSError:
         return False

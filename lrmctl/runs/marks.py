@@ -10,7 +10,7 @@ from typing import Any
 
 from lrmctl.errors import LrmctlError, RunExistsError
 
-MARK = ".lrmctl.json"
+MARKER_FILE = ".lrmctl.json"
 _WRITTEN = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _OF_EVALUATIONS = re.compile(r"eval|eval-.+|analysis|stages|export|report\.html|table\.json|\.held")
 
@@ -22,7 +22,7 @@ def mark(folder: Path) -> None:
         from lrmctl._util.version import __version__
         from lrmctl.runs.writing import write_json
 
-        write_json(folder / MARK, {"lrmctl": __version__, "what": "a run folder; lrmctl may delete it whole"})
+        write_json(folder / MARKER_FILE, {"lrmctl": __version__, "what": "a run folder; lrmctl may delete it whole"})
 
 
 def refuse_foreign(folder: Path) -> None:
@@ -46,7 +46,7 @@ def is_ours(folder: Path) -> bool:
     if folder.is_symlink() or not folder.is_dir():
         return False
     return (
-        "lrmctl" in _read(folder / MARK)
+        "lrmctl" in _read(folder / MARKER_FILE)
         or any(is_so(_read(folder / name)) for name, is_so in _BEFORE.items())
         or _only_evaluated(folder)
     )

@@ -9,16 +9,16 @@ from pathlib import Path
 from lrmctl.errors import NotFoundError, RecipeError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-FORM = "at most 64 letters, digits and ._-, the first one a letter or digit"
+NAME_RULE = "at most 64 letters, digits and ._-, the first one a letter or digit"
 
 
-HERE = "LRMCTL_RUNS_HERE"
+RUNS_DIR_VARIABLE = "LRMCTL_RUNS_HERE"
 """Environment variable of a command and its processes: the runs folder that the command was given."""
 
 
 def runs_folder() -> Path:
     """The folder of all runs, for who was told of none: the command's, else LRMCTL_RUNS, else `runs`."""
-    return Path(os.environ.get(HERE) or os.environ.get("LRMCTL_RUNS") or "runs")
+    return Path(os.environ.get(RUNS_DIR_VARIABLE) or os.environ.get("LRMCTL_RUNS") or "runs")
 
 
 def is_name(text: str) -> bool:
@@ -36,7 +36,7 @@ def check_name(text: str, where: str) -> str:
         RecipeError: it is none, e.g. `../x`, `/x`, empty, or with blanks.
     """
     if not is_name(text):
-        raise RecipeError(f"{shown(text)} cannot be the name of a folder of its own", where, f"say {FORM}")
+        raise RecipeError(f"{shown(text)} cannot be the name of a folder of its own", where, f"say {NAME_RULE}")
     return text
 
 
@@ -48,7 +48,7 @@ def named_run(ref: str) -> str:
     """
     name = ref.removeprefix("run:")
     if not is_run_name(name):
-        fix = f"say run:NAME or run:STUDY/ARM; a name is {FORM}"
+        fix = f"say run:NAME or run:STUDY/ARM; a name is {NAME_RULE}"
         raise NotFoundError(f"there cannot be a run {shown(name)}", fix=fix)
     return name
 

@@ -21,17 +21,17 @@ from lrmctl.runs.jsonl import read_jsonl
 _CHECKPOINTS = ("checkpoints", "checkpoints.old")
 
 
-def brief(folder: RunFolder) -> dict[str, Any]:
+def run_summary(folder: RunFolder) -> dict[str, Any]:
     """One line's worth, or `damaged` with the file; see `_brief`."""
     try:
         refuse_damaged(folder.path)
-        return _brief(folder)
+        return _run_summary(folder)
     except (LrmctlError, OSError) as error:
         state = f"damaged: {error.where}" if isinstance(error, LrmctlError) else f"damaged: {error.filename}"
         return {**dict.fromkeys(("step", "total", "reward")), "state": state, "updated": "", "evaluated": False}
 
 
-def _brief(folder: RunFolder) -> dict[str, Any]:
+def _run_summary(folder: RunFolder) -> dict[str, Any]:
     """`state, step, total, reward, updated, evaluated`; None for what a run does not have."""
     status, last = folder.status(), last_metrics(folder)
     return {
@@ -44,7 +44,7 @@ def _brief(folder: RunFolder) -> dict[str, Any]:
     }
 
 
-def full(folder: RunFolder) -> dict[str, Any]:
+def run_details(folder: RunFolder) -> dict[str, Any]:
     """Everything that `lrmctl run show` says."""
     status = folder.status()
     return {

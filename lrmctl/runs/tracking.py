@@ -19,21 +19,21 @@ from lrmctl.runs.folder import RunFolder
 Log = Callable[[int, Mapping[str, float]], None]
 
 
-def wanted() -> bool:
+def wandb_enabled() -> bool:
     """Whether the environment asks for it."""
     mode = os.environ.get("WANDB_MODE", "")
     return mode == "offline" or (mode not in ("disabled", "dryrun") and bool(os.environ.get("WANDB_API_KEY")))
 
 
 @contextmanager
-def mirror(folder: RunFolder, facts: Mapping[str, Any], say: Callable[[str], None]) -> Iterator[Log]:
+def wandb_logger(folder: RunFolder, facts: Mapping[str, Any], say: Callable[[str], None]) -> Iterator[Log]:
     """A function that logs a step's metrics; one that does nothing where wandb is not wanted.
 
     Args:
         facts: what the run is (its resolved recipe), shown beside the curves.
         say: told where the run is shown, or why it is not.
     """
-    run = _start(folder, facts, say) if wanted() else None
+    run = _start(folder, facts, say) if wandb_enabled() else None
     broken = False
 
     def log(step: int, metrics: Mapping[str, float]) -> None:
@@ -54,7 +54,7 @@ def mirror(folder: RunFolder, facts: Mapping[str, Any], say: Callable[[str], Non
     _end(run, 0)
 
 
-def both(log: Log, on_progress: Callable[[Any], None]) -> Callable[[Any], None]:
+def logged_progress(log: Log, on_progress: Callable[[Any], None]) -> Callable[[Any], None]:
     """Progress that is logged before it is shown."""
 
     def report(progress: Any) -> None:

@@ -63,7 +63,7 @@ def private_files(folder: Path, texts: Mapping[str, str]) -> Iterator[None]:
                 path.unlink()
 
 
-def sweep(folder: Path) -> None:
+def remove_partial_files(folder: Path) -> None:
     """Delete parts that killed writers left; for who has the folder to itself."""
     for path in folder.glob("*.part"):
         if _PART.search(path.name) and path.is_file():

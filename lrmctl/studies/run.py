@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from lrmctl.errors import BackendError, LrmctlError, RunExistsError
 from lrmctl.runs.damage import read_object
-from lrmctl.runs.holding import HELD, hold
-from lrmctl.runs.marks import MARK
+from lrmctl.runs.holding import LOCK_FILE, hold
+from lrmctl.runs.marks import MARKER_FILE
 from lrmctl.runs.marks import mark as mark_own
 from lrmctl.runs.names import check_name
 from lrmctl.runs.writing import write_json
@@ -85,7 +85,7 @@ def _claim(folder: Path, loaded: LoadedRecipe, rebuild_base: bool) -> None:
                 fix="give this one a name of its own with --name, or remove that folder",
             )
         return
-    if folder.exists() and (not folder.is_dir() or {p.name for p in folder.iterdir()} - {MARK, HELD}):
+    if folder.exists() and (not folder.is_dir() or {p.name for p in folder.iterdir()} - {MARKER_FILE, LOCK_FILE}):
         raise RunExistsError(f"{folder} is taken by something that is not a study", fix="choose another --name")
     mark_own(folder)
     write_json(mark, json.loads(json.dumps(identity, default=str)))

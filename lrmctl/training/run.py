@@ -18,7 +18,7 @@ from lrmctl.backends.launch.launchers import launcher
 from lrmctl.errors import BackendError, DiskFullError, LrmctlError, NotFoundError, RecipeError
 from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
 from lrmctl.runs.folder import RunFolder
-from lrmctl.runs.tracking import both, mirror
+from lrmctl.runs.tracking import logged_progress, wandb_logger
 from lrmctl.training import resume as resuming
 from lrmctl.training.extend import set_model_aside
 from lrmctl.training.inputs import sampled_rows, samples_first
@@ -151,10 +151,10 @@ def _launch(plan: TrainingPlan, folder: RunFolder, on_progress: OnProgress) -> N
         failure = service.failure if service else (lambda: None)
         try:
             with (
-                mirror(folder, resolved.loaded.resolved, console.say) as log,
+                wandb_logger(folder, resolved.loaded.resolved, console.say) as log,
                 _watched(plan, folder, on_progress) as watching,
             ):
-                resolved.backend.launch(launched, folder.path, both(log, watching), failure)
+                resolved.backend.launch(launched, folder.path, logged_progress(log, watching), failure)
         except BackendError:
             if error := failure():  # the trainer may fail because of a failed reward before anybody has asked for it
                 raise error from None

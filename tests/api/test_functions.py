@@ -10,7 +10,7 @@ from report_fixtures import make_study
 
 import lrmctl
 from lrmctl.errors import LrmctlError, NotFoundError, RecipeError
-from lrmctl.runs.names import HERE
+from lrmctl.runs.names import RUNS_DIR_VARIABLE
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_a_run_is_found_by_name_and_by_folder(runs: Path) -> None:
 def test_the_environment_names_the_folder_of_runs(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LRMCTL_RUNS", str(runs))
     assert lrmctl.load_run("rl").path == runs / "rl"
-    assert HERE not in os.environ
+    assert RUNS_DIR_VARIABLE not in os.environ
 
 
 def test_figures_are_flat_rows_with_interval_n_and_judge(runs: Path) -> None:

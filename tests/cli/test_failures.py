@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from lrmctl.__main__ import _explain
-from lrmctl.cli.common import goes_on_with
+from lrmctl.cli.common import print_resume_command
 from lrmctl.errors import BackendError, RecipeError
 from lrmctl.hooks import registry
 
@@ -141,7 +141,7 @@ def test_an_unexpected_error_is_short_and_its_traceback_is_in_a_file(capsys: pyt
 def test_the_command_that_continues_is_said_only_where_something_was_started(
     error: Any, started: bool, told: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(type(error)) as caught, goes_on_with("lrmctl study demo", lambda: started):
+    with pytest.raises(type(error)) as caught, print_resume_command("lrmctl study demo", lambda: started):
         raise error
     _explain(caught.value)
     assert ("to continue: lrmctl study demo" in capsys.readouterr().err) == told

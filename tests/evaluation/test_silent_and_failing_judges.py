@@ -14,7 +14,7 @@ from lrmctl.evaluation.summary import safety_entries
 from lrmctl.hooks.specs import Judge
 from lrmctl.judges.refusal_phrases import RefusalPhrases
 from lrmctl.metrics.remarks import remarks, undecided, value_of
-from lrmctl.preflight.unseen_refusals import BESIDE_THE_SETS, unseen_refusals
+from lrmctl.preflight.unseen_refusals import OUTSIDE_SAFETY_SETS, unseen_refusals
 from lrmctl.recipe.schema.evaluation import EvalSection
 from lrmctl.types import Part, Prompt, ThinkingState, Trace, Verdict
 
@@ -32,7 +32,7 @@ def test_benign_prompts_without_a_judge_of_refusals_are_told_of(judge: str) -> N
     ((place, said),) = unseen_refusals(section("lab-harmful", "lab-benign", judge=judge, options=options))
     assert (place, "says nothing of refusals" in said) == (1, True)
     ((place, _),) = unseen_refusals(section("lab-harmful", judge=judge, options=options))
-    assert place == BESIDE_THE_SETS
+    assert place == OUTSIDE_SAFETY_SETS
     also = [{"judge": "refusal-phrases"}]
     assert not list(unseen_refusals(section("lab-benign", judge=judge, options=options, also=also)))
 

@@ -10,7 +10,7 @@ from lrmctl.errors import RecipeError
 from lrmctl.planning import PlanSummary, describe
 from lrmctl.planning.colocated import ColocatedModel
 from lrmctl.planning.derived import DataFacts
-from lrmctl.planning.gpus import gpu_memory, smallest_that_holds
+from lrmctl.planning.gpus import gpu_memory, smallest_gpu_for
 from lrmctl.planning.layout import placement
 from lrmctl.planning.model_shape import known_models
 from lrmctl.planning.render import bar, number, size, verdict
@@ -150,7 +150,7 @@ def test_without_a_gpu_type_the_smallest_that_holds_it_is_named() -> None:
     memory = planned(sft(layout={"gpus": 8})).memory
     assert memory is not None
     assert memory.verdict == "unknown"
-    assert smallest_that_holds(memory.peak) in verdict(memory)
+    assert smallest_gpu_for(memory.peak) in verdict(memory)
 
 
 def test_an_unknown_gpu_type_is_refused_with_a_suggestion() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lrmctl.errors import LrmctlError
-from lrmctl.preflight.positions import fitted
+from lrmctl.preflight.positions import fit_lengths
 from lrmctl.preflight.validate import validate
 from lrmctl.recipe.load import LoadedRecipe, load_recipe
 
@@ -79,12 +79,12 @@ def test_a_length_that_the_model_does_not_have_is_found_early(tmp_path: Path, te
 
 
 def test_a_length_that_nobody_said_fits_the_model(tmp_path: Path) -> None:
-    rl: Any = fitted(written(tmp_path, RL.format(model="lab:tiny", more="", prompts="lab-prompts"))).recipe
+    rl: Any = fit_lengths(written(tmp_path, RL.format(model="lab:tiny", more="", prompts="lab-prompts"))).recipe
     assert (rl.max_len, rl.rollout.max_new_tokens) == (512, 256)
-    sft: Any = fitted(written(tmp_path, SFT.format(model="lab:tiny", more=""))).recipe
+    sft: Any = fit_lengths(written(tmp_path, SFT.format(model="lab:tiny", more=""))).recipe
     assert sft.data.max_len == 512
     said = "rollout: {max_new_tokens: 100}\n"
-    own: Any = fitted(written(tmp_path, RL.format(model="lab:tiny", more=said, prompts="lab-prompts"))).recipe
+    own: Any = fit_lengths(written(tmp_path, RL.format(model="lab:tiny", more=said, prompts="lab-prompts"))).recipe
     assert (own.max_len, own.rollout.max_new_tokens) == (512, 100)
 
 
@@ -99,7 +99,7 @@ def test_a_length_that_nobody_said_fits_the_model(tmp_path: Path) -> None:
     ],
 )
 def test_a_default_is_never_more_than_a_model_has(tmp_path: Path, config: dict[str, Any], longest: int) -> None:
-    made: Any = fitted(written(tmp_path, SFT.format(model=model(tmp_path, **config), more=""))).recipe
+    made: Any = fit_lengths(written(tmp_path, SFT.format(model=model(tmp_path, **config), more=""))).recipe
     assert made.data.max_len == longest
 
 
@@ -107,15 +107,15 @@ def test_a_run_is_looked_for_in_its_runs_folder(tmp_path: Path) -> None:
     (tmp_path / "elsewhere" / "first").mkdir(parents=True)
     model(tmp_path / "elsewhere" / "first", max_position_embeddings=640)
     loaded = written(tmp_path, SFT.format(model="run:first", more=""))
-    found: Any = fitted(loaded, tmp_path / "elsewhere").recipe
+    found: Any = fit_lengths(loaded, tmp_path / "elsewhere").recipe
     assert found.data.max_len == 640
-    assert fitted(loaded, tmp_path) is loaded
+    assert fit_lengths(loaded, tmp_path) is loaded
 
 
 def test_a_model_that_is_not_here_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     loaded = written(tmp_path, SFT.format(model="owner/name", more=""))
-    assert fitted(loaded) is loaded
+    assert fit_lengths(loaded) is loaded
 
 
 def test_prompts_that_join_are_announced(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lrmctl.runs.folder import RunFolder
-from lrmctl.runs.tracking import mirror
+from lrmctl.runs.tracking import wandb_logger
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
 
 def test_nothing_happens_unless_the_environment_asks_for_it(folder: RunFolder) -> None:
     said: list[str] = []
-    with mirror(folder, {}, said.append) as log:
+    with wandb_logger(folder, {}, said.append) as log:
         log(1, {"reward": 0.5})
     assert said == []
     assert list(folder.path.iterdir()) == [folder.lock]
@@ -36,7 +36,7 @@ def test_nothing_happens_unless_the_environment_asks_for_it(folder: RunFolder) -
 def test_without_wandb_it_is_said_and_the_run_goes_on(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_API_KEY", "not-a-real-key")
     said: list[str] = []
-    with mirror(folder, {}, said.append) as log:
+    with wandb_logger(folder, {}, said.append) as log:
         log(1, {"reward": 0.5})
     assert "not installed" in said[0]
     assert "not-a-real-key" not in said[0]

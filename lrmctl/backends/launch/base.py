@@ -22,7 +22,7 @@ from lrmctl._util.tail import FileTail
 from lrmctl.backends.launch import supervisor
 from lrmctl.types import Plan
 
-POLL = 0.2
+POLL_INTERVAL_S = 0.2
 """Seconds between two looks at the log and at `abort`."""
 
 
@@ -122,7 +122,7 @@ def run(
     try:
         while process.poll() is None:
             raise_if(abort())
-            time.sleep(POLL)
+            time.sleep(POLL_INTERVAL_S)
             on_lines(tail.lines())
         raise_if(abort())
     finally:

@@ -20,15 +20,15 @@ from pathlib import Path
 from typing import Any
 
 from lrmctl._util.tail import FileTail
-from lrmctl.backends.launch.base import POLL, Abort, LaunchJob, OnLines, OnStarted, raise_if
+from lrmctl.backends.launch.base import POLL_INTERVAL_S, Abort, LaunchJob, OnLines, OnStarted, raise_if
 from lrmctl.backends.launch.supervisor import TEMP
 from lrmctl.errors import BackendError, LrmctlError
 
-_PATIENCE = 300.0
+_SILENCE_TIMEOUT_S = 300.0
 """Seconds that the cluster may stay silent before the run is given up."""
-_AGENT_PATIENCE = 60.0
-_ASK_EVERY = 1.0
-_KEPT = ("RAY_DEDUP_LOGS", "RAY_OVERRIDE_JOB_RUNTIME_ENV")
+_AGENT_TIMEOUT_S = 60.0
+_JOB_POLL_INTERVAL_S = 1.0
+_FORWARDED_VARIABLES = ("RAY_DEDUP_LOGS", "RAY_OVERRIDE_JOB_RUNTIME_ENV")
 _ADDRESSES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 
 
@@ -55,7 +55,7 @@ class RayJobs:
         name = f"lrmctl-{re.sub(r'[^A-Za-z0-9_-]+', '-', job.name)}-{uuid.uuid4().hex[:8]}"
         on_started({"via": "ray", "id": name, "address": self._address})
         temp = job.cwd / "temp"
-        follower = _Follower(client, name, job.log)
+        follower = _LogFollower(client, name, job.log)
         try:
             self._submit(client, name, self._request(job, temp))
             follower.start()
@@ -101,7 +101,7 @@ class RayJobs:
 
     def _submit(self, client: Any, name: str, request: Mapping[str, Any]) -> None:
         """Submit a job; the agent that starts it may come a while after the dashboard."""
-        end = time.monotonic() + _AGENT_PATIENCE
+        end = time.monotonic() + _AGENT_TIMEOUT_S
         while True:
             try:
                 client.submit_job(submission_id=name, **request)
@@ -110,10 +110,14 @@ class RayJobs:
                 if "No available agent" not in str(error) or time.monotonic() > end:
                     what = f"the Ray cluster at {self._address} does not take the job: {_first_line(error)}"
                     raise BackendError(what, fix="see `launch.options` and the cluster's dashboard") from None
-            time.sleep(_ASK_EVERY)
+            time.sleep(_JOB_POLL_INTERVAL_S)
 
     def _request(self, job: LaunchJob, temp: Path) -> dict[str, Any]:
-        env = {k: v.replace(TEMP, str(temp)) for k, v in job.env.items() if not k.startswith("RAY_") or k in _KEPT}
+        env = {
+            k: v.replace(TEMP, str(temp))
+            for k, v in job.env.items()
+            if not k.startswith("RAY_") or k in _FORWARDED_VARIABLES
+        }
         env |= {"RAY_OVERRIDE_JOB_RUNTIME_ENV": "1"}  # OpenRLHF gives variables of its own to ray.init
         theirs = self._options.get("env_vars") or {}
         alone = job.kind == "sft"  # trains in the job's own process, which must then be where the GPUs are
@@ -129,23 +133,23 @@ class RayJobs:
             raise_if(abort())
             on_lines(tail.lines())
             now = time.monotonic()
-            if now - asked >= _ASK_EVERY:
+            if now - asked >= _JOB_POLL_INTERVAL_S:
                 asked = now
                 try:
                     if client.get_job_status(name).is_terminal():
                         return
                     heard = now
                 except (RuntimeError, OSError):  # requests' errors are OSErrors
-                    if now - heard > _PATIENCE:
+                    if now - heard > _SILENCE_TIMEOUT_S:
                         raise BackendError(
                             f"the Ray cluster at {self._address} does not answer any more",
                             f"job {name}",
                             "see that it runs; --resume goes on",
                         ) from None
-            time.sleep(POLL)
+            time.sleep(POLL_INTERVAL_S)
 
 
-class _Follower(threading.Thread):
+class _LogFollower(threading.Thread):
     """Writes a job's output into a file as it comes, from where it was cut off if the connection breaks."""
 
     def __init__(self, client: Any, job: str, log: Path) -> None:
@@ -174,7 +178,7 @@ class _Follower(threading.Thread):
                 return
             if self._ended.is_set():
                 return
-            await asyncio.sleep(_ASK_EVERY)
+            await asyncio.sleep(_JOB_POLL_INTERVAL_S)
 
     async def _stream(self) -> None:
         seen = 0
@@ -201,7 +205,7 @@ def _stop(client: Any, name: str, patience: float = 30.0) -> None:
         if not client.get_job_status(name).is_terminal():
             client.stop_job(name)
         while not client.get_job_status(name).is_terminal() and time.monotonic() < end:
-            time.sleep(POLL)
+            time.sleep(POLL_INTERVAL_S)
 
 
 def _exit_code(client: Any, name: str, log: Path) -> int:

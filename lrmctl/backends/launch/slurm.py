@@ -18,16 +18,25 @@ from pathlib import Path
 from typing import Any
 
 from lrmctl._util.tail import FileTail
-from lrmctl.backends.launch.base import POLL, Abort, LaunchJob, OnLines, OnStarted, raise_if
+from lrmctl.backends.launch.base import POLL_INTERVAL_S, Abort, LaunchJob, OnLines, OnStarted, raise_if
 from lrmctl.backends.launch.supervisor import TEMP
 from lrmctl.errors import BackendError, LrmctlError
 
-ASK_EVERY = 2.0
+JOB_POLL_INTERVAL_S = 2.0
 """Seconds between two questions to the scheduler."""
-_GONE = 30.0
+_EXIT_CODE_TIMEOUT_S = 30.0
 """Seconds to wait for a job's exit code on the shared disk after the scheduler has forgotten the job."""
 _SIGNALS = (137, 143)
-_LIVING = ("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "REQUEUED", "REQUEUE_HOLD", "RESIZING")
+_ACTIVE_STATES = (
+    "PENDING",
+    "CONFIGURING",
+    "RUNNING",
+    "COMPLETING",
+    "SUSPENDED",
+    "REQUEUED",
+    "REQUEUE_HOLD",
+    "RESIZING",
+)
 _GPU_OPTIONS = ("gpus", "gpus-per-node", "gpus-per-task", "gres")
 
 
@@ -62,7 +71,7 @@ class Slurm:
             on_lines(tail.lines())
 
     def is_running(self, started: Mapping[str, Any]) -> bool:
-        return _state(str(started["id"])) in _LIVING
+        return _state(str(started["id"])) in _ACTIVE_STATES
 
     def stop_command(self, started: Mapping[str, Any]) -> str:
         return f"scancel {started['id']}"
@@ -95,21 +104,21 @@ class Slurm:
         return {key: _directive(value) for key, value in {**own, **self._options, **where}.items()}
 
     def _wait(self, number: str, log: Path, tail: FileTail, on_lines: OnLines, abort: Abort) -> int:
-        asked, said, gone = 0.0, "", 0.0
+        asked, reported, gone = 0.0, "", 0.0
         while True:
             raise_if(abort())
             on_lines(tail.lines())
             if (code := _exit_code(log)) is not None:
                 return code if code not in _SIGNALS else _ended(number, _settled(number), log)
-            if (now := time.monotonic()) - asked >= ASK_EVERY:
+            if (now := time.monotonic()) - asked >= JOB_POLL_INTERVAL_S:
                 asked, state = now, _state(number)
-                if state != said:
-                    said = state
+                if state != reported:
+                    reported = state
                     on_lines([f"slurm: job {number} is {state or 'gone'}"])
-                gone = 0.0 if state in _LIVING else gone or now
-                if gone and now - gone > (0.0 if state not in ("", "COMPLETED", "FAILED") else _GONE):
+                gone = 0.0 if state in _ACTIVE_STATES else gone or now
+                if gone and now - gone > (0.0 if state not in ("", "COMPLETED", "FAILED") else _EXIT_CODE_TIMEOUT_S):
                     return _ended(number, state, log)
-            time.sleep(POLL)
+            time.sleep(POLL_INTERVAL_S)
 
 
 def _command(job: LaunchJob) -> str:
@@ -144,8 +153,8 @@ def _exit_code(log: Path) -> int | None:
 def _settled(number: str, patience: float = 60.0) -> str:
     """The state of a job that is about to end, when it has."""
     end = time.monotonic() + patience
-    while (state := _state(number)) in _LIVING and time.monotonic() < end:
-        time.sleep(POLL)
+    while (state := _state(number)) in _ACTIVE_STATES and time.monotonic() < end:
+        time.sleep(POLL_INTERVAL_S)
     return state
 
 
@@ -172,7 +181,7 @@ def _state(number: str) -> str:
 
 def _cancel(number: str) -> None:
     """End a job that has not ended, and wait a while until it has."""
-    if _state(number) not in _LIVING:
+    if _state(number) not in _ACTIVE_STATES:
         return
     with contextlib.suppress(BackendError):
         _slurm("scancel", number)

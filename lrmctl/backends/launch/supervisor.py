@@ -26,7 +26,7 @@ import psutil
 MARKER = "LRMCTL_RUN_ID"
 TEMP = "{lrmctl-temp}"
 """Stands for the folder of temporary files in the values of environment variables."""
-GRACE = 3.0
+GRACE_PERIOD_S = 3.0
 """Seconds between asking processes to end and killing them."""
 
 _PR_SET_CHILD_SUBREAPER = 36
@@ -43,7 +43,7 @@ def marked(marker: str) -> list[psutil.Process]:
     return found
 
 
-def end(processes: list[psutil.Process], grace: float = GRACE) -> None:
+def end(processes: list[psutil.Process], grace: float = GRACE_PERIOD_S) -> None:
     """Ask processes to end, then kill those that are still there after `grace` seconds."""
     for process in processes:
         with contextlib.suppress(psutil.Error):
@@ -58,7 +58,7 @@ def end(processes: list[psutil.Process], grace: float = GRACE) -> None:
 def end_everything(marker: str) -> None:
     """End the children, the adopted ones and the marked ones; some appear while others die, hence the rounds."""
     me = psutil.Process()
-    for grace in (GRACE, 0.5, 0.0):
+    for grace in (GRACE_PERIOD_S, 0.5, 0.0):
         processes = {*me.children(recursive=True), *marked(marker)}
         if not processes:
             return

@@ -182,9 +182,9 @@ def check_positions(model_path: Path, max_len: int, place: str) -> None:
 
 def notes(job: TrainJob, target: ComputeTarget) -> list[str]:
     """What to know of any run: a precision that is not OpenRLHF's own, and models that bring code, which it runs."""
-    said = [about] if (about := cli.about()) else []
+    sentences = [version] if (version := cli.version_note()) else []
     if target.dtype == "fp32":
-        said.append("training in fp32 on CPU; OpenRLHF itself has bf16 and fp16 only")
+        sentences.append("training in fp32 on CPU; OpenRLHF itself has bf16 and fp16 only")
     if job.recipe.trust_remote_code:
-        said.append(f"OpenRLHF runs the Python code in {job.model_path}, if it names any: the recipe trusts it")
-    return said
+        sentences.append(f"OpenRLHF runs the Python code in {job.model_path}, if it names any: the recipe trusts it")
+    return sentences

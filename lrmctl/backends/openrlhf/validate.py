@@ -20,14 +20,14 @@ Device = Literal["cuda", "cpu"]
 
 def check(recipe: SftRecipe | RlRecipe) -> list[Problem]:
     """Everything that is wrong, and notes."""
-    said = recipe.backend.device
-    devices: tuple[Device, ...] = ("cuda", "cpu") if said == "auto" else (said,)
+    device = recipe.backend.device
+    devices: tuple[Device, ...] = ("cuda", "cpu") if device == "auto" else (device,)
     found = {device: on_device(recipe, device) for device in devices}
     fine = [device for device in devices if all(p.note for p in found[device])]
     if not fine:
         return found[devices[0]]
-    other = [p for p in found["cuda"] if not p.note] if fine == ["cpu"] and said == "auto" else []
-    about = [Problem("backend.name", text, note=True)] if (text := parser.about()) else []
+    other = [p for p in found["cuda"] if not p.note] if fine == ["cpu"] and device == "auto" else []
+    about = [Problem("backend.name", text, note=True)] if (text := parser.version_note()) else []
     on_gpu = [Problem(p.key, f"runs on CPU only: {p.what}", p.fix, note=True) for p in other]
     return [*about, *on_gpu, *found[fine[0]]]
 

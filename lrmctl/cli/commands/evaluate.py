@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lrmctl.cli.common import RUNS, AsJson, RunsDir, Sets, TrustRemoteCode, command_line, goes_on_with, load
+from lrmctl.cli.common import RUNS, AsJson, RunsDir, Sets, TrustRemoteCode, command_line, load, print_resume_command
 
 
 def evaluate(
@@ -66,7 +66,7 @@ def evaluate(
     if rejudge:
         console.say("judging what is stored again")
     with (
-        nullcontext() if rejudge else goes_on_with(again),
+        nullcontext() if rejudge else print_resume_command(again),
         nullcontext() if rejudge else console.progress(f"eval {name or target}") as on_progress,
     ):
         done = api.evaluate(

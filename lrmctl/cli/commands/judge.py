@@ -101,7 +101,7 @@ def score(
     Exit code 1 if the judge failed on a row.
     """
     from lrmctl import console
-    from lrmctl.cli.common import goes_on_with
+    from lrmctl.cli.common import print_resume_command
     from lrmctl.hooks import registry
     from lrmctl.judges.offline.inputs import read_items
     from lrmctl.judges.offline.render import counts_table
@@ -115,7 +115,7 @@ def score(
     out = out or beside(file, named, part.value)
     further = f" --thinking {shlex.quote(thinking)}" if thinking else ""
     with (
-        goes_on_with(again(file, named, part.value, out) + further),
+        print_resume_command(again(file, named, part.value, out) + further),
         console.progress(f"judge {file.name}") as on_progress,
     ):
         verdicts = score_items(named, items, part.value, out, on_progress)

@@ -27,10 +27,10 @@ def list_(runs_dir: RunsDir = RUNS, as_json: AsJson = False) -> None:
     from lrmctl import console
     from lrmctl.api.targets import all_runs
     from lrmctl.runs.folder import RunFolder
-    from lrmctl.runs.overview import brief
+    from lrmctl.runs.overview import run_summary
 
     runs = [
-        {"name": folder.relative_to(runs_dir).as_posix(), "path": folder, **brief(RunFolder(folder))}
+        {"name": folder.relative_to(runs_dir).as_posix(), "path": folder, **run_summary(RunFolder(folder))}
         for folder in all_runs(runs_dir)
     ]
     if as_json:
@@ -54,10 +54,10 @@ def show(
     from lrmctl import console
     from lrmctl.cli.views.summary import show_summary
     from lrmctl.rewards.offline.variance import shares_of_file
-    from lrmctl.runs.overview import full
+    from lrmctl.runs.overview import run_details
 
     folder = _folder(run, runs_dir)
-    found = {**full(folder), "shares": shares_of_file(folder.rollouts)}
+    found = {**run_details(folder), "shares": shares_of_file(folder.rollouts)}
     if as_json:
         console.emit_json("run", found)
         return

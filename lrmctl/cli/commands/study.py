@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lrmctl.cli.common import RUNS, Name, RecipeRef, RunsDir, Sets, command_line, goes_on_with, load
+from lrmctl.cli.common import RUNS, Name, RecipeRef, RunsDir, Sets, command_line, load, print_resume_command
 
 if TYPE_CHECKING:
     from lrmctl.recipe.load import LoadedRecipe
@@ -27,8 +27,8 @@ def study(
     What is done is not repeated. Prints the report's path.
     """
     loaded = load(recipe, sets, "study")
-    words = ["study", recipe, *(["--name", name] if name else []), *(["--rebuild-base"] if rebuild_base else [])]
-    run(loaded, command_line(*words, sets=sets, runs_dir=runs_dir), runs_dir, name, rebuild_base)
+    arguments = ["study", recipe, *(["--name", name] if name else []), *(["--rebuild-base"] if rebuild_base else [])]
+    run(loaded, command_line(*arguments, sets=sets, runs_dir=runs_dir), runs_dir, name, rebuild_base)
 
 
 def run(loaded: LoadedRecipe, again: str, runs_dir: Path, name: str | None, rebuild_base: bool) -> None:
@@ -36,6 +36,6 @@ def run(loaded: LoadedRecipe, again: str, runs_dir: Path, name: str | None, rebu
     from lrmctl import api, console
     from lrmctl.cli.views.events import show_events
 
-    with goes_on_with(again), show_events() as on_event:
+    with print_resume_command(again), show_events() as on_event:
         page = api.study(loaded, runs_dir=runs_dir, name=name, rebuild_base=rebuild_base, on_event=on_event)
     console.out.print(page, markup=False)

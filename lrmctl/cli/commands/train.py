@@ -19,8 +19,8 @@ from lrmctl.cli.common import (
     Sets,
     TrustRemoteCode,
     command_line,
-    goes_on_with,
     load,
+    print_resume_command,
 )
 
 if TYPE_CHECKING:
@@ -106,16 +106,16 @@ def train(
         )
         show_plan(plan, against, out, as_json)
         return
-    words = ["train", recipe, *(["--on", on] if on else []), *(["--model", model] if model else [])]
-    words += ["--name", called, "--resume"]
-    words += [*(["--launch", launch] if launch else []), *(["--address", address] if address else [])]
-    run_dir, command = runs_dir / called, command_line(*words, sets=sets, runs_dir=runs_dir)
+    arguments = ["train", recipe, *(["--on", on] if on else []), *(["--model", model] if model else [])]
+    arguments += ["--name", called, "--resume"]
+    arguments += [*(["--launch", launch] if launch else []), *(["--address", address] if address else [])]
+    run_dir, command = runs_dir / called, command_line(*arguments, sets=sets, runs_dir=runs_dir)
 
     def again() -> str:
         return f"{command} --from-start" if must_start_again(run_dir, loaded.recipe) else command
 
     with (
-        goes_on_with(again, run_dir.exists),
+        print_resume_command(again, run_dir.exists),
         training(called, f"writing to {run_dir}; if it breaks: {command}") as on_progress,
     ):
         run = api.train(

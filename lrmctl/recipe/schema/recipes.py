@@ -28,8 +28,8 @@ from lrmctl.recipe.schema.sections import (
     Share,
     Use,
     all_weighted_or_none,
+    error_at,
     judge_from_mapping,
-    told_of,
 )
 from lrmctl.recipe.schema.thinking import ThinkingOption
 from lrmctl.types import Kind, Scope
@@ -73,7 +73,7 @@ class Component(Section):
         if isinstance(given, str):
             return {"use": given}
         if isinstance(given, dict) and isinstance(options := given.get("options"), dict):
-            with told_of("options"):
+            with error_at("options"):
                 return {**given, "options": judge_from_mapping(options)}
         return given
 
@@ -82,9 +82,9 @@ class Component(Section):
         if (self.use is None) == (self.fn is None):
             raise ValueError("say exactly one of `use:` (a registered reward) and `fn:` (a function in a file)")
         if self.fn is not None:
-            with told_of("fn"):
+            with error_at("fn"):
                 FunctionRef.parse(self.fn)
-        with told_of("clip"):
+        with error_at("clip"):
             _check_clip(self.clip)
         if self.gate is not None and self.weight != 1:
             raise MisplacedError("a gate is not added up, so that its weight has no effect; leave it out", ("weight",))
@@ -157,7 +157,7 @@ class RewardSection(Section):
         if not any(c.weight for c in added):
             why = "every component has weight 0" if added else "gates alone add up to nothing"
             raise MisplacedError(f"{why}: add a component with a weight and without `gate:`", ("components",))
-        with told_of("clip"):
+        with error_at("clip"):
             _check_clip(self.clip)
         for i, c in enumerate(self.components):
             if c.gate == "veto" and self.clip and not self.clip[0] <= c.otherwise <= self.clip[1]:
@@ -217,7 +217,7 @@ class SftData(Section):
     def _one(self) -> SftData:
         if bool(self.sources) == (self.rejection is not None):
             raise ValueError("say exactly one of `sources:` and `rejection:`")
-        with told_of("sources"):
+        with error_at("sources"):
             all_weighted_or_none(self.sources)
         return self
 
@@ -286,15 +286,15 @@ class RlRecipe(_Recipe):
         if asked > MOST_ROWS:
             what = f"steps x prompts_per_step are {asked:,} prompts; at most {MOST_ROWS:,} are planned in one run"
             raise MisplacedError(what, ("algorithm", "steps"))
-        with told_of("prompts"):
+        with error_at("prompts"):
             all_weighted_or_none(self.prompts)
         if self.evaluation is not None:
-            with told_of("evaluation", "prompts"):
+            with error_at("evaluation", "prompts"):
                 all_weighted_or_none(self.evaluation.prompts)
-            with told_of("evaluation", "best"):
+            with error_at("evaluation", "best"):
                 self.reward.kinds(self.evaluation.best or "reward")
         if self.algorithm.dynamic_filtering is not None:
-            with told_of("algorithm", "dynamic_filtering", "of"):
+            with error_at("algorithm", "dynamic_filtering", "of"):
                 self.reward.kinds(self.algorithm.dynamic_filtering.of)
         return self
 

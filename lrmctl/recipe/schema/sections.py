@@ -55,7 +55,7 @@ class Section(BaseModel):
 
 
 @contextmanager
-def told_of(*at: str | int) -> Iterator[None]:
+def error_at(*at: str | int) -> Iterator[None]:
     """A ValueError from inside is about this key, not about the whole section."""
     try:
         yield

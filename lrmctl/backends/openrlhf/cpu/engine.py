@@ -24,15 +24,15 @@ from typing import Any, ClassVar
 from lrmctl.backends.openrlhf.cpu.worker import Worker, load_worker
 from lrmctl.engines.base import SampledTokens, Sampling
 
-QUIET = 0.03
+QUIET_PERIOD_S = 0.03
 """Seconds without a new request after which a batch starts, if nobody said how many rows to expect."""
-PATIENCE = 5.0
+MAX_WAIT_S = 5.0
 """Seconds without a new request after which a batch starts although rows that were announced did not come."""
 MAX_BATCH = 256
 
 
 @dataclass(frozen=True)
-class Wave:
+class AnnouncedBatch:
     """Requests that were dispatched together: `rows` of them will come."""
 
     number: int
@@ -51,16 +51,16 @@ class SamplingParams:
     skip_special_tokens: bool = True
     logprobs: int | None = None
     seed: int | None = None
-    wave: Wave | None = field(default_factory=lambda: SamplingParams._wave)
+    wave: AnnouncedBatch | None = field(default_factory=lambda: SamplingParams._wave)
 
-    _wave: ClassVar[Wave | None] = None
+    _wave: ClassVar[AnnouncedBatch | None] = None
     _numbers: ClassVar[Iterator[int]] = count()
 
     @classmethod
     @contextlib.contextmanager
     def expecting(cls, rows: int | None) -> Iterator[None]:
         """Parameters that are made inside announce to the engine how many rows belong together."""
-        cls._wave = Wave(next(cls._numbers), rows) if rows else None
+        cls._wave = AnnouncedBatch(next(cls._numbers), rows) if rows else None
         try:
             yield
         finally:
@@ -155,7 +155,7 @@ class AsyncLLMEngine:
         return int.from_bytes(hashlib.blake2b(repr(key).encode(), digest_size=8).digest()) >> 1
 
     def _serve(self) -> None:
-        waves = _Waves()
+        waves = _BatchStarter()
         while True:
             batch = waves.collect(self._inbox)
             try:
@@ -194,7 +194,7 @@ def _resolve(future: asyncio.Future[Any], result: Any) -> None:
         future.set_result(result)
 
 
-class _Waves:
+class _BatchStarter:
     """Decides when a batch starts: when all announced rows are there, else when it has become quiet."""
 
     def __init__(self) -> None:
@@ -207,7 +207,7 @@ class _Waves:
         announced = bool(self._missing)
         while len(batch) < MAX_BATCH and not (announced and not self._missing):
             try:
-                batch.append(inbox.get(timeout=PATIENCE if self._missing else QUIET))
+                batch.append(inbox.get(timeout=MAX_WAIT_S if self._missing else QUIET_PERIOD_S))
             except queue.Empty:
                 self._missing.clear()
                 break

@@ -174,7 +174,7 @@ def _seeded_controller(trainer: Any) -> None:
     trainer.prepare_datasets = prepare_datasets
 
 
-class _InOrder:
+class _OrderedRay:
     """Ray, except that `wait` gives results in the order of dispatch and not in the order they happen to end."""
 
     def __init__(self, ray: Any) -> None:
@@ -191,7 +191,7 @@ class _InOrder:
 @after("openrlhf.trainer.ppo_utils.samples_generator")
 def _ordered_samples(module: Any) -> None:
     """Samples in the order of their prompts, and the engine told how many will come so that they make one batch."""
-    module.ray = _InOrder(module.ray)
+    module.ray = _OrderedRay(module.ray)
     if not hasattr(module.SamplingParams, "expecting"):  # a real vLLM makes its own batches
         return
     inner = module.SamplesGenerator._dispatch_prompts_to_vllm
@@ -205,7 +205,7 @@ def _ordered_samples(module: Any) -> None:
     module.SamplesGenerator._dispatch_prompts_to_vllm = dispatch
 
 
-class _Remembering:
+class _CachingTokenizer:
     """A tokenizer that looks a text up instead of encoding it again: each sample of a group has the same prompt."""
 
     def __init__(self, tokenizer: Any) -> None:
@@ -224,7 +224,7 @@ def _encode_prompts_once(module: Any) -> None:
     """A prompt is encoded once and not once a sample, which took a tenth of the time of a tiny model's rollouts."""
     executor = module.SingleTurnAgentExecutor
     execute = executor.execute
-    remembering = functools.lru_cache(maxsize=1)(_Remembering)  # Ray hands over another copy with every prompt
+    remembering = functools.lru_cache(maxsize=1)(_CachingTokenizer)  # Ray hands over another copy with every prompt
 
     async def remembered(self: Any, *args: Any, hf_tokenizer: Any, **options: Any) -> Any:
         return await execute(self, *args, hf_tokenizer=remembering(hf_tokenizer), **options)

@@ -55,11 +55,11 @@ class _Parser(argparse.ArgumentParser):
         raise FlagsRefused(REFUSED + message)
 
 
-class _Today(datetime):
+class _FrozenClock(datetime):
     """Default names of runs hold the time; every reading of one parser is to be the same."""
 
     @classmethod
-    def now(cls, tz: Any = None) -> _Today:
+    def now(cls, tz: Any = None) -> _FrozenClock:
         return cls(2000, 1, 1, tzinfo=tz)
 
 
@@ -92,7 +92,7 @@ def known_versions() -> list[str]:
     return sorted((f.stem for f in SNAPSHOTS.glob("*.json")), key=lambda v: [int(n) for n in v.split(".")])
 
 
-def about() -> str | None:
+def version_note() -> str | None:
     """What there is to know of the parser that is used here; nothing if it is that of an installed, known version."""
     here, versions = installed(), known_versions()
     if here is None:
@@ -111,7 +111,7 @@ def recover(path: Path) -> argparse.ArgumentParser:
         LrmctlError: the source is built in another way than in the known versions.
     """
     fake = argparse.Namespace(ArgumentParser=_Parser)
-    names: dict[str, Any] = {"argparse": fake, "datetime": _Today, "os": os}
+    names: dict[str, Any] = {"argparse": fake, "datetime": _FrozenClock, "os": os}
     exec(compile(ast.Module(body=_setup_statements(path), type_ignores=[]), str(path), "exec"), names)
     built = names.get("parser")
     if not isinstance(built, argparse.ArgumentParser):
@@ -180,15 +180,15 @@ def _option(action: argparse.Action) -> dict[str, Any]:
     if kind is None or cast not in (None, *_TYPES):
         raise LrmctlError(f"{action.option_strings}: an option of an unknown kind, {type(action).__name__}, {cast}")
     plain = action.option_strings == [f"--{action.dest}"]
-    said: dict[str, Any] = {"flags": action.option_strings, "dest": None if plain else action.dest}
+    fields: dict[str, Any] = {"flags": action.option_strings, "dest": None if plain else action.dest}
     if kind == "store":
-        said |= {"type": cast, "nargs": action.nargs, "choices": list(action.choices) if action.choices else None}
+        fields |= {"type": cast, "nargs": action.nargs, "choices": list(action.choices) if action.choices else None}
     else:
-        said["action"] = kind
+        fields["action"] = kind
     default = action.default
-    said["default"] = list(default) if isinstance(default, tuple) else str(default) if default == _INF else default
-    said["required"] = action.required or None
-    return {key: value for key, value in said.items() if value is not None}
+    fields["default"] = list(default) if isinstance(default, tuple) else str(default) if default == _INF else default
+    fields["required"] = action.required or None
+    return {key: value for key, value in fields.items() if value is not None}
 
 
 _INF = float("inf")  # not JSON; argparse gives a default that is text to the option's type
@@ -213,14 +213,14 @@ def known(program: Program, version: str | None = None) -> list[str]:
 
 def to_argv(flags: Flags) -> tuple[str, ...]:
     """Command line of a mapping: True is the bare flag, None and False leave it out, a list becomes several words."""
-    words: list[str] = []
+    argv: list[str] = []
     for name, value in flags.items():
         if value is None or value is False:
             continue
-        words.append(f"--{name}")
+        argv.append(f"--{name}")
         if value is not True:
-            words += [str(v) for v in (value if isinstance(value, (list, tuple)) else [value])]
-    return tuple(words)
+            argv += [str(v) for v in (value if isinstance(value, (list, tuple)) else [value])]
+    return tuple(argv)
 
 
 def parse(program: Program, argv: Sequence[str], version: str | None = None) -> dict[str, Any]:

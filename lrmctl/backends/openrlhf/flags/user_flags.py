@@ -42,9 +42,9 @@ def _of_one(
 
 def _is_plain(value: Any) -> bool:
     """Whether a value is one word of a command line, or a list of some, and none of them reads as another flag."""
-    words = value if isinstance(value, list) else [value]
-    scalars = all(isinstance(word, (str, int, float)) for word in words) or value is None
-    return scalars and not any(isinstance(word, str) and (word.startswith("--") or "\0" in word) for word in words)
+    values = value if isinstance(value, list) else [value]
+    scalars = all(isinstance(item, (str, int, float)) for item in values) or value is None
+    return scalars and not any(isinstance(item, str) and (item.startswith("--") or "\0" in item) for item in values)
 
 
 def _takes(program: cli.Program, flag: str) -> str:

@@ -108,8 +108,8 @@ def _importance(algorithm: Algorithm) -> Iterator[Problem]:
 def _kl(algorithm: Algorithm) -> Iterator[Problem]:
     kl = algorithm.kl
     if not kl.coef:
-        for word, said in (("target", kl.target is not None), ("unbiased_gradient", kl.unbiased_gradient)):
-            if said:
+        for word, given in (("target", kl.target is not None), ("unbiased_gradient", kl.unbiased_gradient)):
+            if given:
                 yield Problem(f"algorithm.kl.{word}", "there is no KL without a coefficient", "say `kl.coef: 0.01`")
         return
     if kl.target is not None and kl.place != "reward":

@@ -206,9 +206,9 @@ _PHASES = (
 
 def startup_phase(line: str, now: str = "") -> str:
     """The phase that a line of output begins; empty if it begins none, or the one there is now."""
-    for pattern, words in _PHASES:
+    for pattern, label in _PHASES:
         if match := pattern.search(line):
-            phase = words.format(*match.groups())
+            phase = label.format(*match.groups())
             return "" if phase == now else phase
     return ""
 

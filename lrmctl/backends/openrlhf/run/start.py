@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 if __name__ == "__main__":
-    module, *words = sys.argv[1:]
-    for i, word in enumerate(words):
-        if word.startswith("file:") and words[i - 1] == "--reward.remote_url":
-            words[i] = Path(word.removeprefix("file:")).read_text(encoding="utf-8").strip()
-    sys.argv[1:] = words
+    module, *arguments = sys.argv[1:]
+    for i, argument in enumerate(arguments):
+        if argument.startswith("file:") and arguments[i - 1] == "--reward.remote_url":
+            arguments[i] = Path(argument.removeprefix("file:")).read_text(encoding="utf-8").strip()
+    sys.argv[1:] = arguments
     runpy.run_module(module, run_name="__main__", alter_sys=True)

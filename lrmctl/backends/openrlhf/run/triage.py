@@ -19,7 +19,7 @@ _RANK = re.compile(r"^\[(?:default|rank)\d+\]: ?")
 _ERROR = re.compile(r"^(?:[A-Za-z_]\w*\.)*((?:[A-Z]\w*)?(?:Error|Exception|Interrupt|Exit|Failure|Died))(?::.*)?$")
 _WRAPPERS = re.compile(r"^(?:Ray\w*Error|ActorDiedError|ActorUnavailableError|WorkerCrashedError|ChildFailedError)")
 _LAST_LINES = 40
-_LITTLE = 64 * 1024
+_FULL_DISK_BYTES = 64 * 1024
 """Bytes; a disk with less is full."""
 _FULL = ("the disk is full", "free some space")
 _SLURM = re.compile(r"^slurm: job (\S+) ended as (\w+)")
@@ -27,7 +27,7 @@ _PLACES: dict[str, str] = {"in get_tokenizer": "the model's tokenizer cannot be 
 """What a frame of the traceback adds to an error whose own text does not say what was being done."""
 
 
-class _Sign(NamedTuple):
+class _FailurePattern(NamedTuple):
     """A kind of failure: a line that shows it, what to say, what to do. `{0}`... are the groups of the pattern."""
 
     pattern: re.Pattern[str]
@@ -35,70 +35,70 @@ class _Sign(NamedTuple):
     fix: str
 
 
-def _sign(pattern: str, what: str, fix: str) -> _Sign:
-    return _Sign(re.compile(pattern), what, fix)
+def _pattern(pattern: str, what: str, fix: str) -> _FailurePattern:
+    return _FailurePattern(re.compile(pattern), what, fix)
 
 
-SIGNS: tuple[_Sign, ...] = (
-    _sign(
+FAILURE_PATTERNS: tuple[_FailurePattern, ...] = (
+    _pattern(
         r"^slurm: job (\S+) ended as (TIMEOUT|DEADLINE)",
         "Slurm ended job {0} at its time limit",
         "raise `launch.options.time`, and go on with --resume",
     ),
-    _sign(
+    _pattern(
         r"^slurm: job (\S+) ended as OUT_OF_MEMORY",
         "Slurm ended job {0} for using more memory than it asked for",
         "raise `launch.options.mem`, or lower optimizer.micro_batch_size",
     ),
-    _sign(
+    _pattern(
         r"^slurm: job (\S+) ended as (?!CANCELLED|FAILED|UNKNOWN)(\w+)",
         "Slurm ended job {0}: {1}",
         "go on with --resume",
     ),
-    _sign(r"No space left on device|Errno 28|disk quota exceeded", *_FULL),
-    _sign(
+    _pattern(r"No space left on device|Errno 28|disk quota exceeded", *_FULL),
+    _pattern(
         r"basic_ios::clear: iostream error|PytorchStreamWriter failed writing",
         "a checkpoint could not be written, most often because the disk is full",
         "free some space",
     ),
-    _sign(
+    _pattern(
         r"ModuleNotFoundError: No module named '([^']+)'",
         "the Python module {0!r} is missing",
         "install what OpenRLHF needs: pip install 'lrmctl[openrlhf]'",
     ),
-    _sign(
+    _pattern(
         r"CUDA out of memory|OutOfMemoryError: CUDA|CUDA error: out of memory",
         "the GPU ran out of memory",
         "lower optimizer.micro_batch_size or max_len, or raise optimizer.zero_stage",
     ),
-    _sign(
+    _pattern(
         r"running low on memory|[Cc]annot allocate memory|std::bad_alloc|DefaultCPUAllocator: can't allocate"
         r"|^MemoryError|failed to map segment|OpenBLAS error: Memory allocation",
         "the machine ran out of memory",
         "lower optimizer.micro_batch_size or max_len, or run fewer jobs at once",
     ),
-    _sign(
+    _pattern(
         r"current node timed out during startup|GCS cannot find the node",
         "Ray did not start in time: the machine is too busy",
         "run fewer jobs at once",
     ),
-    _sign(
+    _pattern(
         r"[Aa]ddress already in use|EADDRINUSE",
         "a port that the trainer needs is taken",
         "see that no other training holds it (MASTER_PORT, Ray)",
     ),
-    _sign(
+    _pattern(
         r"(?:OSError|ValueError): (.*(?:does not appear to have a file named|not a valid model identifier"
         r"|Unrecognized model in|is not a local folder).*)",
         "the model cannot be loaded: {0}",
         "check `model:` of the recipe",
     ),
-    _sign(
+    _pattern(
         r"(SafetensorError: .*|.*(?:PytorchStreamReader|HeaderTooLarge|MetadataIncompleteBuffer).*)",
         "the model's weights cannot be read: {0}",
         "get the checkpoint again",
     ),
-    _sign(
+    _pattern(
         r"((?:OSError|ValueError|TypeError|Exception): .*[Tt]okenizer.*)",
         "the model's tokenizer cannot be loaded: {0}",
         "check the tokenizer files of the model folder",
@@ -121,7 +121,7 @@ def diagnose(log: Path, exit_code: int) -> BackendError:
 
 def _is_full(log: Path) -> bool:
     with suppress(OSError):
-        return shutil.disk_usage(log.parent).free < _LITTLE
+        return shutil.disk_usage(log.parent).free < _FULL_DISK_BYTES
     return False
 
 
@@ -143,7 +143,7 @@ def _causes(lines: list[str]) -> Iterator[tuple[str, str]]:
     for i, line in enumerate(lines):
         if _handled(lines, i):
             continue
-        for sign in SIGNS:
+        for sign in FAILURE_PATTERNS:
             if match := sign.pattern.search(line):
                 yield (sign.what.format(*match.groups()), sign.fix)
                 return
@@ -185,11 +185,11 @@ def _error(lines: list[str], i: int) -> str:
 def _by_code(code: int, lines: list[str]) -> tuple[str, str]:
     """What an exit code alone says."""
     last = next((line for line in reversed(lines[-_LAST_LINES:]) if line), "it wrote nothing")
-    said: dict[int, Callable[[], tuple[str, str]]] = {
+    explanations: dict[int, Callable[[], tuple[str, str]]] = {
         137: lambda: ("the trainer was killed (SIGKILL), most often for want of memory", "run fewer jobs at once"),
         143: lambda: ("the trainer was ended from outside (SIGTERM)", "nothing needs changing"),
         127: lambda: (f"the trainer could not be started: {last}", "check the Python environment"),
     }
     if match := next((m for line in reversed(lines) if (m := _SLURM.match(line))), None):
         return f"Slurm job {match.group(1)} was ended from outside ({match.group(2)})", "go on with --resume"
-    return said.get(code, lambda: (f"the trainer ended with code {code}: {last}", "read the log"))()
+    return explanations.get(code, lambda: (f"the trainer ended with code {code}: {last}", "read the log"))()

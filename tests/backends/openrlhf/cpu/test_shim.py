@@ -99,13 +99,13 @@ print(json.dumps([str(convert_to_torch_dtype("bf16")), config["bf16"]["enabled"]
 def test_results_come_in_the_order_of_dispatch() -> None:
     code = """
 import json, time, openrlhf, ray
-from lrmctl.backends.openrlhf.cpu.patches import _InOrder
+from lrmctl.backends.openrlhf.cpu.patches import _OrderedRay
 ray.init(num_cpus=3)
 @ray.remote
 def slow(seconds):
     time.sleep(seconds)
     return seconds
-in_order, waiting, seen = _InOrder(ray), [slow.remote(s) for s in (1.0, 0.0, 0.3)], []
+in_order, waiting, seen = _OrderedRay(ray), [slow.remote(s) for s in (1.0, 0.0, 0.3)], []
 while waiting:
     ready, waiting = in_order.wait(waiting, num_returns=1, timeout=10.0)
     seen += ray.get(ready)
