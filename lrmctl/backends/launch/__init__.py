@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lrmctl.backends.launch.base import Launcher, LaunchJob, launcher
+from lrmctl.backends.launch.base import Launcher, LaunchJob
+from lrmctl.backends.launch.launchers import launcher
 
 __all__ = [
     "LaunchJob",
