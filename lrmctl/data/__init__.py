@@ -1,1 +1,104 @@
 """Training data: sources by name, rows rendered for a model, audits of what is trained on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lrmctl._util.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from lrmctl.data.audit import Audit, Histogram, RenderedRows, Repeats
+    from lrmctl.data.availability import why_not_here
+    from lrmctl.data.catalog import CATALOG, DataSet
+    from lrmctl.data.fetch import FOLDER, FetchedRows, Row, local_file, rows_sha256
+    from lrmctl.data.leaks import TrainingTexts, said_by_others, said_by_users
+    from lrmctl.data.mix import hold_back, passes
+    from lrmctl.data.of_recipe import demonstrations_of, prompts_of, sources_of
+    from lrmctl.data.render import encode_prompt, render_prompt, render_response
+    from lrmctl.data.renderer import RenderedPrompt, Renderer
+    from lrmctl.data.sources import Demonstration, jsonl_source, load_prompts, provenance
+
+__all__ = [
+    "CATALOG",
+    "FOLDER",
+    "Audit",
+    "DataSet",
+    "Demonstration",
+    "FetchedRows",
+    "Histogram",
+    "RenderedPrompt",
+    "RenderedRows",
+    "Renderer",
+    "Repeats",
+    "Row",
+    "TrainingTexts",
+    "demonstrations_of",
+    "encode_prompt",
+    "hold_back",
+    "jsonl_source",
+    "load_prompts",
+    "local_file",
+    "passes",
+    "prompts_of",
+    "provenance",
+    "render_prompt",
+    "render_response",
+    "rows_sha256",
+    "said_by_others",
+    "said_by_users",
+    "sources_of",
+    "why_not_here",
+]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "audit": (
+            "Audit",
+            "Histogram",
+            "RenderedRows",
+            "Repeats",
+        ),
+        "availability": ("why_not_here",),
+        "catalog": (
+            "CATALOG",
+            "DataSet",
+        ),
+        "fetch": (
+            "FOLDER",
+            "FetchedRows",
+            "Row",
+            "local_file",
+            "rows_sha256",
+        ),
+        "leaks": (
+            "TrainingTexts",
+            "said_by_others",
+            "said_by_users",
+        ),
+        "mix": (
+            "hold_back",
+            "passes",
+        ),
+        "of_recipe": (
+            "demonstrations_of",
+            "prompts_of",
+            "sources_of",
+        ),
+        "render": (
+            "encode_prompt",
+            "render_prompt",
+            "render_response",
+        ),
+        "renderer": (
+            "RenderedPrompt",
+            "Renderer",
+        ),
+        "sources": (
+            "Demonstration",
+            "jsonl_source",
+            "load_prompts",
+            "provenance",
+        ),
+    },
+)

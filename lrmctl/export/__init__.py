@@ -2,3 +2,32 @@
 
 Only forms change here: figures are those of the summary, verdicts those of the rows.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lrmctl._util.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from lrmctl.export.hugging_face import write_hugging_face
+    from lrmctl.export.inspect import write_inspect
+    from lrmctl.export.lm_eval import write_lm_eval
+    from lrmctl.export.source import Evaluation
+
+__all__ = [
+    "Evaluation",
+    "write_hugging_face",
+    "write_inspect",
+    "write_lm_eval",
+]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "hugging_face": ("write_hugging_face",),
+        "inspect": ("write_inspect",),
+        "lm_eval": ("write_lm_eval",),
+        "source": ("Evaluation",),
+    },
+)

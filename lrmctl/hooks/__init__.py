@@ -1,1 +1,50 @@
 """The contract with plugins, and how they are found and loaded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lrmctl._util.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from lrmctl.hooks.adapt import adapted
+    from lrmctl.hooks.manager import PluginEntry
+    from lrmctl.hooks.registry import make, names
+    from lrmctl.hooks.specs import UNBOUNDED, Benchmark, Judge, LazyFactory, Register, Reward, Source, hookimpl
+
+__all__ = [
+    "UNBOUNDED",
+    "Benchmark",
+    "Judge",
+    "LazyFactory",
+    "PluginEntry",
+    "Register",
+    "Reward",
+    "Source",
+    "adapted",
+    "hookimpl",
+    "make",
+    "names",
+]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "adapt": ("adapted",),
+        "manager": ("PluginEntry",),
+        "registry": (
+            "make",
+            "names",
+        ),
+        "specs": (
+            "UNBOUNDED",
+            "Benchmark",
+            "Judge",
+            "LazyFactory",
+            "Register",
+            "Reward",
+            "Source",
+            "hookimpl",
+        ),
+    },
+)

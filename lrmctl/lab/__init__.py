@@ -9,6 +9,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+__all__ = ["base_path", "is_lab_model"]
+
 
 def base_path() -> Path:
     """Folder of the shipped base model."""

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from lrmctl.errors import NotFoundError, RunExistsError
 
+__all__ = ["ci_workflow", "cpu_overrides", "write_ci_workflow"]
+
 
 def cpu_overrides() -> str:
     """Requirements for `uv pip install --overrides`, with which OpenRLHF installs on a machine without CUDA."""

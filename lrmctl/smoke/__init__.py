@@ -4,3 +4,30 @@ What a recipe says of its algorithm, its rewards and its flags is kept; the mode
 architecture, the data a few of its rows, and whatever would load another model is a stand-in that says so. It shows
 that a recipe runs, never how good it is. Nothing is downloaded.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lrmctl._util.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from lrmctl.smoke.chain import SmokeResult, smoke
+    from lrmctl.smoke.offline import stay_here
+
+__all__ = [
+    "SmokeResult",
+    "smoke",
+    "stay_here",
+]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "chain": (
+            "SmokeResult",
+            "smoke",
+        ),
+        "offline": ("stay_here",),
+    },
+)

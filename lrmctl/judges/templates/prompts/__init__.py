@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from importlib.resources import files
 
+__all__ = ["prompt_text"]
+
 
 def prompt_text(name: str) -> str:
     """The text in `NAME.txt` beside this file."""
