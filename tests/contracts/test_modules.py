@@ -6,6 +6,7 @@ import ast
 import tomllib
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
+from importlib import import_module
 from pathlib import Path
 
 import grimp
@@ -92,3 +93,27 @@ def test_no_file_imports_itself_by_way_of_others() -> None:
     imports = {m: set(graph.find_modules_directly_imported_by(m)) for m in graph.modules if m != "lrmctl"}
     sorter = TopologicalSorter(imports)
     sorter.prepare()  # raises CycleError with the files of a cycle
+
+
+PRIVATE = {
+    "_util",
+    "cli",
+    "cli.commands",
+    "cli.commands.reward",
+    "cli.views",
+    "monitors.alarms",
+    "backends.openrlhf.flags",
+}
+"""Packages of which nothing is for others, or whose files are named one by one (commands, alarms, small tools)."""
+REGISTERED = {"data.builtin", "rewards.builtin"}
+"""Their files are reached by the registry."""
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if f.name == "__init__.py" and "standins" not in f.parts], ids=str)
+def test_a_package_names_what_is_public(file: Path) -> None:
+    name = ".".join(("lrmctl", *file.parent.relative_to(PACKAGE).parts))
+    if name.removeprefix("lrmctl.") in PRIVATE | REGISTERED:
+        return
+    package = import_module(name)
+    assert package.__all__, name
+    assert [each for each in package.__all__ if not hasattr(package, each)] == []

@@ -25,6 +25,8 @@ import os
 from pathlib import Path
 from typing import Literal
 
+__all__ = ["ROLES", "cpu_env"]
+
 ROLES = 3
 """Actor, reference and rollout engine, each with a GPU that Ray only counts."""
 

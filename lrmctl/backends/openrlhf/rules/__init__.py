@@ -20,6 +20,8 @@ from lrmctl.recipe.problems import Problem
 from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
 from lrmctl.recipe.schema.sections import Layout
 
+__all__ = ["check_flags", "notes", "parsed_flags", "problems"]
+
 _ONE_FILE = "OpenRLHF sees one file of rows, which lrmctl writes"
 _LAYOUT = Layout()
 

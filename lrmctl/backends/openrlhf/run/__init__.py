@@ -1,1 +1,38 @@
 """A run of OpenRLHF while it goes on and after it: metrics, checkpoints, evaluations, failures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lrmctl._util.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from lrmctl.backends.openrlhf.run.adapters import is_adapter, merge_adapter
+    from lrmctl.backends.openrlhf.run.evaluations import Evaluations, keep_best
+    from lrmctl.backends.openrlhf.run.metrics import Recorder
+    from lrmctl.backends.openrlhf.run.triage import diagnose
+
+__all__ = [
+    "Evaluations",
+    "Recorder",
+    "diagnose",
+    "is_adapter",
+    "keep_best",
+    "merge_adapter",
+]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "adapters": (
+            "is_adapter",
+            "merge_adapter",
+        ),
+        "evaluations": (
+            "Evaluations",
+            "keep_best",
+        ),
+        "metrics": ("Recorder",),
+        "triage": ("diagnose",),
+    },
+)
