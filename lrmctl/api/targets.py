@@ -10,7 +10,7 @@ from lrmctl.errors import NotFoundError, RecipeError
 from lrmctl.runs.check import refuse_damaged
 from lrmctl.runs.damage import part_of, read_object
 from lrmctl.runs.marks import MARKER_FILE, refuse_around, refuse_foreign
-from lrmctl.runs.names import is_run_name, named_run, shown
+from lrmctl.runs.names import is_run_name, named_run, quoted
 
 
 def is_run(folder: Path) -> bool:
@@ -35,7 +35,7 @@ def run_folder(target: str, runs_dir: Path, *, even_damaged: bool = False) -> Pa
             return folder
     known = [run.relative_to(runs_dir).as_posix() for run in all_runs(runs_dir)]
     raise NotFoundError(
-        f"there is no run {shown(target)} in {runs_dir}", fix=did_you_mean(name[:200], known) or "lrmctl run list"
+        f"there is no run {quoted(target)} in {runs_dir}", fix=did_you_mean(name[:200], known) or "lrmctl run list"
     )
 
 

@@ -14,7 +14,7 @@ from lrmctl.errors import RecipeError
 from lrmctl.rows.located import LocatedRow as LocatedRow
 from lrmctl.rows.located import located
 from lrmctl.rows.prompts import SYSTEM, asked_of, plain_messages
-from lrmctl.rows.values import plain
+from lrmctl.rows.values import plain_text
 from lrmctl.types import Kind
 
 _KINDS: tuple[Kind, ...] = ("harmful", "benign")
@@ -143,7 +143,7 @@ class _Reading:
 
     def _kind(self, row: Row) -> Kind:
         said = self.kind if self.kind in _KINDS else self._column(self.kind)(row)
-        meant = {plain(key): value for key, value in self.labels.items()}.get(said, said)
+        meant = {plain_text(key): value for key, value in self.labels.items()}.get(said, said)
         for kind in _KINDS:
             if meant == kind:
                 return kind

@@ -21,7 +21,7 @@ from lrmctl.data.fetch import FOLDER, FetchedRows, Row, fetch, local_file
 from lrmctl.errors import RecipeError
 from lrmctl.hooks.specs import Benchmark
 from lrmctl.models.availability import hub_snapshot
-from lrmctl.rows.values import missing, plain, shown
+from lrmctl.rows.values import missing, plain_text, quoted_value
 from lrmctl.types import Kind, Prompt
 
 Messages = tuple[Mapping[str, str], ...]
@@ -198,9 +198,9 @@ def column(name: str) -> Callable[[Row], str]:
         if missing(value):
             return ""
         if isinstance(value, (list, Mapping, bytes)):
-            what = f"column {name!r}: is {shown(value)}, not a text"
+            what = f"column {name!r}: is {quoted_value(value)}, not a text"
             raise RecipeError(what, place_of(row), "name a column that holds texts")
-        return plain(value)
+        return plain_text(value)
 
     return read
 

@@ -32,12 +32,14 @@ TrustRemoteCode = Annotated[
 RunsDir = Annotated[
     Path,
     typer.Option(
-        "--runs-dir", envvar="LRMCTL_RUNS", callback=lambda at: told_runs(at), help="Folder that holds all runs."
+        "--runs-dir", envvar="LRMCTL_RUNS", callback=lambda at: use_runs_dir(at), help="Folder that holds all runs."
     ),
 ]
 Name = Annotated[
     str | None,
-    typer.Option("--name", callback=lambda name: named(name), help="Name of the run; the recipe's own by default."),
+    typer.Option(
+        "--name", callback=lambda name: checked_name(name), help="Name of the run; the recipe's own by default."
+    ),
 ]
 RowsThinking = Annotated[
     str | None,
@@ -68,14 +70,14 @@ def rows_thinking(text: str | None) -> Iterator[None]:
         LrmctlError: it names no format.
     """
     from lrmctl.recipe.schema.thinking import override_of_text
-    from lrmctl.thinking import format_of_override, reading_as
+    from lrmctl.thinking import assuming_format, format_of_override
 
     override = override_of_text(text)
-    with reading_as("off" if override == "off" else format_of_override(override)):
+    with assuming_format("off" if override == "off" else format_of_override(override)):
         yield
 
 
-def told_runs(folder: Path) -> Path:
+def use_runs_dir(folder: Path) -> Path:
     """Judges and rewards that name a run's model look for it here too, in whatever process they are.
 
     Raises:
@@ -86,7 +88,7 @@ def told_runs(folder: Path) -> Path:
     return folder
 
 
-def named(name: str | None, option: str = "--name") -> str | None:
+def checked_name(name: str | None, option: str = "--name") -> str | None:
     """A name that is given on the command line is one that a recipe may give."""
     if name is None:
         return None

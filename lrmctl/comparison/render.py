@@ -55,7 +55,7 @@ def blocks(comparison: Comparison) -> Iterator[TableBlock]:
             yield TableBlock(_heading(where, deltas), COLUMNS, [delta_cells(d) for d in deltas])
         else:
             yield TableBlock(f"{_place(where)}: no prompt has a value on both sides", ("metric",), [])
-        names, *sides = zip(*beside_cells(beside[where]), strict=True)
+        names, *sides = zip(*diagnostic_cells(beside[where]), strict=True)
         yield TableBlock("", ("beside", *names), list(zip(("A", "B", "B - A"), *zip(*sides, strict=True), strict=True)))
 
 
@@ -72,7 +72,7 @@ def delta_cells(d: Delta) -> tuple[str, ...]:
     )
 
 
-def beside_cells(beside: Diagnostics) -> Iterator[tuple[str, ...]]:
+def diagnostic_cells(beside: Diagnostics) -> Iterator[tuple[str, ...]]:
     for name in _BESIDE:
         if name not in beside.a or name not in beside.b:
             continue
@@ -85,11 +85,11 @@ def notes(comparison: Comparison) -> Iterator[str]:
     """Sentences: what was let pass, what was not paired, what has flipped, which settings differ."""
     yield from (f"allowed: {said}" for said in comparison.allowed)
     yield from (f"careful, {said}" for said in comparison.cautions)
-    yield from careful(comparison.beside)
+    yield from caution_lines(comparison.beside)
     if comparison.unpaired:
         yield f"on one side only: {', '.join(comparison.unpaired)}"
     yield from flip_counts(comparison.flips)
-    yield from (f"differs: {setting(d)}" for d in comparison.differences if ABSENT not in (d.a, d.b))
+    yield from (f"differs: {setting_line(d)}" for d in comparison.differences if ABSENT not in (d.a, d.b))
     yield from _not_recorded(comparison)
 
 
@@ -106,7 +106,7 @@ def _not_recorded(comparison: Comparison) -> Iterator[str]:
             yield f"not recorded for {side.upper()}: {listed}; --json lists them"
 
 
-def careful(beside: Sequence[Diagnostics]) -> Iterator[str]:
+def caution_lines(beside: Sequence[Diagnostics]) -> Iterator[str]:
     """What differs beside the metrics by enough to explain, or to pay for, a difference in them."""
     for one in beside:
         yield from _alone(one)
@@ -141,7 +141,7 @@ def flip_counts(found: Sequence[Flip]) -> Iterator[str]:
         yield f"flipped, {_place(where)}: {', '.join(f'{n} {change}' for change, n in of_set.items())}"
 
 
-def setting(d: SettingDifference) -> str:
+def setting_line(d: SettingDifference) -> str:
     return f"{d.key}: {_cut(d.a)} | {_cut(d.b)}"
 
 
@@ -167,7 +167,7 @@ def markdown(comparison: Comparison) -> str:
     rows = [
         (d.set, d.kind, f"{d.temperature:g}", _prompts(d), *delta_cells(d), _TESTS[d.test]) for d in comparison.deltas
     ]
-    side = [(o.set, o.kind, f"{o.temperature:g}", *cells) for o in comparison.beside for cells in beside_cells(o)]
+    side = [(o.set, o.kind, f"{o.temperature:g}", *cells) for o in comparison.beside for cells in diagnostic_cells(o)]
     parts = [
         f"## {_md(b)} against {_md(a)}",
         _md_table(head, rows),

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from lrmctl.data.catalog import CATALOG, DataSet
     from lrmctl.data.fetch import FOLDER, FetchedRows, Row, local_file, rows_sha256
     from lrmctl.data.leaks import TrainingTexts, said_by_others, said_by_users
-    from lrmctl.data.mix import hold_back, passes
+    from lrmctl.data.mix import hold_out, repeated_passes
     from lrmctl.data.of_recipe import demonstrations_of, prompts_of, sources_of
     from lrmctl.data.render import encode_prompt, render_prompt, render_response
     from lrmctl.data.renderer import RenderedPrompt, Renderer
@@ -34,15 +34,15 @@ __all__ = [
     "TrainingTexts",
     "demonstrations_of",
     "encode_prompt",
-    "hold_back",
+    "hold_out",
     "jsonl_source",
     "load_prompts",
     "local_file",
-    "passes",
     "prompts_of",
     "provenance",
     "render_prompt",
     "render_response",
+    "repeated_passes",
     "rows_sha256",
     "said_by_others",
     "said_by_users",
@@ -77,8 +77,8 @@ __getattr__ = lazy_names(
             "said_by_users",
         ),
         "mix": (
-            "hold_back",
-            "passes",
+            "hold_out",
+            "repeated_passes",
         ),
         "of_recipe": (
             "demonstrations_of",

@@ -27,7 +27,7 @@ def mix(groups: Sequence[Sequence[T]], weights: Sequence[float | None], *, total
         return [row for group in groups for row in group]
     counts = shares(given, total if total is not None else sum(len(g) for g in groups))
     draw = random.Random(seed)
-    mixed = [row for group, n in zip(groups, counts, strict=True) for row in passes(group, n, draw)]
+    mixed = [row for group, n in zip(groups, counts, strict=True) for row in repeated_passes(group, n, draw)]
     draw.shuffle(mixed)
     return mixed
 
@@ -42,7 +42,7 @@ def shares(weights: Sequence[float], total: int) -> list[int]:
     return counts
 
 
-def passes(rows: Sequence[T], n: int, draw: random.Random) -> list[T]:
+def repeated_passes(rows: Sequence[T], n: int, draw: random.Random) -> list[T]:
     """Exactly n rows: whole shuffled passes over all rows, the last one cut. Nothing of nothing."""
     out: list[T] = []
     while rows and len(out) < n:
@@ -50,7 +50,7 @@ def passes(rows: Sequence[T], n: int, draw: random.Random) -> list[T]:
     return out[:n]
 
 
-def hold_back(rows: Sequence[T], keys: Sequence[str], share: float, seed: int) -> tuple[list[T], list[T]]:
+def hold_out(rows: Sequence[T], keys: Sequence[str], share: float, seed: int) -> tuple[list[T], list[T]]:
     """Rows to train on and rows to look at, cut between different keys so that no key is on both sides.
 
     Args:

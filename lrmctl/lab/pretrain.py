@@ -53,7 +53,7 @@ def make_base(
     """
     from lrmctl.lab.gate import check_base
     from lrmctl.lab.tokenizer import build_tokenizer, verify_tokenizer
-    from lrmctl.models import without_bars
+    from lrmctl.models import without_progress_bars
 
     out.mkdir(parents=True, exist_ok=True)  # before the work: what cannot be a folder is said at once
     if any(out.iterdir()):
@@ -62,7 +62,7 @@ def make_base(
     tokenizer = build_tokenizer()
     model = pretrain(tokenizer, seed, steps=steps, on_progress=on_progress)
     seconds = time.process_time() - started
-    without_bars()
+    without_progress_bars()
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
     verify_tokenizer(out)

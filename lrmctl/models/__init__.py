@@ -6,13 +6,14 @@ from lrmctl.models.code import allow_code
 from lrmctl.models.end_of_text import end_of_text
 from lrmctl.models.folder import is_adapter
 from lrmctl.models.hub import is_hub_id
-from lrmctl.models.load import eos_ids, load_model, load_tokenizer, load_weights, without_bars
-from lrmctl.models.prepare import needs_preparation, prepare, what_is_changed
+from lrmctl.models.load import eos_ids, load_model, load_tokenizer, load_weights, without_progress_bars
+from lrmctl.models.prepare import describe_changes, needs_preparation, prepare
 from lrmctl.models.resolve import config_folder, fingerprint, model_facts, resolve_model
 
 __all__ = [
     "allow_code",
     "config_folder",
+    "describe_changes",
     "end_of_text",
     "eos_ids",
     "fingerprint",
@@ -25,6 +26,5 @@ __all__ = [
     "needs_preparation",
     "prepare",
     "resolve_model",
-    "what_is_changed",
-    "without_bars",
+    "without_progress_bars",
 ]

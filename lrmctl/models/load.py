@@ -67,7 +67,7 @@ def _read_json(file: Path) -> dict[str, Any]:
         return {}
 
 
-def without_bars() -> None:
+def without_progress_bars() -> None:
     """No bars of transformers' own for weights read or written: they would tear ours apart."""
     from transformers.utils import logging
 
@@ -105,7 +105,7 @@ def load_weights(kind: Any, path: Path, dtype: str, *, brought: Collection[str] 
         scores = [int(shape[0]) for name, shape in brought.items() if name.endswith("score.weight")]
         options = {"num_labels": scores[0], **options} if scores else options
         return merge(load_weights(kind, base_of(path), dtype, brought=tuple(brought), **options), path)
-    without_bars()
+    without_progress_bars()
     wanted = dtype if dtype == "auto" else getattr(torch, dtype)
     try:
         model, info = kind.from_pretrained(

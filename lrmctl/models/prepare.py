@@ -19,7 +19,7 @@ from lrmctl.models.files import files_in, read_object
 from lrmctl.models.folder import is_adapter
 
 
-def what_is_changed(path: Path, tokenizer: Any) -> list[str]:
+def describe_changes(path: Path, tokenizer: Any) -> list[str]:
     """Sentences on what is made other than in the model's own folder; empty if trainers get that one."""
     said = []
     if is_adapter(path):

@@ -12,7 +12,7 @@ from lrmctl.rows.located import LocatedRow
 from lrmctl.rows.prompts import CONVERSATIONS
 from lrmctl.rows.responses import RESPONSES
 from lrmctl.rows.traces import trace_of
-from lrmctl.rows.values import missing, number_of, shown
+from lrmctl.rows.values import missing, number_of, quoted_value
 
 _TEXTS = ("prompt", "thinking", "answer", "thinking_state", "finish_reason", "kind", "group", "error")
 
@@ -65,7 +65,7 @@ def rollout_row(row: LocatedRow) -> dict[str, Any]:
         if missing(value := found.get(name)):
             found.pop(name, None)
         elif not isinstance(value, str):
-            raise row.wrong(f"is {shown(value)}, not a text", name)
+            raise row.wrong(f"is {quoted_value(value)}, not a text", name)
     for name in ("reward", "total"):
         found[name] = number_of(row, name, row)
     for name, part in _components(row):
@@ -78,12 +78,12 @@ def _components(row: LocatedRow) -> list[tuple[str, Any]]:
     if missing(value):
         return []
     if not isinstance(value, Mapping):
-        raise row.wrong(f"is {shown(value)}, not an object", "components")
+        raise row.wrong(f"is {quoted_value(value)}, not an object", "components")
     return [(str(name), part) for name, part in value.items() if not missing(part)]
 
 
 def _no_component(row: LocatedRow, name: str, part: Any) -> None:
-    raise row.wrong(f"the component {name!r} is {shown(part)}, not an object with a value", "components")
+    raise row.wrong(f"the component {name!r} is {quoted_value(part)}, not an object with a value", "components")
 
 
 def _other_words(row: LocatedRow) -> bool:

@@ -12,11 +12,11 @@ from lrmctl.comparison import main_deltas
 from lrmctl.errors import LrmctlError
 from lrmctl.reporting import panels, provenance
 from lrmctl.reporting.every_set import every_set
-from lrmctl.reporting.figures import ArmStyle, looks
+from lrmctl.reporting.figures import ArmStyle, arm_styles
 from lrmctl.reporting.load import KINDS, ArmData, ArmFolder, is_held_out, load_arms
 from lrmctl.reporting.samples import SHOWN, comparisons
 from lrmctl.reporting.table import PairedArm, deltas_to_first, main_table
-from lrmctl.runs.holding import turn
+from lrmctl.runs.holding import one_at_a_time
 from lrmctl.runs.writing import write_json, write_text
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def build_report(
     context = _context(data, table, paired, title, [*notes, *cautions])
     page = _environment().get_template("report.html.j2").render(context, every=sets)
     deltas = [_delta_rows(pair) for pair in paired]
-    with turn(out.parent):
+    with one_at_a_time(out.parent):
         write_json(out.with_name("table.json"), {**table, "every_set": sets, "deltas": deltas})
         write_text(out, page)
     return out
@@ -114,7 +114,7 @@ def _context(
 ) -> dict[str, Any]:
     from lrmctl._util.version import __version__
 
-    drawn = looks([(a.arm.label, a.arm.control) for a in data])
+    drawn = arm_styles([(a.arm.label, a.arm.control) for a in data])
     return {
         "title": title,
         "notes": [*notes, *provenance.warnings(data)],

@@ -43,7 +43,7 @@ class PlottedEstimate(NamedTuple):
     high: float | None
 
 
-def looks(labels: Sequence[tuple[str, bool]]) -> list[ArmStyle]:
+def arm_styles(labels: Sequence[tuple[str, bool]]) -> list[ArmStyle]:
     """One look per arm, in order: (label, control)."""
     return [
         ArmStyle(label, SERIES[i % len(SERIES)], MARKERS[i % len(MARKERS)], control)

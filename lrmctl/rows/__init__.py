@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     )
     from lrmctl.rows.responses import COLUMNS, RESPONSES, ParsedResponse, response_of
     from lrmctl.rows.traces import read_traces, trace_of
-    from lrmctl.rows.values import canonical, count_of, id_of, missing, number_of, plain, shown, truth
+    from lrmctl.rows.values import canonical, count_of, id_of, label_of, missing, number_of, plain_text, quoted_value
 
 __all__ = [
     "COLUMNS",
@@ -55,19 +55,19 @@ __all__ = [
     "is_rows_file",
     "key_of",
     "kind_of",
+    "label_of",
     "missing",
     "number_of",
     "opening_of",
-    "plain",
     "plain_messages",
+    "plain_text",
     "prompt_of",
+    "quoted_value",
     "read_rows",
     "read_traces",
     "response_of",
     "rest_of",
-    "shown",
     "trace_of",
-    "truth",
 ]
 
 __getattr__ = lazy_names(
@@ -113,9 +113,9 @@ __getattr__ = lazy_names(
             "id_of",
             "missing",
             "number_of",
-            "plain",
-            "shown",
-            "truth",
+            "plain_text",
+            "quoted_value",
+            "label_of",
         ),
     },
 )

@@ -15,7 +15,7 @@ from typing import Any
 from lrmctl._util.text import is_blank
 from lrmctl.rows.located import LocatedRow
 from lrmctl.rows.strict_json import NotStrict, parsed
-from lrmctl.rows.values import missing, shown
+from lrmctl.rows.values import missing, quoted_value
 
 THOUGHTS = ("reasoning_content", "reasoning", "thinking")
 """Where servers and data sets put a thought apart."""
@@ -56,7 +56,7 @@ def messages_of(row: LocatedRow, column: str) -> list[ChatMessage]:
     if isinstance(value, Mapping):
         value = [value]
     if not isinstance(value, (list, tuple)) or not value:
-        raise row.wrong(f"is {shown(value)}, not a list of messages", column, _FIX)
+        raise row.wrong(f"is {quoted_value(value)}, not a list of messages", column, _FIX)
     return [_message(row, column, i, one) for i, one in enumerate(value, 1)]
 
 
@@ -78,7 +78,9 @@ def _listed(row: LocatedRow, column: str, text: str) -> Any:
 
 def _message(row: LocatedRow, column: str, number: int, value: Any) -> ChatMessage:
     if not isinstance(value, Mapping):
-        raise row.wrong(f"message {number} is {shown(value)}, not an object with a role and a content", column, _FIX)
+        raise row.wrong(
+            f"message {number} is {quoted_value(value)}, not an object with a role and a content", column, _FIX
+        )
     role = _role(row, column, number, value)
     for key in ("tool_calls", "function_call"):
         if value.get(key):
@@ -111,7 +113,7 @@ def _apart(row: LocatedRow, column: str, number: int, value: Mapping[str, Any]) 
     """The thought that a message says apart. The same one under two names is one."""
     found = [value[key] for key in THOUGHTS if not missing(value.get(key))]
     if odd := next((one for one in found if not isinstance(one, str)), None):
-        raise row.wrong(f"the thought of message {number} is {shown(odd)}, not a text", column)
+        raise row.wrong(f"the thought of message {number} is {quoted_value(odd)}, not a text", column)
     if len({one.strip() for one in found}) > 1:
         raise row.wrong(f"message {number} has two thoughts", column, "keep the one that belongs to it")
     return found[0] if found else None
@@ -128,7 +130,7 @@ def content_of(content: Any) -> tuple[str, str | None]:
     if isinstance(content, Mapping):
         content = [content]
     if not isinstance(content, (list, tuple)):
-        raise ValueError(f"is {shown(content)}, not a text")
+        raise ValueError(f"is {quoted_value(content)}, not a text")
     texts, thoughts = list[str](), list[str]()
     for part in content:
         kind, text = _part(part)
@@ -140,7 +142,7 @@ def _part(part: Any) -> tuple[str, str]:
     if isinstance(part, str):
         return "text", part
     if not isinstance(part, Mapping):
-        raise ValueError(f"has a part that is {shown(part)}, not a text")
+        raise ValueError(f"has a part that is {quoted_value(part)}, not a text")
     kind = part.get("type", "text")
     if kind in _TEXT_PARTS and isinstance(part.get("text"), str):
         return "text", part["text"]

@@ -22,7 +22,7 @@ from lrmctl.rows.messages import (
     same_text,
 )
 from lrmctl.rows.strict_json import NotStrict, parsed
-from lrmctl.rows.values import id_of, json_value, missing, reference_of, said, shown
+from lrmctl.rows.values import id_of, json_value, missing, quoted_value, reference_of, stated_text
 from lrmctl.trace import DEFAULT_TAGS
 from lrmctl.types import Kind, Prompt
 
@@ -60,7 +60,7 @@ def asked_of(row: LocatedRow) -> PromptTurn:
         found = messages_of(row, column)
     else:
         found = [ChatMessage("user", _text(row, column))]
-        if column == "instruction" and (more := said(row, "input")):
+        if column == "instruction" and (more := stated_text(row, "input")):
             found, columns = [ChatMessage("user", f"{found[0].text}\n\n{more}")], (column, "input")
     response = None
     if len(found) > 1 and found[-1].role == "assistant":
@@ -71,10 +71,12 @@ def asked_of(row: LocatedRow) -> PromptTurn:
 
 
 def _text(row: LocatedRow, column: str) -> str:
-    text = said(row, column)
+    text = stated_text(row, column)
     if text is None:
         fix = "give the row a prompt, or leave it out"
-        raise row.wrong(f"the prompt is {shown(row[column])}: there is nothing in it that can be read", column, fix)
+        raise row.wrong(
+            f"the prompt is {quoted_value(row[column])}: there is nothing in it that can be read", column, fix
+        )
     return text
 
 
@@ -112,7 +114,7 @@ def _nothing(value: Any) -> bool:
 
 
 def _empty(value: Any) -> str:
-    return "empty" if isinstance(value, (str, list, tuple, Mapping)) else shown(value)
+    return "empty" if isinstance(value, (str, list, tuple, Mapping)) else quoted_value(value)
 
 
 def _agree(row: LocatedRow, column: str, other: str) -> None:
@@ -131,7 +133,7 @@ def _agree(row: LocatedRow, column: str, other: str) -> None:
 
 def _with_system(row: LocatedRow, messages: list[ChatMessage]) -> tuple[list[ChatMessage], tuple[str, ...]]:
     """The system message that a column of its own gives, before the others."""
-    told = {name: text for name in SYSTEM if (text := said(row, name))}
+    told = {name: text for name in SYSTEM if (text := stated_text(row, name))}
     if not told:
         return messages, ()
     column, text = next(iter(told.items()))
@@ -200,7 +202,7 @@ def kind_of(row: LocatedRow, default: Kind | None) -> Kind:
         return default
     if value not in KINDS:
         hint = did_you_mean(str(value), KINDS)
-        raise row.wrong(f"the row's kind is {shown(value)}, not one of {', '.join(KINDS)}", "kind", hint)
+        raise row.wrong(f"the row's kind is {quoted_value(value)}, not one of {', '.join(KINDS)}", "kind", hint)
     return cast("Kind", value)
 
 
@@ -259,7 +261,7 @@ def meta_of(row: LocatedRow) -> dict[str, Any]:
         except NotStrict as error:
             raise row.wrong(f"is a text that {error}", "meta", "give an object") from None
     if not isinstance(value, Mapping):
-        raise row.wrong(f"is {shown(value)}, not an object", "meta")
+        raise row.wrong(f"is {quoted_value(value)}, not an object", "meta")
     return {str(k): json_value(v) for k, v in value.items()}
 
 

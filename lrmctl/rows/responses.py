@@ -13,7 +13,7 @@ from typing import Any, get_args
 from lrmctl._util.text import is_blank
 from lrmctl.rows.located import LocatedRow
 from lrmctl.rows.messages import THOUGHTS, ChatMessage, content_of, holds_messages, messages_of, same_text
-from lrmctl.rows.values import count_of, missing, said, shown, text_of, word_of
+from lrmctl.rows.values import count_of, missing, quoted_value, stated_text, text_of, word_of
 from lrmctl.thinking import format_of_text, split_text
 from lrmctl.types import FinishReason, ThinkingState
 
@@ -80,8 +80,8 @@ def finish_of(row: LocatedRow) -> FinishReason:
 
 def counts_of(row: LocatedRow) -> dict[str, int]:
     """Token counts and number of the sample, as far as the row says."""
-    said = (name for name in ("thinking_tokens", "answer_tokens", "sample") if not missing(row.get(name)))
-    return {name: count_of(row, name) for name in said}
+    counted = (name for name in ("thinking_tokens", "answer_tokens", "sample") if not missing(row.get(name)))
+    return {name: count_of(row, name) for name in counted}
 
 
 def irregular_of(row: LocatedRow) -> tuple[str, ...]:
@@ -94,7 +94,7 @@ def irregular_of(row: LocatedRow) -> tuple[str, ...]:
     if missing(value):
         return ()
     if not isinstance(value, (list, tuple)) or not all(isinstance(one, str) for one in value):
-        raise row.wrong(f"is {shown(value)}, not a list of words", "irregular")
+        raise row.wrong(f"is {quoted_value(value)}, not a list of words", "irregular")
     return tuple(value)
 
 
@@ -139,7 +139,7 @@ def _are_messages(value: Any) -> bool:
 
 def _thought(row: LocatedRow, inside: str | None) -> str | None:
     """The thought that stands apart, in a column or in the message; None where there is none."""
-    found = {name: text for name in THOUGHTS if (text := said(row, name))}
+    found = {name: text for name in THOUGHTS if (text := stated_text(row, name))}
     if inside is not None and not is_blank(inside):
         found["messages"] = inside
     if len({text.strip() for text in found.values()}) > 1:
@@ -155,14 +155,14 @@ def _apart(row: LocatedRow, thought: str | None, state: ThinkingState | None) ->
     answer = text_of(row, "answer")
     if answer is None and state is None and row.get("finish_reason") not in ("length", "error"):
         fix = "give an answer (an empty text is one too), or `thinking_state: unclosed` where the thinking was cut"
-        raise row.wrong(f"the answer is {shown(row['answer'])}", "answer", fix)
+        raise row.wrong(f"the answer is {quoted_value(row['answer'])}", "answer", fix)
     return _checked(row, thought or "", answer or "", state or ("closed" if thought else "absent"))
 
 
 def _refuse_null(row: LocatedRow) -> None:
     if null := next((name for name in RESPONSES[:2] if name in row), None):
         fix = "leave the row out, or give an empty text where the model said nothing"
-        raise row.wrong(f"the response is {shown(row[null])}", null, fix)
+        raise row.wrong(f"the response is {quoted_value(row[null])}", null, fix)
 
 
 def _beside(row: LocatedRow, thought: str, text: str, state: ThinkingState | None) -> ParsedResponse:

@@ -21,7 +21,7 @@ from lrmctl.rows.located import LocatedRow
 from lrmctl.rows.messages import same_text
 from lrmctl.rows.prompts import asked_of, gold_of, prompt_of
 from lrmctl.rows.responses import RESPONSES, ParsedResponse, counts_of, finish_of, irregular_of, response_of
-from lrmctl.rows.values import missing, said, text_of
+from lrmctl.rows.values import missing, stated_text, text_of
 from lrmctl.types import FinishReason, Kind, Prompt, ThinkingState, Trace
 
 SHAPES = 'give {"prompt", "response"}, {"prompt", "thinking", "answer"} or {"messages"} that end with the response'
@@ -94,7 +94,7 @@ def _plain_prompt(row: LocatedRow, asked: Any, kind: Kind | None) -> Prompt:
     prompt = prompt_of(row, asked, kind=kind, id=f"line-{row.number}", ids=("prompt_id", "id"))
     spoken = any(not missing(row.get(name)) for name in RESPONSES) or asked.response is not None
     gold, _ = gold_of(row, prompt.kind, answers=spoken)
-    source = said(row, "source") if isinstance(row.get("source"), str) else None
+    source = stated_text(row, "source") if isinstance(row.get("source"), str) else None
     return Prompt(prompt.id, prompt.messages, prompt.kind, source or "", gold, prompt.meta)
 
 

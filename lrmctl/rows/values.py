@@ -28,7 +28,7 @@ def missing(value: Any) -> bool:
     return value is None or (isinstance(value, (float, Decimal)) and value != value)
 
 
-def shown(value: Any) -> str:
+def quoted_value(value: Any) -> str:
     """A value in a few words, for errors."""
     if value is None:
         return "null"
@@ -52,10 +52,10 @@ def text_of(row: LocatedRow, column: str) -> str | None:
         return None if value is None else value
     if missing(value):
         return None
-    raise row.wrong(f"is {shown(value)}, not a text", column, "write the value in quotes if a text is meant")
+    raise row.wrong(f"is {quoted_value(value)}, not a text", column, "write the value in quotes if a text is meant")
 
 
-def said(row: LocatedRow, column: str) -> str | None:
+def stated_text(row: LocatedRow, column: str) -> str | None:
     """The same, texts in which nothing can be seen being missing too."""
     text = text_of(row, column)
     return None if text is None or is_blank(text) else text
@@ -72,7 +72,7 @@ def word_of(row: LocatedRow, column: str, words: Sequence[str], default: str) ->
         return default
     if not isinstance(value, str) or value not in words:
         hint = did_you_mean(str(value), words) if isinstance(value, str) else ""
-        raise row.wrong(f"is {shown(value)}, not one of {', '.join(words)}", column, hint)
+        raise row.wrong(f"is {quoted_value(value)}, not one of {', '.join(words)}", column, hint)
     return value
 
 
@@ -88,7 +88,7 @@ def count_of(row: LocatedRow, column: str) -> int:
     if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
         return int(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0 or value != int(value):
-        raise row.wrong(f"is {shown(value)}, not a whole number", column)
+        raise row.wrong(f"is {quoted_value(value)}, not a whole number", column)
     return int(value)
 
 
@@ -110,7 +110,7 @@ def number_of(row: Mapping[str, Any], column: str, of: LocatedRow) -> float | No
     except (ValueError, OverflowError):
         found = None
     if found is None or not math.isfinite(found):
-        raise of.wrong(f"is {shown(value)}, not a finite number", column)
+        raise of.wrong(f"is {quoted_value(value)}, not a finite number", column)
     return found
 
 
@@ -125,12 +125,12 @@ def id_of(row: LocatedRow, *columns: str) -> str | None:
         if missing(value):
             continue
         if isinstance(value, (str, int, float, Decimal)) and not isinstance(value, bool):
-            return plain(value)
-        raise row.wrong(f"is {shown(value)}, neither a text nor a number", column)
+            return plain_text(value)
+        raise row.wrong(f"is {quoted_value(value)}, neither a text nor a number", column)
     return None
 
 
-def plain(value: Any) -> str:
+def plain_text(value: Any) -> str:
     """A scalar as the text that a person would write: 2 and 2.0 are `2`, true is `true`."""
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -156,17 +156,17 @@ def reference_of(row: LocatedRow, column: str) -> str | None:
         return None
     if isinstance(value, bool):
         fix = f'write the word that the answer has to give, e.g. "{"yes" if value else "no"}"'
-        raise row.wrong(f"is {shown(value)}, not a text or a number", column, fix)
+        raise row.wrong(f"is {quoted_value(value)}, not a text or a number", column, fix)
     if isinstance(value, (int, float, Decimal)) and math.isfinite(value):
-        return plain(value)
+        return plain_text(value)
     if isinstance(value, str):
         return value
     several = isinstance(value, (list, tuple))
     fix = "one reference is graded: give the one that counts" if several else "give a text or a number"
-    raise row.wrong(f"is {shown(value)}, not a text or a number", column, fix)
+    raise row.wrong(f"is {quoted_value(value)}, not a text or a number", column, fix)
 
 
-def truth(value: Any, positive: Sequence[str] = ()) -> bool | None:
+def label_of(value: Any, positive: Sequence[str] = ()) -> bool | None:
     """A label as yes or no; None where there is no label.
 
     Args:
@@ -178,15 +178,15 @@ def truth(value: Any, positive: Sequence[str] = ()) -> bool | None:
     if missing(value):
         return None
     if isinstance(value, (list, dict, tuple, bytes)):
-        raise ValueError(f"the label is {shown(value)}, not a text, a number, true or false")
-    word = plain(value).strip().casefold()
+        raise ValueError(f"the label is {quoted_value(value)}, not a text, a number, true or false")
+    word = plain_text(value).strip().casefold()
     if word in NO_LABEL:
         return None
     if positive:
         return word in canonical(positive)
     word = _number_word(word)
     if word not in YES | NO:
-        raise ValueError(f"the label {shown(value)} is neither yes nor no")
+        raise ValueError(f"the label {quoted_value(value)} is neither yes nor no")
     return word in YES
 
 
@@ -198,7 +198,7 @@ def canonical(words: Sequence[str]) -> set[str]:
 
 def _number_word(word: str) -> str:
     try:
-        return plain(float(word)) if word[:1].isdigit() or word[:1] in "+-." else word
+        return plain_text(float(word)) if word[:1].isdigit() or word[:1] in "+-." else word
     except ValueError:
         return word
 
@@ -215,4 +215,4 @@ def json_value(value: Any) -> Any:
         return [json_value(v) for v in value]
     if isinstance(value, (datetime, date, time)):
         return value.isoformat()
-    return plain(value) if isinstance(value, Decimal) else None if isinstance(value, bytes) else str(value)
+    return plain_text(value) if isinstance(value, Decimal) else None if isinstance(value, bytes) else str(value)

@@ -84,7 +84,7 @@ def hold_all(folder: Path, doing: str) -> Iterator[None]:
 
 
 @contextmanager
-def turn(folder: Path) -> Iterator[None]:
+def one_at_a_time(folder: Path) -> Iterator[None]:
     """Wait for one's turn to put files into a folder that is not ours to leave a lock in."""
     folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder, os.O_RDONLY)

@@ -36,7 +36,7 @@ def check_name(text: str, where: str) -> str:
         RecipeError: it is none, e.g. `../x`, `/x`, empty, or with blanks.
     """
     if not is_name(text):
-        raise RecipeError(f"{shown(text)} cannot be the name of a folder of its own", where, f"say {NAME_RULE}")
+        raise RecipeError(f"{quoted(text)} cannot be the name of a folder of its own", where, f"say {NAME_RULE}")
     return text
 
 
@@ -49,7 +49,7 @@ def named_run(ref: str) -> str:
     name = ref.removeprefix("run:")
     if not is_run_name(name):
         fix = f"say run:NAME or run:STUDY/ARM; a name is {NAME_RULE}"
-        raise NotFoundError(f"there cannot be a run {shown(name)}", fix=fix)
+        raise NotFoundError(f"there cannot be a run {quoted(name)}", fix=fix)
     return name
 
 
@@ -59,6 +59,6 @@ def is_run_name(text: str) -> bool:
     return len(parts) <= 2 and all(is_name(part) for part in parts)
 
 
-def shown(text: str) -> str:
+def quoted(text: str) -> str:
     """A text from outside in an error: quoted, control characters escaped, not without end."""
     return repr(text) if len(text) <= 80 else f"{text[:60]!r} and {len(text) - 60} characters more"

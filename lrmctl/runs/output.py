@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lrmctl.errors import LrmctlError, RunExistsError
-from lrmctl.runs.names import shown
+from lrmctl.runs.names import quoted
 
 IsOurs = Callable[[bytes], bool]
 """Whether a file that begins so was written by the same command before."""
@@ -69,7 +69,7 @@ def refuse_no_folder(path: Path, option: str) -> None:
     Raises:
         LrmctlError: something else lies there, or no path can be so.
     """
-    where, fix = f"{option} {shown(str(path))}", "name a folder"
+    where, fix = f"{option} {quoted(str(path))}", "name a folder"
     try:
         if not stat.S_ISDIR(path.stat().st_mode):
             raise LrmctlError("is no folder", where, fix)

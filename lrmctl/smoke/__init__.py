@@ -13,12 +13,12 @@ from lrmctl._util.lazy import lazy_names
 
 if TYPE_CHECKING:
     from lrmctl.smoke.chain import SmokeResult, smoke
-    from lrmctl.smoke.offline import stay_here
+    from lrmctl.smoke.offline import forbid_network_and_gpu
 
 __all__ = [
     "SmokeResult",
+    "forbid_network_and_gpu",
     "smoke",
-    "stay_here",
 ]
 
 __getattr__ = lazy_names(
@@ -28,6 +28,6 @@ __getattr__ = lazy_names(
             "SmokeResult",
             "smoke",
         ),
-        "offline": ("stay_here",),
+        "offline": ("forbid_network_and_gpu",),
     },
 )

@@ -9,7 +9,7 @@ NO_GPU = "90,91,92,93,94,95"
 """Numbers of GPUs that no machine has: CUDA then sees none, while Ray, which refuses an empty list, counts enough."""
 
 
-def stay_here() -> None:
+def forbid_network_and_gpu() -> None:
     """Let this process and its children download nothing and use no GPU.
 
     To be called before torch, transformers and datasets are imported, which look at these variables only then.

@@ -12,7 +12,7 @@ from typing import Any
 from lrmctl.errors import RecipeError
 from lrmctl.thinking.formats import ThinkingFormat, builtin_formats, own_format, thinking_format
 from lrmctl.thinking.state import UNKNOWN, Thinking
-from lrmctl.thinking.template import SWITCHES, look_at, refuse_open
+from lrmctl.thinking.template import SWITCHES, inspect_template, refuse_open_thought
 
 Override = Mapping[str, Any] | str | None
 """What a recipe says: `off`, a format's name, `{format: NAME}` or `{open: ..., close: ...}`; None finds it."""
@@ -53,12 +53,12 @@ def find_thinking(
         return _off(tokenizer, template_args)
     if tokenizer is None:
         return _without_template(form, template_args or {})
-    return look_at(tokenizer, template_args or {}, form)
+    return inspect_template(tokenizer, template_args or {}, form)
 
 
 def _off(tokenizer: Any, template_args: Mapping[str, Any] | None) -> Thinking:
     if tokenizer is not None:
-        refuse_open(tokenizer, template_args or {})
+        refuse_open_thought(tokenizer, template_args or {})
     return Thinking(None, "does not think", False, why="the recipe says so")
 
 

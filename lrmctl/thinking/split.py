@@ -22,10 +22,10 @@ from lrmctl.types import MENTIONED, ThinkingState
 __all__ = [
     "MENTIONED",
     "SplitCompletion",
+    "assuming_format",
     "closes_thinking",
     "format_of_text",
     "opens_thinking",
-    "reading_as",
     "split_apart",
     "split_ids",
     "split_text",
@@ -99,7 +99,7 @@ def split_unseen(text: str, *, format: ThinkingFormat | None = None) -> SplitCom
 
 
 @contextmanager
-def reading_as(override: ThinkingFormat | Literal["off"] | None) -> Iterator[None]:
+def assuming_format(override: ThinkingFormat | Literal["off"] | None) -> Iterator[None]:
     """Whoever splits a text without naming a format takes this one meanwhile; `off` finds no thought anywhere.
 
     For rows of other tools, whose model nobody knows but the user.

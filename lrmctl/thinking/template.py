@@ -49,7 +49,7 @@ SWITCHES: Mapping[str, Switch] = {
 }
 
 
-def look_at(tokenizer: Any, args: Mapping[str, Any], given: ThinkingFormat | None) -> Thinking:
+def inspect_template(tokenizer: Any, args: Mapping[str, Any], given: ThinkingFormat | None) -> Thinking:
     """See `find_thinking`.
 
     Raises:
@@ -81,7 +81,7 @@ def look_at(tokenizer: Any, args: Mapping[str, Any], given: ThinkingFormat | Non
     return Thinking(form, "unknown", None, "", "its tokenizer has the markers, its template says nothing", warnings)
 
 
-def refuse_open(tokenizer: Any, args: Mapping[str, Any]) -> None:
+def refuse_open_thought(tokenizer: Any, args: Mapping[str, Any]) -> None:
     """Refuse `thinking: off` for a template that opens the thought.
 
     Raises:

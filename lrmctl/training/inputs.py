@@ -106,9 +106,9 @@ def _unrendered(recipe: Recipe) -> TrainingInputs:
 
 
 def _with_model_notes(rows: TrainingRows, model: Path, tokenizer: Any) -> TrainingRows:
-    from lrmctl.models import what_is_changed
+    from lrmctl.models import describe_changes
 
-    return replace(rows, source_notes=(*what_is_changed(model, tokenizer), *rows.source_notes))
+    return replace(rows, source_notes=(*describe_changes(model, tokenizer), *rows.source_notes))
 
 
 def _rl_rows(recipe: RlRecipe, tokenizer: Any) -> TrainingRows:
@@ -139,11 +139,11 @@ def _render_demonstrations(
     recipe: SftRecipe, tokenizer: Any, demonstrations: Sequence[Demonstration], notes: Sequence[str]
 ) -> TrainingRows:
     from lrmctl.backends.rows import sft_rows
-    from lrmctl.data.mix import hold_back
+    from lrmctl.data.mix import hold_out
 
     data, rendering = recipe.data, renderer(tokenizer, recipe)
     keys = [opening_of(d.prompt) for d in demonstrations]
-    trained, held = hold_back(demonstrations, keys, data.eval_rows, recipe.seed)
+    trained, held = hold_out(demonstrations, keys, data.eval_rows, recipe.seed)
     rows = sft_rows(tokenizer, trained, data.max_len, rendering)
     rows = replace(rows, source_notes=(*notes, *rendering.notes()))
     return replace(rows, eval_rows=sft_rows(tokenizer, held, data.max_len, rendering).rows) if held else rows

@@ -96,7 +96,7 @@ def set_all_aside(folder: RunFolder) -> Path | None:
     return free
 
 
-def describe(folder: RunFolder, last: Checkpoint | None) -> list[str]:
+def describe_resume(folder: RunFolder, last: Checkpoint | None) -> list[str]:
     """What a resumed run restores, keeps and drops, one sentence each."""
     steps = [int(row["step"]) for row in read_jsonl(folder.metrics)]
     start = last.step if last else 0

@@ -139,7 +139,7 @@ def _close(folder: RunFolder) -> RunFolder:
 def _launch(plan: TrainingPlan, folder: RunFolder, on_progress: OnProgress) -> None:
     resolved, resumed = plan.resolved, plan.continuation
     if resumed.resume and resumed.attempt > 1:
-        for sentence in resuming.describe(folder, resumed.checkpoint):
+        for sentence in resuming.describe_resume(folder, resumed.checkpoint):
             console.say(sentence)
     _prepare_model(plan)
     with reward_service(plan) as service:

@@ -22,7 +22,7 @@ def test_what_moved_beside_the_metrics_gets_a_sentence(tmp_path: Path) -> None:
     a = [row("1", True), row("2", True), benign("3", False), benign("4", False)]
     b = [row("1", True), row("2", None), benign("3", False), benign("4", True)]
     (found,) = compare_all([("a", evaluated(tmp_path / "a", a)), ("b", evaluated(tmp_path / "b", b))])
-    assert list(render.careful(found.beside)) == [
+    assert list(render.caution_lines(found.beside)) == [
         "careful, b (benign, T 0.6): over-refusal +50.0 points",
         "careful, s (harmful, T 0.6): judge failed +50.0 points",
     ]

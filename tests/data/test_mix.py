@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrmctl.data.mix import hold_back, mix, passes, shares
+from lrmctl.data.mix import hold_out, mix, repeated_passes, shares
 from lrmctl.data.sources import RowSource, every_turn, load_prompts
 from lrmctl.errors import RecipeError
 from lrmctl.recipe.load import load_recipe
@@ -33,7 +33,7 @@ def test_a_mixture_has_the_proportions_that_were_asked_for() -> None:
 
 
 def test_a_small_source_is_gone_through_evenly() -> None:
-    drawn = passes(list(range(7)), 30, random.Random(0))
+    drawn = repeated_passes(list(range(7)), 30, random.Random(0))
     counts = [drawn.count(i) for i in range(7)]
     assert len(drawn) == 30
     assert max(counts) - min(counts) <= 1
@@ -41,11 +41,11 @@ def test_a_small_source_is_gone_through_evenly() -> None:
 
 def test_rows_held_back_share_no_prompt_with_the_others() -> None:
     keys = [f"p{i % 20}" for i in range(60)]
-    trained, held = hold_back(keys, keys, 0.25, seed=3)
+    trained, held = hold_out(keys, keys, 0.25, seed=3)
     assert set(trained).isdisjoint(held)
     assert len(set(held)) == 5
     assert len(trained) + len(held) == 60
-    assert hold_back(keys, keys, 0.0, seed=3) == (keys, [])
+    assert hold_out(keys, keys, 0.0, seed=3) == (keys, [])
 
 
 def test_a_weight_for_some_sources_only_is_refused(tmp_path: Any) -> None:

@@ -182,7 +182,7 @@ def test_what_is_restored_is_said(tmp_path: Path) -> None:
     write_jsonl(folder.rollouts, [{"n": n} for n in range(7)])
     truncate(save(folder.path, 10)), save(folder.path, 20)  # the older one's state does not matter
     os.utime(folder.checkpoints / "global_step20", (time.time() - 300,) * 2)
-    said = "\n".join(resume.describe(folder, last_checkpoint(folder.path)))
+    said = "\n".join(resume.describe_resume(folder, last_checkpoint(folder.path)))
     assert "going on from step 20" in said
     assert "saved 5 min 00 s ago" in said
     assert "20 rows kept, 5 dropped" in said

@@ -17,7 +17,7 @@ from lrmctl.engines.openai.retry import retry_after
 from lrmctl.runs.folder import RunFolder
 from lrmctl.runs.holding import hold
 from lrmctl.runs.overview import brief
-from lrmctl.training.resume import describe
+from lrmctl.training.resume import describe_resume
 from lrmctl.types import Plan
 
 JUMPS = [-3600.0, 365 * 86400.0]
@@ -60,8 +60,8 @@ def test_a_run_is_listed_held_and_described_whatever_the_time(
     saved = time.time()
     _jump(monkeypatch, jump)
     with hold(folder.path, "training"):
-        assert "ago" in "".join(describe(folder, Checkpoint(1, folder.path, saved)))
-    assert "-" not in describe(folder, Checkpoint(1, Path("c"), saved))[0].partition("saved")[2]
+        assert "ago" in "".join(describe_resume(folder, Checkpoint(1, folder.path, saved)))
+    assert "-" not in describe_resume(folder, Checkpoint(1, Path("c"), saved))[0].partition("saved")[2]
     assert brief(folder)["state"] == "interrupted"
 
 

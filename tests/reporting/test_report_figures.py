@@ -3,9 +3,9 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
-from lrmctl.reporting.figures import PlottedEstimate, curves, forest, looks, tradeoff
+from lrmctl.reporting.figures import PlottedEstimate, arm_styles, curves, forest, tradeoff
 
-ARMS = looks([("Base", False), ("a & <b> $x$", True)])
+ARMS = arm_styles([("Base", False), ("a & <b> $x$", True)])
 
 
 def svg(text: str) -> ElementTree.Element:

@@ -15,7 +15,7 @@ from lrmctl.errors import RecipeError
 from lrmctl.rows.located import located
 from lrmctl.rows.prompts import asked_of, distinct_ids
 from lrmctl.rows.traces import trace_of
-from lrmctl.rows.values import truth
+from lrmctl.rows.values import label_of
 from lrmctl.types import Prompt
 
 NAN = math.nan
@@ -242,29 +242,29 @@ def test_the_gold_answer_of_a_reasoning_prompt_is_read_by_the_names_of_other_set
 
 @pytest.mark.parametrize("value", [True, 1, 1.0, "1", "1.0", "true", "True", "YES", "yes ", "refused", "unsafe"])
 def test_labels_that_mean_yes(value: Any) -> None:
-    assert truth(value) is True
+    assert label_of(value) is True
 
 
 @pytest.mark.parametrize("value", [False, 0, 0.0, -0.0, "0", "0.0", "false", "No", "complied", "safe"])
 def test_labels_that_mean_no(value: Any) -> None:
-    assert truth(value) is False
+    assert label_of(value) is False
 
 
 @pytest.mark.parametrize("value", [None, NAN, "", " ", "nan", "NaN", "null", "None", "N/A", "\u200b"])
 def test_labels_that_are_none_are_none_under_positive_too(value: Any) -> None:
-    assert truth(value) is None
-    assert truth(value, ["1"]) is None
+    assert label_of(value) is None
+    assert label_of(value, ["1"]) is None
 
 
 @pytest.mark.parametrize("value", [2, 0.5, "perhaps", [True], {"a": 1}, math.inf])
 def test_labels_that_are_neither_are_an_error(value: Any) -> None:
     with pytest.raises(ValueError, match="label"):
-        truth(value)
+        label_of(value)
 
 
 def test_a_value_that_means_yes_is_the_number_and_its_text() -> None:
-    assert [truth(v, ["1.0"]) for v in (1, 1.0, "1", 0.0, True)] == [True, True, True, False, False]
-    assert [truth(v, ["Maybe"]) for v in ("maybe", "no")] == [True, False]
+    assert [label_of(v, ["1.0"]) for v in (1, 1.0, "1", 0.0, True)] == [True, True, True, False, False]
+    assert [label_of(v, ["Maybe"]) for v in ("maybe", "no")] == [True, False]
 
 
 def test_ids_that_stand_for_several_prompts_are_told_apart() -> None:

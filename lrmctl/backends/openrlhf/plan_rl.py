@@ -20,7 +20,7 @@ from lrmctl.backends.openrlhf.cpu import ROLES
 from lrmctl.backends.openrlhf.flags.rl import recipe_flags, samples_per_step
 from lrmctl.backends.openrlhf.plan_common import EVAL_DATA, check_job, data_files
 from lrmctl.backends.openrlhf.run import start
-from lrmctl.data.mix import passes
+from lrmctl.data.mix import repeated_passes
 from lrmctl.errors import RecipeError
 from lrmctl.recipe.schema.recipes import RlRecipe
 from lrmctl.rewards.service.protocol import numbered
@@ -52,7 +52,9 @@ def plan(job: TrainJob) -> Plan:
     _check(job, recipe)
     checked = check_job(job, target, _flags(job, recipe, target))
     algorithm = recipe.algorithm
-    rows = _numbered(passes(job.rows, algorithm.steps * algorithm.prompts_per_step, random.Random(recipe.seed)))
+    rows = _numbered(
+        repeated_passes(job.rows, algorithm.steps * algorithm.prompts_per_step, random.Random(recipe.seed))
+    )
     starter = {_STARTER: Path(start.__file__).read_text(encoding="utf-8")}
     return checked.plan(
         argv=common.program_argv("train_ppo_ray", checked.flags, starter=job.run_dir / _STARTER),

@@ -20,9 +20,9 @@ def smoke(
     """Run the chain and show it. Exit code 0 only if every stage ran, else 3."""
     from lrmctl.recipe.load import load_recipe
     from lrmctl.smoke.chain import smoke
-    from lrmctl.smoke.offline import stay_here
+    from lrmctl.smoke.offline import forbid_network_and_gpu
 
-    stay_here()
+    forbid_network_and_gpu()
     loaded = load_recipe(recipe, sets or (), on=on)
     if model is not None:
         loaded = loaded.override({"model": model}, "--model")

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from lrmctl.errors import LrmctlError, NotFoundError
 from lrmctl.judges.offline.inputs import JudgedItem, Row, of_kind, read_items
-from lrmctl.rows.values import canonical, missing, plain, truth
+from lrmctl.rows.values import canonical, label_of, missing, plain_text
 
 About = Literal["refused", "unsafe"]
 """What is asked: does the response refuse, is it unsafe."""
@@ -125,7 +125,7 @@ def _of_set(chosen: LabelSet, item: JudgedItem, about: About, where: str) -> tup
 
 def _of_field(item: JudgedItem, field: str, positive: Sequence[str], where: str) -> tuple[JudgedItem, bool | None]:
     try:
-        return item, truth(_value(item.row, field), positive)
+        return item, label_of(_value(item.row, field), positive)
     except ValueError as error:
         fix = "say --positive VALUE" if not positive else ""
         raise LrmctlError(f"{error} (in {field!r})", where, fix) from None
@@ -143,7 +143,7 @@ def _value(row: Row, field: str) -> Any:
 
 def _refuse_unknown(items: Sequence[JudgedItem], field: str, positive: Sequence[str], where: str) -> None:
     """A value that means yes and that no row has is a slip, not a file without a yes."""
-    words = {plain(value).strip() for item in items if not missing(value := _value(item.row, field))}
+    words = {plain_text(value).strip() for item in items if not missing(value := _value(item.row, field))}
     if lost := sorted(set(positive) - {p for p in positive if canonical([p]) & {w.casefold() for w in words}}):
         found = ", ".join(sorted(words)[:10])
         raise LrmctlError(f"no row has {lost[0]!r} in {field!r}", where, f"--positive is one of: {found}")

@@ -16,7 +16,7 @@ from typing import Any
 from lrmctl._util.suggest import did_you_mean
 from lrmctl.errors import LrmctlError
 from lrmctl.judges.offline.inputs import JudgedItem, read_items
-from lrmctl.rows.values import missing, plain, shown
+from lrmctl.rows.values import missing, plain_text, quoted_value
 from lrmctl.types import Trace
 
 CLASSES = (
@@ -69,7 +69,7 @@ def read_labelled(
         LrmctlError: a row without a class, or without that field; or no row is left.
     """
     wanted = dict(where or {})
-    items = [item for item in read_items(file) if all(plain(item.row.get(k)) == v for k, v in wanted.items())]
+    items = [item for item in read_items(file) if all(plain_text(item.row.get(k)) == v for k, v in wanted.items())]
     if not items:
         said = " and ".join(f"{key} = {value}" for key, value in wanted.items())
         raise LrmctlError(f"there is no row with {said}", str(file), "values are case-sensitive")
@@ -100,7 +100,7 @@ def _score(row: Mapping[str, Any], name: str | None, where: str) -> float | None
         return None
     value = row.get(name)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        what = f"column {name!r}: is {shown(value)}, not the score of a reward model"
+        what = f"column {name!r}: is {quoted_value(value)}, not the score of a reward model"
         raise LrmctlError(what, where, did_you_mean(name, row) if name not in row else "give each row a number")
     return float(value)
 
@@ -110,7 +110,7 @@ def _propositions(row: Mapping[str, Any], where: str) -> Mapping[str, Any]:
     if missing(found):
         return {}
     if not isinstance(found, Mapping):
-        raise LrmctlError(f"column 'propositions': is {shown(found)}, not an object", where)
+        raise LrmctlError(f"column 'propositions': is {quoted_value(found)}, not an object", where)
     return found
 
 

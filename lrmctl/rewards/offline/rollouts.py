@@ -13,7 +13,7 @@ from typing import Any
 
 from lrmctl.rows.located import LocatedRow
 from lrmctl.rows.traces import read_traces
-from lrmctl.rows.values import missing, number_of, shown
+from lrmctl.rows.values import missing, number_of, quoted_value
 from lrmctl.types import Trace
 
 
@@ -50,7 +50,7 @@ def _rollout(row: LocatedRow, trace: Trace) -> RewardedRollout:
     if missing(components):
         components = {}
     if not isinstance(components, Mapping):
-        raise row.wrong(f"is {shown(components)}, not an object", "components")
+        raise row.wrong(f"is {quoted_value(components)}, not an object", "components")
     values = {str(name): _value(row, str(name), one) for name, one in components.items()}
     total = number_of(row, "reward" if missing(row.get("total")) else "total", row)
     return RewardedRollout(row, trace, values, None if row.get("error") else total)
@@ -60,5 +60,7 @@ def _value(row: LocatedRow, name: str, component: Any) -> float | None:
     if missing(component):
         return None
     if not isinstance(component, Mapping):
-        raise row.wrong(f"the component {name!r} is {shown(component)}, not an object with a value", "components")
+        raise row.wrong(
+            f"the component {name!r} is {quoted_value(component)}, not an object with a value", "components"
+        )
     return number_of(component, "value", row)
