@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from lrmctl.backends.base import REWARD_URL, Backend, Checkpoint, Checks, Progress, TrainJob, with_reward_url
+from lrmctl.backends.base import REWARD_URL, Backend, Checkpoint, Progress, TrainJob, make_backend, with_reward_url
 
 __all__ = [
     "REWARD_URL",
     "Backend",
     "Checkpoint",
-    "Checks",
     "Progress",
     "TrainJob",
+    "make_backend",
     "with_reward_url",
 ]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from lrmctl.types import Plan
 
@@ -94,13 +95,20 @@ class Checkpoint:
     passed_over: tuple[str, ...] = ()
 
 
-class Backend(Protocol):
-    """A trainer behind a plan."""
+class Backend(ABC):
+    """A trainer behind a plan; derive from it. `checkpoint`, `versions`, `check` and `ready` have defaults.
+
+    Attributes:
+        name: as a recipe names it.
+    """
 
     name: str
 
-    def plan(self, job: TrainJob) -> Plan: ...
+    @abstractmethod
+    def plan(self, job: TrainJob) -> Plan:
+        """The plan of a job: the command line, the environment, the files; executes nothing."""
 
+    @abstractmethod
     def launch(
         self,
         plan: Plan,
@@ -113,28 +121,39 @@ class Backend(Protocol):
         `abort` is polled: an exception it returns ends the run and is what the user reads. Raises it, or
         `BackendError` with the first root cause. Leaves no process behind, however it ends.
         """
-        ...
 
-    def checkpoint(self, run_dir: Path) -> Checkpoint | None:
-        """What a resumed run would go on from; None if nothing was saved and it would start at the beginning."""
-        ...
+    def checkpoint(self, run_dir: Path) -> Checkpoint | None:  # noqa: ARG002
+        """What a resumed run would go on from; None if nothing was saved and it would start at the beginning.
+
+        By default a run cannot be resumed from within.
+        """
+        return None
 
     def versions(self) -> Mapping[str, Any]:
-        """Versions for the lock file, without importing the trainer."""
-        ...
+        """Versions for the lock file, without importing the trainer; none by default."""
+        return {}
 
-
-class Checks(Protocol):
-    """What a backend may offer beside `Backend`; who asks does without where it is missing."""
-
-    def check(self, recipe: SftRecipe | RlRecipe) -> Sequence[Problem]:
-        """What is wrong with a recipe, and notes, without a model, data, a GPU or the trainer itself."""
-        ...
+    def check(self, recipe: SftRecipe | RlRecipe) -> Sequence[Problem]:  # noqa: ARG002
+        """What is wrong with a recipe, and notes, without a model, data, a GPU or the trainer itself; by default
+        nothing."""
+        return ()
 
     def ready(self) -> None:
-        """Asked before a run folder is made.
+        """Asked before a run folder is made; by default all is there.
 
         Raises:
             NotFoundError: the trainer is not installed.
         """
-        ...
+
+
+def make_backend(name: str) -> Backend:
+    """The registered backend of this name; one that does not derive from `Backend` gets the defaults that it lacks.
+
+    Raises:
+        LrmctlError: nobody registers it, or its plugin cannot be loaded.
+    """
+    from lrmctl.hooks import registry
+    from lrmctl.hooks.adapt import adapted_to
+
+    made: Backend = adapted_to(Backend, ("plan", "launch"), registry.make("backend", name), "backend")
+    return made

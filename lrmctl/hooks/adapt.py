@@ -30,12 +30,20 @@ def adapted(group: str, made: Any) -> Any:
         PluginError: it lacks the method that every object of its kind has.
     """
     base = BASES[group]
+    return adapted_to(base, _NEEDED[base], made, group)
+
+
+def adapted_to(base: type, needed: tuple[str, ...], made: Any, group: str) -> Any:
+    """The same for a base class that another room has; one of the needed methods has to be there.
+
+    Raises:
+        PluginError: none is.
+    """
     if isinstance(made, base):
         return made
-    needed = _NEEDED[base]
     if not any(callable(getattr(made, name, None)) for name in needed):
         what = f"a {group} has a method `{'` or `'.join(needed)}`, and {type(made).__name__} has none"
-        raise PluginError(what, fix=f"derive it from lrmctl.hooks.specs.{base.__name__}")
+        raise PluginError(what, fix=f"derive it from {base.__module__}.{base.__name__}")
     has = frozenset(name for name in _members(base) if hasattr(made, name))
     return _adapter(base, has)(made)
 
@@ -56,7 +64,9 @@ def _adapter(base: type, has: frozenset[str]) -> Any:
         return getattr(self.wrapped, name)
 
     forwarded = {name: _forwarded(name) for name in has}
-    return type(base.__name__, (base,), {"__init__": init, "__getattr__": other, **forwarded})
+    made = type(base.__name__, (base,), {"__init__": init, "__getattr__": other, **forwarded})
+    made.__abstractmethods__ = frozenset()  # type: ignore[attr-defined]  # what it lacks fails when it is asked
+    return made
 
 
 def _forwarded(name: str) -> property:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from lrmctl.backends.base import make_backend
 from lrmctl.errors import LrmctlError, RecipeError
 from lrmctl.hooks import registry
 from lrmctl.hooks.manager import PluginEntry
@@ -187,9 +188,7 @@ def _by_backend(loaded: LoadedRecipe, prefix: str) -> list[LocatedProblem]:
     recipe = loaded.recipe
     if not isinstance(recipe, (SftRecipe, RlRecipe)):
         return []
-    backend = registry.make("backend", recipe.backend.name)
-    check = getattr(backend, "check", None)  # optional: see `lrmctl.backends.base.Checks`
-    problems: Sequence[Problem] = check(recipe) if check else ()
+    problems: Sequence[Problem] = make_backend(recipe.backend.name).check(recipe)
     return [LocatedProblem(place(loaded, p.key), replace(p, key=prefix + p.key)) for p in problems]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lrmctl.backends.base import Backend
+from lrmctl.backends.base import Backend, make_backend
 from lrmctl.errors import RecipeError
 from lrmctl.preflight.trainable import trainable
 from lrmctl.recipe.problems import located
@@ -54,7 +54,6 @@ def resolve(loaded: LoadedRecipe, runs_dir: Path, model: str | None, *, allow_mi
     Raises:
         LrmctlError: something in the recipe cannot be, or is nowhere.
     """
-    from lrmctl.hooks import registry
     from lrmctl.models import load_tokenizer, resolve_model
 
     loaded, recipe = trainable(loaded, model, runs_dir)
@@ -62,19 +61,18 @@ def resolve(loaded: LoadedRecipe, runs_dir: Path, model: str | None, *, allow_mi
         return _with_what_is_here(loaded, recipe, runs_dir)
     path = resolve_model(recipe.model, runs_dir, trust_remote_code=recipe.trust_remote_code)
     critic = _critic(recipe, runs_dir, download=True)
-    backend, tokenizer = registry.make("backend", recipe.backend.name), load_tokenizer(path)
+    backend, tokenizer = make_backend(recipe.backend.name), load_tokenizer(path)
     with located(loaded):
         _check_nodes(recipe)
     return ResolvedRecipe(loaded, recipe, backend, path, critic, tokenizer, recipe.launch.via == "local")
 
 
 def _with_what_is_here(loaded: LoadedRecipe, recipe: Recipe, runs_dir: Path) -> ResolvedRecipe:
-    from lrmctl.hooks import registry
     from lrmctl.models import load_tokenizer
 
     path = availability.local_model(recipe.model, runs_dir, recipe.trust_remote_code)
     critic = _critic(recipe, runs_dir, download=False)
-    backend = registry.make("backend", recipe.backend.name)
+    backend = make_backend(recipe.backend.name)
     no_model, no_data = availability.missing_model(recipe.model, path), availability.missing_data(recipe)
     tokenizer = load_tokenizer(path) if path and availability.has_tokenizer(path) else None
     here, missing = availability.fits_this_machine(recipe), (*no_model, *no_data)

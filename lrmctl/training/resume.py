@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lrmctl import console
-from lrmctl.backends.base import Checkpoint
+from lrmctl.backends.base import Checkpoint, make_backend
 from lrmctl.errors import LrmctlError, RunExistsError
 from lrmctl.recipe.schema.recipes import AnyRecipe, RlRecipe, SftRecipe
 from lrmctl.runs.damage import part_of, read_object
@@ -78,12 +78,11 @@ def check_steps(folder: RunFolder, last: Checkpoint | None, save_every: int | No
 
 def must_start_again(run_dir: Path, recipe: AnyRecipe) -> bool:
     """Whether a run has done steps that no checkpoint holds."""
-    from lrmctl.hooks import registry
 
     folder = RunFolder(run_dir)
     if not isinstance(recipe, (SftRecipe, RlRecipe)) or not steps_done(folder):
         return False
-    return registry.make("backend", recipe.backend.name).checkpoint(folder.path) is None
+    return make_backend(recipe.backend.name).checkpoint(folder.path) is None
 
 
 def set_all_aside(folder: RunFolder) -> Path | None:

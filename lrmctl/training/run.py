@@ -89,8 +89,7 @@ def _check_executable(plan: TrainingPlan) -> None:
         what = "the GPUs that the recipe asks for are not on this machine"
         raise RecipeError(what, "layout", "run it where they are, e.g. with --launch slurm or --launch ray")
     launcher(plan.backend_plan.launch).check()
-    if ready := getattr(plan.resolved.backend, "ready", None):  # optional: see `lrmctl.backends.base.Checks`
-        ready()
+    plan.resolved.backend.ready()
 
 
 def _make_room(plan: TrainingPlan, folder: RunFolder) -> None:

@@ -8,7 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from lrmctl.backends.base import Checkpoint, Progress, TrainJob
+from lrmctl.backends.base import Backend, Checkpoint, Progress, TrainJob
 from lrmctl.backends.launch.base import LaunchJob
 from lrmctl.backends.launch.launchers import launcher
 from lrmctl.backends.openrlhf import plan_rl, plan_sft
@@ -29,7 +29,7 @@ _RAY_LOGS = ("ray/session_latest/logs/raylet.*", "ray/session_latest/logs/gcs_se
 _PACKAGES = ("openrlhf", "torch", "transformers", "deepspeed", "ray", "vllm", "flash-attn", "datasets", "peft")
 
 
-class OpenRlhf:
+class OpenRlhf(Backend):
     """The `openrlhf` backend."""
 
     name = "openrlhf"
