@@ -19,10 +19,10 @@ from lrmctl.rewards.compose import RolloutReward
 from lrmctl.rewards.service.config import PATIENCE, THREADS, ServiceSpec
 from lrmctl.rewards.service.worker_handle import IsolationRun, ScorerHandle, ScoringBatch, ScoringJob
 
-LAG = 0.02
+BATCH_DELAY_S = 0.02
 """Seconds that a batch is under way before the next one joins it: quick rewards gain nothing from company."""
-TICK = 0.05
-DEATHS, WITHIN = 4, 60.0
+POLL_INTERVAL_S = 0.05
+MAX_DEATHS, DEATH_WINDOW_S = 4, 60.0
 """So many deaths of scorers that no rollout can be blamed for, within so many seconds, end the run."""
 
 
@@ -65,7 +65,7 @@ class Batcher:
         self._queue: deque[ScoringJob] = deque()
         self._suspects: deque[ScoringJob] = deque()
         self._scorers: list[ScorerHandle] = []
-        self._deaths: deque[float] = deque(maxlen=DEATHS)
+        self._deaths: deque[float] = deque(maxlen=MAX_DEATHS)
         self._past_judges: list[dict[str, Any]] = []  # of scorers that are no more
         self._ready_since = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -123,19 +123,19 @@ class Batcher:
     def scorer_died(self, scorer: ScorerHandle, how: str) -> None:
         batches = list(scorer.batches.values())
         self._replace(scorer, "death")
-        if len(batches) == 1 and batches[0].trial is not None and scorer.sent > 1:
+        if len(batches) == 1 and batches[0].isolation is not None and scorer.sent > 1:
             # what was scored before it may have left the damage: once more, in a process that has scored nothing
             self._suspects.extendleft(batches[0].jobs)
-        elif len(batches) == 1 and batches[0].trial is not None:
+        elif len(batches) == 1 and batches[0].isolation is not None:
             self._blame(batches[0], f"the process that scored it {how}")
         elif batches:
             self._suspect([job for batch in batches for job in batch.jobs], slow=False)
         else:
             self._deaths.append(time.monotonic())
-            if len(self._deaths) == DEATHS and self._deaths[-1] - self._deaths[0] < WITHIN:
+            if len(self._deaths) == MAX_DEATHS and self._deaths[-1] - self._deaths[0] < DEATH_WINDOW_S:
                 loading = "" if scorer.ready else " while the reward was loading"
                 fix = "look for its last words in the log, and at the memory of this machine"
-                self._give_up(RewardError(f"the process that scores {how}{loading}, {DEATHS} times", fix=fix))
+                self._give_up(RewardError(f"the process that scores {how}{loading}, {MAX_DEATHS} times", fix=fix))
         self._pump()
 
     def _pump_in(self, seconds: float) -> None:
@@ -153,10 +153,10 @@ class Batcher:
             self._feed(scorer, now)
         if self._queue and self.ready and not self._suspects:
             due = self._queue[0].arrived + self._words.window - now
-            self._pump_in(due if due > 0 else LAG)
+            self._pump_in(due if due > 0 else BATCH_DELAY_S)
 
     def _feed(self, scorer: ScorerHandle, now: float) -> None:
-        if not scorer.ready or scorer.dead or any(b.trial for b in scorer.batches.values()):
+        if not scorer.ready or scorer.dead or any(b.isolation for b in scorer.batches.values()):
             return
         if self._suspects:  # they need a process to themselves: nothing new until this one is free
             if not scorer.batches:
@@ -167,7 +167,7 @@ class Batcher:
             scorer.send(jobs)
 
     def _has_room(self, scorer: ScorerHandle, now: float) -> bool:
-        return not scorer.batches or (len(scorer.batches) < THREADS and now - scorer.started >= LAG)
+        return not scorer.batches or (len(scorer.batches) < THREADS and now - scorer.started >= BATCH_DELAY_S)
 
     def _is_due(self, now: float) -> bool:
         return len(self._queue) >= self.max_batch or now - self._queue[0].arrived >= self._words.window * 0.99
@@ -175,13 +175,13 @@ class Batcher:
     async def _watch(self) -> None:
         ticks = 0
         while True:
-            await asyncio.sleep(TICK)
+            await asyncio.sleep(POLL_INTERVAL_S)
             ticks += 1
             for scorer in list(self._scorers):
                 scorer.look()
                 if not scorer.dead:
                     self._check_clock(scorer)
-            if ticks % round(1 / TICK) == 0:
+            if ticks % round(1 / POLL_INTERVAL_S) == 0:
                 self._check_queue()
 
     def _check_clock(self, scorer: ScorerHandle) -> None:
@@ -223,26 +223,26 @@ class Batcher:
                     queue.append(job)
 
     def _suspect(self, jobs: list[ScoringJob], *, slow: bool) -> None:
-        trial = IsolationRun(len(jobs), slow)
+        isolation = IsolationRun(len(jobs), slow)
         for job in jobs:
-            job.trial = trial
+            job.isolation = isolation
         self._suspects.extend(jobs)
 
     def _blame(self, batch: ScoringBatch, error: str) -> None:
         (job,) = batch.jobs
         verdict = NoReward(error, batch.at)
         self.quarantine[job.key] = verdict
-        if job.trial is not None:
-            job.trial.guilty = True
+        if job.isolation is not None:
+            job.isolation.is_culprit = True
         self._finish([job], [verdict])
         self._tried(batch)
 
     def _tried(self, batch: ScoringBatch) -> None:
-        trial = batch.trial
-        if trial is None:
+        isolation = batch.isolation
+        if isolation is None:
             return
-        trial.left -= 1
-        if trial.left == 0 and trial.slow and not trial.guilty:
+        isolation.left -= 1
+        if isolation.left == 0 and isolation.slow and not isolation.is_culprit:
             self.max_batch = max(1, self.max_batch // 2)
 
     def _finish(self, jobs: Sequence[ScoringJob], outcomes: Sequence[Outcome]) -> None:

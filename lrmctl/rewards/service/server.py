@@ -30,9 +30,9 @@ from lrmctl.rewards.service.config import ServiceSpec
 from lrmctl.rewards.service.logs import check_names
 from lrmctl.rewards.service.sockets import listen
 
-DEATHS, WITHIN = 5, 60.0
+MAX_DEATHS, DEATH_WINDOW_S = 5, 60.0
 """So many deaths of the service within so many seconds end the run."""
-GOODBYE = 6.0
+SHUTDOWN_TIMEOUT_S = 6.0
 """Seconds that it has to end in."""
 _PROCESS = "lrmctl.rewards.service.process:run"
 
@@ -161,11 +161,11 @@ class RewardService:
         with suppress(OSError):
             if self._child is not None:
                 self._child.pipe.send("stop")
-        self._thread.join(GOODBYE + 5)
+        self._thread.join(SHUTDOWN_TIMEOUT_S + 5)
         self._listener.close()
 
     def _supervise(self, started: threading.Event) -> None:
-        deaths: deque[float] = deque(maxlen=DEATHS)
+        deaths: deque[float] = deque(maxlen=MAX_DEATHS)
         while not self._stopping.is_set():
             try:
                 child = self._start()
@@ -175,11 +175,13 @@ class RewardService:
                 return
             started.set()
             self._follow(child)
-            code = child.end(GOODBYE)
+            code = child.end(SHUTDOWN_TIMEOUT_S)
             child.close()
             deaths.append(time.monotonic())
-            if len(deaths) == DEATHS and deaths[-1] - deaths[0] < WITHIN and not self._stopping.is_set():
-                what = f"the reward service {how_it_ended(code)}, {DEATHS} times within {deaths[-1] - deaths[0]:.0f} s"
+            if len(deaths) == MAX_DEATHS and deaths[-1] - deaths[0] < DEATH_WINDOW_S and not self._stopping.is_set():
+                what = (
+                    f"the reward service {how_it_ended(code)}, {MAX_DEATHS} times within {deaths[-1] - deaths[0]:.0f} s"
+                )
                 where = str(self._spec.log or "")
                 self._failure = self._failure or RewardError(what, where, "look for its last words in the log")
                 return
@@ -200,7 +202,7 @@ class RewardService:
         patience: float | None = None
         while self._hear():
             if self._stopping.is_set():
-                patience = patience or time.monotonic() + GOODBYE
+                patience = patience or time.monotonic() + SHUTDOWN_TIMEOUT_S
                 if time.monotonic() > patience:
                     return
             select.select([child.pipe], [], [], 0.5)

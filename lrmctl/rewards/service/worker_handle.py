@@ -26,12 +26,12 @@ class IsolationRun:
     Attributes:
         left: rollouts without an outcome yet.
         slow: they were overdue, so if none of them hangs alone they were only slow.
-        guilty: one of them was to blame.
+        is_culprit: one of them was to blame.
     """
 
     left: int
     slow: bool
-    guilty: bool = False
+    is_culprit: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -54,7 +54,7 @@ class ScoringJob:
     arrived: float
     future: asyncio.Future[bytes]
     caller: Any = None
-    trial: IsolationRun | None = None
+    isolation: IsolationRun | None = None
     row: int | None = None
 
     @property
@@ -71,8 +71,8 @@ class ScoringBatch:
     at: str = ""
 
     @property
-    def trial(self) -> IsolationRun | None:
-        return self.jobs[0].trial
+    def isolation(self) -> IsolationRun | None:
+        return self.jobs[0].isolation
 
 
 class WorkerListener(Protocol):
