@@ -7,9 +7,11 @@ torch and transformers are imported inside the functions.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from threading import RLock
+from typing import Any, TypeVar, cast
 
 from lrmctl.errors import LrmctlError, NotFoundError
 from lrmctl.models.adapter import merge, tensors_of
@@ -23,7 +25,24 @@ _TOLD_OF_LENGTH = "sequence-length-is-longer-than-the-specified-maximum"
 """Where transformers notes that it has warned of a long text. Whoever runs a model says what does not fit, in words of
 its own; a text that is only counted or cut may be of any length."""
 
+_LOADING = RLock()
+"""Held while something is loaded: transformers imports its parts when they are first named, and two threads that name
+them at the same time see half of a module. A judge and a counter of tokens load in threads of their own."""
+F = TypeVar("F", bound=Callable[..., Any])
 
+
+def _alone(load: F) -> F:
+    """One load at a time in this process."""
+
+    @wraps(load)
+    def held(*args: Any, **options: Any) -> Any:
+        with _LOADING:
+            return load(*args, **options)
+
+    return cast("F", held)
+
+
+@_alone
 def load_tokenizer(path: Path) -> Any:
     """The checkpoint's tokenizer, with a padding token (its own end of text where it names none).
 
@@ -74,6 +93,7 @@ def without_progress_bars() -> None:
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
+@_alone
 def load_model(path: Path, *, dtype: str = "float32", device: str = "cpu") -> Any:
     """The causal LM in evaluation mode on `device`.
 
@@ -88,6 +108,7 @@ def load_model(path: Path, *, dtype: str = "float32", device: str = "cpu") -> An
     return load_weights(AutoModelForCausalLM, path, dtype).to(device).eval()
 
 
+@_alone
 def load_weights(kind: Any, path: Path, dtype: str, *, brought: Collection[str] = (), **options: Any) -> Any:
     """A model by one of transformers' `Auto` classes, on CPU. Weights that are missing are an error: transformers
     would draw them at random.
