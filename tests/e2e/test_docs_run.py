@@ -26,6 +26,7 @@ FRAGMENTS = {
     "evaluation": "kind: eval\nname: shown\nmodel: lab:tiny\n",
     "reward": "kind: rl\nname: shown\nmodel: lab:tiny\nprompts: [lab-prompts]\n",
     "data": "kind: sft\nname: shown\nmodel: lab:tiny\n",
+    "analysis": "extends: demo\n",
     "extends": "",
     "name": "extends: methods/rl-guard\n",
     "layout": "extends: r1-distill-qwen-1.5b/rl-guard\nname: shown\n",
