@@ -73,3 +73,9 @@ def odd_rewards(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
     monkeypatch.syspath_prepend(site)
     # plugins are looked for once per process; this test's distribution came later
     monkeypatch.setattr(registry._default, "_third_party", None)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with long tests first: a worker takes one file at a time, and a long one at the end keeps it alone."""
+    long = {item.path for item in items if item.get_closest_marker("e2e") or item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in long)

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from lrmctl.export.hugging_face import write_hugging_face
     from lrmctl.export.inspect import write_inspect
     from lrmctl.export.lm_eval import write_lm_eval
-    from lrmctl.export.source import Evaluation
+    from lrmctl.export.source import ExportedEvaluation
 
 __all__ = [
-    "Evaluation",
+    "ExportedEvaluation",
     "write_hugging_face",
     "write_inspect",
     "write_lm_eval",
@@ -28,6 +28,6 @@ __getattr__ = lazy_names(
         "hugging_face": ("write_hugging_face",),
         "inspect": ("write_inspect",),
         "lm_eval": ("write_lm_eval",),
-        "source": ("Evaluation",),
+        "source": ("ExportedEvaluation",),
     },
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from lrmctl.export.source import Evaluation
+from lrmctl.export.source import ExportedEvaluation
 
 WARNING = (
     "**This dataset holds prompts of safety benchmarks and what a model answered, some of it harmful.** Do not publish"
@@ -16,7 +16,7 @@ WARNING = (
 WITHOUT = "Texts were left out: ids, verdicts, lengths and scores only."
 
 
-def card(evaluation: Evaluation, files: Sequence[str], columns: Sequence[str]) -> str:
+def card(evaluation: ExportedEvaluation, files: Sequence[str], columns: Sequence[str]) -> str:
     """Markdown with a YAML head; names from the evaluation cannot break either.
 
     Args:
@@ -44,7 +44,7 @@ def plain(text: object) -> str:
     return "".join(f"\\{c}" if c in "\\`*_[]<>|#!" else c for c in kept)
 
 
-def _head(evaluation: Evaluation, rows: str, metrics: str) -> dict[str, Any]:
+def _head(evaluation: ExportedEvaluation, rows: str, metrics: str) -> dict[str, Any]:
     licences = dict.fromkeys(str(c.source.get("license") or "not stated") for c in evaluation.cells)
     return {
         "pretty_name": f"Evaluation of {evaluation.model}",
@@ -59,7 +59,7 @@ def _head(evaluation: Evaluation, rows: str, metrics: str) -> dict[str, Any]:
     }
 
 
-def _sets(evaluation: Evaluation) -> str:
+def _sets(evaluation: ExportedEvaluation) -> str:
     lines = ["| set | kind | prompts | samples | licence | source |", "| --- | --- | --- | --- | --- | --- |"]
     for cell in evaluation.cells:
         words = (cell.set, cell.kind, cell.entry["prompts"], cell.entry["samples"], cell.source.get("license"))
@@ -68,7 +68,7 @@ def _sets(evaluation: Evaluation) -> str:
     return "\n".join(dict.fromkeys(lines))
 
 
-def _how(evaluation: Evaluation) -> str:
+def _how(evaluation: ExportedEvaluation) -> str:
     from lrmctl._util.version import __version__
 
     told = {k: evaluation.summary.get(k) for k in ("model", "fingerprint", "seed", "sampling")}

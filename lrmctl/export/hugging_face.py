@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lrmctl.export.card import card
-from lrmctl.export.source import Evaluation, new_folder
+from lrmctl.export.source import ExportedEvaluation, new_folder
 from lrmctl.runs.eval_rows import EvalRow
 from lrmctl.types import Verdict
 
@@ -24,7 +24,7 @@ ROWS, METRICS, CARD = "rows.parquet", "metrics.parquet", "README.md"
 _TEXTS = ("messages", "reference", "thinking", "answer", "extracted", "thinking_raw", "answer_raw", "meta", "error")
 
 
-def write_hugging_face(evaluation: Evaluation, out: Path) -> list[Path]:
+def write_hugging_face(evaluation: ExportedEvaluation, out: Path) -> list[Path]:
     """Write both tables and the card into the new folder `out`; without texts their columns are left out.
 
     Raises:
@@ -53,7 +53,7 @@ def _named_after_content(path: Path) -> Path:
     return path.rename(path.with_stem(f"{path.stem}-{digest[:12]}"))
 
 
-def _batches(evaluation: Evaluation) -> Iterator[Sequence[EvalRow]]:
+def _batches(evaluation: ExportedEvaluation) -> Iterator[Sequence[EvalRow]]:
     rows = evaluation.rows()
     while batch := list(islice(rows, AT_ONCE)):
         yield batch

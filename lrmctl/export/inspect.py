@@ -15,14 +15,14 @@ from typing import Any
 
 from lrmctl.comparison.tally import BESIDE, MAIN
 from lrmctl.errors import LrmctlError
-from lrmctl.export.source import Evaluation, SummaryLine, new_folder
+from lrmctl.export.source import ExportedEvaluation, SummaryLine, new_folder
 from lrmctl.runs.eval_rows import EvalRow
 from lrmctl.types import Trace, Verdict
 
 _STOP = {"stop": "stop", "length": "max_tokens", "error": "unknown"}
 
 
-def write_inspect(evaluation: Evaluation, out: Path) -> list[Path]:
+def write_inspect(evaluation: ExportedEvaluation, out: Path) -> list[Path]:
     """Write a log for every cell of the evaluation into the new folder `out`.
 
     Raises:
@@ -40,7 +40,7 @@ def write_inspect(evaluation: Evaluation, out: Path) -> list[Path]:
     return written
 
 
-def _log(log: Any, evaluation: Evaluation, cell: SummaryLine) -> Any:
+def _log(log: Any, evaluation: ExportedEvaluation, cell: SummaryLine) -> Any:
     samples = list(_samples(log, evaluation, cell))
     return log.EvalLog(
         status="success",
@@ -51,12 +51,12 @@ def _log(log: Any, evaluation: Evaluation, cell: SummaryLine) -> Any:
     )
 
 
-def _time(evaluation: Evaluation) -> str:
+def _time(evaluation: ExportedEvaluation) -> str:
     """When the rows were written."""
     return datetime.fromtimestamp((evaluation.folder / "rows.jsonl").stat().st_mtime, UTC).isoformat()
 
 
-def _spec(log: Any, evaluation: Evaluation, cell: SummaryLine) -> Any:
+def _spec(log: Any, evaluation: ExportedEvaluation, cell: SummaryLine) -> Any:
     """The head of a log; ids follow from what was evaluated, so that a second export is the same log."""
     import hashlib
 
@@ -104,7 +104,7 @@ def _metric(log: Any, name: str, figure: Mapping[str, Any]) -> Any:
     return log.EvalScore(name=name, scorer="lrmctl", metrics=metrics, scored_samples=figure.get("n"))
 
 
-def _samples(log: Any, evaluation: Evaluation, cell: SummaryLine) -> Iterator[Any]:
+def _samples(log: Any, evaluation: ExportedEvaluation, cell: SummaryLine) -> Iterator[Any]:
     model = import_module("inspect_ai.model")
     for row in evaluation.rows(cell):
         trace = row.trace

@@ -15,7 +15,7 @@ from typing import Any
 
 from lrmctl.comparison.pairing import lower_is_better
 from lrmctl.comparison.tally import metrics_of
-from lrmctl.export.source import Evaluation, SummaryLine, new_folder
+from lrmctl.export.source import ExportedEvaluation, SummaryLine, new_folder
 from lrmctl.metrics import METRICS
 from lrmctl.metrics.per_row import TOKENS
 from lrmctl.runs.eval_rows import EvalRow
@@ -27,7 +27,7 @@ FILTER = "none"
 _Z = 1.959963984540054
 
 
-def write_lm_eval(evaluation: Evaluation, out: Path) -> list[Path]:
+def write_lm_eval(evaluation: ExportedEvaluation, out: Path) -> list[Path]:
     """Write results and samples into the new folder `out`.
 
     Raises:
@@ -46,7 +46,7 @@ def write_lm_eval(evaluation: Evaluation, out: Path) -> list[Path]:
     return written
 
 
-def _results(evaluation: Evaluation, stamp: datetime) -> dict[str, Any]:
+def _results(evaluation: ExportedEvaluation, stamp: datetime) -> dict[str, Any]:
     from lrmctl._util.version import __version__
 
     cells, summary = evaluation.cells, evaluation.summary
@@ -97,7 +97,7 @@ def _config(cell: SummaryLine, summary: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _samples(evaluation: Evaluation, cell: SummaryLine) -> Iterator[dict[str, Any]]:
+def _samples(evaluation: ExportedEvaluation, cell: SummaryLine) -> Iterator[dict[str, Any]]:
     """One line per prompt with all its samples, as lm-eval writes a task that repeats."""
     by_prompt: dict[str, list[EvalRow]] = {}
     for row in evaluation.rows(cell):

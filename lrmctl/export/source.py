@@ -44,7 +44,7 @@ class SummaryLine:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class ExportedEvaluation:
     """An evaluation that lies in `folder`.
 
     Attributes:

@@ -83,7 +83,7 @@ def _id(row: Row, key: str, index: int) -> str:
 
 
 @dataclass(frozen=True)
-class RowSelection:
+class TaskSelection:
     """What a task takes of its data set.
 
     Attributes:
@@ -114,7 +114,7 @@ class PublicTask:
     summary: str
     data: str
     key: str
-    select: Callable[..., RowSelection]
+    select: Callable[..., TaskSelection]
     grade: Callable[[Trace], GradedTrace] = grade_mathematics
     grader: tuple[str, str] = MATH_VERIFY
 
@@ -153,10 +153,10 @@ def _task(name: str, rows: _Rows, grade: Any, grader: tuple[str, str], **rest: A
     )
 
 
-def _problem(data: str, question: str, reference: Callable[[Row], str]) -> Callable[..., RowSelection]:
+def _problem(data: str, question: str, reference: Callable[[Row], str]) -> Callable[..., TaskSelection]:
     """Rows with a question in one column and a gold answer."""
 
-    def select(instruction: str = INSTRUCTION) -> RowSelection:
+    def select(instruction: str = INSTRUCTION) -> TaskSelection:
         def read(id: str, row: Row) -> Prompt:
             gold = reference(row)
             if not gold:
@@ -165,7 +165,7 @@ def _problem(data: str, question: str, reference: Callable[[Row], str]) -> Calla
             asked = f"{text}\n{instruction}" if instruction else text
             return Prompt.user(id, asked, "reasoning", source=data, reference=gold)
 
-        return RowSelection(read)
+        return TaskSelection(read)
 
     return select
 
@@ -182,7 +182,7 @@ def _gold_after_marks(row: Row) -> str:
     return gsm8k_answer(_gold(row)) or ""
 
 
-def _math500(instruction: str = INSTRUCTION, levels: Sequence[int] = (1, 2, 3, 4, 5)) -> RowSelection:
+def _math500(instruction: str = INSTRUCTION, levels: Sequence[int] = (1, 2, 3, 4, 5)) -> TaskSelection:
     """`levels`: difficulties, 1 to 5, which the task is named after."""
     wanted = {str(level) for level in levels}
     if not wanted or wanted - set("12345"):
@@ -194,7 +194,7 @@ def _math500(instruction: str = INSTRUCTION, levels: Sequence[int] = (1, 2, 3, 4
     )
 
 
-def _gpqa_diamond(seed: int = 0, instruction: str = choices.INSTRUCTION) -> RowSelection:
+def _gpqa_diamond(seed: int = 0, instruction: str = choices.INSTRUCTION) -> TaskSelection:
     """The choices' order depends on the question, the choices and `seed`."""
 
     def read(id: str, row: Row) -> Prompt:
@@ -203,7 +203,7 @@ def _gpqa_diamond(seed: int = 0, instruction: str = choices.INSTRUCTION) -> RowS
         order = choices.pinned_order(f"{seed}/{question}", [right, *wrong])
         return _choice(id, question, order, order.index(right), instruction, "gpqa-diamond")
 
-    return RowSelection(read)
+    return TaskSelection(read)
 
 
 _LETTER = ("letter", "1")
@@ -215,7 +215,7 @@ def _choice(id: str, question: str, order: Sequence[str], right: int, instructio
     return Prompt.user(id, text, "reasoning", source=data, reference=letters.LETTERS[right], meta=meta)
 
 
-def _mmlu_pro(instruction: str = choices.INSTRUCTION, categories: Sequence[str] = ()) -> RowSelection:
+def _mmlu_pro(instruction: str = choices.INSTRUCTION, categories: Sequence[str] = ()) -> TaskSelection:
     """The choices in their published order; `categories`: subjects, e.g. `math`, which the task is named after."""
 
     def read(id: str, row: Row) -> Prompt:
@@ -228,7 +228,7 @@ def _mmlu_pro(instruction: str = choices.INSTRUCTION, categories: Sequence[str] 
         raise RecipeError(
             f"MMLU-Pro has no category {unknown[0]!r}", "task mmlu_pro", did_you_mean(unknown[0], SUBJECTS)
         )
-    return RowSelection(
+    return TaskSelection(
         read,
         lambda row: not wanted or _subject(row["category"]) in wanted,
         "".join(f"/{one}" for one in sorted(wanted)),

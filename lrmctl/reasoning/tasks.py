@@ -91,7 +91,7 @@ def reasoning_task(name: str, options: Mapping[str, Any] | None = None) -> Reaso
     if name == LMEVAL:
         raise RecipeError("`lmeval:` names no task", fix="put a task of lm-eval after it, e.g. lmeval:arc_challenge")
     if name.startswith(LMEVAL):
-        from lrmctl.reasoning.lm_eval.external_task import lmeval_task
+        from lrmctl.reasoning.lm_eval.external.task import lmeval_task
 
         return lmeval_task(name.removeprefix(LMEVAL), **checked(name, lmeval_task, given, skip=1))
     if name not in _TASKS:

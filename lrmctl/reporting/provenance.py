@@ -24,7 +24,7 @@ class ArmFacts(NamedTuple):
     error: str
 
 
-class SetFacts(NamedTuple):
+class ReportedSet(NamedTuple):
     """One evaluated set."""
 
     set: str
@@ -100,20 +100,20 @@ def _in_order(arm: ArmData) -> list[tuple[str, float]]:
     return sorted(arm.seconds.items(), key=lambda pair: order.index(pair[0]) if pair[0] in order else len(order))
 
 
-def set_facts(arms: Sequence[ArmData]) -> list[SetFacts]:
+def set_facts(arms: Sequence[ArmData]) -> list[ReportedSet]:
     """Every set of every arm; values that differ between arms stand side by side."""
     names = dict.fromkeys((e["set"], e["kind"]) for a in arms for e in a.summary.get("sets", ()))
     return [_set(arms, name, kind) for name, kind in names]
 
 
-def _set(arms: Sequence[ArmData], name: str, kind: str) -> SetFacts:
+def _set(arms: Sequence[ArmData], name: str, kind: str) -> ReportedSet:
     entries = [e for a in arms for e in a.summary.get("sets", ()) if (e["set"], e["kind"]) == (name, kind)]
     sources = [e.get("source") or {} for e in entries]
 
     def seen(values: Sequence[Any]) -> str:
         return ", ".join(dict.fromkeys(str(v) for v in values if v not in (None, "")))
 
-    return SetFacts(
+    return ReportedSet(
         name,
         kind,
         seen([f"{e['temperature']:g}" for e in entries]),

@@ -11,7 +11,7 @@ from lrmctl.comparison import compare_all, differences
 from lrmctl.errors import LrmctlError
 from lrmctl.evaluation import evaluate
 from lrmctl.export.lm_eval import write_lm_eval
-from lrmctl.export.source import Evaluation
+from lrmctl.export.source import ExportedEvaluation
 from lrmctl.lab import base_path
 from lrmctl.recipe.schema.evaluation import EvalSection
 
@@ -45,4 +45,4 @@ def test_a_run_and_its_variant_are_compared_on_purpose_and_exported(tmp_path: Pa
     assert {d.kind for d in found.deltas} == {"harmful", "benign", "reasoning"}
     assert [b.b["thinking_tokens"] for b in found.beside] != [b.a["thinking_tokens"] for b in found.beside]
     assert {"seed", "sampling.decoding"} <= {d.key for d in differences(sides[0][1], sides[1][1])}
-    assert len(write_lm_eval(Evaluation(sides[1][1], "run"), tmp_path / "out")) == 4
+    assert len(write_lm_eval(ExportedEvaluation(sides[1][1], "run"), tmp_path / "out")) == 4

@@ -17,7 +17,7 @@ import pytest
 from exported import evaluated
 
 from lrmctl.export.inspect import write_inspect
-from lrmctl.export.source import Evaluation
+from lrmctl.export.source import ExportedEvaluation
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [
@@ -31,7 +31,7 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
 def viewer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of `inspect view` on exported logs."""
     folder = tmp_path_factory.mktemp("viewer")
-    write_inspect(Evaluation(evaluated(folder / "run"), "run"), folder / "logs")
+    write_inspect(ExportedEvaluation(evaluated(folder / "run"), "run"), folder / "logs")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

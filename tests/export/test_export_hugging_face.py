@@ -10,13 +10,13 @@ from exported import INJECTION, evaluated
 
 from lrmctl.export import hugging_face
 from lrmctl.export.hugging_face import write_hugging_face
-from lrmctl.export.source import Evaluation
+from lrmctl.export.source import ExportedEvaluation
 from lrmctl.runs.eval_rows import read_rows
 
 
 @pytest.fixture
 def exported(tmp_path: Path) -> Path:
-    write_hugging_face(Evaluation(evaluated(tmp_path / "run"), "run"), tmp_path / "out")
+    write_hugging_face(ExportedEvaluation(evaluated(tmp_path / "run"), "run"), tmp_path / "out")
     return tmp_path / "out"
 
 
@@ -64,7 +64,7 @@ def test_the_card_warns_names_licences_and_cannot_be_broken_by_a_name(exported: 
 
 
 def test_without_text_the_columns_are_not_there(tmp_path: Path) -> None:
-    write_hugging_face(Evaluation(evaluated(tmp_path / "run"), "run", text=False), tmp_path / "out")
+    write_hugging_face(ExportedEvaluation(evaluated(tmp_path / "run"), "run", text=False), tmp_path / "out")
     rows = load(tmp_path / "out", "rows")
     assert {"prompt_id", "outcome", "thinking_tokens"} <= set(rows.column_names)
     assert not {"messages", "thinking", "answer", "answer_raw", "reference"} & set(rows.column_names)
@@ -74,7 +74,7 @@ def test_without_text_the_columns_are_not_there(tmp_path: Path) -> None:
 
 def test_rows_beyond_one_batch_are_all_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hugging_face, "AT_ONCE", 5)
-    write_hugging_face(Evaluation(evaluated(tmp_path / "run", 7), "run"), tmp_path / "out")
+    write_hugging_face(ExportedEvaluation(evaluated(tmp_path / "run", 7), "run"), tmp_path / "out")
     assert len(load(tmp_path / "out", "rows")) == 7 * 2 * 3
 
 
@@ -82,7 +82,7 @@ def test_two_exports_of_one_name_are_not_mixed_up_by_the_cache(tmp_path: Path) -
     from datasets import load_dataset
 
     for name, prompts in (("one", 3), ("two", 5)):
-        write_hugging_face(Evaluation(evaluated(tmp_path / name, prompts), name), tmp_path / name / "hf")
+        write_hugging_face(ExportedEvaluation(evaluated(tmp_path / name, prompts), name), tmp_path / name / "hf")
         for config in ("rows", "metrics"):
             load_dataset(str(tmp_path / name / "hf"), config, split="train", cache_dir=str(tmp_path / "cache"))
     loaded = load_dataset(str(tmp_path / "two/hf"), "rows", split="train", cache_dir=str(tmp_path / "cache"))

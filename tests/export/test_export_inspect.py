@@ -9,7 +9,7 @@ import pytest
 from exported import INJECTION, evaluated
 
 from lrmctl.export.inspect import write_inspect
-from lrmctl.export.source import LEFT_OUT, Evaluation
+from lrmctl.export.source import LEFT_OUT, ExportedEvaluation
 
 inspect_log = pytest.importorskip("inspect_ai.log")
 
@@ -17,7 +17,7 @@ inspect_log = pytest.importorskip("inspect_ai.log")
 @pytest.fixture
 def logs(tmp_path: Path) -> dict[str, Any]:
     """By set."""
-    paths = write_inspect(Evaluation(evaluated(tmp_path / "run"), "run"), tmp_path / "out")
+    paths = write_inspect(ExportedEvaluation(evaluated(tmp_path / "run"), "run"), tmp_path / "out")
     read = [inspect_log.read_eval_log(str(path)) for path in paths]
     return {log.eval.dataset.name: log for log in read}
 
@@ -73,7 +73,7 @@ def test_unclosed_thinking_has_no_answer_and_says_that_it_was_cut(logs: dict[str
 
 
 def test_without_text_nothing_that_was_said_is_written(tmp_path: Path) -> None:
-    paths = write_inspect(Evaluation(evaluated(tmp_path / "run"), "run", text=False), tmp_path / "out")
+    paths = write_inspect(ExportedEvaluation(evaluated(tmp_path / "run"), "run", text=False), tmp_path / "out")
     samples = [s for path in paths for s in inspect_log.read_eval_log(str(path)).samples]
     text = "".join(s.model_dump_json() for s in samples)
     assert LEFT_OUT in text

@@ -8,11 +8,11 @@ from exported import SAMPLES, evaluated
 
 from lrmctl.errors import LrmctlError
 from lrmctl.export.lm_eval import write_lm_eval
-from lrmctl.export.source import LEFT_OUT, Evaluation
+from lrmctl.export.source import LEFT_OUT, ExportedEvaluation
 
 
 def written(folder: Path, *, text: bool = True) -> list[Path]:
-    return write_lm_eval(Evaluation(evaluated(folder / "run"), "run", text), folder / "out")
+    return write_lm_eval(ExportedEvaluation(evaluated(folder / "run"), "run", text), folder / "out")
 
 
 def test_lm_evals_own_table_shows_our_figures(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 from lrmctl.backends.base import Backend, Checkpoint, Progress, TrainJob
 from lrmctl.backends.launch.base import LaunchJob
 from lrmctl.backends.launch.launchers import launcher
-from lrmctl.backends.openrlhf import plan_rl, plan_sft
 from lrmctl.backends.openrlhf.flags import parser
+from lrmctl.backends.openrlhf.plans import rl, sft
 from lrmctl.backends.openrlhf.run import checkpoints
 from lrmctl.backends.openrlhf.run.adapters import is_adapter, merge_adapter
 from lrmctl.backends.openrlhf.run.evaluations import Evaluations, keep_best
@@ -41,7 +41,7 @@ class OpenRlhf(Backend):
             RecipeError: if the recipe asks for what OpenRLHF cannot do.
             NotFoundError: if OpenRLHF is not installed.
         """
-        return plan_sft.plan(job) if job.recipe.kind == "sft" else plan_rl.plan(job)
+        return sft.plan(job) if job.recipe.kind == "sft" else rl.plan(job)
 
     def check(self, recipe: SftRecipe | RlRecipe) -> Sequence[Problem]:
         """What is wrong with a recipe, and notes; needs neither OpenRLHF nor a GPU, a model or data."""

@@ -12,7 +12,7 @@ import typer
 from lrmctl.cli.common import RUNS, RunsDir
 
 if TYPE_CHECKING:
-    from lrmctl.export.source import Evaluation
+    from lrmctl.export.source import ExportedEvaluation
 
 
 class ExportFormat(StrEnum):
@@ -41,10 +41,10 @@ def export(
     """Write the results of an evaluation in another tool's form."""
     from lrmctl import console
     from lrmctl.api.side_by_side import evaluated_folder
-    from lrmctl.export.source import Evaluation
+    from lrmctl.export.source import ExportedEvaluation
 
     folder = evaluated_folder(target, runs_dir)
-    evaluation = Evaluation(folder, target.removeprefix("run:"), text=not no_text)
+    evaluation = ExportedEvaluation(folder, target.removeprefix("run:"), text=not no_text)
     out = output or folder / "export" / to.value
     for path in _writer(to)(evaluation, out):
         console.out.print(path, markup=False)
@@ -54,7 +54,7 @@ def export(
         console.say("note: these files hold prompts and completions, harmful ones too; --no-text leaves them out")
 
 
-def _writer(to: ExportFormat) -> Callable[[Evaluation, Path], list[Path]]:
+def _writer(to: ExportFormat) -> Callable[[ExportedEvaluation, Path], list[Path]]:
     if to is ExportFormat.inspect:
         from lrmctl.export.inspect import write_inspect
 

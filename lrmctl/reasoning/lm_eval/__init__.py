@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lrmctl._util.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from lrmctl.reasoning.lm_eval.external_task import lmeval_task
+    from lrmctl.reasoning.lm_eval.external.task import lmeval_task
     from lrmctl.reasoning.lm_eval.ifeval import check_word_data, checkers_version, grade_instructions, totals
     from lrmctl.reasoning.lm_eval.run import TaskResult, run_tasks
 
@@ -24,7 +24,7 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
-        "external_task": ("lmeval_task",),
+        "external.task": ("lmeval_task",),
         "ifeval": (
             "check_word_data",
             "checkers_version",

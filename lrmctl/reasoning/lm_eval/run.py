@@ -16,8 +16,8 @@ from lrmctl.errors import RecipeError
 from lrmctl.reasoning.base import ReasoningTask, TaskResult
 from lrmctl.reasoning.lm_eval.adapter import AnswerSegment, SampledTask, evaluate, make_lm
 from lrmctl.reasoning.lm_eval.builtin import OwnRun
-from lrmctl.reasoning.lm_eval.external_run import ExternalRun
-from lrmctl.reasoning.lm_eval.external_task import ExternalTask
+from lrmctl.reasoning.lm_eval.external.run import ExternalRun
+from lrmctl.reasoning.lm_eval.external.task import ExternalTask
 
 __all__ = ["AnswerSegment", "TaskResult", "run_tasks"]
 

@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from lrmctl.backends.base import TrainJob
-from lrmctl.backends.openrlhf import common, plan_rl, plan_sft
+from lrmctl.backends.openrlhf import common
 from lrmctl.backends.openrlhf.flags import parser
+from lrmctl.backends.openrlhf.plans import rl, sft
 from lrmctl.backends.openrlhf.run.checkpoints import last_checkpoint
 from lrmctl.errors import RecipeError
 from lrmctl.types import Plan
@@ -44,7 +45,7 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_sft_plans_are_accepted_by_the_real_parser(sft_job: Job, changes: dict[str, Any]) -> None:
-    read = read_back(plan_sft.plan(sft_job(**changes)))
+    read = read_back(sft.plan(sft_job(**changes)))
     assert read["data.input_template"] == "{}"
     assert read["data.apply_chat_template"] is False
     assert (read["train.batch_size"], read["train.micro_batch_size"], read["train.max_epochs"]) == (16, 8, 2)
@@ -63,7 +64,7 @@ def test_sft_plans_are_accepted_by_the_real_parser(sft_job: Job, changes: dict[s
     ],
 )
 def test_rl_plans_are_accepted_by_the_real_parser(rl_job: Job, changes: dict[str, Any]) -> None:
-    plan = plan_rl.plan(rl_job(**changes))
+    plan = rl.plan(rl_job(**changes))
     read = read_back(plan)
     assert read["algo.advantage.estimator"] == "group_norm"
     assert (read["rollout.batch_size"], read["rollout.n_samples_per_prompt"], read["train.batch_size"]) == (4, 4, 16)
@@ -74,24 +75,24 @@ def test_rl_plans_are_accepted_by_the_real_parser(rl_job: Job, changes: dict[str
 
 
 def test_no_kl_means_no_reference_model(rl_job: Job) -> None:
-    read = read_back(plan_rl.plan(rl_job()))
+    read = read_back(rl.plan(rl_job()))
     assert (read["algo.kl.init_coef"], read["algo.kl.use_loss"]) == (0, False)
 
 
 @pytest.mark.parametrize(("place", "in_loss"), [("loss", True), ("reward", False)])
 def test_kl_goes_where_the_recipe_says(rl_job: Job, place: str, in_loss: bool) -> None:
-    read = read_back(plan_rl.plan(rl_job(algorithm__kl={"coef": 0.02, "estimator": "k3", "place": place})))
+    read = read_back(rl.plan(rl_job(algorithm__kl={"coef": 0.02, "estimator": "k3", "place": place})))
     assert (read["algo.kl.init_coef"], read["algo.kl.use_loss"], read["algo.kl.estimator"]) == (0.02, in_loss, "k3")
 
 
 def test_clip_range_and_seed_arrive(rl_job: Job) -> None:
-    read = read_back(plan_rl.plan(rl_job(algorithm__clip_low=0.1, algorithm__clip_high=0.3, seed=7)))
+    read = read_back(rl.plan(rl_job(algorithm__clip_low=0.1, algorithm__clip_high=0.3, seed=7)))
     assert (read["actor.eps_clip_low_high"], read["train.seed"]) == ([0.1, 0.3], 7)
 
 
 @pytest.mark.parametrize("rows", [5, 12, 40])
 def test_prompts_are_repeated_or_cut_to_the_number_of_steps(rl_job: Job, rows: int) -> None:
-    plan = plan_rl.plan(rl_job(rows=rows))
+    plan = rl.plan(rl_job(rows=rows))
     written = [json.loads(line)["prompt"] for line in plan.files["data/prompts.jsonl"].splitlines()]
     assert len(written) == 12
     counts = [written.count(f"p{i}") for i in range(rows)]
@@ -99,30 +100,30 @@ def test_prompts_are_repeated_or_cut_to_the_number_of_steps(rl_job: Job, rows: i
 
 
 def test_cutting_prompts_draws_from_the_whole_list(rl_job: Job) -> None:
-    plan = plan_rl.plan(rl_job(rows=400))
+    plan = rl.plan(rl_job(rows=400))
     written = {int(json.loads(line)["prompt"][1:]) for line in plan.files["data/prompts.jsonl"].splitlines()}
     assert max(written) > 100  # a source that lists one kind first must not push out the others
 
 
 def test_sft_steps_count_whole_micro_batches_over_epochs(sft_job: Job) -> None:
-    assert plan_sft.plan(sft_job(rows=64)).estimates["steps"] == 8
-    assert plan_sft.plan(sft_job(rows=31)).estimates["steps"] == 3  # 3 micro-batches of 8 an epoch, windows of 2
+    assert sft.plan(sft_job(rows=64)).estimates["steps"] == 8
+    assert sft.plan(sft_job(rows=31)).estimates["steps"] == 3  # 3 micro-batches of 8 an epoch, windows of 2
     with pytest.raises(RecipeError, match="less than one step"):
-        plan_sft.plan(sft_job(rows=7))
+        sft.plan(sft_job(rows=7))
 
 
 def test_all_rows_are_used_however_many(sft_job: Job) -> None:
-    assert read_back(plan_sft.plan(sft_job(rows=70)))["data.max_samples"] >= 10**9
+    assert read_back(sft.plan(sft_job(rows=70)))["data.max_samples"] >= 10**9
 
 
 @pytest.mark.usefixtures("cuda")
 @pytest.mark.parametrize("gpus", [1, 4])
 def test_cuda_plans_are_accepted_by_the_real_parser(sft_job: Job, rl_job: Job, gpus: int) -> None:
-    tuned = plan_sft.plan(sft_job(layout__gpus=gpus, optimizer__micro_batch_size=4))
+    tuned = sft.plan(sft_job(layout__gpus=gpus, optimizer__micro_batch_size=4))
     read = read_back(tuned)
     assert (read["ds.param_dtype"], read["ds.attn_implementation"]) == ("bf16", "flash_attention_2")
     assert ("torch.distributed.run" in tuned.argv) is (gpus > 1)
-    trained = plan_rl.plan(rl_job(layout__gpus=gpus, optimizer__micro_batch_size=4))
+    trained = rl.plan(rl_job(layout__gpus=gpus, optimizer__micro_batch_size=4))
     read = read_back(trained)
     assert (read["actor.num_gpus_per_node"], read["vllm.num_engines"]) == (gpus, gpus)
     assert (read["train.colocate_all"], read["vllm.enable_sleep"], read["ds.enable_sleep"]) == (True, True, True)
@@ -133,13 +134,13 @@ def test_cuda_plans_are_accepted_by_the_real_parser(sft_job: Job, rl_job: Job, g
 @pytest.mark.usefixtures("cuda")
 def test_fp32_on_cuda_is_refused(rl_job: Job) -> None:
     with pytest.raises(RecipeError, match="fp32 on cuda"):
-        plan_rl.plan(rl_job(backend__dtype="fp32"))
+        rl.plan(rl_job(backend__dtype="fp32"))
 
 
 @pytest.mark.usefixtures("cuda")
 def test_cpu_on_a_cuda_machine_is_refused(rl_job: Job) -> None:
     with pytest.raises(RecipeError, match="no CUDA device is visible"):
-        plan_rl.plan(rl_job(backend__device="cpu"))
+        rl.plan(rl_job(backend__device="cpu"))
 
 
 @pytest.mark.parametrize(
@@ -161,7 +162,7 @@ def test_cpu_on_a_cuda_machine_is_refused(rl_job: Job) -> None:
 )
 def test_what_openrlhf_cannot_do_is_refused_before_it_starts(rl_job: Job, changes: dict[str, Any], words: str) -> None:
     with pytest.raises(RecipeError, match=words):
-        plan_rl.plan(rl_job(**changes))
+        rl.plan(rl_job(**changes))
 
 
 @pytest.mark.parametrize(
@@ -169,26 +170,26 @@ def test_what_openrlhf_cannot_do_is_refused_before_it_starts(rl_job: Job, change
 )
 def test_an_unknown_or_shortened_flag_is_refused_with_a_suggestion(rl_job: Job, flag: str, meant: str) -> None:
     with pytest.raises(RecipeError) as caught:
-        plan_rl.plan(rl_job(backend__flags={flag: 1}))
+        rl.plan(rl_job(backend__flags={flag: 1}))
     assert caught.value.where == f"backend.flags.{flag}"
     assert meant in caught.value.fix
 
 
 def test_a_flag_that_replaces_a_planned_value_is_said(rl_job: Job) -> None:
-    plan = plan_rl.plan(rl_job(backend__flags={"ckpt.max_num": 3}))
+    plan = rl.plan(rl_job(backend__flags={"ckpt.max_num": 3}))
     assert read_back(plan)["ckpt.max_num"] == 3
     assert any("ckpt.max_num" in note for note in plan.notes)
 
 
 def test_what_the_recipe_has_a_word_for_is_not_said_as_a_flag(rl_job: Job) -> None:
     with pytest.raises(RecipeError, match=r"algorithm\.entropy_coef"):
-        plan_rl.plan(rl_job(backend__flags={"actor.entropy_coef": 0.01}))
+        rl.plan(rl_job(backend__flags={"actor.entropy_coef": 0.01}))
 
 
 def test_a_checkpoint_is_loaded_where_the_job_resumes(rl_job: Job) -> None:
     job = rl_job()
     assert last_checkpoint(job.run_dir) is None
-    assert read_back(plan_rl.plan(job))["ckpt.load_enable"] is False
+    assert read_back(rl.plan(job))["ckpt.load_enable"] is False
     actor = job.run_dir / "checkpoints" / "_actor"
     (actor / "global_step20").mkdir(parents=True)
     torch.save({}, actor / "global_step20" / "mp_rank_00_model_states.pt")
@@ -197,11 +198,11 @@ def test_a_checkpoint_is_loaded_where_the_job_resumes(rl_job: Job) -> None:
     last = last_checkpoint(job.run_dir)
     assert last is not None
     assert last.step == 20
-    assert read_back(plan_rl.plan(replace(job, resume=True)))["ckpt.load_enable"] is True
+    assert read_back(rl.plan(replace(job, resume=True)))["ckpt.load_enable"] is True
 
 
 def test_planning_writes_nothing(rl_job: Job, sft_job: Job) -> None:
     jobs = rl_job(), sft_job()
-    plan_rl.plan(jobs[0])
-    plan_sft.plan(jobs[1])
+    rl.plan(jobs[0])
+    sft.plan(jobs[1])
     assert not jobs[0].run_dir.exists()

@@ -18,8 +18,8 @@ from lrmctl.engines.base import Sampling
 from lrmctl.engines.store import distinct_samples
 from lrmctl.reasoning.base import TaskResult
 from lrmctl.reasoning.lm_eval.adapter import SampledTask
-from lrmctl.reasoning.lm_eval.external_grade import Row, graded, metric_key, primary_metric, sample_scores
-from lrmctl.reasoning.lm_eval.external_task import FEWSHOT_SEED, ExternalTask, pin_documents
+from lrmctl.reasoning.lm_eval.external.grade import Row, graded, metric_key, primary_metric, sample_scores
+from lrmctl.reasoning.lm_eval.external.task import FEWSHOT_SEED, ExternalTask, pin_documents
 from lrmctl.types import Prompt
 
 

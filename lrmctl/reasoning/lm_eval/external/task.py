@@ -19,7 +19,7 @@ from lrmctl._util.suggest import did_you_mean
 from lrmctl.errors import LrmctlError, NotFoundError, RecipeError
 from lrmctl.reasoning.base import ReasoningTask
 from lrmctl.reasoning.lm_eval.adapter import pinned_random, quiet
-from lrmctl.reasoning.lm_eval.external_grade import regrade
+from lrmctl.reasoning.lm_eval.external.grade import regrade
 from lrmctl.types import Prompt
 
 FEWSHOT_SEED = 1234

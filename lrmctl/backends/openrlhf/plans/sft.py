@@ -11,7 +11,7 @@ from typing import Any
 from lrmctl.backends.base import TrainJob
 from lrmctl.backends.openrlhf import common
 from lrmctl.backends.openrlhf.flags.sft import recipe_flags
-from lrmctl.backends.openrlhf.plan_common import EVAL_DATA, check_job, data_files
+from lrmctl.backends.openrlhf.plans.common import EVAL_DATA, check_job, data_files
 from lrmctl.backends.openrlhf.rules.batch_split import BatchSplit
 from lrmctl.errors import RecipeError
 from lrmctl.recipe.schema.recipes import SftRecipe

@@ -18,7 +18,7 @@ from lrmctl.backends.launch.supervisor import TEMP
 from lrmctl.backends.openrlhf import common
 from lrmctl.backends.openrlhf.cpu import ROLES
 from lrmctl.backends.openrlhf.flags.rl import recipe_flags, samples_per_step
-from lrmctl.backends.openrlhf.plan_common import EVAL_DATA, check_job, data_files
+from lrmctl.backends.openrlhf.plans.common import EVAL_DATA, check_job, data_files
 from lrmctl.backends.openrlhf.run import start
 from lrmctl.data.mix import repeated_passes
 from lrmctl.errors import RecipeError
