@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from lrmctl.hooks.adapt import adapted
 from lrmctl.hooks.specs import Reward
 from lrmctl.rewards.base import score_part
 from lrmctl.types import Scope, Score, Trace
@@ -20,6 +21,7 @@ def score_on(reward: Reward, traces: Sequence[Trace], scope: Scope) -> list[Scor
     Of several scores on one trace the lowest counts; missing ones are left out. A failed one fails the trace, unless
     another is as low as the reward's declared `range` goes: nothing can make that minimum higher.
     """
+    reward = adapted("reward", reward)
     if scope == "both":
         both = (score_part(reward, traces, "thinking"), score_part(reward, traces, "answer"))
         return [_lowest({"thinking": t, "answer": a}, reward) for t, a in zip(*both, strict=True)]

@@ -14,7 +14,7 @@ from killing import train_and_kill
 from training_recipes import RL, SFT, merged
 
 from lrmctl.backends.openrlhf.run.checkpoints import last_checkpoint, restore
-from lrmctl.errors import BackendError, LrmctlError, RunExistsError
+from lrmctl.errors import DiskFullError, LrmctlError, RunExistsError
 from lrmctl.recipe.load import LoadedRecipe, load_recipe
 from lrmctl.runs.folder import RunFolder
 from lrmctl.runs.jsonl import read_jsonl, write_jsonl
@@ -104,7 +104,7 @@ def failed_run(tmp_path: Path, loaded: LoadedRecipe, steps: int) -> RunFolder:
     folder.data.mkdir(parents=True)
     name = "train.jsonl" if loaded.recipe.kind == "sft" else "prompts.jsonl"
     (folder.data / name).symlink_to("/dev/full")
-    with pytest.raises(BackendError, match="disk"):
+    with pytest.raises(DiskFullError, match="disk"):
         train(loaded, runs_dir=tmp_path / "runs")
     folder.new_attempt()
     write_jsonl(folder.metrics, [{"step": n + 1, "total": 8, "seconds": 1.0} for n in range(steps)])
@@ -138,7 +138,7 @@ def test_a_run_whose_data_has_changed_is_not_gone_on_with(tmp_path: Path) -> Non
     with pytest.raises(RunExistsError, match="data of the run"):
         train(loaded, runs_dir=tmp_path / "runs", resume=True)
     write_jsonl(file, rows)
-    with pytest.raises(BackendError, match="disk"):  # it gets as far as the full disk
+    with pytest.raises(DiskFullError, match="disk"):  # it gets as far as the full disk
         train(loaded, runs_dir=tmp_path / "runs", resume=True)
 
 
@@ -152,7 +152,7 @@ def test_a_run_whose_reward_function_has_changed_is_not_gone_on_with(tmp_path: P
     with pytest.raises(RunExistsError, match=r"the function file .*mine\.py of the run"):
         train(loaded, runs_dir=tmp_path / "runs", resume=True)
     file.write_text("def score(trace): return 1.0\n")
-    with pytest.raises(BackendError, match="disk"):
+    with pytest.raises(DiskFullError, match="disk"):
         train(loaded, runs_dir=tmp_path / "runs", resume=True)
 
 
@@ -161,7 +161,7 @@ def test_told_to_or_without_steps_it_does_start_again(tmp_path: Path, capsys: py
     folder = failed_run(tmp_path, loaded, steps=0)
     for steps, restart in ((0, "refuse"), (2, "always"), (2, "allow")):
         write_jsonl(folder.metrics, [{"step": n + 1, "total": 8, "seconds": 1.0} for n in range(steps)])
-        with pytest.raises(BackendError, match="disk"):  # it gets as far as the full disk
+        with pytest.raises(DiskFullError, match="disk"):  # it gets as far as the full disk
             train(loaded, runs_dir=tmp_path / "runs", resume=True, restart=restart)
         assert "starting from the beginning" in capsys.readouterr().err
 
@@ -170,7 +170,7 @@ def test_starting_again_on_purpose_puts_the_checkpoints_aside(tmp_path: Path) ->
     loaded = recipe(tmp_path, SFT, save_every=2)
     folder = failed_run(tmp_path, loaded, steps=4)
     save(folder.path, 4)
-    with pytest.raises(BackendError, match="disk"):
+    with pytest.raises(DiskFullError, match="disk"):
         train(loaded, runs_dir=tmp_path / "runs", resume=True, restart="always")
     assert last_checkpoint(folder.path) is None
     assert (folder.path / "checkpoints.old" / "all.1" / "global_step4").is_dir()

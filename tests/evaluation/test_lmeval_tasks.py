@@ -13,12 +13,14 @@ import pytest
 from made_lmeval_tasks import MADE, TASKS, N
 
 from lrmctl.engines.base import Sampling
+from lrmctl.engines.factory import make_engine
 from lrmctl.engines.hf.engine import HfEngine
 from lrmctl.engines.store import Store
 from lrmctl.errors import LrmctlError, NotFoundError, RecipeError
 from lrmctl.lab.arithmetic import prompts
 from lrmctl.reasoning.lm_eval.run import run_tasks
 from lrmctl.reasoning.tasks import ReasoningTask, reasoning_task
+from lrmctl.recipe.schema.engines import judge_engine_options
 from lrmctl.types import Trace
 
 
@@ -201,15 +203,6 @@ def test_tasks_are_asked_in_the_decoding_mode_of_the_evaluation(named: Any, base
         assert sum(t.skipped and not t.thinking for t in result.traces) > 8
 
 
-class Server:
-    """An engine that has no log-likelihoods, as servers have none."""
-
-    fingerprint = identity = "server"
-
-    def facts(self) -> dict[str, Any]:
-        return {"name": "openai"}
-
-
 def test_a_task_that_is_listed_twice_is_refused(named: Any, run: Any) -> None:
     with pytest.raises(RecipeError, match="'lmeval:sum_gen' is listed twice"):
         run(named("sums"), named("sum_gen"))
@@ -259,8 +252,8 @@ def test_samples_that_failed_are_neither_right_nor_wrong(base: Path, named: Any,
 
 
 def test_an_engine_without_log_likelihoods_is_refused_before_anything_is_drawn(named: Any, tmp_path: Path) -> None:
-    server: Any = Server()
-    with Store(tmp_path / "c.sqlite") as store, pytest.raises(RecipeError, match="use the engine hf"):
+    server = make_engine("m", judge_engine_options({"use": "openai", "base_url": "http://127.0.0.1:1/v1"}))
+    with Store(tmp_path / "c.sqlite") as store, pytest.raises(RecipeError, match="use an engine that can, hf"):
         run_tasks(server, store, [named("sum_gen"), named("sum_mc")], [Sampling()], 1, seed=0)
 
 

@@ -13,12 +13,11 @@ from typing import Any
 
 import pytest
 from calls import SUM, good, post, service
-from lrmctl.engines.requests import Completion, GenerationRequest
 
 from lrmctl._util.jsonl import JsonlAppender
 from lrmctl.backends.launch.base import run as run_logged
 from lrmctl.cli.commands import monitor
-from lrmctl.engines.base import Sampling
+from lrmctl.engines.base import Completion, GenerationRequest, Sampling
 from lrmctl.engines.store import Store
 from lrmctl.errors import LrmctlError
 from lrmctl.runs import overview

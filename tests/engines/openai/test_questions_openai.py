@@ -21,7 +21,7 @@ from lrmctl.engines.openai.engine import OpenAiEngine
 from lrmctl.engines.openai.protocol import UnreadableError, question_body, read_first_token, read_reply
 from lrmctl.engines.openai.retry import CircuitBreaker, is_too_long
 from lrmctl.errors import LrmctlError
-from lrmctl.judges.query import JudgeQuery, JudgeReply, ask
+from lrmctl.judges.query import JudgeQuery, JudgeReply, ask, request_of
 from lrmctl.judges.templates.harmbench import HarmBench
 from lrmctl.judges.templates.llama_guard import LlamaGuard
 from lrmctl.judges.templates.shieldgemma import ShieldGemma
@@ -52,7 +52,7 @@ def one(engine: Any, query: JudgeQuery) -> JudgeReply:
 
 def body_of(query: JudgeQuery) -> dict[str, Any]:
     engine = chat("http://127.0.0.1:1/v1")
-    return question_body("m", engine.request(query), {}, 20 if query.choices else 0)[1]
+    return question_body("m", request_of(engine, query), {}, 20 if query.choices else 0)[1]
 
 
 def test_replies_come_in_order_and_many_questions_are_under_way_at_once(served) -> None:  # type: ignore[no-untyped-def]

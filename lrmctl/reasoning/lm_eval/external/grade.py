@@ -96,7 +96,7 @@ def primary_metric(name: str, wanted: str | None, scores: Sequence[Mapping[str, 
     return wanted or next(iter(said), None)
 
 
-def graded(trace: Trace, scores: Mapping[str, float], extracted: str | None, primary: str | None) -> GradedTrace:
+def graded_trace(trace: Trace, scores: Mapping[str, float], extracted: str | None, primary: str | None) -> GradedTrace:
     if trace.finish_reason == "error":
         return GradedTrace(None)
     correct = None if primary is None or primary not in scores else answered(trace) and scores[primary] == 1.0
@@ -124,7 +124,7 @@ def regrade(name: str, made: Any, metric: str | None, generated: bool, trace: Tr
         head = {"filter": ensemble.name, "resps": [instance.resps], "filtered_resps": [left], "metrics": list(metrics)}
         rows.append({**head, **metrics})
     _, scores, extracted = sample_scores(trace.prompt, trace.sample, rows, len(made._filters) > 1)
-    return graded(trace, scores, extracted, primary_metric(name, metric, [scores]))
+    return graded_trace(trace, scores, extracted, primary_metric(name, metric, [scores]))
 
 
 def _document(made: Any, trace: Trace) -> Any:

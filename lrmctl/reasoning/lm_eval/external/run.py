@@ -18,7 +18,7 @@ from lrmctl.engines.base import Sampling
 from lrmctl.engines.store import distinct_samples
 from lrmctl.reasoning.base import TaskResult
 from lrmctl.reasoning.lm_eval.adapter import SampledTask
-from lrmctl.reasoning.lm_eval.external.grade import Row, graded, metric_key, primary_metric, sample_scores
+from lrmctl.reasoning.lm_eval.external.grade import Row, graded_trace, metric_key, primary_metric, sample_scores
 from lrmctl.reasoning.lm_eval.external.task import FEWSHOT_SEED, ExternalTask, pin_documents
 from lrmctl.types import Prompt
 
@@ -77,7 +77,7 @@ class ExternalRun:
             for i, sample in enumerate(samples)
         ]
         primary = primary_metric(self.task.name, self.task.metric, [scores for _, scores, _ in said])
-        graded = tuple(graded(trace, scores, extracted, primary) for trace, scores, extracted in said)
+        graded = tuple(graded_trace(trace, scores, extracted, primary) for trace, scores, extracted in said)
         reported = _reported([found[name][0] for name in self._names], several)
         return TaskResult(self.task, self.sampling, tuple(t for t, _, _ in said), graded, reported)
 
