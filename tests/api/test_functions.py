@@ -30,6 +30,7 @@ def test_a_run_is_found_by_name_and_by_folder(runs: Path) -> None:
 
 
 def test_the_environment_names_the_folder_of_runs(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(RUNS_DIR_VARIABLE, raising=False)
     monkeypatch.setenv("LRMCTL_RUNS", str(runs))
     assert lrmctl.load_run("rl").path == runs / "rl"
     assert RUNS_DIR_VARIABLE not in os.environ
