@@ -96,6 +96,41 @@ def test_known_distributions_have_their_textbook_entropy() -> None:
     assert entropy_of_logits(certain).item() == 0
 
 
+@pytest.mark.parametrize("scale", [0.01, 1.0, 30.0, 300.0])
+def test_a_real_vocabulary_is_exact_to_a_few_millionths(scale: float) -> None:
+    """Against float64, from nearly uniform to nearly certain; masked words, as some models have, count nothing."""
+    logits = torch.randn(16, 152_000, generator=torch.Generator().manual_seed(0)) * scale
+    logits[:, ::1000] = -torch.inf
+    exact = torch.distributions.Categorical(logits=logits.double()).entropy()
+    np.testing.assert_allclose(entropy_of_logits(logits).double(), exact, atol=5e-5)
+
+
+def test_the_logits_of_contexts_are_not_computed(model: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch) -> None:
+    positions: list[int] = []
+    monkeypatch.setattr(
+        "lrmctl.engines.hf.entropy.entropy_of_logits",
+        lambda logits: (positions.append(logits.shape[1]), entropy_of_logits(logits))[1],
+    )
+    ids = np.random.default_rng(1).integers(1, 97, 5_060).tolist()
+    (found,) = token_entropies(model, [(ids[:5_000], ids[5_000:])], pad=0)
+    assert sum(positions) == 61  # those that are about the 60 tokens, and the last one
+    np.testing.assert_allclose(found, brute_force(model, EncodedTrace(ids[:5_000], ids[5_000:], True)), atol=2e-5)
+
+
+def test_a_large_vocabulary_makes_batches_smaller_and_not_chunks(
+    model: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shapes: list[tuple[int, int]] = []
+    monkeypatch.setattr(
+        "lrmctl.engines.hf.entropy.entropy_of_logits",
+        lambda logits: (shapes.append(tuple(logits.shape[:2])), entropy_of_logits(logits))[1],
+    )
+    long = [([1, 2], list(range(1, 90)) * 3) for _ in range(4)]
+    token_entropies(model, long, pad=0, logits_budget=97 * 64)
+    assert {rows for rows, _ in shapes} == {1}
+    assert max(chunk for _, chunk in shapes) == 64
+
+
 def row(prompt: str, thinking: str, *, tokens: int | None = None, correct: bool = True, sample: int = 0) -> EvalRow:
     asked = Prompt.user(prompt, "2+2?", "reasoning", reference="4")
     count = len(thinking) if tokens is None else tokens
