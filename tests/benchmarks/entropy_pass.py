@@ -1,0 +1,87 @@
+"""The entropy pass against the plain forward pass of the same model: time ratio, and peak memory against full logits.
+
+    python tests/benchmarks/entropy_pass.py            # lengths 2k and 8k
+    python tests/benchmarks/entropy_pass.py 2048 8192 32768
+
+The model is a random one of two small layers with a real vocabulary (152,000 words), in float32 on CPU, so that the
+vocabulary decides. Each figure is of a process of its own; memory is the peak of its resident set. `plain` computes the
+logits chunk by chunk as the pass does, and drops them: what cannot be avoided. `naive` holds all logits and takes their
+log-softmax, as one writes it first; it fails where they do not fit.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from typing import Any
+
+VOCABULARY = 152_000
+WAYS = ("plain", "pass", "naive")
+
+
+def run(way: str, length: int) -> None:
+    """One way on one sequence; prints seconds and peak memory."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    from lrmctl.engines.hf import entropy
+
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    config = LlamaConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=512,
+        intermediate_size=1024,
+        num_hidden_layers=2,
+        num_attention_heads=8,
+        max_position_embeddings=length,
+        tie_word_embeddings=True,
+    )
+    model: Any = LlamaForCausalLM(config)  # type: ignore[no-untyped-call]
+    model.eval()
+    ids = torch.randint(0, VOCABULARY, (length,)).tolist()
+    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+    if way == "naive":
+        with torch.inference_mode():
+            logits = model(torch.tensor([ids])).logits.float()
+            log_p = torch.log_softmax(logits, dim=-1)
+            -(log_p.exp() * log_p).sum(-1)
+    else:
+        if way == "plain":
+            entropy.entropy_of_logits = lambda logits: logits[..., 0]
+        entropy.token_entropies(model, [(ids[:1], ids[1:])], pad=0)
+    seconds = time.perf_counter() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(json.dumps({"seconds": seconds, "mib": (peak - before) / 1024}))
+
+
+def measured(way: str, length: int) -> dict[str, float] | None:
+    """None if the process was killed, as for memory."""
+    done = subprocess.run([sys.executable, __file__, way, str(length)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        return None
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def main() -> None:
+    for length in map(int, sys.argv[1:] or ("2048", "8192")):
+        found = {way: measured(way, length) for way in WAYS}
+        plain, exact, naive = (found[way] for way in WAYS)
+        assert plain is not None
+        assert exact is not None
+        whole = f"{naive['seconds']:.1f} s, {naive['mib']:.0f} MiB" if naive else "failed"
+        print(
+            f"T = {length}: plain {plain['seconds']:.1f} s, {plain['mib']:.0f} MiB; pass {exact['seconds']:.1f} s,"
+            f" {exact['mib']:.0f} MiB ({exact['seconds'] / plain['seconds']:.2f} times); naive {whole}"
+        )
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 3 and sys.argv[1] in WAYS:
+        run(sys.argv[1], int(sys.argv[2]))
+    else:
+        main()
