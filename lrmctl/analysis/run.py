@@ -15,7 +15,7 @@ from lrmctl.runs.folder import write_json
 from lrmctl.runs.holding import hold
 
 if TYPE_CHECKING:
-    from lrmctl.recipe.schema.recipes import AnalysisSection
+    from lrmctl.recipe.schema.recipes import AnalysisSection, TransitionsSection
 
 Progress = Callable[[int, int], None]
 
@@ -28,16 +28,16 @@ def analyze(
     base_dir: Path | None = None,
     on_progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Write `analysis/reflection.json` and, where a model is given, `analysis/entropy.json`.
+    """Write `analysis/reflection.json`, and `entropy.json` and `transitions.json` where they are asked for.
 
     Args:
         model: checkpoint folder that produced the rows; None leaves the entropy out.
         run_dir: folder that holds `eval/rows.jsonl`.
         base_dir: folder of the base model's analysis; its 80th percentiles become the thresholds of this one.
-        on_progress: called with (done, total) traces of the entropy pass.
+        on_progress: called with (done, total) traces, of the transitions and then of the entropy pass.
 
     Returns:
-        `{"reflection": ..., "entropy": ...}` as written; without `entropy` where it was not asked for.
+        `{"reflection": ..., "transitions": ..., "entropy": ...}` as written; without what was not asked for.
 
     Raises:
         NotFoundError: nothing was evaluated here, an unknown lexicon, or a base without entropies.
@@ -60,6 +60,8 @@ def _analyze(
 ) -> dict[str, Any]:
     made_of = {"rows_sha256": rows_digest(run_dir / "eval" / "rows.jsonl")}
     found = {"reflection": {**reflection(rows, section.lexicons), **made_of}}
+    if section.transitions is not None:
+        found["transitions"] = {**_transitions(rows, run_dir, section.transitions, on_progress), **made_of}
     if section.entropy and model is not None:
         thresholds = _thresholds(base_dir) if base_dir is not None else None
         entropies = _entropy(model, rows, run_dir / "eval", section, thresholds, on_progress)
@@ -67,6 +69,35 @@ def _analyze(
     for name, data in found.items():
         write_json(run_dir / "analysis" / f"{name}.json", data)
     return found
+
+
+def _transitions(
+    rows: Sequence[EvalRow], run_dir: Path, section: TransitionsSection, on_progress: Progress | None
+) -> dict[str, Any]:
+    from lrmctl.analysis.entropy import choose
+    from lrmctl.analysis.segments import judge_thoughts
+    from lrmctl.analysis.transitions import FORMAT, transitions
+    from lrmctl.judges.base import judge_name, make_judge
+    from lrmctl.lexicons import get_lexicon
+
+    lexicon, judge = get_lexicon(section.lexicon), make_judge(section.judge, dict(section.judge_options))
+    judge.prepare()
+    chosen = choose(rows, section.max_traces)
+    store = run_dir / "analysis" / "segments.jsonl"
+    thoughts = judge_thoughts(
+        judge, chosen, section.by, lexicon, store, options=section.judge_options, on_progress=on_progress
+    )
+    return {
+        "format": FORMAT,
+        "part": "thinking",
+        "by": section.by,
+        "judge": judge_name(judge),
+        "judge_version": judge.version,
+        "lexicon": lexicon.name,
+        "lexicon_version": lexicon.version,
+        "traces": len(thoughts),
+        "cells": transitions(thoughts),
+    }
 
 
 def _entropy(

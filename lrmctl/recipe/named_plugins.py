@@ -30,6 +30,9 @@ def named_plugins(loaded: LoadedRecipe) -> Iterator[NamedPlugin]:
         if path == ("analysis",):
             for index, name in enumerate(section["lexicons"]):
                 yield NamedPlugin((*path, "lexicons", index), "lexicon", name, {})
+        elif path == ("analysis", "transitions"):
+            yield NamedPlugin((*path, "lexicon"), "lexicon", section["lexicon"], {})
+            yield from _judges(path, section)
         elif path == ("backend",):
             yield NamedPlugin((*path, "name"), "backend", section["name"], {})
         elif (path == ("evaluation",) and "judge" in section) or (len(path) >= 2 and path[-2] == "also"):

@@ -110,4 +110,5 @@ def entropy_of_logits(logits: Tensor) -> Tensor:
     z = (z - z.amax(dim=-1, keepdim=True)).clamp_(min=-1e4)  # e^-1e4 is 0, and 0 x -1e4 is too
     weights = z.exp()
     total = weights.sum(dim=-1)
-    return total.log() - torch.linalg.vecdot(weights, z) / total
+    entropy: Tensor = total.log() - torch.linalg.vecdot(weights, z) / total
+    return entropy

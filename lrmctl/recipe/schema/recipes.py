@@ -305,6 +305,18 @@ class EvalRecipe(_Recipe):
     evaluation: EvalSection
 
 
+class TransitionsSection(Section):
+    judge: str
+    """Judges each segment of the thinking by itself; any judge that judges thinking."""
+    judge_options: dict[str, Any] = {}
+    by: Literal["paragraph", "reflection"] = "paragraph"
+    """Thoughts are cut at blank lines, or before each word of the lexicon."""
+    lexicon: str = "self-correction"
+    """Says which segments begin with a reflection."""
+    max_traces: Positive = 512
+    """Traces per prompt kind."""
+
+
 class AnalysisSection(Section):
     lexicons: tuple[str, ...] = ("cyclicreflex", "lab")
     """Word lists of reflection, counted as whole words in any case (CyclicReflex's source counts bare token ids)."""
@@ -316,6 +328,8 @@ class AnalysisSection(Section):
     """Where the entropy pass runs: `auto`, `cpu`, `cuda` or one GPU, e.g. `cuda:1`."""
     dtype: Dtype = "float32"
     """Of its weights; `auto` is float32 on CPU and bfloat16 on CUDA, which costs some digits."""
+    transitions: TransitionsSection | None = None
+    """How thoughts move between safe and unsafe, segment by segment; costs a judgement for each segment."""
 
 
 class Arm(Section):
