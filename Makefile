@@ -37,7 +37,7 @@ test: $(STAMP)
 
 test-all: $(STAMP)
 	@echo "test-all: pytest with $(JOBS) processes"
-	@$(ENV) $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile $(TESTS)
+	@$(ENV) $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 lint: $(STAMP)
 	$(VENV)/bin/ruff check .
