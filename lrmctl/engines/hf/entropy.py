@@ -104,11 +104,8 @@ def entropy_of_logits(logits: Tensor) -> Tensor:
 
     With z the logits less their largest one: ln(sum e^z) - sum(z e^z) / sum(e^z).
     """
-    import torch
-
     z = logits.float()
     z = (z - z.amax(dim=-1, keepdim=True)).clamp_(min=-1e4)  # e^-1e4 is 0, and 0 x -1e4 is too
     weights = z.exp()
     total = weights.sum(dim=-1)
-    entropy: Tensor = total.log() - torch.linalg.vecdot(weights, z) / total
-    return entropy
+    return total.log() - weights.mul_(z).sum(dim=-1) / total
