@@ -32,7 +32,8 @@ def analyze(
         on_warning: told what was left out; Python's warnings by default.
 
     Returns:
-        `{"reflection": ..., "entropy": ...}`; without `entropy` where the model is not there any more.
+        `{"reflection": ..., "transitions": ..., "entropy": ...}`; without `transitions` unless the recipe asks
+        for them, and without `entropy` where the model is not there any more.
 
     Raises:
         NotFoundError: no such run, one that was not evaluated, or an unknown lexicon.
@@ -44,7 +45,7 @@ def analyze(
         section = loaded.recipe.analysis  # type: ignore[union-attr]  # only a study comes through
         folder = run_folder(str(run), runs)
         model = evaluated_model(folder)
-        if model is None:
+        if model is None and section.entropy:
             (on_warning or _warn)("the evaluated model is not there any more: no entropy")
         if recipe is None and not any(text.startswith("analysis.lexicons") for text in as_sets(overrides)):
             section = section.model_copy(update={"lexicons": _lexicons(section.lexicons, model)})

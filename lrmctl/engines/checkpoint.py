@@ -5,6 +5,7 @@ Knows neither transformers' models nor vLLM. Calls from several threads are safe
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -102,14 +103,14 @@ class CheckpointEngine(Engine):
         )
 
     @property
+    @abstractmethod
     def max_len(self) -> int:
         """Tokens of prompt and completion that the model has room for."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def vocabulary(self) -> int:
         """Tokens that the model knows."""
-        raise NotImplementedError
 
     def check(self) -> None:
         """Raises LrmctlError if there is no such model, or it has no tokenizer; downloads it if it is the hub's."""
