@@ -12,8 +12,9 @@ from lrmctl.comparison import main_deltas
 from lrmctl.errors import LrmctlError
 from lrmctl.reporting import panels, provenance
 from lrmctl.reporting.every_set import every_set
-from lrmctl.reporting.figures import ArmStyle, arm_styles
+from lrmctl.reporting.figures import ArmStyle, Canvas, arm_styles
 from lrmctl.reporting.load import KINDS, ArmData, ArmFolder, is_held_out, load_arms
+from lrmctl.reporting.panels.base import View
 from lrmctl.reporting.samples import SHOWN, comparisons
 from lrmctl.reporting.table import PairedArm, deltas_to_first, main_table
 from lrmctl.runs.holding import one_at_a_time
@@ -90,7 +91,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(number=_number, bounds=_bounds, points=_points, p_value=_p_value)
+    made.filters.update(svg=Canvas().svg, number=_number, bounds=_bounds, points=_points, p_value=_p_value)
     return made
 
 
@@ -105,8 +106,8 @@ class _Block:
     paired: Sequence[tuple[PairedArm, Mapping[str, Any]]]
     forests: Sequence[panels.Panel]
     tradeoffs: Sequence[panels.Panel]
-    reflection: Sequence[panels.Panel]
-    entropy: Sequence[panels.Panel]
+    thinking: Sequence[panels.Section]
+    reflected: bool
 
 
 def _context(
@@ -146,8 +147,8 @@ def _block(
     drawn: Sequence[ArmStyle],
     block: Mapping[str, Any],
 ) -> _Block:
-    t, sets, lexicon = block["temperature"], table["sets"], table["lexicon"]
-    words = f"hits per trace ({lexicon})"
+    t, sets = block["temperature"], table["sets"]
+    view = View(data, drawn, sets, float(t), table["lexicon"])
     return _Block(
         temperature=t,
         facts=block["sets"],
@@ -155,9 +156,9 @@ def _block(
         controls=[r for r in block["rows"] if r["control"]],
         paired=[(pair, _by_kind(pair, sets, t)) for pair in paired],
         forests=panels.forests(paired, drawn[1:], sets, t),
-        tradeoffs=panels.tradeoffs(block, drawn),
-        reflection=panels.analysis_panels(data, drawn, sets, t, "reflection", "per_trace", words, lexicon=lexicon),
-        entropy=panels.analysis_panels(data, drawn, sets, t, "entropy", "mean", "mean token entropy (nats)"),
+        tradeoffs=panels.tradeoffs(block, drawn, sets),
+        thinking=[section for section in panels.thinking_sections(view) if section.title],
+        reflected=any(a.reflection or a.entropy for a in data),
     )
 
 

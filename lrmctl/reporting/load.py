@@ -16,6 +16,8 @@ from lrmctl.runs.eval_rows import EvalRow, eval_rows, rows_digest
 from lrmctl.runs.jsonl import read_jsonl
 
 KINDS = ("harmful", "benign", "reasoning")
+ANALYSES = ("reflection", "entropy", "transitions", "early", "recovery")
+"""Files of `analysis/` that are shown, each made of certain rows."""
 _HELD_OUT = ("heldout", "held-out", "held_out", "ood")
 
 
@@ -56,6 +58,9 @@ class ArmData:
     status: Mapping[str, Any]
     lock: Mapping[str, Any]
     seconds: Mapping[str, float]
+    transitions: Mapping[str, Any] = field(default_factory=dict)
+    early: Mapping[str, Any] = field(default_factory=dict)
+    recovery: Mapping[str, Any] = field(default_factory=dict)
     stale: Sequence[str] = ()
     evaluated: Evaluated = field(default_factory=dict)
     samples: dict[SampleKey, EvalRow] = field(default_factory=dict)
@@ -88,7 +93,7 @@ class ArmData:
         """The cell of an analysis, or None."""
         wanted = {"kind": kind, "set": name, "temperature": temperature, "outcome": outcome, **also}
         for cell in getattr(self, analysis).get("cells", ()):
-            if all(cell.get(key) == value for key, value in wanted.items()):
+            if all(cell.get(key, ALL if key == "outcome" else None) == value for key, value in wanted.items()):
                 return cell
         return None
 
@@ -128,15 +133,19 @@ def temperatures(arms: Sequence[ArmData]) -> list[float]:
 def _files(arm: ArmFolder) -> ArmData:
     path = arm.path
     stamps = {f.stem: _json(f).get("seconds") for f in sorted((path / "stages").glob("*.json"))}
-    analyses = {name: _json(path / "analysis" / f"{name}.json") for name in ("reflection", "entropy")}
+    analyses = {name: _json(path / "analysis" / f"{name}.json") for name in ANALYSES}
     rows = path / "eval" / "rows.jsonl"
     made_of = rows_digest(rows) if rows.exists() else None
     stale = [name for name, found in analyses.items() if found and found.get("rows_sha256") != made_of]
+    fresh = {name: {} if name in stale else found for name, found in analyses.items()}
     return ArmData(
         arm=arm,
         summary=_json(path / "eval" / "summary.json"),
-        reflection={} if "reflection" in stale else analyses["reflection"],
-        entropy={} if "entropy" in stale else analyses["entropy"],
+        reflection=fresh["reflection"],
+        entropy=fresh["entropy"],
+        transitions=fresh["transitions"],
+        early=fresh["early"],
+        recovery=fresh["recovery"],
         stale=stale,
         metrics=list(read_jsonl(path / "metrics.jsonl")),
         status=_json(path / "status.json"),

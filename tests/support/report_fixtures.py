@@ -156,6 +156,78 @@ def entropy(name: str, found: Sequence[EvalRow]) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def estimate(value: float, half: float = 0.04, n: int = 24) -> dict[str, Any]:
+    """An estimate as an analysis writes it."""
+    return {"value": value, "low": max(0.0, value - half), "high": value + half, "n": n}
+
+
+def share(value: float) -> dict[str, Any]:
+    """An estimate of a share."""
+    return {**estimate(value), "high": min(1.0, value + 0.04)}
+
+
+def with_tokens(name: str, found: dict[str, Any]) -> dict[str, Any]:
+    """An entropy analysis with curves, reflection words, segments, KL and lists of tokens."""
+    level = ARMS[name][4]
+    far = None if name == "base" else estimate(0.02 + len(name) / 200, 0.005)
+    words = [" wait", "Maybe", "\n", "tool-2", "<b>&_%"]
+    for cell in found["cells"]:
+        cell |= {
+            "curve": [estimate(level * (1.3 - i / 20), 0.02) for i in range(10)],
+            "at_reflection": estimate(level * 1.8, 0.05),
+            "after_reflection": estimate(level * 1.2),
+            "elsewhere": estimate(level),
+            "by_segment": {"safe": estimate(level), "unsafe": estimate(level * 1.5)},
+            "kl": far,
+        }
+    forking = [{"token": word, "count": 90 - i, "mean": level * 3} for i, word in enumerate(words * 4)]
+    changed = [{"token": word, "count": 9, "base": 0.5, "here": 0.2, "change": -0.3} for word in words]
+    return {**found, "forking": forking, "gained": None if name == "base" else changed, "lost": changed}
+
+
+def transitions(name: str, found: Sequence[EvalRow]) -> dict[str, Any]:
+    """Transitions of thoughts that are unsafe as often as the arm says; none on other kinds of prompt."""
+    safe = ARMS[name][0]
+    cells = []
+    for t in (0.6, 1.0):
+        for kind, set_name in SETS.items():
+            bad = 1 - safe if kind == "harmful" else 0.0
+            nothing = {"value": None, "low": None, "high": None, "n": 24}
+            cells.append(
+                {
+                    "set": set_name, "kind": kind, "temperature": t, "outcome": "all", "traces": 48, "prompts": 24,
+                    "segments": 200, "undecided": 3,
+                    "pairs": {"safe->safe": 90, "safe->unsafe": 9, "unsafe->safe": 5, "unsafe->unsafe": 40},
+                    "onset": share(bad * 0.4), "recovery": share(safe * 0.6) if bad else nothing,
+                    "recovery_reflective": share(safe * 0.7) if bad else nothing,
+                    "recovery_plain": share(safe * 0.5) if bad else nothing,
+                    "unsafe_share": share(bad), "first_unsafe": share(0.3), "recovery_position": share(0.6),
+                    "ends_safe": share(safe * 0.8), "safe_after_unsafe": share(safe * 0.7),
+                }
+            )  # fmt: skip
+    about = {"by": "paragraph", "judge": "lab", "judge_version": "1", "lexicon": "self-correction"}
+    return {"format": 1, "part": "thinking", **about, "traces": len(found), "cells": cells}
+
+
+def early(name: str) -> dict[str, Any]:
+    """Answers from thoughts cut at each tenth; arms settle at different places."""
+    start = 0.3 + 0.5 * ARMS[name][0]
+    curve = [share(min(1.0, start + (1 - start) * i / 10)) for i in range(11)]
+    cells = [
+        {"set": s, "kind": kind, "temperature": 0.6, "curve": curve, "settled": share(1 - start), "decisive": []}
+        for kind, s in SETS.items()
+    ]
+    return {"format": 1, "judge": "lab", "judge_version": "1", "samples": 1, "generations": 264, "cells": cells}
+
+
+def recovery(name: str) -> dict[str, Any]:
+    """Answers after forced unsafe beginnings."""
+    safe = ARMS[name][0]
+    curve = [{"tokens": n, "safe": share(safe * (1 - n / 90)), "malformed": share(0.01)} for n in (0, 8, 16, 32)]
+    cell = {"set": SETS["harmful"], "kind": "harmful", "temperature": 0.6, "curve": curve}
+    return {"format": 1, "prefixes_of": "base", "judge": "lab", "judge_version": "1", "cells": [cell]}
+
+
 def metrics(name: str, steps: int = 80) -> Iterator[dict[str, Any]]:
     rng, safe, complied = random.Random(name), ARMS[name][0], ARMS[name][2]
     for step in range(1, steps + 1):
@@ -183,8 +255,9 @@ def make_arm(
     samples: int = 2,
     temperatures: Sequence[float] = (0.6, 1.0),
     extra: str = "",
+    deep: bool = False,
 ) -> ArmFolder:
-    """One arm's run folder; `extra` is appended to every thinking."""
+    """One arm's run folder; `extra` is appended to every thinking, `deep` adds every further analysis."""
     _, _, _, _, _, label, control, recipe = ARMS[name]
     path = folder / name
     found = list(rows(name, n, samples, temperatures, extra))
@@ -192,7 +265,12 @@ def make_arm(
     write_json(path / "eval" / "summary.json", summary(name, found, samples))
     made_of = {"rows_sha256": rows_digest(path / "eval" / "rows.jsonl")}
     write_json(path / "analysis" / "reflection.json", {**reflection(found, ["cyclicreflex", "lab"]), **made_of})
-    write_json(path / "analysis" / "entropy.json", {**entropy(name, found), **made_of})
+    entropies = entropy(name, found)
+    write_json(path / "analysis" / "entropy.json", {**(with_tokens(name, entropies) if deep else entropies), **made_of})
+    if deep:
+        write_json(path / "analysis" / "transitions.json", {**transitions(name, found), **made_of})
+        write_json(path / "analysis" / "early.json", {**early(name), **made_of})
+        write_json(path / "analysis" / "recovery.json", {**recovery(name), **made_of})
     for stage, seconds in {"train": 92.4, "eval": 14.2, "analyze": 3.1}.items():
         if recipe or stage != "train":
             write_json(path / "stages" / f"{stage}.json", {"key": "0", "seconds": seconds})
