@@ -13,6 +13,7 @@ from lrmctl.errors import LrmctlError
 from lrmctl.reporting import panels, provenance
 from lrmctl.reporting.every_set import every_set
 from lrmctl.reporting.figures import ArmStyle, Canvas, arm_styles
+from lrmctl.reporting.judged import verdict_of
 from lrmctl.reporting.load import KINDS, ArmData, ArmFolder, is_held_out, load_arms
 from lrmctl.reporting.panels.base import View
 from lrmctl.reporting.samples import SHOWN, comparisons
@@ -135,6 +136,10 @@ def _context(
         "lexicons": provenance.lexicons(data),
         "entropies": provenance.entropy_facts(data),
         "base": data[0].arm.label,
+        "verdicts": [
+            (t, verdict_of(data[0], paired, table["sets"], t))
+            for t in [block["temperature"] for block in table["temperatures"]][:1]
+        ],
         "fewest": panels.FEWEST,
         "of_the_lab": provenance.of_the_lab(data),
     }
