@@ -60,7 +60,7 @@ def read_again(tokenizer: Any, rows: Sequence[EvalRow], folder: Path) -> Encoded
     Raises:
         LrmctlError: the store holds none of them.
     """
-    rendering = _rendering(folder)
+    rendering = rendering_of(folder)
     if not (folder / "completions.sqlite").is_file():
         return EncodedTraces("rendered", list(rows), [encode(tokenizer, row, rendering) for row in rows])
     texts = [_rendered(tokenizer, row.trace.prompt, rendering) for row in rows]
@@ -105,7 +105,8 @@ def _anew(tokenizer: Any, row: EvalRow, given: str, opened: bool, form: Thinking
     return EncodedTrace(context, _ids(tokenizer, trace.thinking), False)
 
 
-def _rendering(folder: Path) -> Rendering:
+def rendering_of(folder: Path) -> Rendering:
+    """How the evaluation in a folder rendered its prompts, as its summary says."""
     path = folder / "summary.json"
     summary = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     told, markers = summary.get("sampling", {}), (summary.get("thinking") or {}).get("markers")

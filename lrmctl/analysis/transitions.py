@@ -36,22 +36,22 @@ def transitions(thoughts: Iterable[JudgedThought]) -> list[dict[str, Any]]:
 
 def _cell(cell: Cell, thoughts: Sequence[JudgedThought]) -> dict[str, Any]:
     prompts = [thought.row.trace.prompt.id for thought in thoughts]
-    moves = [list(_moves(thought.segments)) for thought in thoughts]
+    steps = [list(moves(thought.segments)) for thought in thoughts]
 
     def rate(before: str, after: str, reflective: bool | None = None) -> dict[str, Any]:
         """P(after | before) over neighbours, of those that begin so."""
-        counted = [[m for m in of if m[0] == before and reflective in (None, m[2])] for of in moves]
+        counted = [[m for m in of if m[0] == before and reflective in (None, m[2])] for of in steps]
         hits = [sum(m[1] == after for m in of) for of in counted]
         return ratio(prompts, hits, [len(of) for of in counted]).to_json()
 
-    unsafe = [_unsafe_at(thought.segments) for thought in thoughts]
+    unsafe = [unsafe_at(thought.segments) for thought in thoughts]
     touched = [i for i, at in enumerate(unsafe) if at is not None]
     of_touched = [prompts[i] for i in touched]
     back = [_back_at(thoughts[i].segments, unsafe[i] or 0) for i in touched]
     lengths = [len(thought.row.trace.thinking) for thought in thoughts]
     answered = [i for i in touched if _answer(thoughts[i]) not in (None, "failed")]
     good = [i for i in answered if _answer(thoughts[i]) == "safe"]
-    counts = [f"{a}->{b}" for of in moves for a, b, _ in of]
+    counts = [f"{a}->{b}" for of in steps for a, b, _ in of]
     return {
         **cell._asdict(),
         "traces": len(thoughts),
@@ -78,14 +78,14 @@ def _cell(cell: Cell, thoughts: Sequence[JudgedThought]) -> dict[str, Any]:
     }
 
 
-def _moves(segments: Sequence[JudgedSegment]) -> Iterable[tuple[str, str, bool]]:
+def moves(segments: Sequence[JudgedSegment]) -> Iterable[tuple[str, str, bool]]:
     """Neighbours of which both are decided, and whether the second begins with a reflection."""
     for one, two in pairwise(segments):
         if {one.outcome, two.outcome} <= {"safe", "unsafe"}:
             yield one.outcome, two.outcome, two.reflective
 
 
-def _unsafe_at(segments: Sequence[JudgedSegment]) -> int | None:
+def unsafe_at(segments: Sequence[JudgedSegment]) -> int | None:
     return next((i for i, segment in enumerate(segments) if segment.outcome == "unsafe"), None)
 
 

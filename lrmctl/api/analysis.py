@@ -20,20 +20,23 @@ def analyze(
     runs_dir: str | Path | None = None,
     on_progress: Callable[[int, int], None] | None = None,
     on_warning: Callable[[str], None] | None = None,
+    on_note: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """Reflection and token entropy of an evaluated run, as `lrmctl analyze` does; written into its folder too.
+    """How an evaluated run thinks, as `lrmctl analyze` does; written into its folder too.
 
     Args:
         run: `run:NAME`, its name, or its folder.
         recipe: of kind study, whose analysis section is used; that of `demo` by default.
-        base: the analysed run of the base model; gives the entropy threshold.
+        base: the analysed run of the base model: its threshold of high entropy is used, its model reads the same
+            tokens, and its unsafe thoughts are those that recovery begins with.
         overrides: keys of the recipe set to other values, e.g. `{"analysis.entropy": False}`.
-        on_progress: called with (done, total) traces of the entropy pass.
+        on_progress: called with (done, total) of each part in turn.
         on_warning: told what was left out; Python's warnings by default.
+        on_note: told what a part that generates will cost before it begins.
 
     Returns:
-        `{"reflection": ..., "transitions": ..., "entropy": ...}`; without `transitions` unless the recipe asks
-        for them, and without `entropy` where the model is not there any more.
+        What was written, by file: `reflection`, and `transitions`, `entropy`, `early` and `recovery` where the recipe
+        asks for them; without `entropy` where the model is not there any more and no engine is named.
 
     Raises:
         NotFoundError: no such run, one that was not evaluated, or an unknown lexicon.
@@ -45,12 +48,20 @@ def analyze(
         section = loaded.recipe.analysis  # type: ignore[union-attr]  # only a study comes through
         folder = run_folder(str(run), runs)
         model = evaluated_model(folder)
-        if model is None and section.entropy:
+        if model is None and section.entropy and section.engine is None:
             (on_warning or _warn)("the evaluated model is not there any more: no entropy")
         if recipe is None and not any(text.startswith("analysis.lexicons") for text in as_sets(overrides)):
             section = section.model_copy(update={"lexicons": _lexicons(section.lexicons, model)})
         base_folder = run_folder(str(base), runs) if base is not None else None
-        return analyze(model, folder, section, base_dir=base_folder, on_progress=on_progress)
+        return analyze(
+            model,
+            folder,
+            section,
+            base_dir=base_folder,
+            base_model=evaluated_model(base_folder) if base_folder is not None else None,
+            on_progress=on_progress,
+            tell=on_note,
+        )
 
 
 def _lexicons(named: tuple[str, ...], model: Path | None) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ COMMANDS = {
     "demo": CommandEntry("demo:demo", "Run the study of the tiny model, on CPU."),
     "train": CommandEntry("train:train", "Train a model from an SFT or RL recipe."),
     "eval": CommandEntry("evaluate:evaluate", "Evaluate safety and reasoning."),
-    "analyze": CommandEntry("analyze:analyze", "Analyse reflection and entropy of thinking."),
+    "analyze": CommandEntry("analyze:analyze", "Analyse reflection, entropy and unsafe thoughts of the thinking."),
     "compare": CommandEntry("compare:compare", "Paired differences B - A with 95 % intervals and p."),
     "export": CommandEntry("export:export", "Write the results of an evaluation in another tool's form."),
     "monitor": CommandEntry("monitor:monitor", "Look for reward hacking in the rollouts of an RL run."),

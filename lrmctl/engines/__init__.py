@@ -7,17 +7,9 @@ from typing import TYPE_CHECKING
 from lrmctl._util.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from lrmctl.engines.base import (
-        Capability,
-        Completion,
-        Engine,
-        FirstTokenProbabilities,
-        GenerationRequest,
-        LogLikelihood,
-        Rendering,
-        Sampling,
-    )
+    from lrmctl.engines.base import Capability, Completion, Engine, GenerationRequest, Rendering, Sampling
     from lrmctl.engines.factory import judge_engine, make_engine
+    from lrmctl.engines.probabilities import FirstTokenProbabilities, LogLikelihood, TokenStatistics, TopLogprobs
     from lrmctl.engines.store import Store, complete, sample_traces
 
 __all__ = [
@@ -30,6 +22,8 @@ __all__ = [
     "Rendering",
     "Sampling",
     "Store",
+    "TokenStatistics",
+    "TopLogprobs",
     "complete",
     "judge_engine",
     "make_engine",
@@ -43,11 +37,15 @@ __getattr__ = lazy_names(
             "Capability",
             "Completion",
             "Engine",
-            "FirstTokenProbabilities",
             "GenerationRequest",
-            "LogLikelihood",
             "Rendering",
             "Sampling",
+        ),
+        "probabilities": (
+            "FirstTokenProbabilities",
+            "LogLikelihood",
+            "TokenStatistics",
+            "TopLogprobs",
         ),
         "factory": (
             "judge_engine",

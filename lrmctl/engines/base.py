@@ -16,19 +16,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal
 
+from lrmctl.engines.probabilities import FirstTokenProbabilities, LogLikelihood, TokenStatistics, TopLogprobs
 from lrmctl.errors import RecipeError
 from lrmctl.thinking import UNKNOWN, Override, Thinking
 from lrmctl.types import FinishReason, Prompt, Trace
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
 GREEDY_BELOW = 1e-5
 
-Capability = Literal["first_token_probabilities", "loglikelihood", "token_entropies"]
+Capability = Literal["first_token_probabilities", "loglikelihood", "token_statistics", "top_logprobs"]
 """What an engine may be able to do besides generating; each is the name of a method of `Engine`."""
 OnProgress = Callable[[int, int], None]
 """Called with (done, total)."""
@@ -197,30 +194,6 @@ class Rendering:
         return messages
 
 
-class LogLikelihood(NamedTuple):
-    """What a model makes of a given continuation: natural-log probability of all its tokens, and whether each is the
-    most likely one."""
-
-    logprob: float
-    greedy: bool
-
-
-@dataclass(frozen=True)
-class FirstTokenProbabilities:
-    """How likely it is that a reply begins with each of some words.
-
-    Attributes:
-        probabilities: of each word in [0, 1], as the model gives them, not normalised over the words. A word that is
-            absent was not among the tokens that the engine could see.
-        error: why there are none.
-        too_long: the prompt is longer than the model has room for; `error` says so.
-    """
-
-    probabilities: Mapping[str, float] = field(default_factory=dict)
-    error: str = ""
-    too_long: bool = False
-
-
 class Engine(ABC):
     """A model that completes prompts.
 
@@ -343,16 +316,30 @@ class Engine(ABC):
         """
         raise self._refusal("gives no log-likelihoods", "loglikelihood")
 
-    def token_entropies(
-        self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], on_progress: OnProgress | None = None
-    ) -> list[NDArray[np.float32]]:
-        """Of each (context ids, continuation ids), the entropy of the model's distribution at each token of the
-        continuation, over the whole vocabulary at temperature 1: nats, [tokens].
+    def token_statistics(
+        self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], *, base: Engine | None = None, top_k: int = 20
+    ) -> Iterator[list[tuple[int, TokenStatistics]]]:
+        """Of each (context ids, continuation ids), what the model's distribution looks like at each token of the
+        continuation, over the whole vocabulary at temperature 1. As they are done, each with its pair's index.
+
+        Args:
+            base: a second engine of the same kind and vocabulary, which reads the same tokens.
+            top_k: tokens whose probabilities make up `top_mass`.
+
+        Raises:
+            RecipeError: the engine has not this capability, or the two vocabularies differ.
+        """
+        raise self._refusal("gives no statistics of whole distributions", "token_statistics")
+
+    def top_logprobs(
+        self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], top_k: int
+    ) -> Iterator[list[tuple[int, TopLogprobs]]]:
+        """Of each (context ids, continuation ids), the largest log-probabilities at each token of the continuation.
 
         Raises:
             RecipeError: the engine has not this capability.
         """
-        raise self._refusal("gives no token entropies", "token_entropies")
+        raise self._refusal("gives no log-probabilities of given text", "top_logprobs")
 
     def require(self, capability: Capability) -> None:
         """Refuse what cannot be done before any work is.
@@ -371,7 +358,8 @@ class Engine(ABC):
 WITH: Mapping[Capability, tuple[str, ...]] = {
     "first_token_probabilities": ("hf", "vllm", "openai"),
     "loglikelihood": ("hf",),
-    "token_entropies": ("hf",),
+    "token_statistics": ("hf",),
+    "top_logprobs": ("openai",),
 }
 """The built-in engines that have each capability, for error messages."""
 

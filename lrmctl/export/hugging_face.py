@@ -30,8 +30,8 @@ def write_hugging_face(evaluation: ExportedEvaluation, out: Path) -> list[Path]:
     Raises:
         LrmctlError: there is nothing to export, or `out` is not empty.
     """
-    import pyarrow as pa  # type: ignore[import-untyped]
-    import pyarrow.parquet as pq  # type: ignore[import-untyped]
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
     cells = evaluation.cells
     new_folder(out)

@@ -180,8 +180,8 @@ def parquet(file: Path) -> Iterator[LocatedRow]:
     """The rows of a Parquet file, a batch in memory at a time."""
     import io
 
-    import pyarrow as pa  # type: ignore[import-untyped]
-    import pyarrow.parquet as pq  # type: ignore[import-untyped]
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
     from lrmctl.rows.content import open_bytes
 

@@ -23,12 +23,19 @@ def replacing(path: Path) -> Iterator[TextIO]:
 
     Lone surrogates, which UTF-8 has no bytes for, are written as their JSON escape.
     """
+    with replacing_path(path) as part, part.open("x", encoding="utf-8", errors="backslashreplace") as out:
+        yield out
+
+
+@contextmanager
+def replacing_path(path: Path) -> Iterator[Path]:
+    """Where to write a file of any kind that takes the place of `path` then; after an error nothing of it is left."""
     refuse_special(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name[:200]}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
-        with naming(path), part.open("x", encoding="utf-8", errors="backslashreplace") as out:
-            yield out
+        with naming(path):
+            yield part
         part.replace(path)
     except BaseException:
         with suppress(OSError):

@@ -63,5 +63,6 @@ def _analyze(task: StudyTask, emit: OnEvent) -> None:
         task.folder,
         task.study.analysis,
         base_dir=None if task.arm == BASE else task.base_folder,
+        base_model=None if task.arm == BASE else task.base_model,
         on_progress=lambda done, total: emit(StudyEvent(task.arm, "analyze", "progress", "", done, total)),
     )

@@ -53,6 +53,7 @@ class StudyTask:
     loaded: LoadedRecipe | None
     study: StudyRecipe
     base_folder: Path
+    base_model: Path
 
     @property
     def name(self) -> str:
@@ -75,7 +76,7 @@ def stages_of(
 
     def add(arm: str, stage: str, model: Path, loaded: LoadedRecipe | None, *inputs: Any) -> None:
         key = _hash(__version__, base_fingerprint, recipe.seed, stage, *inputs)
-        task = StudyTask(arm, stage, folder / arm, model, key, loaded, recipe, folder / BASE)
+        task = StudyTask(arm, stage, folder / arm, model, key, loaded, recipe, folder / BASE, base_model)
         tasks[task.name] = task
 
     evaluation, analysis = recipe.evaluation.model_dump(mode="json"), recipe.analysis.model_dump(mode="json")

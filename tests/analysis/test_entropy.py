@@ -5,130 +5,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from tiny_network import TEMPLATE, tiny_network, tiny_tokenizer
+from transformers import LlamaForCausalLM
 
 from lrmctl.analysis import analyze
 from lrmctl.analysis.entropy import choose, summarize
-from lrmctl.analysis.generated import EncodedTrace, encode
-from lrmctl.engines.hf.entropy import entropy_of_logits, token_entropies
+from lrmctl.analysis.generated import encode
+from lrmctl.analysis.segments import JudgedSegment, JudgedThought
+from lrmctl.analysis.tokens import TraceTokens, name_of, read_tokens
 from lrmctl.errors import NotFoundError
-from lrmctl.recipe.schema.recipes import AnalysisSection
+from lrmctl.lexicons import get_lexicon
+from lrmctl.recipe.schema.analysis import AnalysisSection
 from lrmctl.runs.eval_rows import EvalRow
 from lrmctl.runs.jsonl import write_jsonl
 from lrmctl.types import Prompt, Trace
 
-TEMPLATE = (
-    "{% for m in messages %}{{ m['role'] + ':' + m['content'] + '\\n' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ 'a:<think>\\n' }}{% endif %}"
-)
-
-
-def tiny_tokenizer(template: str = TEMPLATE) -> PreTrainedTokenizerFast:
-    """One token per character, so that every length is known by counting."""
-    letters = [chr(i) for i in range(32, 127)] + ["\n"]
-    vocab = {c: i for i, c in enumerate(["<eos>", *letters])}
-    core = Tokenizer(models.WordLevel(vocab, unk_token="<eos>"))
-    core.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
-    core.decoder = decoders.Fuse()
-    return PreTrainedTokenizerFast(tokenizer_object=core, eos_token="<eos>", pad_token="<eos>", chat_template=template)
-
 
 @pytest.fixture(scope="module")
 def model() -> LlamaForCausalLM:
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=97, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=2, eos_token_id=0
-    )
-    network = LlamaForCausalLM(config).eval()
-    with torch.no_grad():
-        network.lm_head.weight.mul_(12)  # far from uniform, so that a wrong position would show
-    return network
-
-
-def random_traces() -> list[EncodedTrace]:
-    rng = np.random.default_rng(0)
-    sizes = [(4, 9), (11, 30), (2, 1), (7, 17), (5, 0)]
-    return [EncodedTrace(rng.integers(1, 97, a).tolist(), rng.integers(1, 97, b).tolist(), True) for a, b in sizes]
-
-
-def pairs(traces: list[EncodedTrace]) -> list[tuple[list[int], list[int]]]:
-    return [(trace.context, trace.thinking) for trace in traces]
-
-
-def brute_force(model: LlamaForCausalLM, trace: EncodedTrace) -> np.ndarray:
-    with torch.no_grad():
-        logits = model(torch.tensor([trace.context + trace.thinking])).logits[0].double()
-    p = torch.softmax(logits, dim=-1)
-    entropies = -(p * p.log()).sum(-1)
-    return np.array([float(entropies[len(trace.context) + t - 1]) for t in range(len(trace.thinking))])
-
-
-def test_entropy_equals_a_full_softmax_one_trace_at_a_time(model: LlamaForCausalLM) -> None:
-    traces = random_traces()
-    for found, trace in zip(token_entropies(model, pairs(traces), pad=0, batch_size=3), traces, strict=True):
-        np.testing.assert_allclose(found, brute_force(model, trace), atol=2e-5)
-
-
-@pytest.mark.parametrize("budget", [1, 97 * 5 * 7, 97 * 5 * 20])
-def test_chunking_over_positions_changes_nothing(model: LlamaForCausalLM, budget: int) -> None:
-    whole = token_entropies(model, pairs(random_traces()), pad=0)
-    chunked = token_entropies(model, pairs(random_traces()), pad=0, logits_budget=budget)
-    for a, b in zip(whole, chunked, strict=True):
-        np.testing.assert_allclose(a, b, atol=2e-5)
-
-
-def test_no_call_computes_more_logits_than_the_budget(model: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[int] = []
-    monkeypatch.setattr(
-        "lrmctl.engines.hf.entropy.entropy_of_logits",
-        lambda logits: (seen.append(logits.numel()), entropy_of_logits(logits))[1],
-    )
-    token_entropies(model, pairs(random_traces()), pad=0, logits_budget=97 * 5 * 4)
-    assert len(seen) > 1
-    assert max(seen) <= 97 * 5 * 4
-
-
-def test_known_distributions_have_their_textbook_entropy() -> None:
-    uniform, certain = torch.zeros(8), torch.tensor([0.0] + [-torch.inf] * 7)
-    assert entropy_of_logits(uniform).item() == pytest.approx(np.log(8), abs=1e-6)
-    assert entropy_of_logits(certain).item() == 0
-
-
-@pytest.mark.parametrize("scale", [0.01, 1.0, 30.0, 300.0])
-def test_a_real_vocabulary_is_exact_to_a_few_millionths(scale: float) -> None:
-    """Against float64, from nearly uniform to nearly certain; masked words, as some models have, count nothing."""
-    logits = torch.randn(16, 152_000, generator=torch.Generator().manual_seed(0)) * scale
-    logits[:, ::1000] = -torch.inf
-    exact = torch.distributions.Categorical(logits=logits.double()).entropy()
-    np.testing.assert_allclose(entropy_of_logits(logits).double(), exact, atol=5e-5)
-
-
-def test_the_logits_of_contexts_are_not_computed(model: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch) -> None:
-    positions: list[int] = []
-    monkeypatch.setattr(
-        "lrmctl.engines.hf.entropy.entropy_of_logits",
-        lambda logits: (positions.append(logits.shape[1]), entropy_of_logits(logits))[1],
-    )
-    ids = np.random.default_rng(1).integers(1, 97, 5_060).tolist()
-    (found,) = token_entropies(model, [(ids[:5_000], ids[5_000:])], pad=0)
-    assert sum(positions) == 61  # those that are about the 60 tokens, and the last one
-    np.testing.assert_allclose(found, brute_force(model, EncodedTrace(ids[:5_000], ids[5_000:], True)), atol=2e-5)
-
-
-def test_a_large_vocabulary_makes_batches_smaller_and_not_chunks(
-    model: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shapes: list[tuple[int, int]] = []
-    monkeypatch.setattr(
-        "lrmctl.engines.hf.entropy.entropy_of_logits",
-        lambda logits: (shapes.append(tuple(logits.shape[:2])), entropy_of_logits(logits))[1],
-    )
-    long = [([1, 2], list(range(1, 90)) * 3) for _ in range(4)]
-    token_entropies(model, long, pad=0, logits_budget=97 * 64)
-    assert {rows for rows, _ in shapes} == {1}
-    assert max(chunk for _, chunk in shapes) == 64
+    return tiny_network()
 
 
 def row(prompt: str, thinking: str, *, tokens: int | None = None, correct: bool = True, sample: int = 0) -> EvalRow:
@@ -163,14 +58,48 @@ def test_every_prompt_is_read_before_any_second_sample() -> None:
     assert [(r.trace.prompt.id, r.trace.sample) for r in chosen] == [("a", 0), ("b", 0), ("c", 0), ("a", 1)]
 
 
+LEXICON = get_lexicon("cyclicreflex")
+
+
+def tokens_of(row: EvalRow, entropy: list[float], start: list[int] | None = None) -> tuple[EvalRow, TraceTokens]:
+    n = len(entropy)
+    values = np.array(entropy, np.float32)
+    places = np.arange(n, dtype=np.int32) if start is None else np.array(start, np.int32)
+    return row, TraceTokens(*name_of(row), "key", np.arange(n, dtype=np.int32), places, values, values, values, -values)
+
+
 def test_share_above_counts_against_the_base_threshold() -> None:
-    rows = [row("a", "xx"), row("b", "xx", correct=False)]
-    entropies = [np.array([0.1, 0.2], np.float32), np.array([0.3, 0.4], np.float32)]
-    cells = {c["outcome"]: c for c in summarize(rows, entropies, {("m", "reasoning", 0.6): 0.15})}
+    pairs = [tokens_of(row("a", "xx"), [0.1, 0.2]), tokens_of(row("b", "xx", correct=False), [0.3, 0.4])]
+    cells = {c["outcome"]: c for c in summarize(pairs, {("m", "reasoning", 0.6): 0.15}, LEXICON)}
     assert cells["all"]["above"]["value"] == pytest.approx(3 / 4)
     assert cells["correct"]["above"]["value"] == pytest.approx(1 / 2)
     assert cells["all"]["mean"]["value"] == pytest.approx(0.25)
     assert cells["incorrect"]["tokens"] == 2
+
+
+def test_reflections_are_where_their_first_token_is_and_the_next_token_after_them() -> None:
+    """Tokens ` so`, ` wait`, `,`, ` no`: the hit begins inside of the token that has its blank."""
+    asked = row("a", "so wait, no")
+    (cell, _) = summarize([tokens_of(asked, [1.0, 5.0, 3.0, 2.0], [0, 2, 7, 8])], {}, LEXICON)
+    assert cell["at_reflection"]["value"] == 5
+    assert cell["after_reflection"]["value"] == 3
+    assert cell["elsewhere"]["value"] == pytest.approx(1.5)
+
+
+def test_the_curve_has_each_tenth_of_every_thought() -> None:
+    pairs = [tokens_of(row("a", "x" * 20), [float(i // 2) for i in range(20)]), tokens_of(row("b", "x"), [9.0])]
+    (cell, _) = summarize(pairs, {}, LEXICON)
+    values = [point["value"] for point in cell["curve"]]
+    assert values == [0, 1, 2, 3, 4, pytest.approx(19 / 3), 6, 7, 8, 9]  # the one token of b is in its middle
+
+
+def test_entropy_by_the_verdict_of_the_segment() -> None:
+    asked = row("a", "aa bb")
+    segments = (JudgedSegment(0, 2, False, "safe"), JudgedSegment(3, 5, False, "unsafe"))
+    pair = tokens_of(asked, [1.0, 1.0, 7.0, 4.0, 6.0])
+    (cell, _) = summarize([pair], {}, LEXICON, [JudgedThought(asked, segments)])
+    assert {name: one["value"] for name, one in cell["by_segment"].items()} == {"safe": 1, "unsafe": 5}
+    assert summarize([pair], {}, LEXICON)[0]["by_segment"] is None
 
 
 def saved(tmp_path: Path, model: LlamaForCausalLM) -> Path:
@@ -192,6 +121,7 @@ def test_analyze_writes_both_files_and_fixes_the_threshold_on_the_base(tmp_path:
     again = analyze(path, tmp_path, AnalysisSection(), base_dir=tmp_path)["entropy"]
     assert again["threshold_from"] == "base"
     assert again["cells"] == found["cells"]
+    assert all(len(tokens.ids) == len("Wait, 2+2=4.") for tokens in read_tokens(tmp_path / "analysis" / "tokens"))
     assert json.loads((tmp_path / "analysis" / "reflection.json").read_text())["traces"] == 4
 
 

@@ -10,14 +10,14 @@ import pytest
 
 from lrmctl.analysis import analyze
 from lrmctl.analysis.generated import read_again
-from lrmctl.engines.hf.entropy import token_entropies
+from lrmctl.engines.hf.token_statistics import token_statistics
 from lrmctl.engines.store import Store
 from lrmctl.errors import LrmctlError
 from lrmctl.evaluation import evaluate
 from lrmctl.lab import base_path
 from lrmctl.models import load_model, load_tokenizer
+from lrmctl.recipe.schema.analysis import AnalysisSection
 from lrmctl.recipe.schema.evaluation import EvalSection
-from lrmctl.recipe.schema.recipes import AnalysisSection
 from lrmctl.runs.eval_rows import read_rows
 from lrmctl.runs.jsonl import write_jsonl
 
@@ -50,7 +50,8 @@ def by_hand(out: Path) -> float:
             end = one.ids.index(close) if close in one.ids else len(one.ids)
             thinking = [i for i in one.ids[:end] if i != tokenizer.convert_tokens_to_ids("<think>")]
             before = given + list(one.ids[: end - len(thinking)])
-            (found,) = token_entropies(model, [(before, thinking)], pad=0)
+            ((_, statistics),) = next(token_statistics(model, [(before, thinking)], pad=0))
+            found = statistics.entropy
             total, count = total + float(found.sum()), count + found.size
     return total / count
 

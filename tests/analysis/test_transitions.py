@@ -169,7 +169,7 @@ def test_a_line_says_where_the_segments_are_and_who_judged(tmp_path: Path) -> No
 
 def test_analyze_writes_them_with_judge_and_lexicon(tmp_path: Path) -> None:
     from lrmctl.analysis import analyze
-    from lrmctl.recipe.schema.recipes import AnalysisSection
+    from lrmctl.recipe.schema.analysis import AnalysisSection
     from lrmctl.runs.jsonl import write_jsonl
 
     one, two = registry.make("benchmark", "lab-harmful").load()[:2]

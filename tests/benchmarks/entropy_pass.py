@@ -27,7 +27,7 @@ def run(way: str, length: int) -> None:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    from lrmctl.engines.hf import entropy
+    from lrmctl.engines.hf import token_statistics as module
 
     torch.manual_seed(0)
     torch.set_num_threads(1)
@@ -51,8 +51,8 @@ def run(way: str, length: int) -> None:
             -(log_p.exp() * log_p).sum(-1)
     else:
         if way == "plain":
-            entropy.entropy_of_logits = lambda logits: logits[..., 0]
-        entropy.token_entropies(model, [(ids[:1], ids[1:])], pad=0)
+            module.statistics_of_logits = lambda logits, *_, **__: logits[..., :4].permute(2, 0, 1)
+        list(module.token_statistics(model, [(ids[:1], ids[1:])], pad=0))
     seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(json.dumps({"seconds": seconds, "mib": peak / 1024}))

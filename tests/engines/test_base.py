@@ -35,7 +35,8 @@ def plain() -> Plain:
     [
         lambda engine: engine.loglikelihood([("a", "b")]),
         lambda engine: engine.rolling_loglikelihood(["a"]),
-        lambda engine: engine.token_entropies([([1], [2])]),
+        lambda engine: engine.token_statistics([([1], [2])]),
+        lambda engine: engine.top_logprobs([([1], [2])], 5),
         lambda engine: engine.first_token_probabilities([], []),
         lambda engine: engine.require("loglikelihood"),
         lambda engine: engine.render(Prompt.user("1", "how?", "harmful")),

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lrmctl.engines.base import Completion, Engine, FirstTokenProbabilities, GenerationRequest, Sampling
+from lrmctl.engines.base import Completion, Engine, GenerationRequest, Sampling
+from lrmctl.engines.probabilities import FirstTokenProbabilities
 from lrmctl.judges.query import JudgeQuery, JudgeReply
 
 GUARD_TEMPLATE = (

@@ -14,12 +14,12 @@ def analyze(
     recipe: Annotated[
         str | None, typer.Option(help="A study recipe whose analysis section to use; that of `demo` by default.")
     ] = None,
-    base: Annotated[str | None, typer.Option(help="Analysed run of the base; gives the entropy threshold.")] = None,
+    base: Annotated[str | None, typer.Option(help="Analysed run of the base, to compare with.")] = None,
     sets: Sets = None,
     runs_dir: RunsDir = RUNS,
     as_json: AsJson = False,
 ) -> None:
-    """Analyse reflection and entropy of thinking."""
+    """Analyse reflection, entropy and unsafe thoughts of the thinking."""
     from lrmctl import api, console
     from lrmctl.api.targets import run_folder
 
@@ -32,6 +32,7 @@ def analyze(
             runs_dir=runs_dir,
             on_progress=on_progress,
             on_warning=console.say,
+            on_note=console.say,
         )
     if as_json:
         console.emit_json("analysis", found)

@@ -13,28 +13,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from lrmctl.engines.base import (
-    Completion,
-    Engine,
-    FirstTokenProbabilities,
-    GenerationRequest,
-    LogLikelihood,
-    OnProgress,
-    Sampling,
-)
+from lrmctl.engines.base import Completion, Engine, GenerationRequest, Sampling
 from lrmctl.engines.decoding.partial import PartialCompletion, closing
 from lrmctl.engines.decoding.thoughts import ForcedThoughts, beginning, open_thoughts
 from lrmctl.engines.decoding.turns import Turns, answered, further, reserved, within
+from lrmctl.engines.probabilities import FirstTokenProbabilities, LogLikelihood, TokenStatistics, TopLogprobs
 from lrmctl.errors import RecipeError
 from lrmctl.recipe.schema.decoding import Budget, Decoding, DefaultDecoding, LessThink, MoreThink, Prefix, ZeroThink
 from lrmctl.thinking import Thinking, ThinkingFormat, closes_thinking, default_format, opens_thinking
 from lrmctl.types import Prompt, Trace
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 LESS = {
     "lrmctl": "This needs no long thought, so I answer right away.",
@@ -188,11 +177,17 @@ class SteeredEngine(Engine):
         """The inner engine's."""
         return self.inner.rolling_loglikelihood(texts)
 
-    def token_entropies(
-        self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], on_progress: OnProgress | None = None
-    ) -> list[NDArray[np.float32]]:
+    def token_statistics(
+        self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], *, base: Engine | None = None, top_k: int = 20
+    ) -> Iterator[list[tuple[int, TokenStatistics]]]:
         """The inner engine's."""
-        return self.inner.token_entropies(pairs, on_progress)
+        return self.inner.token_statistics(pairs, base=base, top_k=top_k)
+
+    def top_logprobs(
+        self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], top_k: int
+    ) -> Iterator[list[tuple[int, TopLogprobs]]]:
+        """The inner engine's."""
+        return self.inner.top_logprobs(pairs, top_k)
 
     def check(self) -> None:
         self.inner.check()

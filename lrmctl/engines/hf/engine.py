@@ -11,26 +11,16 @@ import time
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from lrmctl.engines.base import (
-    Capability,
-    Completion,
-    FirstTokenProbabilities,
-    GenerationRequest,
-    LogLikelihood,
-    OnProgress,
-    Rendering,
-)
+from lrmctl.engines.base import Capability, Completion, Engine, GenerationRequest, Rendering
 from lrmctl.engines.checkpoint import PLAIN, CheckpointEngine, EncodedRequest
 from lrmctl.engines.hf.scheduler import ContinuousBatcher, RunningCompletion
 from lrmctl.engines.hf.static import StaticBatches
 from lrmctl.engines.hf.weights import Weights
+from lrmctl.engines.probabilities import FirstTokenProbabilities, LogLikelihood, TokenStatistics
 from lrmctl.engines.stopping import cut
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from lrmctl.errors import RecipeError
 
 _GROUP = 0.1
 """Seconds."""
@@ -52,7 +42,7 @@ class HfEngine(CheckpointEngine):
     """
 
     name = "hf"
-    capabilities = frozenset[Capability]({"first_token_probabilities", "loglikelihood", "token_entropies"})
+    capabilities = frozenset[Capability]({"first_token_probabilities", "loglikelihood", "token_statistics"})
 
     def __init__(
         self,
@@ -172,14 +162,31 @@ class HfEngine(CheckpointEngine):
 
         return TextScorer(self.model, self.tokenizer, self.batch_size).whole(texts)
 
-    def token_entropies(
-        self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], on_progress: OnProgress | None = None
-    ) -> list[NDArray[np.float32]]:
-        """See `Engine.token_entropies`."""
-        from lrmctl.engines.hf.entropy import token_entropies
+    def token_statistics(
+        self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], *, base: Engine | None = None, top_k: int = 20
+    ) -> Iterator[list[tuple[int, TokenStatistics]]]:
+        """See `Engine.token_statistics`."""
+        from lrmctl.engines.hf.token_statistics import token_statistics
 
-        pad = self.tokenizer.pad_token_id
-        return token_entropies(self.model, pairs, pad=0 if pad is None else pad, on_progress=on_progress)
+        other = self._base(base) if base is not None else None
+        yield from token_statistics(self.model, pairs, pad=self.tokenizer.pad_token_id or 0, base=other, top_k=top_k)
+
+    def _base(self, base: Engine) -> Any:
+        """The model of another engine.
+
+        Raises:
+            RecipeError: its tokens are not this model's.
+        """
+        if not isinstance(base, HfEngine):
+            raise RecipeError(f"the engine {base.name!r} cannot be a base here", "engine", "use the engine 'hf'")
+        if base.tokenizer.get_vocab() != self.tokenizer.get_vocab() or base.vocabulary != self.vocabulary:
+            what = (
+                f"{base.path} has another vocabulary than {self.path}, so that their distributions cannot be compared"
+            )
+            raise RecipeError(
+                what, "analysis.base_statistics", "say `base_statistics: false`, or take the model's own base"
+            )
+        return base.model
 
     def _load(self) -> Any:
         from lrmctl.engines.hf.attention import group_heads

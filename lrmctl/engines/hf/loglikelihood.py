@@ -11,10 +11,10 @@ import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lrmctl.engines.base import LogLikelihood
 from lrmctl.engines.hf.forward import accepted
 from lrmctl.engines.hf.memory import cache_bytes, free_bytes, free_cached, out_of_memory, vocabulary
 from lrmctl.engines.hf.token_sampling import BROKEN
+from lrmctl.engines.probabilities import LogLikelihood
 from lrmctl.errors import LrmctlError
 
 if TYPE_CHECKING:

@@ -15,17 +15,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lrmctl.engines.base import (
-    Capability,
-    Completion,
-    Engine,
-    FirstTokenProbabilities,
-    GenerationRequest,
-    Rendering,
-)
+from lrmctl.engines.base import Capability, Completion, Engine, GenerationRequest, Rendering
 from lrmctl.engines.checkpoint import question_of, render_question
 from lrmctl.engines.openai.checks import DuplicateSampleDetector, ThinkTagDetector
 from lrmctl.engines.openai.completions import before_stop, chat_completion, plain_completion, trace_of
+from lrmctl.engines.openai.given_text import echo_body, top_logprobs_of
 from lrmctl.engines.openai.pool import EndpointPool, RequestOutcome
 from lrmctl.engines.openai.protocol import (
     ServerReply,
@@ -38,6 +32,7 @@ from lrmctl.engines.openai.protocol import (
     read_reply,
 )
 from lrmctl.engines.openai.retry import key_of
+from lrmctl.engines.probabilities import FirstTokenProbabilities, TopLogprobs
 from lrmctl.engines.stopping import starts_inside
 from lrmctl.errors import LrmctlError, NotFoundError, RecipeError
 from lrmctl.recipe.schema.engines import OpenAiOptions
@@ -61,7 +56,7 @@ class OpenAiEngine(Engine):
     """
 
     name = "openai"
-    capabilities = frozenset[Capability]({"first_token_probabilities"})
+    capabilities = frozenset[Capability]({"first_token_probabilities", "top_logprobs"})
 
     def __init__(self, model: str, options: OpenAiOptions, *, rendering: Rendering = PLAIN) -> None:
         if options.api == "completions" and options.tokenizer is None:
@@ -198,6 +193,21 @@ class OpenAiEngine(Engine):
             for i, outcome in arrived:
                 found[i] = _first_token(choices[i], outcome)
         return found
+
+    def top_logprobs(
+        self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], top_k: int
+    ) -> Iterator[list[tuple[int, TopLogprobs]]]:
+        """See `Engine.top_logprobs`. With `api: completions` only: the server echoes the text.
+
+        Raises:
+            LrmctlError: as for `generate`, or the server does not give them.
+        """
+        if self._options.api == "chat":
+            raise RecipeError("a chat server reads no given text", "engine.api", "say `api: completions`")
+        extra, texts = self._options.extra_body, [[*context, *rest] for context, rest in pairs]
+        asked = self._pool.ask(len(pairs), lambda i: echo_body(self._model, texts[i], top_k, extra), self._headers())
+        for arrived in asked:
+            yield [(i, top_logprobs_of(one, len(pairs[i][0]), len(texts[i]), top_k)) for i, one in arrived]
 
     def _replies(
         self, requests: Sequence[GenerationRequest], headers: Mapping[str, str]

@@ -18,8 +18,9 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from lrmctl.engines.base import Capability, Completion, FirstTokenProbabilities, GenerationRequest, Rendering
+from lrmctl.engines.base import Capability, Completion, GenerationRequest, Rendering
 from lrmctl.engines.checkpoint import PLAIN, CheckpointEngine, EncodedRequest
+from lrmctl.engines.probabilities import FirstTokenProbabilities
 from lrmctl.engines.vllm.model import load_llm, sampling_params, shut_down, vllm_version
 from lrmctl.recipe.schema.engines import VllmOptions
 from lrmctl.thinking import default_format

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from lrmctl._util.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from lrmctl.recipe.schema.analysis import AnalysisSection
     from lrmctl.recipe.schema.evaluation import EvalSection, JudgeAccuracySection
     from lrmctl.recipe.schema.recipes import (
-        AnalysisSection,
         AnyRecipe,
         EvalRecipe,
         Recipe,
@@ -43,8 +43,8 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
+        "analysis": ["AnalysisSection"],
         "recipes": [
-            "AnalysisSection",
             "AnyRecipe",
             "EvalRecipe",
             "Recipe",

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from lrmctl.recipe.function_ref import FunctionRef
 from lrmctl.recipe.schema.algorithm import Algorithm, RlRollout, RolloutSection, TrainingEval
-from lrmctl.recipe.schema.engines import Dtype
+from lrmctl.recipe.schema.analysis import AnalysisSection
 from lrmctl.recipe.schema.evaluation import EvalSection
 from lrmctl.recipe.schema.sections import (
     MOST_ROWS,
@@ -303,33 +303,6 @@ class EvalRecipe(_Recipe):
     kind: Literal["eval"]
     model: str
     evaluation: EvalSection
-
-
-class TransitionsSection(Section):
-    judge: str
-    """Judges each segment of the thinking by itself; any judge that judges thinking."""
-    judge_options: dict[str, Any] = {}
-    by: Literal["paragraph", "reflection"] = "paragraph"
-    """Thoughts are cut at blank lines, or before each word of the lexicon."""
-    lexicon: str = "self-correction"
-    """Says which segments begin with a reflection."""
-    max_traces: Positive = 512
-    """Traces per prompt kind."""
-
-
-class AnalysisSection(Section):
-    lexicons: tuple[str, ...] = ("cyclicreflex", "lab")
-    """Word lists of reflection, counted as whole words in any case (CyclicReflex's source counts bare token ids)."""
-    entropy: bool = True
-    """Exact token entropy of thinking, in nats, from a forward pass with the model's own logits at T=1."""
-    max_traces: Positive = 512
-    """Traces per prompt kind that the entropy pass reads."""
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
-    """Where the entropy pass runs: `auto`, `cpu`, `cuda` or one GPU, e.g. `cuda:1`."""
-    dtype: Dtype = "float32"
-    """Of its weights; `auto` is float32 on CPU and bfloat16 on CUDA, which costs some digits."""
-    transitions: TransitionsSection | None = None
-    """How thoughts move between safe and unsafe, segment by segment; costs a judgement for each segment."""
 
 
 class Arm(Section):
