@@ -54,6 +54,7 @@ def report(
     *targets: str | Path,
     out: str | Path | None = None,
     title: str = "",
+    traces: int = 10_000,
     force: bool = False,
     runs_dir: str | Path | None = None,
     on_warning: Callable[[str], None] | None = None,
@@ -63,6 +64,7 @@ def report(
     Args:
         targets: evaluated runs, the base first; or a study.
         out: the HTML file; beside the first run by default.
+        traces: of each arm that the page holds at most; 0 leaves the viewer out.
         force: replace `out`, whatever it holds.
         on_warning: told what was left out; Python's warnings by default.
 
@@ -79,11 +81,11 @@ def report(
     if not targets:
         raise LrmctlError("a report needs at least one run")
     with runs_in(runs_dir) as runs:
-        arms = [arm for target in targets for arm in _arms(str(target), runs)]
+        arms = [arm for target in targets for arm in arms_of(str(target), runs)]
         page = Path(out) if out is not None else _beside(str(targets[0]), runs)
         check_output(page, is_report, force=force)
         check_output(page.with_name("table.json"), object_with("deltas"), force=force)
-        return build_report(arms, page, title=title or "lrmctl report", say=on_warning or _warn)
+        return build_report(arms, page, title=title or "lrmctl report", say=on_warning or _warn, traces=traces)
 
 
 def study(
@@ -142,7 +144,13 @@ def _study_folder(target: str, runs_dir: Path) -> Path | None:
     return next((folder for folder in folders if (folder / "study.json").is_file()), None)
 
 
-def _arms(target: str, runs_dir: Path) -> Iterator[ArmFolder]:
+def arms_of(target: str, runs_dir: Path) -> Iterator[ArmFolder]:
+    """The run that a target names, or every arm of a study.
+
+    Raises:
+        NotFoundError: there is none.
+        DamagedError: a file of it is not what lrmctl wrote.
+    """
     from lrmctl.reporting import ArmFolder
 
     folder = _study_folder(target, runs_dir)

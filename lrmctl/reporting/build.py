@@ -18,8 +18,10 @@ from lrmctl.reporting.load import KINDS, ArmData, ArmFolder, is_held_out, load_a
 from lrmctl.reporting.panels.base import View
 from lrmctl.reporting.samples import SHOWN, comparisons
 from lrmctl.reporting.table import PairedArm, deltas_to_first, main_table
+from lrmctl.reporting.traces import trace_viewer
 from lrmctl.runs.holding import one_at_a_time
 from lrmctl.runs.writing import write_json, write_text
+from lrmctl.viewer import DEFAULT_LIMIT
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -34,6 +36,7 @@ def build_report(
     title: str,
     notes: Sequence[str] = (),
     say: Callable[[str], None] = lambda _: None,
+    traces: int = DEFAULT_LIMIT,
 ) -> Path:
     """Write `out` (one self-contained HTML file) and `table.json` beside it.
 
@@ -42,6 +45,7 @@ def build_report(
         title: of the page.
         notes: sentences that stand at the top, e.g. which arms failed.
         say: hears what was left out and what to be careful with, which stands at the top of the page too.
+        traces: of one arm that the page holds at most; 0 leaves the viewer out.
 
     Returns:
         `out`.
@@ -58,7 +62,8 @@ def build_report(
     paired = deltas_to_first(data)
     sets = every_set(data, paired)
     context = _context(data, table, paired, title, [*notes, *cautions])
-    page = _environment().get_template("report.html.j2").render(context, every=sets)
+    viewer = trace_viewer(arms, table["lexicon"], traces)
+    page = _environment().get_template("report.html.j2").render(context, every=sets, viewer=viewer)
     deltas = [_delta_rows(pair) for pair in paired]
     with one_at_a_time(out.parent):
         write_json(out.with_name("table.json"), {**table, "every_set": sets, "deltas": deltas})

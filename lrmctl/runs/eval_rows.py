@@ -125,7 +125,7 @@ def eval_rows(path: Path) -> Iterator[EvalRow]:
     Raises:
         LrmctlError: a line that is no evaluated row, by its number.
     """
-    read = _decoder()
+    read = row_decoder()
     with path.open("rb") as lines:  # bytes: a torn line may end in the middle of a character
         for number, line in enumerate(lines, 1):
             if not line.endswith(b"\n") or line.isspace():
@@ -144,7 +144,8 @@ def read_rows(path: Path) -> list[EvalRow]:
     return list(eval_rows(path))
 
 
-def _decoder() -> Callable[[bytes], EvalRow]:
+def row_decoder() -> Callable[[bytes], EvalRow]:
+    """What reads one line of a `rows.jsonl`; it raises ValueError and its kin on what is no evaluated row."""
     from msgspec import MsgspecError, convert
     from msgspec.json import Decoder
 

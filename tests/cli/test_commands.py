@@ -18,7 +18,7 @@ def test_help_names_every_command(lrmctl: Lrmctl) -> None:
     result = lrmctl("--help")
     assert result.code == 0
     commands = re.findall(r"^  ([a-z]+) ", result.out.partition("Commands:")[2], re.MULTILINE)
-    words = "demo train eval analyze compare export monitor report study doctor"
+    words = "demo train eval analyze compare export monitor report view study doctor"
     nouns = "recipe plugin reward judge benchmark model run"
     assert commands == [*words.split(), *nouns.split()]
 
@@ -31,6 +31,7 @@ def test_help_names_every_command(lrmctl: Lrmctl) -> None:
         "study",
         "demo",
         "monitor",
+        "view",
         "recipe copy",
         "reward score",
         "judge measure",

@@ -14,6 +14,7 @@ from lrmctl.errors import LrmctlError
 from lrmctl.reporting import ArmFolder, build_report
 from lrmctl.runs.eval_rows import EvalRow, read_rows
 from lrmctl.runs.jsonl import write_jsonl
+from lrmctl.viewer.assets import content_hash
 
 
 class Elements(HTMLParser):
@@ -40,20 +41,32 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.e2e
 def test_model_text_reaches_the_page_only_as_text(study: Path) -> None:
     page = (study / "report.html").read_text()
-    tags = {tag for tag, _ in Elements(page).found}
-    assert "script" not in tags
-    assert "img" not in tags
+    found = Elements(page).found
+    data = [attrs for tag, attrs in found if tag == "script" and attrs.get("type") == "application/octet-stream"]
+    assert all(str(attrs["id"]).startswith("lrmctl-") for attrs in data)
+    assert [tag for tag, _ in found].count("script") == len(data) + 1  # the viewer's own
+    assert "img" not in {tag for tag, _ in found}
     assert page.count("&lt;script&gt;document.title") > len(ARMS)
 
 
-def test_the_page_asks_for_nothing_from_elsewhere_and_allows_no_script(study: Path) -> None:
+def test_the_page_asks_for_nothing_from_elsewhere_and_allows_one_script(study: Path) -> None:
     found = Elements((study / "report.html").read_text()).found
     links = [v for _, attrs in found for k, v in attrs.items() if k in ("src", "href", "xlink:href", "action")]
     assert links
     assert all(link is not None and link.startswith(("#", "data:")) for link in links)
     (policy,) = [a["content"] for t, a in found if t == "meta" and a.get("http-equiv") == "Content-Security-Policy"]
     assert "default-src 'none'" in (policy or "")
-    assert "script-src" not in (policy or "")
+    script = (study / "report.html").read_text().partition("<script>")[2].partition("</script>")[0]
+    assert f"script-src {content_hash(script)};" in (policy or "")
+    assert "connect-src 'none'" in (policy or "")
+
+
+def test_without_traces_the_page_allows_no_script(study: Path, tmp_path: Path) -> None:
+    arm = ArmFolder("base", "Base", False, study / "base")
+    page = build_report([arm], tmp_path / "r.html", title="t", traces=0).read_text()
+    assert "script-src" not in page
+    assert "<script" not in page
+    assert "Sample traces, side by side" in page
 
 
 def test_ids_on_the_page_are_unique_although_figures_share_names(study: Path) -> None:
@@ -157,7 +170,7 @@ def test_prompts_that_were_trained_on_and_warnings_are_shown(tmp_path: Path) -> 
     table = page.partition("Prompts that were trained on</h3>")[2].partition("</table>")[0]
     assert all(f"<td>{cell}</td>" in table for cell in ("lab-harmful/in", 128, 58, 61))
     assert "lab-harmful/heldout" not in table  # nothing of it was trained on
-    assert "<script" not in page
+    assert INJECTION not in page
     assert "RL (GRPO): 3 of 90 completions failed; the first: away" in page
     plain = build_report([base], tmp_path / "plain.html", title="t").read_text()
     assert "Prompts that were trained on" not in plain

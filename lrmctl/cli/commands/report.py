@@ -16,11 +16,16 @@ def report(
         Path | None, typer.Option("--out", "-o", help="The HTML file; beside the first run by default.")
     ] = None,
     title: Annotated[str, typer.Option(help="Headline of the page.")] = "",
+    traces: Annotated[
+        int, typer.Option(min=0, help="Traces of each arm that the page holds at most; 0 leaves the viewer out.")
+    ] = 10_000,
     runs_dir: RunsDir = RUNS,
     force: Force = False,
 ) -> None:
     """Write one self-contained HTML report and its table as JSON."""
     from lrmctl import api, console
 
-    page = api.report(*targets, out=output, title=title, force=force, runs_dir=runs_dir, on_warning=console.warn)
+    page = api.report(
+        *targets, out=output, title=title, traces=traces, force=force, runs_dir=runs_dir, on_warning=console.warn
+    )
     console.out.print(page, markup=False)
