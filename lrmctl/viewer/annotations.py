@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lrmctl.runs.damage import FIX, DamagedError, part_of, read_object
+from lrmctl.analysis.tokens import read_tokens
+from lrmctl.runs.damage import part_of, read_object
 from lrmctl.runs.eval_rows import rows_digest
 from lrmctl.runs.jsonl import read_jsonl
 from lrmctl.viewer.utf16 import Utf16
@@ -70,7 +71,8 @@ class Annotations:
         if not (run / "eval" / "rows.jsonl").is_file():
             return
         self._read_segments(run / "analysis" / "segments.jsonl")
-        self._read_tokens(run / "analysis" / "tokens")
+        if _is_of_these_rows(run, read_object(run / "analysis" / "entropy.json")):
+            self._read_tokens(run / "analysis" / "tokens")
 
     def segments_of(self, name: RowName, characters: int) -> list[Segment]:
         """The judged segments of a thought in order; none where it was not judged so, or is another text now."""
@@ -80,13 +82,13 @@ class Annotations:
         return [(start, end, word) for (start, end), word in zip(spans, outcomes, strict=True)]
 
     def tokens_of(self, name: RowName, place: Utf16) -> TokenBytes | None:
-        """The tokens of a thought; None where it was not analysed.
+        """The tokens of a thought; None where it was not analysed, or is another text now.
 
         Args:
             place: of the thought's text.
         """
         found = self._tokens.get(name)
-        if found is None or not len(found.start):
+        if found is None or not len(found.start) or found.start[-1] >= place.characters:
             return None
         return TokenBytes(len(found.start), found.entropy, found.kl, _distances(place.array(found.start)), found.mean)
 
@@ -97,23 +99,29 @@ class Annotations:
                 self._segments[name] = (line["spans"], line["outcomes"])
 
     def _read_tokens(self, folder: Path) -> None:
-        for name, start, entropy, kl in _token_rows(folder):
-            mean = round(float(entropy.mean()), 4) if len(entropy) else 0.0
-            self._tokens[name] = _Stored(start, quantized(entropy), b"" if kl is None else quantized(kl), mean)
+        import numpy as np
+
+        for one in read_tokens(folder):
+            start = np.maximum.accumulate(one.start.astype(np.int64))
+            mean = round(float(one.entropy.mean()), 4) if len(start) else 0.0
+            kl = b"" if one.kl is None else quantized(one.kl)
+            name = RowName(one.set, one.temperature, one.prompt, one.sample)
+            self._tokens[name] = _Stored(start, quantized(one.entropy), kl, mean)
 
 
 def lexicon_of(run: Path) -> str:
-    """Name of the lexicon whose words are marked: the lab's own or the first that the analysis counted, else wait-like
-    words of the literature."""
-    rows = run / "eval" / "rows.jsonl"
-    found = read_object(run / "analysis" / "reflection.json")
-    if rows.is_file() and found.get("rows_sha256") == rows_digest(rows):
-        names = list(found.get("lexicons") or ())
-        return str(names[0]) if names else DEFAULT_LEXICON
-    return DEFAULT_LEXICON
+    """Name of the lexicon whose words are marked: the first that the analysis counted, else `DEFAULT_LEXICON`."""
+    names = list(read_object(run / "analysis" / "reflection.json").get("lexicons") or ())
+    return str(names[0]) if names else DEFAULT_LEXICON
 
 
 DEFAULT_LEXICON = "cyclicreflex"
+
+
+def _is_of_these_rows(run: Path, analysis: Mapping[str, Any]) -> bool:
+    """Whether an analysis is of the rows that are there; one that is under way has not said of which it is."""
+    made_of = analysis.get("rows_sha256")
+    return made_of is None or made_of == rows_digest(run / "eval" / "rows.jsonl")
 
 
 def quantized(nats: NDArray[np.float32]) -> bytes:
@@ -136,21 +144,3 @@ def _distances(start: NDArray[np.int64]) -> bytes:
     out = np.full(int(ends[-1]), 255, np.uint8)
     out[ends - 1] = steps % 255
     return out.tobytes()
-
-
-def _token_rows(folder: Path) -> Iterator[tuple[RowName, Any, Any, Any]]:
-    """Name, starts, entropies and divergences of each trace in the Parquet files of a folder."""
-    import numpy as np
-    import pyarrow as pa  # type: ignore[import-untyped]
-    import pyarrow.parquet as pq  # type: ignore[import-untyped]
-
-    for path in sorted(folder.glob("*.parquet")):
-        try:
-            table = pq.read_table(path)
-            for i in range(table.num_rows):
-                word = {key: table[key][i].as_py() for key in ("set", "temperature", "prompt", "sample")}
-                start, entropy, kl = (table[key][i].values for key in ("start", "entropy", "kl"))
-                start = np.maximum.accumulate(start.to_numpy().astype(np.int64)) if start is not None else np.array([])
-                yield RowName(**word), start, entropy.to_numpy(), None if kl is None else kl.to_numpy()
-        except (pa.ArrowInvalid, KeyError, OSError, AttributeError) as error:
-            raise DamagedError(f"this is no table of tokens: {error}", str(path), FIX) from error

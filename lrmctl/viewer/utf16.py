@@ -18,6 +18,11 @@ class Utf16:
         self._wide: NDArray[np.int64] | None = None
         self._plain = text.isascii()
 
+    @property
+    def characters(self) -> int:
+        """Code points of the text."""
+        return len(self._text)
+
     def all(self, places: Sequence[int]) -> list[int]:
         """The places of a list."""
         if not places or self._is_plain():

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from lrmctl.analysis.reflection import reflection
+from lrmctl.analysis.tokens import STATISTICS, TokenStore, TraceTokens, name_of
 from lrmctl.runs.eval_rows import EvalRow, rows_digest
 from lrmctl.runs.jsonl import write_jsonl
 from lrmctl.runs.writing import write_json
@@ -102,28 +103,13 @@ def segments(found: EvalRow, rng: random.Random) -> dict[str, Any]:
 
 
 def write_tokens(path: Path, rows: Sequence[EvalRow]) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     rng = np.random.default_rng(0)
-    starts = [[a for a, _ in pieces(found.trace.thinking)] for found in rows]
-    names = ("entropy", "varentropy", "top_mass", "logprob", "base_entropy", "kl", "log_ratio")
-    columns: dict[str, Any] = {
-        "set": [found.set for found in rows],
-        "kind": [found.trace.prompt.kind for found in rows],
-        "temperature": [found.temperature for found in rows],
-        "prompt": [found.trace.prompt.id for found in rows],
-        "sample": pa.array([found.trace.sample for found in rows], pa.int32()),
-        "key": [str(i) for i in range(len(rows))],
-        "ids": pa.array([list(range(len(one))) for one in starts], pa.list_(pa.int32())),
-        "start": pa.array(starts, pa.list_(pa.int32())),
-        **{
-            name: pa.array([rng.exponential(0.5, len(one)) for one in starts], pa.list_(pa.float32())) for name in names
-        },
-    }
-    folder = path / "analysis" / "tokens"
-    folder.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.table(columns), folder / "00000.parquet")
+    with TokenStore(path / "analysis" / "tokens", {"model": "none"}) as store:
+        for number, found in enumerate(rows):
+            start = np.array([a for a, _ in pieces(found.trace.thinking)], np.int32)
+            figures = [rng.exponential(0.5, len(start)).astype(np.float32) for _ in STATISTICS]
+            name = name_of(found)
+            store.add(TraceTokens(*name, str(number), np.arange(len(start), dtype=np.int32), start, *figures))
 
 
 def rollouts(n: int, *, samples: int = 8, first: int = 1) -> Iterator[dict[str, Any]]:
