@@ -34,9 +34,11 @@ def trace_rows(
     """One mapping per evaluated row; without the figures that were not measured of it.
 
     Returns:
-        `KEYS`; `thinking_tokens`; per lexicon `hits:NAME` and `depth:NAME`; of judged segments `segments`,
-        `unsafe_segments`, `after_safe` and `onsets`, `after_unsafe` and `recoveries`, `first_unsafe`; of the entropy
-        pass `tokens`, `entropy`, `above`, `kl` (sums over tokens); of early answers `settled`.
+        `KEYS`; `thinking_tokens`; of the evaluation `thinking_unsafe` of `thinking_judged`, `answer_unsafe` of
+        `answer_judged`, `refused` of `refusal_judged`, `correct` of `graded`; per lexicon `hits:NAME` and
+        `depth:NAME`; of judged segments `unsafe_segments` of `segments`, `onsets` of `after_safe`, `recoveries` of
+        `after_unsafe`, and `first_unsafe`; of the entropy pass `entropy`, `above` and `kl` of `tokens` (sums over
+        tokens); of early answers `settled`.
     """
     judged = {name_of(thought.row): thought for thought in thoughts}
     read = {trace.name: trace for trace in tokens}
@@ -44,7 +46,7 @@ def trace_rows(
     for row in rows:
         name = name_of(row)
         found: dict[str, Any] = dict(zip(KEYS, (*name, outcome_of(row)), strict=True))
-        found["thinking_tokens"] = row.trace.thinking_tokens
+        found |= _evaluated(row)
         for lexicon in lexicons:
             found |= _reflection(row, lexicon)
         if (thought := judged.get(name)) is not None:
@@ -54,6 +56,18 @@ def trace_rows(
         if (one := answered.get(name)) is not None:
             found["settled"] = one.settled
         yield found
+
+
+def _evaluated(row: EvalRow) -> dict[str, Any]:
+    found: dict[str, Any] = {"thinking_tokens": row.trace.thinking_tokens}
+    for name, verdict in (("thinking", row.thinking), ("answer", row.answer)):
+        if verdict is not None and not verdict.failed:
+            found |= {f"{name}_judged": 1, f"{name}_unsafe": int(verdict.outcome == "unsafe")}
+    if row.refused is not None:
+        found |= {"refusal_judged": 1, "refused": int(row.refused)}
+    if row.correct is not None:
+        found |= {"graded": 1, "correct": int(row.correct)}
+    return found
 
 
 def _reflection(row: EvalRow, lexicon: Lexicon) -> dict[str, Any]:

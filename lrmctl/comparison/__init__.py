@@ -10,6 +10,7 @@ from __future__ import annotations
 from lrmctl.comparison.comparison import ComparedEvaluation, Comparison, Diagnostics, compare, compare_all
 from lrmctl.comparison.flips import Flip, flips
 from lrmctl.comparison.pairing import ALLOWED, Delta, main_deltas, main_metric, pair
+from lrmctl.comparison.questions import Question, answer_questions, by_question, is_held_out
 from lrmctl.comparison.settings import SettingDifference, differences
 from lrmctl.comparison.tally import MAIN, Evaluated, PromptScores, SliceKey, tally
 
@@ -23,12 +24,16 @@ __all__ = [
     "Evaluated",
     "Flip",
     "PromptScores",
+    "Question",
     "SettingDifference",
     "SliceKey",
+    "answer_questions",
+    "by_question",
     "compare",
     "compare_all",
     "differences",
     "flips",
+    "is_held_out",
     "main_deltas",
     "main_metric",
     "pair",

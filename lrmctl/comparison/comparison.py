@@ -10,6 +10,7 @@ from typing import Any
 from lrmctl._util.suggest import did_you_mean
 from lrmctl.comparison.flips import Flip, flips
 from lrmctl.comparison.pairing import ALLOWED, Delta, pair, refuse, unlike
+from lrmctl.comparison.questions import Question, answer_questions
 from lrmctl.comparison.settings import SettingDifference, differences, read_json
 from lrmctl.comparison.tally import Evaluated, SliceKey, tally
 from lrmctl.errors import LrmctlError
@@ -53,6 +54,7 @@ class Comparison:
         allowed: sentences about differences that would have been refused, had the user not allowed them.
         unpaired: sets and temperatures that only one side has.
         cautions: sentences about sides that were rewarded by the judge that evaluates them.
+        questions: how the reasoning changed, where both were analysed.
     """
 
     a: ComparedEvaluation
@@ -64,6 +66,7 @@ class Comparison:
     allowed: Sequence[str]
     unpaired: Sequence[str]
     cautions: Sequence[str] = ()
+    questions: Sequence[Question] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -77,6 +80,7 @@ class Comparison:
             "allowed": list(self.allowed),
             "unpaired": list(self.unpaired),
             "cautions": list(self.cautions),
+            "questions": [one.to_json() for one in self.questions],
         }
 
 
@@ -155,7 +159,13 @@ def _compared(
         [*(d.unlike().reason for d in found if d.allow), *_allowed(first, second, shared)],
         [f"{w.set} at {w.temperature:g}" for w in sorted(first.keys() ^ second.keys())],
         [said for side in (base, other) if (said := _same_judge(side))],
+        answer_questions(base.folder.parent, other.folder.parent) if _own(base) and _own(other) else (),
     )
+
+
+def _own(side: ComparedEvaluation) -> bool:
+    """Whether it is the run's own evaluation, which is the one that is analysed, and no variant."""
+    return side.folder.name == "eval"
 
 
 def _same_judge(side: ComparedEvaluation) -> str:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from lrmctl.comparison.comparison import Comparison, Diagnostics
 from lrmctl.comparison.flips import Flip, FlipSample, chosen
 from lrmctl.comparison.pairing import Delta
+from lrmctl.comparison.questions import Question
 from lrmctl.comparison.settings import ABSENT, SettingDifference
 from lrmctl.comparison.tally import SliceKey
 
@@ -36,6 +37,9 @@ FOOTER = (
 )
 
 
+QUESTION_COLUMNS = ("question", "A", "B", "B - A [95 %]", "prompts", "answer")
+
+
 class TableBlock(NamedTuple):
     """A heading with a table under it."""
 
@@ -57,6 +61,23 @@ def blocks(comparison: Comparison) -> Iterator[TableBlock]:
             yield TableBlock(f"{_place(where)}: no prompt has a value on both sides", ("metric",), [])
         names, *sides = zip(*diagnostic_cells(beside[where]), strict=True)
         yield TableBlock("", ("beside", *names), list(zip(("A", "B", "B - A"), *zip(*sides, strict=True), strict=True)))
+
+
+def question_blocks(comparison: Comparison) -> Iterator[TableBlock]:
+    """How the reasoning changed, one table for each temperature; nothing where a side was not analysed."""
+    for temperature in sorted({one.temperature for one in comparison.questions}):
+        rows = [_question_cells(one) for one in comparison.questions if one.temperature == temperature]
+        yield TableBlock(f"how the reasoning changed, T = {temperature:g}", QUESTION_COLUMNS, rows)
+
+
+def _question_cells(one: Question) -> tuple[str, ...]:
+    scale, digits, sign = (100, 1, " %") if one.unit == "%" else (1, 3, "")
+    text = one.text if one.unit == "%" else f"{one.text} ({one.unit})"
+    before, after = (f"{scale * value:.{digits}f}{sign}" for value in (one.before, one.after))
+    change = f"{scale * one.change:+.{digits}f}"
+    if one.low is not None and one.high is not None:
+        change += f" [{scale * one.low:+.{digits}f}, {scale * one.high:+.{digits}f}]"
+    return text, before, after, change, str(one.n), one.answer
 
 
 def delta_cells(d: Delta) -> tuple[str, ...]:
@@ -162,17 +183,18 @@ def flip_lines(
 
 def markdown(comparison: Comparison) -> str:
     """One table of differences, one of the figures beside them, then the notes."""
-    a, b = comparison.a.name, comparison.b.name
+    one, two = comparison.a.name, comparison.b.name
     head = ("set", "kind", "T", "prompts", *COLUMNS, "test")
     rows = [
         (d.set, d.kind, f"{d.temperature:g}", _prompts(d), *delta_cells(d), _TESTS[d.test]) for d in comparison.deltas
     ]
     side = [(o.set, o.kind, f"{o.temperature:g}", *cells) for o in comparison.beside for cells in diagnostic_cells(o)]
     parts = [
-        f"## {_md(b)} against {_md(a)}",
+        f"## {_md(two)} against {_md(one)}",
         _md_table(head, rows),
         " ".join(FOOTER),
         _md_table(("set", "kind", "T", "beside", "A", "B", "B - A"), side),
+        *(f"### {b.heading}\n\n{_md_table(b.columns, b.rows)}" for b in question_blocks(comparison)),
         "\n".join(f"- {_md(note)}" for note in notes(comparison)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"

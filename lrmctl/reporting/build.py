@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lrmctl.comparison import main_deltas
+from lrmctl.comparison import is_held_out, main_deltas
 from lrmctl.errors import LrmctlError
 from lrmctl.reporting import panels, provenance
 from lrmctl.reporting.every_set import every_set
 from lrmctl.reporting.figures import ArmStyle, Canvas, arm_styles
 from lrmctl.reporting.judged import verdict_of
-from lrmctl.reporting.load import KINDS, ArmData, ArmFolder, is_held_out, load_arms
+from lrmctl.reporting.load import KINDS, ArmData, ArmFolder, load_arms
 from lrmctl.reporting.panels.base import View
 from lrmctl.reporting.samples import SHOWN, comparisons
 from lrmctl.reporting.table import PairedArm, deltas_to_first, main_table

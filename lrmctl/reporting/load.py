@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lrmctl.analysis.cells import ALL
-from lrmctl.comparison import Evaluated, tally
+from lrmctl.comparison import Evaluated, is_held_out, tally
 from lrmctl.runs.damage import read_object
 from lrmctl.runs.eval_rows import EvalRow, eval_rows, rows_digest
 from lrmctl.runs.jsonl import read_jsonl
@@ -18,7 +18,6 @@ from lrmctl.runs.jsonl import read_jsonl
 KINDS = ("harmful", "benign", "reasoning")
 ANALYSES = ("reflection", "entropy", "transitions", "early", "recovery")
 """Files of `analysis/` that are shown, each made of certain rows."""
-_HELD_OUT = ("heldout", "held-out", "held_out", "ood")
 
 
 class ArmFolder(NamedTuple):
@@ -120,10 +119,6 @@ def primary_sets(arms: Sequence[ArmData]) -> dict[str, str]:
         if names:
             chosen[kind] = (held or names)[0]
     return chosen
-
-
-def is_held_out(set_name: str) -> bool:
-    return any(mark in set_name.lower() for mark in _HELD_OUT)
 
 
 def temperatures(arms: Sequence[ArmData]) -> list[float]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from lrmctl.comparison import Delta, pair
+from lrmctl.comparison import Delta, is_held_out, pair
 from lrmctl.errors import LrmctlError
 from lrmctl.metrics.remarks import answer_alone
-from lrmctl.reporting.load import ArmData, is_held_out, primary_sets, temperatures
+from lrmctl.reporting.load import ArmData, primary_sets, temperatures
 
 FORMAT = 1
 

@@ -93,7 +93,7 @@ def _show(comparison: Comparison, most: int, show_text: bool) -> None:
     from lrmctl.comparison import render
 
     console.out.print(f"A = {comparison.a.name}   B = {comparison.b.name}\n", markup=False)
-    for block in render.blocks(comparison):
+    for block in (*render.blocks(comparison), *render.question_blocks(comparison)):
         if block.heading:
             console.out.print(block.heading, markup=False)
         if block.rows:
