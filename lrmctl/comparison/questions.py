@@ -175,7 +175,6 @@ def _answered(spec: QuestionSpec, a: TraceTable, b: TraceTable, temperature: flo
     x, y = (np.array([side[key][:2] for key in shared]) for side in (one, two))
     before, after = float(x[:, 0].sum() / x[:, 1].sum()), float(y[:, 0].sum() / y[:, 1].sum())
     low, high = _interval(x, y, per_trace=_means(one, shared) and _means(two, shared))
-    sets = tuple(sorted({name for name, _ in shared}))
     answer = _answer(spec, before, low, high) if len(shared) >= FEWEST else "undecided"
     known = low == low
     return Question(
