@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -29,6 +29,7 @@ DIGITS = 4
 PART_TOKENS = 200_000
 """Tokens of a file: what a killed run loses at most."""
 STATISTICS = TokenStatistics._fields
+_NAME = ("set", "kind", "temperature", "prompt", "sample")
 
 
 class TraceTokens(NamedTuple):
@@ -84,6 +85,51 @@ def read_tokens(folder: Path) -> Iterator[TraceTokens]:
     """
     for path in sorted(folder.glob("*.parquet")):
         yield from _read(path)
+
+
+class TokenColumn(NamedTuple):
+    """One column of a file.
+
+    Attributes:
+        bounds: int64 `[traces + 1]`; trace i has the values from `bounds[i]` to `bounds[i + 1]`, none if it has no such
+            figure.
+        values: of all traces, one after the other.
+    """
+
+    bounds: NDArray[np.int64]
+    values: NDArray[Any]
+
+
+def read_columns(
+    folder: Path, names: Sequence[str]
+) -> Iterator[tuple[list[tuple[str, str, float, str, int]], dict[str, TokenColumn]]]:
+    """The named list columns of each file of a folder, and the names of its traces: a tenth of the time of
+    `read_tokens` for who needs few of them.
+
+    Raises:
+        DamagedError: a file that is no such table.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    for path in sorted(folder.glob("*.parquet")):
+        try:
+            table = pq.read_table(path, columns=[*_NAME, *names])
+            traces = list(zip(*(table[key].to_pylist() for key in _NAME), strict=True))
+            lists = {name: table[name].combine_chunks() for name in names}
+            found = {name: TokenColumn(_bounds(one), one.flatten().to_numpy()) for name, one in lists.items()}
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, KeyError, OSError, AttributeError) as error:
+            raise DamagedError(f"this is no table of tokens: {error}", str(path), FIX) from error
+        yield traces, found
+
+
+def _bounds(column: Any) -> NDArray[np.int64]:
+    """Where each row's values begin once those of all rows stand one after the other."""
+    import numpy as np
+    import pyarrow.compute as pc
+
+    lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
+    return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
 
 
 class TokenStore:

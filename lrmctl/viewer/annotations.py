@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lrmctl.analysis.tokens import read_tokens
+from lrmctl.analysis.tokens import read_columns
 from lrmctl.runs.damage import part_of, read_object
 from lrmctl.runs.eval_rows import rows_digest
 from lrmctl.runs.jsonl import read_jsonl
@@ -101,12 +101,16 @@ class Annotations:
     def _read_tokens(self, folder: Path) -> None:
         import numpy as np
 
-        for one in read_tokens(folder):
-            start = np.maximum.accumulate(one.start.astype(np.int64))
-            mean = round(float(one.entropy.mean()), 4) if len(start) else 0.0
-            kl = b"" if one.kl is None else quantized(one.kl)
-            name = RowName(one.set, one.temperature, one.prompt, one.sample)
-            self._tokens[name] = _Stored(start, quantized(one.entropy), kl, mean)
+        for names, columns in read_columns(folder, ("start", "entropy", "kl")):
+            sums = np.concatenate([[0.0], np.cumsum(columns["entropy"].values, dtype=np.float64)])
+            entropy, kl = (quantized(columns[name].values) for name in ("entropy", "kl"))
+            starts = columns["start"].values.astype(np.int64)
+            at, at_kl = columns["start"].bounds.tolist(), columns["kl"].bounds.tolist()
+            for i, (set_name, _, temperature, prompt, sample) in enumerate(names):
+                first, end = at[i], at[i + 1]
+                mean = round(float(sums[end] - sums[first]) / max(1, end - first), 4)
+                stored = _Stored(starts[first:end], entropy[first:end], kl[at_kl[i] : at_kl[i + 1]], mean)
+                self._tokens[RowName(set_name, temperature, prompt, sample)] = stored
 
 
 def lexicon_of(run: Path) -> str:
@@ -137,7 +141,8 @@ def _distances(start: NDArray[np.int64]) -> bytes:
     """Starts `[tokens]` as distances: as many bytes of 255 as fit, then the rest."""
     import numpy as np
 
-    steps = np.maximum(np.diff(start, prepend=0), 0)
+    steps = np.maximum.accumulate(start)
+    steps[1:] -= steps[:-1].copy()
     if steps.max(initial=0) < 255:
         return steps.astype(np.uint8).tobytes()
     ends = np.cumsum(steps // 255 + 1)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import heapq
+import os
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -71,7 +73,7 @@ def embed(
         for record in _records(run, words, chosen.keeps):
             index.add(record)
             chunks.add(record)
-    chunks.close()
+    elements = chunks.finish()
     head = {
         "format": 1,
         "lexicon": words.name if words else "",
@@ -81,7 +83,7 @@ def embed(
         "index": index.part(),
     }
     first = _element("lrmctl-index", as_json(head)) if index.count else ""
-    return EmbeddedTraces(first, "\n".join(chunks.elements), index.count, left_out)
+    return EmbeddedTraces(first, "\n".join(elements), index.count, left_out)
 
 
 class _Chosen(NamedTuple):
@@ -139,11 +141,12 @@ def _records(run: ViewedRun, words: Lexicon | None, keeps: Callable[[EvalRow], b
 
 
 class _Chunks:
-    """Elements of texts, each of some hundred traces; closed by size."""
+    """Elements of texts, each of some hundred traces; closed by size, compressed by other threads."""
 
     def __init__(self) -> None:
         self.starts: list[int] = []
-        self.elements: list[str] = []
+        self._elements: list[Future[str]] = []
+        self._threads = ThreadPoolExecutor(min(4, os.cpu_count() or 1))
         self._open: list[Record] = []
         self._size = self._count = 0
 
@@ -151,12 +154,19 @@ class _Chunks:
         self._open.append(record)
         self._size += int(record.index["characters"])
         if self._size >= CHUNK_CHARACTERS or len(self._open) >= CHUNK_TRACES:
-            self.close()
+            self._close()
 
-    def close(self) -> None:
+    def finish(self) -> list[str]:
+        """All elements, in order."""
+        self._close()
+        with self._threads:
+            return [element.result() for element in self._elements]
+
+    def _close(self) -> None:
         if not self._open:
             return
-        self.elements.append(_element(f"lrmctl-chunk-{len(self.starts)}", pack_chunk(self._open)))
+        id, content = f"lrmctl-chunk-{len(self.starts)}", pack_chunk(self._open)
+        self._elements.append(self._threads.submit(_element, id, content))
         self.starts.append(self._count)
         self._count += len(self._open)
         self._open, self._size = [], 0

@@ -107,17 +107,20 @@ function promptHeader(app, i, trace) {
     message.append(body);
     words.append(message);
   }
-  header.append(eyebrow, veil(app, i, words, "prompt"));
+  header.append(eyebrow, veil(app, i, words, "Show the texts of this prompt"));
   return header;
 }
 
-// A text of a harmful prompt: blurred, and out of reach of screen readers, until it is asked for.
-function veil(app, i, content, what) {
+// A text of a harmful prompt: blurred, and out of reach of screen readers, until it is clicked. One button for each
+// trace is enough: what it shows are all texts of the prompt.
+function veil(app, i, content, label = "") {
   if (!app.veils(i)) return content;
   const inner = make("div", "v-veiled", content);
   inner.inert = true;
-  const show = button(`Show the ${what}`, "Text of a harmful prompt", () => app.reveal(i), "v-reveal");
-  return make("div", "v-veil", inner, show);
+  const cover = make("div", "v-veil", inner);
+  if (label) cover.append(button(label, "Text of a harmful prompt", () => app.reveal(i), "v-reveal"));
+  cover.addEventListener("click", () => app.reveal(i));
+  return cover;
 }
 
 function card(app, i, trace, group) {
@@ -140,12 +143,12 @@ function card(app, i, trace, group) {
   if (!trace.thinking) thinking.append(make("p", "v-absent", "There is no thinking."));
   thinking.addEventListener("mousemove", (event) => app.point(tokenAt(event, trace.thinking, trace.tokens, app.view.colour)));
   thinking.addEventListener("mouseleave", () => app.point(""));
-  parts.append(thinking, partHead("Answer", answerBadges(index, i, trace)));
+  parts.append(veil(app, i, thinking, "Show the texts"), partHead("Answer", answerBadges(index, i, trace)));
   const answer = make("div", "v-text");
   drawText(answer, trace.answer, { pattern: app.pattern }, wanted);
   if (!trace.answer) answer.append(make("p", "v-absent", "There is no answer."));
-  parts.append(answer, notes(index, i, trace));
-  element.append(veil(app, i, parts, "trace"));
+  parts.append(veil(app, i, answer), notes(app, i, trace));
+  element.append(parts);
   return element;
 }
 
@@ -178,7 +181,7 @@ function answerBadges(index, i, trace) {
 }
 
 // What each judge said, in its own words.
-function notes(index, i, trace) {
+function notes(app, i, trace) {
   const details = make("details", "v-notes");
   const judges = [...new Set(trace.verdicts.map((verdict) => verdict.judge))];
   details.append(make("summary", "", judges.length ? `Verdicts of ${judges.join(", ")}` : "More"));
@@ -193,7 +196,7 @@ function notes(index, i, trace) {
       if (!words) continue;
       const raw = make("pre", "v-raw");
       addPlain(raw, words, 0);
-      details.append(raw);
+      details.append(veil(app, i, raw));
     }
   }
   for (const [name, value] of Object.entries(trace.scores || {})) details.append(make("p", "v-fact", `${name} ${value}`));
