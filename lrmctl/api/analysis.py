@@ -26,7 +26,8 @@ def analyze(
 
     Args:
         run: `run:NAME`, its name, or its folder.
-        recipe: of kind study, whose analysis section is used; that of `demo` by default.
+        recipe: of kind study, whose analysis section is used. By default reflection and entropy, and what `overrides`
+            name.
         base: the analysed run of the base model: its threshold of high entropy is used, its model reads the same
             tokens, and its unsafe thoughts are those that recovery begins with.
         overrides: keys of the recipe set to other values, e.g. `{"analysis.entropy": False}`.
@@ -44,13 +45,14 @@ def analyze(
     from lrmctl.analysis import analyze
 
     with runs_in(runs_dir) as runs:
-        loaded = chosen_recipe(recipe or "demo", "study", overrides=overrides)
+        sets = as_sets(overrides)
+        loaded = chosen_recipe(recipe or "demo", "study", overrides=sets if recipe else ["analysis={}", *sets])
         section = loaded.recipe.analysis  # type: ignore[union-attr]  # only a study comes through
         folder = run_folder(str(run), runs)
         model = evaluated_model(folder)
         if model is None and section.entropy and section.engine is None:
             (on_warning or _warn)("the evaluated model is not there any more: no entropy")
-        if recipe is None and not any(text.startswith("analysis.lexicons") for text in as_sets(overrides)):
+        if recipe is None and not any(text.startswith("analysis.lexicons") for text in sets):
             section = section.model_copy(update={"lexicons": _lexicons(section.lexicons, model)})
         base_folder = run_folder(str(base), runs) if base is not None else None
         return analyze(

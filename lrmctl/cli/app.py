@@ -17,7 +17,7 @@ COMMANDS = {
     "export": CommandEntry("export:export", "Write the results of an evaluation in another tool's form."),
     "monitor": CommandEntry("monitor:monitor", "Look for reward hacking in the rollouts of an RL run."),
     "report": CommandEntry("report:report", "Write one self-contained HTML report and its table as JSON."),
-    "view": CommandEntry("view:view", "Read traces and rollouts in a browser, while runs go on too."),
+    "view": CommandEntry("view:view", "Read traces and training rollouts in a browser, until Ctrl-C."),
     "study": CommandEntry("study:study", "Run a study, or go on with it."),
     "doctor": CommandEntry("doctor:doctor", "Check this machine and installation."),
     "recipe": CommandEntry("recipe:app", "Recipes: list, show, copy, validate."),

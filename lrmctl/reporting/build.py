@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lrmctl.comparison import is_held_out, main_deltas
+from lrmctl.comparison import Question, is_held_out, main_deltas
 from lrmctl.errors import LrmctlError
 from lrmctl.reporting import panels, provenance
 from lrmctl.reporting.every_set import every_set
@@ -16,6 +16,7 @@ from lrmctl.reporting.figures import ArmStyle, Canvas, arm_styles
 from lrmctl.reporting.judged import verdict_of
 from lrmctl.reporting.load import KINDS, ArmData, ArmFolder, load_arms
 from lrmctl.reporting.panels.base import View
+from lrmctl.reporting.questions import QuestionTable, answered, question_table, to_json
 from lrmctl.reporting.samples import SHOWN, comparisons
 from lrmctl.reporting.table import PairedArm, deltas_to_first, main_table
 from lrmctl.reporting.traces import trace_viewer
@@ -61,12 +62,14 @@ def build_report(
     table = main_table(data, title)
     paired = deltas_to_first(data)
     sets = every_set(data, paired)
-    context = _context(data, table, paired, title, [*notes, *cautions])
+    questions = answered(data)
+    context = _context(data, table, paired, title, [*notes, *cautions], questions)
     viewer = trace_viewer(arms, table["lexicon"], traces)
     page = _environment().get_template("report.html.j2").render(context, every=sets, viewer=viewer)
     deltas = [_delta_rows(pair) for pair in paired]
     with one_at_a_time(out.parent):
-        write_json(out.with_name("table.json"), {**table, "every_set": sets, "deltas": deltas})
+        written = {**table, "every_set": sets, "deltas": deltas, "questions": to_json(questions)}
+        write_json(out.with_name("table.json"), written)
         write_text(out, page)
     return out
 
@@ -114,10 +117,16 @@ class _Block:
     tradeoffs: Sequence[panels.Panel]
     thinking: Sequence[panels.Section]
     reflected: bool
+    questions: QuestionTable | None
 
 
 def _context(
-    data: Sequence[ArmData], table: Mapping[str, Any], paired: Sequence[PairedArm], title: str, notes: Sequence[str]
+    data: Sequence[ArmData],
+    table: Mapping[str, Any],
+    paired: Sequence[PairedArm],
+    title: str,
+    notes: Sequence[str],
+    questions: Mapping[str, Sequence[Question]],
 ) -> dict[str, Any]:
     from lrmctl._util.version import __version__
 
@@ -129,7 +138,7 @@ def _context(
         "table": table,
         "kinds": [k for k in KINDS if k in table["sets"]],
         "held_out": {kind: is_held_out(name) for kind, name in table["sets"].items()},
-        "blocks": [_block(data, table, paired, drawn, block) for block in table["temperatures"]],
+        "blocks": [_block(data, table, paired, drawn, questions, block) for block in table["temperatures"]],
         "trainings": panels.trainings(data),
         "untrained": panels.untrained(data),
         "comparisons": comparisons(data, table["lexicon"]),
@@ -155,6 +164,7 @@ def _block(
     table: Mapping[str, Any],
     paired: Sequence[PairedArm],
     drawn: Sequence[ArmStyle],
+    questions: Mapping[str, Sequence[Question]],
     block: Mapping[str, Any],
 ) -> _Block:
     t, sets = block["temperature"], table["sets"]
@@ -169,6 +179,7 @@ def _block(
         tradeoffs=panels.tradeoffs(block, drawn, sets),
         thinking=[section for section in panels.thinking_sections(view) if section.title],
         reflected=any(a.reflection or a.entropy for a in data),
+        questions=question_table(data, questions, float(t)),
     )
 
 

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lrmctl.analysis.entropy import FORMAT
 from lrmctl.analysis.entropy import summarize as summarize_entropy
 from lrmctl.analysis.reflection import reflection
+from lrmctl.analysis.tokens import TraceTokens, name_of
+from lrmctl.lexicons import get_lexicon
 from lrmctl.metrics import summarize
 from lrmctl.reporting import ArmFolder
 from lrmctl.runs.eval_rows import EvalRow, rows_digest
@@ -145,14 +148,23 @@ def summary(name: str, found: Sequence[EvalRow], samples: int) -> dict[str, Any]
     }  # fmt: skip
 
 
+def tokens_of(row: EvalRow, entropy: NDArray[np.float64]) -> TraceTokens:
+    """One token for each of these entropies, evenly over the thought."""
+    n = entropy.size
+    starts = np.linspace(0, len(row.trace.thinking), n, endpoint=False).astype(np.int32)
+    values = entropy.astype(np.float32)
+    return TraceTokens(*name_of(row), "key", np.arange(n, dtype=np.int32), starts, values, values, values, -values)
+
+
 def entropy(name: str, found: Sequence[EvalRow]) -> dict[str, Any]:
     rng = np.random.default_rng(len(name))
     some = [row for row in found if row.trace.sample == 0]
-    values = [rng.exponential(ARMS[name][4], row.trace.thinking_tokens).astype(np.float32) for row in some]
+    pairs = [(row, tokens_of(row, rng.exponential(ARMS[name][4], row.trace.thinking_tokens or 0))) for row in some]
+    thresholds = {(s, k, t): 0.3 for k, s in SETS.items() for t in (0.6, 1.0)}
     return {
         "format": FORMAT, "part": "thinking", "unit": "nats", "method": "exact", "dtype": "float32", "model": "",
         "traces": len(some), "without_thinking": 0, "reencoded_differently": 0, "threshold_from": "base",
-        "cells": summarize_entropy(some, values, {(s, k, t): 0.3 for k, s in SETS.items() for t in (0.6, 1.0)}),
+        "cells": summarize_entropy(pairs, thresholds, get_lexicon("cyclicreflex")),
     }  # fmt: skip
 
 

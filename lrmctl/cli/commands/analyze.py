@@ -12,7 +12,8 @@ from lrmctl.cli.common import RUNS, AsJson, RunsDir, Sets
 def analyze(
     target: Annotated[str, typer.Argument(help="An evaluated run: run:NAME, its name, or its folder.")],
     recipe: Annotated[
-        str | None, typer.Option(help="A study recipe whose analysis section to use; that of `demo` by default.")
+        str | None,
+        typer.Option(help="A study recipe whose analysis section to use; else reflection and entropy."),
     ] = None,
     base: Annotated[str | None, typer.Option(help="Analysed run of the base, to compare with.")] = None,
     sets: Sets = None,

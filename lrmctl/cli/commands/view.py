@@ -26,7 +26,7 @@ def view(
     lexicon: Annotated[str, typer.Option(help="Mark its words; the first that the analysis counted by default.")] = "",
     runs_dir: RunsDir = RUNS,
 ) -> None:
-    """Read traces, judged segments, entropies and training rollouts in a browser, until Ctrl-C.
+    """Read traces and training rollouts in a browser, until Ctrl-C.
 
     Runs that go on are followed. Nothing is written, and only this machine can reach the page.
     """
