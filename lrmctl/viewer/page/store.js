@@ -35,7 +35,7 @@ class Index {
 
   append(part) {
     const { from, count, columns } = part;
-    for (const field of WORDS) for (const word of part.words[field]) this.words[field].push(word);
+    for (const field of WORDS) for (const word of part.words[field]) this.words[field].push(plain(word));
     for (const snippet of part.snippets) this.snippets.push(snippet);
     for (const field of [...WORDS, ...NUMBERS]) {
       const values = columns[field];

@@ -2,15 +2,20 @@
 // marked, judged segments get a bar and a word, and characters that turn or hide text are shown by their number.
 
 const LEVELS = [0.1, 0.3, 0.7, 1.5, 3]; // nats at which each colour begins
-const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+const HIDDEN = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]|\r(?!\n)/g;
 const PARAGRAPH = 3000; // characters drawn as one block, cut at line ends
 const LONGEST_LINE = 20000; // a longer line is cut so that the browser can lay it out piece by piece
 const AT_ONCE = 60000; // characters drawn before the browser may do something else
 
+const numberOf = (character) => `\u27e8U+${character.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}\u27e9`;
+
+// Words for a label: characters that turn or hide text are shown by their number.
+const plain = (words) => String(words).replace(HIDDEN, numberOf);
+
 function make(tag, className = "", ...children) {
   const element = document.createElement(tag);
   if (className) element.className = className;
-  element.append(...children);
+  element.append(...children.map((child) => (typeof child === "string" ? plain(child) : child)));
   return element;
 }
 
@@ -67,8 +72,7 @@ function addPlain(element, text, start) {
   };
   for (const found of text.matchAll(HIDDEN)) {
     if (found.index > end) add(text.slice(end, found.index), start + end);
-    const number = found[0].charCodeAt(0).toString(16).toUpperCase().padStart(4, "0");
-    const shown = make("span", "v-hidden", `\u27e8U+${number}\u27e9`);
+    const shown = make("span", "v-hidden", numberOf(found[0]));
     shown.firstChild.place = start + found.index;
     element.append(shown);
     end = found.index + 1;
