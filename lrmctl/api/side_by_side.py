@@ -55,6 +55,7 @@ def report(
     out: str | Path | None = None,
     title: str = "",
     traces: int = 10_000,
+    figures: str | Path | None = None,
     force: bool = False,
     runs_dir: str | Path | None = None,
     on_warning: Callable[[str], None] | None = None,
@@ -65,7 +66,8 @@ def report(
         targets: evaluated runs, the base first; or a study.
         out: the HTML file; beside the first run by default.
         traces: of each arm that the page holds at most; 0 leaves the viewer out.
-        force: replace `out`, whatever it holds.
+        figures: folder for a paper's files: every figure as SVG, PDF and PNG, every table as LaTeX and CSV.
+        force: replace `out`, whatever it holds, and write into `figures`, whatever lies there.
         on_warning: told what was left out; Python's warnings by default.
 
     Returns:
@@ -73,9 +75,9 @@ def report(
 
     Raises:
         NotFoundError: a run that is not there or was not evaluated.
-        LrmctlError: no target, a file of a run that is not valid, or `out` is another file.
+        LrmctlError: no target, a file of a run that is not valid, `out` is another file, or `figures` holds others.
     """
-    from lrmctl.reporting import build_report
+    from lrmctl.reporting import build_report, check_folder
     from lrmctl.runs.output import check_output, is_report, object_with
 
     if not targets:
@@ -85,7 +87,11 @@ def report(
         page = Path(out) if out is not None else _beside(str(targets[0]), runs)
         check_output(page, is_report, force=force)
         check_output(page.with_name("table.json"), object_with("deltas"), force=force)
-        return build_report(arms, page, title=title or "lrmctl report", say=on_warning or _warn, traces=traces)
+        folder = None if figures is None else Path(figures)
+        if folder is not None:
+            check_folder(folder, force=force)
+        name, say = title or "lrmctl report", on_warning or _warn
+        return build_report(arms, page, title=name, figures=folder, say=say, traces=traces)
 
 
 def study(

@@ -8,5 +8,6 @@ from __future__ import annotations
 
 from lrmctl.reporting.build import build_report
 from lrmctl.reporting.load import ArmFolder
+from lrmctl.reporting.paper import check_folder
 
-__all__ = ["ArmFolder", "build_report"]
+__all__ = ["ArmFolder", "build_report", "check_folder"]

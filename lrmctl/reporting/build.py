@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrmctl.comparison import Question, is_held_out, main_deltas
 from lrmctl.errors import LrmctlError
-from lrmctl.reporting import panels, provenance
+from lrmctl.reporting import panels, paper, provenance
 from lrmctl.reporting.every_set import every_set
 from lrmctl.reporting.figures import ArmStyle, Canvas, arm_styles
 from lrmctl.reporting.judged import verdict_of
@@ -36,6 +36,7 @@ def build_report(
     *,
     title: str,
     notes: Sequence[str] = (),
+    figures: Path | None = None,
     say: Callable[[str], None] = lambda _: None,
     traces: int = DEFAULT_LIMIT,
 ) -> Path:
@@ -45,6 +46,7 @@ def build_report(
         arms: run folders; the first one is the base that the others are compared with.
         title: of the page.
         notes: sentences that stand at the top, e.g. which arms failed.
+        figures: folder that every figure is written to as SVG, PDF and PNG, and every table as LaTeX and CSV.
         say: hears what was left out and what to be careful with, which stands at the top of the page too.
         traces: of one arm that the page holds at most; 0 leaves the viewer out.
 
@@ -52,7 +54,7 @@ def build_report(
         `out`.
 
     Raises:
-        LrmctlError: no arms, or a file of an arm that is not valid.
+        LrmctlError: no arms, a file of an arm that is not valid, or `figures` is no folder.
     """
     if not arms:
         raise LrmctlError("a report needs at least one arm")
@@ -71,7 +73,27 @@ def build_report(
         written = {**table, "every_set": sets, "deltas": deltas, "questions": to_json(questions)}
         write_json(out.with_name("table.json"), written)
         write_text(out, page)
+    if figures is not None:
+        shown = list(_panels(context))
+        tables = [*paper.main_tables(table, paired, sets), *(t for s in _sections(context) for t in s.tables)]
+        paper.write_paper(figures, paper.drawings_of(shown), tables, paper.numbers_of(table))
     return out
+
+
+def _sections(context: Mapping[str, Any]) -> Iterator[panels.Section]:
+    for block in context["blocks"]:
+        yield from block.thinking
+
+
+def _panels(context: Mapping[str, Any]) -> Iterator[panels.Panel]:
+    """Every figure of the page."""
+    for block in context["blocks"]:
+        yield from block.forests
+        yield from block.tradeoffs
+    for training in context["trainings"]:
+        yield from training.panels
+    for section in _sections(context):
+        yield from section.panels
 
 
 def _delta_rows(pair: PairedArm) -> dict[str, Any]:

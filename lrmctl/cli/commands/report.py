@@ -19,6 +19,10 @@ def report(
     traces: Annotated[
         int, typer.Option(min=0, help="Traces of each arm that the page holds at most; 0 leaves the viewer out.")
     ] = 10_000,
+    figures: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write figures (SVG, PDF, PNG) and tables (LaTeX, CSV) for a paper there."),
+    ] = None,
     runs_dir: RunsDir = RUNS,
     force: Force = False,
 ) -> None:
@@ -26,6 +30,13 @@ def report(
     from lrmctl import api, console
 
     page = api.report(
-        *targets, out=output, title=title, traces=traces, force=force, runs_dir=runs_dir, on_warning=console.warn
+        *targets,
+        out=output,
+        title=title,
+        traces=traces,
+        figures=figures,
+        force=force,
+        runs_dir=runs_dir,
+        on_warning=console.warn,
     )
     console.out.print(page, markup=False)

@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lrmctl._util.disk import naming
 from lrmctl.reporting.figures.drawing import Chart, Drawing
 from lrmctl.reporting.figures.theme import PAGE, PAPER, Theme, style
 
@@ -66,7 +67,8 @@ class Canvas:
         paths = [folder / f"{drawing.name}.{form}" for form in FORMATS]
         with self.drawn(drawing, PAPER) as figure:
             for path, form in zip(paths, FORMATS, strict=True):
-                figure.savefig(path, format=form, metadata=_NO_DATES[form], dpi=PNG_DPI, facecolor=PAPER["paper"])
+                with naming(path):
+                    figure.savefig(path, format=form, metadata=_NO_DATES[form], dpi=PNG_DPI, facecolor=PAPER["paper"])
         return paths
 
     @contextmanager

@@ -106,15 +106,15 @@ def token_section(view: View) -> Section:
 
 def _lists(view: View, key: str, title: str, write: Callable[[Mapping[str, Any]], str]) -> DataTable | None:
     """One column of tokens for each arm that has them; None where no arm has."""
-    listed = {arm.arm.label: [write(t) for t in (arm.entropy.get(key) or ())[:LISTED]] for arm in view.arms}
-    listed = {label: tokens for label, tokens in listed.items() if tokens}
+    written = [(arm.arm.label, [write(t) for t in (arm.entropy.get(key) or ())[:LISTED]]) for arm in view.arms]
+    listed = [(label, tokens) for label, tokens in written if tokens]
     if not listed:
         return None
     rows = [
-        [str(i + 1), *(tokens[i] if i < len(tokens) else "" for tokens in listed.values())]
-        for i in range(max(map(len, listed.values())))
+        [str(i + 1), *(tokens[i] if i < len(tokens) else "" for _, tokens in listed)]
+        for i in range(max(len(tokens) for _, tokens in listed))
     ]
-    return DataTable(drawing_name("entropy", "tokens", key), title, ["Rank", *listed], rows)
+    return DataTable(drawing_name("entropy", "tokens", key), title, ["Rank", *(label for label, _ in listed)], rows)
 
 
 def _frequent(token: Mapping[str, Any]) -> str:

@@ -91,7 +91,8 @@ def _table(view: View, kind: str, set_name: str, cells: Sequence[tuple[ArmStyle,
             ]
         )  # fmt: skip
     columns = [
-        "Arm", "safe, then safe", "safe, then unsafe", "pairs", "unsafe, then safe", "unsafe, then unsafe", "pairs",
+        "Arm", "safe, then safe", "safe, then unsafe", "pairs from safe", "unsafe, then safe",
+        "unsafe, then unsafe", "pairs from unsafe",
         "recovery that begins with a reflection", "recovery that does not",
     ]  # fmt: skip
     name = view.name("unsafe_thoughts", "transitions", kind, set_name)
