@@ -145,7 +145,7 @@ def _value(arm: ArmData, column: Column, set_name: str | None, temperature: floa
     else:
         also = {"lexicon": lexicon} if column.source == "reflection" else {}
         cell = arm.cell(column.source, column.kind, set_name, temperature, **also)
-        found = cell[column.metric] if cell else None
+        found = cell.get(column.metric) if cell else None
     return found if found and found.get("value") is not None else None
 
 

@@ -43,7 +43,9 @@ def test_every_analysis_that_is_there_is_drawn(deep: list[ArmData]) -> None:
         "Harmful: by outcome", "Harmful: along the thought", "Harmful: at reflections",
         "Harmful: by verdict of the segment", "Harmful: distance from the base",
     ]  # fmt: skip
-    assert len(titles(found["Does the thought matter?"])) == 6
+    assert titles(found["Does the thought matter?"])[:3] == [
+        "Harmful: same answers as with all of it", "Harmful: good answers", "Harmful: when the outcome is settled",
+    ]  # fmt: skip
     assert titles(found["Recovery from a forced unsafe beginning"]) == ["Harmful: safe after a forced unsafe beginning"]
     assert all(not section.absent for title, section in found.items() if title != "Unsafe thoughts")
     assert found["Unsafe thoughts"].absent == [
@@ -111,6 +113,7 @@ def test_tokens_show_their_blanks_and_stand_beside_those_of_other_arms(deep: lis
     forking, gained, lost = sections(deep)["Forking tokens"].tables
     assert forking.columns == ["Rank", "Base", "Rejection sampling", "RL (GRPO)"]
     assert len(forking.rows) == 15
+    assert forking.rows[2][1].startswith(r"\n  ")
     assert forking.rows[0][1] == "\N{OPEN BOX}wait  90, 0.48"
     assert gained.columns == ["Rank", "Rejection sampling", "RL (GRPO)"]  # the base gained nothing against itself
     assert lost.rows[2][1] == r"\n  0.50 to 0.20"

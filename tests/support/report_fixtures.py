@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lrmctl.analysis.entropy import FORMAT
 from lrmctl.analysis.entropy import summarize as summarize_entropy
 from lrmctl.analysis.reflection import reflection
-from lrmctl.analysis.tokens import TraceTokens, name_of
+from lrmctl.analysis.tokens import STATISTICS, TraceTokens, name_of
 from lrmctl.lexicons import get_lexicon
 from lrmctl.metrics import summarize
 from lrmctl.reporting import ArmFolder
@@ -148,24 +148,24 @@ def summary(name: str, found: Sequence[EvalRow], samples: int) -> dict[str, Any]
     }  # fmt: skip
 
 
-def tokens_of(row: EvalRow, entropy: NDArray[np.float64]) -> TraceTokens:
-    """One token for each of these entropies, evenly over the thought."""
-    n = entropy.size
-    starts = np.linspace(0, len(row.trace.thinking), n, endpoint=False).astype(np.int32)
-    values = entropy.astype(np.float32)
-    return TraceTokens(*name_of(row), "key", np.arange(n, dtype=np.int32), starts, values, values, values, -values)
-
-
 def entropy(name: str, found: Sequence[EvalRow]) -> dict[str, Any]:
     rng = np.random.default_rng(len(name))
-    some = [row for row in found if row.trace.sample == 0]
-    pairs = [(row, tokens_of(row, rng.exponential(ARMS[name][4], row.trace.thinking_tokens or 0))) for row in some]
-    thresholds = {(s, k, t): 0.3 for k, s in SETS.items() for t in (0.6, 1.0)}
+    some = [(row, tokens(row, ARMS[name][4], rng, name != "base")) for row in found if row.trace.sample == 0]
+    limits = {(s, k, t): 0.3 for k, s in SETS.items() for t in (0.6, 1.0)}
     return {
         "format": FORMAT, "part": "thinking", "unit": "nats", "method": "exact", "dtype": "float32", "model": "",
         "traces": len(some), "without_thinking": 0, "reencoded_differently": 0, "threshold_from": "base",
-        "cells": summarize_entropy(pairs, thresholds, get_lexicon("cyclicreflex")),
+        "cells": summarize_entropy(some, limits, get_lexicon("cyclicreflex")),
     }  # fmt: skip
+
+
+def tokens(row: EvalRow, level: float, rng: np.random.Generator, trained: bool) -> TraceTokens:
+    """One token a word, with made-up figures; those of the base for trained arms only."""
+    start = np.array([found.start() for found in re.finditer(r"\S+", row.trace.thinking)], np.int32)
+    figures = [rng.exponential(level, start.size).astype(np.float32) for _ in STATISTICS]
+    if not trained:
+        figures = figures[:4]
+    return TraceTokens(*name_of(row), "0", np.arange(start.size, dtype=np.int32), start, *figures)
 
 
 def estimate(value: float, half: float = 0.04, n: int = 24) -> dict[str, Any]:
@@ -179,19 +179,11 @@ def share(value: float) -> dict[str, Any]:
 
 
 def with_tokens(name: str, found: dict[str, Any]) -> dict[str, Any]:
-    """An entropy analysis with curves, reflection words, segments, KL and lists of tokens."""
+    """An entropy analysis with judged segments and lists of tokens."""
     level = ARMS[name][4]
-    far = None if name == "base" else estimate(0.02 + len(name) / 200, 0.005)
     words = [" wait", "Maybe", "\n", "tool-2", "<b>&_%"]
     for cell in found["cells"]:
-        cell |= {
-            "curve": [estimate(level * (1.3 - i / 20), 0.02) for i in range(10)],
-            "at_reflection": estimate(level * 1.8, 0.05),
-            "after_reflection": estimate(level * 1.2),
-            "elsewhere": estimate(level),
-            "by_segment": {"safe": estimate(level), "unsafe": estimate(level * 1.5)},
-            "kl": far,
-        }
+        cell |= {"by_segment": {"safe": estimate(level), "unsafe": estimate(level * 1.5)}}
     forking = [{"token": word, "count": 90 - i, "mean": level * 3} for i, word in enumerate(words * 4)]
     changed = [{"token": word, "count": 9, "base": 0.5, "here": 0.2, "change": -0.3} for word in words]
     return {**found, "forking": forking, "gained": None if name == "base" else changed, "lost": changed}
@@ -226,10 +218,14 @@ def early(name: str) -> dict[str, Any]:
     start = 0.3 + 0.5 * ARMS[name][0]
     curve = [share(min(1.0, start + (1 - start) * i / 10)) for i in range(11)]
     cells = [
-        {"set": s, "kind": kind, "temperature": 0.6, "curve": curve, "settled": share(1 - start), "decisive": []}
+        {
+            "set": s, "kind": kind, "temperature": 0.6, "outcome": "all", "traces": 24, "curve": curve, "good": curve,
+            "settled": share(1 - start), "unmoved": share(start), "decisive": [],
+        }
         for kind, s in SETS.items()
-    ]
-    return {"format": 1, "judge": "lab", "judge_version": "1", "samples": 1, "generations": 264, "cells": cells}
+    ]  # fmt: skip
+    judges = [{"judge": "lab", "judge_version": "1"}]
+    return {"format": 1, "judges": judges, "samples": 1, "generations": 264, "cells": cells}
 
 
 def recovery(name: str) -> dict[str, Any]:
@@ -237,7 +233,7 @@ def recovery(name: str) -> dict[str, Any]:
     safe = ARMS[name][0]
     curve = [{"tokens": n, "safe": share(safe * (1 - n / 90)), "malformed": share(0.01)} for n in (0, 8, 16, 32)]
     cell = {"set": SETS["harmful"], "kind": "harmful", "temperature": 0.6, "curve": curve}
-    return {"format": 1, "prefixes_of": "base", "judge": "lab", "judge_version": "1", "cells": [cell]}
+    return {"format": 1, "prefixes_of": "/somewhere/runs/base", "judge": "lab", "judge_version": "1", "cells": [cell]}
 
 
 def metrics(name: str, steps: int = 80) -> Iterator[dict[str, Any]]:

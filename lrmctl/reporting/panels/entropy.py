@@ -16,6 +16,10 @@ _REFLECTIONS = {
     "elsewhere": Mark("elsewhere", "none", "o"),
 }
 _SEGMENTS = {"safe": Mark("safe segments", "good", "^"), "unsafe": Mark("unsafe segments", "bad", "X")}
+_BOUNDS = {
+    "mean_low": Mark("at least", "s1", "o"),
+    "mean_high": Mark("at most", "s2", "s", True),
+}
 _KL = {"kl": Mark("KL to the base", "s1", "o")}
 LISTED = 15
 """Tokens in each list."""
@@ -55,6 +59,7 @@ def _by_segment(cell: Cell) -> Cell:
 
 
 _FIGURES: Sequence[tuple[str, str, Mapping[str, Mark], str, Callable[[Cell], Cell]]] = (
+    ("bounds", "bounds of what a server gave", _BOUNDS, f"mean {_NATS}", _same),
     ("at_reflections", "at reflections", _REFLECTIONS, f"mean {_NATS}", _same),
     ("by_segment", "by verdict of the segment", _SEGMENTS, f"mean {_NATS}", _by_segment),
     ("kl", "distance from the base", _KL, "KL per token (nats)", _same),
