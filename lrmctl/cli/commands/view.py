@@ -107,9 +107,9 @@ def _refuse_empty(runs: Sequence[ViewedRun]) -> None:
             str(runs[0].path),
             "run `lrmctl eval` first; rollouts appear with the first step of an RL run",
         )
-    for run in empty:
-        when = "they appear with its first step" if run in waiting else "`lrmctl eval` makes rows"
-        console.say(f"{run.label} has neither evaluated rows nor rollouts yet; {when}")
+    if empty:
+        names = ", ".join(run.label for run in empty)
+        console.say(f"neither evaluated rows nor rollouts yet: {names}; they are shown as soon as there are some")
 
 
 def _title(runs: Sequence[ViewedRun]) -> str:

@@ -123,6 +123,7 @@ class Viewer extends Controls {
     const item = this.items[at];
     this.opened = this.view.mode === "training" ? item.members[0] : item;
     this.list.goTo(at);
+    this.byHand = this.byHand || byHand;
     if (byHand) this.root.classList.add("has-open");
     this.drawOpened();
     if (byHand) this.writeAddress();
@@ -156,8 +157,9 @@ class Viewer extends Controls {
     if (turn !== this.drawing) return;
     const tokens = traces.some((trace) => trace.tokens);
     this.legend.hidden = !(tokens && this.view.colour);
+    this.colours.hidden = training;
     this.measure.textContent = this.view.colour === "kl" ? "KL to the base, nats" : "Entropy, nats";
-    const cards = make("div", `v-cards${shown.length > 1 ? " many" : ""}`);
+    const cards = make("div", `v-cards${group ? " group" : shown.length > 1 ? " many" : ""}`);
     traces.forEach((trace, k) => {
       const element = card(this, shown[k], trace, group);
       cards.append(element);
@@ -166,6 +168,7 @@ class Viewer extends Controls {
     if (group) bar.append(make("span", "v-fact", `mean ${figure(group.mean, 3)}, spread ${figure(group.spread, 3)}, ${count(group.members.length, "sample")}`));
     else bar.append(...this.sampleLinks(i));
     if (this.view.colour && !tokens) bar.append(make("span", "v-fact", "no token of this trace was analysed"));
+    if (this.veils(i)) bar.append(button("Show the texts of this harmful prompt", "", () => this.reveal(i), "v-reveal"));
     this.pane.replaceChildren(bar, promptHeader(this, i, traces[Math.max(0, shown.indexOf(i))]), cards);
     this.pane.scrollTop = 0;
     for (const element of cards.children) element.dataset.placed = "yes";
@@ -286,6 +289,7 @@ class Viewer extends Controls {
 
   async poll(first = false) {
     const { source } = this.store;
+    let more = false;
     try {
       const state = await source.head();
       if (this.head.generation !== state.generation) {
@@ -296,26 +300,26 @@ class Viewer extends Controls {
         this.opened = -1;
       }
       this.head = state;
-      let part;
       const before = this.index.count;
-      do {
-        part = await source.part(this.index.count);
-        this.index.append(part);
-      } while (part.more && !first);
-      this.liveWords = ` \u00b7 ${state.running ? "live" : "nothing is running"}`;
+      const part = await source.part(before);
+      this.index.append(part);
+      more = part.more;
+      this.liveWords = more ? ` \u00b7 reading on` : state.running ? " \u00b7 live" : "";
       this.root.classList.toggle("v-gone", false);
-      if (this.index.count !== before && !first) this.grown(before);
+      if (!first && (part.count || this.loading)) this.grown(before);
+      this.loading = more;
     } catch (error) {
       this.liveWords = ` \u00b7 the server does not answer (${error.message})`;
       this.root.classList.toggle("v-gone", true);
       if (this.items) this.refresh(true);
     }
-    setTimeout(() => this.poll(), POLL);
+    setTimeout(() => this.poll(), more ? 0 : POLL);
   }
 
   grown(before) {
     if (this.index.count && !this.index.words.phase.includes("evaluation")) this.view.mode = "training";
     if (this.opened < 0 && this.wanted) this.opened = this.index.find(this.wanted);
+    if (this.loading && !this.byHand && !this.wanted) this.opened = -1; // the first of the list so far
     if (this.matches) {
       const larger = new Uint8Array(this.index.count);
       larger.set(this.matches.subarray(0, Math.min(before, this.matches.length)));

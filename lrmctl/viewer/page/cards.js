@@ -53,7 +53,9 @@ function groupRow(app, group) {
   const i = group.members[0];
   const top = make("div", "v-line");
   if (!Number.isNaN(index.step[i])) top.append(make("span", "v-step", `step ${index.step[i]}`));
-  top.append(make("span", "v-reward", `${figure(group.mean)} \u00b1 ${figure(group.spread)}`), rewardStrip(app, group.members));
+  const facts = make("span", "v-reward", figure(group.mean), make("small", "", ` sd ${figure(group.spread)}`));
+  facts.title = "mean and standard deviation of the rewards in this group";
+  top.append(facts, rewardStrip(app, group.members));
   const failed = group.members.filter((k) => index.word("result", k) === "failed").length;
   if (failed) top.append(badge(`${failed} failed`, "odd"));
   const foot = make("div", "v-foot", armName(app, index.run[i]), ` \u00b7 ${index.word("kind", i)} \u00b7 `);
@@ -107,18 +109,17 @@ function promptHeader(app, i, trace) {
     message.append(body);
     words.append(message);
   }
-  header.append(eyebrow, veil(app, i, words, "Show the texts of this prompt"));
+  header.append(eyebrow, veil(app, i, words));
   return header;
 }
 
-// A text of a harmful prompt: blurred, and out of reach of screen readers, until it is clicked. One button for each
-// trace is enough: what it shows are all texts of the prompt.
-function veil(app, i, content, label = "") {
+// A text of a harmful prompt: blurred, and out of reach of screen readers, until it is clicked, or the button above is.
+function veil(app, i, content) {
   if (!app.veils(i)) return content;
   const inner = make("div", "v-veiled", content);
   inner.inert = true;
   const cover = make("div", "v-veil", inner);
-  if (label) cover.append(button(label, "Text of a harmful prompt", () => app.reveal(i), "v-reveal"));
+  cover.title = "Text of a harmful prompt: click to read";
   cover.addEventListener("click", () => app.reveal(i));
   return cover;
 }
@@ -143,7 +144,7 @@ function card(app, i, trace, group) {
   if (!trace.thinking) thinking.append(make("p", "v-absent", "There is no thinking."));
   thinking.addEventListener("mousemove", (event) => app.point(tokenAt(event, trace.thinking, trace.tokens, app.view.colour)));
   thinking.addEventListener("mouseleave", () => app.point(""));
-  parts.append(veil(app, i, thinking, "Show the texts"), partHead("Answer", answerBadges(index, i, trace)));
+  parts.append(veil(app, i, thinking), partHead("Answer", answerBadges(index, i, trace)));
   const answer = make("div", "v-text");
   drawText(answer, trace.answer, { pattern: app.pattern }, wanted);
   if (!trace.answer) answer.append(make("p", "v-absent", "There is no answer."));
@@ -210,8 +211,8 @@ function rewards(index, i, trace, group) {
   const box = make("div", "v-rewards");
   const reward = index.reward[i];
   const line = make("p", "v-total", "reward ", make("b", "", figure(reward, 3)));
-  line.append(make("span", "v-fact", `${signed(reward - group.mean, 3)} to the group\u2019s mean`));
-  if (group.spread > 0) line.append(make("span", "v-fact", `${signed((reward - group.mean) / group.spread, 2)} sd`));
+  const sd = group.spread > 0 ? `, ${signed((reward - group.mean) / group.spread, 2)} sd` : "";
+  line.append(make("span", "v-fact", `${signed(reward - group.mean, 3)} to the group\u2019s mean${sd}`));
   if (trace.total !== null && trace.total !== undefined && trace.total !== reward)
     line.append(make("span", "v-fact", `${figure(trace.total, 3)} before it was normalised`));
   box.append(line);

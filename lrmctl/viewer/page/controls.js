@@ -40,7 +40,7 @@ class Controls {
     for (const [value, label] of [["", "no token colours"], ["entropy", "entropy of tokens"], ["kl", "KL to the base"]])
       this.colours.append(new Option(label, value));
     this.colours.addEventListener("change", () => this.change({ colour: this.colours.value }));
-    const switches = make("div", "v-switches", this.toggle("side by side", "beside"), this.toggle("show harmful texts", "all"));
+    const switches = make("div", "v-switches", (this.beside = this.toggle("side by side", "beside")), this.toggle("show harmful texts", "all"));
     switches.append(this.colours, button("Window", "Fill the window (f)", () => this.fillWindow(), "v-window"));
     switches.append(button("?", "Keys (?)", () => this.help.showModal(), "v-ask"));
     this.status = make("p", "v-status");
@@ -129,7 +129,7 @@ class Controls {
     const evaluation = index.words.phase.includes("evaluation");
     this.tabs.hidden = !(training && evaluation);
     for (const tab of this.tabs.children) tab.setAttribute("aria-pressed", tab.classList.contains(view.mode));
-    this.mixed.hidden = view.mode === "training";
+    this.mixed.hidden = this.beside.hidden = view.mode === "training";
     for (const box of this.root.querySelectorAll("input[data-key]")) box.checked = view[box.dataset.key];
     if (document.activeElement !== this.search) this.search.value = view.words;
     this.colours.value = view.colour;
