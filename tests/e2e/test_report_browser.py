@@ -58,6 +58,24 @@ def test_markup_in_model_text_is_inert_and_readable(page: Any) -> None:
     assert INJECTION in page.locator(".card .thinking").first.text_content()
 
 
+def test_the_viewer_takes_the_place_of_the_samples_on_the_screen_and_not_in_print(page: Any) -> None:
+    page.wait_for_selector("#viewer[data-ready]")
+    assert not page.locator(".sample").first.is_visible()
+    page.wait_for_selector(".v-card")
+    assert page.locator(".v-status").inner_text().endswith("traces of 576.")
+    page.emulate_media(media="print")
+    assert page.locator(".sample").first.is_visible()
+    assert "report.html" in page.locator(".v-printed").inner_text()
+
+
+def test_without_scripts_the_samples_are_there(browser: Any, study: Path) -> None:
+    tab = browser.new_context(java_script_enabled=False).new_page()
+    tab.goto((study / "report.html").as_uri())
+    assert tab.locator(".sample").first.is_visible()
+    assert not tab.locator("#viewer").is_visible()
+    tab.close()
+
+
 def test_the_numbers_on_the_page_are_those_of_the_summaries(page: Any, study: Path) -> None:
     for t in (0.6, 1.0):
         for arm in ARMS:

@@ -103,6 +103,14 @@ def test_it_opens_silently_with_every_trace_and_fetches_nothing(visit: Open, fil
     assert [url for url in page.asked if not url.startswith("data:")] == [file.as_uri()]
 
 
+def test_a_browser_that_cannot_unpack_says_so(browser: Any, file: Path) -> None:
+    tab = browser.new_page()
+    tab.add_init_script("delete window.DecompressionStream")
+    tab.goto(file.as_uri())
+    assert "Firefox 113" in tab.locator("#viewer").inner_text()
+    tab.close()
+
+
 def test_filters_count_before_they_are_chosen_and_show_what_they_say(visit: Open, runs: list[ViewedRun]) -> None:
     page = visit()
     rows = [row for run in runs for row in read_rows(run.path / "eval" / "rows.jsonl")]

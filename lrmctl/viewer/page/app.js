@@ -334,16 +334,21 @@ class Viewer extends Controls {
   if (!root) return;
   const live = root.dataset.live === "1";
   if (!live && !document.getElementById("lrmctl-index")) return;
+  const page = document.documentElement.classList;
+  const fail = (words) => {
+    page.remove("has-viewer");
+    root.classList.add("failed");
+    root.replaceChildren(make("p", "v-error", words));
+  };
   if (typeof DecompressionStream === "undefined") {
-    root.append(make("p", "v-error", "This browser cannot unpack the traces (it has no DecompressionStream): take Chrome 80, Firefox 113, Safari 16.4 or newer."));
+    fail("This browser has no DecompressionStream, which unpacks the traces: take Chrome 80, Firefox 113, Safari 16.4 or a newer one.");
     return;
   }
   try {
-    const viewer = new Viewer(root, live ? new LiveSource() : new EmbeddedSource());
-    await viewer.start();
-    document.documentElement.classList.add("has-viewer");
+    page.add("has-viewer");
+    await new Viewer(root, live ? new LiveSource() : new EmbeddedSource()).start();
   } catch (error) {
-    root.append(make("p", "v-error", `The traces cannot be shown: ${error.message}`));
+    fail(`The traces cannot be shown: ${error.message}`);
     throw error;
   }
 })();

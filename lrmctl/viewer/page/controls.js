@@ -91,7 +91,9 @@ class Controls {
     });
     this.pointed = make("output", "v-pointed");
     this.measure = make("b", "", "");
-    return make("div", "v-legend", this.measure, ...steps, this.pointed);
+    const legend = make("div", "v-legend", this.measure, ...steps, this.pointed);
+    legend.hidden = true;
+    return legend;
   }
 
   makeHelp() {
