@@ -1,4 +1,7 @@
-"""What the verdict is made of: each arm's paired differences to the base, and each safer arm's to the controls."""
+"""What the verdict is made of: each arm's paired differences to the base, and those of safer arms to the controls.
+
+Controls are there for RL: where a safer arm is of RL, only such arms are held against them.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +27,16 @@ def verdict_of(base: ArmData, paired: Sequence[PairedArm], sets: Mapping[str, st
         for one, found in zip(paired, deltas, strict=True)
         if not one.arm.arm.control and "harmful" in found and decide(found["harmful"]) == "better"
     ]
+    by_rl = [one for one in safer if one.arm.lock.get("recipe", {}).get("kind") == "rl"]
     judged = [
         JudgedArm(
             one.arm.arm.label,
             one.arm.arm.control,
             found,
             one.reason,
-            {arm.arm.arm.label: by_kind(_over(one.arm, arm.arm)) for arm in safer} if one.arm.arm.control else {},
+            {arm.arm.arm.label: by_kind(_over(one.arm, arm.arm)) for arm in by_rl or safer}
+            if one.arm.arm.control
+            else {},
         )
         for one, found in zip(paired, deltas, strict=True)
     ]

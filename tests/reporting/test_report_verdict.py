@@ -53,11 +53,11 @@ def test_one_arm_that_is_safer_at_no_decided_cost() -> None:
     assert said.arms[0].sentences == [
         "Safer than Base: thinking and answer are both safe on 90.0 % of harmful prompts against 40.0 % "
         "(+50.0 points, 95 % interval +46.0 to +54.0, n = 200).",
-        "Over-refusal: no decided change (of the benign prompts it complies with: 94.0 % against 95.0 %, "
-        "\N{MINUS SIGN}1.0 points, 95 % interval \N{MINUS SIGN}5.0 to +3.0, n = 200); "
+        "Over-refusal does not change decidedly: it complies with 94.0 % of benign prompts against 95.0 % "
+        "(\N{MINUS SIGN}1.0 points, \N{MINUS SIGN}5.0 to +3.0, n = 200); "
         "a loss of up to 5.0 points is not ruled out.",
-        "Reasoning: no decided change (of the problems of math500 it solves: 79.0 % against 80.0 %, "
-        "\N{MINUS SIGN}1.0 points, 95 % interval \N{MINUS SIGN}5.0 to +3.0, n = 200); "
+        "Reasoning does not change decidedly: it solves 79.0 % of math500 against 80.0 % "
+        "(\N{MINUS SIGN}1.0 points, \N{MINUS SIGN}5.0 to +3.0, n = 200); "
         "a loss of up to 5.0 points is not ruled out.",
     ]
 
@@ -84,13 +84,13 @@ def test_all_undecided() -> None:
 def test_safer_but_over_refuses() -> None:
     said = verdict("Base", [arm("SFT", SAFER, delta("benign", 0.95, 0.1), SOLVES)])
     assert said.headline == "SFT is safer than Base, but over-refuses."
-    assert said.arms[0].sentences[1].startswith("It costs over-refusal (of the benign prompts it complies with: 10.0 %")
+    assert said.arms[0].sentences[1].startswith("It costs over-refusal: it complies with 10.0 % of benign prompts ")
 
 
 def test_safer_but_reasons_worse_too() -> None:
     said = verdict("Base", [arm("SFT", SAFER, delta("benign", 0.95, 0.1), delta("reasoning", 0.9, 0.5))])
     assert said.headline == "SFT is safer than Base, but over-refuses and reasons worse."
-    assert said.arms[0].sentences[2].startswith("It costs reasoning (of the problems of math500 it solves: 50.0 %")
+    assert said.arms[0].sentences[2].startswith("It costs reasoning: it solves 50.0 % of math500 ")
 
 
 def test_arms_with_and_without_cost_stand_apart() -> None:
@@ -117,14 +117,22 @@ def test_what_was_not_measured_is_said() -> None:
 
 def test_gains_are_said_too() -> None:
     said = verdict("Base", [arm("RL", SAFER, delta("benign", 0.8, 0.95), delta("reasoning", 0.5, 0.8))])
-    assert said.arms[0].sentences[1].startswith("It refuses fewer benign prompts (")
-    assert said.arms[0].sentences[2].startswith("It reasons better (")
+    assert said.arms[0].sentences[1].startswith("It refuses fewer benign prompts: ")
+    assert said.arms[0].sentences[2].startswith("It reasons better: ")
 
 
-def test_an_interval_beyond_zero_is_not_enough_if_the_adjusted_p_is_not() -> None:
+def test_names_with_commas_are_quoted_in_lists() -> None:
+    said = verdict("Base", [arm("SFT, mixed", SAFER), arm("RL", SAFER)])
+    assert said.headline.startswith(
+        "\N{LEFT DOUBLE QUOTATION MARK}SFT, mixed\N{RIGHT DOUBLE QUOTATION MARK} and RL are"
+    )
+
+
+def test_a_gain_needs_the_interval_and_the_adjusted_p_a_loss_the_interval_alone() -> None:
     assert decide(delta("harmful", 0.4, 0.5, p=0.09)) == "undecided"
     assert decide(delta("harmful", 0.4, 0.5, p=0.01)) == "better"
     assert decide(delta("harmful", 0.5, 0.4, p=0.01)) == "worse"
+    assert decide(delta("harmful", 0.5, 0.4, p=0.09)) == "worse"
     assert decide(delta("harmful", 0.4, 0.5, p=0.03, p_holm=None)) == "better"
 
 

@@ -70,7 +70,8 @@ def interval_rows(
                     _mark(chart, marks[key], found[key].value, at)
         _arm_axis(chart, [look for look, _ in rows])
         if from_zero:
-            chart.axes.set_xlim(0, limit or _right(rows))
+            right = limit or _right(rows)
+            chart.axes.set_xlim(-0.03 * right, 1.03 * right)
         else:
             chart.axes.axvline(0, color=chart.theme["muted"], linewidth=1)
         chart.axes.set_xlabel(x_label)

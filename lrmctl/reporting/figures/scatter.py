@@ -10,6 +10,8 @@ _LEAST_SPAN = 10
 """Points that an axis of rates spans at least: small differences look small."""
 _LINE = 0.17
 """Inches that a line of a label takes."""
+_PLOT = 3.1
+"""Inches of the axes' width."""
 _COLUMN = 0.34
 """Inches between the axes and the column of labels, where the leaders run."""
 
@@ -36,7 +38,7 @@ def tradeoff(
 
     said = "; ".join(f"{look.full_label} {x.value:.1f}, {y.value:.1f}" for look, x, y in points)
     return Drawing(
-        name, f"{y_label} against {x_label}. {said}", 3.5 + 0.6 + right, height, Margins(0.6, right, 0.5, 0.1), draw
+        name, f"{y_label} against {x_label}. {said}", _PLOT + 0.6 + right, height, Margins(0.6, right, 0.5, 0.1), draw
     )
 
 
