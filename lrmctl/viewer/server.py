@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from lrmctl.errors import LrmctlError
 from lrmctl.rewards.service.sockets import listen
 from lrmctl.viewer.assets import colors, content_hash, policy, standalone_page, style
 from lrmctl.viewer.live import LiveTraces
@@ -101,23 +102,32 @@ def viewer_app(traces: LiveTraces, title: str) -> ASGIApp:
     def page(_: Request) -> Response:
         return HTMLResponse(standalone_page(title, live=True), headers={"content-security-policy": _policy()})
 
-    def json(make: Callable[[Request], Any]) -> Callable[[Request], Response]:
+    def answering(kind: str, make: Callable[[Request], bytes]) -> Callable[[Request], Response]:
+        """What goes wrong with a file of a run is said on the page."""
+
         def answer(request: Request) -> Response:
-            with one_at_a_time:
-                return Answer(as_json(make(request)), media_type="application/json")
+            try:
+                with one_at_a_time:
+                    return Answer(make(request), media_type=kind)
+            except (LrmctlError, OSError) as error:
+                return Answer(f"{error}", 500, media_type="text/plain")
 
         return answer
 
-    def chunk(request: Request) -> Response:
-        with one_at_a_time:
-            content = traces.chunk(_number(request, "from"), _number(request, "to"))
-        return Answer(content, media_type="application/octet-stream")
+    def state(_: Request) -> bytes:
+        return as_json(traces.state())
+
+    def index(request: Request) -> bytes:
+        return as_json(traces.index(_number(request, "from")))
+
+    def chunk(request: Request) -> bytes:
+        return traces.chunk(_number(request, "from"), _number(request, "to"))
 
     app = FastAPI(openapi_url=None)
     app.add_route("/", page, methods=["GET"])
-    app.add_route("/state", json(lambda _: traces.state()), methods=["GET"])
-    app.add_route("/index", json(lambda request: traces.index(_number(request, "from"))), methods=["GET"])
-    app.add_route("/chunk", chunk, methods=["GET"])
+    app.add_route("/state", answering("application/json", state), methods=["GET"])
+    app.add_route("/index", answering("application/json", index), methods=["GET"])
+    app.add_route("/chunk", answering("application/octet-stream", chunk), methods=["GET"])
     return app
 
 

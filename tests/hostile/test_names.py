@@ -56,7 +56,7 @@ def test_a_run_folder_is_never_made_outside_the_runs_folder(tmp_path: Path, name
     "command",
     [
         ("train", "lab/rl", "--dry-run", "--model"), ("eval",), ("compare", "a"), ("analyze",), ("report",),
-        ("run", "show"),
+        ("run", "show"), ("view", "--no-open"),
         ("export", "--to", "hf"), ("monitor",), ("reward", "score", "--use", "format"), ("recipe", "diff", "lab/rl"),
         ("run", "logs"), ("eval", "lab:tiny", "--training"),
     ],

@@ -55,6 +55,13 @@ def test_the_page_and_its_traces(client: httpx.Client) -> None:
     assert client.get("state").json()["runs"] == ["rl"]
 
 
+def test_a_damaged_file_of_a_run_is_said(client: httpx.Client, tmp_path: Path) -> None:
+    (tmp_path / "rl" / "status.json").write_text("{")
+    answer = client.get("state")
+    assert answer.status_code == 500
+    assert "status.json: this file is damaged" in answer.text
+
+
 def test_a_file_that_grows_is_seen_through_the_server(client: httpx.Client, tmp_path: Path) -> None:
     n = client.get("index?from=0").json()["count"]
     append_rollouts(tmp_path / "rl" / "rollouts.jsonl", rollouts(5, first=65))

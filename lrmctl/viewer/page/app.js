@@ -309,7 +309,8 @@ class Viewer extends Controls {
       if (!first && (part.count || this.loading)) this.grown(before);
       this.loading = more;
     } catch (error) {
-      this.liveWords = ` \u00b7 the server does not answer (${error.message})`;
+      const gone = error instanceof TypeError; // what fetch raises where nobody answers
+      this.liveWords = gone ? " \u00b7 the server does not answer" : ` \u00b7 ${plain(error.message)}`;
       this.root.classList.toggle("v-gone", true);
       if (this.items) this.refresh(true);
     }

@@ -159,7 +159,7 @@ class LiveSource {
 
   async ask(what) {
     const answer = await fetch(what, { cache: "no-store" });
-    if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
+    if (!answer.ok) throw new Error((await answer.text()) || `the server answered ${answer.status}`);
     return answer;
   }
 
