@@ -80,11 +80,11 @@ def _histogram(view: View, kind: str, set_name: str, title: str) -> Iterator[Pan
     strips = []
     for look, cell in view.cells("reflection", kind, set_name):
         bins = cell.get("histogram") or []
-        if sum(bins):
+        if bins:
             values = [PlottedEstimate(count / cell["traces"]) for count in bins]
             starts = [i / len(bins) for i in range(len(bins))]
             strips.append(Strip(look, starts, values, f"{sum(bins):,} hits"))
-    if strips:
+    if any(value and value.value for strip in strips for value in strip.values):
         name = view.name("reflection", "positions", kind, set_name)
         drawn = histogram_strips(
             name, strips, "position in the thought", "", f"Hits per trace by tenth of the thought, {title}"
