@@ -122,7 +122,7 @@ def test_filters_count_before_they_are_chosen_and_show_what_they_say(visit: Open
     choose(page, "run", "rl")
     both = sum(row.outcome == "unsafe" for row in read_rows(runs[1].path / "eval" / "rows.jsonl"))
     status(page, f"{both} trace")
-    assert page.locator("select[data-field=result] option[value=unsafe]").text_content() == f"unsafe ({both})"
+    assert page.locator("select[data-field=result] option[value=unsafe]").text_content() == f"Outcome: unsafe ({both})"
 
 
 def test_unsafe_thoughts_with_safe_answers_are_one_click(visit: Open, runs: list[ViewedRun]) -> None:

@@ -114,14 +114,14 @@ class Controls {
     const { view, index } = this;
     FILTERS.forEach(([field, label], f) => {
       const element = this.selects.get(field);
-      const values = [...counts[f]].filter(([value]) => field === "temperature" || index.words[field][value] !== "");
-      const name = (value) => (field === "temperature" ? String(value) : index.words[field][value]);
+      const values = counts[f].filter(([name]) => name !== "");
       const chosen = view.filters[field];
       element.hidden = (values.length < 2 && chosen === undefined) || (field === "temperature" && view.mode === "training");
-      const options = values.map(([value, n]) => new Option(`${name(value)} (${n.toLocaleString("en")})`, name(value)));
+      const prefix = (name) => (String(name) === String(chosen) ? `${label}: ` : "");
+      const options = values.map(([name, n]) => new Option(`${prefix(name)}${name} (${n.toLocaleString("en")})`, name));
       element.replaceChildren(new Option(`${label}: any`, ""), ...options);
-      if (chosen !== undefined && !values.some(([value]) => name(value) === String(chosen)))
-        element.append(new Option(`${chosen} (0)`, chosen));
+      if (chosen !== undefined && !values.some(([name]) => String(name) === String(chosen)))
+        element.append(new Option(`${label}: ${chosen} (0)`, chosen));
       element.value = chosen ?? "";
       element.classList.toggle("chosen", chosen !== undefined);
     });

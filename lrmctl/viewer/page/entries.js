@@ -42,38 +42,44 @@ function select(index, view, matches) {
   const evaluation = index.words.phase.indexOf("evaluation");
   const unsafe = index.words.thought.indexOf("unsafe");
   const safe = index.words.said.indexOf("safe");
-  const wanted = FILTERS.map(([field]) => {
+  const tests = FILTERS.map(([field]) => {
     const value = view.filters[field];
-    if (value === undefined) return -1;
-    return field === "temperature" ? Number(value) : index.words[field].indexOf(value);
+    const names = field === "temperature" ? distinct(index[field], index.count) : index.words[field];
+    const codes = field === "temperature" ? Uint32Array.from(index[field], (t) => names.indexOf(t)) : index[field];
+    const wanted = value === undefined ? -1 : names.findIndex((name) => String(name) === String(value));
+    return { codes, names, wanted, active: value !== undefined, counts: new Uint32Array(names.length) };
   });
-  const counts = FILTERS.map(() => new Map());
+  const active = tests.filter((test) => test.active);
+  const { phase, thought, said } = index;
   const passed = new Int32Array(index.count);
   let n = 0;
-  let searched = 0;
+  let of = 0;
   for (let i = 0; i < index.count; i++) {
-    if ((index.phase[i] === evaluation) === training) continue;
-    searched++;
+    if ((phase[i] === evaluation) === training) continue;
+    of++;
     if (matches && !matches[i]) continue;
-    if (view.mixed && !(index.thought[i] === unsafe && index.said[i] === safe)) continue;
-    let failed = -1;
+    if (view.mixed && !(thought[i] === unsafe && said[i] === safe)) continue;
+    let failed = null;
     let failures = 0;
-    for (let f = 0; f < FILTERS.length && failures < 2; f++) {
-      const [field] = FILTERS[f];
-      if (view.filters[field] !== undefined && index[field][i] !== wanted[f]) {
-        failed = f;
+    for (const test of active) {
+      if (test.codes[i] !== test.wanted) {
+        failed = test;
         failures++;
       }
     }
-    if (failures === 0) passed[n++] = i;
-    for (let f = 0; f < FILTERS.length; f++) {
-      if (failures === 0 || (failures === 1 && failed === f)) {
-        const value = index[FILTERS[f][0]][i];
-        counts[f].set(value, (counts[f].get(value) || 0) + 1);
-      }
-    }
+    if (failures === 0) {
+      passed[n++] = i;
+      for (const test of tests) test.counts[test.codes[i]]++;
+    } else if (failures === 1) failed.counts[failed.codes[i]]++;
   }
-  return { passed: passed.subarray(0, n), counts, of: searched };
+  const counts = tests.map(({ names, counts }) => names.map((name, code) => [name, counts[code]]).filter(([, m]) => m));
+  return { passed: passed.subarray(0, n), counts, of };
+}
+
+function distinct(values, count) {
+  const found = new Set();
+  for (let i = 0; i < count; i++) if (!Number.isNaN(values[i])) found.add(values[i]);
+  return [...found].sort((a, b) => a - b);
 }
 
 function ordered(index, passed, order) {

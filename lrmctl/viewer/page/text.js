@@ -21,18 +21,23 @@ function make(tag, className = "", ...children) {
 
 const levelOf = Uint8Array.from({ length: 256 }, (_, byte) => LEVELS.filter((bound) => nats(byte) >= bound).length);
 
-// Runs of tokens with one colour: [start, end, level, ...] in order; tokens without colour are left out.
-function colourRuns(tokens, channel, length) {
+// Runs of tokens with one colour: [start, end, level, ...] in order; tokens without colour are left out, and so is the
+// blank space that a run begins with.
+function colourRuns(tokens, channel, text) {
   const values = tokens?.[channel];
   if (!values) return [];
   const runs = [];
   for (let t = 0; t < tokens.count; t++) {
     const level = levelOf[values[t]];
-    const end = t + 1 < tokens.count ? tokens.starts[t + 1] : length;
+    const end = t + 1 < tokens.count ? tokens.starts[t + 1] : text.length;
     if (!level || end <= tokens.starts[t]) continue;
     const last = runs.length - 3;
     if (last >= 0 && runs[last + 2] === level && runs[last + 1] === tokens.starts[t]) runs[last + 1] = end;
-    else runs.push(tokens.starts[t], end, level);
+    else {
+      let start = tokens.starts[t];
+      while (start < end - 1 && /\s/.test(text[start])) start++;
+      runs.push(start, end, level);
+    }
   }
   return runs;
 }
@@ -109,7 +114,7 @@ function paragraphEnd(text, start, end) {
 
 // Fills an element with a text; long ones go on while the browser is idle, until `wanted()` is false.
 function drawText(element, text, { segments = [], hits = [], tokens = null, channel = "", pattern = null } = {}, wanted) {
-  const sweeps = [new Sweep(colourRuns(tokens, channel, text.length), 3), new Sweep(hits, 2)];
+  const sweeps = [new Sweep(colourRuns(tokens, channel, text), 3), new Sweep(hits, 2)];
   sweeps.push(new Sweep(matchesOf(text, pattern), 2));
   const parts = blocksOf(text, segments);
   let part = 0;
