@@ -15,6 +15,7 @@ from lrmctl._util.suggest import did_you_mean
 from lrmctl.errors import LrmctlError, NotFoundError, PluginError, RecipeError
 from lrmctl.hooks.adapt import BASES, adapted
 from lrmctl.hooks.manager import GROUPS, LoadedPlugins, PluginEntry, PluginProblem, load_builtins, load_third_party
+from lrmctl.hooks.specs import OptionsCheck
 
 __all__ = ["GROUPS", "PluginEntry", "PluginProblem", "Registry", "check", "find", "make", "names", "problems"]
 
@@ -74,7 +75,7 @@ class Registry:
     def check(self, group: str, name: str, options: Mapping[str, Any]) -> PluginEntry:
         """Find a name and bind the options to its factory without calling it.
 
-        A factory may have `check_options(options)`, which raises a RecipeError for values that it does not take.
+        A factory that is an `OptionsCheck` says more about the values than its signature does.
 
         Raises:
             RecipeError: an option that the factory does not take, or one that it needs and did not get.
@@ -85,9 +86,9 @@ class Registry:
         except (TypeError, ValueError):  # some C callables have none; calling them will tell
             return entry
         _bind(entry, signature, options)
-        if further := getattr(entry.factory, "check_options", None):
+        if isinstance(entry.factory, OptionsCheck):
             try:
-                further(options)
+                entry.factory.check_options(options)
             except (TypeError, ValueError) as error:
                 raise _not_taken(entry, error) from error
         return entry

@@ -20,7 +20,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from operator import attrgetter
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import pluggy
 
@@ -62,6 +62,14 @@ class LazyFactory(NamedTuple):
 
 Factory = Callable[..., Any] | LazyFactory | str
 """What makes the thing from a recipe's options; or where that is: `package.module:attribute`."""
+
+
+@runtime_checkable
+class OptionsCheck(Protocol):
+    """What a factory may be besides a callable: it refuses values of options before anything is made."""
+
+    def check_options(self, options: Mapping[str, Any]) -> None:
+        """Raise a RecipeError for values that the factory does not take."""
 
 
 class Register(Protocol):
