@@ -127,7 +127,9 @@ def entropy(
     dtype = ("float32" if devices == ["cpu"] else "bfloat16") if section.dtype == "auto" else section.dtype
 
     def engines(of: Path) -> list[Engine]:
-        return [make_engine(of, HfOptions(device=device, dtype=dtype)) for device in devices]
+        trust = section.trust_remote_code
+        options = [HfOptions(device=device, dtype=dtype, trust_remote_code=trust) for device in devices]
+        return [make_engine(of, each) for each in options]
 
     here = engines(model)
     there = engines(subject.base_model) if subject.base_model is not None and section.against_base else []
@@ -308,4 +310,6 @@ def _continuing(subject: Subject, options: EngineOptions | None) -> Engine:
             "the evaluated model is not there any more", "analysis.early", "name an `engine:` that has it"
         )
     name = subject.model or str(read_object(subject.evaluation / "summary.json").get("model") or "")
-    return make_engine(name, options or HfOptions(device=subject.section.device), rendering=rendering)
+    section = subject.section
+    here = HfOptions(device=section.device, trust_remote_code=section.trust_remote_code)
+    return make_engine(name, options or here, rendering=rendering)

@@ -98,6 +98,8 @@ class AnalysisSection(Section):
     """Where the entropy pass runs: `cpu`, `cuda` (every GPU, each with a copy of the model) or one as `cuda:1`."""
     dtype: Dtype = "float32"
     """Of its weights; `auto` is float32 on CPU and bfloat16 on CUDA, which costs some digits."""
+    trust_remote_code: bool = False
+    """Run the Python code in the folders of the model and its base, in every part. Read that code first."""
     engine: EngineSection | None = None
     """A server that gives log-probabilities of given text, where the weights are not here: bounds of entropy then."""
     transitions: TransitionsSection | None = None
