@@ -1,7 +1,8 @@
 """The entropy pass against the plain forward pass of the same model: time ratio, and peak memory against full logits.
 
-    python tests/benchmarks/entropy_pass.py            # lengths 2k and 8k
+    python tests/benchmarks/entropy_pass.py                        # lengths 2k and 8k
     python tests/benchmarks/entropy_pass.py 2048 8192 32768
+    python tests/benchmarks/entropy_pass.py --hidden 128 32768     # for memory: the figures take most of the time
 
 The model is a random one of two small layers with a real vocabulary (152,000 words), in float32 on CPU, so that the
 vocabulary decides. Each figure is of a process of its own; memory is the peak of its resident set, model and libraries
@@ -22,7 +23,7 @@ VOCABULARY = 152_000
 WAYS = ("plain", "pass", "naive")
 
 
-def run(way: str, length: int) -> None:
+def run(way: str, length: int, hidden: int) -> None:
     """One way on one sequence; prints seconds and peak memory."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -33,10 +34,10 @@ def run(way: str, length: int) -> None:
     torch.set_num_threads(1)
     config = LlamaConfig(
         vocab_size=VOCABULARY,
-        hidden_size=1024,
-        intermediate_size=2048,
+        hidden_size=hidden,
+        intermediate_size=2 * hidden,
         num_hidden_layers=2,
-        num_attention_heads=8,
+        num_attention_heads=4,
         max_position_embeddings=length,
         tie_word_embeddings=True,
     )
@@ -58,9 +59,11 @@ def run(way: str, length: int) -> None:
     print(json.dumps({"seconds": seconds, "mib": peak / 1024}))
 
 
-def measured(way: str, length: int) -> dict[str, float] | None:
+def measured(way: str, length: int, hidden: int) -> dict[str, float] | None:
     """None if the process was killed, as for memory."""
-    done = subprocess.run([sys.executable, __file__, way, str(length)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, __file__, way, str(length), str(hidden)], capture_output=True, text=True, check=False
+    )
     if done.returncode:
         return None
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
@@ -68,8 +71,11 @@ def measured(way: str, length: int) -> dict[str, float] | None:
 
 
 def main() -> None:
-    for length in map(int, sys.argv[1:] or ("2048", "8192")):
-        found = {way: measured(way, length) for way in WAYS}
+    hidden, lengths = 1024, sys.argv[1:]
+    if lengths[:1] == ["--hidden"]:
+        hidden, lengths = int(lengths[1]), lengths[2:]
+    for length in map(int, lengths or ("2048", "8192")):
+        found = {way: measured(way, length, hidden) for way in WAYS}
         plain, exact, naive = (found[way] for way in WAYS)
         assert plain is not None
         assert exact is not None
@@ -81,7 +87,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 3 and sys.argv[1] in WAYS:
-        run(sys.argv[1], int(sys.argv[2]))
+    if len(sys.argv) == 4 and sys.argv[1] in WAYS:
+        run(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
     else:
         main()

@@ -25,6 +25,8 @@ _LOGITS_BUDGET = 1 << 24
 """Logits held at once, in elements: 64 MiB in float32, three times that with the intermediate results."""
 _LEAST_CHUNK = 64
 """Positions that go through the model together at least; a large vocabulary makes batches smaller, not chunks."""
+_CACHED = 1 << 18
+"""Logits whose intermediate results fit into a CPU's cache, in elements."""
 _PREFILL = 2_048
 """Positions of a context, whose logits nobody needs, that go through together."""
 
@@ -124,13 +126,26 @@ class _Pass:
 def statistics_of_logits(logits: Tensor, *base_and_follows: Tensor, top_k: int = TOP_K) -> Tensor:
     """The fields of `TokenStatistics`, in float32: `[4 or 7, ...]`.
 
-    With z the logits less their largest one and w = e^z, all is made of sums over the vocabulary: of w, z w, z^2 w.
+    A CPU takes some rows at a time, so that its intermediate results stay in its cache: half the time.
 
     Args:
         logits: `[..., V]`; -inf counts as p = 0.
         base_and_follows: the base's logits `[..., V]` where there is one, then the ids of the tokens that stand there
             `[...]`.
     """
+    import torch
+
+    *base, follows = base_and_follows
+    vocabulary = logits.shape[-1]
+    flat = [each.reshape(-1, vocabulary) for each in (logits, *base)]
+    rows = max(1, _CACHED // vocabulary) if logits.device.type == "cpu" else max(1, len(flat[0]))
+    blocks = zip(*(torch.split(each, rows) for each in (*flat, follows.reshape(-1))), strict=True)
+    return torch.cat([_statistics(*block, top_k=top_k) for block in blocks], dim=1).reshape(-1, *follows.shape)
+
+
+def _statistics(logits: Tensor, *base_and_follows: Tensor, top_k: int) -> Tensor:
+    """Of `[N, V]`. With z the logits less their largest one and w = e^z, all is made of sums over the vocabulary: of w,
+    z w, z^2 w."""
     import torch
 
     *base, follows = base_and_follows
