@@ -114,7 +114,7 @@ class Controls {
     const { view, index } = this;
     FILTERS.forEach(([field, label], f) => {
       const element = this.selects.get(field);
-      const values = counts[f].filter(([name]) => name !== "");
+      const values = counts[f].filter(([name]) => name !== "" && !Number.isNaN(name));
       const chosen = view.filters[field];
       element.hidden = (values.length < 2 && chosen === undefined) || (field === "temperature" && view.mode === "training");
       const prefix = (name) => (String(name) === String(chosen) ? `${label}: ` : "");

@@ -44,8 +44,7 @@ function select(index, view, matches) {
   const safe = index.words.said.indexOf("safe");
   const tests = FILTERS.map(([field]) => {
     const value = view.filters[field];
-    const names = field === "temperature" ? distinct(index[field], index.count) : index.words[field];
-    const codes = field === "temperature" ? Uint32Array.from(index[field], (t) => names.indexOf(t)) : index[field];
+    const [names, codes] = field === "temperature" ? temperatures(index) : [index.words[field], index[field]];
     const wanted = value === undefined ? -1 : names.findIndex((name) => String(name) === String(value));
     return { codes, names, wanted, active: value !== undefined, counts: new Uint32Array(names.length) };
   });
@@ -76,10 +75,20 @@ function select(index, view, matches) {
   return { passed: passed.subarray(0, n), counts, of };
 }
 
-function distinct(values, count) {
-  const found = new Set();
-  for (let i = 0; i < count; i++) if (!Number.isNaN(values[i])) found.add(values[i]);
-  return [...found].sort((a, b) => a - b);
+// The temperatures there are, and each trace's number among them; made once for each version of an index.
+function temperatures(index) {
+  if (index.temperaturesOf !== index.version) {
+    const numbers = new Map();
+    const codes = new Uint32Array(index.count);
+    for (let i = 0; i < index.count; i++) {
+      const value = index.temperature[i];
+      if (!numbers.has(value)) numbers.set(value, numbers.size);
+      codes[i] = numbers.get(value);
+    }
+    index.temperaturesOf = index.version;
+    index.temperatureCodes = [[...numbers.keys()], codes];
+  }
+  return index.temperatureCodes;
 }
 
 function ordered(index, passed, order) {
@@ -95,10 +104,10 @@ function ordered(index, passed, order) {
 
 // Sorted by a number; missing ones come last, equal ones stay in order.
 function sortedBy(items, keyOf) {
-  const keyed = Array.from(items, (item, at) => [keyOf(item), at, item]);
-  const last = (value) => (Number.isNaN(value) ? Infinity : value);
-  keyed.sort((a, b) => last(a[0]) - last(b[0]) || a[1] - b[1]);
-  return keyed.map(([, , item]) => item);
+  const keys = Float64Array.from(items, keyOf).map((key) => (Number.isNaN(key) ? Infinity : key));
+  const places = Uint32Array.from(keys, (_, at) => at);
+  places.sort((a, b) => keys[a] - keys[b] || a - b);
+  return Array.from(places, (at) => items[at]);
 }
 
 // The samples of one prompt in one step, with the mean and the spread of their rewards.

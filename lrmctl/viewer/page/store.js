@@ -45,9 +45,8 @@ class Index {
         this[field] = larger;
       }
       const column = this[field];
-      const number = (value) => (value === null || value === undefined ? NaN : value);
-      if (Array.isArray(values)) for (let i = 0; i < count; i++) column[from + i] = number(values[i]);
-      else column.fill(number(values), from, from + count);
+      if (!Array.isArray(values)) column.fill(values ?? NaN, from, from + count);
+      else for (let i = 0; i < count; i++) column[from + i] = values[i] === null ? NaN : values[i];
     }
     this.count = from + count;
     this.version++;
