@@ -1,4 +1,4 @@
-"""What a training backend has to offer. A backend plans without executing, and launches without deciding."""
+"""The base class of training backends. A backend plans without executing, and launches without deciding."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 REWARD_URL = "http://reward-service.invalid/reward"
-"""Stands in a plan for the URL of the reward service, which is known when the service has started."""
+"""Placeholder in a plan for the URL of the reward service, which is known only once the service has started."""
 
 
 def with_reward_url(plan: Plan, url: str) -> Plan:
-    """The plan with the URL of the running reward service, which has a secret token in it, put in for `REWARD_URL`."""
+    """The plan with `REWARD_URL` replaced by the URL of the running reward service, which contains a secret token."""
 
     def put(values: Mapping[str, str]) -> dict[str, str]:
         return {key: value.replace(REWARD_URL, url) for key, value in values.items()}
@@ -31,19 +31,19 @@ def with_reward_url(plan: Plan, url: str) -> Plan:
 
 @dataclass(frozen=True)
 class TrainJob:
-    """A recipe with everything resolved that is not the backend's business.
+    """A training job: the recipe with everything resolved that is not the backend's concern.
 
     Attributes:
-        model_path: local folder of the HF checkpoint to start from; when planning it may not be there yet.
+        model_path: local folder of the HF checkpoint to start from; it may not exist yet at planning time.
         run_dir: the run folder; a plan's files are relative to it.
         rows: rendered training rows; SFT `{"prompt", "response"}`, RL `{"prompt", "label"}`, all plain text
             (`label` is a JSON string that comes back with every reward call).
-        reward_url: HTTP endpoint of the reward service; RL only. When planning it is `REWARD_URL`, which is replaced in
-            the whole plan when the service has started.
-        resume: continue from the last checkpoint under `run_dir`, of which there is one.
-        eval_rows: rows that are looked at during training and not trained on, of the same form.
-        here: the job starts on this machine; else it is planned for a machine that cannot be asked for its GPUs.
-        made_from: the model's own folder, where `model_path` is made from it just before the launch.
+        reward_url: HTTP endpoint of the reward service; RL only. At planning time it is `REWARD_URL`, which is replaced
+            throughout the plan once the service has started.
+        resume: continue from the last checkpoint under `run_dir`; one must exist.
+        eval_rows: rows that are evaluated during training and not trained on, in the same format.
+        here: the job starts on this machine; otherwise it is planned for a machine whose GPUs cannot be queried.
+        made_from: the model's original folder, if `model_path` is created from it just before the launch.
     """
 
     recipe: SftRecipe | RlRecipe
@@ -58,17 +58,17 @@ class TrainJob:
 
     @property
     def described_by(self) -> Path:
-        """The folder whose configuration describes the model: `model_path`, or what that will be made from."""
+        """The folder whose configuration describes the model: `model_path`, or the folder it will be created from."""
         return self.made_from or self.model_path
 
 
 @dataclass(frozen=True)
 class Progress:
-    """One optimizer or RL step that has ended; `metrics` is what goes to metrics.jsonl.
+    """One finished optimizer or RL step; `metrics` is what goes to metrics.jsonl.
 
     Attributes:
-        phase: what the trainer is doing before its first step has ended (`loading the model`); empty afterwards.
-        checkpoint: last step of this launch that a checkpoint was kept of, 0 for none.
+        phase: what the trainer is doing before its first step has finished (`loading the model`); empty afterwards.
+        checkpoint: step of the latest checkpoint saved by this launch, 0 for none.
         alarms: names of the reward-hacking alarms that have fired (`lrmctl.monitors`).
     """
 
@@ -82,7 +82,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a resumed run goes on from.
+    """The checkpoint that a resumed run continues from.
 
     Attributes:
         saved: when it was written (seconds since the epoch).
@@ -96,17 +96,17 @@ class Checkpoint:
 
 
 class Backend(ABC):
-    """A trainer behind a plan; derive from it. `checkpoint`, `versions`, `check` and `ready` have defaults.
+    """Base class of training backends. `checkpoint`, `versions`, `check` and `ready` have defaults.
 
     Attributes:
-        name: as a recipe names it.
+        name: the name that recipes use.
     """
 
     name: str
 
     @abstractmethod
     def plan(self, job: TrainJob) -> Plan:
-        """The plan of a job: the command line, the environment, the files; executes nothing."""
+        """Plan a job: the command line, the environment, the files. Executes nothing."""
 
     @abstractmethod
     def launch(
@@ -123,23 +123,22 @@ class Backend(ABC):
         """
 
     def checkpoint(self, run_dir: Path) -> Checkpoint | None:  # noqa: ARG002
-        """What a resumed run would go on from; None if nothing was saved and it would start at the beginning.
+        """The checkpoint that a resumed run would continue from; None if nothing was saved and it would start over.
 
-        By default a run cannot be resumed from within.
+        The default is None: the run cannot be resumed.
         """
         return None
 
     def versions(self) -> Mapping[str, Any]:
-        """Versions for the lock file, without importing the trainer; none by default."""
+        """Versions for the lock file, found without importing the trainer; none by default."""
         return {}
 
     def check(self, recipe: SftRecipe | RlRecipe) -> Sequence[Problem]:  # noqa: ARG002
-        """What is wrong with a recipe, and notes, without a model, data, a GPU or the trainer itself; by default
-        nothing."""
+        """Problems and notes of a recipe, found without a model, data, a GPU or the trainer itself; none by default."""
         return ()
 
     def ready(self) -> None:
-        """Asked before a run folder is made; by default all is there.
+        """Check before a run folder is created that the trainer can start; by default it can.
 
         Raises:
             NotFoundError: the trainer is not installed.
@@ -147,10 +146,10 @@ class Backend(ABC):
 
 
 def make_backend(name: str) -> Backend:
-    """The registered backend of this name; one that does not derive from `Backend` gets the defaults that it lacks.
+    """The registered backend of this name; one that does not derive from `Backend` gets the missing defaults.
 
     Raises:
-        LrmctlError: nobody registers it, or its plugin cannot be loaded.
+        LrmctlError: no such backend is registered, or its plugin cannot be loaded.
     """
     from lrmctl.hooks import registry
     from lrmctl.hooks.adapt import adapted_to

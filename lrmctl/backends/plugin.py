@@ -1,4 +1,4 @@
-"""The built-in training backends, registered through the same hook as anyone else's."""
+"""The built-in training backends, registered through the same hook as third-party ones."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Training rows: prompts and demonstrations rendered and counted with the model's own tokenizer.
+"""Training rows: prompts and demonstrations, rendered and counted with the model's own tokenizer.
 
-What does not fit is dropped here and counted, because trainers cut it without a word: OpenRLHF cuts long responses at
-the end and long RL prompts at the beginning.
+Rows that do not fit are dropped here and counted, because trainers truncate them silently: OpenRLHF cuts long responses
+at the end and long RL prompts at the beginning.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _ROOM = 2  # OpenRLHF drops SFT prompts that leave less than this many tokens fo
 
 @dataclass(frozen=True)
 class CandidateRow:
-    """One row that was asked for, kept or not.
+    """One candidate row, kept or not.
 
     Attributes:
         prompt_tokens: of the rendered prompt.
@@ -37,16 +37,16 @@ class CandidateRow:
 
 @dataclass(frozen=True)
 class TrainingRows:
-    """Rendered rows, and what became of the others.
+    """Rendered rows, and what happened to the others.
 
     Attributes:
         rows: SFT `{"prompt", "response"}`, RL `{"prompt", "label"}`.
         too_long: rows dropped because they do not fit.
         merged: SFT rows in which one token spans the end of the prompt and the start of the response.
         longest: tokens of the longest row kept (RL: of the longest prompt kept).
-        eval_rows: rows that are looked at while training goes on; RL rows have a `datasource` too.
-        asked: every row that was asked for, in order, with what was counted; empty for rows made elsewhere.
-        source_notes: what the sources say of rows that they left out, and of what rows lack; how the model thinks.
+        eval_rows: rows to evaluate on during training; RL rows have a `datasource` too.
+        asked: every candidate row, in order, with its token counts; empty for rows made elsewhere.
+        source_notes: notes of the sources on rows that they left out, on missing fields, and on how the model thinks.
     """
 
     rows: tuple[Mapping[str, str], ...]
@@ -63,7 +63,7 @@ class TrainingRows:
 
     @property
     def notes(self) -> list[str]:
-        """What the user should know of the data."""
+        """Notes on the data for the user."""
         sentences = [*self.source_notes]
         if self.too_long:
             sentences.append(f"{self.too_long} of {len(self.rows) + self.too_long} rows are too long and left out")
@@ -75,10 +75,10 @@ class TrainingRows:
 def sft_rows(
     tokenizer: Any, demonstrations: Iterable[Demonstration], max_len: int, how: Renderer | None = None
 ) -> TrainingRows:
-    """Demonstrations as prompt and response; the response ends with the end of text.
+    """Demonstrations as prompt and response; the response ends with the end-of-text token.
 
     Args:
-        how: template arguments and format of thinking; the template's defaults without it.
+        how: template arguments and thinking format; None uses the template's defaults.
     """
     asked, how = list(demonstrations), how or Renderer(tokenizer)
     texts = [how.demonstration(row) for row in asked]
@@ -99,7 +99,7 @@ def rl_rows(tokenizer: Any, prompts: Iterable[Prompt], room: int, how: Renderer 
     """Prompts with their labels.
 
     Args:
-        room: tokens that a prompt may have.
+        room: tokens available for a prompt.
     """
     asked, how = list(prompts), how or Renderer(tokenizer)
     rendered = [how.prompt(p) for p in asked]
@@ -128,7 +128,7 @@ def eval_rows(
     kinds: Sequence[str],
     how: Renderer | None = None,
 ) -> TrainingRows:
-    """Prompts to evaluate on while training goes on.
+    """Prompts to evaluate on during training.
 
     Args:
         metric: the reward component that is averaged, or `reward`.

@@ -1,8 +1,8 @@
-"""Launchers: one way to run a trainer's command line to its end, on this machine or as a job of a cluster.
+"""Launchers run a trainer's command line to completion, on this machine or as a cluster job.
 
-The trainer's output goes to a log file; whoever launches reads it from there while it grows. Nothing is left behind,
-however it or lrmctl ends: on this machine a supervisor sees to that, a cluster's job is stopped with lrmctl unless
-that was killed. This room knows no backend.
+The trainer's output goes to a log file, which the launcher follows. No process is left behind, however the trainer or
+lrmctl ends: on this machine a supervisor cleans up; a cluster job is stopped when lrmctl stops, unless lrmctl was
+killed. This room knows no backend.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from lrmctl.backends.launch import supervisor
 from lrmctl.types import Plan
 
 POLL_INTERVAL_S = 0.2
-"""Seconds between two looks at the log and at `abort`."""
+"""Seconds between two polls of the log and of `abort`."""
 
 
 @dataclass(frozen=True)
 class LaunchJob:
-    """What is launched.
+    """The process to launch.
 
     Attributes:
-        env: variables added to those of the place it runs in.
-        log: file that its output is added to.
-        keep: patterns of temporary files that are saved beside the log if it fails (this machine only).
+        env: variables added to the environment that the process starts in.
+        log: file that its output is appended to.
+        keep: patterns of temporary files that are saved beside the log on failure (this machine only).
         resources: `nodes`, and `gpus` on each of them.
     """
 
@@ -48,7 +48,7 @@ class LaunchJob:
 
     @classmethod
     def of(cls, plan: Plan, run_dir: Path, log: Path, keep: Sequence[str] = ()) -> LaunchJob:
-        """A plan's job in a run folder."""
+        """The job of a plan in a run folder."""
         return cls(run_dir.name, plan.argv, plan.env, run_dir, log, keep, plan.resources, plan.kind)
 
     @property
@@ -64,11 +64,11 @@ class LaunchJob:
 OnLines = Callable[[list[str]], None]
 Abort = Callable[[], Exception | None]
 OnStarted = Callable[[Mapping[str, Any]], None]
-"""Called with what is needed to find the job again (`via`, `id`, ...), as soon as that is known."""
+"""Called with what is needed to find the job again (`via`, `id`, ...), as soon as it is known."""
 
 
 class Launcher(Protocol):
-    """A place to run jobs."""
+    """A place that jobs can run on."""
 
     def check(self) -> None:
         """Raises LrmctlError if no job can be started there now."""
@@ -79,15 +79,15 @@ class Launcher(Protocol):
         ...
 
     def is_running(self, started: Mapping[str, Any]) -> bool:
-        """Whether a job of an earlier launch, as `on_started` was told of it, is still there."""
+        """Whether a job of an earlier launch, as reported to `on_started`, is still running."""
         ...
 
     def stop_command(self, started: Mapping[str, Any]) -> str:
-        """What a user types to end such a job."""
+        """The command with which a user stops such a job."""
         ...
 
     def preview(self, job: LaunchJob) -> str:
-        """What would be handed over, for reading; empty if it is the command line alone."""
+        """What would be submitted, for display; empty if it is the command line alone."""
         ...
 
 
@@ -101,12 +101,12 @@ def run(
     abort: Callable[[], Exception | None] = lambda: None,
     keep: Sequence[str] = (),
 ) -> int:
-    """Run a command until it ends.
+    """Run a command to completion.
 
     Args:
         env: variables added to this process's own.
-        log: file that its output is added to.
-        on_lines: called in this thread with the lines of output as they come, and once more at the end.
+        log: file that its output is appended to.
+        on_lines: called in this thread with new lines of output as they arrive, and once more at the end.
         abort: polled; an exception that it returns ends the run.
         keep: patterns of temporary files that are saved beside the log if the command fails.
 
@@ -146,12 +146,12 @@ def _start(
         command,
         env={**os.environ, **env},
         stdin=subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C reaches lrmctl alone, which then ends the rest in order
+        start_new_session=True,  # Ctrl-C reaches lrmctl alone, which then shuts the rest down in order
     )
 
 
 def _stop(process: subprocess.Popen[bytes], marker: str) -> None:
-    """Close the pipe, wait for the supervisor to tidy up, and see to what it could not, a second Ctrl-C included."""
+    """Close the pipe, wait for the supervisor to clean up, and finish its work, even after a second Ctrl-C."""
     assert process.stdin is not None
     with contextlib.suppress(OSError):
         process.stdin.close()

@@ -9,7 +9,7 @@ from lrmctl.backends.launch.base import Abort, Launcher, LaunchJob, OnLines, OnS
 
 
 def launcher(section: Mapping[str, Any]) -> Launcher:
-    """The launcher that a recipe's `launch:` section (as JSON) asks for; an empty one means this machine."""
+    """The launcher that a recipe's `launch:` section (as JSON) asks for; an empty section means this machine."""
     via = section.get("via", "local")
     if via == "ray":
         from lrmctl.backends.launch.ray import RayJobs

@@ -1,7 +1,7 @@
 """Jobs of a running Ray cluster, through Ray's own job API: submitted, followed and stopped over HTTP.
 
-The run folder, the model and the Python environment must lie at the same paths on every node. Ray is imported inside
-the functions. A job outlives an lrmctl that was killed; its id is in the run's status.
+The run folder, the model and the Python environment must be at the same paths on every node. Ray is imported inside the
+functions. A job outlives an lrmctl that was killed; its id is in the run's status.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from lrmctl.backends.launch.supervisor import TEMP
 from lrmctl.errors import BackendError, LrmctlError
 
 _SILENCE_TIMEOUT_S = 300.0
-"""Seconds that the cluster may stay silent before the run is given up."""
+"""Seconds without an answer from the cluster after which the run is given up."""
 _AGENT_TIMEOUT_S = 60.0
 _JOB_POLL_INTERVAL_S = 1.0
 _FORWARDED_VARIABLES = ("RAY_DEDUP_LOGS", "RAY_OVERRIDE_JOB_RUNTIME_ENV")
@@ -69,7 +69,7 @@ class RayJobs:
         return code
 
     def is_running(self, started: Mapping[str, Any]) -> bool:
-        """A cluster that does not answer has no jobs: they end with it."""
+        """Whether the job is running; a cluster that does not answer counts as gone, and its jobs with it."""
         try:
             client = self._client(str(started["address"]))
             return not client.get_job_status(started["id"]).is_terminal()
@@ -85,7 +85,7 @@ class RayJobs:
         return f"job of the Ray cluster at {self._address}\n{env}  {request['entrypoint']}\n"
 
     def _client(self, address: str = "") -> Any:
-        """A client; Ray would let two environment variables overrule the address that is given."""
+        """A client for the configured address; Ray would let two environment variables override it."""
         from ray.job_submission import JobSubmissionClient
 
         address = address or self._address
@@ -100,7 +100,7 @@ class RayJobs:
                 ) from None
 
     def _submit(self, client: Any, name: str, request: Mapping[str, Any]) -> None:
-        """Submit a job; the agent that starts it may come a while after the dashboard."""
+        """Submit a job; the agent that starts it may come up some time after the dashboard."""
         end = time.monotonic() + _AGENT_TIMEOUT_S
         while True:
             try:
@@ -120,7 +120,7 @@ class RayJobs:
         }
         env |= {"RAY_OVERRIDE_JOB_RUNTIME_ENV": "1"}  # OpenRLHF gives variables of its own to ray.init
         theirs = self._options.get("env_vars") or {}
-        alone = job.kind == "sft"  # trains in the job's own process, which must then be where the GPUs are
+        alone = job.kind == "sft"  # trains in the job's own process, which must be on the node with the GPUs
         return {
             "entrypoint": f"cd {shlex.quote(str(job.cwd))} && exec {shlex.join(job.argv)}",
             "runtime_env": {**self._options, "env_vars": {**env, **theirs}},
@@ -150,7 +150,7 @@ class RayJobs:
 
 
 class _LogFollower(threading.Thread):
-    """Writes a job's output into a file as it comes, from where it was cut off if the connection breaks."""
+    """Appends a job's output to a file as it arrives; continues where it was cut off if the connection breaks."""
 
     def __init__(self, client: Any, job: str, log: Path) -> None:
         super().__init__(name="lrmctl-ray-logs", daemon=True)
@@ -161,7 +161,7 @@ class _LogFollower(threading.Thread):
         asyncio.run(self._follow())
 
     def finish(self) -> None:
-        """Wait for the rest; what the stream did not bring is asked for."""
+        """Wait for the end of the stream, then fetch whatever it did not deliver."""
         self._ended.set()
         if self.ident is None:
             return
@@ -199,7 +199,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _stop(client: Any, name: str, patience: float = 30.0) -> None:
-    """End a job that has not ended, and wait until it has."""
+    """Stop a job that is still running, and wait until it has ended."""
     end = time.monotonic() + patience
     with contextlib.suppress(RuntimeError, OSError):
         if not client.get_job_status(name).is_terminal():
@@ -209,7 +209,7 @@ def _stop(client: Any, name: str, patience: float = 30.0) -> None:
 
 
 def _exit_code(client: Any, name: str, log: Path) -> int:
-    """The trainer's own code where Ray knows it; what Ray says of a job that failed goes into the log."""
+    """The trainer's own exit code if Ray knows it; Ray's message about a failed job is written to the log."""
     info = client.get_job_info(name)
     if info.status == "SUCCEEDED":
         return 0

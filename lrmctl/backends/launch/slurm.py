@@ -1,8 +1,8 @@
-"""Batch jobs of a Slurm cluster: a script that is rendered, submitted, polled and, with lrmctl, cancelled.
+"""Batch jobs of a Slurm cluster: a script is rendered, submitted, polled and cancelled together with lrmctl.
 
-An RL job of several nodes starts a Ray cluster of its own inside the allocation; an SFT job goes through torchrun on
-every node. The run folder, the model and the Python environment must lie at the same paths on every node. A job
-outlives an lrmctl that was killed; its id is in the run's status.
+An RL job on several nodes starts its own Ray cluster inside the allocation; an SFT job uses torchrun on every node. The
+run folder, the model and the Python environment must be at the same paths on every node. A job outlives an lrmctl that
+was killed; its id is in the run's status.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lrmctl.backends.launch.supervisor import TEMP
 from lrmctl.errors import BackendError, LrmctlError
 
 JOB_POLL_INTERVAL_S = 2.0
-"""Seconds between two questions to the scheduler."""
+"""Seconds between two polls of the scheduler."""
 _EXIT_CODE_TIMEOUT_S = 30.0
 """Seconds to wait for a job's exit code on the shared disk after the scheduler has forgotten the job."""
 _SIGNALS = (137, 143)
@@ -129,7 +129,7 @@ def _command(job: LaunchJob) -> str:
 
 
 def _directive(value: Any) -> str | None:
-    """A value as sbatch reads it from a script's head, where blanks end it unless it is quoted."""
+    """A value quoted for an #SBATCH directive, where an unquoted space ends it."""
     if value is None:
         return None
     text = str(value)
@@ -151,7 +151,7 @@ def _exit_code(log: Path) -> int | None:
 
 
 def _settled(number: str, patience: float = 60.0) -> str:
-    """The state of a job that is about to end, when it has."""
+    """The final state of a job that is about to end."""
     end = time.monotonic() + patience
     while (state := _state(number)) in _ACTIVE_STATES and time.monotonic() < end:
         time.sleep(POLL_INTERVAL_S)
@@ -159,14 +159,14 @@ def _settled(number: str, patience: float = 60.0) -> str:
 
 
 def _ended(number: str, state: str, log: Path) -> int:
-    """A job that was ended by a signal: the scheduler's word for it goes into the log, where the cause is sought."""
+    """Log the scheduler's reason for a job that was ended by a signal, since causes are looked for in the log."""
     with log.open("a", encoding="utf-8") as out:
         out.write(f"slurm: job {number} ended as {state or 'UNKNOWN'}\n")
     return 143 if state.startswith("CANCELLED") else _exit_code(log) or 1
 
 
 def _state(number: str) -> str:
-    """The scheduler's word for a job; empty if it knows none of that number."""
+    """The scheduler's state of a job; empty if it knows no job of this id."""
     with contextlib.suppress(BackendError):
         if state := _slurm("squeue", "-h", "-j", number, "-o", "%T"):
             return state.split()[0]
@@ -180,7 +180,7 @@ def _state(number: str) -> str:
 
 
 def _cancel(number: str) -> None:
-    """End a job that has not ended, and wait a while until it has."""
+    """Cancel a job that is still running, and wait a while until it has ended."""
     if _state(number) not in _ACTIVE_STATES:
         return
     with contextlib.suppress(BackendError):

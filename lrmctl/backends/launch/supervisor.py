@@ -1,11 +1,11 @@
 """A small process between lrmctl and a trainer, so that no trainer outlives lrmctl, however lrmctl dies.
 
 Run as a script: `supervisor.py MARKER LOG CWD [KEEP...] -- ARGV...`, its standard input a pipe from lrmctl. It starts
-the trainer in a session of its own and ends everything that came out of it when the trainer has ended, when the pipe
-closes (lrmctl died, SIGKILL included) or when it gets SIGTERM. Daemons that leave the tree (Ray's do) come back to
-it, because it is their subreaper on Linux; elsewhere they are found by the marker in their environment. Temporary
-files of the trainer lie in one folder, which goes with it, except that files of the patterns KEEP are saved beside
-the log if the trainer failed. Exit code: the trainer's, 128 + signal if it was killed. Imports nothing of lrmctl.
+the trainer in a new session and ends all of its descendants when the trainer has ended, when the pipe closes (lrmctl
+died, SIGKILL included) or when it gets SIGTERM. Daemons that leave the process tree (Ray's do) are reparented to it on
+Linux, where it is a subreaper; elsewhere they are found by the marker in their environment. The trainer's temporary
+files are in one folder, which is deleted at the end; if the trainer failed, files that match KEEP are saved beside the
+log. Exit code: the trainer's, 128 + signal if it was killed. Imports nothing of lrmctl.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import psutil
 
 MARKER = "LRMCTL_RUN_ID"
 TEMP = "{lrmctl-temp}"
-"""Stands for the folder of temporary files in the values of environment variables."""
+"""Placeholder for the folder of temporary files in the values of environment variables."""
 GRACE_PERIOD_S = 3.0
 """Seconds between asking processes to end and killing them."""
 
@@ -34,7 +34,7 @@ _LONGEST_TEMP = 40  # Ray adds 65 characters to its temp folder for sockets, who
 
 
 def marked(marker: str) -> list[psutil.Process]:
-    """All processes of this machine that carry the marker in their environment, this one excepted."""
+    """All processes of this machine that carry the marker in their environment, except this one."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
@@ -44,7 +44,7 @@ def marked(marker: str) -> list[psutil.Process]:
 
 
 def end(processes: list[psutil.Process], grace: float = GRACE_PERIOD_S) -> None:
-    """Ask processes to end, then kill those that are still there after `grace` seconds."""
+    """Ask processes to end, then kill those that still run after `grace` seconds."""
     for process in processes:
         with contextlib.suppress(psutil.Error):
             process.terminate()
@@ -56,7 +56,7 @@ def end(processes: list[psutil.Process], grace: float = GRACE_PERIOD_S) -> None:
 
 
 def end_everything(marker: str) -> None:
-    """End the children, the adopted ones and the marked ones; some appear while others die, hence the rounds."""
+    """End children, adopted and marked processes, in several rounds since new ones may appear while others die."""
     me = psutil.Process()
     for grace in (GRACE_PERIOD_S, 0.5, 0.0):
         processes = {*me.children(recursive=True), *marked(marker)}
@@ -73,7 +73,7 @@ def temp_dir(marker: str) -> str:
 
 
 def save(temp: str, patterns: list[str], folder: Path) -> None:
-    """Copy files below `temp` that match into `folder`, empty ones excepted."""
+    """Copy non-empty files below `temp` that match into `folder`."""
     for path in (p for pattern in patterns for p in Path(temp).glob(pattern)):
         with contextlib.suppress(OSError):
             if path.stat().st_size:
@@ -81,7 +81,7 @@ def save(temp: str, patterns: list[str], folder: Path) -> None:
 
 
 def _reap(trainer: int = -1) -> int | None:
-    """Collect dead children; the wait status of the trainer if it is among them."""
+    """Reap dead children; the wait status of the trainer if it is among them."""
     status = None
     with contextlib.suppress(ChildProcessError):
         while True:
@@ -111,7 +111,7 @@ def _start(argv: list[str], log: str, cwd: str, env: dict[str, str]) -> subproce
 
 
 def _watch(trainer: int, parent: int) -> int:
-    """Wait for the trainer; its exit code, or 143 if the watch ended first."""
+    """Wait for the trainer; its exit code, or 143 if the supervisor was stopped first."""
     asked: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda n, _frame: asked.append(n))

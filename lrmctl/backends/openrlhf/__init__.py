@@ -1,4 +1,4 @@
-"""OpenRLHF 0.11 behind a plan: its flags, its output, its failures. The only room that knows its names."""
+"""The OpenRLHF 0.11 backend: flags, output, failures. The only room that knows its names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OpenRLHF as a training backend: a recipe becomes a command line, which runs as a subprocess. Never imported."""
+"""The OpenRLHF training backend: turns a recipe into a command line and runs it as a subprocess. Never imports it."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ class OpenRlhf(Backend):
         """The exact command line, files and environment of a job.
 
         Raises:
-            RecipeError: if the recipe asks for what OpenRLHF cannot do.
+            RecipeError: if the recipe asks for something that OpenRLHF cannot do.
             NotFoundError: if OpenRLHF is not installed.
         """
         return sft.plan(job) if job.recipe.kind == "sft" else rl.plan(job)
 
     def check(self, recipe: SftRecipe | RlRecipe) -> Sequence[Problem]:
-        """What is wrong with a recipe, and notes; needs neither OpenRLHF nor a GPU, a model or data."""
+        """Problems and notes of a recipe; needs neither OpenRLHF nor a GPU, a model or data."""
         from lrmctl.backends.openrlhf.validate import check
 
         return check(recipe)
@@ -54,7 +54,7 @@ class OpenRlhf(Backend):
         parser.require()
 
     def checkpoint(self, run_dir: Path) -> Checkpoint | None:
-        """What a resumed run would continue from; None if it would start at the beginning."""
+        """The checkpoint that a resumed run would continue from; None if it would start over."""
         return checkpoints.last_checkpoint(run_dir)
 
     def launch(
@@ -101,7 +101,7 @@ class OpenRlhf(Backend):
         finally:
             _forget_job(folder)
         if code:
-            with suppress(OSError):  # a full disk: the cause is what counts
+            with suppress(OSError):  # a full disk: the original cause matters more
                 folder.set_status("running", exit_code=code)
             raise diagnose(log, code)
         for progress in recorder.finish():
@@ -109,7 +109,7 @@ class OpenRlhf(Backend):
         return _finished_model(plan, folder, recorder, log)
 
     def versions(self) -> Mapping[str, Any]:
-        """Versions of OpenRLHF and what it stands on; what is not installed is left out."""
+        """Versions of OpenRLHF and its main dependencies; packages that are not installed are left out."""
         found = {}
         for package in _PACKAGES:
             try:
@@ -120,14 +120,14 @@ class OpenRlhf(Backend):
 
 
 def _forget_job(folder: RunFolder) -> None:
-    """The launcher has seen to it that the job has ended."""
+    """Remove the record of the job, which the launcher has made sure is over."""
     if folder.status().get("job"):
-        with suppress(OSError):  # a full disk; the job's own error is what counts
+        with suppress(OSError):  # a full disk; the job's own error matters more
             folder.set_status("running", job={})
 
 
 def _finished_model(plan: Plan, folder: RunFolder, recorder: Recorder, log: Path) -> Path:
-    """Give the saved model its final name, which says that it is complete."""
+    """Give the saved model its final name, which marks it as complete."""
     saved = folder.path / "model.part"
     if recorder.last < recorder.total and not (recorder.last and plan.estimates.get("steps_are_at_most")):
         raise BackendError(f"OpenRLHF ended after {recorder.last} of {recorder.total} steps", str(log), "read the log")

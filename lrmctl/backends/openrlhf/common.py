@@ -1,4 +1,4 @@
-"""What plans for OpenRLHF's SFT and RL have in common: the device, flags, the environment."""
+"""What SFT and RL plans for OpenRLHF share: the device, flags, the environment."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def compute_target(section: BackendSection, layout: Layout, here: bool = True) -
     """The effective device and precision of a recipe.
 
     Args:
-        here: on this machine; else on one with the GPUs that the layout asks for, unless the recipe says `cpu`.
+        here: on this machine; otherwise on one with the GPUs that the layout asks for, unless the recipe says `cpu`.
 
     Raises:
-        RecipeError: for a device that is not here, or a precision that the device does not have.
+        RecipeError: for a device that is not available, or a precision that the device does not support.
     """
     cuda = _cuda() if here else section.device != "cpu"
     device: Literal["cuda", "cpu"] = ("cuda" if cuda else "cpu") if section.device == "auto" else section.device
@@ -73,10 +73,10 @@ def _cuda() -> bool:
 def program_argv(
     program: cli.Program, arguments: Mapping[str, Any], processes: int = 1, nodes: int = 1, starter: Path | None = None
 ) -> tuple[str, ...]:
-    """Command line of a program; several processes (of each node) go through torchrun.
+    """Command line of a program; several processes (on each node) are started by torchrun.
 
     Args:
-        starter: the file that starts it (see `start.py`), where there is something to hide.
+        starter: the file that starts it (see `start.py`), if an argument must be hidden.
     """
     module = f"openrlhf.cli.{program}"
     start = [sys.executable, "-u", *([str(starter)] if starter else ["-m"]), module]
@@ -87,17 +87,17 @@ def program_argv(
 
 
 def resources(recipe: SftRecipe | RlRecipe, target: ComputeTarget) -> dict[str, float]:
-    """What a launch occupies: nodes, and GPUs on each of them."""
+    """The resources of a launch: nodes, and GPUs on each of them."""
     placed = placement(recipe, target.device)
     return {"gpus": math.ceil(placed.gpus / max(placed.nodes, 1)), "nodes": placed.nodes}
 
 
 def environment(target: ComputeTarget, roles: int = 1, engine: str = "builtin") -> dict[str, str]:
-    """Variables of every OpenRLHF process: quiet, offline-safe, and temporary files in the launch's own folder.
+    """Environment of every OpenRLHF process: quiet, works offline, temporary files in the launch's own folder.
 
     Args:
-        roles: processes that want a GPU.
-        engine: of rollouts on CPU.
+        roles: number of processes that want a GPU.
+        engine: rollout engine on CPU.
     """
     env = {
         "TOKENIZERS_PARALLELISM": "false",
@@ -142,13 +142,13 @@ def _lora_flags(optimizer: Optimizer) -> dict[str, Any]:
         "ds.lora.rank": lora.rank,
         "ds.lora.alpha": lora.alpha,
         "ds.lora.dropout": lora.dropout,
-        # its default is this word as a string; given as a flag it would be a list, which peft takes for a module's name
+        # the default is this word as a string; given as a flag it would become a list, which peft reads as module names
         "ds.lora.target_modules": None if lora.targets == ("all-linear",) else list(lora.targets),
     }
 
 
 def folder_flags(job: TrainJob) -> dict[str, Any]:
-    """Flags for what a run leaves in its folder; the model is renamed to its final name when it is complete."""
+    """Flags for the files of a run folder; the model gets its final name once it is complete."""
     return {
         "ckpt.output_dir": str(job.run_dir / "model.part"),
         "ckpt.path": str(job.run_dir / "checkpoints"),
@@ -160,7 +160,7 @@ def folder_flags(job: TrainJob) -> dict[str, Any]:
 
 
 def check_positions(model_path: Path, max_len: int, place: str) -> None:
-    """Refuse sequences that are longer than the model was made for.
+    """Refuse sequences that are longer than the model's context.
 
     Raises:
         NotFoundError: if the model has no readable configuration.
@@ -181,7 +181,7 @@ def check_positions(model_path: Path, max_len: int, place: str) -> None:
 
 
 def notes(job: TrainJob, target: ComputeTarget) -> list[str]:
-    """What to know of any run: a precision that is not OpenRLHF's own, and models that bring code, which it runs."""
+    """Notes for any run: a precision that is not OpenRLHF's default, and models with custom code, which it executes."""
     sentences = [version] if (version := cli.version_note()) else []
     if target.dtype == "fp32":
         sentences.append("training in fp32 on CPU; OpenRLHF itself has bf16 and fp16 only")

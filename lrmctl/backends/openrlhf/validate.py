@@ -1,7 +1,7 @@
-"""What is wrong with a recipe, as far as it can be known without a model, data, OpenRLHF or a GPU.
+"""Checks of a recipe that need no model, data, OpenRLHF or GPU.
 
-A recipe that says `device: auto` may run on either device, so it is fine if one of them can run it; what the other one
-refuses is a note if that is the one with GPUs. Where none can, the reasons are those of CUDA, which most runs are for.
+A recipe with `device: auto` may run on either device, so it is valid if one of them can run it; what CUDA refuses is
+then a note. If neither can, the reasons given are those of CUDA, which most runs are meant for.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Device = Literal["cuda", "cpu"]
 
 
 def check(recipe: SftRecipe | RlRecipe) -> list[Problem]:
-    """Everything that is wrong, and notes."""
+    """All problems, and notes."""
     device = recipe.backend.device
     devices: tuple[Device, ...] = ("cuda", "cpu") if device == "auto" else (device,)
     found = {device: on_device(recipe, device) for device in devices}
@@ -33,7 +33,7 @@ def check(recipe: SftRecipe | RlRecipe) -> list[Problem]:
 
 
 def on_device(recipe: SftRecipe | RlRecipe, device: Device) -> list[Problem]:
-    """What is wrong on one device, and notes; whether this machine has it is not asked."""
+    """Problems on one device, and notes; whether this machine has the device is not checked."""
     section = recipe.backend.model_copy(update={"device": device})
     try:
         target = common.compute_target(section, recipe.layout, here=False)
@@ -41,5 +41,5 @@ def on_device(recipe: SftRecipe | RlRecipe, device: Device) -> list[Problem]:
         return [Problem(error.where, error.what, error.fix)]
     made = rl.recipe_flags(recipe, target) if isinstance(recipe, RlRecipe) else sft.recipe_flags(recipe, target)
     _, found = rules.check_flags(recipe, target, made)
-    # a recipe for several nodes is fine: how it is launched may be said on the command line
+    # a recipe for several nodes is fine: the launcher may be given on the command line
     return [replace(p, note=True) if p.key == "layout.nodes" else p for p in found]

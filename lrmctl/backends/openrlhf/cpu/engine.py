@@ -1,10 +1,9 @@
-"""A CPU rollout engine behind the few vLLM names that OpenRLHF uses: it batches requests that come in together.
+"""A CPU rollout engine behind the few vLLM names that OpenRLHF uses; it batches requests that arrive together.
 
-One thread runs the batches with the shared sampler; weight updates take the same lock, so they fall between batches.
-Each row's random numbers come from the seed, the optimizer step, its prompt and its how-many-th sample of that prompt:
-what it draws depends neither on the order of arrival, nor on how the rows were split into batches, nor on
-whether the run was interrupted and resumed on the way.
-Knows nothing of rewards or recipes.
+One thread runs the batches with the shared sampler; weight updates take the same lock, so they happen between batches.
+The random numbers of each row are derived from the seed, the optimizer step, its prompt and the index of the sample
+among those of the prompt: what is sampled depends neither on the order of arrival, nor on how rows were split into
+batches, nor on whether the run was interrupted and resumed. Knows nothing of rewards or recipes.
 """
 
 from __future__ import annotations
@@ -25,15 +24,15 @@ from lrmctl.backends.openrlhf.cpu.worker import Worker, load_worker
 from lrmctl.engines.base import SampledTokens, Sampling
 
 QUIET_PERIOD_S = 0.03
-"""Seconds without a new request after which a batch starts, if nobody said how many rows to expect."""
+"""Seconds without a new request after which a batch starts, if its size was not announced."""
 MAX_WAIT_S = 5.0
-"""Seconds without a new request after which a batch starts although rows that were announced did not come."""
+"""Seconds without a new request after which a batch starts although announced rows are missing."""
 MAX_BATCH = 256
 
 
 @dataclass(frozen=True)
 class AnnouncedBatch:
-    """Requests that were dispatched together: `rows` of them will come."""
+    """Requests that were dispatched together; `rows` of them are expected."""
 
     number: int
     rows: int
@@ -41,7 +40,7 @@ class AnnouncedBatch:
 
 @dataclass
 class SamplingParams:
-    """vLLM's class of this name, as far as OpenRLHF sets it; an unknown name is a TypeError, as it should be."""
+    """vLLM's class of this name, as far as OpenRLHF uses it; an unknown argument is a TypeError, as in vLLM."""
 
     temperature: float = 1.0
     top_p: float = 1.0
@@ -59,7 +58,7 @@ class SamplingParams:
     @classmethod
     @contextlib.contextmanager
     def expecting(cls, rows: int | None) -> Iterator[None]:
-        """Parameters that are made inside announce to the engine how many rows belong together."""
+        """Within this context, new parameters tell the engine how many rows belong together."""
         cls._wave = AnnouncedBatch(next(cls._numbers), rows) if rows else None
         try:
             yield
@@ -67,7 +66,7 @@ class SamplingParams:
             cls._wave = None
 
     def sampling(self, max_len: int) -> Sampling:
-        """In lrmctl's words. Raises ValueError for a parameter out of range."""
+        """The parameters as lrmctl's own. Raises ValueError for a parameter out of range."""
         return Sampling(
             temperature=self.temperature,
             top_p=self.top_p,
@@ -113,7 +112,7 @@ class AsyncLLMEngine:
     async def generate(
         self, prompt: dict[str, Any], sampling_params: SamplingParams, request_id: str
     ) -> AsyncIterator[SimpleNamespace]:
-        """Yield the one, final output. Raises ValueError for this request's own faults, and the engine's errors."""
+        """Yield the one, final output. Raises ValueError for an invalid request, and the engine's errors."""
         del request_id
         request = self._request(tuple(prompt["prompt_token_ids"]), sampling_params)
         self._unfinished += 1
@@ -135,7 +134,7 @@ class AsyncLLMEngine:
     async def _nothing(self, *_args: Any, **_options: Any) -> bool:
         return False
 
-    # there is no GPU memory to give back, no prefix cache, and updates wait for the running batch anyway
+    # there is no GPU memory to free, no prefix cache, and updates wait for the running batch anyway
     is_sleeping = sleep = wake_up = reset_prefix_cache = pause_generation = resume_generation = _nothing
 
     def _request(self, prompt: tuple[int, ...], params: SamplingParams) -> _Request:
@@ -161,7 +160,7 @@ class AsyncLLMEngine:
             try:
                 with self._lock:
                     results: Sequence[Any] = self._run(batch)
-            except BaseException as error:  # the callers get it and decide; the thread lives on
+            except BaseException as error:  # raised in the callers, who decide; the thread goes on
                 results = [error] * len(batch)
             for request, result in zip(batch, results, strict=True):
                 request.loop.call_soon_threadsafe(_resolve, request.future, result)
@@ -195,11 +194,11 @@ def _resolve(future: asyncio.Future[Any], result: Any) -> None:
 
 
 class _BatchStarter:
-    """Decides when a batch starts: when all announced rows are there, else when it has become quiet."""
+    """Decides when a batch starts: when all announced rows have arrived, else when no new ones come."""
 
     def __init__(self) -> None:
         self._missing: dict[int, int] = {}
-        self._complete = -1  # highest number of a wave that was complete: later turns of its rows are not announced
+        self._complete = -1  # highest wave that was complete: later turns of its rows are not announced
 
     def collect(self, inbox: queue.SimpleQueue[_Request]) -> list[_Request]:
         batch = [inbox.get()]

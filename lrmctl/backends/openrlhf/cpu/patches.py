@@ -1,7 +1,7 @@
-"""What the shim changes in which module, each with its reason. Everything else of OpenRLHF runs as it is.
+"""What the shim changes in which module, each with its reason. Everything else of OpenRLHF runs unchanged.
 
-Written against OpenRLHF 0.11.2. Nothing here runs on a machine with CUDA: `openrlhf` itself cannot be imported there
-while the shim is on.
+Written for OpenRLHF 0.11.2. Nothing here runs on a machine with CUDA: `openrlhf` itself cannot be imported there while
+the shim is on.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def _refuse(_: Any) -> None:
 
 @after("torch.cuda")
 def _no_cuda_calls(cuda: Any) -> None:
-    """OpenRLHF calls these without asking whether there is a device."""
+    """OpenRLHF makes these calls without checking whether there is a device."""
     if cuda.is_available():
         return
     cuda.current_device = lambda: _CpuDevice("cpu")
@@ -46,8 +46,8 @@ def _no_cuda_calls(cuda: Any) -> None:
 
 @after("ray._private.worker")
 def _own_cluster(worker: Any) -> None:
-    """A cluster of its own without a dashboard, never one that happens to run on this machine; but a job of a cluster,
-    which Ray or a batch script tells the address of that, joins it."""
+    """Start a new cluster without a dashboard, never join one that happens to run on this machine; but a job of a
+    cluster, which gets the address from Ray or a batch script, joins that one."""
     inner = worker.init
 
     def init(*args: Any, **options: Any) -> Any:
@@ -60,8 +60,8 @@ def _own_cluster(worker: Any) -> None:
 
 @after("ray._private.services")
 def _no_dashboard_agent(services: Any) -> None:
-    """No dashboard agent: on a busy machine it needs more than the 15 s after which Ray's raylet, whose patience is
-    hard-coded, gives up (ray-project/ray issue 65983). The raylet wants its port files and a process, and gets those.
+    """No dashboard agent: on a busy machine it starts too slowly for Ray's raylet. That gives up after 15 s, a
+    hard-coded limit (ray-project/ray issue 65983). The raylet expects port files and a process, and gets those.
     """
     inner = services.start_ray_process
 
@@ -78,7 +78,7 @@ _AGENT = "--dashboard_agent_command="
 
 
 def _write_port_files(options: Mapping[str, str]) -> None:
-    """What the agent would have written; nobody listens on port 1, so Ray's own metrics go nowhere."""
+    """Write the files that the agent would have written; nobody listens on port 1, so Ray's own metrics are dropped."""
     for name in ("metrics_agent_port", "metrics_export_port", "dashboard_agent_listen_port"):
         (Path(options["session_dir"]) / f"{name}_{options['node_id']}").write_text("1", encoding="utf-8")
 
@@ -98,20 +98,20 @@ def _lean_head(node: Any) -> None:
 
 @after("deepspeed.comm.torch")
 def _no_shared_memory_op(comm: Any) -> None:
-    """An optional C++ op that would be compiled for about 40 s; gloo does its work."""
+    """An optional C++ op that takes about 40 s to compile; gloo does its work."""
     comm.build_shm_op = lambda: None
 
 
 @after("transformers.utils.import_utils")
 def _light_transformers(utils: Any) -> None:
-    """scikit-learn, pandas and scipy's solvers, imported for assisted generation and object detection alone."""
+    """Skip scikit-learn, pandas and scipy's solvers, imported only for assisted generation and object detection."""
     utils.is_sklearn_available = utils.is_scipy_available = lambda: False
 
 
 @after("torch")
 def _no_compiler(torch: Any) -> None:
-    """Functions stay as they are: DeepSpeed decorates helpers on import, which would load all of torch's compiler, and
-    OpenRLHF its entropy, which would take a C++ compiler and half a minute in every run."""
+    """No torch.compile. DeepSpeed decorates helpers on import, which would load all of torch's compiler, and OpenRLHF
+    its entropy, which would need a C++ compiler and half a minute in every run."""
     torch.compile = lambda function=None, **_options: _same if function is None else function
 
 
@@ -130,7 +130,7 @@ def _dtype(utils: Any) -> None:
 
 @after("openrlhf.utils.deepspeed.deepspeed")
 def _deepspeed_config(module: Any) -> None:
-    """torch's AdamW in place of FusedAdam, which would be compiled for a minute; and fp32 where asked for."""
+    """torch's AdamW instead of FusedAdam, which takes a minute to compile; and fp32 where requested."""
     module.get_train_ds_config = _reconfigured(module.get_train_ds_config)
     module.get_eval_ds_config = _reconfigured(module.get_eval_ds_config)
 
@@ -138,7 +138,7 @@ def _deepspeed_config(module: Any) -> None:
 
 
 def _on_cpu(inner: Callable[..., None]) -> Callable[..., None]:
-    """The running average of the weights, which upstream makes on "cuda" whatever there is."""
+    """The moving average of the weights, which upstream puts on "cuda" unconditionally."""
 
     def moving_average(self: Any, model: Any, model_ema: Any, beta: float = 0.992, device: str = "cpu") -> None:
         del device
@@ -162,7 +162,7 @@ def _reconfigured(inner: Callable[..., dict[str, Any]]) -> Callable[..., dict[st
 
 @after("openrlhf.trainer.ppo_trainer")
 def _seeded_controller(trainer: Any) -> None:
-    """Upstream seeds the model workers only, so the order of the prompts would differ from run to run."""
+    """Seed the controller: upstream seeds the model workers only, so the prompt order would differ from run to run."""
     inner = trainer.prepare_datasets
 
     def prepare_datasets(strategy: Any, tokenizer: Any) -> Any:
@@ -175,7 +175,7 @@ def _seeded_controller(trainer: Any) -> None:
 
 
 class _OrderedRay:
-    """Ray, except that `wait` gives results in the order of dispatch and not in the order they happen to end."""
+    """Ray, except that `wait` returns results in the order of dispatch, not of completion."""
 
     def __init__(self, ray: Any) -> None:
         self._ray = ray
@@ -190,7 +190,7 @@ class _OrderedRay:
 
 @after("openrlhf.trainer.ppo_utils.samples_generator")
 def _ordered_samples(module: Any) -> None:
-    """Samples in the order of their prompts, and the engine told how many will come so that they make one batch."""
+    """Samples in the order of their prompts; the engine is told how many to expect, so that they form one batch."""
     module.ray = _OrderedRay(module.ray)
     if not hasattr(module.SamplingParams, "expecting"):  # a real vLLM makes its own batches
         return
@@ -206,7 +206,7 @@ def _ordered_samples(module: Any) -> None:
 
 
 class _CachingTokenizer:
-    """A tokenizer that looks a text up instead of encoding it again: each sample of a group has the same prompt."""
+    """A tokenizer that caches encodings, since all samples of a group have the same prompt."""
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
@@ -221,10 +221,10 @@ class _CachingTokenizer:
 
 @after("openrlhf.utils.agent")
 def _encode_prompts_once(module: Any) -> None:
-    """A prompt is encoded once and not once a sample, which took a tenth of the time of a tiny model's rollouts."""
+    """Encode a prompt once instead of once per sample, which took a tenth of the rollout time of a tiny model."""
     executor = module.SingleTurnAgentExecutor
     execute = executor.execute
-    remembering = functools.lru_cache(maxsize=1)(_CachingTokenizer)  # Ray hands over another copy with every prompt
+    remembering = functools.lru_cache(maxsize=1)(_CachingTokenizer)  # Ray hands over a new copy with every prompt
 
     async def remembered(self: Any, *args: Any, hf_tokenizer: Any, **options: Any) -> Any:
         return await execute(self, *args, hf_tokenizer=remembering(hf_tokenizer), **options)
@@ -234,7 +234,7 @@ def _encode_prompts_once(module: Any) -> None:
 
 @after("openrlhf.datasets.sft_dataset")
 def _sft_dataset(module: Any) -> None:
-    """No eight processes to map a small set, and lists in place of lazy columns (0.7 ms an item with datasets 4)."""
+    """No eight processes to map a small data set; lists instead of lazy columns (0.7 ms an item with datasets 4)."""
     inner = module.SFTDataset.__init__
 
     def init(self: Any, *args: Any, **options: Any) -> None:
@@ -247,7 +247,7 @@ def _sft_dataset(module: Any) -> None:
 
 @after("openrlhf.trainer.ray.ppo_actor")
 def _broadcast(module: Any) -> None:
-    """All weights in one message through Ray's object store, in place of NCCL and one message per parameter."""
+    """Send all weights in one message through Ray's object store, instead of NCCL and one message per parameter."""
     trainer = module.ActorPPOTrainer
     trainer._init_vllm_sync_group = lambda _self, _backend: None
     trainer.broadcast_to_vllm = _broadcast_to_engines
@@ -255,7 +255,7 @@ def _broadcast(module: Any) -> None:
 
 
 def _shuffled_by_step(inner: Callable[..., Any]) -> Callable[..., Any]:
-    """The micro-batches of a step in an order that follows from seed and step: the same in a run that was resumed."""
+    """The micro-batches of a step in an order derived from seed and step, so that a resumed run has the same one."""
 
     def ppo_train(self: Any, *args: Any, **options: Any) -> Any:
         import torch
@@ -282,7 +282,7 @@ def _broadcast_to_engines(self: Any) -> None:
 
 
 def _message(weights: dict[str, Any]) -> Any:
-    """As they are, or as bytes where they go on to a process of vLLM's, whose messages lose tensors in a mapping."""
+    """The tensors, or their bytes if they go on to a vLLM process, whose messages lose tensors in a mapping."""
     if os.environ.get("LRMCTL_OPENRLHF_ENGINE") != "vllm":
         return weights
     import torch
@@ -306,7 +306,7 @@ def _receive(module: Any) -> None:
 
 @after("vllm.engine.arg_utils")
 def _vllm_dtype(module: Any) -> None:
-    """OpenRLHF asks vLLM for bfloat16; where it trains in fp32, so must vLLM sample."""
+    """OpenRLHF asks vLLM for bfloat16; if it trains in fp32, vLLM must sample in fp32 too."""
     inner = module.EngineArgs.__post_init__
 
     def post_init(self: Any) -> None:
@@ -319,8 +319,8 @@ def _vllm_dtype(module: Any) -> None:
 
 @after("vllm.model_executor.layers.utils")
 def _vllm_live_weights(module: Any) -> None:
-    """vLLM's CPU backend packs linear weights anew when it loads them and drops the originals, so that later updates
-    would reach nothing. Plain matrix products on the live parameters instead."""
+    """Plain matrix products on the live parameters. vLLM's CPU backend repacks linear weights at load time and drops
+    the originals, so that later updates would have no effect."""
     inner = module.dispatch_cpu_unquantized_gemm
 
     def dispatch(layer: Any, remove_weight: bool) -> None:

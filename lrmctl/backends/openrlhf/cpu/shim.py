@@ -1,7 +1,7 @@
-"""Import hooks: change a module right after it was imported, without editing its source.
+"""Import hooks: patch a module right after it was imported, without editing its source.
 
-Knows how to hook and when it must not (a machine with CUDA); what is changed in which module is in `patches.py`.
-Runs at the start of every Python process of the launch, so it imports nothing heavy.
+Knows how to hook and when it must not (a machine with CUDA); what is changed in which module is in `patches.py`. Runs
+at the start of every Python process of the launch, so it imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _EMPTY: set[str] = set()
 
 
 def after(name: str) -> Callable[[Patch], Patch]:
-    """Register a function to be called with module `name` as soon as that is imported."""
+    """Register a function that is called with module `name` right after its import."""
 
     def register(patch: Patch) -> Patch:
         _PATCHES[name] = patch
@@ -31,15 +31,15 @@ def after(name: str) -> Callable[[Patch], Patch]:
 
 
 def leave_out(name: str) -> None:
-    """Let module `name` be an empty one in which every name is None: imported by others, used by nobody here."""
+    """Replace module `name` by an empty one in which every name is None: imported by others, used by nobody here."""
     _EMPTY.add(name)
 
 
 def install() -> None:
     """Turn the shim on in this process.
 
-    Stand-ins come before real packages, so that lrmctl's rollout engine is used also where a vllm is installed; with
-    LRMCTL_OPENRLHF_ENGINE=vllm they come last, and the real vllm wins.
+    Stand-ins come before real packages, so that lrmctl's rollout engine is used even if vllm is installed; with
+    LRMCTL_OPENRLHF_ENGINE=vllm they come last, and the real vllm is used.
     """
     if any(isinstance(finder, _Finder) for finder in sys.meta_path):
         return
@@ -49,7 +49,7 @@ def install() -> None:
 
 
 def refuse_cuda() -> None:
-    """Raise if torch sees a CUDA device: there the real thing has to run.
+    """Raise if torch sees a CUDA device, where OpenRLHF must run without the shim.
 
     Raises:
         RuntimeError: with what to unset.

@@ -1,4 +1,4 @@
-"""The model inside the CPU rollout engine: loads it, samples from it, takes new weights.
+"""The model inside the CPU rollout engine: loads it, samples from it, updates its weights.
 
 Looks to OpenRLHF like a vLLM worker: OpenRLHF's own `WorkerWrap` is mixed in and finds the attributes it uses.
 """
@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _TINY = 20_000_000
-"""Parameters below which a decoding step's matrix products end before a second thread has woken up."""
+"""Parameters below which the matrix products of a decoding step end before a second thread has woken up."""
 
 
 class Worker:
-    """A model with its tokenizer; `version` is the number of optimizer steps behind the weights it has now.
+    """A model with its tokenizer; `version` is the number of optimizer steps behind its current weights.
 
-    It comes with the weights and is not counted here: a resumed run then draws what an uninterrupted one draws.
+    The number arrives with the weights and is not counted here, so that a resumed run samples what an uninterrupted one
+    does.
     """
 
     def __init__(self, model: Any, tokenizer: Any, dtype: Any) -> None:
@@ -47,7 +48,7 @@ class Worker:
         return sample(self._model, prompts, params, eos=self._eos, pad=self._pad, max_len=max_len, seeds=seeds)
 
     def check_prompt(self, prompt: Sequence[int], max_len: int) -> None:
-        """Raises ValueError for a prompt that would spoil its whole batch."""
+        """Raises ValueError for a prompt that would make its whole batch fail."""
         size = self._model.config.get_text_config().vocab_size
         if not prompt:
             raise ValueError("a prompt without tokens")
@@ -79,7 +80,7 @@ def load_worker(args: Any) -> Worker:
     extension = getattr(importlib.import_module(module), name)
     fp32 = os.environ.get("LRMCTL_OPENRLHF_DTYPE") == "fp32"
     dtype = torch.float32 if fp32 else getattr(torch, args.dtype)
-    # the folder that lrmctl hands over names code only where the recipe trusts it
+    # the folder that lrmctl passes names custom code only if the recipe trusts it
     trust = bool(getattr(args, "trust_remote_code", False))
     model: Any = AutoModelForCausalLM.from_pretrained(args.model, dtype=dtype, trust_remote_code=trust)
     if model.num_parameters() < _TINY:

@@ -1,1 +1,1 @@
-"""OpenRLHF's command line: its flags by version, those that a recipe becomes, those that a user gives."""
+"""OpenRLHF's command line: its flags by version, the flags of a recipe, the flags that a user adds."""

@@ -1,9 +1,9 @@
-"""OpenRLHF's own command line, as one version defines it, without importing OpenRLHF.
+"""OpenRLHF's own argument parser in a given version, obtained without importing OpenRLHF.
 
-Its parsers are built under `if __name__ == "__main__":`. That block, run only up to `parse_args()`, needs argparse and
-nothing else, so that every flag of a plan is checked by the real parser within milliseconds. Where OpenRLHF is not
-installed, a snapshot of a known version's parser stands in (`tools/openrlhf_snapshots.py` makes them). Flags must match
-exactly: argparse would otherwise accept `--train.num_ep` for `--train.num_episodes`. This room knows no recipe.
+Its parsers are built under `if __name__ == "__main__":`. That block, run only up to `parse_args()`, needs nothing but
+argparse, so every flag of a plan is checked by the real parser within milliseconds. If OpenRLHF is not installed, a
+snapshot of a known version's parser is used (made by `tools/openrlhf_snapshots.py`). Flags must match exactly: argparse
+would otherwise accept `--train.num_ep` for `--train.num_episodes`. This room knows no recipe.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ SNAPSHOTS = Path(__file__).parent / "snapshots"
 
 _INSTALL = "pip install 'lrmctl[openrlhf]' on a CUDA machine; on a CPU machine `make setup` in a clone of lrmctl"
 REFUSED = "OpenRLHF does not accept the plan: "
-"""How the text of `FlagsRefused` begins."""
+"""The beginning of every `FlagsRefused` message."""
 _TYPES = {"int": int, "float": float, "str": str}
 
 
 class FlagsRefused(RecipeError):
-    """A command line that OpenRLHF does not take.
+    """A command line that OpenRLHF does not accept.
 
     Attributes:
-        flag: what it does not take, without dashes; empty if argparse does not say.
+        flag: the offending flag, without dashes; empty if argparse does not name it.
     """
 
     def __init__(self, what: str, where: str = "backend.flags", fix: str = "", flag: str = "") -> None:
@@ -46,7 +46,7 @@ class FlagsRefused(RecipeError):
 
 
 class _Parser(argparse.ArgumentParser):
-    """Raises instead of leaving the process, and takes no abbreviations."""
+    """Raises instead of exiting the process, and accepts no abbreviations."""
 
     def __init__(self) -> None:
         super().__init__(prog="openrlhf", allow_abbrev=False, add_help=False, exit_on_error=False)
@@ -56,7 +56,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 class _FrozenClock(datetime):
-    """Default names of runs hold the time; every reading of one parser is to be the same."""
+    """Default run names contain the time; all readings of one parser must be the same."""
 
     @classmethod
     def now(cls, tz: Any = None) -> _FrozenClock:
@@ -78,7 +78,7 @@ def installed() -> str | None:
 
 
 def require() -> None:
-    """For what runs OpenRLHF and not only plans for it.
+    """Require an installed OpenRLHF, for code that runs it and does not only plan.
 
     Raises:
         NotFoundError: it is not installed.
@@ -93,7 +93,7 @@ def known_versions() -> list[str]:
 
 
 def version_note() -> str | None:
-    """What there is to know of the parser that is used here; nothing if it is that of an installed, known version."""
+    """A note on the parser in use; empty if it is that of an installed, known version."""
     here, versions = installed(), known_versions()
     if here is None:
         return f"OpenRLHF is not installed here: flags are checked against the parser of {versions[-1]}"
@@ -105,10 +105,10 @@ def version_note() -> str | None:
 
 
 def recover(path: Path) -> argparse.ArgumentParser:
-    """The parser that a program's source builds, made without importing OpenRLHF.
+    """The parser that a program's source builds, created without importing OpenRLHF.
 
     Raises:
-        LrmctlError: the source is built in another way than in the known versions.
+        LrmctlError: the source does not build its parser like the known versions do.
     """
     fake = argparse.Namespace(ArgumentParser=_Parser)
     names: dict[str, Any] = {"argparse": fake, "datetime": _FrozenClock, "os": os}
@@ -136,7 +136,7 @@ def parser(program: Program, version: str | None = None) -> argparse.ArgumentPar
     """The parser of one OpenRLHF program.
 
     Args:
-        version: of the snapshot to use; by default the installed OpenRLHF's own source, else the newest snapshot.
+        version: of the snapshot to use; by default the source of the installed OpenRLHF, else the newest snapshot.
 
     Raises:
         NotFoundError: there is no snapshot of this version.
@@ -151,7 +151,7 @@ def parser(program: Program, version: str | None = None) -> argparse.ArgumentPar
 
 
 def snapshot(version: str) -> Mapping[str, list[dict[str, Any]]]:
-    """Program -> its options, as `options_of` gives them.
+    """The options of each program, as `options_of` returns them.
 
     Raises:
         NotFoundError: no snapshot of this version.
@@ -164,10 +164,10 @@ def snapshot(version: str) -> Mapping[str, list[dict[str, Any]]]:
 
 
 def options_of(built: argparse.ArgumentParser) -> list[dict[str, Any]]:
-    """A parser as JSON-able data: what decides what it takes and returns, without help texts.
+    """A parser as JSON-able data: everything that decides what it accepts and returns, without help texts.
 
     Raises:
-        LrmctlError: an option of a kind that `rebuild` does not know.
+        LrmctlError: an option of a kind that `rebuild` does not support.
     """
     return [_option(action) for action in built._actions]
 
@@ -191,11 +191,11 @@ def _option(action: argparse.Action) -> dict[str, Any]:
     return {key: value for key, value in fields.items() if value is not None}
 
 
-_INF = float("inf")  # not JSON; argparse gives a default that is text to the option's type
+_INF = float("inf")  # not JSON; argparse converts a default given as text to the option's type
 
 
 def rebuild(options: Sequence[Mapping[str, Any]]) -> argparse.ArgumentParser:
-    """The parser of `options_of`: takes and refuses the same lines."""
+    """The parser that `options_of` described: accepts and rejects the same command lines."""
     built = _Parser()
     for option in options:
         arguments = {"dest": option["flags"][0].removeprefix("--"), **option}
@@ -212,7 +212,7 @@ def known(program: Program, version: str | None = None) -> list[str]:
 
 
 def to_argv(flags: Flags) -> tuple[str, ...]:
-    """Command line of a mapping: True is the bare flag, None and False leave it out, a list becomes several words."""
+    """A mapping as command-line arguments: True is the bare flag, None and False are left out, a list is several."""
     argv: list[str] = []
     for name, value in flags.items():
         if value is None or value is False:
@@ -227,7 +227,7 @@ def parse(program: Program, argv: Sequence[str], version: str | None = None) -> 
     """What OpenRLHF will read from a command line: flag name -> value.
 
     Raises:
-        Refused: its parser does not accept the line.
+        Refused: its parser does not accept the command line.
     """
     try:
         return vars(parser(program, version).parse_args(list(argv)))

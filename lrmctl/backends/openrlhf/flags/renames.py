@@ -1,4 +1,4 @@
-"""OpenRLHF's flags under the names of other versions (renames.toml), so that an old command line can be said anew."""
+"""OpenRLHF's flags under their names in other versions (renames.toml), to translate old command lines."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def old_names(program: Program) -> Mapping[str, str]:
 
 
 def dropped(program: Program) -> Mapping[str, str]:
-    """Flags that no later version has in any form, and what to do instead."""
+    """Flags that no later version has in any form, with what to do instead."""
     return _changes()[program].dropped
 
 
 def new_name(program: Program, flag: str) -> str | None:
-    """Today's name of an old flag, with or without dashes; None if it is not known.
+    """Today's name of an old flag, with or without dashes; None if it is unknown.
 
     Covers names that differ in dots and underscores only, such as `--vllm_num_engines`.
     """
@@ -47,7 +47,7 @@ def new_name(program: Program, flag: str) -> str | None:
 
 
 def instead_of(program: Program, flag: str, reserved: Mapping[str, str]) -> tuple[str, str]:
-    """What is wrong with a flag that OpenRLHF does not have, and what to write.
+    """A message for a flag that OpenRLHF does not have, with what to write instead.
 
     Args:
         reserved: flag -> what to do instead, or why it may not be set.

@@ -1,4 +1,4 @@
-"""Flags of OpenRLHF that `backend.flags` may not set, because the recipe has a key for them or lrmctl sets them."""
+"""OpenRLHF flags that `backend.flags` may not set, because a recipe key or lrmctl itself sets them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _RENDERED = "lrmctl renders the data itself"
 
 
 def _set_in_recipe(keys: Mapping[str, str]) -> dict[str, str]:
-    """By flag, that the recipe has a key for it."""
+    """A message for each flag that has a recipe key."""
     return {flag: f"say it in the recipe: {key}" for flag, key in keys.items()}
 
 

@@ -1,6 +1,6 @@
-"""An RL recipe as OpenRLHF's flags: what follows from the recipe alone, without a model or data.
+"""An RL recipe as OpenRLHF's flags: those that follow from the recipe alone, without a model or data.
 
-What a combination may not be is not decided here: see `rules`.
+Forbidden combinations are not decided here: see `rules`.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ RL_RECIPE_KEYS: Mapping[str, str] = {
     "eval.n_samples_per_prompt": "evaluation.samples_per_prompt",
     "ckpt.best_metric_key": "evaluation.best",
 }
-"""OpenRLHF's flags that the recipe has a key for, and the key."""
+"""OpenRLHF's flags that have a recipe key, with the key."""
 
 
 def recipe_flags(recipe: RlRecipe, target: common.ComputeTarget) -> dict[str, Any]:
@@ -135,7 +135,7 @@ def _batch_flags(recipe: RlRecipe) -> dict[str, Any]:
     algorithm, micro = recipe.algorithm, recipe.optimizer.micro_batch_size
     samples = samples_per_step(recipe)
     processes = recipe.layout.nodes * recipe.layout.gpus
-    # without gradients twice the sequences fit, where that divides the step
+    # without gradients twice as many sequences fit, where that divides the step
     double = samples % (2 * micro * processes) == 0
     return {
         "rollout.batch_size": algorithm.prompts_per_step,
@@ -167,7 +167,7 @@ def _loss_flags(algorithm: Algorithm) -> dict[str, Any]:
         "actor.loss_agg_mode": _AGGREGATIONS[algorithm.aggregation],
         "actor.eps_clip_low_high": [algorithm.clip_low, algorithm.clip_high],
         "actor.dual_clip": algorithm.dual_clip,
-        "actor.entropy_coef": algorithm.entropy_coef,  # 0 logs the entropy and adds nothing to the loss
+        "actor.entropy_coef": algorithm.entropy_coef,  # 0 logs the entropy without adding it to the loss
         "train.enable_ema": algorithm.ema is not None,
         "train.ema_beta": algorithm.ema,
     }
@@ -259,11 +259,11 @@ def _evaluation_flags(recipe: RlRecipe) -> dict[str, Any]:
 
 
 BEST = "best"
-"""Name under which OpenRLHF averages the metric that chooses the best checkpoint."""
+"""Name under which OpenRLHF averages the metric that selects the best checkpoint."""
 
 
 def _role(recipe: RlRecipe, own: int | None) -> int:
-    """GPUs per node of a role: the actor's, unless it has its own."""
+    """GPUs per node of a role: those of the actor, unless it has its own."""
     return recipe.layout.gpus if recipe.layout.placement == "colocated" or own is None else own
 
 

@@ -1,4 +1,4 @@
-"""An SFT recipe as OpenRLHF's flags: what follows from the recipe alone, without a model or data."""
+"""An SFT recipe as OpenRLHF's flags: those that follow from the recipe alone, without a model or data."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SFT_RECIPE_KEYS: Mapping[str, str] = {
     "eval.dataset": "data.eval_rows",
     "data.dataset": "data.sources",
 }
-"""OpenRLHF's flags that the recipe has a key for, and the key."""
+"""OpenRLHF's flags that have a recipe key, with the key."""
 
 
 def recipe_flags(recipe: SftRecipe, target: common.ComputeTarget) -> dict[str, Any]:

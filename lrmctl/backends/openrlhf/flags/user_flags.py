@@ -1,4 +1,4 @@
-"""The flags that a recipe gives OpenRLHF itself, in `backend.flags`: names, values, and which are not its to give."""
+"""Checks of the raw OpenRLHF flags in `backend.flags`: names, values, and flags that may not be set there."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lrmctl.recipe.problems import Problem
 
 
 def flag_problems(program: cli.Program, given: Mapping[str, Any], reserved: Mapping[str, str]) -> list[Problem]:
-    """What is wrong with the given flags, in their order.
+    """Problems of the given flags, in their order.
 
     Args:
         reserved: flags that may not be set, and why (see `reserved.RESERVED`).
@@ -41,14 +41,14 @@ def _of_one(
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether a value is one word of a command line, or a list of some, and none of them reads as another flag."""
+    """Whether a value is one command-line argument or a list of them, none of which reads as another flag."""
     values = value if isinstance(value, list) else [value]
     scalars = all(isinstance(item, (str, int, float)) for item in values) or value is None
     return scalars and not any(isinstance(item, str) and (item.startswith("--") or "\0" in item) for item in values)
 
 
 def _takes(program: cli.Program, flag: str) -> str:
-    """What a flag takes, in words."""
+    """What kind of value a flag takes, for messages."""
     action = next(a for a in cli.parser(program)._actions if f"--{flag}" in a.option_strings)
     if action.nargs == 0:
         return "it takes no value: say true or false"

@@ -1,4 +1,4 @@
-"""The plans of SFT and RL runs: what they share, and what is special to each."""
+"""Plans of SFT and RL runs: what they share, and what is special to each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What planning SFT and RL for OpenRLHF has in common: how a job is checked, and how it becomes a plan."""
+"""What SFT and RL planning for OpenRLHF share: how a job is checked, and how it becomes a plan."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class CheckedJob:
     """A job that OpenRLHF can run.
 
     Attributes:
-        flags: of the command line, the recipe's `backend.flags` among them.
-        parsed: every flag as OpenRLHF reads it, with its own defaults.
-        notes: what is allowed and worth knowing.
+        flags: of the command line, including the recipe's `backend.flags`.
+        parsed: every flag as OpenRLHF parses it, defaults included.
+        notes: allowed, but worth knowing.
     """
 
     job: TrainJob
@@ -41,7 +41,7 @@ class CheckedJob:
         estimates: Mapping[str, Any],
         secrets: Mapping[str, str] | None = None,
     ) -> Plan:
-        """The plan of the job; `estimates` are those beside device and precision."""
+        """The plan of the job; `estimates` are added to device and precision."""
         return Plan(
             backend="openrlhf",
             kind=self.job.recipe.kind,
@@ -59,10 +59,10 @@ def check_job(job: TrainJob, target: ComputeTarget, flags: Mapping[str, Any]) ->
     """Check a job's flags and its model against each other.
 
     Args:
-        flags: those that follow from the job; the recipe's `backend.flags` come on top.
+        flags: those that follow from the job; the recipe's `backend.flags` are applied on top.
 
     Raises:
-        RecipeError: the recipe asks for what OpenRLHF cannot do.
+        RecipeError: the recipe asks for something that OpenRLHF cannot do.
     """
     recipe = job.recipe
     merged, problems = rules.check_flags(recipe, target, flags)
@@ -72,7 +72,7 @@ def check_job(job: TrainJob, target: ComputeTarget, flags: Mapping[str, Any]) ->
 
 
 def data_files(job: TrainJob, train_data: str, rows: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    """The files of rows to train on and, if there are any, to evaluate on: one JSON object a line."""
+    """The JSONL files of rows to train on and, if there are any, to evaluate on."""
     files = {train_data: _json_lines(rows)}
     return files | {EVAL_DATA: _json_lines(job.eval_rows)} if job.eval_rows else files
 

@@ -1,7 +1,7 @@
 """An RL recipe as a plan for `openrlhf.cli.train_ppo_ray`.
 
 GRPO is `group_norm` (arXiv 2402.03300). A KL coefficient of 0 starts no reference model. OpenRLHF has no flag for the
-number of steps: it follows from the number of prompts, so prompts are repeated or cut until it is the recipe's.
+number of steps: it follows from the number of prompts, so prompts are repeated or cut to reach the recipe's steps.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from lrmctl.types import Plan
 
 _DATA = "data/prompts.jsonl"
 _STARTER, _URL = "start.py", "reward-url"
-_VLLM_HEADS = 32  # the smallest that vLLM 0.29's attention on CPU is made for
+_VLLM_HEADS = 32  # the smallest head size that vLLM 0.29's attention on CPU supports
 _RAY: Mapping[str, str] = {
     "RAY_TMPDIR": TEMP,
     "RAY_ADDRESS": "local",  # a cluster of its own, never one that happens to run here
-    "RAY_DEDUP_LOGS": "0",  # Ray would fold the lines of several steps into one
+    "RAY_DEDUP_LOGS": "0",  # Ray would merge the log lines of several steps
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_raylet_start_wait_time_s": "180",  # these three are 30, 60 and 30 s by default, too short on a busy machine
     "RAY_gcs_server_request_timeout_seconds": "180",
@@ -44,7 +44,7 @@ def plan(job: TrainJob) -> Plan:
     """The plan of an RL job.
 
     Raises:
-        RecipeError: if the recipe asks for what OpenRLHF cannot do.
+        RecipeError: if the recipe asks for something that OpenRLHF cannot do.
     """
     recipe = job.recipe
     assert isinstance(recipe, RlRecipe)
@@ -76,15 +76,15 @@ def plan(job: TrainJob) -> Plan:
 
 
 def _numbered(rows: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
-    """Rows whose labels say which they are: the samples of a prompt that is sampled twice at once are two groups.
+    """Rows with numbered labels, so that a prompt that is sampled twice in one step has two groups.
 
-    Data that is not here is planned with rows without a label.
+    If the data is not available, the plan has rows without a label.
     """
     return [{**row, "label": numbered(row["label"], i)} if row["label"] else dict(row) for i, row in enumerate(rows)]
 
 
 def _roles(recipe: RlRecipe) -> int:
-    """Processes that want a GPU of their own, on CPU one of each."""
+    """Number of processes that want a GPU of their own; on CPU one of each."""
     algorithm = recipe.algorithm
     asynchronous = recipe.rollout.mode != "sync"  # sampler and trainer are two more processes
     return max(ROLES, 2 + (algorithm.kl.coef > 0) + (algorithm.name == "ppo") + asynchronous)
@@ -94,7 +94,7 @@ def _engine(job: TrainJob, recipe: RlRecipe, target: common.ComputeTarget) -> st
     """The rollout engine on CPU.
 
     Raises:
-        RecipeError: the recipe asks for vLLM on CPU and there is none, or it does not know the model's attention
+        RecipeError: the recipe asks for vLLM on CPU and it is not installed, or does not support the model's attention
             heads.
     """
     engine = recipe.rollout.engine
@@ -117,7 +117,7 @@ def _check_heads(model: Path) -> None:
 
 
 def _check(job: TrainJob, recipe: RlRecipe) -> None:
-    """What depends on the model and the data; what the recipe alone says is in `rules`."""
+    """Checks that depend on the model and the data; those of the recipe alone are in `rules`."""
     if not job.rows:
         raise RecipeError("there is no prompt to train on", "prompts", "see what was dropped, and raise max_len")
     common.check_positions(job.described_by, recipe.max_len, "max_len")

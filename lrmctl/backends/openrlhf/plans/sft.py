@@ -1,7 +1,7 @@
 """An SFT recipe as a plan for `openrlhf.cli.train_sft`.
 
-Prompt and response arrive rendered: OpenRLHF's chat-template path loses the thinking of templates that strip it. So the
-input template is `{}` (its default would add `User: ` and `Assistant: `) and no chat template is applied.
+Prompt and response arrive rendered: OpenRLHF's chat-template path loses the thinking with templates that strip it. So
+the input template is `{}` (its default would add `User: ` and `Assistant: `) and no chat template is applied.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def plan(job: TrainJob) -> Plan:
     """The plan of an SFT job.
 
     Raises:
-        RecipeError: if the recipe asks for what OpenRLHF cannot do.
+        RecipeError: if the recipe asks for something that OpenRLHF cannot do.
     """
     recipe = job.recipe
     assert isinstance(recipe, SftRecipe)
@@ -49,7 +49,7 @@ def plan(job: TrainJob) -> Plan:
 
 
 def _steps(recipe: SftRecipe, split: BatchSplit, rows: int) -> int:
-    """Optimizer steps as OpenRLHF counts them: whole micro-batches per epoch, windows run on over epochs."""
+    """Optimizer steps as OpenRLHF counts them: whole micro-batches per epoch, gradient accumulation across epochs."""
     micro, batch = recipe.optimizer.micro_batch_size, recipe.train.batch_size
     steps = (rows // split.parallel // micro) * recipe.train.epochs // _passes(recipe, split)
     if steps == 0:
@@ -69,7 +69,7 @@ def _flags(job: TrainJob, recipe: SftRecipe, target: common.ComputeTarget) -> di
     return {
         "model.model_name_or_path": str(job.model_path),
         "data.dataset": str(job.run_dir / _DATA),
-        "data.max_samples": _ALL_ROWS,  # its default would silently cut a large set
+        "data.max_samples": _ALL_ROWS,  # the default would silently truncate a large data set
         "eval.dataset": str(job.run_dir / EVAL_DATA) if job.eval_rows else None,
         **recipe_flags(recipe, target),
         **common.folder_flags(job),

@@ -1,7 +1,8 @@
-"""What OpenRLHF cannot do together, reported by the recipe's keys before anything starts.
+"""Combinations that OpenRLHF does not support, reported by recipe key before anything starts.
 
-OpenRLHF checks one flag at a time; what holds between them is in asserts that fail minutes into a job, in prints that
-change the configuration, or nowhere. Rules ask the recipe, the device and the flags; never a model, data or a machine.
+OpenRLHF checks one flag at a time; constraints between flags are in asserts that fail minutes into a job, in prints
+that change the configuration, or nowhere. Rules look at the recipe, the device and the flags; never at a model, data or
+a machine.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _LAYOUT = Layout()
 def check_flags(
     recipe: SftRecipe | RlRecipe, target: ComputeTarget, planned: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[Problem]]:
-    """The planned flags with the recipe's `backend.flags` on top, and every problem and note of them and the recipe."""
+    """The planned flags with the recipe's `backend.flags` on top, and all problems and notes of both."""
     wrong = flag_problems(_program(recipe), recipe.backend.flags, RESERVED[recipe.kind])
     refused = {p.key.removeprefix("backend.flags.") for p in wrong}
     taken = {name: value for name, value in recipe.backend.flags.items() if name not in refused}
@@ -43,10 +44,10 @@ def check_flags(
 
 
 def problems(recipe: SftRecipe | RlRecipe, target: ComputeTarget, flags: Mapping[str, Any]) -> list[Problem]:
-    """What is wrong with a recipe on a device; empty if nothing is.
+    """Problems of a recipe on a device; empty if there are none.
 
     Args:
-        flags: OpenRLHF's flags of the plan, the recipe's `backend.flags` among them. Each is one that its parser takes.
+        flags: OpenRLHF's flags of the plan, including the recipe's `backend.flags`. Its parser accepts each of them.
     """
     parsed = parsed_flags(recipe, flags)
     own = rl_problems(recipe, target, parsed) if isinstance(recipe, RlRecipe) else _sft(recipe)
@@ -54,14 +55,14 @@ def problems(recipe: SftRecipe | RlRecipe, target: ComputeTarget, flags: Mapping
 
 
 def notes(recipe: SftRecipe | RlRecipe, target: ComputeTarget, flags: Mapping[str, Any]) -> list[Problem]:
-    """What is allowed and worth knowing."""
+    """Notes on what is allowed but worth knowing."""
     parsed = parsed_flags(recipe, flags)
     own = rl_notes(recipe, parsed) if isinstance(recipe, RlRecipe) else sft_notes(recipe, target)
     return [*shared_notes(recipe, parsed), *own]
 
 
 def parsed_flags(recipe: SftRecipe | RlRecipe, flags: Mapping[str, Any]) -> dict[str, Any]:
-    """The flags as OpenRLHF will read them: typed, with its own defaults."""
+    """The flags as OpenRLHF parses them: typed, with its own defaults."""
     return cli.parse(_program(recipe), cli.to_argv(flags))
 
 
@@ -92,7 +93,7 @@ def _shared(recipe: SftRecipe | RlRecipe, target: ComputeTarget, read: Mapping[s
 
 
 def _packing(recipe: SftRecipe | RlRecipe, target: ComputeTarget) -> Iterator[Problem]:
-    """Ring attention and batches by tokens work on packed sequences, and packing is flash attention's."""
+    """Ring attention and dynamic batches need packed sequences, and packing needs flash attention."""
     optimizer = recipe.optimizer
     wants = {
         "optimizer.sequence_parallel": ("ring attention", optimizer.sequence_parallel > 1),
@@ -106,7 +107,7 @@ def _packing(recipe: SftRecipe | RlRecipe, target: ComputeTarget) -> Iterator[Pr
 
 
 def _batches(recipe: SftRecipe | RlRecipe, read: Mapping[str, Any]) -> Iterator[Problem]:
-    """A step must be cut evenly over processes and micro-batches: a remainder hangs or ends a distributed run."""
+    """A step must divide evenly over processes and micro-batches: a remainder hangs or ends a distributed run."""
     split = BatchSplit.of(recipe, read)
     if split.processes % split.together:
         yield Problem(
@@ -135,7 +136,7 @@ def _split_of_tokens(recipe: RlRecipe, read: Mapping[str, Any], split: BatchSpli
             "prompts_per_step x samples_per_prompt / updates_per_step must be a multiple of them",
         )
     step = recipe.algorithm.prompts_per_step * recipe.algorithm.samples_per_prompt
-    if step // read["rollout.micro_batch_size"] < split.parallel:  # asked for though the size itself is not used
+    if step // read["rollout.micro_batch_size"] < split.parallel:  # checked although the size is not used
         yield Problem(
             "optimizer.micro_batch_size",
             f"{step} samples in micro-batches of {read['rollout.micro_batch_size']} are less than one for each of "
@@ -162,7 +163,7 @@ def _sft(recipe: SftRecipe) -> Iterator[Problem]:
 
 
 def _given(recipe: SftRecipe | RlRecipe, target: ComputeTarget, read: Mapping[str, Any]) -> Iterator[Problem]:
-    """Rules about what only `backend.flags` can say."""
+    """Rules about options that only `backend.flags` can set."""
     for flag in recipe.backend.flags:
         if reason := _NOT_HERE.get(flag):
             yield Problem(f"backend.flags.{flag}", *reason)

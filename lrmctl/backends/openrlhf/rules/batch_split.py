@@ -1,4 +1,4 @@
-"""How many processes share a step, and what each of them gets. Plain arithmetic on a recipe and its flags."""
+"""How many processes share a step, and how much each of them gets. Plain arithmetic on a recipe and its flags."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class BatchSplit:
 
     Attributes:
         processes: one per GPU.
-        together: processes that hold parts of one sequence or one layer, and so see the same samples.
-        batch: sequences of one optimizer step, of all processes.
+        together: processes that hold parts of the same sequence or layer, and so process the same samples.
+        batch: sequences of one optimizer step, over all processes.
     """
 
     processes: int
@@ -32,7 +32,7 @@ class BatchSplit:
 
     @property
     def parallel(self) -> int:
-        """Groups of processes with samples of their own."""
+        """Groups of processes with their own samples (data parallelism)."""
         return max(1, self.processes // self.together)
 
 

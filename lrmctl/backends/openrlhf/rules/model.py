@@ -1,4 +1,4 @@
-"""What a layout asks of the model: attention heads are dealt out whole. Reads the model's configuration only."""
+"""Constraints of a layout on the model: attention heads cannot be split. Reads the model's configuration only."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
 
 
 def model_problems(recipe: SftRecipe | RlRecipe, model: Path, read: Mapping[str, Any]) -> list[Problem]:
-    """What is wrong; nothing if the model's configuration is not here or says nothing of heads.
+    """Problems; none if the model's configuration is missing or does not state its heads.
 
     Args:
-        read: flags as OpenRLHF reads them.
+        read: the flags as OpenRLHF parses them.
     """
     from lrmctl.models import config_folder
 
@@ -33,7 +33,7 @@ def model_problems(recipe: SftRecipe | RlRecipe, model: Path, read: Mapping[str,
 
 
 def _heads(file: Path) -> tuple[int, int]:
-    """Attention heads, and those of keys and values; zeros if they are not known."""
+    """Number of attention heads and of key-value heads; zeros if unknown."""
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):

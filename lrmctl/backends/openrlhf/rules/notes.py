@@ -1,4 +1,4 @@
-"""What a recipe may do and its author should know: no error, said once with the plan."""
+"""What a recipe may do and its author should know: not an error, shown once with the plan."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def _reward_clip_notes(algorithm: Algorithm) -> Iterator[Problem]:
             "algorithm.reward_clip", f"{algorithm.name} cuts the reward less its baseline to these bounds; {fix}"
         )
         return
-    most = (n - 1) / math.sqrt(n)  # one sample against n - 1 that are equal
+    most = (n - 1) / math.sqrt(n)  # one sample against n - 1 equal ones
     if clip[0] <= -most and clip[1] >= most:
         what = f"never acts: grpo's normalised rewards of {n} samples lie within +-{most:.2f}; {fix}"
     else:

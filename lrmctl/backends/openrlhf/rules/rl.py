@@ -1,4 +1,4 @@
-"""Rules of RL with OpenRLHF: algorithm, rollouts, layout. Each function says what is wrong with one part."""
+"""Rules for RL with OpenRLHF: algorithm, rollouts, layout. Each function checks one part."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Read = Mapping[str, Any]
 
 
 def rl_problems(recipe: RlRecipe, target: ComputeTarget, read: Read) -> Iterator[Problem]:
-    """What is wrong with an RL recipe.
+    """Problems of an RL recipe.
 
     Args:
-        read: flags as OpenRLHF reads them.
+        read: the flags as OpenRLHF parses them.
     """
     yield from _samples(recipe.algorithm)
     yield from _advantages(recipe.algorithm)
@@ -210,7 +210,7 @@ def _engines(recipe: RlRecipe) -> Iterator[Problem]:
 
 
 def _other_roles(recipe: RlRecipe, read: Read) -> Iterator[Problem]:
-    """Reference and critic get the same micro-batches as the actor, on processes of their own number."""
+    """Reference and critic get the actor's micro-batches, on their own number of processes."""
     layout, shares = recipe.layout, BatchSplit.of(recipe, read)
     micro = recipe.optimizer.micro_batch_size
     if layout.placement != "separate" or recipe.optimizer.dynamic_batch_tokens is not None:
@@ -226,7 +226,7 @@ def _other_roles(recipe: RlRecipe, read: Read) -> Iterator[Problem]:
 
 
 def _given(recipe: RlRecipe, target: ComputeTarget, read: Read) -> Iterator[Problem]:
-    """What only `backend.flags` can say."""
+    """Rules about options that only `backend.flags` can set."""
     given, shares = recipe.backend.flags, BatchSplit.of(recipe, read)
     colocated = read["train.colocate_all"]
     if "vllm.enable_sleep" in given and read["vllm.enable_sleep"] and (not colocated or recipe.rollout.mode != "sync"):

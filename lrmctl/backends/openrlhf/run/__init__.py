@@ -1,4 +1,4 @@
-"""A run of OpenRLHF while it goes on and after it: metrics, checkpoints, evaluations, failures."""
+"""A run of OpenRLHF, during and after training: metrics, checkpoints, evaluations, failures."""
 
 from __future__ import annotations
 

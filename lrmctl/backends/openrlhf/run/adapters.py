@@ -1,4 +1,4 @@
-"""OpenRLHF saves a LoRA run's adapter alone; a run's model is a whole one, so that everything can load it."""
+"""OpenRLHF saves only the adapter of a LoRA run; it is merged here, so that everything can load the run's model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def is_adapter(folder: Path) -> bool:
 
 
 def merge_adapter(saved: Path, keep: Path) -> None:
-    """Put the whole model where the adapter was saved; the adapter moves to `keep`.
+    """Replace the saved adapter by the merged model; the adapter moves to `keep`.
 
     Args:
         saved: adapter and tokenizer; its configuration names the base.

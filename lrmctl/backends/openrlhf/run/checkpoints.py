@@ -1,8 +1,8 @@
-"""Checkpoints of a run as DeepSpeed writes them: the last one that can be loaded, and making it the one that is.
+"""DeepSpeed checkpoints of a run: finds the last one that can be loaded, and makes it the current one.
 
 A checkpoint is a folder `global_stepN` below `checkpoints/` (SFT) or below `checkpoints/_actor` and, with a critic,
-`checkpoints/_critic` (RL). DeepSpeed names the last one in a file `latest`, which it writes when that one is complete.
-A kill between actor and critic, or a disk that lost data, leaves a `latest` that cannot be gone on from.
+`checkpoints/_critic` (RL). DeepSpeed names the last one in a file `latest`, written when that checkpoint is complete. A
+kill between actor and critic, or a disk that lost data, leaves a `latest` that cannot be resumed from.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class _Found:
 
 
 def last_checkpoint(run_dir: Path) -> Checkpoint | None:
-    """The last checkpoint that every role of the run can load; `passed_over` says what is wrong with later ones."""
+    """The last checkpoint that every role can load; `passed_over` says what is wrong with later ones."""
     roles = _roles(run_dir)
     if not roles:
         return None
@@ -42,7 +42,7 @@ def last_checkpoint(run_dir: Path) -> Checkpoint | None:
 
 
 def restore(run_dir: Path) -> Checkpoint | None:
-    """Make the last checkpoint that can be loaded the one that is; later ones move to `checkpoints.old`."""
+    """Make the last loadable checkpoint the current one; later ones move to `checkpoints.old`."""
     last = last_checkpoint(run_dir)
     if last is None:
         return None
@@ -56,12 +56,12 @@ def restore(run_dir: Path) -> Checkpoint | None:
 
 
 def named_step(run_dir: Path) -> int:
-    """Step of the last checkpoint that every role has written, not looked into; 0 for none."""
+    """Step of the last checkpoint that every role has written, without checking its files; 0 for none."""
     return min((_latest(role) for role in _roles(run_dir)), default=0)
 
 
 def set_aside(run_dir: Path, folder: Path) -> Path:
-    """Move a folder below `checkpoints` to the same place below `checkpoints.old`; a second one gets a number."""
+    """Move a folder below `checkpoints` to the same place below `checkpoints.old`; name clashes get a number."""
     old = run_dir / "checkpoints.old" / folder.relative_to(run_dir / "checkpoints")
     old.parent.mkdir(parents=True, exist_ok=True)
     free = next(p for n in range(1, 10_000) if not (p := old.with_name(f"{old.name}.{n}")).exists())
@@ -77,7 +77,7 @@ def _roles(run_dir: Path) -> list[Path]:
 
 
 def _tags(roles: list[Path]) -> list[_Found]:
-    """What there is up to the step that `latest` names in all roles, the last one first."""
+    """Checkpoints up to the step that `latest` names in all roles, last one first."""
     tags = {folder.name for role in roles for folder in role.iterdir() if folder.is_dir()}
     known = [(step, tag) for tag in tags if (step := _step(tag)) and step <= max(map(_latest, roles))]
     return [_Found(step, tag, _why_broken(roles, tag)) for step, tag in sorted(known, reverse=True)]
@@ -106,7 +106,7 @@ def _why_broken(roles: list[Path], tag: str) -> str:
 
 @functools.lru_cache(maxsize=256)
 def _damage(file: str, size: int, _changed: int) -> str:
-    """Why a file of torch cannot be read; empty if it can. It is a zip archive, whose directory lies at the end."""
+    """Why a torch file cannot be read; empty if it can. It is a zip archive, whose directory is at the end."""
     name = Path(file).name
     try:
         with zipfile.ZipFile(file) as archive:

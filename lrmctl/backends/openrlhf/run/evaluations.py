@@ -1,7 +1,7 @@
-"""Evaluation during training: OpenRLHF's lines about it as `evaluations.jsonl`, and the best checkpoint as the model.
+"""Evaluation during training: writes OpenRLHF's results to `evaluations.jsonl` and keeps the best checkpoint.
 
-OpenRLHF averages the value that the reward service gives for an evaluation row. Rows that the recipe's metric is
-defined on are averaged under the name `best`, the others under their prompt kind (`reward_<kind>` here).
+OpenRLHF averages the reward service's value for each evaluation row. Rows that the recipe's metric is defined on are
+averaged under the name `best`, the others under their prompt kind (`reward_<kind>` here).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _BEST_HF = re.compile(r"best_global_step(\d+)_hf")
 
 
 def evaluation(line: str, metric: str) -> dict[str, float] | None:
-    """The row of a line of output: `step`, the metric by its name, mean rewards of other kinds, lengths."""
+    """The row in a line of output: `step`, the metric by its name, mean rewards of other kinds, lengths."""
     found = next((match for pattern in _LINES if (match := pattern.search(line))), None)
     if found is None:
         return None
@@ -51,10 +51,10 @@ def _named(key: str, value: float, metric: str) -> dict[str, float]:
 
 
 class Evaluations:
-    """Collects the evaluations of a run in a file.
+    """Writes the evaluations of a run to a file.
 
     Args:
-        start: step that the run goes on from; later rows are made again.
+        start: step that the run continues from; later rows are dropped, since they are made again.
     """
 
     def __init__(self, path: Path, metric: str, start: int = 0) -> None:
@@ -70,13 +70,13 @@ class Evaluations:
 
 
 def best_model(checkpoints: Path) -> tuple[Path, int] | None:
-    """The checkpoint that OpenRLHF has found best so far, in Hugging Face form, and its step."""
+    """The best checkpoint so far according to OpenRLHF, in Hugging Face format, and its step."""
     found = [(f, int(m.group(1))) for f in checkpoints.glob("best_*_hf") if (m := _BEST_HF.fullmatch(f.name))]
     return max(found, key=lambda pair: pair[0].stat().st_mtime) if found else None
 
 
 def keep_best(checkpoints: Path, last: Path) -> int | None:
-    """Put the best checkpoint where the last model is, which moves aside to `<name>.last`; the best one's step.
+    """Put the best checkpoint in the place of the last model, which moves to `<name>.last`; the best one's step.
 
     Hugging Face copies of all other checkpoints are removed.
     """

@@ -1,8 +1,8 @@
-"""OpenRLHF's output as rows of metrics.jsonl, while it runs.
+"""Turns OpenRLHF's output into rows of metrics.jsonl while it runs.
 
-RL prints one line per step, `Global step N: {dict}`, with everything in it. SFT prints only a progress bar (three
-digits) and writes exact values to TensorBoard, which is flushed every two minutes; so rows come from the bar while it
-runs and get their exact values at the end. Rows that a lost line left out are taken from TensorBoard too.
+RL prints one line per step, `Global step N: {dict}`, with all metrics. SFT prints only a progress bar (three digits)
+and writes exact values to TensorBoard, which is flushed every two minutes; so rows come from the bar during the run and
+get their exact values at the end. Rows whose line was lost are taken from TensorBoard too.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ NAMES: Mapping[str, str] = {
     "timing/broadcast": "time/broadcast",
     "timing/step_total": "time/step",
 }
-"""OpenRLHF's words -> ours. Times are seconds, entropy and kl are nats per token, truncated is a share of samples."""
+"""OpenRLHF's metric names -> ours. Times are seconds, entropy and kl are nats per token, truncated is a share of
+samples."""
 
 _RL_LINE = re.compile(r"Global step (\d+): (\{.*\})")
 _SFT_LINE = re.compile(r"Train step of epoch (\d+):.*?\| (\d+)/(\d+) \[[^\]]*?, (gpt_loss=[^\]]*)\]")
@@ -62,10 +63,11 @@ _NOT_FINITE = re.compile(r"(?<![\w'])-?(?:nan|inf)(?![\w'])")
 
 
 def translate(status: Mapping[str, Any]) -> dict[str, float]:
-    """OpenRLHF's metrics of one step in our words; what is not a finite number is left out.
+    """OpenRLHF's metrics of one step under our names; non-finite numbers are left out.
 
     The reward service logs sums over samples that all have the same keys: `reward_<kind>` with `is_<kind>`, and
-    `<component>` with `applies_<component>`. The ratio of two means over the same samples is the kind's exact mean.
+    `<component>` with `applies_<component>`. The ratio of two means over the same samples is the exact mean of the
+    kind.
     """
     numbers = {k: float(v) for k, v in status.items() if isinstance(v, (int, float)) and math.isfinite(v)}
     row = {ours: numbers[theirs] for theirs, ours in NAMES.items() if theirs in numbers}
@@ -80,7 +82,7 @@ def translate(status: Mapping[str, Any]) -> dict[str, float]:
 
 @dataclass
 class _Bar:
-    """SFT's progress bar: counts backward passes over epochs, the first of which may be a rest after a resume."""
+    """SFT's progress bar: counts backward passes over epochs, of which the first may be partial after a resume."""
 
     passes: int
     start: int
@@ -90,7 +92,7 @@ class _Bar:
     last: tuple[int, dict[str, float]] | None = None
 
     def read(self, line: str) -> tuple[int, dict[str, float]] | None:
-        """The step that has just ended, with its numbers: known when the bar shows a later one."""
+        """The step that has just ended, with its numbers; known once the bar shows a later one."""
         found = _SFT_LINE.search(line)
         if found is None:
             return None
@@ -116,7 +118,7 @@ class Recorder:
     """Writes metrics.jsonl from OpenRLHF's output and reports progress.
 
     Attributes:
-        path: metrics.jsonl; rows after `start` are dropped first, because a resumed run makes them again.
+        path: metrics.jsonl; rows after `start` are dropped first, because a resumed run writes them again.
         start: step of the checkpoint that the run continues from, 0 for none.
     """
 
@@ -139,7 +141,7 @@ class Recorder:
         self._bar = _Bar(int(self.plan.estimates.get("backward_passes_per_step", 1)), self.start)
 
     def read(self, lines: Iterable[str]) -> Iterator[Progress]:
-        """Progress of the steps that ended in these lines of output, each written down first."""
+        """Progress of the steps that ended in these lines of output, each written to the file first."""
         for line in lines:
             ended = self._bar.read(line) if self.plan.kind == "sft" else _rl_step(line)
             if ended and ended[0] > self.last:
@@ -149,10 +151,10 @@ class Recorder:
                 yield Progress(self.last, self.total, phase=phase)
 
     def finish(self) -> Iterator[Progress]:
-        """After a run that ended well: exact values and missing rows from TensorBoard."""
+        """After a successful run, add exact values and missing rows from TensorBoard."""
         rows = {row["step"]: row for row in read_jsonl(self.path)}
         for step, (wall, status) in sorted(read_tensorboard(self.tensorboard).items()):
-            # the trainer's event has the time of day, which may have been set anew since
+            # the trainer's event has the wall-clock time, which may have been changed since
             known = rows.get(step, {"step": step, "total": self.total, "seconds": self._seconds_of(wall)})
             if step <= self.total and (step not in rows or self.plan.kind == "sft"):
                 rows[step] = {**known, **self._measured(translate(status))}
@@ -162,7 +164,7 @@ class Recorder:
             yield Progress(step, self.total, _numbers(rows[step]))
 
     def _measured(self, numbers: Mapping[str, float]) -> dict[str, float]:
-        """Without the 0 that OpenRLHF gives as the KL to a reference model that the run does not have."""
+        """The metrics without the 0 that OpenRLHF logs as the KL to a reference model that the run does not have."""
         nothing = {"kl"} if self.plan.estimates.get("reference_model") is False else set()
         return {k: v for k, v in numbers.items() if k not in nothing}
 
@@ -170,12 +172,12 @@ class Recorder:
         return round(self._before + now - self.began, 3)
 
     def _seconds_of(self, wall: float) -> float:
-        """Of a time of day: no less than 0, and no more than have passed."""
+        """Seconds since a wall-clock time, limited to between 0 and the time that has passed."""
         return self._seconds(self.began + min(max(0.0, wall - self._wall), time.monotonic() - self.began))
 
     def _record(self, step: int, numbers: Mapping[str, float]) -> Progress:
         now, shown = time.monotonic(), dict[str, float]()
-        if "time/step" in numbers or self.last > self.start:  # the first interval holds the trainer's start-up
+        if "time/step" in numbers or self.last > self.start:  # the first interval includes the trainer's start-up
             self._times.append(numbers.get("time/step", (now - self._clock) / (step - self.last)))
             shown["seconds_left"] = round(median(self._times[-10:]) * (self.total - step), 1)
         self._clock, self.last = now, step
@@ -201,11 +203,11 @@ _PHASES = (
     (re.compile(r"Experience making completed"), "first step: updating the model"),
     (re.compile(r"Train step of epoch"), "first step: updating the model"),
 )
-"""What lines of output say of the time before the first step has ended."""
+"""Output lines that show what happens before the first step has ended."""
 
 
 def startup_phase(line: str, now: str = "") -> str:
-    """The phase that a line of output begins; empty if it begins none, or the one there is now."""
+    """The phase that a line of output starts; empty if it starts none, or the current one again."""
     for pattern, label in _PHASES:
         if match := pattern.search(line):
             phase = label.format(*match.groups())
@@ -219,7 +221,7 @@ def _rl_step(line: str) -> tuple[int, dict[str, float]] | None:
         return None
     try:
         status = ast.literal_eval(_NOT_FINITE.sub("None", found.group(2)))
-    except (ValueError, SyntaxError):  # a line that another process wrote into; TensorBoard has the step too
+    except (ValueError, SyntaxError):  # mixed with another process's output; TensorBoard has the step too
         return None
     return int(found.group(1)), translate(status)
 

@@ -1,7 +1,7 @@
-"""Starts a program of OpenRLHF with what no command line should show: this file is copied into the run folder.
+"""Starts an OpenRLHF program without showing secrets on its command line; this file is copied into the run folder.
 
 `python start.py MODULE WORDS...` runs the module as `python -m` would; `--reward.remote_url file:PATH` becomes the
-text of that file, which only the user may read: command lines of processes, jobs and plans can be read by everybody.
+content of that file, which only the user may read: command lines of processes, jobs and plans are visible to everybody.
 """
 
 import runpy

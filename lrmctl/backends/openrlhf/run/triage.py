@@ -1,5 +1,5 @@
-"""The first root cause of a failed run, out of its log. Later lines are mostly consequences: Ray and torchrun repeat,
-wrap and rename errors until the reason is far above the end.
+"""Finds the first root cause of a failed run in its log. Later lines are mostly consequences: Ray and torchrun repeat,
+wrap and rename errors until the cause is far above the end.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _ERROR = re.compile(r"^(?:[A-Za-z_]\w*\.)*((?:[A-Z]\w*)?(?:Error|Exception|Inter
 _WRAPPERS = re.compile(r"^(?:Ray\w*Error|ActorDiedError|ActorUnavailableError|WorkerCrashedError|ChildFailedError)")
 _LAST_LINES = 40
 _FULL_DISK_BYTES = 64 * 1024
-"""Bytes; a disk with less is full."""
+"""Bytes; a disk with less free space counts as full."""
 _FULL = ("the disk is full", "free some space")
 _SLURM = re.compile(r"^slurm: job (\S+) ended as (\w+)")
 _PLACES: dict[str, str] = {"in get_tokenizer": "the model's tokenizer cannot be loaded: "}
@@ -28,7 +28,7 @@ _PLACES: dict[str, str] = {"in get_tokenizer": "the model's tokenizer cannot be 
 
 
 class _FailurePattern(NamedTuple):
-    """A kind of failure: a line that shows it, what to say, what to do. `{0}`... are the groups of the pattern."""
+    """A kind of failure: a line that identifies it, what to say, what to do. `{0}`... are the groups of the pattern."""
 
     pattern: re.Pattern[str]
     what: str
@@ -113,7 +113,7 @@ def diagnose(log: Path, exit_code: int) -> BackendError:
         log: the attempt's output; may be missing or empty.
     """
     lines = [_plain(line) for line in _read(log)]
-    # where nothing can be written any more the log has no end, and says what broke over it if anything
+    # on a full disk the log is cut off, and at most shows errors caused by that
     found = _FULL if _is_full(log) else next(_causes(lines), None)
     what, fix = found or _by_code(exit_code, lines)
     return BackendError(what, str(log), fix)
@@ -138,7 +138,7 @@ def _plain(line: str) -> str:
 
 
 def _causes(lines: list[str]) -> Iterator[tuple[str, str]]:
-    """Root causes in the order of the log: a known sign, or the error that a traceback ends in."""
+    """Root causes in log order: a known pattern, or the error that a traceback ends in."""
     found: list[tuple[str, str]] = []
     for i, line in enumerate(lines):
         if _handled(lines, i):
@@ -154,7 +154,7 @@ def _causes(lines: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def _dead_workers(lines: list[str]) -> Iterator[tuple[str, str]]:
-    """A Ray worker that went without a word of its own: killed from outside, or crashed below Python."""
+    """A Ray worker that died without a message: killed from outside, or crashed below Python."""
     for i, line in enumerate(lines):
         if "ActorDiedError: The actor died unexpectedly" in line or "WorkerCrashedError" in line:
             named = (a.partition("class_name: ")[2] for a in lines[i : i + 4] if "class_name: " in a)
@@ -166,7 +166,7 @@ def _dead_workers(lines: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def _handled(lines: list[str], i: int) -> bool:
-    """Whether the error at line `i` was caught; what then went wrong inside the handler is the one that counts."""
+    """Whether the error at line `i` was caught; an error raised inside the handler is the one that counts."""
     return any(a.startswith("During handling of the above exception") for a in lines[i + 1 : i + 4])
 
 
@@ -183,7 +183,7 @@ def _error(lines: list[str], i: int) -> str:
 
 
 def _by_code(code: int, lines: list[str]) -> tuple[str, str]:
-    """What an exit code alone says."""
+    """What an exit code alone tells."""
     last = next((line for line in reversed(lines[-_LAST_LINES:]) if line), "it wrote nothing")
     explanations: dict[int, Callable[[], tuple[str, str]]] = {
         137: lambda: ("the trainer was killed (SIGKILL), most often for want of memory", "run fewer jobs at once"),

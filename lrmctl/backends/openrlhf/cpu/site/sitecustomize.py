@@ -1,9 +1,9 @@
-"""Python imports this at start-up when its folder is on PYTHONPATH; that is how the shim reaches every Ray worker."""
+"""Imported by Python at start-up when this folder is on PYTHONPATH; this is how the shim gets into every Ray worker."""
 
 import importlib.util
 import os
 
-# a child process may be another Python, which has no lrmctl and no business here
+# a child process may use another Python, without lrmctl, where the shim must not run
 if os.environ.get("LRMCTL_OPENRLHF_CPU") == "1" and importlib.util.find_spec("lrmctl"):
     from lrmctl.backends.openrlhf.cpu import patches, shim  # noqa: F401  (patches registers itself)
 
