@@ -1,11 +1,11 @@
-"""The one protocol of engines: what is asked of a model, what comes back, and the base class of whoever answers.
+"""The one engine protocol: requests to a model, its completions, and the base class of all engines.
 
-Evaluations, judges and rewards ask through the same class. An engine says in `capabilities` what it can do besides
-generating; what it cannot do is refused by the base class with one clear error. Knows no judge and no benchmark, and is
-free of torch, so that recipes and stores can import it.
+Evaluations, judges and rewards use the same class. An engine lists in `capabilities` what it can do besides generating;
+the base class refuses everything else with one clear error. Knows no judge and no benchmark, and is free of torch, so
+that recipes and stores can import it.
 
-A request says everything its completion depends on besides the model, so that a completion can be stored under it and
-a seed derived from it: the same request gets the same completion whatever else is in the batch.
+A request contains everything its completion depends on besides the model, so that it can serve as the key of a stored
+completion and as the source of its seed: the same request gets the same completion whatever else is in the batch.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from lrmctl.types import FinishReason, Prompt, Trace
 GREEDY_BELOW = 1e-5
 
 Capability = Literal["first_token_probabilities", "loglikelihood", "token_statistics", "top_logprobs"]
-"""What an engine may be able to do besides generating; each is the name of a method of `Engine`."""
+"""Optional capabilities of an engine; each is the name of a method of `Engine`."""
 OnProgress = Callable[[int, int], None]
 """Called with (done, total)."""
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How one completion is drawn.
+    """How one completion is sampled.
 
     Attributes:
-        temperature: divides the logits; 0 (below 1e-5) takes the most likely token.
+        temperature: divides the logits; 0 (below 1e-5) is greedy decoding.
         top_p: the smallest set of tokens whose probability reaches this is kept; 1 keeps all.
         top_k: number of most likely tokens kept, before `top_p`; 0 keeps all.
         max_new_tokens: length limit of the completion in tokens, its end-of-text token included.
         min_new_tokens: no end-of-text token before this many others.
-        stop: texts that end the answer, which is cut before the first one. Inside of thinking they do not count.
-        end_thinking: the completion ends with the tag that closes the thinking.
+        stop: texts that end the answer, which is cut before the first one. Inside thinking they are ignored.
+        end_thinking: the completion ends at the tag that closes the thinking.
     """
 
     temperature: float = 1.0
@@ -80,7 +80,7 @@ class SampledTokens:
 
     Attributes:
         ids: the sampled tokens; the last one is the end-of-text token if `finish_reason` is `stop`.
-        logprobs: natural-log probability of each token under the distribution it was drawn from (temperature and
+        logprobs: natural-log probability of each token under the distribution it was sampled from (temperature and
             filters applied; temperature 1 for greedy), as vLLM's `processed_logprobs`.
         finish_reason: the model ended it, or a length limit did.
     """
@@ -92,19 +92,19 @@ class SampledTokens:
 
 @dataclass(frozen=True)
 class GenerationRequest:
-    """One completion to be generated.
+    """A request for one completion.
 
     Attributes:
-        text: what the engine continues: the rendered prompt with its generation prompt, and `forced`. For a server
-            that renders by itself, the messages as JSON.
+        text: the text that the engine continues: the rendered prompt with its generation prompt, and `forced`. For a
+            server that renders the prompt itself, the messages as JSON.
         sample: index among the samples of this prompt, from 0.
         seed: seed of the whole evaluation.
-        forced: the end of `text` that stands for the beginning of the completion: `trace` counts it as said.
-        ids: the tokens of `text` where they are known: an engine that takes tokens goes on from them, since encoding
-            what a model wrote may give others. Not part of the key, nor are the two that follow.
-        question: a judge's question. The text of the reply is given without special tokens and with whatever thinking
-            is in it, and a prompt that leaves no room for all of `max_new_tokens` is an error, never cut short.
-        plain: `text` is the whole prompt even for a server that renders prompts by itself.
+        forced: the end of `text` that is the beginning of the completion: `trace` treats it as generated.
+        ids: the tokens of `text` if known: an engine that takes tokens continues from them, since re-encoding generated
+            text may give others. Not part of the key, nor are the next two.
+        question: a judge's question. The text of the reply has no special tokens but all of its thinking, and a prompt
+            that leaves too little room for `max_new_tokens` is an error, never truncated.
+        plain: `text` is the whole prompt even for a server that renders prompts itself.
     """
 
     text: str
@@ -118,28 +118,28 @@ class GenerationRequest:
 
     @property
     def row_seed(self) -> int:
-        """Seed of this completion alone, 60 bits. Temperatures share it: the same luck at T=0.6 and T=1."""
+        """Seed of this completion, 60 bits. It does not depend on temperature: T=0.6 and T=1 share random numbers."""
         return int(_sha256(self.seed, self.text, self.sample)[:15], 16)
 
     def key(self, identity: str) -> str:
-        """Name of this completion in a store, given the engine's identity."""
+        """Key of this completion in a store, given the engine's identity."""
         return _sha256(identity, self.text, _settings(self.sampling), self.seed, self.sample)
 
 
 @dataclass(frozen=True)
 class Completion:
-    """What an engine answered.
+    """An engine's response to a request.
 
     Attributes:
-        ids: token ids without the end-of-text token; empty where the engine gives none.
-        text: the same decoded, special tokens and think tags shown.
+        ids: token ids without the end-of-text token; empty if the engine provides none.
+        text: the same decoded, special tokens and think tags included.
         error: what went wrong if `finish_reason` is `error`; such a completion is never stored.
-        too_long: the error is that the prompt is longer than the model has room for.
-        tokens: that the model generated; the number of `ids` less `inserted` if None.
-        thinking_tokens: those of the thinking, where the engine counts them itself.
-        inserted: tokens in `ids` that a decoding mode put there, not the model.
-        reasoning: the thinking, where a server sent it apart, and `text` is the answer alone; None where all of the
-            completion is in `text`.
+        too_long: the error is that the prompt exceeds the model's context.
+        tokens: number of tokens generated by the model; None means the number of `ids` less `inserted`.
+        thinking_tokens: those of the thinking, if the engine counts them itself.
+        inserted: tokens in `ids` that were inserted by a decoding mode, not generated.
+        reasoning: the thinking, if a server sent it separately, in which case `text` is the answer alone; None if
+            `text` contains the whole completion.
     """
 
     ids: tuple[int, ...]
@@ -154,18 +154,18 @@ class Completion:
 
     @classmethod
     def failed(cls, error: str, *, too_long: bool = False) -> Completion:
-        """One that could not be generated."""
+        """A completion that could not be generated."""
         return cls((), "", "error", error, tokens=0, too_long=too_long)
 
     @property
     def count(self) -> int:
-        """Tokens that the model generated."""
+        """Number of tokens that the model generated."""
         return len(self.ids) - self.inserted if self.tokens is None else self.tokens
 
 
 def checked(request: GenerationRequest, completion: Completion) -> Completion:
-    """The completion; one without a single token that a length limit is said to have cut is a failure, not what the
-    model says."""
+    """The completion; an empty one that was reportedly cut by a length limit becomes a failure, since the model said
+    nothing."""
     nothing = completion.finish_reason == "length" and not completion.text and not completion.count
     if nothing and request.sampling.max_new_tokens and not completion.ids:
         return Completion.failed("the engine gave no token: the prompt leaves no room for a completion")
@@ -174,12 +174,12 @@ def checked(request: GenerationRequest, completion: Completion) -> Completion:
 
 @dataclass(frozen=True)
 class Rendering:
-    """How messages become the text of a prompt, besides the model's own template.
+    """How messages are rendered as a prompt, besides the model's own template.
 
     Attributes:
-        system: a system message before messages that have none; empty for none.
+        system: a system message put before messages that have none; empty for none.
         template_args: named arguments of the chat template.
-        thinking: how the model writes its thought, as the recipe says it; None finds it out.
+        thinking: the model's thinking format, as given in the recipe; None detects it.
     """
 
     system: str = ""
@@ -197,15 +197,15 @@ class Rendering:
 class Engine(ABC):
     """A model that completes prompts.
 
-    An engine implements `fingerprint`, `identity`, `question` and `generate`. All else has a default here: it does
-    nothing, or refuses and names the engine.
+    An engine implements `fingerprint`, `identity`, `question` and `generate`. Everything else has a default here, which
+    does nothing, or refuses and names the engine.
 
     Attributes:
-        name: as recipes name it.
+        name: the name that recipes use.
         capabilities: what it can do besides generating.
-        parallel: calls at the same time that it makes good use of. Calls from several threads are safe in any case.
+        parallel: number of concurrent calls that it benefits from. Calls from several threads are always safe.
         control_tokens: the model's special tokens as text, which judged text must not contain; empty if unknown.
-        tokenizer: the model's tokenizer; None where the engine has none, and then it cannot continue given text.
+        tokenizer: the model's tokenizer; None if the engine has none, in which case it cannot continue given text.
     """
 
     name: str = "engine"
@@ -222,28 +222,28 @@ class Engine(ABC):
     @property
     @abstractmethod
     def identity(self) -> str:
-        """The fingerprint and whatever else of the engine changes its completions; never a path, a URL or a key."""
+        """The fingerprint and every engine setting that changes completions; never a path, a URL or a key."""
 
     @property
     def thinking(self) -> Thinking:
-        """Whether the model thinks as it is asked here, and how it writes its thought; by default nothing is known.
+        """Whether the model thinks when prompted like this, and its thinking format; unknown by default.
 
         Raises:
-            RecipeError: the recipe names another format than the template's.
+            RecipeError: the recipe names a format other than the template's.
         """
         return UNKNOWN
 
     def check(self) -> None:
-        """Raise what stands in the way of asking: no such model, no key. Loads no weights. Nothing by default."""
+        """Raise if requests cannot succeed, e.g. no such model or no key. Loads no weights. Does nothing by default."""
 
     def prepare(self) -> None:
-        """Load what is slow to load; without it the first request does. Nothing by default."""
+        """Load what is slow to load; otherwise the first request does. Does nothing by default."""
 
     def release(self) -> None:
-        """Give memory and connections back; the next request takes them again. Nothing by default."""
+        """Free memory and connections; the next request acquires them again. Does nothing by default."""
 
     def facts(self) -> dict[str, Any]:
-        """What to print beside every number: engine, device, dtype, versions. JSON values."""
+        """Details to report beside every number: engine, device, dtype, versions. JSON values."""
         return {"name": self.name}
 
     def render(self, prompt: Prompt) -> str:
@@ -251,11 +251,11 @@ class Engine(ABC):
         raise self._refusal("renders no prompts")
 
     def request(self, prompt: Prompt, sampling: Sampling, sample: int, seed: int) -> GenerationRequest:
-        """The request for one sample of a prompt. An engine that begins the completion itself overrides this."""
+        """The request for one sample of a prompt. Engines that force the start of the completion override this."""
         return GenerationRequest(self.render(prompt), sampling, sample, seed)
 
     def answerable(self, prompts: Sequence[Prompt]) -> list[Prompt]:
-        """The prompts for which requests can be made: all by default."""
+        """The prompts that requests can be made for: all by default."""
         return list(prompts)
 
     @abstractmethod
@@ -272,38 +272,38 @@ class Engine(ABC):
 
         Args:
             messages: for the model's own chat template; ignored if `text` is given.
-            text: the whole prompt, where no chat template is used.
-            prefill: how the reply begins. A chat server cannot be made to begin a reply and leaves it out.
+            text: the whole prompt, if no chat template is used.
+            prefill: forced beginning of the reply. A chat server does not support this and ignores it.
             template_args: named arguments for the chat template.
 
         Raises:
-            LrmctlError: the messages cannot be rendered whole.
+            LrmctlError: the messages cannot be rendered completely.
         """
 
     @abstractmethod
     def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[list[tuple[int, Completion]]]:
-        """Completions as they end, some at a time, each with its request's index; every request exactly once."""
+        """Completions as they finish, in groups, each with the index of its request; every request exactly once."""
 
     def trace(self, prompt: Prompt, request: GenerationRequest, completion: Completion) -> Trace:
-        """The completion, with what was forced before it, split into thinking and answer. What was forced is part of
-        them, but not of their token counts. A failed completion is a trace with finish reason `error`."""
+        """The completion, including the forced text before it, split into thinking and answer. Forced text is part of
+        them, but not of their token counts. A failed completion becomes a trace with finish reason `error`."""
         raise self._refusal("makes no traces")
 
     def first_token_probabilities(
         self, requests: Sequence[GenerationRequest], choices: Sequence[Sequence[str]]
     ) -> list[FirstTokenProbabilities]:
-        """For each request, how likely the reply begins with each of its words, at temperature 1.
+        """For each request, the probability that the reply begins with each of its words, at temperature 1.
 
         Raises:
-            RecipeError: the engine has not this capability.
+            RecipeError: the engine lacks this capability.
         """
         raise self._refusal("gives no probabilities of first tokens", "first_token_probabilities")
 
     def loglikelihood(self, pairs: Sequence[tuple[str, str]]) -> list[LogLikelihood]:
-        """Of each (context, continuation), encoded as lm-evaluation-harness's `hf` model does.
+        """Log-likelihood of each (context, continuation), encoded as lm-evaluation-harness's `hf` model does.
 
         Raises:
-            RecipeError: the engine has not this capability; servers do not give these probabilities.
+            RecipeError: the engine lacks this capability; servers do not provide these probabilities.
         """
         raise self._refusal("gives no log-likelihoods", "loglikelihood")
 
@@ -312,40 +312,42 @@ class Engine(ABC):
         capability `loglikelihood`.
 
         Raises:
-            RecipeError: the engine has not this capability.
+            RecipeError: the engine lacks this capability.
         """
         raise self._refusal("gives no log-likelihoods", "loglikelihood")
 
     def token_statistics(
         self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], *, base: Engine | None = None, top_k: int = 20
     ) -> Iterator[list[tuple[int, TokenStatistics]]]:
-        """Of each (context ids, continuation ids), what the model's distribution looks like at each token of the
-        continuation, over the whole vocabulary at temperature 1. As they are done, each with its pair's index.
+        """Statistics of the model's next-token distribution at each token of each continuation.
+
+        Over the whole vocabulary at temperature 1; in groups as they finish, each with its pair's index.
 
         Args:
-            base: a second engine of the same kind and vocabulary, which reads the same tokens.
-            top_k: tokens whose probabilities make up `top_mass`.
+            pairs: context ids and continuation ids.
+            base: a second engine of the same kind and vocabulary, which scores the same tokens.
+            top_k: number of tokens whose probabilities add up to `top_mass`.
 
         Raises:
-            RecipeError: the engine has not this capability, or the two vocabularies differ.
+            RecipeError: the engine lacks this capability, or the two vocabularies differ.
         """
         raise self._refusal("gives no statistics of whole distributions", "token_statistics")
 
     def top_logprobs(
         self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], top_k: int
     ) -> Iterator[list[tuple[int, TopLogprobs]]]:
-        """Of each (context ids, continuation ids), the largest log-probabilities at each token of the continuation.
+        """The largest log-probabilities at each token of the continuation of each (context ids, continuation ids).
 
         Raises:
-            RecipeError: the engine has not this capability.
+            RecipeError: the engine lacks this capability.
         """
         raise self._refusal("gives no log-probabilities of given text", "top_logprobs")
 
     def require(self, capability: Capability) -> None:
-        """Refuse what cannot be done before any work is.
+        """Refuse an unsupported operation before any work starts.
 
         Raises:
-            RecipeError: the engine has not this capability.
+            RecipeError: the engine lacks this capability.
         """
         if capability not in self.capabilities:
             raise self._refusal(f"has not the capability {capability!r}", capability)
@@ -361,12 +363,12 @@ WITH: Mapping[Capability, tuple[str, ...]] = {
     "token_statistics": ("hf",),
     "top_logprobs": ("openai",),
 }
-"""The built-in engines that have each capability, for error messages."""
+"""The built-in engines with each capability, for error messages."""
 
 
 @lru_cache
 def _settings(sampling: Sampling) -> dict[str, Any]:
-    """The sampling as part of a key; without an option that stores made before it existed do not know."""
+    """The sampling settings of a key, without options that older stores do not have."""
     found = asdict(sampling)
     return found if found["end_thinking"] else {name: value for name, value in found.items() if name != "end_thinking"}
 

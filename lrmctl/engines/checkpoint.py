@@ -1,4 +1,4 @@
-"""What the engines share that run a checkpoint in this process: its folder, tokenizer, prompts, limits and stops.
+"""Common base of the engines that run a checkpoint in this process: its folder, tokenizer, prompts, limits, stops.
 
 Knows neither transformers' models nor vLLM. Calls from several threads are safe.
 """
@@ -26,11 +26,11 @@ PLAIN = Rendering()
 
 @dataclass(frozen=True)
 class EncodedRequest:
-    """A request as token ids, or why it cannot be answered.
+    """A request as token ids, or the reason why it cannot be answered.
 
     Attributes:
-        ids: of the prompt.
-        starts: for each word that the reply may begin with, the tokens that it can begin with.
+        ids: tokens of the prompt.
+        starts: for each candidate first word of the reply, the tokens that it can begin with.
     """
 
     request: GenerationRequest
@@ -45,17 +45,17 @@ class EncodedRequest:
 
 
 class CheckpointEngine(Engine):
-    """An engine with a checkpoint.
+    """An engine that runs a checkpoint.
 
     Args:
-        model: an HF checkpoint folder; as text also a hub id, `run:NAME` or `lab:tiny`, looked up when it is needed.
-        rendering: how messages become prompts, besides the checkpoint's own template.
-        trust_remote_code: the Python code in the model's folder may run.
+        model: an HF checkpoint folder; as text also a hub id, `run:NAME` or `lab:tiny`, resolved when needed.
+        rendering: how messages are rendered, besides the checkpoint's own template.
+        trust_remote_code: the Python code in the model's folder may be executed.
     """
 
     def __init__(self, model: Path | str, *, rendering: Rendering = PLAIN, trust_remote_code: bool = False) -> None:
         self._model, self._rendering, self._trust = model, rendering, trust_remote_code
-        self._reading = RLock()  # a tokenizer is for one thread at a time
+        self._reading = RLock()  # a tokenizer is not thread-safe
         self._starts: dict[str, frozenset[int]] = {}
 
     @cached_property
@@ -105,22 +105,22 @@ class CheckpointEngine(Engine):
     @property
     @abstractmethod
     def max_len(self) -> int:
-        """Tokens of prompt and completion that the model has room for."""
+        """The model's context in tokens, prompt and completion together."""
 
     @property
     @abstractmethod
     def vocabulary(self) -> int:
-        """Tokens that the model knows."""
+        """Size of the vocabulary."""
 
     def check(self) -> None:
-        """Raises LrmctlError if there is no such model, or it has no tokenizer; downloads it if it is the hub's."""
+        """Raises LrmctlError if the model or its tokenizer is missing; downloads it if it is on the hub."""
         _ = self.control_tokens
 
     def render(self, prompt: Prompt) -> str:
         """The chat template applied to the prompt.
 
         Raises:
-            LrmctlError: there is no template, or it leaves a part of the prompt out.
+            LrmctlError: there is no template, or it omits a part of the prompt.
         """
         from lrmctl.data.render import render_prompt
 
@@ -150,8 +150,8 @@ class CheckpointEngine(Engine):
     def encoded(
         self, requests: Sequence[GenerationRequest], choices: Sequence[Sequence[str]] | None = None
     ) -> list[EncodedRequest]:
-        """The requests as token ids, special tokens only where the text has them; with `choices`, the first tokens of
-        those words too, and of the reply only one token."""
+        """The requests as token ids, with special tokens only where the text contains them; with `choices`, also the
+        first tokens of those words, and one token of reply."""
         with self._reading:
             texts = list(dict.fromkeys(r.text for r in requests if not r.ids))
             ids = self.tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
@@ -206,7 +206,7 @@ class CheckpointEngine(Engine):
             ]
 
     def _watch(self, request: GenerationRequest) -> StopWatcher | None:
-        """What looks for stops in a completion; None where the request has none."""
+        """The watcher for stops in a completion; None if the request has none."""
         return StopWatcher.of(request, self.tokenizer, self.thinking.format) if _stops(request.sampling) else None
 
     def _cut(self, request: GenerationRequest, ids: Sequence[int], reason: FinishReason) -> Completion:
@@ -226,10 +226,10 @@ def _stops(sampling: Sampling) -> bool:
 def render_question(
     tokenizer: Any, messages: Sequence[Mapping[str, str]], template_args: Mapping[str, Any] | None
 ) -> str:
-    """A conversation through the tokenizer's chat template, with all that every role says.
+    """A conversation rendered by the tokenizer's chat template, with the content of every message.
 
     Raises:
-        LrmctlError: there is no template, or it leaves a message out.
+        LrmctlError: there is no template, or it omits a message.
     """
     from lrmctl.models.chat import ALL_ROLES, render_chat
 
@@ -241,6 +241,6 @@ def render_question(
 
 
 def question_of(text: str, max_new_tokens: int, prefill: str = "") -> GenerationRequest:
-    """A rendered question, answered greedily; see `Engine.question`."""
+    """The greedy request for a rendered question; see `Engine.question`."""
     sampling = Sampling(temperature=0.0, max_new_tokens=max_new_tokens)
     return GenerationRequest(text + prefill, sampling, forced=prefill, question=True, plain=True)

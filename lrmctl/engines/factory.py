@@ -1,4 +1,4 @@
-"""The one factory of engines. Making one loads nothing and contacts nobody; `prepare()` or the first request does."""
+"""The factory of engines. Making one loads and contacts nothing; `prepare()` or the first request does."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ def make_engine(
     """The engine for a model.
 
     Args:
-        model: a checkpoint's folder; as text also a hub id, `run:NAME` or `lab:tiny`, or the name that servers know
-            the model by.
-        batch_size: completions side by side in this process; None goes by the memory that is free.
-        rendering: how messages become prompts, besides the model's own template.
-        decoding: how thinking is steered.
-        shared: the weights are shared with other shared engines of this process.
+        model: a checkpoint's folder; as text also a hub id, `run:NAME` or `lab:tiny`, or the model's name on the
+            servers.
+        batch_size: completions per batch in this process; None fits it to the free memory.
+        rendering: how messages are rendered, besides the model's own template.
+        decoding: how thinking is controlled.
+        shared: share the weights with other shared engines of this process.
 
     Raises:
-        RecipeError: what the engine cannot do, e.g. a decoding mode where the server renders the prompts.
+        RecipeError: something that the engine cannot do, e.g. a decoding mode where the server renders the prompts.
     """
     engine = _plain(model, options, batch_size, rendering, shared)
     if isinstance(decoding, DefaultDecoding):
@@ -53,17 +53,17 @@ def make_engine(
 def judge_engine(
     model: str, engine: str | Mapping[str, Any] = "hf", *, batch_size: int = 16, device: str = "auto"
 ) -> Engine:
-    """The engine of a judge or reward: equal arguments share one engine, and other batch sizes share its weights.
+    """The engine of a judge or reward: equal arguments give the same engine, and other batch sizes share its weights.
 
     Args:
-        model: a local folder, a hub id, `run:NAME` or `lab:tiny`; for a server, the name that it knows the model by.
+        model: a local folder, a hub id, `run:NAME` or `lab:tiny`; for a server, the model's name there.
         engine: `hf`, `vllm`, `openai`, or a mapping `{use: openai, base_url: ...}`; its options are those of
             `lrmctl.recipe.schema.engines`.
-        batch_size: questions side by side, where the engine runs in this process.
-        device: `auto`, `cpu`, `cuda` or one GPU, e.g. `cuda:1`, where the engine runs in this process.
+        batch_size: questions per batch, if the engine runs in this process.
+        device: `auto`, `cpu`, `cuda` or one GPU, e.g. `cuda:1`, if the engine runs in this process.
 
     Raises:
-        RecipeError: an engine, option or value that does not exist.
+        RecipeError: an unknown engine or option, or an invalid value.
     """
     if batch_size < 1:
         raise RecipeError(f"batch_size must be at least 1, not {batch_size}", "batch_size", "say 16")
@@ -75,7 +75,7 @@ def judge_engine(
 
 
 def _on(options: EngineOptions, device: str) -> EngineOptions:
-    """The options with the judge's own option `device`."""
+    """The options, with the judge's own option `device`."""
     if isinstance(options, OpenAiOptions):
         return options
     if isinstance(options, HfOptions):

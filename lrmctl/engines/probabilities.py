@@ -1,4 +1,4 @@
-"""What engines say of given text besides completing it: probabilities of words, texts and tokens."""
+"""Probabilities that engines report for given words, texts and tokens."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ if TYPE_CHECKING:
 
 
 class LogLikelihood(NamedTuple):
-    """What a model makes of a given continuation: natural-log probability of all its tokens, and whether each is the
-    most likely one."""
+    """Score of a given continuation: log-probability of all its tokens (natural), and whether each is the likeliest."""
 
     logprob: float
     greedy: bool
@@ -21,13 +20,13 @@ class LogLikelihood(NamedTuple):
 
 @dataclass(frozen=True)
 class FirstTokenProbabilities:
-    """How likely it is that a reply begins with each of some words.
+    """Probability that a reply begins with each of some words.
 
     Attributes:
-        probabilities: of each word in [0, 1], as the model gives them, not normalised over the words. A word that is
-            absent was not among the tokens that the engine could see.
+        probabilities: for each word in [0, 1], as given by the model, not normalised over the words. A missing word was
+            not among the tokens that the engine could see.
         error: why there are none.
-        too_long: the prompt is longer than the model has room for; `error` says so.
+        too_long: the prompt exceeds the model's context; `error` says so.
     """
 
     probabilities: Mapping[str, float] = field(default_factory=dict)
@@ -41,11 +40,11 @@ class TokenStatistics(NamedTuple):
     Attributes:
         entropy: -sum p ln p, in nats.
         varentropy: the variance of -ln p under p, in nats squared.
-        top_mass: probability of the k most likely tokens together.
-        logprob: ln p of the token that stands there.
+        top_mass: total probability of the k most likely tokens.
+        logprob: ln p of the actual token.
         base_entropy: the entropy of a base model's distribution q over the same tokens; None without a base.
         kl: sum p (ln p - ln q), in nats.
-        log_ratio: ln p - ln q of the token that stands there.
+        log_ratio: ln p - ln q of the actual token.
     """
 
     entropy: NDArray[np.float32]
@@ -58,11 +57,11 @@ class TokenStatistics(NamedTuple):
 
 
 class TopLogprobs(NamedTuple):
-    """The largest log-probabilities at each token of a text, as servers give them.
+    """The largest log-probabilities at each token of a text, as returned by servers.
 
     Attributes:
-        top: float32 `[tokens, k]`, largest first; -inf where fewer were given.
-        logprob: of the token that stands there, float32 `[tokens]`.
+        top: float32 `[tokens, k]`, largest first; -inf where fewer were returned.
+        logprob: of the actual token, float32 `[tokens]`.
     """
 
     top: NDArray[np.float32]

@@ -1,7 +1,7 @@
-"""Where a completion is cut because of its text: a stop in the answer, or the tag that closes the thinking.
+"""Where a completion is cut because of its text: at a stop in the answer, or at the tag that closes the thinking.
 
-Reads tokens as they are drawn, each once. Only rows that ask for it have a `StopWatcher`. Stops count outside of
-thinking only: models write blank lines and "Question:" while they think, and cutting there would leave no answer.
+Reads each token once, as it is sampled. Only rows that need it have a `StopWatcher`. Stops count outside thinking only:
+models write blank lines and "Question:" while they think, and cutting there would leave no answer.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from lrmctl.thinking import (
 
 _QUOTES = {"`": "`", '"': '"', "\u201c": "\u201d"}
 _CHARACTER = 8
-"""Tokens that a character may have; after as many, bytes that are none are taken for what they are."""
+"""Most tokens of one character; after that many, bytes that form no character are taken as they are."""
 
 
 def opened_before(request: GenerationRequest, form: ThinkingFormat | None = None) -> bool:
-    """Whether the prompt, without what was forced, opened the thinking."""
+    """Whether the prompt, without forced text, opened the thinking."""
     return opens_thinking(_prompt(request), form)
 
 
 def closed_before(request: GenerationRequest, thinking: Thinking) -> bool:
-    """Whether thinking is off for this prompt: the template closed it, or the user's own words switch it off."""
+    """Whether thinking is off for this prompt: the template closed it, or the user's message switches it off."""
     prompt = _prompt(request)
     return closes_thinking(prompt, thinking.format) or switched_off_by_words(prompt, thinking)
 
 
 def starts_inside(request: GenerationRequest, form: ThinkingFormat | None = None) -> bool:
-    """Whether the thinking is open where the model goes on."""
+    """Whether the thinking is open where the model continues."""
     return split_text(request.forced, opened=opened_before(request, form), format=form).state == "unclosed"
 
 
@@ -52,7 +52,7 @@ class StopWatcher:
 
     Attributes:
         inside: the thinking is open.
-        cut_before_end: how many characters of the text so far are cut off; None as long as the row goes on.
+        cut_before_end: number of characters to cut from the end of the text so far; None while the row runs.
     """
 
     tokenizer: Any
@@ -79,16 +79,16 @@ class StopWatcher:
         return cls(tokenizer, stop, how.end_thinking, inside, form or default_format(), _closed=closed)
 
     def ends_with(self, token: int) -> bool:
-        """Take the next token; True if the completion ends with it."""
+        """Add the next token; True if the completion ends with it."""
         self._seen += self._text_of(token)
         while self.cut_before_end is None and self._step():
             pass
         return self.cut_before_end is not None
 
     def _text_of(self, token: int) -> str:
-        """The text that a token adds; empty while a character is not complete.
+        """The text that a token adds; empty while a character is incomplete.
 
-        Some tokens decode differently at the beginning of a text, so that those of the last addition are decoded again.
+        Some tokens decode differently at the beginning of a text, so those of the last addition are decoded again.
         """
         self._ids.append(token)
         before = self._decode(self._ids[: self._read])
@@ -103,7 +103,7 @@ class StopWatcher:
         return str(self.tokenizer.decode(ids, skip_special_tokens=False))
 
     def _step(self) -> bool:
-        """Go to the next thing that matters in what was seen and not yet passed; False if there is none."""
+        """Advance to the next marker in the text not yet processed; False if there is none."""
         words = self._words()
         if not words:
             return False
@@ -114,7 +114,7 @@ class StopWatcher:
             return False
         place, _, word = min(places)
         after = place + len(word)
-        if word in (self.format.stop, *self.format.closes):  # one that nothing opened closes all the same
+        if word in (self.format.stop, *self.format.closes):  # a closing tag closes even if nothing opened it
             self.inside, self._closed = False, True
             if self.end_thinking:
                 self.cut_before_end = len(self._seen) - after
@@ -126,7 +126,7 @@ class StopWatcher:
         return True
 
     def _words(self) -> tuple[str, ...]:
-        """What matters here. After a thought its format's markers are text, but for those of channels."""
+        """The markers that matter here. After the thinking its format's markers are text, except those of channels."""
         if self.inside:
             return tuple(dict.fromkeys((self.format.stop, *self.format.closes)))
         if self._closed and not self.format.channels:
@@ -134,19 +134,19 @@ class StopWatcher:
         return (*self.format.all_opens, self.format.stop, *self.format.closes, *self.stop)
 
     def _find(self, word: str) -> int:
-        """Where a word stands; a marker between quotes is only mentioned, which the next character tells."""
+        """Position of a marker; one between quotes is only mentioned, which the next character shows."""
         while (place := self._seen.find(word)) > 0 and word not in self.stop:
             end = place + len(word)
             if (quote := _QUOTES.get(self._seen[place - 1])) is None or self._seen[end : end + 1] not in ("", quote):
                 break
             if end == len(self._seen):
                 return -1
-            self._seen = f"{self._seen[:place]}\0{self._seen[place + 1 :]}"  # passed; lengths stay what they are
+            self._seen = f"{self._seen[:place]}\0{self._seen[place + 1 :]}"  # processed; keeps all lengths
         return place
 
 
 def cut(ids: Sequence[int], characters: int, tokenizer: Any) -> tuple[list[int], str]:
-    """Tokens and their text without the last characters. A token that is cut in two is encoded anew."""
+    """Tokens and their text without the last characters. A token that is cut in two is re-encoded."""
     text = str(tokenizer.decode(ids, skip_special_tokens=False))
     kept = text[: len(text) - characters]
     count = len(ids)

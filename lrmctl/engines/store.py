@@ -1,12 +1,12 @@
-"""Completions on disk: written as they end, found again by what they depend on, never drawn twice.
+"""Completions on disk: stored as they finish, found again by what they depend on, never generated twice.
 
-One SQLite file with plain columns, so that any SQLite browser can read it. A killed process loses only what was not
-yet handed over; what was is on disk before the engine goes on. Knows nothing of judges: judging again reads the same
-completions.
+One SQLite file with plain columns, so that any SQLite browser can read it. A killed process loses only completions that
+were not yet handed over; others are on disk before the engine continues. Knows nothing of judges: judging again reads
+the same completions.
 
-Run folders may lie on network file systems, where the write-ahead log (WAL) does not work, so that the rollback
-journal is used; it is kept from commit to commit (`persist`), and synchronised where a power failure could spoil the
-file, not at every step (`normal`): with a local disk a commit then takes a few milliseconds in place of 10 to 20.
+Run folders may be on network file systems, where the write-ahead log (WAL) does not work, so the rollback journal is
+used. It is kept between commits (`persist`), and synchronised only where a power failure could corrupt the file
+(`normal`): on a local disk a commit then takes a few milliseconds instead of 10 to 20.
 """
 
 from __future__ import annotations
@@ -58,13 +58,13 @@ _VOID = """
 delete from completions where finish_reason = 'length' and tokens = 0 and inserted = 0 and completion = ''
     and json_extract(sampling, '$.max_new_tokens') > 0
 """
-"""What older versions stored of prompts that left no room: it is no completion, and the prompt is asked again."""
+"""What older versions stored for prompts that left no room: not a completion, and the prompt is asked again."""
 
 _ASK_AT_ONCE = 500  # below SQLite's smallest limit on parameters of one statement
 
 
 class StoredCompletion(NamedTuple):
-    """One completion with what it goes on from; `ids` is empty where the engine gives none."""
+    """A completion with the text that it continues; `ids` is empty if the engine provides none."""
 
     temperature: float
     sample: int
@@ -104,7 +104,7 @@ class Store:
         self.close()
 
     def close(self) -> None:
-        with suppress(sqlite3.Error):  # the journal is removed by the last that uses the file
+        with suppress(sqlite3.Error):  # the last process that uses the file removes the journal
             self._db.execute("pragma busy_timeout=0")
             self._db.execute("pragma journal_mode=delete")
         self._db.close()
@@ -114,14 +114,14 @@ class Store:
             return int(self._db.execute("select count(*) from completions").fetchone()[0])
 
     def get(self, identity: str, requests: Sequence[GenerationRequest]) -> dict[int, Completion]:
-        """The completions that are there, by index of their request."""
+        """The stored completions, by index of their request."""
         wanted: dict[str, list[int]] = {}
         for i, request in enumerate(requests):
             wanted.setdefault(request.key(identity), []).append(i)
         return {i: completion for key, completion in self._rows(list(wanted)) for i in wanted[key]}
 
     def completions(self) -> Iterator[StoredCompletion]:
-        """Everything that is there, the latest first."""
+        """All stored completions, latest first."""
         wanted = "temperature, sample, prompt, completion, ids, inserted"
         with self._guard():
             found = self._db.execute(f"select {wanted} from completions order by rowid desc")
@@ -129,7 +129,7 @@ class Store:
                 yield StoredCompletion(temperature, sample, prompt, completion, tuple(json.loads(ids)), inserted)
 
     def put(self, identity: str, done: Iterable[tuple[GenerationRequest, Completion]]) -> None:
-        """Keep completions, all or none of them. Errors are not kept: they are not what the model says."""
+        """Store completions, all or none of them. Errors are not stored, since the model did not produce them."""
         rows = [_row(identity, r, c) for r, c in done if c.finish_reason != "error"]
         if rows:
             self._refuse_deleted()
@@ -137,7 +137,7 @@ class Store:
                 self._db.executemany(_INSERT, rows)
 
     def _refuse_deleted(self) -> None:
-        """SQLite would write on into a file without a name, or say that it is read-only."""
+        """Refuse a deleted file: SQLite would keep writing to it, or report it as read-only."""
         try:
             same = self.path.stat().st_ino == self._inode
         except OSError:
@@ -156,12 +156,12 @@ class Store:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """One transaction. It asks for the right to write at once: two that read first would wait for each other."""
+        """A transaction that takes the write lock at once: two that read first would wait for each other."""
         self._db.execute("begin immediate")
         try:
             yield
         except BaseException:
-            with suppress(sqlite3.Error):  # a full disk has rolled it back already, and is the cause to be told
+            with suppress(sqlite3.Error):  # a full disk has rolled it back already, and is the cause to report
                 self._db.execute("rollback")
             raise
         self._db.execute("commit")
@@ -208,9 +208,9 @@ def _completion(
 def complete(
     engine: Engine, store: Store, requests: Sequence[GenerationRequest], on_progress: OnProgress | None = None
 ) -> list[Completion]:
-    """Every request's completion, in order: from the store if it is there, else drawn and stored as it ends.
+    """Every request's completion, in order: from the store if present, else generated and stored as it finishes.
 
-    Those that failed are there with their error and are not stored, so that a second call draws only them.
+    Failed ones are returned with their error and not stored, so that a second call retries only them.
     """
     tell = on_progress or (lambda _done, _total: None)
     have = store.get(engine.identity, requests)
@@ -226,7 +226,7 @@ def complete(
 
 
 def distinct_samples(sampling: Sampling, samples: int) -> int:
-    """How many samples of a prompt can differ: one where sampling is greedy."""
+    """Number of samples per prompt that can differ: one if sampling is greedy."""
     return 1 if sampling.greedy else samples
 
 
@@ -242,8 +242,8 @@ def sample_traces(
     """Sampled traces, ordered by sampling, then prompt, then sample. Resumable; see `complete`.
 
     Args:
-        sampling: one, or several that are drawn together so that batches are full.
-        samples: per prompt and sampling; a greedy sampling gives one, since more would only repeat it.
+        sampling: one, or several that are sampled together to fill batches.
+        samples: per prompt and sampling; greedy sampling gives one, since more would only repeat it.
     """
     several = [sampling] if isinstance(sampling, Sampling) else list(sampling)
     first = [(prompt, engine.request(prompt, how, 0, seed)) for how in several for prompt in prompts]

@@ -1,4 +1,4 @@
-"""A completion's token ids as a trace: what was forced is said, but only the model's own tokens are counted."""
+"""Converts a completion's token ids to a trace that includes forced text but counts only generated tokens."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from lrmctl.types import Prompt, Trace
 def trace_of(
     prompt: Prompt, request: GenerationRequest, completion: Completion, tokenizer: Any, thinking: Thinking = UNKNOWN
 ) -> Trace:
-    """Thinking and answer of one completion with what was forced before it.
+    """Thinking and answer of a completion, including the forced text before it.
 
-    Tokens that a decoding mode put in are taken off the thinking, where modes put them, unless the completion says
-    itself how many the thinking has. One that failed has no parts.
+    Tokens inserted by a decoding mode are subtracted from the thinking, where modes insert them, unless the completion
+    itself says how many the thinking has. A failed completion has no parts.
     """
     if completion.finish_reason == "error":
         return Trace(prompt, "", "", "absent", "error", sample=request.sample, error=completion.error)
@@ -37,7 +37,7 @@ def trace_of(
         own = split_ids(
             completion.ids, tokenizer, opened=starts_inside(request, thinking.format), format=thinking.format
         )
-        if own.thinking and not trace.thinking:  # the thought that was closed for it was empty, and it thought anew
+        if own.thinking and not trace.thinking:  # the thinking closed for it was empty, and it thought anew
             trace = trace_of_split(prompt, own, completion.finish_reason, request.sample)
         trace = replace(trace, thinking_tokens=own.thinking_tokens, answer_tokens=own.answer_tokens)
     if completion.thinking_tokens is not None:

@@ -1,4 +1,4 @@
-"""Tokens with a meaning of their own: those that a word can begin with, and those that control the model."""
+"""Special tokens: those that a word can begin with, and those that control the model."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from lrmctl.errors import LrmctlError
 
 
 def first_tokens(tokenizer: Any, choice: str) -> frozenset[int]:
-    """Ids of the tokens with which a reply of this word can begin: after nothing, after a space, on a new line.
+    """Ids of the tokens with which a reply of this word can begin: at the start, after a space, on a new line.
 
-    Tokenizers write `safe`, ` safe` and the `safe` of a new line with up to three different tokens; which of them a
-    model says depends on its template, so their probabilities are added up. Blank tokens before the word are skipped:
-    a model that says the blank first has to be asked with a `prefill` that ends with it.
+    Tokenizers encode `safe`, ` safe` and the `safe` of a new line with up to three different tokens; which of them a
+    model generates depends on its template, so their probabilities are added up. Blank tokens before the word are
+    skipped: a model that generates a blank first has to be asked with a `prefill` that ends with it.
 
     Raises:
         LrmctlError: the tokenizer has no token for it.
@@ -30,6 +30,6 @@ def first_tokens(tokenizer: Any, choice: str) -> frozenset[int]:
 
 
 def control_tokens(tokenizer: Any) -> tuple[str, ...]:
-    """The model's special tokens as text, single characters left out."""
+    """The model's special tokens as text, without single characters."""
     added = tokenizer.added_tokens_decoder.values()
     return tuple(str(token) for token in added if token.special and len(str(token)) > 1)

@@ -1,4 +1,4 @@
-"""Decoding modes: thinking that is skipped, shortened, extended, capped or begun with a given thought."""
+"""Decoding modes: thinking can be skipped, shortened, extended, capped or prefilled with a given thought."""
 
 from __future__ import annotations
 

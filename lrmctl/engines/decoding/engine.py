@@ -1,8 +1,9 @@
-"""Decoding modes: any engine that goes on from text, steered in how it thinks.
+"""Decoding modes: controls how the model thinks, on top of any engine that can continue text.
 
-A steered engine is an engine: it is stored, traced and handed to lm-evaluation-harness like the one inside it, under an
-identity of its own. What a mode forces before the completion is part of the request; what it puts in later is part of
-the completion and counted there. Modes of several turns keep the inner engine busy with the turns of many completions.
+A steered engine is itself an engine: it is stored, traced and passed to lm-evaluation-harness like the inner one, under
+its own identity. Text that a mode forces before the completion is part of the request; text that it inserts later is
+part of the completion and counted there. Multi-turn modes keep the inner engine busy with the turns of many
+completions.
 """
 
 from __future__ import annotations
@@ -27,20 +28,20 @@ from lrmctl.types import Prompt, Trace
 
 LESS = {
     "lrmctl": "This needs no long thought, so I answer right away.",
-    # the prompt text of SafeChain's LessThink (arXiv 2502.12025), word for word: results are comparable only with it
+    # the prompt text of SafeChain's LessThink (arXiv 2502.12025), word for word, so that results are comparable
     "safechain": "Okay, the user ask for this, I can answer it without thinking much. ",
 }
 """The one thought of less-think, by name."""
 AT_ONCE = 512
-"""Completions of several turns that are under way at the same time: what a killed evaluation loses at most."""
+"""Multi-turn completions in progress at the same time: the most that a killed evaluation loses."""
 
 
 def steered(engine: Engine, decoding: Decoding) -> Engine:
-    """The engine, thinking as the mode says; the engine itself where the mode says nothing.
+    """The engine with the decoding mode applied; the engine itself if the mode changes nothing.
 
     Raises:
-        RecipeError: the engine cannot be steered, or the mode's own words do not fit into its budget.
-        NotFoundError, LrmctlError: the file of thoughts is not there or cannot be read.
+        RecipeError: the engine cannot be steered, or the text inserted by the mode exceeds its budget.
+        NotFoundError, LrmctlError: the file of thoughts is missing or cannot be read.
     """
     if isinstance(decoding, DefaultDecoding):
         return engine
@@ -76,12 +77,12 @@ class SteeredEngine(Engine):
 
     @property
     def form(self) -> ThinkingFormat:
-        """How the model writes its thought, or is made to if it writes none by itself."""
+        """The model's thinking format, or the one imposed on a model that has none."""
         return self.inner.thinking.format or default_format()
 
     @cached_property
     def identity(self) -> str:
-        """The inner engine's, and every word of the mode but for the forced text, which is in the request."""
+        """The inner engine's identity, and all text of the mode except the forced text, which is in the request."""
         kept = self.mode.model_dump(mode="json", exclude={"thought", "thoughts", "missing", "sample", "only"})
         digest = hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:8]
         named = "" if self.form == default_format() else f":{self.form.name}"
@@ -94,24 +95,24 @@ class SteeredEngine(Engine):
         return {**self.inner.facts(), "decoding": told}
 
     def render(self, prompt: Prompt) -> str:
-        """The prompt alone, without what is forced (see `request`)."""
+        """The prompt alone, without forced text (see `request`)."""
         return self.inner.render(prompt)
 
     def request(self, prompt: Prompt, sampling: Sampling, sample: int, seed: int) -> GenerationRequest:
-        """The rendered prompt with what the mode puts into the model's mouth.
+        """The rendered prompt followed by the text that the mode forces.
 
         Raises:
-            RecipeError: the template has closed the thinking, or there is no thought for the prompt.
+            RecipeError: the template has already closed the thinking, or there is no thought for the prompt.
         """
         text = self.inner.render(prompt)
         forced = self._forced(prompt, text)
         return GenerationRequest(text + forced, sampling, sample, seed, forced)
 
     def answerable(self, prompts: Sequence[Prompt]) -> list[Prompt]:
-        """All prompts, but for a mode that forces thoughts those that have one, if the mode says `missing: skip`.
+        """All prompts; in a mode that forces thoughts with `missing: skip`, those that have a thought.
 
         Raises:
-            RecipeError: some have no thought, and the mode does not say that they are left out.
+            RecipeError: some prompts have no thought, and the mode does not say to skip them.
         """
         if not isinstance(self.mode, Prefix):
             return list(prompts)
@@ -124,7 +125,7 @@ class SteeredEngine(Engine):
         return kept
 
     def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[list[tuple[int, Completion]]]:
-        """See `Engine.generate`. A completion of several turns comes back as one; a turn that failed fails it."""
+        """See `Engine.generate`. A multi-turn completion is returned as one; a failed turn makes it fail."""
         several = isinstance(self.mode, Budget | MoreThink)
         fresh = iter(range(len(requests)))
         under_way: dict[int, Turns] = {}
@@ -143,7 +144,7 @@ class SteeredEngine(Engine):
     def _turn(
         self, under_way: dict[int, Turns], asks: dict[int, GenerationRequest]
     ) -> Iterator[list[tuple[int, Completion]]]:
-        """Ask the inner engine everything that is to be asked; whatever ends with it."""
+        """Send all pending requests to the inner engine, and return the completions that finish."""
         batch = list(asks.items())
         asks.clear()
         for some in self.inner.generate([request for _, request in batch]):
@@ -166,7 +167,7 @@ class SteeredEngine(Engine):
     def first_token_probabilities(
         self, requests: Sequence[GenerationRequest], choices: Sequence[Sequence[str]]
     ) -> list[FirstTokenProbabilities]:
-        """The inner engine's: no mode changes the model's probabilities."""
+        """The inner engine's: a mode does not change the model's probabilities."""
         return self.inner.first_token_probabilities(requests, choices)
 
     def loglikelihood(self, pairs: Sequence[tuple[str, str]]) -> list[LogLikelihood]:
@@ -199,7 +200,7 @@ class SteeredEngine(Engine):
         self.inner.release()
 
     def trace(self, prompt: Prompt, request: GenerationRequest, completion: Completion) -> Trace:
-        """See `Engine.trace`. Thinking that the mode leaves out is no fault."""
+        """See `Engine.trace`. Thinking that the mode leaves out on purpose is not malformed."""
         trace = self.inner.trace(prompt, request, completion)
         if not isinstance(self.mode, ZeroThink) or trace.finish_reason == "error" or trace.thinking:
             return trace
@@ -216,7 +217,7 @@ class SteeredEngine(Engine):
     def _forced(self, prompt: Prompt, rendered: str) -> str:
         mode, form = self.mode, self.form
         if closes_thinking(rendered, form):
-            if isinstance(mode, ZeroThink):  # the template did it already
+            if isinstance(mode, ZeroThink):  # the template already does it
                 return ""
             what = f"the mode {mode.mode!r} steers the thinking, and the chat template has closed it already"
             raise RecipeError(what, "decoding", "let the template think, e.g. `template_args: {enable_thinking: true}`")
@@ -243,8 +244,8 @@ def _advance(
     under_way: dict[int, Turns],
     asks: dict[int, GenerationRequest],
 ) -> list[tuple[int, Completion]]:
-    """Tell a completion what the model said to a request; the completion if it has ended with that. A later turn that
-    finds no room any more was cut by the model's length."""
+    """Pass the model's response to its completion; returns the completion if it is finished. A later turn that has no
+    room left was cut by the model's length limit."""
     if said is not None and request.ids and said.too_long:
         said = Completion((), "", "length")
     if said is not None and said.finish_reason == "error":

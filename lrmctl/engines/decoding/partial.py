@@ -1,7 +1,7 @@
-"""One completion in the making: what the model said, what was put in between, and what is asked of it next.
+"""A completion in progress: what the model generated, what was inserted, and what to request next.
 
-Kept as token ids where the engine gives them, since encoding a model's own words again may give other tokens; as text
-where it does not (servers). What was forced before is part of the request, not of the completion.
+Kept as token ids if the engine provides them, since re-encoding generated text may give other tokens; otherwise as text
+(servers). Text forced before the completion is part of the request, not of the completion.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from lrmctl.types import FinishReason
 
 
 class PartialCompletion:
-    """What stands behind a request's text so far.
+    """The text after a request's prompt so far.
 
     Args:
-        asked: what is to be completed.
+        asked: the request to complete.
         tokenizer: the model's.
-        form: how the model writes its thought.
+        form: the model's thinking format.
     """
 
     def __init__(self, asked: GenerationRequest, tokenizer: Any, form: ThinkingFormat) -> None:
@@ -35,12 +35,12 @@ class PartialCompletion:
 
     @property
     def left(self) -> int:
-        """Tokens that the model may still draw."""
+        """Number of tokens that may still be generated."""
         return self._asked.sampling.max_new_tokens - self._drawn
 
     @property
     def thought(self) -> int:
-        """Tokens of the thinking, those put in among them, as long as it is the thinking that is asked for."""
+        """Tokens of the thinking, inserted ones included, while thinking is being generated."""
         return self._thought + self._put
 
     @property
@@ -52,15 +52,15 @@ class PartialCompletion:
         return ids
 
     def thinking(self, most: int) -> GenerationRequest:
-        """To be asked for more thinking, up to the tag that closes it."""
+        """A request for more thinking, up to the closing tag."""
         return self._next(max(0, min(most, self.left)), end_thinking=True, stop=(), min_new_tokens=0)
 
     def answer(self) -> GenerationRequest:
-        """To be asked for all that is left."""
+        """A request for everything that is left."""
         return self._next(self.left, min_new_tokens=max(0, self._asked.sampling.min_new_tokens - self._drawn))
 
     def think(self, done: Completion) -> None:
-        """Take what was thought."""
+        """Add generated thinking."""
         self.take(done)
         tag = next((t for t in (self.form.stop, *self.form.all_closes) if done.text.rstrip().endswith(t)), "")
         self.closed = bool(tag)
@@ -68,7 +68,7 @@ class PartialCompletion:
         self._own = self._thought
 
     def take(self, done: Completion) -> None:
-        """Take what was said."""
+        """Add generated text."""
         if done.text and not done.ids:
             self._by_ids = False
         self._ids += done.ids
@@ -76,10 +76,10 @@ class PartialCompletion:
         self._text = self._decoded(len(self._ids)) if self._by_ids else self._text + done.text
 
     def put(self, text: str) -> None:
-        """Put words in that are not the model's."""
+        """Insert text that the model did not generate."""
         known = len(self._ids)
         last = self._tokenizer.decode(self._ids[-1:], skip_special_tokens=False)
-        if self._by_ids and last and "\ufffd" not in last:  # a token that spans the seam is what the model knows
+        if self._by_ids and last and "\ufffd" not in last:  # a token across the boundary is what the model knows
             self._ids[-1:] = self.encode(last + text)
         else:
             self._ids += self.encode(text)
@@ -87,7 +87,7 @@ class PartialCompletion:
         self._text += text
 
     def reopen(self, words: str) -> None:
-        """Take away the tag that closed the thought, and go on with words."""
+        """Remove the closing tag of the thinking, and continue with the given words."""
         body = self._text.rstrip()
         for tag in (self.form.stop, *self.form.all_closes):
             body = body.removesuffix(tag).rstrip()
@@ -100,12 +100,12 @@ class PartialCompletion:
         self.put(words if not body or words[:1].isspace() else f" {words}")
 
     def close(self, words: str = "") -> None:
-        """Put in the tag that closes the thought, and words before it."""
+        """Insert the given words and the closing tag of the thinking."""
         self.put(closing(words, self._text, self.form))
         self.closed = True
 
     def whole(self, why: FinishReason) -> Completion:
-        """All of it as one completion."""
+        """Everything as one completion."""
         ids = tuple(self._ids) if self._by_ids else ()
         drawn = None if len(ids) - self._put == self._drawn else self._drawn
         return Completion(ids, self._text, why, tokens=drawn, thinking_tokens=self._own, inserted=self._put)
@@ -123,7 +123,7 @@ class PartialCompletion:
 
 
 def closing(words: str, after: str, form: ThinkingFormat) -> str:
-    """What closes a thought that ends with `after`."""
+    """The closing tag for a thought that ends with `after`."""
     if not words:
         return form.closing.lstrip("\n") if after.endswith("\n") else form.closing
     apart = " " if after and not after[-1].isspace() and not words[0].isspace() else ""
@@ -131,7 +131,7 @@ def closing(words: str, after: str, form: ThinkingFormat) -> str:
 
 
 def first_tokens(ids: Sequence[int], count: int, tokenizer: Any) -> str:
-    """Text of the first tokens; of fewer where the last one holds only a part of a character."""
+    """Text of the first tokens; of fewer if the last one holds only a part of a character."""
     while text := str(tokenizer.decode(ids[:count], skip_special_tokens=False)):
         if not text.endswith("\ufffd"):
             break

@@ -26,10 +26,10 @@ _SHAPES = 'give rows of {"id" or "prompt", "thought"}, or the rows.jsonl of an e
 
 @dataclass
 class ForcedThoughts:
-    """Thoughts by what was asked, or by the prompt's id; `every` for those that have none.
+    """Thoughts by prompt text or prompt id; `every` is used for prompts that have none.
 
     Attributes:
-        by_text: a prompt's last message -> thought; looked at first, since ids are unique in their own set only.
+        by_text: a prompt's last message -> thought; tried first, since ids are unique only within their data set.
     """
 
     by_text: dict[str, str] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class ForcedThoughts:
     every: str | None = None
 
     def of(self, prompt: Prompt) -> str | None:
-        """The whole thought for a prompt; None if there is none."""
+        """The complete thought for a prompt; None if there is none."""
         return self.by_text.get(prompt.text, self.by_id.get(prompt.id, self.every))
 
 
@@ -63,8 +63,8 @@ def open_thoughts(how: Prefix) -> ForcedThoughts:
 
 
 def beginning(thought: str, how: Prefix, tokenizer: Any) -> str:
-    """The part of a thought that is forced. One out of a file is whole, and ends as it did before its closing tag: with
-    a line break, which may share its last token."""
+    """The part of a thought that is forced. A thought from a file is complete, and ends as it did before its closing
+    tag: with a line break, which may share its last token."""
     whole = thought if how.thoughts is None else f"{thought}\n"
     ids = tokenizer.encode(whole, add_special_tokens=False)
     count = len(ids) if how.tokens is None else how.tokens
@@ -82,7 +82,7 @@ def _file(named: str) -> Path:
 
 
 def _wanted(file: Path, how: Prefix) -> Iterator[tuple[str, str, str, int]]:
-    """Of each row that fits: what was asked, the prompt's id, the thought, and which sample it is."""
+    """For each matching row: the prompt's text, its id, the thought, and the sample index."""
     for row in read_rows(file, torn=True):
         try:
             text, id, thought, sample = _parts(row)

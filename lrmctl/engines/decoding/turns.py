@@ -1,7 +1,7 @@
-"""What each decoding mode asks of the model, turn by turn, for one completion.
+"""The turns of each decoding mode for one completion.
 
-A mode is a generator: it yields what is to be asked next, is sent the model's answer, and returns the whole. It knows
-no engine and no other completion; a turn that failed never comes back to it.
+A mode is a generator: it yields the next request, is sent the model's response, and returns the whole completion. It
+knows no engine and no other completion, and never sees a failed turn.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Turns = Generator[GenerationRequest, Completion, Completion]
 
 
 def answered(said: PartialCompletion) -> Turns:
-    """The model goes on from there to the end."""
+    """The model continues from here to the end."""
     if said.left <= 0:
         return said.whole("length")
     done = yield said.answer()
@@ -26,18 +26,18 @@ def answered(said: PartialCompletion) -> Turns:
 
 
 def within(said: PartialCompletion, how: Budget) -> Turns:
-    """The thought is closed when it has too many tokens; one that ends without its tag is closed too."""
+    """The thinking is closed once it has too many tokens; one that ends without its tag is closed too."""
     said.think((yield said.thinking(how.tokens - reserved(said, how))))
     return (yield from _closed_and_answered(said, how.closing))
 
 
 def reserved(said: PartialCompletion, how: Budget) -> int:
-    """Tokens of the budget that what is put in before the tag may take."""
+    """Tokens of the budget reserved for what is inserted before the closing tag."""
     return len(said.encode(closing(how.closing, "", said.form).partition(said.form.close)[0]))
 
 
 def further(said: PartialCompletion, how: MoreThink) -> Turns:
-    """The thought is gone on with whenever it ends, until rounds or tokens are used up."""
+    """The thinking is continued whenever it ends, until rounds or tokens are used up."""
     draw = Random(said.seed)
     for round in range(how.rounds + 1):
         done = yield said.thinking(how.tokens - said.thought - 1)  # 1 for the line break before the tag
@@ -51,6 +51,6 @@ def further(said: PartialCompletion, how: MoreThink) -> Turns:
 
 
 def _closed_and_answered(said: PartialCompletion, words: str = "") -> Turns:
-    if not said.closed and said.left > 0:  # else it was cut by `max_new_tokens`, and stays so
+    if not said.closed and said.left > 0:  # otherwise cut by `max_new_tokens`, and stays so
         said.close(words)
     return (yield from answered(said))

@@ -1,4 +1,4 @@
-"""Generation and scoring by transformers in this process, with continuous batching."""
+"""Generation and scoring with transformers in this process, with continuous batching."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rows of one batch that is sampled to its end: what each may draw, and what all have drawn.
+"""The rows of one batch that is sampled to its end: the limits of each row, and the tokens sampled so far.
 
 Knows tensors and sampling parameters; no model.
 """
@@ -22,10 +22,10 @@ _RUNNING = ("index", "tokens", "mask", "positions", "least", "limit", "drawn", "
 
 @dataclass
 class BatchRows:
-    """The rows still running (first block, `[R, ...]`), and what all rows have drawn so far (`[B, N]`)."""
+    """The rows still running (first block, `[R, ...]`), and the tokens sampled so far for all rows (`[B, N]`)."""
 
     index: Tensor  # [R] row of the batch
-    tokens: Tensor  # [R, P] at first, then [R, 1]: what the model reads next
+    tokens: Tensor  # [R, P] at first, then [R, 1]: the model's next input
     mask: Tensor  # [R, P + step] attention mask
     positions: Tensor  # [R, as tokens]
     params: BatchSamplingParams
@@ -35,7 +35,7 @@ class BatchRows:
     ended: Tensor  # [R] the last token was an end-of-text token
     uniforms: Tensor  # [R, N]
     eos: Tensor  # [E]
-    ids: Tensor  # [B, N], -1 where nothing was drawn
+    ids: Tensor  # [B, N], -1 where nothing was sampled
     logprobs: Tensor  # [B, N]
     holding: bool
 
@@ -78,14 +78,14 @@ class BatchRows:
         )
 
     def go_on_after(self, known: int) -> None:
-        """The rows come after this many tokens that are in the model's cache."""
+        """The rows continue after this many tokens of shared prefix, which are in the model's cache."""
         import torch
 
         self.mask = torch.nn.functional.pad(self.mask, (known, 0), value=1)
         self.positions = self.positions + known
 
     def record(self, step: int, logits: Tensor) -> None:
-        """Draw one token per running row from its logits `[R, V]` and make it the next input."""
+        """Sample one token per running row from its logits `[R, V]` and make it the next input."""
         import torch
 
         if self.holding:
@@ -98,7 +98,7 @@ class BatchRows:
         self.mask = torch.nn.functional.pad(self.mask, (0, 1), value=1)
 
     def drop_finished(self) -> Tensor | None:
-        """Take finished rows out; returns the positions `[R']` of those that stay, None if all do."""
+        """Remove finished rows; returns the positions `[R']` of the remaining ones, None if all remain."""
         stays = ~self.ended & (self.drawn < self.limit)
         if bool(stays.all()):
             return None

@@ -1,9 +1,9 @@
-"""Sampling one batch to its end, KV-cached, from any transformers causal LM through plain forward calls.
+"""Samples one batch to its end with a KV cache, from any transformers causal LM, through plain forward calls.
 
-Used by the CPU rollout engine, which wants a batch's log-probabilities, and by judges; evaluations keep their batches
-full (`hf_loop`). It knows token ids only: no tokenizer, no templates, no files. Rows of a batch are independent: each
-has its own sampling parameters and its own stream of uniform numbers, so what a row draws does not depend on the rows
-beside it (up to the rounding of the model's own matrix products).
+Used by the CPU rollout engine, which needs the log-probabilities of a batch, and by judges; evaluations use continuous
+batching (`scheduler`). It knows token ids only: no tokenizer, no templates, no files. Rows of a batch are independent:
+each has its own sampling parameters and random numbers, so what a row samples does not depend on the other rows (up to
+the rounding of the model's own matrix products).
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ def sample(
     seeds: Sequence[int],
     share_prefix: bool = False,
 ) -> list[SampledTokens]:
-    """Draw one completion per prompt, all in one batch.
+    """Sample one completion per prompt, all in one batch.
 
     Args:
         model: a transformers causal LM in eval mode, on any device.
         prompts: token ids, one list per row; none may be empty.
         params: sampling parameters, one per row.
         eos: token ids that end a completion.
-        pad: token id to fill the left of shorter prompts with.
+        pad: token id for left padding of shorter prompts.
         max_len: limit of prompt plus completion in tokens; a prompt that fills it gets an empty completion.
-        seeds: one seed per row for its uniform stream.
-        share_prefix: compute the tokens that all prompts begin with once; changes results by rounding only.
+        seeds: one seed per row for its random numbers.
+        share_prefix: compute the common prefix of all prompts once; changes results by rounding only.
 
     Raises:
-        ValueError: for an empty prompt, or numbers of rows that differ.
-        ArithmeticError: if the model's logits were not numbers.
+        ValueError: for an empty prompt, or arguments of different lengths.
+        ArithmeticError: if the model's logits are NaN.
     """
     import torch
 

@@ -1,8 +1,8 @@
 """The transformers engine: batched sampling from a local checkpoint on CPU or one GPU, and the model's probabilities.
 
-Knows models and tokens, not benchmarks, judges or files of results. The weights are loaded at the first batch: an
+Knows models and tokens, not benchmarks, judges or result files. The weights are loaded at the first batch: an
 evaluation whose completions are all stored needs none. transformers' own continuous batching is not used: it has one
-seed for all rows, so that a sample would depend on its neighbours, and on a CPU it is many times slower.
+seed for all rows, so a sample would depend on the other rows, and on a CPU it is many times slower.
 """
 
 from __future__ import annotations
@@ -32,13 +32,14 @@ class HfEngine(CheckpointEngine):
 
     Args:
         model: an HF checkpoint folder; as text also a hub id, `run:NAME` or `lab:tiny`.
-        batch_size: completions side by side; a matter of memory, not of results. None goes by the memory that is
-            free. Either is halved where it turns out too large.
-        device: `cpu`, `cuda`, one GPU as `cuda:1`; `auto` takes CUDA where torch sees a GPU.
-        dtype: a torch dtype's name; `auto` is float32 on CPU and bfloat16 on CUDA.
-        rendering: how messages become prompts, besides the checkpoint's own template.
-        trust_remote_code: the Python code in the model's folder may run.
-        shared: use the weights of this process's other shared engines of the same model, device and dtype.
+        batch_size: completions per batch; affects memory, not results. None fits it to the free memory. Either is
+            halved if it turns out too large.
+        device: `cpu`, `cuda`, one GPU as `cuda:1`; `auto` uses CUDA if torch sees a GPU.
+        dtype: name of a torch dtype; `auto` is float32 on CPU and bfloat16 on CUDA.
+        rendering: how messages are rendered, besides the checkpoint's own template.
+        trust_remote_code: the Python code in the model's folder may be executed.
+        shared: share the weights with the other shared engines of this process that have the same model, device and
+            dtype.
     """
 
     name = "hf"
@@ -63,7 +64,7 @@ class HfEngine(CheckpointEngine):
 
     @property
     def identity(self) -> str:
-        """Weights and precision: both change what is sampled; batch size and device do so only by rounding."""
+        """Weights and precision, which change what is sampled; batch size and device do so only by rounding."""
         return f"hf:{self.dtype}:{self.fingerprint}"
 
     @cached_property
@@ -87,7 +88,7 @@ class HfEngine(CheckpointEngine):
 
     @property
     def max_len(self) -> int:
-        """Tokens of prompt and completion that the model has positions for; no limit if it names none."""
+        """The model's number of positions, prompt and completion together; no limit if its configuration names none."""
         config = self.model.config.get_text_config()
         return int(getattr(config, "max_position_embeddings", None) or _NO_LIMIT)
 
@@ -99,7 +100,7 @@ class HfEngine(CheckpointEngine):
         _ = self.model, self.tokenizer
 
     def release(self) -> None:
-        """Give the memory of the weights back; the next completion loads them again."""
+        """Free the memory of the weights; the next completion loads them again."""
         from lrmctl.engines.hf.memory import free_cached
 
         self._weights.drop()
@@ -119,14 +120,14 @@ class HfEngine(CheckpointEngine):
         }
 
     def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[list[tuple[int, Completion]]]:
-        """Complete all requests, those that have ended at most every tenth of a second.
+        """Complete all requests; yields finished ones at most every tenth of a second.
 
-        Longest prompts first, so that rows that start together have little padding and memory fails early. Questions
-        go through in batches of which the common beginning, a guard's policy, is computed once. A request that does
-        not fit into memory even alone comes back with finish reason `error`.
+        Longest prompts first, so that rows that start together need little padding and running out of memory happens
+        early. Questions are batched so that their common prefix, such as a guard's policy, is computed once. A request
+        that does not fit into memory even alone gets finish reason `error`.
 
         Raises:
-            ArithmeticError: the model's logits are not numbers.
+            ArithmeticError: the model's logits are NaN.
         """
         asked = [i for i, request in enumerate(requests) if request.question]
         if asked:
@@ -138,7 +139,7 @@ class HfEngine(CheckpointEngine):
     def first_token_probabilities(
         self, requests: Sequence[GenerationRequest], choices: Sequence[Sequence[str]]
     ) -> list[FirstTokenProbabilities]:
-        """See `Engine.first_token_probabilities`. What breaks the model for one request is that one's error."""
+        """See `Engine.first_token_probabilities`. A failure caused by one request is an error of that request only."""
         rows = self.encoded(requests, choices)
         found = self._batches.probabilities(rows)
         return [
@@ -175,7 +176,7 @@ class HfEngine(CheckpointEngine):
         """The model of another engine.
 
         Raises:
-            RecipeError: its tokens are not this model's.
+            RecipeError: its vocabulary is not this model's.
         """
         if not isinstance(base, HfEngine):
             raise RecipeError(f"the engine {base.name!r} cannot be a base here", "engine", "use the engine 'hf'")
@@ -202,7 +203,7 @@ class HfEngine(CheckpointEngine):
         return StaticBatches(self._weights, self.model, self._eos, pad, self.max_len, self.batch_size)
 
     def _replies(self, requests: Sequence[GenerationRequest]) -> list[Completion]:
-        """Of questions."""
+        """Replies to questions."""
         rows = self.encoded(requests)
         found = self._batches.replies(rows)
         return [
@@ -266,7 +267,7 @@ class HfEngine(CheckpointEngine):
 def _in_groups(
     ended: Iterator[list[RunningCompletion]], at_once: list[RunningCompletion]
 ) -> Iterator[list[RunningCompletion]]:
-    """Rows that ended, in groups a tenth of a second apart: whoever stores them waits for a disk each time."""
+    """Finished rows in groups, a tenth of a second apart, since storing each group waits for the disk."""
     group, last = at_once, time.monotonic()
     for some in ended:
         group = group + some

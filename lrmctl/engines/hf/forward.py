@@ -1,4 +1,4 @@
-"""Forward calls of any transformers causal LM: padding, its cache, a beginning that all rows share.
+"""Forward calls of any transformers causal LM: padding, its cache, a prefix that all rows share.
 
 Knows token ids and tensors; no sampling, no tokenizer.
 """
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from lrmctl.engines.hf.batch_rows import BatchRows
 
 _WORTH = 16
-"""Tokens; a shorter common beginning is not worth a forward pass of its own."""
+"""Tokens; a shorter common prefix is not worth a forward pass of its own."""
 
 
 def shared_prefix(model: Any, prompts: Sequence[Sequence[int]]) -> tuple[int, Any]:
-    """How many tokens all prompts begin with, and the model's cache after them, once for each row.
+    """Length of the common prefix of all prompts, and the model's cache after it, expanded to all rows.
 
-    Questions to a guard begin with the same policy. 0 and None where that is short, or where the model's cache is not
-    one of plain full attention: behind a shared prefix rows are padded in the middle, which windows would count.
+    Questions to a guard begin with the same policy. Returns 0 and None if the prefix is short, or if the model's cache
+    is not plain full attention: after a shared prefix rows are padded in the middle, which sliding windows would count.
     """
     import torch
 
     rows = [tuple(prompt) for prompt in prompts]
-    first, last = min(rows), max(rows)  # of sorted sequences, what these two share all share
-    most = min(map(len, rows)) - 1  # every row has at least one token of its own to read
+    first, last = min(rows), max(rows)  # of sorted sequences: the prefix of these two is that of all
+    most = min(map(len, rows)) - 1  # each row keeps at least one token of its own
     known = next((i for i in range(min(len(first), len(last))) if first[i] != last[i]), min(len(first), len(last)))
     known = min(known, most)
     if len(rows) < 2 or known < _WORTH:
@@ -55,15 +55,15 @@ def accepted(model: Any) -> Collection[str]:
 
 
 def next_token_probabilities(model: Any, prompts: Sequence[Sequence[int]], *, pad: int) -> Tensor:
-    """Probability of every token to come next, float32 `[B, V]` on the CPU, by one forward pass over the whole batch.
+    """Probability of every possible next token, float32 `[B, V]` on the CPU, by one forward pass over the whole batch.
 
-    Tokens that all prompts begin with are computed once (see `shared_prefix`).
+    The common prefix of all prompts is computed once (see `shared_prefix`).
 
     Args:
         model, prompts, pad: as in `sample`.
 
     Raises:
-        ArithmeticError: if the model's logits were not numbers.
+        ArithmeticError: if the model's logits are NaN.
     """
     import torch
 
@@ -91,7 +91,7 @@ def next_token_probabilities(model: Any, prompts: Sequence[Sequence[int]], *, pa
 
 
 class Forward:
-    """The model's forward call with its cache; passes only what the model's signature has."""
+    """The model's forward call with its cache; passes only arguments that the model's signature has."""
 
     def __init__(self, model: Any, cache: Any = None) -> None:
         self._model, self._cache = model, cache

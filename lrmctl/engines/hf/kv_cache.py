@@ -1,10 +1,9 @@
-"""What a model remembers of the rows that are running, so that a row can leave or join at any step.
+"""The key-value cache of the running rows, from which a row can leave and which a row can join at any step.
 
-A row has a slot. Its keys and values lie from column 0 of the slot on, whatever its neighbours' lengths, and each step
-writes one column per row in place: nothing is copied when a row ends, and a new row overwrites the slot. Models whose
-cache is not one of plain full attention, or that take no position ids, get a `StaticBatchCache`, whose rows
-start together.
-Knows token ids and tensors; no sampling.
+Each row has a slot. Its keys and values start at column 0 of the slot, whatever the lengths of other rows, and each
+step writes one column per row in place: nothing is copied when a row ends, and a new row overwrites the slot. Models
+whose cache is not plain full attention, or that take no position ids, get a `StaticBatchCache`, whose rows start
+together. Knows token ids and tensors; no sampling.
 """
 
 from __future__ import annotations
@@ -20,14 +19,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _CHUNK = 64
-"""Columns by which the slots grow at least."""
+"""Minimum number of columns by which the slots grow."""
 
 _PREFILL = 16_384
-"""Tokens, padding included, of one pass over new rows: bounds the memory of its activations."""
+"""Tokens, padding included, of one prefill pass: bounds the memory of its activations."""
 
 
 def joinable(model: Any, pad: int) -> bool:
-    """Whether rows can join a running batch: position ids are taken and every layer has plain keys and values."""
+    """Whether rows can join a running batch: the model takes position ids and all layers have plain keys and values."""
     import torch
 
     if "position_ids" not in accepted(model):
@@ -48,9 +47,9 @@ class SlotKVCache:
         self._layers: list[_Layer] = []
 
     def start(self, slots: Sequence[int], prompts: Sequence[Sequence[int]]) -> Tensor:
-        """Read new rows into free slots; logits of their next token, float32 `[len(slots), V]`.
+        """Prefill new rows in free slots; logits of their next token, float32 `[len(slots), V]`.
 
-        Rows with the same tokens are read once.
+        Rows with the same tokens are computed once.
         """
         import torch
 
@@ -69,7 +68,7 @@ class SlotKVCache:
         return torch.cat(found)[torch.tensor(order).argsort().to(found[0].device)]
 
     def step(self, tokens: Sequence[int], live: Sequence[bool]) -> Tensor:
-        """Read one token in every slot; logits of the next, float32 `[size, V]`, of no meaning where nobody lives."""
+        """Feed one token to every slot; logits of the next, float32 `[size, V]`, meaningless in empty slots."""
         import torch
         from transformers import Cache
 
@@ -92,7 +91,7 @@ class SlotKVCache:
         return out.logits[:, -1].float()  # type: ignore[no-any-return]
 
     def keep(self, slots: Sequence[int]) -> None:
-        """Give up all slots but these, which move to the front."""
+        """Free all slots but these, which move to the front."""
         import torch
 
         kept = torch.tensor(slots, device=self._model.device)
@@ -122,7 +121,7 @@ class SlotKVCache:
         for slot, n in zip(owners, which, strict=True):
             self._lengths[slot] = lengths[n]
         self._fit(width)
-        # rows were padded on the left: shift them to column 0; what is behind a row's end is never attended to
+        # rows were padded on the left: shift them to column 0; columns after a row's end are never attended to
         shift = width - torch.tensor(lengths, device=device)
         columns = (torch.arange(width, device=device) + shift[:, None]).clamp(max=width - 1)[:, None, :, None]
         slots, rows = torch.tensor(owners, device=device), torch.tensor(which, device=device)
@@ -131,7 +130,7 @@ class SlotKVCache:
             mine.values[slots, :, :width] = torch.take_along_dim(theirs.values, columns, 2)[rows]
 
     def _fit(self, width: int) -> None:
-        """Room for this many columns; layer by layer, so that only one is there twice."""
+        """Make room for this many columns; layer by layer, so that only one layer is in memory twice."""
         if width > self._layers[0].keys.shape[2]:
             for layer in self._layers:
                 layer.grow(width + _CHUNK)
@@ -146,10 +145,10 @@ class _Layer:
 
     def __init__(self, size: int, keys: Tensor, values: Tensor) -> None:
         """Empty, of the shape and type of another cache's."""
-        # zeros: a masked column counts with weight 0, and 0 times what memory happens to hold may be NaN
+        # zeros: a masked column has weight 0, but 0 times uninitialised memory may be NaN
         self.keys = keys.new_zeros(size, keys.shape[1], 0, keys.shape[3])
         self.values = values.new_zeros(size, values.shape[1], 0, values.shape[3])
-        self.at: Any = None  # [size] column that the next token goes to
+        self.at: Any = None  # [size] column of the next token
         self.width = 0
 
     def update(self, keys: Tensor, values: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
@@ -164,7 +163,7 @@ class _Layer:
         return self.width, 0
 
     def get_seq_length(self) -> int:
-        """Where the query stands: behind every column, so that the mask alone says what a row sees."""
+        """Position of the query: after every column, so that the mask alone decides what a row sees."""
         return self.width - 1
 
     def get_max_length(self) -> int:
@@ -172,7 +171,7 @@ class _Layer:
         return -1
 
     def lazy_initialization(self, *_: Any) -> None:
-        """Nothing is left to be made."""
+        """Nothing is left to initialise."""
 
     def grow(self, columns: int) -> None:
         self.keys, self.values = _wider(self.keys, columns), _wider(self.values, columns)
@@ -184,7 +183,7 @@ class _Layer:
 
 @cache
 def _layer_class() -> type[_Layer]:
-    """`_Layer` as a child of transformers' class, which its cache asks for."""
+    """`_Layer` as a subclass of transformers' class, which its cache requires."""
     from transformers.cache_utils import CacheLayerMixin
 
     return type("SlotLayer", (_Layer, CacheLayerMixin), {})
@@ -197,7 +196,7 @@ def _wider(held: Tensor, columns: int) -> Tensor:
 
 
 class StaticBatchCache:
-    """Rows that start together, padded on the left, in the model's own cache; nobody joins before all have left."""
+    """Rows that start together, left-padded, in the model's own cache; none joins before all have left."""
 
     joins = False
 
@@ -207,7 +206,7 @@ class StaticBatchCache:
         self._mask: Any = None
 
     def start(self, slots: Sequence[int], prompts: Sequence[Sequence[int]]) -> Tensor:
-        """Read the rows; logits of their next token, float32 `[R, V]`. `slots` are all of them, in order."""
+        """Prefill the rows; logits of their next token, float32 `[R, V]`. `slots` are all of them, in order."""
         if list(slots) != list(range(len(prompts))):
             raise ValueError("rows of this model's cache can only start together")
         tokens, mask = left_pad(prompts, self._pad)
@@ -215,7 +214,7 @@ class StaticBatchCache:
         return self._forward(tokens.to(self._model.device))
 
     def step(self, tokens: Sequence[int], live: Sequence[bool]) -> Tensor:
-        """Read one token in every row; logits of the next, float32 `[R, V]`."""
+        """Feed one token to every row; logits of the next, float32 `[R, V]`."""
         import torch
 
         del live
@@ -223,7 +222,7 @@ class StaticBatchCache:
         return self._forward(torch.tensor(tokens, device=self._model.device)[:, None])
 
     def keep(self, slots: Sequence[int]) -> None:
-        """Give up all rows but these."""
+        """Drop all rows but these."""
         import torch
 
         kept = torch.tensor(slots, device=self._model.device)
@@ -242,7 +241,7 @@ class StaticBatchCache:
 
 
 def _portions(prompts: Sequence[tuple[int, ...]]) -> Iterator[list[tuple[int, ...]]]:
-    """Prompts, longest first, in parts that are one pass each."""
+    """Prompts, longest first, split into parts of one pass each."""
     ordered = sorted(prompts, key=len, reverse=True)
     start = 0
     while start < len(ordered):

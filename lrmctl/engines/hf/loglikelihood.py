@@ -1,8 +1,7 @@
-"""Log-probabilities of given texts, encoded, cut and windowed as lm-evaluation-harness's `hf` model does, so that its
-log-likelihood tasks give the same numbers. Knows a model and its tokenizer; no tasks.
+"""Log-likelihood of given texts. They are encoded, truncated and windowed as in lm-evaluation-harness's `hf` model, so
+that its log-likelihood tasks give the same numbers. Knows a model and its tokenizer; no tasks.
 
-What is the same for several questions is computed once: the choices of a multiple-choice question that are one token
-each need one row.
+Work shared by several requests is done once: single-token choices of a multiple-choice question need one row.
 """
 
 from __future__ import annotations
@@ -22,14 +21,14 @@ if TYPE_CHECKING:
 
 _LIMITS = ("n_positions", "max_position_embeddings", "n_ctx")
 _NO_LIMIT = 2048
-"""Tokens of context where neither model nor tokenizer says, as lm-eval has it."""
+"""Context in tokens if neither model nor tokenizer defines it, as in lm-eval."""
 
 _SHARE = 0.4
-"""Of the free memory, for one batch."""
+"""Share of the free memory for one batch."""
 
 
 class _Span(NamedTuple):
-    """Tokens to read, and those that are scored at the end of what is read."""
+    """Input tokens, and the tokens at their end that are scored."""
 
     read: tuple[int, ...]
     scored: tuple[int, ...]
@@ -39,7 +38,7 @@ class TextScorer:
     """Scores texts with a causal LM in eval mode.
 
     Args:
-        batch_size: rows side by side at most; None goes by the memory that is free.
+        batch_size: most rows per batch; None fits it to the free memory.
     """
 
     def __init__(self, model: Any, tokenizer: Any, batch_size: int | None = None) -> None:
@@ -49,17 +48,17 @@ class TextScorer:
         self._prefix = int(tokenizer.eos_token_id if first is None else first)
 
     def continuations(self, pairs: Sequence[tuple[str, str]]) -> list[LogLikelihood]:
-        """Of each (context, continuation). A context too long is cut from the left.
+        """Log-likelihood of each (context, continuation). A context that is too long is truncated from the left.
 
         Raises:
             LrmctlError: a continuation that is longer than the model's context.
-            ArithmeticError: the model's logits are not numbers.
+            ArithmeticError: the model's logits are NaN.
         """
         return self._scored([self._span(*self._encoded(context, text)) for context, text in pairs])
 
     def whole(self, texts: Sequence[str]) -> list[float]:
-        """Of each text, its first token after the prefix token (beginning, else end of text), in windows of the
-        model's context that overlap in what they read only."""
+        """Log-likelihood of each whole text, given the prefix token (begin-of-text, else end-of-text). Windows of the
+        model's context overlap only in unscored tokens."""
         windows = [(i, window) for i, text in enumerate(texts) for window in self._windows(self._encode(text))]
         scores = self._scored([window for _, window in windows])
         totals = [0.0] * len(texts)
@@ -68,13 +67,13 @@ class TextScorer:
         return totals
 
     def _encode(self, text: str) -> list[int]:
-        """A text that begins with the prefix token's own text gets no second one."""
+        """Encode a text; one that begins with the prefix token's own text gets no second one."""
         if text.startswith(self._tokenizer.decode(self._prefix)):
             return list(self._tokenizer.encode(text, add_special_tokens=False))
         return list(self._tokenizer.encode(text))
 
     def _encoded(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
-        """Tokens of both. They are encoded as one text, with the spaces between them at the continuation's side."""
+        """Tokens of both, encoded as one text; spaces between them belong to the continuation."""
         if not context:
             ids = list(self._tokenizer.encode(continuation, add_special_tokens=False))
             return (ids[:1], ids[1:]) if ids[:1] == [self._prefix] else ([self._prefix], ids)
@@ -90,7 +89,7 @@ class TextScorer:
         return _Span(tuple(whole[:-1]), tuple(continuation))
 
     def _windows(self, ids: Sequence[int]) -> Iterator[_Span]:
-        """Each scores up to a context's worth of new tokens and reads as much before them as fits."""
+        """Windows that each score up to a context's worth of new tokens after as many preceding tokens as fit."""
         size, done = self._context, 0
         known = [self._prefix, *ids]
         while done < len(ids):
@@ -103,7 +102,7 @@ class TextScorer:
         groups: dict[tuple[int, ...], list[int]] = {}
         for i, span in enumerate(spans):
             groups.setdefault(span.read, []).append(i)
-        found: list[LogLikelihood] = [LogLikelihood(0.0, True)] * len(spans)  # of nothing: certain
+        found: list[LogLikelihood] = [LogLikelihood(0.0, True)] * len(spans)  # an empty text is certain
         reads = sorted((r for r in groups if any(spans[i].scored for i in groups[r])), key=lambda r: (-len(r), r))
         start = 0
         while start < len(reads):
@@ -115,14 +114,14 @@ class TextScorer:
         return found
 
     def _rows(self, tokens: int) -> int:
-        """Rows side by side: three copies of the logits of every position, and the cache's worth of activations."""
+        """Rows per batch: three copies of the logits of every position, and the cache's worth of activations."""
         if self._batch_size:
             return self._batch_size
         per_row = tokens * (3 * 4 * vocabulary(self._model) + 4 * cache_bytes(self._model))
         return max(1, min(256, int(_SHARE * free_bytes(self._model.device) / per_row)))
 
     def _logprobs(self, reads: Sequence[Sequence[int]], groups: Any, spans: Sequence[_Span]) -> list[Tensor]:
-        """For each row the log-probabilities `[T, V]` of its last positions; in halves where memory is short."""
+        """The log-probabilities `[T, V]` of each row's last positions; in halves when memory is short."""
         try:
             return self._forward(reads, [max(len(spans[i].scored) for i in groups[tuple(r)]) for r in reads])
         except (RuntimeError, MemoryError) as error:
@@ -135,7 +134,7 @@ class TextScorer:
         return self._logprobs(reads[:half], groups, spans) + self._logprobs(reads[half:], groups, spans)
 
     def _forward(self, reads: Sequence[Sequence[int]], last: Sequence[int]) -> list[Tensor]:
-        """One pass, padded on the right, where padding changes nothing that comes before it."""
+        """One right-padded pass; padding changes nothing that comes before it."""
         import torch
 
         width, device = max(map(len, reads)), self._model.device
@@ -164,7 +163,7 @@ def _of_line(line: Tensor, scored: Sequence[int]) -> LogLikelihood:
 
 
 def _context_of(model: Any, tokenizer: Any) -> int:
-    """Tokens that the model reads at once."""
+    """The model's context in tokens."""
     config = getattr(model.config, "text_config", None) or model.config
     named = [value for name in _LIMITS if (value := getattr(config, name, None)) is not None]
     if named:

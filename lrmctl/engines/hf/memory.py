@@ -1,21 +1,21 @@
-"""How many rows fit into memory, and what running out of it looks like. Knows models' shapes; samples nothing."""
+"""How many rows fit into memory, and how to recognise running out of it. Knows model shapes; samples nothing."""
 
 from __future__ import annotations
 
 from typing import Any
 
 _SHARE = 0.6
-"""Of the free memory that is planned for rows: growing and shrinking a batch needs some twice."""
+"""Share of the free memory planned for rows: growing and shrinking a batch needs some of it twice."""
 
 _AT_MOST = 512
 """Rows: with the lab's model on one CPU thread 512 took 13 to 18 % less time than 256, 1024 only 5 % less than 512."""
 
 _WORK = 8
-"""Copies of a row's logits, float32, that drawing a token makes: scaled, sorted, filtered, cumulated and so on."""
+"""Float32 copies of a row's logits made by sampling a token: scaled, sorted, filtered, cumulative and so on."""
 
 
 def rows_that_fit(model: Any, tokens: int) -> int:
-    """Rows side by side for which the memory that is free now suffices, at least 1.
+    """Number of rows that fit into the memory that is free now, at least 1.
 
     Args:
         tokens: of prompt and completion, at most.
@@ -38,11 +38,11 @@ def vocabulary(model: Any) -> int:
 
 
 def free_bytes(device: Any) -> int:
-    """Bytes that can still be had on a device (a torch.device): of the machine, and within this process's limits."""
+    """Bytes still available on a device (a torch.device), within the machine's and this process's limits."""
     if device.type == "cuda":
         import torch
 
-        # what torch holds in its own pool but does not use is free for the rows
+        # torch's cached but unused memory is available for the rows
         pooled = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(torch.cuda.mem_get_info(device)[0]) + pooled
     import resource
@@ -56,12 +56,12 @@ def free_bytes(device: Any) -> int:
 
 
 def free_cached() -> None:
-    """Give back what is not used any more, after running out."""
+    """Free unused cached memory, after running out."""
     import gc
 
     import torch
 
-    gc.collect()  # a traceback may hold what the failed step had made
+    gc.collect()  # a traceback may hold tensors of the failed step
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 

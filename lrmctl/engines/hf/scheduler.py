@@ -1,8 +1,8 @@
-"""The token loop that keeps its batch full: rows that end make room for rows that wait.
+"""Continuous batching: finished rows make room for waiting ones.
 
 Knows token ids, sampling and memory; no templates, no files. Rows are independent: each has its own parameters and
-stream of uniform numbers, so what it draws does not depend on the rows beside it (up to the rounding of the model's
-own matrix products). Out of memory, the batch is halved, and the rows that were running go on from where they were.
+random numbers, so what it samples does not depend on the other rows (up to the rounding of the model's own matrix
+products). When memory runs out, the batch is halved, and the running rows continue where they were.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _JOIN = 8
-"""Rows join when this part of the batch is free: reading new rows costs about as much as a step of all."""
+"""Rows join when this share of the batch is free: a prefill costs about as much as a step of the whole batch."""
 
 
 @dataclass
 class RunningCompletion:
-    """One completion in the making.
+    """One completion in progress.
 
     Attributes:
-        index: whatever the caller knows it by.
-        limit: tokens that may be drawn, end-of-text token included.
+        index: the caller's identifier.
+        limit: most tokens to sample, end-of-text token included.
         watch: looks for stops in its text.
-        ids: drawn so far, without the end-of-text token.
-        finish_reason: empty as long as it runs.
+        ids: sampled so far, without the end-of-text token.
+        finish_reason: empty while it runs.
     """
 
     index: int
@@ -54,7 +54,7 @@ class RunningCompletion:
     _blocks: int = 0
 
     def uniform(self) -> float:
-        """The number that the next token is drawn with; the same when asked again."""
+        """The random number that the next token is sampled with; the same when called again."""
         import torch
 
         if self._stream is None:
@@ -64,7 +64,7 @@ class RunningCompletion:
         return self._block[len(self.ids) % BLOCK]
 
     def take(self, token: int, eos: Collection[int]) -> None:
-        """Go on by one token, perhaps to the end."""
+        """Append one token, which may end the completion."""
         if token in eos:
             self.finish_reason = "stop"
             return
@@ -80,9 +80,9 @@ class ContinuousBatcher:
 
     Args:
         model: a transformers causal LM in eval mode, on any device.
-        size: rows side by side at most; `size` is lowered when memory does not suffice.
+        size: most rows per batch; `size` is lowered when memory runs out.
         eos: token ids that end a completion.
-        pad: token id to fill the left of shorter prompts with.
+        pad: token id for left padding of shorter prompts.
     """
 
     def __init__(self, model: Any, *, size: int, eos: Collection[int], pad: int) -> None:
@@ -95,10 +95,10 @@ class ContinuousBatcher:
         self._joins: bool | None = None
 
     def run(self, rows: Iterable[RunningCompletion]) -> Iterator[list[RunningCompletion]]:
-        """After each step the rows that ended with it, often none.
+        """Yield the rows that finished after each step, often none.
 
         Raises:
-            ArithmeticError: if the model's logits were not numbers.
+            ArithmeticError: if the model's logits are NaN.
         """
         import torch
 
@@ -111,14 +111,14 @@ class ContinuousBatcher:
     def _guarded_turn(self) -> list[RunningCompletion]:
         try:
             return self._turn()
-        except (RuntimeError, MemoryError) as error:  # torch has no class for a CPU's memory
+        except (RuntimeError, MemoryError) as error:  # torch has no class for running out of CPU memory
             if not out_of_memory(error):
                 raise
-        # outside of the handler: what it holds on to would not be freed
+        # outside the handler, which keeps references to the tensors of the failed step
         return self._halve()
 
     def _turn(self) -> list[RunningCompletion]:
-        """New rows' first token, or one more token of all that run."""
+        """Sample the first token of new rows, or one more token of all running rows."""
         free = self.size - sum(row is not None for row in self._running)
         running = free < self.size
         if self._waiting and (not running or (self._joins and free >= max(1, self.size // _JOIN))):
@@ -160,7 +160,7 @@ class ContinuousBatcher:
         return ended
 
     def _sample(self, logits: Tensor, params: BatchSamplingParams, rows: Sequence[RunningCompletion | None]) -> None:
-        """One more token of each row, from its logits `[R, V]`."""
+        """Sample one more token of each row, from its logits `[R, V]`."""
         import torch
 
         broken = logits.sum().isnan()
@@ -170,7 +170,7 @@ class ContinuousBatcher:
             logits = held_back(logits, torch.tensor(held, device=logits.device), eos)
         numbers = [0.0 if row is None else row.uniform() for row in rows]
         drawn, _ = sample_tokens(logits, params, torch.tensor(numbers, device=logits.device)[:, None])
-        *tokens, nan = torch.cat([drawn[:, 0], broken.long()[None]]).tolist()  # one wait for the device
+        *tokens, nan = torch.cat([drawn[:, 0], broken.long()[None]]).tolist()  # one device sync
         if nan:
             raise ArithmeticError(BROKEN)
         for row, token in zip(rows, tokens, strict=True):
@@ -185,7 +185,7 @@ class ContinuousBatcher:
         return ended
 
     def _shrink(self) -> None:
-        """Give up empty slots when nobody waits for them."""
+        """Drop empty slots when no row waits for them."""
         live = [i for i, row in enumerate(self._running) if row is not None]
         if not live or (self._waiting and self._joins) or 4 * len(live) > 3 * len(self._running):
             return
@@ -198,7 +198,7 @@ class ContinuousBatcher:
         self._params = self._params.rows(torch.tensor(live, device=self._params.greedy.device))
 
     def _halve(self) -> list[RunningCompletion]:
-        """After running out of memory: all rows wait again, and fewer come back."""
+        """After running out of memory: all rows wait again, and fewer are admitted."""
         lost = [row for row in self._running if row is not None]
         self._waiting.extendleft(reversed(lost))
         self._clear()

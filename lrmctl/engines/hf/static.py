@@ -1,7 +1,7 @@
-"""Questions in batches that are answered to their end, what they begin with in common computed once.
+"""Static batches of questions whose common prefix is computed once.
 
-Knows token ids and one model. Batches are of similar length, so that they have little padding; one that does not fit
-into memory is halved, and what one question breaks is that question's error.
+Knows token ids and one model. Batches have similar lengths, so that they need little padding; one that does not fit
+into memory is halved, and a failure caused by one question is that question's error.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ class StaticBatches:
     """Answers questions batch by batch.
 
     Args:
-        weights: whose lock is held while the model computes.
+        weights: its lock is held while the model computes.
         eos: token ids that end a reply.
-        pad: token id to fill the left of shorter prompts with.
-        batch_size: questions side by side at most; 16 if None.
+        pad: token id for left padding of shorter prompts.
+        batch_size: most questions per batch; 16 if None.
     """
 
     def __init__(
@@ -36,11 +36,11 @@ class StaticBatches:
         self._max_len, self._batch_size = max_len, batch_size or _BATCH
 
     def replies(self, rows: Sequence[EncodedRequest]) -> list[tuple[tuple[int, ...], FinishReason] | str]:
-        """Of each row the tokens of its reply, without the end of text, and why it ended; or what went wrong."""
+        """For each row the tokens of its reply, without the end-of-text token, and its finish reason; or the error."""
         return self._all(rows, self._replies)
 
     def probabilities(self, rows: Sequence[EncodedRequest]) -> list[list[float] | str]:
-        """Of each row the probabilities of its words; or what went wrong."""
+        """For each row the probabilities of its words; or the error."""
         return self._all(rows, self._probabilities)
 
     def _all(
@@ -57,11 +57,11 @@ class StaticBatches:
     def _guarded(
         self, rows: Sequence[EncodedRequest], answer: Callable[[Sequence[EncodedRequest]], Sequence[R]]
     ) -> list[R | str]:
-        """A batch; in halves if it does not fit into memory, or if one question breaks it for all."""
+        """Run a batch; in halves if it does not fit into memory, or if one question makes it fail."""
         try:
             with self._weights.computing:
                 return [*answer(rows)]
-        except Exception as error:  # of torch, of the model's own code: what one question causes is not the others'
+        except Exception as error:  # from torch or the model's own code; one question's error is not the others'
             why = _why(error)
         _free()
         if len(rows) == 1:

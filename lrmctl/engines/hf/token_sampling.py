@@ -1,6 +1,6 @@
-"""Drawing tokens from logits: temperature, top-k, top-p, and one stream of uniform numbers per row.
+"""Sampling tokens from logits: temperature, top-k, top-p, and an independent random stream per row.
 
-Knows tensors only. What a row draws depends on its own logits and its own stream, never on its neighbours.
+Knows tensors only. What a row samples depends on its own logits and its own stream, never on other rows.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 BLOCK = 64
-"""Numbers drawn at a time: torch fills a tensor in another order from 16 numbers on, so that equal blocks make a
+"""Numbers generated at a time. torch fills tensors of 16 numbers or more in another order, so that equal blocks make a
 stream independent of its length."""
 
 BROKEN = "the model's logits are not numbers (NaN): its weights or its dtype are broken"
@@ -29,7 +29,7 @@ def block_of(generator: torch.Generator) -> Tensor:
 
 
 class BatchSamplingParams(NamedTuple):
-    """How each row is drawn, as columns `[R, 1]`."""
+    """Sampling parameters of each row, as columns `[R, 1]`."""
 
     temperature: Tensor
     """1 for greedy rows."""
@@ -38,7 +38,7 @@ class BatchSamplingParams(NamedTuple):
     top_k: Tensor
     """V or more keeps all."""
     filtering: bool
-    """Some row filters."""
+    """Some row uses top-k or top-p."""
     picking: bool
     """Some row is greedy."""
 
@@ -60,13 +60,13 @@ class BatchSamplingParams(NamedTuple):
         )
 
     def rows(self, kept: Tensor) -> BatchSamplingParams:
-        """Those at these positions."""
+        """The parameters of these rows."""
         columns = (self.temperature[kept], self.greedy[kept], self.top_p[kept], self.top_k[kept])
         return BatchSamplingParams(*columns, filtering=self.filtering, picking=self.picking)
 
 
 def sample_tokens(logits: Tensor, params: BatchSamplingParams, uniform: Tensor) -> tuple[Tensor, Tensor]:
-    """Tokens `[R, 1]` drawn from logits `[R, V]`, and the log-probabilities `[R, V]` that they were drawn with.
+    """Tokens `[R, 1]` sampled from logits `[R, V]`, and the log-probabilities `[R, V]` that they were sampled with.
 
     Args:
         uniform: one number in [0, 1) per row, `[R, 1]`.
@@ -82,7 +82,7 @@ def sample_tokens(logits: Tensor, params: BatchSamplingParams, uniform: Tensor) 
 
 
 def held_back(logits: Tensor, held: Tensor, eos: Tensor) -> Tensor:
-    """Logits `[R, V]` with the end-of-text tokens at -inf in the rows that may not end yet (`held`, `[R]`)."""
+    """Logits `[R, V]` with end-of-text tokens at -inf in rows that are below their minimum length (`held`, `[R]`)."""
     import torch
 
     ends = torch.isin(torch.arange(logits.shape[-1], device=logits.device), eos)
@@ -90,7 +90,7 @@ def held_back(logits: Tensor, held: Tensor, eos: Tensor) -> Tensor:
 
 
 def uniforms(seeds: Sequence[int], limits: Sequence[int], width: int) -> Tensor:
-    """Uniform numbers in [0, 1) `[B, width]`; row i is the stream of seeds[i], whatever the other rows are."""
+    """Uniform numbers in [0, 1) `[B, width]`; row i is the stream of seeds[i], independent of the other rows."""
     import torch
 
     out = torch.zeros(len(seeds), width)
@@ -104,7 +104,7 @@ def uniforms(seeds: Sequence[int], limits: Sequence[int], width: int) -> Tensor:
 
 
 def filtered(scaled: Tensor, top_k: Tensor, top_p: Tensor) -> Tensor:
-    """Logits `[R, V]` with what top-k, then top-p, leave out at -inf; rows that filter nothing are not touched."""
+    """Logits `[R, V]` with tokens removed by top-k, then top-p, at -inf; rows without filters are unchanged."""
     import torch
 
     rows = ((top_p < 1) | (top_k < scaled.shape[-1])).squeeze(1).nonzero()[:, 0]
@@ -123,6 +123,6 @@ def by_inverse_cdf(logp: Tensor, uniform: Tensor) -> Tensor:
 
     cdf = logp.exp().cumsum(-1)
     total = cdf[:, -1:].contiguous()
-    # below the total, so that rounding can never pick a token of probability zero at the end of the vocabulary
+    # below the total, so that rounding never picks a token of probability zero at the end of the vocabulary
     target = torch.minimum(uniform * total, torch.nextafter(total, torch.zeros_like(total)))
     return torch.searchsorted(cdf, target, right=True).clamp(max=logp.shape[-1] - 1)

@@ -1,4 +1,4 @@
-"""What a model's next-token distribution looks like at each token of a given text, exact: one forward pass, T=1.
+"""Exact statistics of a model's next-token distribution at each token of a given text: one forward pass, T=1.
 
 With p the model's distribution over its whole vocabulary and q the base's, at each position:
 entropy -sum p ln p, varentropy sum p (ln p + H)^2, the mass of the k most likely tokens, the log-probability of the
@@ -22,13 +22,13 @@ Pair = tuple[Sequence[int], Sequence[int]]
 """Token ids of a context and of its continuation."""
 TOP_K = 20
 _LOGITS_BUDGET = 1 << 24
-"""Logits held at once, in elements: 64 MiB in float32, three times that with the intermediate results."""
+"""Elements of logits held at once: 64 MiB in float32, three times that with intermediate results."""
 _LEAST_CHUNK = 64
-"""Positions that go through the model together at least; a large vocabulary makes batches smaller, not chunks."""
+"""Least number of positions per chunk; a large vocabulary makes batches smaller, not chunks."""
 _CACHED = 1 << 18
 """Logits whose intermediate results fit into a CPU's cache, in elements."""
 _PREFILL = 2_048
-"""Positions of a context, whose logits nobody needs, that go through together."""
+"""Positions per chunk of a context, whose logits are not needed."""
 
 
 def token_statistics(
@@ -41,17 +41,18 @@ def token_statistics(
     batch_size: int = 32,
     logits_budget: int = _LOGITS_BUDGET,
 ) -> Iterator[list[tuple[int, TokenStatistics]]]:
-    """Statistics at each token of the continuations, some pairs at a time, each with its index.
+    """Statistics at each token of the continuations, in groups of pairs, each with its index.
 
-    Memory beside the models is their caches and a fixed number of logits: it does not grow with length x vocabulary.
+    Memory beyond the models consists of their caches and a fixed number of logits: it does not grow with length x
+    vocabulary.
 
     Args:
         model: a transformers causal LM.
         pairs: context and continuation; batched by length.
-        pad: any token id, put behind shorter sequences of a batch.
-        base: a second model with the same vocabulary that reads the same tokens; None leaves its figures out.
-        top_k: tokens in `top_mass`.
-        batch_size: sequences side by side at most; fewer where the vocabulary is large.
+        pad: any token id, for right padding of shorter sequences.
+        base: a second model with the same vocabulary that scores the same tokens; None leaves its statistics out.
+        top_k: number of tokens in `top_mass`.
+        batch_size: most sequences per batch; fewer if the vocabulary is large.
         logits_budget: positions x vocabulary x batch computed at once; long sequences go through in chunks.
     """
     vocabulary = model.config.get_text_config().vocab_size
@@ -66,7 +67,7 @@ def token_statistics(
 
 
 def _cut(columns: NDArray[np.float32], pair: Pair, skip: int) -> TokenStatistics:
-    """Of one row `[statistics, positions from skip on]`: the logits at a position are about the next token."""
+    """One row `[statistics, positions from skip on]`: the logits at a position are about the next token."""
     begin = len(pair[0]) - 1 - skip
     return TokenStatistics(*(column[begin : begin + len(pair[1])].copy() for column in columns))
 
@@ -98,7 +99,7 @@ def _batch(
 
 
 class _Pass:
-    """One model's way through a batch, with its cache."""
+    """One model's pass through a batch, with its cache."""
 
     def __init__(self, model: Any, ids: Tensor, real: Tensor) -> None:
         self._model, self._cache = model, None
@@ -107,7 +108,7 @@ class _Pass:
         self._without = last_only(model)
 
     def read(self, end: int) -> None:
-        """Take positions in whose logits nobody needs."""
+        """Process positions whose logits are not needed."""
         for start in range(0, end, _PREFILL):
             self._forward(start, min(start + _PREFILL, end), True, self._without)
 
@@ -126,12 +127,11 @@ class _Pass:
 def statistics_of_logits(logits: Tensor, *base_and_follows: Tensor, top_k: int = TOP_K) -> Tensor:
     """The fields of `TokenStatistics`, in float32: `[4 or 7, ...]`.
 
-    A CPU takes some rows at a time, so that its intermediate results stay in its cache: half the time.
+    On a CPU some rows at a time, so that intermediate results stay in its cache, which halves the time.
 
     Args:
         logits: `[..., V]`; -inf counts as p = 0.
-        base_and_follows: the base's logits `[..., V]` where there is one, then the ids of the tokens that stand there
-            `[...]`.
+        base_and_follows: the base's logits `[..., V]` if there is one, then the ids of the actual tokens `[...]`.
     """
     import torch
 
@@ -144,7 +144,7 @@ def statistics_of_logits(logits: Tensor, *base_and_follows: Tensor, top_k: int =
 
 
 def _statistics(logits: Tensor, *base_and_follows: Tensor, top_k: int) -> Tensor:
-    """Of `[N, V]`. With z the logits less their largest one and w = e^z, all is made of sums over the vocabulary: of w,
+    """Of `[N, V]`. With z the logits less their maximum and w = e^z, computed from sums over the vocabulary: of w,
     z w, z^2 w."""
     import torch
 

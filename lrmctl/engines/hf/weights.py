@@ -1,4 +1,4 @@
-"""One checkpoint's weights in memory, for all engines of this process that share them."""
+"""One checkpoint's weights in memory, shared by the engines of this process."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from weakref import WeakValueDictionary
 
 
 class Weights:
-    """A model that is loaded once, however many threads want it.
+    """A model that is loaded once, by whichever thread needs it first.
 
     Attributes:
-        model: None as long as it is not loaded.
-        computing: held by whoever computes with it: one batch at a time.
+        model: None until it is loaded.
+        computing: held while computing with the model: one batch at a time.
     """
 
     _shared: WeakValueDictionary[tuple[object, ...], Weights] = WeakValueDictionary()
@@ -26,14 +26,14 @@ class Weights:
 
     @classmethod
     def shared(cls, *key: object) -> Weights:
-        """The weights of this key, as long as an engine holds them."""
+        """The weights for this key, kept while an engine holds them."""
         with cls._sharing:
             weights = cls._shared.get(key) or cls()
             cls._shared[key] = weights
             return weights
 
     def load(self, load: Callable[[], Any]) -> Any:
-        """The model; loaded by the first who asks."""
+        """The model, loaded on first use."""
         if self.model is None:
             with self._loading:
                 if self.model is None:
@@ -41,5 +41,5 @@ class Weights:
         return self.model
 
     def drop(self) -> None:
-        """Let go of the model; it is loaded again when it is needed."""
+        """Release the model; it is loaded again when needed."""
         self.model = None

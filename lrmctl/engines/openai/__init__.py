@@ -1,4 +1,4 @@
-"""Generation and scoring by servers that speak OpenAI's API."""
+"""Generation and scoring by OpenAI-compatible servers."""
 
 from __future__ import annotations
 

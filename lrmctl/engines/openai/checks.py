@@ -1,6 +1,6 @@
-"""What the first answers of a server give away about it: that its template opens the thought, that samples are equal.
+"""What a server's first answers reveal: whether its template opens the thinking, whether samples are identical.
 
-Nothing of this is in any one answer. Knows no network.
+No single answer shows either. Knows no network.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from lrmctl.engines.openai.protocol import ServerReply
 from lrmctl.thinking import ThinkingFormat, format_of_text
 
 _ENOUGH = 3
-"""Prompts whose samples are all equal before it is said: short refusals may be equal by themselves."""
+"""Prompts with identical samples before a warning is given: short refusals may coincide by chance."""
 _PLAIN = 8
-"""Ended answers without thinking after which a cut one is taken to have none either."""
+"""Finished answers without thinking after which a truncated one is taken to have none either."""
 
 
 class ThinkTagDetector:
-    """Whether an answer without any tag is a thought: where the template opens it in the prompt, one that is cut by
-    the length limit has neither tag, and scoring it as an answer would be wrong.
+    """Detects whether an answer without tags is thinking. If the template opens the thinking in the prompt, an answer
+    cut by the length limit has neither tag, and scoring it as an answer would be wrong.
 
     Args:
-        known: whether the template opens the thought, where it can be read; None for a server's own.
-        form: of the model's thinking; None reads it from each answer.
+        known: whether the template opens the thinking, if it can be read; None for a server's own template.
+        form: the model's thinking format; None detects it in each answer.
     """
 
     def __init__(self, known: bool | None, form: ThinkingFormat | None = None) -> None:
@@ -34,18 +34,18 @@ class ThinkTagDetector:
 
     @property
     def evidence(self) -> tuple[bool, ...]:
-        """What has been seen so far; answers that could not be told are looked at again when it changes."""
+        """What has been seen so far; undecided answers are examined again when it changes."""
         return self._closes, self._apart, self._opens, self._plain >= _PLAIN
 
     def learn(self, answer: ServerReply) -> None:
-        """Take what an answer shows of the template, or of a server that takes thinking out by itself."""
+        """Learn from an answer about the template, or about a server that separates thinking itself."""
         self._apart |= bool(answer.reasoning)
         self._closes |= not answer.reasoning and closes_only(answer.text, self._form)
         self._opens |= not answer.reasoning and opens(answer.text, self._form)
         self._plain += _bare(answer, self._form) and answer.finish_reason == "stop"
 
     def settled(self, answer: ServerReply) -> bool:
-        """Whether enough has been seen to tell what this answer is."""
+        """Whether enough has been seen to classify this answer."""
         seen = self._closes or self._apart
         if not _bare(answer, self._form) or seen:
             return True
@@ -54,7 +54,7 @@ class ThinkTagDetector:
         return self._known is not None or self._opens or self._plain >= _PLAIN
 
     def thought(self, answer: ServerReply) -> bool:
-        """Whether this is a thought from its first word, as far as can be told."""
+        """Whether this is thinking from its first word, as far as can be told."""
         if self._apart and _bare(answer, self._form):
             return answer.finish_reason == "length"
         return self._closes or bool(self._known)
@@ -67,14 +67,14 @@ def _bare(answer: ServerReply, form: ThinkingFormat | None) -> bool:
 
 
 _LONG = 32
-"""Tokens; shorter completions, as the last turns of a decoding mode are, may well be equal."""
+"""Tokens; shorter completions, such as the last turns of a decoding mode, may well be identical."""
 
 
 class DuplicateSampleDetector:
-    """Whether all samples of a prompt are equal though their seeds differ.
+    """Detects prompts whose samples are all identical although their seeds differ.
 
-    lm-evaluation-harness sends one seed with every sample, and some servers heed neither seed nor temperature: pass@k
-    is then that of one sample.
+    lm-evaluation-harness sends one seed with every sample, and some servers ignore seed and temperature: pass@k is then
+    that of one sample.
     """
 
     def __init__(self, requests: Sequence[GenerationRequest]) -> None:
@@ -91,7 +91,7 @@ class DuplicateSampleDetector:
             self._texts.append(set())
 
     def seen(self, request: GenerationRequest, text: str | None) -> str:
-        """A warning as soon as all samples of some prompts have come and are equal; empty otherwise.
+        """A warning once several prompts have all their samples and these are identical; otherwise empty.
 
         Args:
             text: of the completion; None for one that failed.

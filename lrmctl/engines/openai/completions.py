@@ -1,9 +1,9 @@
-"""A server's answer as a completion and as a trace: pure functions, no network.
+"""Converts a server's answer to a completion and a trace: pure functions, no network.
 
-Servers show thinking in three ways: inside of the content with both tags, with the closing tag alone (the template
-opened the thought), or in a place of its own. What comes apart stays apart, word for word; else the text of a
-completion has its tags when it leaves this file, so that the splitter finds thinking and answer. Thinking without an
-answer is never an answer.
+Servers return thinking in three ways: in the content with both tags, with the closing tag alone (the template opened
+the thinking), or in a separate field. Separate thinking stays separate, verbatim; otherwise the text of a completion
+has its tags when it leaves this module, so that the splitter finds thinking and answer. Thinking without an answer is
+never taken as an answer.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ from lrmctl.types import Prompt, Trace
 
 
 def chat_completion(answer: ServerReply, opened: bool, form: ThinkingFormat | None = None) -> tuple[str, str | None]:
-    """The text of a completion, and its thinking where that came apart.
+    """The text of a completion, and its thinking if that is separate.
 
     Args:
-        opened: the server's template opens the thought, so that content starts inside of it.
-        form: of the model's thinking; None reads it from the text.
+        opened: the server's template opens the thinking, so that content starts inside it.
+        form: the model's thinking format; None detects it in the text.
     """
     if answer.reasoning.strip():
         return answer.text, answer.reasoning
     opening = (form or format_of_text(answer.text, opened=True)).opening
-    if not answer.text.strip():  # all tokens went into thinking that the server does not show
+    if not answer.text.strip():  # all tokens went into thinking that the server does not return
         return opening if answer.finish_reason == "length" else "", None
     begun = closes_only(answer.text, form) or (opened and not opens(answer.text, form))
     return f"{opening}{answer.text}" if begun else answer.text, None
 
 
 def closes_only(text: str, form: ThinkingFormat | None = None) -> bool:
-    """Whether a closing tag comes before any opening one: the template opened the thought."""
+    """Whether a closing tag comes before any opening one, i.e. the template opened the thinking."""
     form = form or format_of_text(text)
     if form.channels or form.prose or opens(text, form):
         return False
@@ -63,7 +63,7 @@ def opens(text: str, form: ThinkingFormat | None = None) -> bool:
 
 
 def plain_completion(answer: ServerReply, end: str, form: ThinkingFormat | None = None) -> str:
-    """The completion of a rendered prompt, its end-of-text token left out and the tag that ended it put back.
+    """The completion of a rendered prompt, without its end-of-text token and with the closing tag that stopped it.
 
     Args:
         end: the end-of-text token as text; empty for none.
@@ -74,10 +74,10 @@ def plain_completion(answer: ServerReply, end: str, form: ThinkingFormat | None 
 
 
 def before_stop(text: str, stops: Sequence[str], inside: bool, form: ThinkingFormat | None = None) -> str | None:
-    """What comes before the first stop outside of thinking; None if there is none.
+    """The text before the first stop outside thinking; None if there is none.
 
     Args:
-        inside: the text begins inside of a thought.
+        inside: the text begins inside thinking.
     """
     if not any(stops):
         return None
@@ -107,13 +107,13 @@ def trace_of(
     """See `Engine.trace`.
 
     Args:
-        rendered: the prompt was rendered here, so that it shows whether the thought is open.
+        rendered: the prompt was rendered here, so that it shows whether the thinking is open.
     """
     if completion.finish_reason == "error":
         return Trace(prompt, "", "", "absent", "error", sample=request.sample, error=completion.error)
     form = _form(completion, thinking)
     split = _split(request.forced + completion.text, completion, form, rendered and opened_before(request, form))
-    if request.forced and not split.thinking:  # the thought that was closed for it was empty, and it may think anew
+    if request.forced and not split.thinking:  # the thinking closed for it was empty, and it may think anew
         own = split_text(completion.text, opened=rendered and starts_inside(request, form), format=form)
         split = own if own.thinking else split
     off = rendered and closed_before(request, thinking)
@@ -122,7 +122,7 @@ def trace_of(
 
 
 def _form(completion: Completion, thinking: Thinking) -> ThinkingFormat | None:
-    """The model's format; think tags for what an earlier version stored, which put them around every thought."""
+    """The model's format; think tags for completions stored by earlier versions, which put them around all thinking."""
     known, old = thinking.format, default_format()
     if known is None or known == old or completion.reasoning is not None:
         return known
@@ -143,7 +143,7 @@ def _counted(
     tokenizer: Any,
     rendered: bool,
 ) -> Trace:
-    """With the tokens of thinking and answer. What was forced is not counted."""
+    """The trace with token counts of thinking and answer, forced text excluded."""
     count = _counter(tokenizer)
     if completion.reasoning is not None:
         thought, answer = (count(trace.thinking), count(trace.answer)) if count else (0, 0)
@@ -169,7 +169,7 @@ def _counter(tokenizer: Any) -> Callable[[str], int] | None:
 
 
 def _shares(total: int, thinking: str, answer: str) -> tuple[int, int]:
-    """Tokens of thinking and answer by their characters, where the server counts both together."""
+    """Tokens of thinking and answer in proportion to their characters, if the server counts both together."""
     characters = len(thinking) + len(answer)
     of_thinking = round(total * len(thinking) / characters) if characters else 0
     return of_thinking, total - of_thinking

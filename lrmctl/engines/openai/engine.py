@@ -1,7 +1,7 @@
-"""Completions by servers that speak OpenAI's API, one or several of them.
+"""Completions from one or several OpenAI-compatible servers.
 
 With `api: chat` the server renders the prompt and a request's text is the messages; with `api: completions` it is
-rendered here, which decoding modes need. What goes wrong with one completion is that completion's error.
+rendered here, which decoding modes require. A failure of one completion is that completion's error.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ from lrmctl.thinking import Thinking, builtin_formats, find_thinking, opens_thin
 from lrmctl.types import Prompt, Trace
 
 PLAIN = Rendering()
-_PER_TOKEN = 4  # characters, where a server counts nothing
+_PER_TOKEN = 4  # characters, where a server gives no counts
 
 
 class OpenAiEngine(Engine):
-    """A model behind servers.
+    """A model on one or several servers.
 
     Args:
-        model: the name that the servers know it by.
-        rendering: how messages become prompts, besides the model's own template.
+        model: the model's name on the servers.
+        rendering: how messages are rendered, besides the model's own template.
 
     Raises:
         RecipeError: `api: completions` without a tokenizer.
@@ -77,24 +77,25 @@ class OpenAiEngine(Engine):
 
     @property
     def parallel(self) -> int:  # type: ignore[override]  # as the options say
-        """A server batches by itself, and a call must not wait for a slow other."""
+        """Servers batch by themselves, and a call must not wait for a slow one."""
         return self._options.concurrency
 
     def check(self) -> None:
-        """Raises LrmctlError if the key's variable is not set; nobody is contacted."""
+        """Raises LrmctlError if the key's variable is not set; contacts no server."""
         self._headers()
 
     def prepare(self) -> None:
-        """Nothing is loaded and nobody is contacted; raises LrmctlError if the key's variable is not set."""
+        """Loads and contacts nothing; raises LrmctlError if the key's variable is not set."""
         self._headers()
 
     def release(self) -> None:
-        """End the connections; the next request opens them again."""
+        """Close the connections; the next request opens them again."""
         self._pool.close()
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of the checkpoint where its folder is here; else its name and revision: weights elsewhere are not seen."""
+        """Fingerprint of the checkpoint if its folder is local; else of its name and revision, since remote weights are
+        not seen."""
         from lrmctl.models import fingerprint
 
         path = Path(self._model).expanduser()
@@ -105,7 +106,7 @@ class OpenAiEngine(Engine):
 
     @cached_property
     def identity(self) -> str:
-        """Never a URL or a key: what is sent besides the request is there by its hash."""
+        """Never contains a URL or a key; extra request fields are included as a hash."""
         parts = ["openai", self._options.api, self.fingerprint, self._options.revision]
         if self._options.extra_body:
             parts.append(_digest(self._options.extra_body))
@@ -115,10 +116,10 @@ class OpenAiEngine(Engine):
 
     @cached_property
     def tokenizer(self) -> Any:
-        """The tokenizer of the options; None without one.
+        """The tokenizer named in the options; None without one.
 
         Raises:
-            NotFoundError: there is none of that name.
+            NotFoundError: there is no tokenizer of that name.
         """
         from lrmctl.models import load_tokenizer, resolve_model
 
@@ -151,18 +152,18 @@ class OpenAiEngine(Engine):
         prefill: str = "",
         template_args: Mapping[str, Any] | None = None,
     ) -> GenerationRequest:
-        """See `Engine.question`. With `api: chat` the server renders, and a prefill is left out."""
+        """See `Engine.question`. With `api: chat` the server renders, and a prefill is ignored."""
         if not text and self._options.api == "chat":
             return replace(question_of(chat_text(messages, template_args or {}), max_new_tokens), plain=False)
         text = text or render_question(self.tokenizer, messages, template_args)
         return question_of(text, max_new_tokens, prefill)
 
     def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[list[tuple[int, Completion]]]:
-        """Completions as they end, some at a time.
+        """Completions as they finish, in groups.
 
         Raises:
-            LrmctlError: the key's variable is not set, the servers refuse the key or do not know the model, or a
-                request puts words into the mouth of a model behind a chat server.
+            LrmctlError: the key's variable is not set, the servers reject the key or do not know the model, or a
+                request forces text on a model behind a chat server.
         """
         headers = self._headers()
         self._refuse(requests)
@@ -180,7 +181,7 @@ class OpenAiEngine(Engine):
     def first_token_probabilities(
         self, requests: Sequence[GenerationRequest], choices: Sequence[Sequence[str]]
     ) -> list[FirstTokenProbabilities]:
-        """See `Engine.first_token_probabilities`: of the likeliest first tokens only, `top_logprobs` of them.
+        """See `Engine.first_token_probabilities`; limited to the `top_logprobs` most likely first tokens.
 
         Raises:
             LrmctlError: as for `generate`.
@@ -200,7 +201,7 @@ class OpenAiEngine(Engine):
         """See `Engine.top_logprobs`. With `api: completions` only: the server echoes the text.
 
         Raises:
-            LrmctlError: as for `generate`, or the server does not give them.
+            LrmctlError: as for `generate`, or the server does not return them.
         """
         if self._options.api == "chat":
             raise RecipeError("a chat server reads no given text", "engine.api", "say `api: completions`")
@@ -212,7 +213,7 @@ class OpenAiEngine(Engine):
     def _replies(
         self, requests: Sequence[GenerationRequest], headers: Mapping[str, str]
     ) -> Iterator[list[tuple[int, Completion]]]:
-        """To questions: the text as the server gives it."""
+        """Replies to questions, with the text as the server returns it."""
         extra = self._options.extra_body
         for arrived in self._pool.ask(len(requests), lambda i: question_body(self._model, requests[i], extra), headers):
             yield [(i, _reply(requests[i], outcome)) for i, outcome in arrived]
@@ -220,7 +221,7 @@ class OpenAiEngine(Engine):
     def _generated(
         self, requests: Sequence[GenerationRequest], headers: Mapping[str, str]
     ) -> Iterator[list[tuple[int, Completion]]]:
-        """Completions by the servers, those that nothing can be told of yet at the end."""
+        """Completions by the servers, with undecided ones at the end."""
         sameness = DuplicateSampleDetector(requests)
         held: list[tuple[int, ServerReply]] = []
         for arrived in self._pool.ask(len(requests), lambda i: self._body(requests[i]), headers):
@@ -240,7 +241,7 @@ class OpenAiEngine(Engine):
             yield [(i, self._completion(requests[i], one)) for i, one in held]
 
     def trace(self, prompt: Prompt, request: GenerationRequest, completion: Completion) -> Trace:
-        """See `Engine.trace`. What was forced is part of the thinking or answer, but not of their token counts."""
+        """See `Engine.trace`. Forced text is part of the thinking or answer, but not of their token counts."""
         rendered = self._options.api == "completions"
         return trace_of(prompt, request, completion, self.thinking, self.tokenizer, rendered=rendered)
 
@@ -261,7 +262,7 @@ class OpenAiEngine(Engine):
 
     @cached_property
     def thinking(self) -> Thinking:
-        """See `Engine.thinking`. Without a tokenizer the template is the server's own, and nothing is known of it."""
+        """See `Engine.thinking`. Without a tokenizer the template is the server's own, and unknown."""
         tokenizer = self.tokenizer if self.tokenizer and self.tokenizer.chat_template else None
         return find_thinking(tokenizer, template_args=self._rendering.template_args, override=self._rendering.thinking)
 
@@ -269,9 +270,7 @@ class OpenAiEngine(Engine):
     def _opening(self) -> ThinkTagDetector:
         form = self.thinking.format
         if self._options.api == "completions" or self.thinking.on is False:
-            return ThinkTagDetector(
-                False, form
-            )  # the rendered prompt says it of each request; what is off opens nothing
+            return ThinkTagDetector(False, form)  # each rendered prompt shows it; disabled thinking opens nothing
         if self.tokenizer is None:
             return ThinkTagDetector(None, form)
         some = Prompt.user("any", "any", "benign")
@@ -279,7 +278,7 @@ class OpenAiEngine(Engine):
 
         try:
             rendered = render_prompt(self.tokenizer, some, self._rendering.template_args)
-        except LrmctlError:  # a tokenizer without a template counts tokens all the same
+        except LrmctlError:  # a tokenizer without a template can still count tokens
             return ThinkTagDetector(None, form)
         return ThinkTagDetector(opens_thinking(rendered, form), form)
 
@@ -313,7 +312,7 @@ class OpenAiEngine(Engine):
         return any(token.special and str(token) in markers for token in added)
 
     def _read(self, outcome: RequestOutcome) -> ServerReply | Completion:
-        """An answer, learned from; or the completion that failed."""
+        """A parsed answer, which the detector has learned from; or a failed completion."""
         try:
             if outcome.error:
                 return Completion.failed(outcome.error, too_long=outcome.too_long)
@@ -326,7 +325,7 @@ class OpenAiEngine(Engine):
     def _settled(
         self, answers: list[tuple[int, ServerReply]]
     ) -> tuple[list[tuple[int, ServerReply]], list[tuple[int, ServerReply]]]:
-        """Those that can be told what they are, and the others."""
+        """Answers that can be classified, and the others."""
         sides: tuple[list[tuple[int, ServerReply]], list[tuple[int, ServerReply]]] = ([], [])
         for one in answers:
             sides[0 if self._opening.settled(one[1]) else 1].append(one)
@@ -351,7 +350,7 @@ class OpenAiEngine(Engine):
         return self._options.api == "completions" and starts_inside(request, self.thinking.format)
 
     def _count(self, text: str) -> int:
-        """Tokens by the tokenizer, else about as many as it has characters for."""
+        """Token count by the tokenizer, else an estimate from the number of characters."""
         if self.tokenizer is None:
             return -(-len(text) // _PER_TOKEN)
         return len(self.tokenizer.encode(text, add_special_tokens=False)) if text else 0
@@ -369,7 +368,7 @@ class OpenAiEngine(Engine):
 
 
 def said_of(completion: Completion) -> str:
-    """All that was said, thinking and answer."""
+    """All of the text, thinking and answer."""
     return f"{completion.reasoning or ''}{completion.text}"
 
 

@@ -1,6 +1,6 @@
-"""Log-probabilities of given text from a server of completions: the prompt is echoed with the likeliest tokens.
+"""Log-probabilities of given text from a completions server: the prompt is echoed with the most likely tokens.
 
-Pure functions, no network. Tokens are sent as ids, so that the server reads what the model wrote.
+Pure functions, no network. Tokens are sent as ids, so that the server scores exactly what the model wrote.
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ from lrmctl.errors import LrmctlError
 
 
 def echo_body(model: str, ids: Sequence[int], top_k: int, extra: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Path and body that ask for the log-probabilities of all tokens of a text; one token is generated and ignored."""
+    """Path and body of a request for the log-probabilities of all tokens of a text; the one generated token is
+    ignored."""
     body = {"model": model, "prompt": list(ids), "max_tokens": 1, "temperature": 1.0, "echo": True, "logprobs": top_k}
     return "/completions", {**body, **extra}
 
 
 def top_logprobs_of(outcome: RequestOutcome, begin: int, end: int, top_k: int) -> TopLogprobs:
-    """What a server answered.
+    """The log-probabilities in a server's response.
 
     Raises:
-        LrmctlError: it failed, or gave something else.
+        LrmctlError: the request failed, or the response has another format.
     """
     try:
         if not outcome.error:
@@ -36,10 +37,10 @@ def top_logprobs_of(outcome: RequestOutcome, begin: int, end: int, top_k: int) -
 
 
 def read_top_logprobs(data: bytes, begin: int, end: int, top_k: int) -> TopLogprobs:
-    """Of the tokens from `begin` to `end` of the text.
+    """The log-probabilities of the tokens from `begin` to `end` of the text.
 
     Raises:
-        UnreadableError: the server has echoed no log-probabilities, or not of all tokens.
+        UnreadableError: the server has echoed no log-probabilities, or not for all tokens.
     """
     import numpy as np
 

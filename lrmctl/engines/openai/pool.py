@@ -1,9 +1,9 @@
-"""Many requests to several servers at once: each server has as many as it may, one that is away has none.
+"""Dispatches requests to several servers at once, up to each server's limit; one that is down gets none.
 
-Servers pull work, so that the fastest does most of it. What one could not answer goes to whichever is free. A server
-that does not answer rests, is looked at with growing pauses, and works on when it is back; requests fail when all
-have been away for `patience` seconds. All callers of a pool, of whatever thread, share its connections, its queue and
-its limits. Knows requests as numbers and bodies, and nothing of what is in them.
+Servers pull work, so the fastest does most of it. A request that failed on one server goes to the next free one. A
+server that does not answer is paused, probed at growing intervals, and used again when it is back; requests fail once
+all servers have been down for `patience` seconds. All callers of a pool, from any thread, share its connections, queue
+and limits. Knows requests as numbers and bodies, and nothing of their content.
 """
 
 from __future__ import annotations
@@ -37,10 +37,11 @@ from lrmctl.engines.openai.retry import (
 from lrmctl.errors import LrmctlError
 
 _REFUSALS = {401: 1, 404: 1, 403: 8}
-"""Refusals before any answer after which nothing can be hoped for. Some firewalls answer single prompts with 403."""
+"""Statuses that, before any answer, mean that no request will succeed. Some firewalls answer single prompts with
+403."""
 _BUSY = (429, 502, 503, 504, 529)
-"""A server that wants to be left alone, or is not there behind its proxy. Other errors may be those of one request."""
-_OPENING = 10.0  # seconds for a connection, and for an answer to "are you there"
+"""Statuses of a server that is overloaded, or down behind its proxy. Others may be caused by one request."""
+_OPENING = 10.0  # seconds to connect, and for an answer to a probe
 
 Body = Callable[[int], tuple[str, dict[str, Any]]]
 """Path and JSON body of a request, by its number."""
@@ -48,10 +49,10 @@ Body = Callable[[int], tuple[str, dict[str, Any]]]
 
 @dataclass(frozen=True)
 class RequestOutcome:
-    """What a server answered, or why there is no answer.
+    """A server's answer to a request, or why there is none.
 
     Attributes:
-        too_long: the server refused the request for its length; `error` says so.
+        too_long: the server rejected the request for its length; `error` says so.
     """
 
     data: bytes = b""
@@ -74,7 +75,7 @@ class _Batch:
 
     Attributes:
         over: nobody waits for it any more.
-        running: those under way.
+        running: requests in progress.
     """
 
     count: int
@@ -87,7 +88,7 @@ class _Batch:
     running: set[asyncio.Future[RequestOutcome]] = field(default_factory=set)
 
     def arrived(self) -> list[tuple[int, RequestOutcome]]:
-        """What has come, at least one; empty if no more will."""
+        """Results that have arrived, at least one; empty if there will be no more."""
         found = []
         one = self.out.get()
         while one is not None:
@@ -105,13 +106,13 @@ class _Batch:
         self.out.put((i, outcome))
 
     def fail(self, i: int, error: str = "") -> None:
-        """A request fails with its last error, or with this one if it was never tried."""
+        """Fail a request with its last error, or with this one if it was never tried."""
         tried = self.attempts.get(i) or RequestAttempts(0.0, 0, error)
         times = "time" if tried.count == 1 else "times"
         self.done(i, RequestOutcome(error=f"{tried.error} (asked {tried.count} {times})"))
 
     def end(self, error: BaseException | None = None) -> None:
-        """Drop what is not answered yet."""
+        """Drop all unanswered requests."""
         if not self.over:
             self.over, self.broken = True, error
             for task in self.running:
@@ -124,10 +125,10 @@ class EndpointPool:
 
     Args:
         urls: base URLs.
-        concurrency: requests under way at the same time, for each server.
-        timeout: seconds of silence.
-        patience: seconds for which servers may be away, and one request may fail, before it counts as failed.
-        variable: that holds the key, for error texts.
+        concurrency: concurrent requests per server.
+        timeout: seconds without data.
+        patience: seconds for which servers may be down, and one request may fail, before it counts as failed.
+        variable: environment variable of the key, for error messages.
     """
 
     def __init__(
@@ -151,10 +152,10 @@ class EndpointPool:
         self._starting = threading.Lock()
 
     def ask(self, count: int, body: Body, headers: Mapping[str, str]) -> Iterator[list[tuple[int, RequestOutcome]]]:
-        """All requests 0 to `count` - 1, as they are answered; each once. Leaving the iterator drops the others.
+        """Results of requests 0 to `count` - 1, each once, as they arrive. Leaving the iterator drops the others.
 
         Raises:
-            LrmctlError: the servers refuse the key or do not know the model.
+            LrmctlError: the servers reject the key or do not know the model.
         """
         if count == 0:
             return
@@ -174,7 +175,7 @@ class EndpointPool:
             dispatcher.call(dispatcher.leave, batch)
 
     def close(self) -> None:
-        """End all connections; the next request opens them again."""
+        """Close all connections; the next request opens them again."""
         with self._starting:
             if self._dispatcher is not None:
                 self._dispatcher.call(self._dispatcher.closing.set)
@@ -182,10 +183,10 @@ class EndpointPool:
             self._dispatcher = None
 
     def refuse(self, server: Server, status: int, words: str) -> str:
-        """The error of an answer that asking again cannot mend.
+        """The error of an answer that a retry cannot fix.
 
         Raises:
-            LrmctlError: it is the same for every request.
+            LrmctlError: the error applies to every request.
         """
         whose = f"the server at {server.place}"
         text = refused(whose, status, words, model=self.model, variable=self.variable)
@@ -197,7 +198,7 @@ class EndpointPool:
 
 
 class _Dispatcher:
-    """The event loop of a pool, in a thread of its own: a caller's interrupt stops its batch and nothing else."""
+    """The event loop of a pool, in its own thread: a caller's interrupt stops its batch and nothing else."""
 
     def __init__(self, pool: EndpointPool) -> None:
         self._pool = pool
@@ -214,16 +215,16 @@ class _Dispatcher:
 
     @property
     def alive(self) -> bool:
-        """False after an error in it, and in a forked child, which has no threads."""
+        """False after an error in the loop, and in a forked child, which has no threads."""
         return self.thread.is_alive()
 
     def call(self, function: Callable[..., None], *args: Any) -> None:
-        """Have the loop's thread call a function."""
+        """Run a function in the loop's thread."""
         with suppress(RuntimeError):  # closed already
             self._loop.call_soon_threadsafe(function, *args)
 
     def enter(self, batch: _Batch) -> None:
-        """Queue a batch, behind those that are there, with as many workers as it can use."""
+        """Queue a batch behind the others, with as many workers as it can use."""
         pool = self._pool
         if not self._clients:
             limits = httpx.Limits(max_connections=None, max_keepalive_connections=pool.concurrency)
@@ -239,7 +240,7 @@ class _Dispatcher:
             self._workers += [self._loop.create_task(self._work(k)) for k in range(len(pool.servers))]
 
     def leave(self, batch: _Batch) -> None:
-        """Forget a batch."""
+        """Remove a batch."""
         batch.end()
         self._batches.discard(batch)
 
@@ -247,7 +248,7 @@ class _Dispatcher:
         error: BaseException = LrmctlError("the thread that asks the servers has ended")
         try:
             self._loop.run_until_complete(self._main())
-        except BaseException as raised:  # told to the callers, who raise it
+        except BaseException as raised:  # passed to the callers, who raise it
             error = raised
         finally:
             for batch in self._batches:
@@ -263,7 +264,7 @@ class _Dispatcher:
             await client.aclose()
 
     async def _work(self, k: int) -> None:
-        """One of a server's slots: takes requests for as long as there are any."""
+        """One of a server's slots: processes requests while there are any."""
         server, client = self._pool.servers[k], self._clients[k]
         while True:
             order, i, batch = await self._todo.get()
@@ -280,7 +281,7 @@ class _Dispatcher:
                 batch.end(error)
 
     async def _look(self, server: Server, client: httpx.AsyncClient) -> None:
-        """Wait for a server's rest to end, and see whether it is there if it was not."""
+        """Wait until a server's pause is over, and probe it if it was down."""
         if (pause := server.rest - time.monotonic()) > 0:
             await asyncio.sleep(pause)
         if not server.away:
@@ -307,7 +308,7 @@ class _Dispatcher:
                 return
             if self.closing.is_set():
                 raise
-            lost = TryAgainError(f"the connection to {server.place} was lost")  # cancelled inside of the client
+            lost = TryAgainError(f"the connection to {server.place} was lost")  # cancelled inside the client
             self._again(order, i, batch, server, lost, time.monotonic() - began)
             return
         except TryAgainError as error:
@@ -315,7 +316,7 @@ class _Dispatcher:
             return
         except LrmctlError:
             raise
-        except Exception as error:  # a body that cannot be encoded, say: the fault of one request
+        except Exception as error:  # e.g. a body that cannot be encoded: an error of one request
             outcome = RequestOutcome(error=f"the server cannot be asked: {named(error)}")
         finally:
             batch.running.discard(task)
@@ -349,12 +350,12 @@ class _Dispatcher:
         return RequestOutcome(answer.content)
 
     def _again(self, order: int, i: int, batch: _Batch, server: Server, error: TryAgainError, lasted: float) -> None:
-        """Give a request to whoever is next, unless patience with it or with all servers is over."""
+        """Requeue a request, unless the patience for it or for all servers is over."""
         now = time.monotonic()
         mine = batch.attempts.setdefault(i, RequestAttempts(now))
         mine.count, mine.error = mine.count + 1, str(error)
         if server.away and lasted > self._pool.patience and mine.count < SICK:
-            mine.since = now  # it was worked at for longer than that before its server went away
+            mine.since = now  # it was tried for longer than that before its server went down
         if now - mine.since >= self._pool.patience:
             batch.fail(i)
         elif server.resting:
@@ -369,7 +370,7 @@ class _Dispatcher:
             self._give_up(mine.error)
 
     def _give_up(self, error: str) -> None:
-        """Fail everything that waits, if all servers have been away for too long."""
+        """Fail all waiting requests if all servers have been down for too long."""
         if all(server.given_up(self._pool.patience) for server in self._pool.servers):
             while not self._todo.empty():
                 _, i, batch = self._todo.get_nowait()

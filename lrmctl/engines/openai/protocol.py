@@ -1,7 +1,7 @@
-"""The wire format of OpenAI-compatible servers: what they are sent, and how their answers are read. No network.
+"""The wire format of OpenAI-compatible servers: builds request bodies and parses answers. No network.
 
-Servers differ in what they leave out and add, and proxies answer in their name. Whatever is not plainly an answer is
-an error with the beginning of what came: an empty or broken answer must never look like a completion or a verdict.
+Servers differ in what they omit and add, and proxies answer in their name. Anything that is not clearly an answer is an
+error that quotes its beginning: an empty or broken answer must never look like a completion or a verdict.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from lrmctl.types import FinishReason
 SEED_BITS = 31
 """Servers take seeds of 32 bits, some of them signed."""
 _FIRST_TOKENS = 8
-"""Tokens asked for where only the first word counts: blank ones may come before it."""
+"""Tokens requested where only the first word counts, since blank ones may come before it."""
 _FINISHED: Mapping[str, FinishReason] = {
     **dict.fromkeys(("stop", "eos", "eos_token", "end_turn", "stop_sequence"), "stop"),
     **dict.fromkeys(("length", "max_tokens", "model_length"), "length"),
@@ -33,22 +33,22 @@ _NOT_FINISHED = {
 }
 
 
-_SHOWN = 160  # characters of an answer that cannot be read
+_SHOWN = 160  # characters quoted of an unreadable answer
 
 
 class UnreadableError(ValueError):
-    """An answer that is none; the message says why."""
+    """An answer that cannot be parsed; the message says why."""
 
 
 @dataclass(frozen=True)
 class ServerReply:
-    """A server's answer as it came.
+    """A parsed answer of a server.
 
     Attributes:
         text: the completion, or the content of the message.
-        reasoning: the thinking, where it has a field of its own.
-        stopped_by: the stop text that ended it, where the server says so.
-        tokens, reasoning_tokens: the server's counts; None where it gives none.
+        reasoning: the thinking, if it has its own field.
+        stopped_by: the stop text that ended it, if the server reports it.
+        tokens, reasoning_tokens: the server's counts; None if it gives none.
     """
 
     text: str
@@ -60,7 +60,7 @@ class ServerReply:
 
 
 def chat_text(messages: Sequence[Mapping[str, str]], template_args: Mapping[str, Any]) -> str:
-    """The text of a request that the server renders: what of its body depends on prompt and template, as JSON."""
+    """The text of a request that the server renders: the fields that depend on prompt and template, as JSON."""
     body: dict[str, Any] = {"messages": [dict(message) for message in messages]}
     if template_args:
         body["chat_template_kwargs"] = dict(template_args)
@@ -80,9 +80,9 @@ def body_of(
     Stop texts are not sent: they would end the thinking.
 
     Args:
-        extra: keys that are put over the body's; None takes a key out.
-        special_tags: the think tags are special tokens, which a chat server would leave out of its text.
-        form: of the model's thinking, if it is known.
+        extra: keys that override the body's; None removes a key.
+        special_tags: the think tags are special tokens, which a chat server would omit from its text.
+        form: the model's thinking format, if known.
     """
     s = request.sampling
     body: dict[str, Any] = {
@@ -110,16 +110,16 @@ def body_of(
 def question_body(
     model: str, request: GenerationRequest, extra: Mapping[str, Any], logprobs: int = 0
 ) -> tuple[str, dict[str, Any]]:
-    """Path below the base URL, and the JSON body, of a judge's question; no more is sent than it needs.
+    """Path below the base URL, and the JSON body, of a judge's question, with the required fields only.
 
     Args:
-        extra: keys that are put over the body's; None takes a key out.
-        logprobs: first tokens whose probability is asked for; 0 asks for a text.
+        extra: keys that override the body's; None removes a key.
+        logprobs: number of first tokens whose probability is requested; 0 requests text.
     """
     most = _FIRST_TOKENS if logprobs else request.sampling.max_new_tokens
     body: dict[str, Any] = {"model": model, "temperature": 0, "max_tokens": most}
     if request.plain:
-        # vLLM and SGLang would put a second begin-of-text token before a prompt that has its own
+        # vLLM and SGLang would add a second begin-of-text token to a prompt that has its own
         body |= {"prompt": request.text, "add_special_tokens": False}
         body |= {"logprobs": logprobs} if logprobs else {}
     else:
@@ -130,10 +130,10 @@ def question_body(
 
 
 def read_answer(api: str, data: bytes) -> ServerReply:
-    """What a server answered.
+    """Parse a server's answer.
 
     Raises:
-        UnreadableError: that is no completion; the message says why.
+        UnreadableError: it is not a completion; the message says why.
     """
     choice, body = read_choice(data)
     finish, usage = _finish(choice), _mapping(body.get("usage"))
@@ -162,7 +162,7 @@ def read_answer(api: str, data: bytes) -> ServerReply:
 
 
 def read_reply(plain: bool, data: bytes) -> str:
-    """The text of the reply to a question, never blank; thinking that came apart is left out.
+    """The text of the reply to a question, never blank; separate thinking is left out.
 
     Raises:
         UnreadableError: there is none; the message says why.
@@ -178,13 +178,13 @@ def read_reply(plain: bool, data: bytes) -> str:
 
 
 def read_first_token(words: Sequence[str], data: bytes) -> dict[str, float]:
-    """Of each word that is seen there, the probability that the first token that is not blank begins it.
+    """For each word seen, the probability that the first non-blank token begins it.
 
-    Without the model's tokenizer a token stands for a word if, blanks aside, it is the word or its beginning (two
-    characters at least) and of no other word.
+    Without the model's tokenizer a token stands for a word if, apart from blanks, it is the word or its beginning (at
+    least two characters) and of no other word.
 
     Raises:
-        UnreadableError: there are no probabilities, or none of these words.
+        UnreadableError: there are no probabilities, or none for these words.
     """
     positions = _positions(_unfiltered(data))
     table = next((likely for token, likely in positions if isinstance(token, str) and token.strip()), None)
@@ -201,7 +201,7 @@ def read_first_token(words: Sequence[str], data: bytes) -> dict[str, float]:
 
 
 def told_error(data: bytes) -> tuple[str, int]:
-    """The server's own words of what is wrong, and the status that it names inside; empty and 0 if there are none."""
+    """The server's own error message, and the status inside it; empty and 0 if there are none."""
     try:
         body = json.loads(data)
     except (ValueError, RecursionError):
@@ -251,7 +251,7 @@ _INSIDE = ("text", "thinking", "reasoning", "summary", "content")
 
 
 def reasoning_of(message: Mapping[str, Any]) -> str:
-    """The thinking of a message that has a place of its own there, word for word; empty if there is none.
+    """The thinking in a separate field of a message, verbatim; empty if there is none.
 
     Servers send it as `reasoning_content` (DeepSeek, SGLang, older vLLM), `reasoning` (vLLM, OpenRouter), `thinking`
     (Ollama), `reasoning_details` (OpenRouter), or as parts of the content (Mistral, Anthropic).
@@ -265,7 +265,7 @@ def reasoning_of(message: Mapping[str, Any]) -> str:
 
 
 def _text_of(found: object) -> str:
-    """The text of a thought, which may be a text, a part that holds one, or a list of parts."""
+    """The text of a thinking field, which may be a string, a part that holds one, or a list of parts."""
     if isinstance(found, str):
         return found
     if isinstance(found, list):
@@ -276,7 +276,7 @@ def _text_of(found: object) -> str:
 
 
 def joined(content: object) -> str:
-    """The text of a message's content, which may be null or come in parts, as in OpenAI's newer form.
+    """The text of a message's content, which may be null or a list of parts, as in OpenAI's newer format.
 
     Raises:
         UnreadableError: it is neither.
@@ -290,7 +290,7 @@ def joined(content: object) -> str:
 
 
 def short(found: object) -> str:
-    """The beginning of whatever came, on one line."""
+    """The beginning of an answer, on one line."""
     text = found.decode("utf-8", "replace") if isinstance(found, bytes) else str(found)
     text = " ".join(text.split())
     return repr(text[:_SHOWN] + ("..." if len(text) > _SHOWN else ""))
@@ -320,7 +320,7 @@ def _why_empty(choice: Mapping[str, Any], message: Mapping[str, Any]) -> str:
 
 
 def _positions(choice: Mapping[str, Any]) -> list[tuple[str, dict[str, float]]]:
-    """Each generated token and the log-probabilities of those that might have stood there."""
+    """Each generated token with the log-probabilities of its alternatives."""
     found = choice.get("logprobs")
     if not isinstance(found, dict):
         raise UnreadableError("the server gave no token probabilities; it has to support `logprobs`")

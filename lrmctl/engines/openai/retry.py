@@ -1,7 +1,7 @@
-"""The retry policy for servers: what may pass by itself, how long to wait for it, and what to do about what will not.
+"""The retry policy for servers: which errors are transient, how long to wait, and how to fix the others.
 
-Knows neither judges nor evaluations, and no form of a request. Pauses are of a server and shared by all requests to it,
-which is why this is no retry decorator around each request.
+Knows neither judges nor evaluations, and no request format. Backoff is per server and shared by all requests to it, so
+it cannot be a retry decorator around each request.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from threading import Lock
 import httpx
 
 AGAIN = (408, 409, 425, 429)
-"""Statuses below 500 that may be answered otherwise when asked again."""
+"""Statuses below 500 that are worth a retry."""
 SICK = 3
-"""Errors in a row after which it is the server, not the request."""
+"""Consecutive errors after which the server is at fault, not the request."""
 LONGEST = 8.0
-"""Seconds between two tries at most, unless the server wants more."""
+"""Most seconds between two tries, unless the server asks for more."""
 
 
 class TryAgainError(Exception):
-    """What may go away by itself."""
+    """A transient error."""
 
 
 class CircuitBreaker:
-    """Since when a server gives no answers: patience is with the server, not with each of a thousand questions."""
+    """Tracks since when a server has been failing: patience applies to the server, not to each request."""
 
     def __init__(self, patience: float, now: Callable[[], float] = time.monotonic) -> None:
         self._patience, self._now, self._lock = patience, now, Lock()
@@ -41,7 +41,7 @@ class CircuitBreaker:
     def failed(self) -> None:
         with self._lock:
             now = self._now()
-            if self._since is None or now - self._latest > self._patience + 60:  # nobody asked meanwhile
+            if self._since is None or now - self._latest > self._patience + 60:  # no requests in between
                 self._since = now
             self._latest = now
 
@@ -51,20 +51,20 @@ class CircuitBreaker:
 
     @property
     def lasts(self) -> float | None:
-        """Seconds since the first failure; None for a server that answers."""
+        """Seconds since the first failure; None for a working server."""
         with self._lock:
             return None if self._since is None else self._now() - self._since
 
 
 class RateLimiter:
-    """At most so many requests a minute, evenly spaced."""
+    """Limits requests per minute, evenly spaced."""
 
     def __init__(self, per_minute: int | None) -> None:
         self._gap = 60 / per_minute if per_minute else 0.0
         self._lock, self._next = Lock(), 0.0
 
     def reserve(self) -> float:
-        """Take the next place; seconds until it comes."""
+        """Reserve the next place; returns the seconds until it comes."""
         if not self._gap:
             return 0.0
         with self._lock:
@@ -76,12 +76,12 @@ class RateLimiter:
 
 @dataclass
 class Server:
-    """One server, as far as it is known.
+    """The known state of one server.
 
     Attributes:
-        rest: monotonic seconds before which it is left alone.
-        away: it could not be reached; a look at it comes before any work.
-        errors: in a row.
+        rest: monotonic time in seconds until which it is paused.
+        away: it could not be reached; a probe comes before any work.
+        errors: consecutive errors.
     """
 
     url: str
@@ -99,7 +99,7 @@ class Server:
         return self.away or self.rest > time.monotonic()
 
     def failed(self, after: float, away: bool) -> None:
-        """Take down a failure; requests that were under way together count as one."""
+        """Record a failure; requests in progress at the same time count as one."""
         self.breaker.failed()
         now = time.monotonic()
         self.away |= away
@@ -114,26 +114,26 @@ class Server:
         self.away, self.errors = False, 0
 
     def given_up(self, patience: float) -> bool:
-        """Whether it has been away for too long, or says that it will be."""
+        """Whether it has been down for too long, or announces that it will be."""
         lasts = self.breaker.lasts
         rest = self.rest - time.monotonic()
         return (lasts is not None and lasts >= patience) or (rest > LONGEST and (lasts or 0.0) + rest > patience)
 
 
 def pause_after(tries: int) -> float:
-    """Seconds to wait after so many tries in vain: growing and jittered, 8 at most."""
+    """Seconds to wait after this many failed tries: growing and jittered, 8 at most."""
     return float(min(LONGEST, 0.25 * 2 ** min(max(tries, 1), 10)) * random.uniform(0.5, 1.0))
 
 
 def retry_after(answer: httpx.Response) -> float:
-    """The header's seconds, which may be written as a date; 0 if there is none or it cannot be read."""
+    """The header's seconds, which may be given as a date; 0 if it is missing or unreadable."""
     said = answer.headers.get("retry-after", "").strip()
     try:
         return max(0.0, float(said))
     except ValueError:
         pass
     try:
-        there = answer.headers.get("date")  # by the server's clock, whatever ours says
+        there = answer.headers.get("date")  # the server's clock, not ours
         now = parsedate_to_datetime(there) if there else datetime.now(UTC)
         return max(0.0, (parsedate_to_datetime(said) - now).total_seconds())
     except (ValueError, TypeError):
@@ -141,28 +141,28 @@ def retry_after(answer: httpx.Response) -> float:
 
 
 def place_of(url: str) -> str:
-    """Host and port of an address, without its path and whatever secrets it may hold."""
+    """Host and port of an address, without its path and any secrets in it."""
     parts = httpx.URL(url)
     return f"{parts.host}:{parts.port or ''}".rstrip(":")
 
 
 def named(error: Exception) -> str:
-    """An exception in words; httpx leaves many without any."""
+    """An exception as text; httpx leaves many without a message."""
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 def key_of(variable: str | None) -> str:
-    """The key in an environment variable; empty if none is named, or the one that is named is not set."""
+    """The key in an environment variable; empty if no variable is named, or it is not set."""
     return os.environ.get(variable, "").strip() if variable else ""
 
 
 def refused(whose: str, status: int, words: str, *, model: str, variable: str | None) -> str:
-    """What to do about an answer that will not change by asking again.
+    """How to fix an error that a retry does not.
 
     Args:
-        whose: "the server at HOST", say.
-        words: the server's own.
-        variable: that holds the key, if one does.
+        whose: e.g. "the server at HOST".
+        words: the server's own message.
+        variable: environment variable of the key, if one is used.
     """
     key = f"check the key in {variable}" if variable else "name the variable that holds the key as `api_key_env`"
     fixes = {
@@ -184,6 +184,5 @@ _TOO_LONG = re.compile(
 
 
 def is_too_long(status: int, words: str) -> bool:
-    """Whether a server refuses a question for its length, in the words of vLLM, SGLang, TGI, llama.cpp, OpenAI and
-    other vendors."""
+    """Whether a server rejects a request for its length. Known are vLLM, SGLang, TGI, llama.cpp, OpenAI and others."""
     return status == 413 or (status in (400, 422) and _TOO_LONG.search(words) is not None)

@@ -1,8 +1,8 @@
-"""Completions by vLLM in this process: token ids in and out, as for transformers.
+"""Completions by vLLM in this process: token ids in and out, as with transformers.
 
-Requests go into vLLM's own queue a few batches ahead, and completions come out as they end, so that a killed
-evaluation loses only what was under way. The model is loaded at the first request that is not in the store. A judge of
-its own process is better asked with the engine `openai`: it can be on another machine.
+Requests are queued in vLLM a few batches ahead, and completions are returned as they finish, so that a killed
+evaluation loses only those in progress. The model is loaded at the first request that is not in the store. A judge in a
+separate process is better served by the engine `openai`: it can run on another machine.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from lrmctl.thinking import default_format
 _AHEAD = 2
 """Batches in vLLM's queue, the running one included."""
 _SEEDS = 1 << 31
-"""vLLM takes seeds of 64 bits, and NumPy, which it seeds as well, those of 32."""
+"""vLLM takes seeds of 64 bits; NumPy, which it seeds too, takes 32."""
 _LOGPROBS = 20
-"""The most first tokens that vLLM gives by default."""
+"""vLLM's default limit on the number of first tokens returned."""
 
 
 class VllmEngine(CheckpointEngine):
@@ -38,8 +38,8 @@ class VllmEngine(CheckpointEngine):
 
     Args:
         model: an HF checkpoint folder; as text also a hub id, `run:NAME` or `lab:tiny`.
-        batch_size: completions side by side (vLLM's `max_num_seqs`); vLLM's own choice if None.
-        rendering: how messages become prompts, besides the checkpoint's own template.
+        batch_size: completions per batch (vLLM's `max_num_seqs`); vLLM's default if None.
+        rendering: how messages are rendered, besides the checkpoint's own template.
     """
 
     name = "vllm"
@@ -57,11 +57,11 @@ class VllmEngine(CheckpointEngine):
         self._options, self._batch_size = options, batch_size
         self._loaded: Any = None
         self._names = count()
-        self._loading, self._running = Lock(), Lock()  # vllm.LLM is for one thread
+        self._loading, self._running = Lock(), Lock()  # vllm.LLM is not thread-safe
 
     @property
     def identity(self) -> str:
-        """Weights, precision, and further options, of which some change what is sampled."""
+        """Weights, precision, and further options, since some of them change what is sampled."""
         parts = ["vllm", self._options.dtype, self.fingerprint]
         if given := self._options.options:
             parts.append(hashlib.sha256(json.dumps(given, sort_keys=True, default=str).encode()).hexdigest()[:8])
@@ -84,7 +84,7 @@ class VllmEngine(CheckpointEngine):
         _ = self._llm
 
     def release(self) -> None:
-        """Give the memory back; the next request loads the model again."""
+        """Free the memory; the next request loads the model again."""
         with self._running:
             if self._loaded is not None:
                 shut_down(self._loaded)
@@ -103,7 +103,7 @@ class VllmEngine(CheckpointEngine):
         }
 
     def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[list[tuple[int, Completion]]]:
-        """Completions as they end. A prompt that does not fit or that vLLM refuses is a completion with an error.
+        """Completions as they finish. A prompt that does not fit or that vLLM rejects gets a completion with an error.
 
         Raises:
             LrmctlError: vLLM is not installed, or it cannot load the model.
@@ -124,7 +124,7 @@ class VllmEngine(CheckpointEngine):
                     if done:
                         yield done
             finally:
-                if inside:  # left early: what was under way must not run beside the next requests
+                if inside:  # left early: unfinished requests must not run beside the next ones
                     engine.abort_request(list(inside))
 
     def first_token_probabilities(
@@ -161,7 +161,7 @@ class VllmEngine(CheckpointEngine):
 
     @cached_property
     def _ends(self) -> list[int]:
-        """Tokens that end a completion, the template's end of a turn among them, which vLLM does not know."""
+        """Tokens that end a completion, including the template's end of turn, which vLLM does not know."""
         from lrmctl.models import end_of_text
 
         texts = end_of_text(self.tokenizer, self.path).all
@@ -170,7 +170,7 @@ class VllmEngine(CheckpointEngine):
     def _fill(
         self, engine: Any, waiting: Iterator[tuple[int, GenerationRequest]], inside: dict[str, int]
     ) -> list[tuple[int, Completion]]:
-        """Put requests into vLLM's queue until it is long enough; those that are complete without it."""
+        """Fill vLLM's queue; returns the requests that are complete without it."""
         room = _AHEAD * int(engine.vllm_config.scheduler_config.max_num_seqs)
         done: list[tuple[int, Completion]] = []
         while len(inside) + len(done) < room and (following := next(waiting, None)) is not None:
@@ -191,7 +191,7 @@ class VllmEngine(CheckpointEngine):
             return Completion((), "", "length")
         try:
             engine.add_request(name, {"prompt_token_ids": list(row.ids)}, self._sampling(request))
-        except (ValueError, TypeError) as error:  # what it finds wrong with one request
+        except (ValueError, TypeError) as error:  # an invalid request
             return Completion.failed(f"vLLM refuses the request: {error}")
         return None
 
@@ -235,7 +235,7 @@ class VllmEngine(CheckpointEngine):
         from vllm import SamplingParams
 
         wanted: dict[str, Any] = {"logprobs": self._options.top_logprobs}
-        if "logprob_token_ids" in getattr(SamplingParams, "__annotations__", {}):  # newer: exactly those that count
+        if "logprob_token_ids" in getattr(SamplingParams, "__annotations__", {}):  # newer: exactly the needed tokens
             wanted = {"logprob_token_ids": sorted(set().union(*row.starts))}
         return SamplingParams(temperature=0.0, max_tokens=1, **wanted)
 
@@ -250,10 +250,10 @@ def _first_tokens(words: Sequence[str], row: EncodedRequest, output: Any) -> Fir
 def probabilities(
     words: Sequence[str], starts: Sequence[frozenset[int]], logprobs: Mapping[int, float]
 ) -> dict[str, float]:
-    """Of each word of which a first token was seen, in [0, 1].
+    """For each word whose first token was seen, its probability in [0, 1].
 
     Args:
-        starts: of each word, the tokens that it can begin with.
+        starts: for each word, the tokens that it can begin with.
         logprobs: natural-log probability by token id.
     """
     found = {}

