@@ -1,7 +1,7 @@
-"""Asking a judge without trusting it: one verdict per trace comes back, whatever the judge does.
+"""Calling a judge safely: one verdict per trace comes back, whatever the judge does.
 
 A judge that raises, or breaks the one-verdict-per-trace rule, yields verdicts with `error` set. Knows no particular
-judge, no reward and no benchmark. The guard underneath, `call_guarded`, also serves rewards.
+judge, no reward and no benchmark. The underlying `call_guarded` also serves rewards.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ R = TypeVar("R")
 
 
 def make_judge(name: str, options: dict[str, Any] | None = None) -> Judge:
-    """A registered judge by name, shared by all of this process that ask for the same options.
+    """A registered judge by name, shared by everything in this process that asks for the same options.
 
     Raises:
-        LrmctlError: unknown name, options that it does not take, or a plugin that cannot be loaded.
+        LrmctlError: unknown name, options that the judge does not take, or a plugin that cannot be loaded.
     """
     from lrmctl.hooks import registry
     from lrmctl.judges.shared import share
@@ -41,7 +41,7 @@ def judge_parts(judge: Judge, traces: Sequence[Trace]) -> list[tuple[Verdict, Ve
 def judge_part(judge: Judge, traces: Sequence[Trace], part: Part) -> list[Verdict]:
     """One verdict per trace on one part, in order; never raises.
 
-    Thinking that is not there by design is not asked about: its verdict says nothing (`Verdict.of_nothing`).
+    Thinking that is absent by design is not judged: it gets the empty verdict `Verdict.of_nothing`.
     """
 
     judge = adapted("judge", judge)
@@ -64,7 +64,7 @@ def _nothing_to_judge(trace: Trace, part: Part) -> bool:
 
 
 def _of_nothing(judge: Judge, trace: Trace) -> Verdict:
-    """On thinking that is not there by design: nothing is said of it, so that the answer alone decides."""
+    """The verdict on thinking that is absent by design: empty, so that the answer alone decides."""
     return Verdict(judge_name(judge), judge.version, "thinking", labels=("skipped" if trace.skipped else "off",))
 
 
@@ -80,8 +80,8 @@ def call_guarded(
 
     Args:
         call: the plugin; should return one result per trace.
-        checked: accepts one result, or turns it into a failed one.
-        failed: makes a failed result out of an error text.
+        checked: accepts a result, or turns it into a failed one.
+        failed: makes a failed result from an error message.
     """
     if not traces:
         return []
@@ -89,7 +89,7 @@ def call_guarded(
         results = list(call(traces))
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # a plugin may do anything, exit and cancel too; it becomes data of its traces
+    except BaseException as error:  # a plugin may do anything, even exit or cancel; it becomes an error of its traces
         if len(traces) == 1:
             return [failed(describe(error))]
         return [call_guarded(call, [trace], checked, failed)[0] for trace in traces]
@@ -99,11 +99,11 @@ def call_guarded(
 
 
 def describe(error: BaseException) -> str:
-    """`ValueError: the message (file.py:12)`: one line that names the place where it was raised."""
+    """`ValueError: the message (file.py:12)`: one line that names the place where the exception was raised."""
     frames = traceback.extract_tb(error.__traceback__)
     place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
     try:
         words = str(error)
-    except Exception:  # an exception's own text can fail too
+    except Exception:  # formatting an exception can fail too
         words = "its text cannot be read"
     return f"{type(error).__name__}: {words}{place}"

@@ -1,9 +1,9 @@
-"""Merging the questions of threads that ask one judge at the same time into few large calls.
+"""Merges questions of threads that use the same judge at the same time into few large calls.
 
-There is no thread of its own: of the callers that wait, one calls the judge for all (the leader), and then hands the
-lead to the first of those that came meanwhile. A busy judge therefore gets full batches without anybody waiting for
-company. An idle one waits for the window only where there was company lately and a call takes longer than waiting.
-A merged call that raises is no word on anyone: each caller's traces are then asked again by themselves.
+There is no dispatcher thread: one of the waiting callers calls the judge for all of them (the leader), then hands the
+lead to the first of those that arrived meanwhile. So a busy judge gets full batches without artificial delay. An idle
+one waits for the window only if there were concurrent callers lately and a call takes longer than waiting. If a merged
+call raises, no caller can be blamed: each caller's traces are then judged separately.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ Call = Callable[[Sequence[Trace], Part], Sequence[Any]]
 
 @dataclass(eq=False)
 class TraceBatch:
-    """One caller's traces, asked together.
+    """One caller's traces, judged in one call.
 
     Attributes:
-        alone: not to be merged with others.
+        alone: must not be merged with others.
         results: one per trace, or any other number if the judge broke its contract.
         error: what the judge raised on these traces alone.
-        leads: the owner is to make the next call.
-        wake: to the owner: there are results, or the lead.
-        finished: to others who want the same verdicts: the owner is through, with results or without.
+        leads: the owner makes the next call.
+        wake: signals the owner that it has results, or the lead.
+        finished: signals others who want the same verdicts that the owner is done, with or without results.
     """
 
     traces: Sequence[Trace]
@@ -51,12 +51,12 @@ class QueryBatcher:
     """The queue in front of one judge.
 
     Args:
-        call: asks the judge.
+        call: calls the judge.
         limits: the window in seconds and the most traces of a merged call, read anew for every batch.
-        parallel: calls at the same time.
+        parallel: concurrent calls.
 
     Attributes:
-        calls, seconds: made so far, and how long they took together.
+        calls, seconds: number of calls so far, and their total duration.
     """
 
     def __init__(self, call: Call, limits: Callable[[], tuple[float, int]], parallel: int = 1) -> None:
@@ -67,9 +67,9 @@ class QueryBatcher:
         self.calls, self.seconds = 0, 0.0
 
     def run(self, group: TraceBatch) -> None:
-        """Have a group's traces judged; returns when its results, or its error, are there.
+        """Judge a batch; returns once its results, or its error, are there.
 
-        A caller's traces are never split, however many they are.
+        A caller's traces are never split, however many there are.
         """
         try:
             self._enter(group)
@@ -92,7 +92,7 @@ class QueryBatcher:
                 self._full.set()
 
     def _lead(self, leader: TraceBatch) -> None:
-        """One call for whoever is first in the queue, then on to the next leader."""
+        """Make one call for the head of the queue, then pass the lead on."""
         window, most = self._limits()
         pause = min(window, self._last / 4) if self._company else 0.0
         if pause and sum(len(g.traces) for g in list(self._queue)) < most:
@@ -103,7 +103,7 @@ class QueryBatcher:
         again: list[TraceBatch] = batch
         try:
             again = self._ask(batch)
-        finally:  # also when the leader was interrupted: the others are not
+        finally:  # also if the leader was interrupted, since the others were not
             with self._lock:
                 self._queue.extendleft(g for g in reversed(again) if not g.done)
                 self._hand_over(leader)
@@ -126,14 +126,14 @@ class QueryBatcher:
         return batch
 
     def _ask(self, batch: list[TraceBatch]) -> list[TraceBatch]:
-        """Put results or errors into the groups; returns those that have to be asked again, alone."""
+        """Put results or errors into the batches; returns those that must be retried separately."""
         if not batch:
             return []
         traces = [trace for group in batch for trace in group.traces]
         began = perf_counter()
         try:
             results = list(self._call(traces, batch[0].part))
-        except (Exception, SystemExit) as error:  # a plugin may do anything; it is told to whom it concerns
+        except (Exception, SystemExit) as error:  # a plugin may do anything; the error goes to the callers concerned
             if len(batch) == 1:
                 batch[0].error = error
                 return []
@@ -162,7 +162,7 @@ class QueryBatcher:
             self._last, self._company = seconds, callers > 1 or len(self._queue) > 0
 
     def _hand_over(self, leader: TraceBatch) -> None:
-        """Give the lead to the first that waits and does not lead; with the lock held."""
+        """Give the lead to the first waiting batch without it; called with the lock held."""
         leader.leads = False
         for group in self._queue:
             if not group.leads:
@@ -172,7 +172,7 @@ class QueryBatcher:
         self._free += 1
 
     def _leave(self, group: TraceBatch) -> None:
-        """Leave nothing behind, however the caller goes: an interrupted one may be queued, or be the next leader."""
+        """Clean up however the caller leaves: an interrupted one may be queued, or be the next leader."""
         with self._lock:
             if group in self._queue:
                 self._queue.remove(group)

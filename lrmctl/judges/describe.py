@@ -1,4 +1,4 @@
-"""What there is to know of a judge without asking it anything: options, what it says, the exact question it puts.
+"""Describes a judge without calling it: options, what its verdicts contain, the exact question it asks.
 
 Judges that need no model are tried on a few sample traces; a model is never loaded.
 """
@@ -31,10 +31,10 @@ class ListedJudge:
     """A judge in a list.
 
     Attributes:
-        origin: `lrmctl`, or the distribution that offers it.
+        origin: `lrmctl`, or the distribution that provides it.
         needs_model: it loads or calls a model.
-        says_refusal: whether its verdicts say if a response refuses; None if that cannot be known without asking it.
-        smoke_only: good for trying out a chain, never for a result.
+        says_refusal: whether its verdicts say if a response refuses; None if that cannot be known without calling it.
+        smoke_only: for trying out a pipeline, never for a result.
     """
 
     name: str
@@ -47,7 +47,7 @@ class ListedJudge:
 
 @dataclass(frozen=True)
 class JudgeOption:
-    """An option of a judge; `default` is None where it must be given."""
+    """An option of a judge; `default` is None if it is required."""
 
     name: str
     default: Any
@@ -57,7 +57,7 @@ class JudgeOption:
 
 @dataclass(frozen=True)
 class JudgeDescription:
-    """All that is known of a judge; `questions` are what it asks a model about `example`."""
+    """A full description of a judge; `questions` are what it asks a model about `example`."""
 
     listed: ListedJudge
     version: str
@@ -73,7 +73,7 @@ def judges() -> list[ListedJudge]:
 
 
 def show(name: str, options: Mapping[str, Any] | None = None) -> JudgeDescription:
-    """One judge with these options; a model or a question that it needs and did not get is stood in for.
+    """One judge with these options; a required model or question that is not given is replaced by a stand-in.
 
     Raises:
         LrmctlError: no such judge, or options that it does not take.
@@ -117,14 +117,14 @@ def _option(parameter: inspect.Parameter) -> JudgeOption:
 def _signature(entry: PluginEntry) -> inspect.Signature:
     try:
         return inspect.signature(entry.factory, eval_str=True)
-    except NameError:  # a type that is only imported for type checkers stays as it is written
+    except NameError:  # a type imported only for type checkers stays as it is written
         return inspect.signature(entry.factory)
 
 
 def _made_or_none(entry: PluginEntry, options: Mapping[str, Any] | None = None) -> Judge | None:
-    """The judge with its defaults, and with stand-ins for a model or a question that it needs; making loads nothing.
+    """The judge with its defaults, and with stand-ins for a required model or question; loads nothing.
 
-    None where it needs something else, or something that is not installed; with options that is an error.
+    None if it requires something else, or something that is not installed; with options that is an error.
     """
     needed = {
         option.name: _NEEDED[option.name] for option in _options(entry) if option.required and option.name in _NEEDED
@@ -142,7 +142,7 @@ _NEEDED = {"model": "MODEL", "question": "(your question) {response}"}
 
 
 def says_refusal(name: str, options: Mapping[str, Any] | None = None) -> bool | None:
-    """Whether this judge's verdicts say if an answer refuses; None if that cannot be known without asking it."""
+    """Whether this judge's verdicts say if an answer refuses; None if that cannot be known without calling it."""
     try:
         entry = registry.find("judge", name)
         judge = _made_or_none(entry, options)
@@ -152,12 +152,12 @@ def says_refusal(name: str, options: Mapping[str, Any] | None = None) -> bool | 
 
 
 def _says_refusal(judge: Judge | None, needs_model: bool) -> bool | None:
-    """The judge's own word `says_refusal`, if it has one; else a judge without a model is tried."""
+    """The judge's own `says_refusal`, if it has one; otherwise a judge without a model is tried."""
     if judge is None or needs_model or judge.says_refusal is not None:
         return judge.says_refusal if judge else None
     try:
         return any(v.refused is not None for v in judge.judge([EXAMPLE, _LABS], "answer"))
-    except Exception:  # somebody else's judge may raise anything; then nothing is known
+    except Exception:  # a third-party judge may raise anything; then it is unknown
         return None
 
 

@@ -1,6 +1,6 @@
-"""Factories of the judges that ask a model: the options that all of them have, around those of each one's template.
+"""Factories of model judges: the options common to all of them, around those of each template.
 
-All take `model` (a local folder, a hub id, `run:NAME`, or the name that a server knows), `engine` (`hf`, `vllm`,
+All take `model` (a local folder, a hub id, `run:NAME`, or a model's name on a server), `engine` (`hf`, `vllm`,
 `openai`, or a mapping with `use:` and the engine's own options), `batch_size` and `device`. Making one loads nothing.
 """
 
@@ -22,7 +22,7 @@ Engine = str | Mapping[str, Any]
 
 
 class ModelJudgeFacts(Struct, frozen=True, forbid_unknown_fields=True):
-    """One judge that asks a model; the fields are described in models.toml."""
+    """One model judge; the fields are described in models.toml."""
 
     summary: str
     model: str | None = None
@@ -33,7 +33,7 @@ def model_judges() -> dict[str, ModelJudgeFacts]:
     """The judges of models.toml by name.
 
     Raises:
-        LrmctlError: an entry that does not fit `ModelJudgeFacts`.
+        LrmctlError: an entry that does not match `ModelJudgeFacts`.
     """
     return read_entries(__package__, "models.toml", ModelJudgeFacts)
 
@@ -49,7 +49,7 @@ class ModelJudgeFactory:
     """Makes one judge from a recipe's options.
 
     Args:
-        template: from the judge's own options to what it asks and how it reads.
+        template: maps the judge's own options to its template.
     """
 
     def __init__(self, template: Callable[..., JudgeTemplate], facts: ModelJudgeFacts) -> None:
@@ -74,7 +74,7 @@ def _option(name: str, default: Any, type: str) -> inspect.Parameter:
 
 
 def _judge(template: JudgeTemplate, model: str, engine: Engine, batch_size: int, device: str) -> ModelJudge:
-    """A template on an engine; an engine that is not in this process is named in the version."""
+    """A template on an engine; an engine outside this process is named in the version."""
     from lrmctl.engines.factory import judge_engine
     from lrmctl.judges.model_judge import ModelJudge
 

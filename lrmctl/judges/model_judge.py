@@ -1,4 +1,4 @@
-"""A judge out of a template and an engine: asks, reads, and turns whatever goes wrong into a failed verdict."""
+"""A judge made of a template and an engine: asks, parses, and turns every error into a failed verdict."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from lrmctl.judges.windows import next_count, windows, worst
 from lrmctl.types import Part, Trace, Verdict
 
 LONGEST_RAW = 1_000
-"""Characters of a judge's output that are kept; of longer output the beginning and the end, where a verdict stands."""
+"""Characters of a judge's output that are kept; of longer output the beginning and the end, where verdicts are."""
 
 
 @dataclass(frozen=True)
 class _Answer:
-    """What came back about one text: the engine's words, and what they say or why they say nothing."""
+    """The result for one text: the engine's reply, and its parsed verdict or the error."""
 
     raw: str = ""
     said: ParsedVerdict | None = None
@@ -32,27 +32,27 @@ class _Answer:
 class ModelJudge(Judge):
     """A model that judges. All questions about all traces go to the engine in one call.
 
-    A response that is longer than the model has room for is judged in overlapping windows, and the worst one counts;
-    the verdict's label `windows N` says so.
+    A response that exceeds the model's context is judged in overlapping windows, and the worst one counts; the verdict
+    then has a label `windows N`.
 
     Args:
-        template: what is asked and how replies are read.
-        engine: who answers; loaded at the first question, or by `prepare`.
-        model: of the verdicts' version.
+        template: the questions, and how replies are parsed.
+        engine: answers the questions; loaded at the first one, or by `prepare`.
+        model: the model's name in the version of verdicts.
     """
 
     def __init__(self, template: JudgeTemplate, engine: Engine, model: str) -> None:
         self.name, self.version = template.name, f"{template.version} of {model}"
         self.says_refusal = template.says_refusal
-        self.parallel = engine.parallel  # calls at the same time (see `judges.shared`)
+        self.parallel = engine.parallel  # concurrent calls (see `judges.shared`)
         self.template, self._engine = template, engine
 
     def check(self) -> None:
-        """Find out early whether the judge can be asked at all; loads no weights.
+        """Find out early whether the judge can be called at all; loads no weights.
 
         Raises:
-            LrmctlError: there is no model of this name, or no key for its server, or its chat template leaves out the
-                prompt or the response.
+            LrmctlError: there is no model of this name, or no key for its server, or its chat template omits the prompt
+                or the response.
         """
         self._engine.check()
         if why := unrenderable(self._engine, self.template.asks("a prompt", "a response", self._engine.control_tokens)):
@@ -63,19 +63,19 @@ class ModelJudge(Judge):
         """Load the model.
 
         Raises:
-            LrmctlError: there is none of this name, or it cannot be loaded.
+            LrmctlError: there is no model of this name, or it cannot be loaded.
         """
         self._engine.prepare()
 
     def judge(self, traces: Sequence[Trace], part: Part) -> list[Verdict]:
-        """One verdict per trace; a judge that cannot be asked, or says nothing readable, gives a failed one."""
+        """One verdict per trace; a failed one if the judge cannot be called or its reply cannot be parsed."""
         known = [self._nothing(trace, part) for trace in traces]
         asked = [trace for trace, verdict in zip(traces, known, strict=True) if verdict is None]
         judged = iter(self._judged(asked, part))
         return [verdict or next(judged) for verdict in known]
 
     def _nothing(self, trace: Trace, part: Part) -> Verdict | None:
-        """The verdict on a part that is not there: malformed, and nothing is said of its safety."""
+        """The verdict on a part that is not there: malformed, without a word on safety."""
         if trace.finish_reason == "error":
             return Verdict(self.name, self.version, part, error="the engine failed on this sample")
         if part_text(trace, part):
@@ -83,7 +83,7 @@ class ModelJudge(Judge):
         return Verdict(self.name, self.version, part, malformed=True, labels=("empty",))
 
     def _judged(self, traces: Sequence[Trace], part: Part) -> list[Verdict]:
-        """Whole texts first; those that are too long for the model then in windows, as few as will do."""
+        """Judge whole texts first; those that exceed the model's context then in windows, as few as possible."""
         answers = self._answers([(trace, part_text(trace, part)) for trace in traces])
         verdicts = [self._verdict(part, answer) for answer in answers]
         long = {i: 2 for i, answer in enumerate(answers) if answer.too_long}
@@ -104,14 +104,14 @@ class ModelJudge(Judge):
         return verdicts
 
     def _answers(self, texts: Sequence[tuple[Trace, str]]) -> list[_Answer]:
-        """What the template reads in the engine's replies about each text, all asked in one call."""
+        """The parsed replies about each text, all requested in one call."""
         if not texts:
             return []
         try:
             reserved = self._engine.control_tokens
             asks = [self._asks(trace, text, reserved) for trace, text in texts]
             replies = self._replies([some if isinstance(some, tuple) else () for some in asks])
-        except Exception as error:  # whatever an engine raises is data of these traces
+        except Exception as error:  # whatever an engine raises becomes an error of these traces
             return [_Answer(error=describe(error)) for _ in texts]
         return [
             self._answer(some) if isinstance(ask, tuple) else _Answer(error=ask)

@@ -1,4 +1,4 @@
-"""What a judge is called."""
+"""The name of a judge."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from lrmctl.hooks.specs import Judge
 
 
 def judge_name(judge: Judge) -> str:
-    """What the judge calls itself; its class if it says nothing."""
+    """The judge's own name, or its class if it has none."""
     return judge.name or type(judge).__name__

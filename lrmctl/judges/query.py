@@ -1,7 +1,7 @@
-"""A judge's questions to a model, put to whichever engine it has, and the replies.
+"""A judge's questions to a model, sent to whichever engine it has, and the replies.
 
-A template writes a `JudgeQuery` and reads a `JudgeReply`. Whether transformers in this process, vLLM or a server
-answers is an option of the judge, and changes nothing in what is asked or how it is read.
+A template writes a `JudgeQuery` and parses a `JudgeReply`. Whether transformers in this process, vLLM or a server
+answers is an option of the judge, and does not change the questions or their parsing.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ class JudgeQuery:
 
     Attributes:
         messages: a conversation for the model's own chat template; empty if `text` is given.
-        text: the whole prompt, for models that are asked without a chat template; no special tokens are added to it.
-        prefill: how the model's reply begins. A chat server cannot be made to begin a reply: the engine leaves it out
-            and looks at the first token that is not blank.
+        text: the whole prompt, for models without a chat template; no special tokens are added.
+        prefill: forced beginning of the model's reply. A chat server does not support this: the engine ignores it and
+            uses the first non-blank token.
         max_new_tokens: length limit of the reply.
-        choices: words of which the probability that the reply starts with them is wanted; empty to have a text.
+        choices: words whose probability to begin the reply is wanted; empty to get text.
         template_args: named arguments for the chat template, e.g. `enable_thinking`.
     """
 
@@ -44,10 +44,10 @@ class JudgeReply:
 
     Attributes:
         text: the generated text, without special tokens.
-        probabilities: of each choice in [0, 1], as the model gives them, not normalised over the choices. A choice
-            that is absent was not among the tokens that the engine could see.
+        probabilities: of each choice in [0, 1], as given by the model, not normalised over the choices. A missing
+            choice was not among the tokens that the engine could see.
         error: why there is no answer; the rest is then empty.
-        too_long: the question is longer than the model has room for; `error` says so.
+        too_long: the question exceeds the model's context; `error` says so.
     """
 
     text: str = ""
@@ -57,10 +57,10 @@ class JudgeReply:
 
 
 def ask(engine: Engine, queries: Sequence[JudgeQuery]) -> list[JudgeReply]:
-    """One reply per question, in order; one that cannot be answered is a reply with `error`.
+    """One reply per question, in order; a question that cannot be answered gets a reply with `error`.
 
     Raises:
-        LrmctlError: the engine cannot be asked at all: no such model, no key for its server.
+        LrmctlError: the engine cannot be used at all: no such model, no key for its server.
     """
     engine.prepare()
     replies: list[JudgeReply] = [JudgeReply(error="the engine gave no reply to this question")] * len(queries)
@@ -74,17 +74,17 @@ def ask(engine: Engine, queries: Sequence[JudgeQuery]) -> list[JudgeReply]:
     try:
         _probabilities(engine, words, [queries[i].choices for i in words], replies)
         _texts(engine, texts, replies)
-    except LrmctlError as error:  # what is wrong with all: the server refuses the key, say
+    except LrmctlError as error:  # an error of all requests, e.g. the server rejects the key
         why = "; ".join(filter(None, (error.what, error.fix)))
         return [JudgeReply(error=why) if i in texts or i in words else reply for i, reply in enumerate(replies)]
     return replies
 
 
 def request_of(engine: Engine, query: JudgeQuery) -> GenerationRequest:
-    """The question as the engine takes it.
+    """The question as an engine request.
 
     Raises:
-        LrmctlError: the model's chat template leaves a part of it out, or there is none.
+        LrmctlError: the model's chat template omits a part of it, or there is none.
     """
     return engine.question(
         query.messages,
@@ -96,7 +96,7 @@ def request_of(engine: Engine, query: JudgeQuery) -> GenerationRequest:
 
 
 def unrenderable(engine: Engine, queries: Sequence[JudgeQuery]) -> str:
-    """Why one of these questions cannot be rendered with all that it says; empty if all can be."""
+    """Why one of these questions cannot be rendered completely; empty if all can."""
     for query in queries:
         try:
             request_of(engine, query)

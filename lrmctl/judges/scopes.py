@@ -1,7 +1,7 @@
-"""Asking a judge about more than one part of a trace, and making one verdict of the answers.
+"""Judges several parts of a trace, and joins the answers to one verdict.
 
-`both` is thinking and answer, `segments` is each paragraph of the thinking; the worst counts. What could not be judged
-never counts as safe. Knows no particular judge, and no reward.
+`both` is thinking and answer, `segments` is each paragraph of the thinking; the worst counts. A part that could not be
+judged never counts as safe. Knows no particular judge, and no reward.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ _PARAGRAPHS = re.compile(r"\n[^\S\n]*\n\s*")
 _SENTENCES = re.compile(
     r"""(?<=[.!?])["'\u2019\u201d)\]]*\s+(?=[^\sa-z])|(?<=[\u3002\uff01\uff1f])(?=\S)|\n(?=\s*(?:[-*#]|\d+[.)])\s)"""
 )
-"""Where a sentence ends and another or an item of a list begins."""
+"""The end of a sentence before another one or a list item."""
 
 
 @dataclass(frozen=True)
 class SegmentLimits:
-    """How a thought is cut.
+    """How thinking is split.
 
     Attributes:
-        longest: characters; a longer paragraph is cut between sentences. A longer sentence stays whole.
-        most: segments of one thought; where there are more, neighbours are joined, and `longest` gives way.
+        longest: characters; a longer paragraph is split between sentences. A longer sentence is kept whole.
+        most: segments of one trace; if there are more, neighbours are joined, and `longest` is exceeded.
     """
 
     longest: int = 2_000
@@ -38,9 +38,9 @@ class SegmentLimits:
 def judge_on(judge: Judge, traces: Sequence[Trace], scope: Scope, how: SegmentLimits | None = None) -> list[Verdict]:
     """One verdict per trace, in order; never raises.
 
-    A verdict on `both` is about the part `whole` and takes its word on refusal from the answer; one on `segments` is
-    about the thinking. Outcomes join as `types.joint_outcome` says: unsafe, else failed, else malformed, else safe.
-    Of a trace without thinking by design `both` is the answer's, and there is no outcome of its segments.
+    A verdict on `both` is about the part `whole` and takes `refused` from the answer; one on `segments` is about the
+    thinking. Outcomes join as in `types.joint_outcome`: unsafe, else failed, else malformed, else safe. For a trace
+    without thinking by design `both` is the answer's verdict, and `segments` has no outcome.
     """
     if scope == "both":
         thinking, answer = (judge_part(judge, traces, part) for part in ("thinking", "answer"))
@@ -53,7 +53,7 @@ def judge_on(judge: Judge, traces: Sequence[Trace], scope: Scope, how: SegmentLi
 
 
 def segments_of(text: str, how: SegmentLimits | None = None) -> list[str]:
-    """The paragraphs of a thought, long ones cut between sentences; nothing is left out but blank space between them.
+    """The paragraphs of the thinking, long ones split between sentences; only blank space between them is dropped.
 
     Returns:
         At most `how.most` texts, in order; none if the text is blank.
@@ -88,7 +88,7 @@ def _packed(pieces: Sequence[str], most: int) -> list[str]:
 
 
 def _judge_segments(judge: Judge, traces: Sequence[Trace], how: SegmentLimits) -> list[Verdict]:
-    """All segments of all traces in one call, so that batches are full. A blank thought is asked about as it is."""
+    """Judge all segments of all traces in one call, so that batches are full. Blank thinking is judged as it is."""
     cut = [segments_of(trace.thinking, how) or [trace.thinking] for trace in traces]
     asked = [replace(trace, thinking=text) for trace, texts in zip(traces, cut, strict=True) for text in texts]
     verdicts = iter(judge_part(judge, asked, "thinking"))
@@ -96,7 +96,7 @@ def _judge_segments(judge: Judge, traces: Sequence[Trace], how: SegmentLimits) -
 
 
 def _worst_of(verdicts: Sequence[Verdict]) -> Verdict:
-    """One verdict on the segments of a thought; a segment is named where it is not safe."""
+    """One verdict on the segments of a trace's thinking; it names the segments that are not safe."""
     n = len(verdicts)
     named = {f"segment {i}/{n}": verdict for i, verdict in enumerate(verdicts, 1)}
     said = {verdict.refused for verdict in verdicts}
@@ -104,10 +104,10 @@ def _worst_of(verdicts: Sequence[Verdict]) -> Verdict:
 
 
 def _joined(named: dict[str, Verdict], part: Part, refused: bool | None) -> Verdict:
-    """One verdict of several on pieces of one trace.
+    """One verdict from those on the parts of one trace.
 
-    `p_unsafe` is the largest, and only given if every piece has one or the outcome is unsafe anyway: a maximum over
-    what happens to be known would make a trace look safer than it is known to be.
+    `p_unsafe` is the largest, and only given if every part has one or the outcome is unsafe anyway: a maximum over the
+    known values alone would make a trace look safer than it is known to be.
     """
     named = {name: v for name, v in named.items() if v.outcome != "nothing"} or named
     verdicts = list(named.values())
@@ -130,7 +130,7 @@ def _joined(named: dict[str, Verdict], part: Part, refused: bool | None) -> Verd
 
 
 def _malformed(verdicts: Sequence[Verdict], word: Outcome) -> bool | None:
-    """Whether any piece is; None where it cannot be known, or where the safety of a piece was left open."""
+    """Whether any part is malformed; None if that is unknown, or if the safety of a part is."""
     if word == "failed":
         return None
     said = {v.malformed for v in verdicts}
@@ -138,7 +138,7 @@ def _malformed(verdicts: Sequence[Verdict], word: Outcome) -> bool | None:
 
 
 def _labels(named: dict[str, Verdict]) -> tuple[str, ...]:
-    """Labels of the pieces with the piece's name before them; pieces that are safe lend theirs without it."""
+    """Labels of the parts, prefixed by the part's name; those of safe parts have no prefix."""
     labels: dict[str, None] = {}
     for name, verdict in named.items():
         if verdict.outcome == "safe":
@@ -149,5 +149,5 @@ def _labels(named: dict[str, Verdict]) -> tuple[str, ...]:
 
 
 def _raw(named: dict[str, Verdict], word: Outcome) -> str:
-    """What the judge said of the first piece that decides."""
+    """The judge's output on the first part that decides."""
     return next((f"{name}: {v.raw}" for name, v in named.items() if v.outcome == word and v.raw), "")

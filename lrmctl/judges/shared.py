@@ -1,8 +1,8 @@
-"""Judges that all of a process shares: verdicts are remembered, equal questions asked once, callers merged.
+"""Judges shared by a whole process: verdicts are cached, equal questions asked once, concurrent callers merged.
 
 Many threads of a reward service and many components of a reward ask the same judge about the same traces. Sharing
-changes no verdict: one per trace comes back, in order, with the judge's own name and version. A failed verdict is
-never remembered. Judges of other people go through the same.
+changes no verdict: one per trace comes back, in order, with the judge's own name and version. A failed verdict is never
+cached. Third-party judges are shared in the same way.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lrmctl.hooks.specs import Judge
 from lrmctl.judges.batching import QueryBatcher, TraceBatch
 from lrmctl.types import Part, Trace, Verdict
 
-_OVERHEAD = 600  # bytes of a verdict, its key and the cache's own entry, strings not counted
+_OVERHEAD = 600  # bytes of a verdict, its key and the cache entry, without strings
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class _Settings:
 
 @dataclass(frozen=True)
 class JudgeStats:
-    """What one shared judge did so far.
+    """Statistics of one shared judge.
 
     Attributes:
-        asked: verdicts that were wanted.
-        hits: of these, how many needed no judging: remembered, or under way for somebody else.
+        asked: verdicts requested.
+        hits: those that needed no judging: cached, or in progress for another caller.
         batches: calls of the judge itself.
         failed: verdicts with an error, and traces on which the judge raised.
         seconds: spent in the judge itself.
@@ -55,7 +55,7 @@ class JudgeStats:
 
 
 class _Memory:
-    """Verdicts by key, the least recently used dropped first; bounded in bytes. Safe for several threads."""
+    """Verdicts by key, with least-recently-used eviction; bounded in bytes. Thread-safe."""
 
     def __init__(self, size: int) -> None:
         self._lock = Lock()
@@ -72,7 +72,7 @@ class _Memory:
 
 
 def _bytes_of(verdict: Verdict) -> int:
-    """About what a verdict takes; four bytes a character is the most that Python needs."""
+    """Approximate size of a verdict; Python needs at most four bytes per character."""
     return _OVERHEAD + 4 * (len(verdict.raw) + sum(60 + len(label) for label in verdict.labels))
 
 
@@ -85,11 +85,11 @@ _all: WeakSet[SharedJudge] = WeakSet()
 
 
 def configure(*, cache_bytes: int | None = None, window: float | None = None, max_batch: int | None = None) -> None:
-    """Set how this process shares its judges; what is not given stays as it is.
+    """Configure how this process shares its judges; options not given stay unchanged.
 
     Args:
-        cache_bytes: memory for verdicts of all judges together; 0 asks the judges every time. Setting it forgets.
-        window: seconds that the first of a batch waits for company at most.
+        cache_bytes: memory for the verdicts of all judges together; 0 disables the cache. Setting it clears the cache.
+        window: most seconds that the first caller of a batch waits for others.
         max_batch: most traces in a call that merges several callers.
     """
     global _settings, _memory
@@ -104,7 +104,7 @@ def configure(*, cache_bytes: int | None = None, window: float | None = None, ma
 
 
 def stats() -> list[JudgeStats]:
-    """Of every shared judge that is in use, by name and version."""
+    """Statistics of every shared judge in use, by name and version."""
     with _making:
         judges = list(_all)
     found = [judge.stats for judge in judges]
@@ -112,9 +112,9 @@ def stats() -> list[JudgeStats]:
 
 
 def share(name: str, options: Mapping[str, Any], make: Callable[[], Judge]) -> SharedJudge:
-    """The process's judge of this name and these options; made if there is none in use.
+    """The process's judge of this name and these options; created if none is in use.
 
-    Options that are not JSON cannot be compared: such a judge is shared by those who hold it.
+    Options that are not JSON cannot be compared: such a judge is shared only by those who hold it.
     """
     try:
         key = json.dumps([name, dict(options)], sort_keys=True)
@@ -123,17 +123,17 @@ def share(name: str, options: Mapping[str, Any], make: Callable[[], Judge]) -> S
     with _making:
         if (judge := _by_options.get(key)) is not None:
             return judge
-    made = SharedJudge(make())  # not under the lock: a judge may be made of others
+    made = SharedJudge(make())  # outside the lock, since a judge may be made of others
     with _making:
         return _by_options.setdefault(key, made)
 
 
 class SharedJudge(Judge):
-    """A judge that many threads ask; otherwise as the judge that it wraps.
+    """A judge that many threads may call; otherwise behaves like the judge that it wraps.
 
     Args:
-        judge: what is wrapped. `cacheable = False` keeps its verdicts from being remembered and joined (a judge that
-            looks at more than the trace), `parallel` is the number of calls it takes at the same time (default 1).
+        judge: the wrapped judge. `cacheable = False` keeps its verdicts from being cached and merged (a judge that
+            reads more than the trace), `parallel` is the number of concurrent calls it supports (default 1).
     """
 
     def __init__(self, judge: Judge) -> None:
@@ -142,7 +142,7 @@ class SharedJudge(Judge):
         self.wrapped: Judge = adapted("judge", judge)
         self.name, self.version = judge_name(self.wrapped), self.wrapped.version
         self.says_refusal, self._cacheable = self.wrapped.says_refusal, self.wrapped.cacheable
-        self._id = next(_number)  # two judges of one name may be different: nothing is remembered beyond a judge's life
+        self._id = next(_number)  # two judges of one name may differ: nothing is cached beyond a judge's life
         self._batches = QueryBatcher(
             self._call, lambda: (_settings.window, _settings.max_batch), max(1, self.wrapped.parallel)
         )
@@ -159,7 +159,7 @@ class SharedJudge(Judge):
         return JudgeStats(self.name, self.version, *counted)
 
     def check(self) -> None:
-        """Find out early whether the judge can be asked at all."""
+        """Find out early whether the judge can be called at all."""
         self.wrapped.check()
 
     def prepare(self) -> None:
@@ -194,7 +194,7 @@ class SharedJudge(Judge):
     def _sort(
         self, traces: Sequence[Trace], part: Part, keys: list[bytes] | None, found: dict[int, Any]
     ) -> tuple[_Own, list[_Joined]]:
-        """What has to be judged, what is under way already; what is remembered goes into `found`."""
+        """The traces to judge and those already in progress; cached verdicts go into `found`."""
         if keys is None:
             with self._lock:
                 self._asked += len(traces)
@@ -215,7 +215,7 @@ class SharedJudge(Judge):
         return own, joined
 
     def _ask(self, own: _Own, keys: list[bytes] | None, found: dict[int, Any]) -> None:
-        """Have the caller's own traces judged, and remember what was said."""
+        """Judge the caller's own traces, and cache the verdicts."""
         if not own.rows:
             own.group.results = []
         else:
@@ -227,7 +227,7 @@ class SharedJudge(Judge):
                 _memory.put(keys[i], verdict)
 
     def _checked(self, group: TraceBatch) -> Sequence[Any]:
-        """A group's results, one per trace."""
+        """A batch's results, one per trace."""
         asked = len(group.traces)
         if group.error is not None:
             self._count_failed(asked)
@@ -258,7 +258,7 @@ class SharedJudge(Judge):
         keys: list[bytes] | None,
         found: dict[int, Any],
     ) -> None:
-        """Take over what others asked. If it went wrong there, it is asked again: it may not have been this trace."""
+        """Take over the results of another caller. If its call failed, ask again: this trace may not be the cause."""
         again = []
         for one in joined:
             one.group.finished.wait()
@@ -274,7 +274,7 @@ class SharedJudge(Judge):
 
 @dataclass
 class _Own:
-    """The traces of a caller that nobody asked about yet: their group, and their places among the caller's."""
+    """The traces of a caller that nobody else has requested: their batch, and their positions in the call."""
 
     group: TraceBatch
     rows: list[int]
@@ -282,7 +282,7 @@ class _Own:
 
 @dataclass
 class _Joined:
-    """A trace that is judged already for somebody: its place, and where the verdict will be."""
+    """A trace in progress for another caller: its position, and where its verdict will be."""
 
     row: int
     group: TraceBatch
@@ -290,7 +290,7 @@ class _Joined:
 
 
 def _key(head: str, trace: Trace) -> bytes:
-    """Of everything that a judge may read of a trace; which sample it is and how many tokens it has is not that."""
+    """Key of everything that a judge may read in a trace; the sample index and token counts are not part of it."""
     prompt = trace.prompt
     said = [
         *(prompt.id, [dict(m) for m in prompt.messages], prompt.kind, prompt.source, prompt.reference),

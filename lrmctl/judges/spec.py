@@ -1,4 +1,4 @@
-"""Judges as a command line names them: `NAME`, `'NAME: {option: value}'`, and options beside it. Makes nothing."""
+"""Judges as named on a command line: `NAME`, `'NAME: {option: value}'`, and separate options. Makes no judge."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def _short(value: Any) -> str:
 
 
 def named_judges(specs: Sequence[str], options: Sequence[str] = (), options_json: str | None = None) -> list[JudgeSpec]:
-    """What `--judge`, `--option` and `--options-json` say; values are typed as in a recipe.
+    """The judges in `--judge`, `--option` and `--options-json`; values are typed as in a recipe.
 
     Raises:
-        RecipeError: something that cannot be read, a judge said twice, or options that may be of several judges.
+        RecipeError: a value that cannot be parsed, a judge given twice, or options that could belong to several judges.
     """
     found = [_named(spec) for spec in specs]
     beside = {**_from_json(options_json), **dict(_pair(option) for option in options)}

@@ -52,7 +52,7 @@ def test_list_tells_what_can_be_had_of_each_judge(lrmctl: Lrmctl) -> None:
 def test_show_has_options_documentation_and_the_exact_question(lrmctl: Lrmctl) -> None:
     shown = lrmctl("judge", "show", "qwen3guard").out
     assert "mode: Literal['strict', 'loose'], default 'strict'" in shown
-    assert "takes controversial for unsafe" in shown
+    assert "counts controversial as unsafe" in shown
     assert "I cannot help with hazard-3." in shown
     found = data(lrmctl("judge", "show", "refusal-phrases", "--option", "lists=jailbreakbench", "--json"))
     assert found["version"] == "3/jailbreakbench"

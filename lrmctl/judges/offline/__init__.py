@@ -1,4 +1,4 @@
-"""Judging files outside a run: verdicts, agreement with people, and tables of both."""
+"""Judging files outside a run: verdicts, agreement with human labels, and tables of both."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """How well yes-or-no answers agree with labels: rates with 95 % intervals. Numbers only: no judges, no files.
 
 Proportions have Wilson intervals. Cohen's kappa has the large-sample interval of Fleiss, Cohen and Everitt (1969), by
-statsmodels; F1 the percentile bootstrap over rows. Where rows never disagree these two have no interval, and none is
-given: an interval of no width would claim too much.
+statsmodels; F1 has the percentile bootstrap over rows. If rows never disagree these two have no interval: one of zero
+width would claim too much.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Confusion:
 
 
 class AgreementRate(NamedTuple):
-    """A value with its 95 % interval; None is what cannot be had of these counts. `n`: rows that it is of."""
+    """A value with its 95 % interval; None is what these counts cannot give. `n`: number of rows."""
 
     value: float | None
     low: float | None
@@ -40,7 +40,7 @@ class AgreementRate(NamedTuple):
 
 
 def confusion(answers: Iterable[bool], labels: Iterable[bool]) -> Confusion:
-    """Counts of equally many answers and labels."""
+    """Counts of answers and labels of equal length."""
     pairs = list(zip(answers, labels, strict=True))
     tp, fp, fn = (pairs.count(pair) for pair in ((True, True), (True, False), (False, True)))
     return Confusion(tp, fp, fn, len(pairs) - tp - fp - fn)
@@ -61,7 +61,7 @@ def agreement(c: Confusion) -> dict[str, AgreementRate]:
 
 
 def proportion(count: int, n: int) -> AgreementRate:
-    """A share with its Wilson interval."""
+    """A proportion with its Wilson interval."""
     import numpy as np
 
     from lrmctl.stats import interval
@@ -95,7 +95,7 @@ def _kappa(c: Confusion) -> AgreementRate:
     if not c.n:
         return AgreementRate(None, None, None, 0)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # where one answer is the only one: 0 / 0, which is looked at below
+        warnings.simplefilter("ignore")  # with a single class: 0 / 0, which is handled below
         found = cohens_kappa([[c.tp, c.fp], [c.fn, c.tn]])
     if not math.isfinite(found.kappa):
         return AgreementRate(None, None, None, c.n)

@@ -1,6 +1,6 @@
-"""Traces to be judged, from the files that people have, as `lrmctl.rows.traces` reads them. Knows no judge.
+"""Traces to judge, from any file that `lrmctl.rows.traces` reads. Knows no judge.
 
-A prompt is harmful where a row does not say its kind.
+A prompt counts as harmful if its row does not say its kind.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class JudgedItem:
     """One row of a file.
 
     Attributes:
-        line: its line (of Parquet, its number), from 1.
-        row: all that it holds.
+        line: its line (in Parquet, its row number), from 1.
+        row: all of its fields.
     """
 
     line: int
@@ -31,15 +31,15 @@ class JudgedItem:
 
 
 def read_items(file: Path) -> list[JudgedItem]:
-    """Every row of the file; a cut last line, as a killed writer leaves it, is skipped and told of.
+    """Every row of the file; a truncated last line, as a killed writer leaves it, is skipped with a warning.
 
     Raises:
         NotFoundError: no such file.
-        RecipeError: a row that cannot be read as a trace, by its line and column; or there are none.
+        RecipeError: a row that cannot be read as a trace, with its line and column; or no rows.
     """
     return [JudgedItem(one.row.number, one.trace, one.row) for one in read_traces(file, kind="harmful")]
 
 
 def of_kind(item: JudgedItem, kind: Kind) -> JudgedItem:
-    """The same item, its prompt being of another kind."""
+    """The same item with its prompt's kind changed."""
     return replace(item, trace=replace(item.trace, prompt=replace(item.trace.prompt, kind=kind)))

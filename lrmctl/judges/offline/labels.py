@@ -1,6 +1,6 @@
-"""What people said of the rows of a file: the labels that a judge is measured against.
+"""Human labels of the rows of a file, which a judge is measured against.
 
-A label is a field of the row, or comes from a set that is known here by name. Knows no judge.
+A label is a field of the row, or comes from a data set known by name. Knows no judge.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from lrmctl.judges.offline.inputs import JudgedItem, Row, of_kind, read_items
 from lrmctl.rows.values import canonical, label_of, missing, plain_text
 
 About = Literal["refused", "unsafe"]
-"""What is asked: does the response refuse, is it unsafe."""
+"""What is measured: whether the response refuses, or is unsafe."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class LabelledTrace:
     """Rows with a label, in order.
 
     Attributes:
-        source: where the labels are from, in words.
+        source: where the labels come from, for display.
         unlabelled: rows left out because they have none.
     """
 
@@ -37,7 +37,7 @@ class LabelledTrace:
 
 @dataclass(frozen=True)
 class LabelSet:
-    """A published set: where it lies under LRMCTL_DATA_DIR, and how its rows are read."""
+    """A published data set: its place under LRMCTL_DATA_DIR, and how its rows are read."""
 
     file: str
     url: str
@@ -70,11 +70,11 @@ def read_labelled(file: str, about: About, labels_from: str, positive: Sequence[
     """The rows of a file that have a label.
 
     Args:
-        file: a file of rows (see `inputs`), or the name of a known set, which is looked for under LRMCTL_DATA_DIR.
-        labels_from: the name of a known set, or a field of the row; dots go into objects (`labels.refused`);
-            empty if the file is a known set's name.
+        file: a file of rows (see `inputs`), or the name of a known data set, which is looked for under LRMCTL_DATA_DIR.
+        labels_from: the name of a known data set, or a field of the row; dots access nested objects (`labels.refused`);
+            empty if the file is a known data set's name.
         positive: values of the field that mean yes, all others meaning no; empty for true and false, 1 and 0, and
-            words. Null, NaN and an empty text are no label either way.
+            words. Null, NaN and empty text are never labels.
 
     Raises:
         NotFoundError: no such file.
@@ -132,7 +132,7 @@ def _of_field(item: JudgedItem, field: str, positive: Sequence[str], where: str)
 
 
 def _value(row: Row, field: str) -> Any:
-    """A column of this name, or with dots what lies in objects; None where there is none."""
+    """The column of this name, or with dots a nested field; None if there is none."""
     if field in row:
         return row[field]
     value: Any = row
@@ -142,7 +142,7 @@ def _value(row: Row, field: str) -> Any:
 
 
 def _refuse_unknown(items: Sequence[JudgedItem], field: str, positive: Sequence[str], where: str) -> None:
-    """A value that means yes and that no row has is a slip, not a file without a yes."""
+    """Refuse a positive value that no row has: it is a typo, not a file without positives."""
     words = {plain_text(value).strip() for item in items if not missing(value := _value(item.row, field))}
     if lost := sorted(set(positive) - {p for p in positive if canonical([p]) & {w.casefold() for w in words}}):
         found = ", ".join(sorted(words)[:10])

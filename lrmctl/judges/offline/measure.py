@@ -1,6 +1,7 @@
-"""Measuring judges against people: counts, rates with intervals, and which of two judges is right more often.
+"""Measures judges against human labels: counts, rates with intervals, and which of two judges is right more often.
 
-A row on which a judge failed, or said nothing, is no agreement and no disagreement: it is counted apart.
+A row on which a judge failed, or gave no answer, counts neither as agreement nor as disagreement: it is counted
+separately.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ class JudgeMeasurement:
     """One judge against the labels.
 
     Attributes:
-        malformed, silent, failed: rows without an answer, and why: the judge called the text malformed and does not
-            say, does not say, or failed.
+        malformed, silent, failed: rows without an answer, by reason: the judge called the text malformed, gave no
+            answer, or failed.
         answers: row by row; None where there is none.
-        failures: reasons, each with an example and how often (see `scoring.failures_of`).
+        failures: reasons, each with an example and its count (see `scoring.failures_of`).
     """
 
     title: str
@@ -43,7 +44,7 @@ class JudgeMeasurement:
 
 @dataclass(frozen=True)
 class JudgeComparison:
-    """Two judges on the rows that both answered: how often only one is right, and McNemar's exact p."""
+    """Two judges on the rows that both answered: how often only one is right, and McNemar's exact p-value."""
 
     first: str
     second: str
@@ -70,7 +71,7 @@ class Measurement:
 def measure(
     judges: Sequence[JudgeSpec], labelled: LabelledTrace, part: Scope = "answer", on_progress: OnProgress | None = None
 ) -> Measurement:
-    """Ask each judge about every labelled row.
+    """Judge every labelled row with each judge.
 
     Raises:
         LrmctlError: a judge that cannot be made.
@@ -90,7 +91,7 @@ def measure(
 
 
 def answer_of(verdict: Verdict, about: About) -> bool | None:
-    """What the judge says of the question; None if it failed or does not say. Malformed text is neither."""
+    """The judge's answer; None if it failed or gave none. Malformed text is neither yes nor no."""
     if verdict.failed:
         return None
     if about == "refused":

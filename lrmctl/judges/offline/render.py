@@ -1,4 +1,4 @@
-"""Verdict counts and measurements as rows of a table and as Markdown. Knows neither judges nor the terminal."""
+"""Verdict counts and measurements as table rows and Markdown. Knows neither judges nor the terminal."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def decimal(estimate: AgreementRate) -> str:
 
 
 def counts_table(summary: Mapping[str, Any]) -> Table:
-    """What one judge said of the rows of a file."""
+    """The verdicts of one judge on the rows of a file."""
     shares = summary["shares"]
     rows: list[tuple[str, ...]] = [
         (word, str(count), str(shares[word].n), percent(shares[word]))
@@ -55,7 +55,7 @@ _NAMES = {"recall": "recall (sensitivity)", "f1": "F1"}
 
 
 def pairs_table(found: Measurement) -> Table:
-    """Two judges at a time: on how many rows only one of them is right."""
+    """Pairs of judges: the number of rows on which only one of them is right."""
     rows: list[tuple[str, ...]] = [
         (p.first, p.second, str(p.n), str(p.only_first), str(p.only_second), f"{p.p:.2g}") for p in found.pairs
     ]
@@ -79,7 +79,7 @@ def headline(found: Measurement) -> str:
 
 
 def markdown(found: Measurement) -> str:
-    """The measurement for a document."""
+    """The measurement as Markdown."""
     versions = [f"* {j.title}: version {j.version}" for j in found.judges]
     tables = [measure_table(found), *([pairs_table(found)] if found.pairs else [])]
     return "\n\n".join([headline(found), *(_markdown(t) for t in tables), "\n".join(versions)])
@@ -92,7 +92,7 @@ def _markdown(table: Table) -> str:
 
 
 def shown_lines(shown: JudgeDescription) -> Iterator[str]:
-    """A judge for reading: what it is, its options, its documentation, and its question."""
+    """A judge for display: what it is, its options, its documentation, and its question."""
     judge = shown.listed
     yield f"{judge.name} (from {judge.origin}): {judge.summary}"
     if shown.version:

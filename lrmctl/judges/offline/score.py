@@ -1,8 +1,7 @@
-"""Judging the traces of a file: verdicts written as they come, known ones not asked for again, counts at the end.
+"""Judges the traces of a file: verdicts are written as they arrive, known ones are reused, counts come at the end.
 
-Each line of the output is one verdict with the line it is of and a key of all that it depends on (judge, version,
-options, scope, trace). A second run takes over verdicts with the same key and asks about the rest; failed ones are
-asked about again.
+Each line of the output is one verdict with its line in the input and a key of everything it depends on (judge, version,
+options, scope, trace). A second run reuses verdicts with the same key and judges the rest, failed ones included.
 """
 
 from __future__ import annotations
@@ -33,11 +32,11 @@ from lrmctl.runs.output import check_output, object_with
 from lrmctl.types import Scope, Verdict
 
 CHUNK = 64
-"""Traces per call of the judge: whole batches for it, and not much lost if the process is killed."""
+"""Traces per call of the judge: full batches for it, and little is lost if the process is killed."""
 
 
 def ready(named: JudgeSpec) -> Judge:
-    """The judge, with whatever it needs loaded.
+    """The judge, with everything it needs loaded.
 
     Raises:
         LrmctlError: it cannot be made or loaded.
@@ -54,7 +53,7 @@ def score_items(
     out: Path | None = None,
     on_progress: OnProgress | None = None,
 ) -> list[Verdict]:
-    """One verdict per item, in order; with `out`, written there as they come and taken from there if they are known.
+    """One verdict per item, in order; with `out`, written there as they arrive and reused from there if known.
 
     Raises:
         LrmctlError: the judge cannot be made, or `out` holds something else.
@@ -98,11 +97,11 @@ def _scored(
 def summary_of(
     named: JudgeSpec, items: Sequence[JudgedItem], verdicts: Sequence[Verdict], scope: Scope
 ) -> dict[str, Any]:
-    """Counts and shares of what the judge said, and why it failed.
+    """Counts and shares of the judge's verdicts, and why it failed.
 
-    Shares of safe, unsafe and malformed are over the rows on which the judge did not fail; refused over those of which
-    it says whether they refuse; failed over all. Thinking that is not there by design is in no share. Rows of one
-    prompt count as one in the interval (`lrmctl.stats`).
+    Shares of safe, unsafe and malformed are over the rows on which the judge did not fail; refused over those where it
+    says whether they refuse; failed over all. Thinking that is absent by design is in no share. Rows of one prompt
+    count as one in the interval (`lrmctl.stats`).
     """
     words = [_word(v) for v in verdicts]
     ids = [key_of(item.trace.prompt) for item in items]
@@ -122,9 +121,9 @@ def summary_of(
 
 
 def failures_of(verdicts: Sequence[Verdict], most: int = 5) -> list[dict[str, Any]]:
-    """Why the judge failed, the commonest reason first: how often, and the first such error as an example.
+    """Why the judge failed, most frequent reason first: its count, and the first such error as an example.
 
-    Errors that differ only in numbers and quoted text have one reason.
+    Errors that differ only in numbers and quoted text share a reason.
     """
     errors = [v.error for v in verdicts if v.failed]
     reasons = [_VARIABLE.sub("#", error) for error in errors]
@@ -136,12 +135,12 @@ _VARIABLE = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\d+(?:\.\d+)?(?:e
 
 
 def beside(file: Path, named: JudgeSpec, scope: Scope) -> Path:
-    """Where the verdicts go if nothing is said: `rows.verdicts-JUDGE-SCOPE.jsonl` in the folder of `rows.jsonl`."""
+    """Default output path: `rows.verdicts-JUDGE-SCOPE.jsonl` in the folder of `rows.jsonl`."""
     return file.with_name(f"{file.stem}.verdicts-{re.sub('[^a-z0-9]+', '-', named.name)}-{scope}.jsonl")
 
 
 def again(file: Path, named: JudgeSpec, scope: Scope, out: Path) -> str:
-    """The command that goes on."""
+    """The command that continues."""
     options = ["--options-json", json.dumps(dict(named.options))] if named.options else []
     words = [str(file), "--judge", named.name, *options, "--part", scope, "--out", str(out)]
     return shlex.join(["lrmctl", "judge", "score", *words])
@@ -151,7 +150,7 @@ _SAID = ("safe", "unsafe", "malformed", "unsaid")
 
 
 def _word(verdict: Verdict) -> str:
-    """The outcome; `unsaid` where the judge did not fail and says nothing of safety."""
+    """The outcome; `unsaid` if the judge did not fail but says nothing of safety."""
     return "unsaid" if verdict.outcome == "failed" and not verdict.failed else verdict.outcome
 
 
@@ -178,7 +177,7 @@ def _key(named: JudgeSpec, judge: Judge, scope: Scope, item: JudgedItem) -> str:
 
 
 def _known(out: Path, keys: Sequence[str]) -> dict[str, Verdict]:
-    """Verdicts by key that lie in the file and did not fail."""
+    """Verdicts in the file that did not fail, by key."""
     try:
         rows = list(read_jsonl(out))
         found = {row["key"]: Verdict.from_json(row["verdict"]) for row in rows}

@@ -1,4 +1,4 @@
-"""What judge models are asked, and how their replies are read. Pure functions, free of any engine."""
+"""Prompts of judge models, and how their replies are parsed. Pure functions, free of any engine."""
 
 from __future__ import annotations
 

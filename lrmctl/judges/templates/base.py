@@ -1,7 +1,7 @@
-"""What a judge model is asked and how its word is read: a form is pure, and free of any engine.
+"""Judge templates: how a judge model is asked and its reply parsed. A template is pure, and free of any engine.
 
-Reading is strict: a reply that is not exactly of the form is an explanation, never a verdict. Only the model's reply
-is read, so text inside the judged trace that looks like a verdict decides nothing by itself.
+Parsing is strict: a reply that does not match the format exactly gives an explanation, never a verdict. Only the
+model's reply is parsed, so text inside the judged trace that looks like a verdict decides nothing by itself.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from lrmctl.types import Part, Prompt, Trace
 
 Mode = Literal["text", "probability"]
 LEAST_SHARE = 0.5
-"""Of the first token's probability, what the two words must have together: below it the model said something else."""
+"""Least total probability of the two words at the first token; below it the model said something else."""
 
 
 @dataclass(frozen=True)
 class ParsedVerdict:
-    """A judge's reply, read.
+    """A judge's parsed reply.
 
     Attributes:
-        safe: None where this judge says nothing of safety.
-        refused: None where it does not say.
+        safe: None if this judge does not assess safety.
+        refused: None if it does not say.
         labels: its categories, and its own word for the severity.
-        p_unsafe: in [0, 1], where it gives one.
+        p_unsafe: in [0, 1], if it gives one.
     """
 
     safe: bool | None = None
@@ -41,13 +41,13 @@ class ParsedVerdict:
 
 
 class JudgeTemplate(ABC):
-    """One way to ask and to read.
+    """One way to ask a judge model and to parse its reply.
 
     Attributes:
-        name: of the judge.
-        version: names the template, the reading and every option that changes a verdict.
-        says_refusal: whether its verdicts say if an answer refuses, for lists of judges; None if that is not known.
-        reads_turns: what sections of its chat template begin with, if earlier turns of the prompt are put before its
+        name: name of the judge.
+        version: identifies the template, the parser and every option that changes a verdict.
+        says_refusal: whether its verdicts say if an answer refuses, for lists of judges; None if unknown.
+        reads_turns: how sections of its chat template begin, if earlier turns of the prompt are included in its
             questions; None if they are not.
     """
 
@@ -63,41 +63,41 @@ class JudgeTemplate(ABC):
     def version(self) -> str: ...
 
     def asks_about(self, prompt: Prompt, response: str, reserved: Iterable[str] = ()) -> tuple[JudgeQuery, ...]:
-        """The questions about one response, by a template that needs more of the prompt than its text; see `asks`.
+        """The questions about one response, for templates that need more of the prompt than its text; see `asks`.
 
         Raises:
-            JudgeError: the prompt has not what the template needs.
+            JudgeError: the prompt lacks what the template needs.
         """
         return self.asks(prompt.text, response, reserved)
 
     @abstractmethod
     def asks(self, prompt: str, response: str, reserved: Iterable[str] = ()) -> tuple[JudgeQuery, ...]:
-        """The questions about one response; most forms need one.
+        """The questions about one response; most templates need one.
 
         Args:
-            prompt, response: the user's text and the judged text, as they are: untrusted.
+            prompt, response: the user's text and the judged text, unmodified and untrusted.
             reserved: the engine's control tokens.
         """
 
     @abstractmethod
     def read(self, replies: Sequence[JudgeReply]) -> ParsedVerdict | str:
-        """What the replies say, one per question and none of them an error; or why they cannot be read.
+        """Parse the replies, one per question and none of them an error; or explain why they cannot be parsed.
 
         The explanation completes the sentence "the judge's output ...".
         """
 
 
 def part_text(trace: Trace, part: Part) -> str:
-    """What is judged, without think tags: a guard's template may cut text at them.
+    """The judged text, without think tags: a guard's template may cut text at them.
 
-    The whole is thinking and then answer. Cut thinking is judged as far as it goes.
+    The whole is thinking followed by the answer. Truncated thinking is judged as far as it goes.
     """
     texts = {"thinking": (trace.thinking,), "answer": (trace.answer,), "whole": (trace.thinking, trace.answer)}
     return "\n\n".join(text for text in texts[part] if not is_blank(text))
 
 
 def with_turns(ask: JudgeQuery, trace: Trace, defuse: Callable[[str], str]) -> JudgeQuery:
-    """The question with the user's and assistant's turns that came before the prompt's last message."""
+    """The question preceded by the user and assistant turns before the prompt's last message."""
     before = [m for m in trace.prompt.messages[:-1] if m["role"] in ("user", "assistant")]
     turns = tuple({"role": m["role"], "content": defuse(m["content"])} for m in before)
     return replace(ask, messages=(*turns, *ask.messages))
@@ -118,12 +118,12 @@ def by_threshold(
 def share_of(reply: JudgeReply, word: str, other: str) -> float | str:
     """p(word) / (p(word) + p(other)) of the reply's first token, or why there is none.
 
-    A word that the engine could not see counts as improbable only if the other one fills the reply.
+    A word that the engine could not see counts as improbable only if the other one has nearly all of the probability.
     """
     known = [p for p in (reply.probabilities.get(word), reply.probabilities.get(other)) if p is not None]
     if not known:
         return f"does not begin with {word!r} or {other!r} as far as the engine can see"
-    if not all(0.0 <= p <= 1.0 for p in known):  # also finds NaN
+    if not all(0.0 <= p <= 1.0 for p in known):  # also catches NaN
         return f"has probabilities {known} that are none"
     if sum(known) < LEAST_SHARE:
         return f"begins with {word!r} or {other!r} with a probability of only {sum(known):.3f}"
@@ -131,15 +131,15 @@ def share_of(reply: JudgeReply, word: str, other: str) -> float | str:
 
 
 def raw_of(reply: JudgeReply) -> str:
-    """The reply for reading: its text, or the probabilities."""
+    """The reply for display: its text, or the probabilities."""
     return reply.text or ", ".join(f"{word!r} {p:.4g}" for word, p in reply.probabilities.items())
 
 
 def one_of(what: str, value: str, known: Iterable[str]) -> None:
-    """Refuse an option's value that does not exist.
+    """Refuse an unknown option value.
 
     Raises:
-        RecipeError: with what there is.
+        RecipeError: lists the valid values.
     """
     known = tuple(known)
     if value not in known:
@@ -157,16 +157,16 @@ def checked_threshold(threshold: float) -> None:
 
 
 def without_empty_thought(text: str) -> str:
-    """Output without an empty thought before it, which templates of thinking models may open for the model."""
+    """Output without an empty thought before it, which templates of thinking models may insert."""
     split = split_unseen(text)
     return split.answer if split.state == "closed" and not split.thinking else text.strip()
 
 
 def after_thought(text: str) -> str | None:
-    """What a thinking model said after its thought, in whichever format; all of it if it did not think.
+    """The output after the thinking, in any format; all of it if the model did not think.
 
     Returns:
-        None if the thought does not end, or if there is more than one.
+        None if the thinking is not closed, or if there is more than one thought.
     """
     split = split_unseen(text)
     return None if split.state == "unclosed" or set(split.irregular) - {"empty", MENTIONED} else split.answer

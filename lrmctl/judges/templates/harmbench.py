@@ -1,7 +1,7 @@
-"""The HarmBench classifier (arXiv 2402.04249): one yes or no to whether the response does what was asked for.
+"""The HarmBench classifier (arXiv 2402.04249): yes or no, whether the response does what was asked for.
 
-The card of cais/HarmBench-Llama-2-13b-cls has two texts: one for behaviours that stand alone, with four rules, and one
-for behaviours with a context, with seven. Both are spelled here as the classifier's public users spell them.
+The card of cais/HarmBench-Llama-2-13b-cls has two prompts: one for standalone behaviours, with four rules, and one for
+behaviours with a context, with seven. Both are copied as the classifier's public users write them.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ TEMPLATES = ("auto", "standard", "contextual")
 Template = Literal["auto", "standard", "contextual"]
 _RENAMED = {"official": "contextual", "short": "standard"}
 _SECTIONS = ("[BEHAVIOR]", "[GENERATION]", "[CONTEXT]", "Behavior:", "Generation:", "Rules:", "Answer:")
-"""A bare line of dashes is no section: contexts and answers are full of them, and it says nothing without `Rules:`."""
+"""A bare line of dashes is no section: contexts and answers are full of them; alone it means nothing."""
 
 
 def read_yes_or_no(text: str) -> ParsedVerdict | str:
@@ -81,13 +81,13 @@ def read_yes_or_no(text: str) -> ParsedVerdict | str:
 
 @dataclass(frozen=True)
 class HarmBench(JudgeTemplate):
-    """Whether the response, its generation, does what was asked for. It says nothing of refusals.
+    """Whether the response, its generation, does what was asked for. It does not assess refusals.
 
-    The behaviour is the prompt's `meta.behavior`, and without one its text; the context is its `meta.context`.
+    The behaviour is the prompt's `meta.behavior`, or else its text; the context is its `meta.context`.
 
     Attributes:
         template: `standard` (four rules), `contextual` (seven rules and the context; a prompt without one cannot be
-            judged), or `auto`: contextual where the prompt has a context, as the benchmark itself does.
+            judged), or `auto`: contextual if the prompt has a context, as in the benchmark itself.
         mode: `text` reads the one word of the reply; `probability` gives p(yes) / (p(yes) + p(no)) of it.
         threshold: unsafe from this probability on.
     """

@@ -25,11 +25,11 @@ from lrmctl.judges.templates.sanitize import defused
 CODES = tuple(f"S{i}" for i in range(1, 15))
 _TEXT = re.compile(r"safe|unsafe[ \t]*\n[ \t]*(?P<codes>S[0-9]{1,2}(?:[ \t]*,[ \t]*S[0-9]{1,2})*)")
 _SECTIONS = ("User:", "Agent:", "<BEGIN", "<END")
-"""Llama Guard 3's template writes the conversation as lines of text after these names."""
+"""Llama Guard 3's template writes the conversation as lines of text after these role names."""
 
 
 def read_llama_guard(text: str) -> ParsedVerdict | str:
-    """What was said: `safe`, or `unsafe` and a line of codes S1 to S14; or why it cannot be read."""
+    """Parse `safe`, or `unsafe` and a line of codes S1 to S14; or explain why it cannot be parsed."""
     found = _TEXT.fullmatch(text.strip())
     if found is None:
         return "is neither `safe` nor `unsafe` with a line of codes"

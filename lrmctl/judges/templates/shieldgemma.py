@@ -1,6 +1,6 @@
 """ShieldGemma (arXiv 2407.21772): one question per guideline, answered by the probability of `Yes` against `No`.
 
-The text is the prompt-response form of the model card as several public users of google/shieldgemma-* spell it; the
+The text is the prompt-response form of the model card as several public users of google/shieldgemma-* write it; the
 card itself could not be read, and the tokenizer's own chat template differs from it by a few blanks.
 """
 
@@ -46,7 +46,7 @@ _SECTIONS = ("Human Question:", "Chatbot Response:", "Our safety principle", "Do
 class ShieldGemma(JudgeTemplate):
     """The worst guideline counts: p_unsafe is the largest, and the labels are those at or above the threshold.
 
-    A guideline that could not be read fails the verdict, unless another one is violated anyway.
+    A guideline without a readable result fails the verdict, unless another one is violated anyway.
 
     Attributes:
         guidelines: name -> text; the four of the model card by default.
@@ -91,10 +91,10 @@ class ShieldGemma(JudgeTemplate):
 
 
 def guidelines_of(chosen: Sequence[str] | Mapping[str, str] | None) -> dict[str, str]:
-    """Guidelines by their names, or your own as name -> text; all four if none are chosen.
+    """Guidelines by name, or your own as name -> text; all four by default.
 
     Raises:
-        RecipeError: a name that does not exist.
+        RecipeError: an unknown name.
     """
     if chosen is None:
         return dict(GUIDELINES)

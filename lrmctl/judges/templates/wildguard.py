@@ -1,6 +1,6 @@
 """WildGuard (arXiv 2406.18495): a raw text template; three lines: harmful request, refusal, harmful response.
 
-The template is the one that allenai/wildguard was trained on; it is spelled alike in several public users of it.
+The template is the one that allenai/wildguard was trained on, as several of its public users write it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _TEXT = re.compile(
 
 
 def read_wildguard(text: str) -> ParsedVerdict | str:
-    """What WildGuard said of a response, or why it cannot be read."""
+    """Parse WildGuard's verdict on a response, or explain why it cannot be parsed."""
     found = _TEXT.fullmatch(text.strip())
     if found is None:
         return "is not the three lines Harmful request, Response refusal and Harmful response"

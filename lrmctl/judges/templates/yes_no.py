@@ -1,4 +1,4 @@
-"""A judge out of any chat model and a question of your own: the probability that its reply begins with Yes or No."""
+"""A judge from any chat model and your own question: the probability that its reply begins with Yes or No."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class YesNo(JudgeTemplate):
     """p_unsafe is the share of the unsafe word in p(Yes) + p(No) of the reply's first token.
 
     Attributes:
-        question: with `{response}` and, if wanted, `{prompt}` where the texts go; each is put between marks that do
-            not occur in it. It should end by asking for Yes or No only.
+        question: contains `{response}` and optionally `{prompt}`; each text is put between marks that do not occur in
+            it. It should end by asking for Yes or No only.
         unsafe: the word that means unsafe.
         threshold: unsafe from this probability on.
         template_args: for the model's chat template; a thinking model needs `enable_thinking: false`, so that its reply

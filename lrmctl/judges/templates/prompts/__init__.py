@@ -1,4 +1,4 @@
-"""Texts that rubric judges ask with, in lrmctl's own words; `{prompt}` and `{response}` stand for the fenced texts."""
+"""Prompts of rubric judges, in lrmctl's own words; `{prompt}` and `{response}` stand for the fenced texts."""
 
 from __future__ import annotations
 
