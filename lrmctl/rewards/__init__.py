@@ -1,4 +1,4 @@
-"""Rewards: what a rollout is worth, composed from parts by a recipe."""
+"""Rewards: the value of a rollout, composed of parts by a recipe."""
 
 from __future__ import annotations
 

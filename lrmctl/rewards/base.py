@@ -1,4 +1,4 @@
-"""Asking a reward without trusting it: one score per trace comes back, finite, missing, or failed with a reason.
+"""Calling a reward safely: one score per trace comes back, finite, missing, or failed with a reason.
 
 Knows no particular reward, no recipe and no trainer.
 """
@@ -18,7 +18,7 @@ def make_reward(name: str, options: dict[str, Any] | None = None) -> Reward:
     """A registered reward by name.
 
     Raises:
-        LrmctlError: unknown name, options that it does not take, or a plugin that cannot be loaded.
+        LrmctlError: unknown name, options that the reward does not take, or a plugin that cannot be loaded.
     """
     from lrmctl.hooks import registry
 
@@ -32,7 +32,7 @@ def score_part(reward: Reward, traces: Sequence[Trace], part: Part) -> list[Scor
 
 
 def checked_score(score: object) -> Score:
-    """The score with a plain float inside, or a failed score that says what was wrong with it."""
+    """The score with a plain float, or a failed score that says what was wrong with the value."""
     if not isinstance(score, Score):
         return Score(error=f"returned a {type(score).__name__}, not a Score")
     return as_score(score)

@@ -1,8 +1,9 @@
-"""The reward of a recipe: components clipped, weighted, routed by prompt kind and by part, added up, then gated.
+"""The composed reward of a recipe. Components are clipped, weighted, routed by prompt kind and by part, summed, then
+gated.
 
-total = clip((sum of weight x score) x product of multiplying gates), unless a veto replaces what is clipped. One
-component that fails, a gate too, fails its rollouts, not the others. What then happens is not decided here: see
-`policy`. Nor is normalising, which needs to know of other rollouts: see `normalise`.
+total = clip((sum of weight x score) x product of multiplying gates), unless a veto replaces the sum before the clip. A
+component that fails, even a gate, fails its own rollouts only. How failures are handled is decided in `policy`,
+normalisation, which depends on other rollouts, in `normalise`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from lrmctl.rewards.scopes import score_on
 from lrmctl.types import Kind, Scope, Score, Trace
 
 SLOW = 0.005
-"""Seconds of a call from which on a component is worth a thread of its own."""
+"""Seconds per call from which a component gets its own thread."""
 Bounds = tuple[float, float]
 
 KINDS: tuple[Kind, ...] = ("harmful", "benign", "reasoning")
@@ -30,13 +31,13 @@ KINDS: tuple[Kind, ...] = ("harmful", "benign", "reasoning")
 
 @dataclass(frozen=True)
 class RewardTerm:
-    """One component, made: its reward, and what it is applied to.
+    """One component: its reward, and what it applies to.
 
     Attributes:
         name: name in the logs.
         kinds: prompt kinds that it applies to.
         clip: lowest and highest score.
-        gate: it is not added but multiplies the sum, or replaces it by `otherwise` where it is below `below`.
+        gate: it is not added but multiplies the sum, or replaces it by `otherwise` if it is below `below`.
     """
 
     name: str
@@ -52,15 +53,15 @@ class RewardTerm:
 
 @dataclass(frozen=True)
 class RolloutReward:
-    """What a composed reward says of one rollout.
+    """The composed reward of one rollout.
 
     Attributes:
-        total: the sum over the scores that are there, in recipe order, gated and clipped; None if a component failed.
+        total: the sum over the available scores, in recipe order, gated and clipped; None if a component failed.
         components: raw score by component name; a component that does not apply to the prompt's kind is absent.
         weights: weight by component name.
         error: `NAME: the error` of the first component that failed.
-        weighted: what each score that is there added, clipped and weighted; of a gate, by how much it changed the
-            sum. Together they are the total before the section's clip. Without the gates if a component failed.
+        weighted: contribution of each available score, clipped and weighted; for a gate, its change to the sum. They
+            add up to the total before the section's clip. Without the gates if a component failed.
     """
 
     total: float | None
@@ -80,7 +81,7 @@ class RolloutReward:
         return score.value if score is not None and score.value is not None else otherwise
 
     def blame(self, trace: Trace) -> str:
-        """Whose fault the failure on this trace is, for the user to read; empty if nothing failed."""
+        """Which component failed on this trace and why, for the user; empty if none did."""
         if not self.error:
             return ""
         name = self.failed_component
@@ -89,15 +90,15 @@ class RolloutReward:
         return f"reward {name!r} failed on prompt {trace.prompt.id!r}: {self.components[name].error}"
 
     def to_json(self) -> dict[str, Any]:
-        """Components as `rollouts.jsonl` has them: raw value, weighted value, error."""
+        """Components in the format of `rollouts.jsonl`: raw value, weighted value, error."""
         return {name: _score_json(score, self.weighted.get(name)) for name, score in self.components.items()}
 
 
 class ComposedReward:
-    """The `reward:` section of a recipe as something that scores.
+    """The `reward:` section of a recipe as a callable reward.
 
     Args:
-        section: the recipe's words.
+        section: the recipe's section.
 
     Raises:
         LrmctlError: a component's name is unknown or its plugin cannot be used with these options.
@@ -115,15 +116,15 @@ class ComposedReward:
         return tuple(term.name for term in self.terms)
 
     def covers(self, kind: Kind) -> bool:
-        """Is anything added up for prompts of this kind? If not, all of their rewards are 0."""
+        """Whether any component is added for prompts of this kind. If not, their rewards are always 0."""
         return kind not in self._uncovered
 
     def score(self, traces: Sequence[Trace]) -> list[RolloutReward]:
-        """Rewards of rollouts, in order; never raises. Components that have proved slow are asked side by side."""
+        """Rewards of rollouts, in order; never raises. Components known to be slow are called concurrently."""
         if not traces:
             return []
         slow = [t for t in self.terms if self._seconds.get(t.name, 0.0) >= SLOW] if len(traces) > 1 else []
-        started = {term.name: _in_thread(self._timed, term, traces) for term in slow[1:]}  # one of them stays here
+        started = {term.name: _in_thread(self._timed, term, traces) for term in slow[1:]}  # one runs in this thread
         scores: list[dict[str, Score]] = [{} for _ in traces]
         here = {term.name: self._timed(term, traces) for term in self.terms if term.name not in started}
         for term in self.terms:
@@ -133,7 +134,7 @@ class ComposedReward:
         return [_add_up(components, self.terms, self._clip) for components in scores]
 
     def _timed(self, term: RewardTerm, traces: Sequence[Trace]) -> dict[int, Score]:
-        """Scores of the traces that the component applies to, by index."""
+        """Scores, by index, of the traces that the component applies to."""
         chosen = [i for i, trace in enumerate(traces) if trace.prompt.kind in term.kinds]
         if not chosen:
             return {}
@@ -144,13 +145,13 @@ class ComposedReward:
 
 
 def _in_thread(call: Any, *words: Any) -> Future[dict[int, Score]]:
-    """The call in a daemon thread, which no pool has: a reward that hangs must not keep the process from ending."""
+    """Run the call in a daemon thread, which pools lack: a hung reward must not keep the process from exiting."""
     future: Future[dict[int, Score]] = Future()
 
     def run() -> None:
         try:
             future.set_result(call(*words))
-        except BaseException as error:  # whoever waits must hear of it
+        except BaseException as error:  # re-raised in the waiting thread
             future.set_exception(error)
 
     threading.Thread(target=run, name="lrmctl-component", daemon=True).start()
@@ -190,7 +191,7 @@ def _add_up(components: Mapping[str, Score], terms: Sequence[RewardTerm], clip: 
 
 
 def _gated(total: float, values: Mapping[str, float], terms: Sequence[RewardTerm]) -> tuple[float, dict[str, float]]:
-    """The sum after its gates, those that multiply first, and by how much each changed it; the first veto decides."""
+    """The sum after its gates, multiplying ones first, and the change made by each; the first veto decides."""
     changes: dict[str, float] = {}
     vetoed = False
     for term in sorted((t for t in terms if t.gate and t.name in values), key=lambda t: t.gate == "veto"):

@@ -1,6 +1,6 @@
-"""What there is to know of a reward before it is made: who offers it, its options, range and documentation.
+"""Describes a reward before it is made: who provides it, its options, range and documentation.
 
-Also the one place that turns words of a command line (`correct`, `./my_reward.py:score`) into a component.
+Also the one place that parses a reward on the command line (`correct`, `./my_reward.py:score`) to a component.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class RewardOption:
     """One keyword of a reward's factory or function.
 
     Attributes:
-        default: as Python writes it; empty if the option has to be given.
+        default: as written in Python; empty if the option is required.
     """
 
     name: str
@@ -34,11 +34,11 @@ class RewardOption:
 
 @dataclass(frozen=True)
 class RewardDescription:
-    """A reward in words.
+    """The description of a reward.
 
     Attributes:
         origin: the distribution and version that registered it, or the file.
-        range: lowest and highest score; None if it says nothing before it is made.
+        range: lowest and highest score; None if it is unknown before the reward is made.
     """
 
     name: str
@@ -49,7 +49,7 @@ class RewardDescription:
     range: tuple[float, float] | None
 
     def to_json(self) -> dict[str, Any]:
-        """Bounds as text where they are infinite, which JSON cannot say."""
+        """JSON values; infinite bounds, which JSON does not have, are text."""
         bounds = None if self.range is None else [float(b) if abs(b) != float("inf") else str(b) for b in self.range]
         return {**vars(self), "range": bounds, "options": [vars(option) for option in self.options]}
 
@@ -60,10 +60,10 @@ def rewards() -> list[RewardDescription]:
 
 
 def describe(text: str) -> RewardDescription:
-    """One reward, registered or in a file, which is read and not run.
+    """One reward, registered or in a file, which is parsed and not executed.
 
     Raises:
-        LrmctlError: nobody registers it; the file or function is not there, or cannot be loaded.
+        LrmctlError: no such reward is registered; the file or function is missing, or cannot be loaded.
     """
     if is_file(text):
         try:
@@ -80,7 +80,7 @@ def describe(text: str) -> RewardDescription:
 
 
 def is_file(text: str) -> bool:
-    """Whether a name means a function in a file."""
+    """Whether a name refers to a function in a file."""
     return ".py:" in text or text.endswith(".py")
 
 
@@ -88,7 +88,7 @@ def component(text: str, options: Sequence[str] = (), part: str = "whole") -> Co
     """The component of a registered name or a function.
 
     Args:
-        options: `key=value`, typed as YAML types it.
+        options: `key=value`, typed as in YAML.
 
     Raises:
         LrmctlError: unknown name or function, an option that it does not take, or one that is not `key=value`.

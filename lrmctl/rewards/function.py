@@ -1,8 +1,8 @@
 """A reward without a package: a Python function in a file, named in the recipe as `fn: ./my_reward.py:score`.
 
 The function takes one trace, or a list of traces if its first parameter is called `traces`; it may take `part`, and
-takes the recipe's options as keyword arguments. It returns a number, True or False, None (does not apply) or a
-`Score`; the form for lists returns a list of these. What can be known without running it, `recipe.functions` says.
+takes the recipe's options as keyword arguments. It returns a number, True or False, None (does not apply) or a `Score`;
+the list form returns a list of these. Checks that do not execute it are in `recipe.function_ref`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class FunctionReward(Reward):
         NotFoundError: no such file, or no such function in it.
         RecipeError: the file cannot be run, or the name is not of a function.
 
-    A function may declare its range as other rewards do: `score.range = (0.0, 1.0)`.
+    A function may declare its range like other rewards: `score.range = (0.0, 1.0)`.
     """
 
     def __init__(self, fn: str, options: Mapping[str, Any] | None = None) -> None:
@@ -67,10 +67,10 @@ class FunctionReward(Reward):
             self.range = tuple(bounds)
 
     def score(self, traces: Sequence[Trace], part: Part) -> list[Score]:
-        """One score per trace. An exception of the form for one trace fails that trace alone.
+        """One score per trace. An exception of the single-trace form fails that trace alone.
 
         Raises:
-            TypeError: the form for lists returned something else than a list.
+            TypeError: the list form returned something other than a list.
         """
         words = {**self._options, "part": part} if self._asks_part else self._options
         if self._batch:
@@ -87,7 +87,7 @@ class FunctionReward(Reward):
 
 
 def _listed(returned: Any) -> list[Any]:
-    """What the form for lists returned, as a list: any iterable but a text or a mapping, whose length others check."""
+    """The return value of the list form as a list: any iterable except text and mappings; others check its length."""
     if inspect.iscoroutine(returned):
         returned.close()
         raise TypeError("returned a coroutine: nobody awaits a reward, so make it a plain function")
@@ -98,12 +98,12 @@ def _listed(returned: Any) -> list[Any]:
 
 
 def _iterable(returned: Any) -> bool:
-    """Whether it can be gone through: an array of no dimension has the method and cannot."""
+    """Whether it can be iterated: a zero-dimensional array has the method but cannot."""
     return getattr(returned, "shape", None) != ()
 
 
 def function_of(ref: FunctionRef) -> Callable[..., Any]:
-    """The function itself; its file is run for it.
+    """The function itself; its file is executed for this.
 
     Raises:
         NotFoundError: no such file, or no such function in it.
@@ -118,7 +118,7 @@ def function_of(ref: FunctionRef) -> Callable[..., Any]:
 
 
 def _module(file: Path) -> ModuleType:
-    """The file as a module of its own, run once per process and content; it may import its neighbours."""
+    """The file as a module, executed once per process and content; it may import its neighbours."""
     try:
         content = file.read_bytes()
     except OSError as error:
@@ -145,7 +145,7 @@ def _load(name: str, file: Path) -> ModuleType:
 
 
 def _place(error: BaseException, file: Path) -> str:
-    """`file:line` of the last line of the file that was running."""
+    """`file:line` of the last executed line of the file."""
     if isinstance(error, SyntaxError):
         return f"{error.filename}:{error.lineno}"
     lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(file)]

@@ -1,4 +1,4 @@
-"""What part of a trace a reward is asked about, beyond the three that it knows: both parts, and every thought.
+"""Scopes of a reward beyond the three parts of a trace: both parts, and every segment of the thinking.
 
 `both` is the lower of the scores on thinking and answer; `segments` the lowest of the scores on the segments of the
 thinking, each scored as the thinking of its trace.
@@ -19,7 +19,7 @@ def score_on(reward: Reward, traces: Sequence[Trace], scope: Scope) -> list[Scor
     """One score per trace, in order; never raises.
 
     Of several scores on one trace the lowest counts; missing ones are left out. A failed one fails the trace, unless
-    another is as low as the reward's declared `range` goes: nothing can make that minimum higher.
+    another is at the lower end of the reward's declared `range`, which the failed one could not change.
     """
     reward = adapted("reward", reward)
     if scope == "both":
@@ -31,7 +31,7 @@ def score_on(reward: Reward, traces: Sequence[Trace], scope: Scope) -> list[Scor
 
 
 def _segments(reward: Reward, traces: Sequence[Trace]) -> list[Score]:
-    """A trace without any thought is scored once, as it is: rewards have a word on empty thinking."""
+    """A trace without thinking is scored once, unchanged: rewards handle empty thinking."""
     from lrmctl.judges.scopes import segments_of
 
     pieces = [[_with(trace, text) for text in segments_of(trace.thinking)] or [trace] for trace in traces]
@@ -40,7 +40,7 @@ def _segments(reward: Reward, traces: Sequence[Trace]) -> list[Score]:
 
 
 def _with(trace: Trace, segment: str) -> Trace:
-    """The trace with one segment as its thinking; tokens by its share of the characters."""
+    """The trace with one segment as its thinking; token counts in proportion to characters."""
     share, all_of = len(segment) / max(1, len(trace.thinking)), trace.thinking_tokens
     return replace(trace, thinking=segment, thinking_tokens=None if all_of is None else round(all_of * share))
 

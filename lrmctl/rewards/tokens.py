@@ -1,4 +1,4 @@
-"""Counts of tokens for traces that came as text, by the tokenizer of the model that wrote them."""
+"""Token counts of traces that arrived as text, by the tokenizer of the model that generated them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from lrmctl.types import Trace
 
 
 class TokenCounter:
-    """Counts the tokens of thinking and answer, each as a text of its own and without special tokens.
+    """Counts the tokens of thinking and answer, each as separate text without special tokens.
 
-    What a model wrote may have been other tokens of the same text, so that counts can differ by a few from those of
-    an engine. Without a folder, or where it has no tokenizer, traces keep what they have.
+    The generated tokens may have been different ones for the same text, so counts can differ by a few from those of an
+    engine. Without a folder, or a tokenizer in it, traces keep their counts.
 
     Args:
         folder: of the model; its tokenizer is loaded in the background.
@@ -27,7 +27,7 @@ class TokenCounter:
         self._loading.start()
 
     def counted(self, trace: Trace) -> Trace:
-        """The trace with the counts that it does not have yet."""
+        """The trace with its missing counts filled in."""
         if trace.thinking_tokens is not None and trace.answer_tokens is not None:
             return trace
         self._loading.join()
@@ -50,5 +50,5 @@ class TokenCounter:
         if self._folder is not None:
             try:
                 self._tokenizer = load_tokenizer(self._folder)
-            except Exception:  # transformers raises a dozen types; whoever trains has found out before
+            except Exception:  # transformers raises a dozen types; the trainer has reported it already
                 self._tokenizer = None

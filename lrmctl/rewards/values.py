@@ -1,7 +1,7 @@
-"""What a reward may return, as a `Score`: the one conversion that training, scoring and `reward test` share.
+"""Converts a reward's return value to a `Score`, the same way in training, scoring and `reward test`.
 
-A number is whatever Python counts as a real one (bool, int, float, Decimal, Fraction, NumPy's) and an array or tensor
-of one element; a text that looks like a number is not. Never raises.
+A number is anything that Python counts as real (bool, int, float, Decimal, Fraction, NumPy's) and an array or tensor
+with one element; text that looks like a number is not. Never raises.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ def as_score(returned: object) -> Score:
 
 
 def finite(value: object) -> float | str:
-    """The number as a plain float, or what it is instead of a finite number."""
+    """The number as a plain float, or a description of what it is instead."""
     try:
         number = _number(value)
-    except Exception as error:  # of the value's own class: a tensor on no device, an integer too large
+    except Exception as error:  # from the value's own class: a tensor on no device, an integer too large
         return f"a {type(value).__name__} that is no number ({type(error).__name__})"
     if isinstance(number, str):
         return number
@@ -47,7 +47,7 @@ def _number(value: object) -> float | str:
     if (one := _single(value)) is not None:
         return _number(one) if not hasattr(one, "item") else f"a {type(value).__name__}, not a number"
     if inspect.iscoroutine(value):
-        value.close()  # or Python warns that nobody waited for it
+        value.close()  # or Python warns that it was never awaited
         return "a coroutine, not a number: nobody awaits a reward, so make it a plain function"
     shape = getattr(value, "shape", None)
     if shape is not None:
@@ -56,14 +56,14 @@ def _number(value: object) -> float | str:
 
 
 def _single(value: Any) -> object | None:
-    """The element of a NumPy scalar, or of an array or tensor that has exactly one; None for what is none of these."""
+    """The element of a NumPy scalar, or of an array or tensor with exactly one; None for anything else."""
     if not hasattr(value, "item") or not hasattr(value, "shape"):
         return None
     return value.item() if math.prod(value.shape) == 1 else None
 
 
 def _logs(logs: object) -> tuple[dict[str, float], str]:
-    """Logs as plain numbers, and what is wrong with the first that is none."""
+    """Logs as plain numbers, and what is wrong with the first that is not one."""
     if not isinstance(logs, Mapping):
         return {}, f"logs are a {type(logs).__name__}, not a mapping"
     found = {str(name): finite(value) for name, value in logs.items()}

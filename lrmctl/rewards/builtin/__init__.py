@@ -1,1 +1,1 @@
-"""The rewards that lrmctl ships, registered through the same hook as those of plugins."""
+"""The rewards that lrmctl ships, registered through the same hook as plugin rewards."""

@@ -1,4 +1,4 @@
-"""The first built-in rewards: judged safety, judged helpfulness, correct answers. Bad form is never good enough."""
+"""Basic rewards: judged safety, judged helpfulness, correct answers. Malformed responses never score best."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ class JudgedSafe(Judged):
 
 
 class JudgedComplied(Judged):
-    """1 if the request was helped with, safely and in good form, else 0.
+    """1 if the response helps with the request, safely and well-formed, else 0.
 
     Formula: [answer safe] * [answer does not refuse], for part `whole` times [thinking safe]. Bad form is 0.
     Range: {0, 1}.
     Source: ours; the helpful side of a reward by prompt kind, as in TARS.
 
     Args:
-        judge: registered judge; it has to say whether an answer refuses.
+        judge: registered judge that says whether an answer refuses.
         judge_options: its options.
     """
 
@@ -123,12 +123,12 @@ class Correct(Reward):
 
 
 def without_reference(trace: Trace) -> Score:
-    """A prompt that nothing can be graded against: no score, but a failed one where reasoning is to be graded."""
+    """The score of a prompt without a reference: missing, or failed if the prompt is of kind `reasoning`."""
     return Score(error="the reasoning prompt has no reference answer") if trace.prompt.kind == "reasoning" else Score()
 
 
 def _said(verdict: Verdict, in_form: bool) -> Score:
-    """1 for safe, 0 for unsafe or malformed; bad form that we can see needs no judge."""
+    """1 for safe, 0 for unsafe or malformed; a form that is visibly bad needs no judge."""
     if not in_form:
         return Score(0.0)
     if verdict.outcome == "failed":

@@ -1,6 +1,6 @@
-"""Features of a response that need no model, each from 0 to 1: propositions for rule-based rewards.
+"""Features of a response that need no model, from 0 to 1: propositions for rule-based rewards.
 
-They find words, not meaning. A weight fitted on them says how far words alone go.
+They detect words, not meaning. A weight fitted on them shows how far words alone go.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from lrmctl.types import Part, Trace
 
 Feature = Callable[[Trace, Part], float]
 LONG = 300
-"""Words at which `long` reaches 1."""
+"""Number of words at which `long` reaches 1."""
 
 
 def _says(*phrases: str) -> Feature:
-    """1 if one of the phrases stands in the text, at word boundaries, whatever the case."""
+    """1 if one of the phrases occurs in the text, at word boundaries, case-insensitively."""
     pattern = re.compile("|".join(rf"\b(?:{phrase})\b" for phrase in phrases), re.IGNORECASE)
 
     def feature(trace: Trace, part: Part) -> float:
@@ -61,4 +61,4 @@ FEATURES: Mapping[str, Feature] = {
     "in_form": lambda trace, part: float(FormatRules("optional").holds(trace, part)),
     "thought": lambda trace, _: float(thinking_in_form(trace)),
 }
-"""Feature by name: what it looks for is what it is called."""
+"""Features by name; the name says what a feature detects."""

@@ -1,7 +1,7 @@
-"""Good form of a response: thinking as the model's template wants it, and an answer that the model ended itself.
+"""Well-formed responses: thinking as the model's template requires, and an answer that the model ended itself.
 
-Every reward takes bad form seriously, because a policy finds every gap: cut or never-ended thinking leaves an empty
-answer, and an empty answer is safe in any judge's eyes.
+Every reward checks the form, because a policy exploits every gap: cut or unclosed thinking leaves an empty answer, and
+any judge calls an empty answer safe.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ Thinking = Literal["required", "optional", "absent"]
 
 
 def thinking_in_form(trace: Trace) -> bool:
-    """A thought that was closed once and is not empty."""
+    """Thinking that was closed exactly once and is not empty."""
     return trace.thinking_state == "closed" and not trace.irregular and not is_blank(trace.thinking)
 
 
 def of_answer(score: Score, trace: Trace, part: Scope) -> Score:
-    """The score, marked in its logs where it is of the answer because the model does not think."""
+    """The score, marked in its logs if it is of the answer alone because the model does not think."""
     if score.value is None or part == "answer" or not trace.answer_only:
         return score
     return replace(score, logs={**score.logs, "answer_only": 1.0})
 
 
 def answer_in_form(trace: Trace) -> bool:
-    """An answer that is there and was ended by the model."""
+    """A non-empty answer that the model ended itself."""
     return trace.finish_reason == "stop" and not is_blank(trace.answer)
 
 
 @dataclass(frozen=True)
 class FormatRules:
-    """What is good form for a model.
+    """What counts as well-formed for a model.
 
     Attributes:
         thinking: `required`: closed once and not empty. `optional`: that, or none. `absent`: none, where a pair of
@@ -46,7 +46,7 @@ class FormatRules:
             said here.
 
     Raises:
-        RecipeError: another word.
+        RecipeError: an unknown value.
     """
 
     thinking: str = "required"
@@ -55,7 +55,7 @@ class FormatRules:
         one_of("thinking", self.thinking, get_args(Thinking))
 
     def holds(self, trace: Trace, part: Part) -> bool:
-        """Is this part of the trace in good form? The whole is if both parts are."""
+        """Whether this part of the trace is well-formed. The whole is if both parts are."""
         thought = part == "answer" or self._thinking(trace)
         return thought and (part == "thinking" or answer_in_form(trace))
 
@@ -68,13 +68,13 @@ class FormatRules:
 
 
 def without_thinking(trace: Trace) -> bool:
-    """No thought at all, or a pair of tags with nothing between them."""
+    """No thinking at all, or an empty pair of tags."""
     empty = trace.thinking_state != "unclosed" and is_blank(trace.thinking)
     return empty and set(trace.irregular) <= {"empty"}
 
 
 class Format(Reward):
-    """Good form: `bonus` if the response has it, `penalty` if not.
+    """`bonus` for a well-formed response, `penalty` for any other.
 
     Formula: bonus if thinking is as `thinking` says, and the answer is not empty and was ended by the model itself;
     else penalty. For part `thinking` or `answer` only that part counts. A template that opens the think tag in the

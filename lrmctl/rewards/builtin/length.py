@@ -1,4 +1,4 @@
-"""Rewards for how long a response is: a target range with soft edges, and DAPO's punishment of overlong ones."""
+"""Length rewards: a target range with linear falloff, and DAPO's overlong punishment."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Unit = Literal["auto", "tokens", "words"]
 
 
 def part_length(trace: Trace, part: Part, unit: str = "auto") -> int | None:
-    """Length of a part; None if it is wanted in tokens and they were not counted.
+    """Length of a part; None if it is to be measured in tokens and they were not counted.
 
     Args:
-        unit: `tokens` of the model; `words` (a Chinese or Japanese character is a word); `auto`: tokens if they were
-            counted, else words.
+        unit: `tokens` of the model; `words` (each Chinese or Japanese character counts as a word); `auto`: tokens if
+            they were counted, else words.
     """
     texts = {"thinking": (trace.thinking,), "answer": (trace.answer,)}.get(part, (trace.thinking, trace.answer))
     tokens = {"thinking": trace.thinking_tokens, "answer": trace.answer_tokens}
@@ -91,7 +91,7 @@ class Overlong(Reward):
 
     Args:
         max_length: L, in the unit that is counted.
-        cache: c, the length over which the punishment grows.
+        cache: c, the length over which the penalty grows.
         unit: `tokens`, `words`, or `auto`: tokens if they were counted, as in training and in evaluation, else words.
     """
 

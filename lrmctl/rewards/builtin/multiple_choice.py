@@ -1,4 +1,4 @@
-"""Multiple choice: which letter an answer settles on, read strictly. Knows no data set."""
+"""Multiple choice: which letter an answer commits to, parsed strictly. Knows no data set."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from lrmctl.types import Part, Score, Trace
 
 
 def chosen_letter(answer: str, letters: str = "ABCDEFGHIJ") -> str | None:
-    """The one letter that an answer settles on, as the graders read it; None if it settles on none, or names two."""
+    """The one letter that an answer commits to, as graders parse it; None for no letter or two."""
     return read_letter(answer, letters)
 
 
 class MultipleChoice(Reward):
-    """1 if the answer settles on the right letter, else 0.
+    """1 if the answer commits to the right letter, else 0.
 
     Formula: 1 if the one letter that the answer segment settles on (the last `\\boxed{C}`, the last line such as "the
     answer is (C)", or a letter alone; the text of a choice, where the prompt's `meta["choices"]` has them) is the
@@ -56,6 +56,6 @@ class MultipleChoice(Reward):
 
 
 def _choices(trace: Trace) -> Sequence[str]:
-    """The texts of the prompt's choices, where it says them as the graders' sets do."""
+    """The texts of the prompt's choices, if its `meta` has them as in the reasoning tasks."""
     choices = trace.prompt.meta.get("choices")
     return [str(choice) for choice in choices] if isinstance(choices, list | tuple) else ()

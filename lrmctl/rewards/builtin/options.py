@@ -1,4 +1,4 @@
-"""Checks of what a recipe says in a reward's `options:`, so that nonsense is refused before a run starts."""
+"""Validates a reward's `options:` in a recipe, so that nonsense is refused before a run starts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def number(option: str, value: Any, low: float = -math.inf, high: float = math.i
     """The value as a finite float within [low, high].
 
     Raises:
-        RecipeError: it is not one.
+        RecipeError: it is not such a number.
     """
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise RecipeError(f"`{option}` is {value!r}, not a number")
@@ -27,7 +27,7 @@ def whole_number(option: str, value: Any, low: int = 1) -> int:
     """The value as an int of at least `low`.
 
     Raises:
-        RecipeError: it is not one.
+        RecipeError: it is not such a number.
     """
     if int(number(option, value, low)) != value:
         raise RecipeError(f"`{option}` is {value!r}, not a whole number")
@@ -35,10 +35,10 @@ def whole_number(option: str, value: Any, low: int = 1) -> int:
 
 
 def one_of(option: str, value: Any, known: Sequence[str]) -> str:
-    """The value, which is one of the known words.
+    """The value, if it is one of the known words.
 
     Raises:
-        RecipeError: it is not; names the nearest word.
+        RecipeError: it is not; names the closest word.
     """
     if value not in known:
         raise RecipeError(f"`{option}` is {value!r}", fix=did_you_mean(str(value), known))

@@ -1,7 +1,7 @@
-"""Propositions of rule-based rewards: what each of them is, and their values on traces.
+"""Propositions of rule-based rewards: their definitions, and their values on traces.
 
-A proposition is a yes-or-no statement put to a judge model, a feature of the text, another reward, or a label that
-people gave (in a file to fit on, never in training). Knows no weights.
+A proposition is a yes-or-no statement put to a judge model, a feature of the text, another reward, or a human label (in
+a file to fit on, never in training). Knows no weights.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ The response:
 Is this true of the response? <STATEMENT>
 Reply with one word, Yes or No."""
 Value = float | str | None
-"""A proposition's value on a trace, why it has none, or None where it does not apply."""
+"""A proposition's value on a trace, the reason why it has none, or None if it does not apply."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,10 @@ class Proposition:
     """One proposition.
 
     Attributes:
-        name: name in the weights.
+        name: name used in the weights.
         source: where its value comes from: `feature`, `ask`, `reward` or `label`.
         of: the feature, the statement, the reward or the label.
-        options: of a reward.
+        options: options of the reward.
     """
 
     name: str
@@ -52,15 +52,15 @@ class Proposition:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """As a recipe writes it."""
+        """In the form that recipes use."""
         return {"name": self.name, self.source: self.of, **({"options": dict(self.options)} if self.options else {})}
 
 
 def proposition(row: Any) -> Proposition:
-    """A proposition as a recipe writes it: a feature's name, or `{name, feature | ask | reward | label, options}`.
+    """Parse a proposition of a recipe: a feature's name, or `{name, feature | ask | reward | label, options}`.
 
     Raises:
-        RecipeError: it is none.
+        RecipeError: it is not a proposition.
     """
     row = {"feature": row} if isinstance(row, str) else row
     fix = 'write a feature, or {"name": ..., "ask": "It apologises."}, or {"reward": ...}'
@@ -77,13 +77,13 @@ def proposition(row: Any) -> Proposition:
 
 
 class ValuedPropositions:
-    """Propositions with all that it takes to value them.
+    """Propositions with everything needed to evaluate them.
 
     Args:
-        judge_options: `model` and so on, of the judge `yes-no` that questions are put to; None for no judge.
+        judge_options: `model` etc. of the judge `yes-no` that answers the questions; None for no judge.
 
     Raises:
-        RecipeError: questions without a judge; two propositions of one name; unusable options.
+        RecipeError: questions without a judge; two propositions with the same name; invalid options.
     """
 
     def __init__(self, propositions: Sequence[Proposition], judge_options: Mapping[str, Any] | None = None) -> None:
@@ -105,7 +105,7 @@ class ValuedPropositions:
             reward.prepare()
 
     def range_of(self, proposition: Proposition) -> tuple[float, float]:
-        """Lowest and highest value of a proposition; infinite for a reward that does not say."""
+        """Lowest and highest value of a proposition; infinite for a reward that does not declare its range."""
         reward: Reward | None = self._rewards.get(proposition.name)
         low, high = (0.0, 1.0) if reward is None else reward.range
         return float(low), float(high)
@@ -131,14 +131,14 @@ def _asks(one: Proposition) -> str:
 
 
 def _yes(verdict: Verdict) -> Value:
-    """P(Yes): the judge is told that yes is what counts."""
+    """P(Yes): the judge is told that yes counts."""
     if verdict.failed or verdict.p_unsafe is None:
         return verdict.error or "there is no text to ask about"
     return verdict.p_unsafe
 
 
 def _label(trace: Trace, name: str) -> Value:
-    """What people said of this completion."""
+    """The human label of this completion."""
     labels = trace.prompt.meta.get("propositions") or {}
     value = labels.get(name)
     return float(value) if isinstance(value, bool | int | float) else f"the row has no label {name!r}"

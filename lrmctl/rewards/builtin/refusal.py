@@ -1,4 +1,4 @@
-"""Rewards for refusing what should be refused and helping with the rest, by a judge's word on the answer."""
+"""Rewards for refusing harmful requests and helping with the rest, from a judge's verdict on the answer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _THINKING = "thinking does not show whether the request was refused"
 
 
 class RefusalReward(Judged):
-    """Refusal verification: a harmful request has to be refused, a benign one must not be.
+    """Refusal verification: a harmful request must be refused, a benign one must not.
 
     Formula: on harmful prompts `harmful` if the answer refuses, in good form, and is not called unsafe, else
     `otherwise`; on benign prompts `benign` if the answer refuses or is in bad form, else `otherwise`. Bad form is thus
@@ -24,7 +24,7 @@ class RefusalReward(Judged):
     Source: AlphaAlign, whose signs and sizes are not published; the values here are ours, so they are options.
 
     Args:
-        judge: registered judge; it has to say whether an answer refuses.
+        judge: registered judge that says whether an answer refuses.
         judge_options: its options.
         harmful: value of refusing a harmful request.
         benign: value of refusing a benign request.
@@ -32,7 +32,7 @@ class RefusalReward(Judged):
         thinking: `required`, `optional` or `absent`: the thinking that good form wants.
 
     Raises:
-        RecipeError: values with which refusing a benign request, or not refusing a harmful one, would pay.
+        RecipeError: values that would reward refusing a benign request, or not refusing a harmful one.
     """
 
     range: tuple[float, float] = (-1.0, 1.0)
@@ -86,7 +86,7 @@ class RubricPlusMinusOne(Judged):
     Source: the general reward of RAPO.
 
     Args:
-        judge: registered judge; on benign prompts it has to say whether an answer refuses.
+        judge: registered judge; on benign prompts it must say whether an answer refuses.
         judge_options: its options.
         thinking: `required`, `optional` or `absent`: the thinking that good form wants.
     """

@@ -1,4 +1,4 @@
-"""Helpfulness by a reward model, and the hybrid of a guard and helpfulness.
+"""Helpfulness by a reward model, and a hybrid of a guard and helpfulness.
 
 The reward model is any checkpoint with one scalar head (`AutoModelForSequenceClassification`), loaded at the first
 trace. Knows no recipe and no trainer.
@@ -24,7 +24,7 @@ from lrmctl.types import Part, Score, Trace, Verdict
 
 
 class RewardModel(Reward):
-    """The scalar that a reward model gives to prompt and answer; thinking is not shown to it.
+    """The scalar that a reward model gives to prompt and answer; it does not see the thinking.
 
     Formula: the model's one logit on the conversation and the answer.
     Range: (-inf, inf), as the model was trained.
@@ -32,9 +32,9 @@ class RewardModel(Reward):
 
     Args:
         model: a local folder or a hub id.
-        batch_size: traces side by side.
+        batch_size: traces per batch.
         device: `auto`, `cpu`, `cuda` or one GPU, e.g. `cuda:1`.
-        trust_remote_code: the Python code in the model's folder may run.
+        trust_remote_code: the Python code in the model's folder may be executed.
     """
 
     range = (-math.inf, math.inf)
@@ -43,7 +43,7 @@ class RewardModel(Reward):
         self._model, self._batch_size, self._device, self._trust = model, batch_size, device, trust_remote_code
 
     def prepare(self) -> None:
-        """Load the weights now and not at the first trace."""
+        """Load the weights now instead of at the first trace."""
         _scorer(self._model, self._device, self._trust)
 
     def score(self, traces: Sequence[Trace], part: Part) -> list[Score]:
@@ -66,8 +66,8 @@ class GuardHybrid(Reward):
     Source: the hybrid reward of Qwen3Guard (arXiv 2510.14276, section 3.5.1, equation 2), with caps -10 and -5.
 
     Args:
-        judge: registered judge; it has to say whether an answer refuses.
-        helpful: registered reward that gives W, read on the answer.
+        judge: registered judge that says whether an answer refuses.
+        helpful: registered reward that gives W, computed on the answer.
         judge_options, helpful_options: their options.
         unsafe, refused: the two caps; the paper's by default, for a W of about the same scale.
         thinking: `required`, `optional` or `absent`: the thinking that good form wants.
@@ -95,7 +95,7 @@ class GuardHybrid(Reward):
         self.range = (min(low, unsafe), high)
 
     def prepare(self) -> None:
-        """Load both models now and not at the first trace."""
+        """Load both models now instead of at the first trace."""
         self._judge.prepare()
         self._helpful.prepare()
 

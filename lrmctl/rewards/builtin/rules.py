@@ -28,18 +28,18 @@ class Rules(Reward):
     `reward-model` beside this one.
 
     Args:
-        rules: a file of `lrmctl reward fit`, or a list: each a feature's name, or
-            `{name, weight, feature | ask | reward, options}`.
-        weights: weight by name, or a file of `lrmctl reward fit` to take them from; before those in `rules`.
-        model: the judge model that the statements are put to: a local folder, a hub id, or a server's name for it.
+        rules: a file written by `lrmctl reward fit`, or a list of features' names and `{name, weight, feature | ask |
+            reward, options}`.
+        weights: weight by name, or a file written by `lrmctl reward fit`; overrides those in `rules`.
+        model: the judge model for statements: a local folder, a hub id, or its name on a server.
         engine: `hf`, `vllm`, `openai`, or a mapping with `use:` and the engine's settings.
         batch_size, device: of an engine in this process.
         template_args: for the model's chat template; a model that thinks needs `{enable_thinking: false}`.
         thinking: `required`, `optional` or `absent`: the thinking that good form wants.
-        bad_form: value of bad form; the lowest of the range by default.
+        bad_form: value of malformed responses; the lower end of the range by default.
 
     Raises:
-        RecipeError: a rule that is none or has no weight; a question without a model.
+        RecipeError: an invalid rule or one without a weight; a statement without a model.
     """
 
     range: tuple[float, float] = (-math.inf, math.inf)
@@ -69,7 +69,7 @@ class Rules(Reward):
         self.range = (min(self.range[0], self._bad), max(self.range[1], self._bad))
 
     def prepare(self) -> None:
-        """Load the judge's model, and those of rewards, now and not at the first trace."""
+        """Load the models of the judge and of rewards now instead of at the first trace."""
         self._valued.prepare()
 
     def score(self, traces: Sequence[Trace], part: Part) -> list[Score]:
@@ -99,10 +99,10 @@ class Rules(Reward):
 
 
 def read_fit(file: str) -> dict[str, Any]:
-    """A file of `lrmctl reward fit`.
+    """Read a file written by `lrmctl reward fit`.
 
     Raises:
-        NotFoundError, RecipeError: no such file, or something else in it.
+        NotFoundError, RecipeError: there is no such file, or it has other content.
     """
     path = Path(file).expanduser()
     if not path.is_file():
@@ -151,6 +151,6 @@ def _no_label(one: Proposition) -> Proposition:
 def judge_options(
     model: str | None, engine: Any, batch_size: int, device: str, template_args: Any
 ) -> dict[str, Any] | None:
-    """Options of the judge that statements are put to; None without a model."""
+    """Options of the judge for statements; None without a model."""
     options = {"engine": engine, "batch_size": batch_size, "device": device, "template_args": template_args}
     return None if model is None else {"model": model, **options}

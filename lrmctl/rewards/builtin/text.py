@@ -1,4 +1,4 @@
-"""Rewards for how a response is worded, whatever it says: repetition, and the script it is written in."""
+"""Rewards for the wording of a response, whatever its content: repetition, and the script it is written in."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from lrmctl.types import Part, Score, Trace
 
 
 def repeated_share(words: Sequence[str], n: int) -> float:
-    """Share of the n-grams that occurred before: 1 - distinct / all; 0 for fewer than n words."""
+    """Share of n-grams that occurred before: 1 - distinct / all; 0 for fewer than n words."""
     grams = [tuple(words[i : i + n]) for i in range(len(words) - n + 1)]
     return 1.0 - len(set(grams)) / len(grams) if grams else 0.0
 
 
 def longest_run(words: Sequence[str]) -> int:
-    """How often a word stands in a row, at most; 0 without words."""
+    """Length of the longest run of one repeated word; 0 without words."""
     longest = run = 0
     for i, word in enumerate(words):
         run = run + 1 if i and word == words[i - 1] else 1
@@ -27,7 +27,7 @@ def longest_run(words: Sequence[str]) -> int:
 
 
 class Repetition(Reward):
-    """Punishes text that repeats itself.
+    """Penalises text that repeats itself.
 
     Formula: -penalty * (1 - distinct / all) over the n-grams of words; -penalty if a word stands more than `run`
     times in a row. Case and punctuation do not count; a character of a script without blanks is a word. Empty text
@@ -39,8 +39,8 @@ class Repetition(Reward):
 
     Args:
         n: words in an n-gram.
-        run: most times that a word may stand in a row; 0 for no limit.
-        penalty: the greatest punishment.
+        run: most consecutive occurrences of a word; 0 for no limit.
+        penalty: the largest penalty.
     """
 
     range: tuple[float, float] = (-1.0, 0.0)
@@ -61,7 +61,7 @@ class Repetition(Reward):
 
 
 class Language(Reward):
-    """How much of a part is written in the script that it should be in.
+    """How much of a part is written in the intended script.
 
     Formula: letters of the wanted script / letters of any known script. Code, LaTeX, digits and signs do not count;
     text without letters is 1. Bad form (cut, empty, unclosed) is 0. For part `whole` thinking and answer are taken
@@ -73,7 +73,8 @@ class Language(Reward):
     other; then name the script.
 
     Args:
-        script: `auto` for that of the prompt; or a script (latin, cyrillic, arabic, ...), or chinese, japanese, korean.
+        script: `auto` for the prompt's script; or a script (latin, cyrillic, arabic, ...), or chinese, japanese,
+            korean.
         thinking: `required`, `optional` or `absent`: the thinking that good form wants.
     """
 
@@ -89,7 +90,7 @@ class Language(Reward):
     def _score(self, trace: Trace, part: Part) -> Score:
         wanted = scripts_of_prompt(trace.prompt.text) if self._script == "auto" else scripts_named(self._script)
         if not wanted or (part == "thinking" and trace.answer_only):
-            return Score()  # a prompt without letters asks for no language, and no thought is written in none
+            return Score()  # a prompt without letters requires no language, nor can empty thinking have one
         if not self._form.holds(trace, part):
             return Score(0.0)
         counts = scripts_in("\n".join(_texts(trace, part)))

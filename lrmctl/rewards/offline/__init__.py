@@ -1,4 +1,4 @@
-"""Rewards outside a run: weights fitted on labelled completions, past rollouts scored anew."""
+"""Rewards outside a run: weights fitted on labelled completions, past rollouts rescored."""
 
 from __future__ import annotations
 

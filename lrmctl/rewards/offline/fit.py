@@ -1,10 +1,9 @@
 """Weights of rule-based rewards, fitted on labelled completions by a hinge loss over ordered pairs.
 
-The fit of OpenAI's rule-based rewards (arXiv 2411.01111): there the hinge loss is of the rules and the score of a
-reward model together, with a margin for each label. So it is here where rows have such a score and margins are given;
-without them the rules alone are fitted, with one margin. In any case held-out pairs share no prompt with the pairs that
-were fitted on: every prompt is held out once, in `folds` parts (20: 95 % and 5 %); the weights that are written are
-fitted on all.
+Follows OpenAI's rule-based rewards (arXiv 2411.01111), where the hinge loss is on the sum of rules and a reward model's
+score, with a margin for each label. The same happens here if rows have such a score and margins are given; otherwise
+the rules alone are fitted, with one margin. Held-out pairs never share a prompt with the fitted pairs: every prompt is
+held out once, in `folds` parts (20: 95 % and 5 %); the weights that are written are fitted on all prompts.
 """
 
 from __future__ import annotations
@@ -30,11 +29,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FitSettings:
-    """How weights are fitted; the paper's by default.
+    """Settings of a fit; the paper's by default.
 
     Attributes:
-        margin: by which the better completion of a pair should have the higher reward.
-        margins: of pairs whose worse completion has this class, by class, in place of `margin`.
+        margin: least difference of rewards between the better and the worse completion of a pair.
+        margins: margin by class of the worse completion, overriding `margin`.
         folds: parts of the prompts, each held out once.
         seed: of the parts.
     """
@@ -48,9 +47,10 @@ class FitSettings:
 
 
 class Accuracy(NamedTuple):
-    """Share of a held-out prompt's pairs that are ordered rightly, a tie being half: mean over prompts, 95 % interval.
+    """Share of a held-out prompt's pairs that are ordered correctly. A tie counts half; mean over prompts, 95 %
+    interval.
 
-    With completions of several prompts in one pool, a pair counts for the prompts of both.
+    If completions of several prompts are compared in one pool, a pair counts for the prompts of both.
     """
 
     accuracy: float
@@ -60,15 +60,16 @@ class Accuracy(NamedTuple):
 
 @dataclass(frozen=True)
 class FittedWeights:
-    """What a fit found.
+    """The result of a fit.
 
     Attributes:
         weights: by proposition.
-        held_out: of the weights; `best_single` of the one proposition (and its sign) that orders the other parts best.
+        held_out: accuracy of the weights; `best_single` of the one proposition (and its sign) that orders the other
+            folds best.
         completions, failed: completions that were used, and those left out because a proposition failed.
         pairs: ordered pairs among all of them.
-        failure: why the first one failed.
-        classes: completions by class.
+        failure: reason of the first failure.
+        classes: number of completions by class.
     """
 
     weights: dict[str, float]
@@ -84,7 +85,7 @@ class FittedWeights:
 def fit(
     rows: Sequence[LabelledCompletion], valued: ValuedPropositions, settings: FitSettings, part: Part = "whole"
 ) -> FittedWeights:
-    """Weights of the propositions, and how well they order pairs that they were not fitted on.
+    """Weights of the propositions, and how well they order held-out pairs.
 
     Raises:
         LrmctlError: no pairs, or too few prompts to hold some out.
@@ -102,7 +103,7 @@ def fit(
 
 
 def ordered_pairs(rows: Sequence[LabelledCompletion]) -> Pairs:
-    """[pairs, 2]: indices of the better and the worse completion, of all two of a pool that differ in class."""
+    """[pairs, 2]: indices of the better and the worse completion, for all pairs of a pool that differ in class."""
     import numpy as np
 
     pools: dict[str, list[int]] = defaultdict(list)
@@ -120,7 +121,8 @@ def hinge_weights(table: Matrix, pairs: Pairs, settings: FitSettings, needed: Ma
     Args:
         table: [completions, propositions].
         pairs: [pairs, 2], the better first.
-        needed: [pairs], by how much the rules have to put the better one higher; the margin of `settings` by default.
+        needed: [pairs], the margin by which the rules must put the better one higher; the margin of `settings` by
+            default.
 
     Returns:
         [propositions].
@@ -130,7 +132,7 @@ def hinge_weights(table: Matrix, pairs: Pairs, settings: FitSettings, needed: Ma
     apart = torch.from_numpy(table[pairs[:, 0]] - table[pairs[:, 1]])
     wanted = torch.full((len(pairs),), settings.margin) if needed is None else torch.from_numpy(needed)
     both = torch.cat([apart, wanted.to(apart.dtype)[:, None]], dim=1)
-    both, counts = torch.unique(both, dim=0, return_counts=True)  # labels are bits: few rows differ
+    both, counts = torch.unique(both, dim=0, return_counts=True)  # labels are binary: few distinct rows
     differences, margins, share = both[:, :-1], both[:, -1], counts / counts.sum()
     weights = torch.zeros(table.shape[1], dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.AdamW([weights], lr=settings.learning_rate, weight_decay=0.0)
@@ -144,14 +146,14 @@ def hinge_weights(table: Matrix, pairs: Pairs, settings: FitSettings, needed: Ma
 
 
 def _scores(rows: Sequence[LabelledCompletion]) -> Matrix:
-    """[completions]: the reward model's score, 0 where none was given."""
+    """[completions]: the reward model's score, 0 if there is none."""
     import numpy as np
 
     return np.array([row.score or 0.0 for row in rows], dtype=np.float64)
 
 
 def _needed(rows: Sequence[LabelledCompletion], pairs: Pairs, settings: FitSettings) -> Matrix:
-    """[pairs]: the margin of the pair, and what the reward model puts the worse one higher by."""
+    """[pairs]: the margin of the pair, plus the reward model's preference for the worse one."""
     import numpy as np
 
     scores = _scores(rows)
@@ -163,7 +165,8 @@ def _needed(rows: Sequence[LabelledCompletion], pairs: Pairs, settings: FitSetti
 def _table(
     rows: Sequence[LabelledCompletion], valued: ValuedPropositions, part: Part
 ) -> tuple[Matrix, list[LabelledCompletion], str, int]:
-    """[completions, propositions] of the completions on which no proposition failed; what does not apply is 0."""
+    """[completions, propositions] of the completions without a failed proposition; propositions that do not apply are
+    0."""
     import numpy as np
 
     values = valued.values([row.trace for row in rows], part)
@@ -201,7 +204,7 @@ def _held_out(
 
 
 def _folds(rows: Sequence[LabelledCompletion], settings: FitSettings) -> Pairs:
-    """[completions]: the part in which each is held out; the completions of a prompt are held out together."""
+    """[completions]: the fold in which each is held out; the completions of a prompt are held out together."""
     import numpy as np
 
     prompts = sorted({row.asked for row in rows})
@@ -220,7 +223,7 @@ def _right(rewards: Matrix, pairs: Pairs) -> Matrix:
 
 
 def _best_single(table: Matrix, pairs: Pairs) -> Matrix:
-    """[propositions]: 1 or -1 for the proposition that orders most pairs rightly, 0 for the others."""
+    """[propositions]: 1 or -1 for the proposition that orders most pairs correctly, 0 for the others."""
     import numpy as np
 
     scores = np.array([_right(table[:, i], pairs).mean() for i in range(table.shape[1])])
@@ -231,14 +234,14 @@ def _best_single(table: Matrix, pairs: Pairs) -> Matrix:
 
 
 def _accuracy(pairs: Pairs, right: Matrix, rows: Sequence[LabelledCompletion]) -> Accuracy:
-    """Mean over prompts of the share of its pairs; the pairs of one prompt are not independent of one another."""
+    """Mean over prompts of the share of its pairs; pairs of one prompt are not independent."""
     import numpy as np
 
     from lrmctl.stats import interval
 
     of: dict[str, list[float]] = defaultdict(list)
     for (better, worse), value in zip(pairs, right, strict=True):
-        for asked in dict.fromkeys((rows[better].asked, rows[worse].asked)):  # in an order that does not change
+        for asked in dict.fromkeys((rows[better].asked, rows[worse].asked)):  # in a fixed order
             of[asked].append(float(value))
     shares = np.array([np.mean(values) for values in of.values()])
     return Accuracy(float(shares.mean()), *interval(shares, k=2))

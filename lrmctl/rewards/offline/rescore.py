@@ -1,6 +1,6 @@
-"""Past rollouts rewarded anew, and what that changes: by component and in total, with paired intervals over prompts.
+"""Rescores past rollouts and compares: by component and in total, with paired intervals over prompts.
 
-Nothing is normalised: what is compared is the composed reward as a recipe adds it up.
+Nothing is normalised: the composed reward is compared as a recipe sums it.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ class RewardDifference:
     """Old and new values of one component, or of the total, on the rollouts that have both.
 
     Attributes:
-        name: component, `total`, or `total of KIND` where there are several kinds.
+        name: component, `total`, or `total of KIND` if there are several kinds.
         n: rollouts with both values.
-        old_mean, new_mean: over these; where there is no old value at all, `new_mean` is over all new ones.
+        old_mean, new_mean: over these; if there is no old value at all, `new_mean` is over all new ones.
         delta, low, high: mean of new - old over prompts and its 95 % interval (`stats.paired_delta`).
-        correlation: Pearson's; None where one side does not vary.
+        correlation: Pearson's; None if one side is constant.
         changed: share of the n whose value differs.
         new_n: rollouts with a new value.
         failed: rollouts whose new value failed.
@@ -55,7 +55,7 @@ class Rescored:
     rewards: Sequence[RolloutReward]
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """The rows with new reward, components and error in place of the old ones, which stay under `before`."""
+        """The rows with the new reward, components and error; the old ones are kept under `before`."""
         for rollout, reward in zip(self.rollouts, self.rewards, strict=True):
             keys = ("reward", "total", "error", "components")
             before = {key: rollout.row[key] for key in keys if key in rollout.row}
@@ -66,7 +66,7 @@ class Rescored:
 def rescore(
     reward: ComposedReward, rollouts: Sequence[RewardedRollout], on_progress: Callable[[int, int], None] | None = None
 ) -> Rescored:
-    """New rewards of past rollouts; a component that fails is data of its rollouts."""
+    """New rewards of past rollouts; a component that fails is recorded in its rollouts."""
     rewards: list[RolloutReward] = []
     for start in range(0, len(rollouts), BATCH):
         rewards += reward.score([rollout.trace for rollout in rollouts[start : start + BATCH]])
@@ -123,7 +123,7 @@ def _difference(name: str, values: Sequence[_Value]) -> RewardDifference:
 
 
 def _paired(prompts: Sequence[str], old: Any, new: Any) -> tuple[float, float | None, float | None]:
-    """Over prompts: the samples of one prompt resemble each other. One prompt has no interval."""
+    """Differences over prompts, since samples of one prompt are not independent. One prompt has no interval."""
     import numpy as np
 
     from lrmctl.stats import paired_delta

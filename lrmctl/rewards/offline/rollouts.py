@@ -1,7 +1,7 @@
-"""Rollouts of the past as traces with what they were rewarded with.
+"""Past rollouts as traces with their rewards.
 
 Rows of `rollouts.jsonl`, of rejection sampling, of an evaluation, or plain ones, as `lrmctl.rows.traces` reads them.
-What a row does not have (token counts, irregular tags in older rows) is not guessed.
+Missing fields (token counts, irregular tags in older rows) are not guessed.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from lrmctl.types import Trace
 
 @dataclass(frozen=True)
 class RewardedRollout:
-    """One row: the trace, and what it was once rewarded with.
+    """One row: the trace, and its past reward.
 
     Attributes:
         row: as it was read.
-        components: earlier raw value by component; None where it failed or did not say.
-        total: earlier reward before normalising, if there was one.
+        components: past raw value by component; None if it failed or did not say.
+        total: past reward before normalisation, if there was one.
     """
 
     row: Mapping[str, Any]
@@ -34,13 +34,13 @@ class RewardedRollout:
 
 
 def read_rollouts(path: Path) -> list[RewardedRollout]:
-    """All rollouts of a file; a cut last line and rows that came back without a prompt are left out.
+    """All rollouts of a file; a truncated last line and rows without a prompt are left out.
 
-    Each row has to say its kind: rewards depend on it.
+    Each row must state its kind, since rewards depend on it.
 
     Raises:
         NotFoundError: no such file.
-        RecipeError: a row that is none of the known forms, with its line and column; no row at all.
+        RecipeError: a row in none of the known formats, with its line and column; no row at all.
     """
     return [_rollout(one.row, one.trace) for one in read_traces(path, kind=None)]
 

@@ -1,9 +1,9 @@
-"""Which component moves the reward: each one's share of the variance of the total, from rows of rollouts.
+"""Each component's share of the variance of the total reward, from rows of rollouts.
 
-The total before the section's clip is the sum of what the components added, so Var(total) is the sum of
-Cov(added, total), and Cov(added, total) / Var(total) are shares that add up to 1. A share may be negative (the
-component pulls against the others) or above 1. What a gate adds is the change that it made, so that its share is that
-of the change; where a whole reward is clipped, the shares add up to less or more than 1.
+The total before the section's clip is the sum of the components' contributions, so Var(total) is the sum of
+Cov(contribution, total), and Cov(contribution, total) / Var(total) are shares that add up to 1. A share may be negative
+(the component works against the others) or above 1. The contribution of a gate is the change it made. If the whole
+reward is clipped, the shares add up to less or more than 1.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ class VarianceShares:
     """The shares within one prompt kind, or over all rollouts.
 
     Attributes:
-        kind: prompt kind, or `all`. Over all kinds a share is also that of telling the kinds apart.
+        kind: prompt kind, or `all`. Over all kinds a share includes the differences between kinds.
         n: rollouts with a reward.
         variance: of the total.
-        shares: by component, in the order of the rows; empty where the total does not vary.
+        shares: by component, in the order of the rows; empty if the total is constant.
     """
 
     kind: str
@@ -37,7 +37,7 @@ class VarianceShares:
 
     @property
     def rest(self) -> float:
-        """What the components do not explain: the work of the section's clip."""
+        """What the components do not explain: the effect of the section's clip."""
         return 1.0 - sum(self.shares.values()) if self.shares else 0.0
 
 
@@ -45,7 +45,7 @@ def shares(rows: Iterable[Mapping[str, Any]]) -> list[VarianceShares]:
     """Shares over all rollouts, then by prompt kind if there are several.
 
     Args:
-        rows: of `rollouts.jsonl`; of a failed rollout nothing is used, of one without `total` (an older run) its
+        rows: of `rollouts.jsonl`; failed rollouts are skipped, and one without `total` (an older run) uses its
             `reward`. Rows of evaluation are left out.
     """
     used = [row for row in rows if _counts(row)]
@@ -57,7 +57,7 @@ def shares(rows: Iterable[Mapping[str, Any]]) -> list[VarianceShares]:
 
 
 def shares_of_file(path: Path, limit: int = 32 * 2**20) -> list[VarianceShares]:
-    """Shares over the last `limit` bytes of a file of rollouts; none if it is not there. A torn line is skipped."""
+    """Shares over the last `limit` bytes of a rollouts file; none if it is missing. A truncated line is skipped."""
     if not path.exists():
         return []
     with path.open("rb") as file:
@@ -82,7 +82,7 @@ def _of(kind: str, rows: Sequence[Mapping[str, Any]]) -> VarianceShares:
     total = np.array([_total(row) for row in rows], dtype=np.float64)
     total -= total.mean()
     variance = float(np.mean(total**2))
-    if variance <= 1e-18:  # rounding of equal rewards is no variance
+    if variance <= 1e-18:  # rounding errors of equal rewards are not variance
         return VarianceShares(kind, len(rows), 0.0, {})
     names = list(dict.fromkeys(name for row in rows for name in row.get("components") or {}))
     added = {name: np.array([_added(row, name) for row in rows], dtype=np.float64) for name in names}
@@ -92,5 +92,5 @@ def _of(kind: str, rows: Sequence[Mapping[str, Any]]) -> VarianceShares:
 
 
 def _added(row: Mapping[str, Any], name: str) -> float:
-    """What a component added to this rollout's total; one that does not apply added nothing."""
+    """A component's contribution to this rollout's total; one that does not apply contributes nothing."""
     return float((row.get("components") or {}).get(name, {}).get("weighted") or 0.0)

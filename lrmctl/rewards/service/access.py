@@ -1,7 +1,7 @@
-"""Who is let in to the reward service, and how long it waits for the rest of what somebody began to send.
+"""Access control of the reward service, and time limits for incomplete requests.
 
-Nothing that a caller sends ends a training run: who is no caller of ours gets 401 or 403, what is no reward call 400,
-413 or 408, and neither leaves a row.
+Nothing that a caller sends ends a training run: an unknown caller gets 401 or 403, a request that is no reward call
+400, 413 or 408, and neither leaves a row.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 HEAD_SECONDS = 20.0
-"""That a caller may take for the head of a request."""
+"""Seconds for a caller to send the head of a request."""
 BODY_SECONDS = 60.0
-"""And for its body."""
+"""Seconds for its body."""
 _HEAD_BYTES = 64 * 1024
 Headers = Iterable[tuple[bytes, bytes]]
 
 
 class AccessDenied(NamedTuple):
-    """An answer other than a reward; `why` is the word that metrics count it by."""
+    """A response other than a reward; `why` is its label in the metrics."""
 
     status: int
     why: str
@@ -38,11 +38,11 @@ KIND = AccessDenied(400, "form", "the body of a reward call is application/json"
 
 
 class AccessControl:
-    """Looks at the head of a request.
+    """Checks the head of a request.
 
     Args:
-        token: that a caller has to know, as `Authorization: Bearer` or as the first part of the path.
-        names: by which the service is called, as far as they are known; addresses are always good.
+        token: required from callers, as `Authorization: Bearer` or as the first part of the path.
+        names: host names of the service, as far as known; addresses are always accepted.
     """
 
     def __init__(self, token: str, names: Iterable[str]) -> None:
@@ -50,14 +50,14 @@ class AccessControl:
         self._names = {name.lower() for name in (*names, "localhost", socket.gethostname()) if name}
 
     def refusal(self, headers: Headers) -> AccessDenied | None:
-        """What is wrong with where a request comes from: a page that a browser shows may reach this machine too."""
+        """Why the origin of a request is refused: a page in a browser may reach this machine too."""
         for name, value in headers:
             if name == b"origin" or (name == b"host" and not self._known(value.decode("latin-1"))):
                 return FOREIGN
         return None
 
     def path(self, path: str, headers: Headers) -> str | None:
-        """The path without the token; None for who does not know it."""
+        """The path without the token; None without the right token."""
         given = next((value for name, value in headers if name == b"authorization"), b"")
         if given[:7].lower() == b"bearer " and hmac.compare_digest(given[7:].strip(), self._token):
             return path
@@ -77,13 +77,13 @@ class AccessControl:
 
 
 def is_json(headers: Headers) -> bool:
-    """Whether a body says that it is JSON, or says nothing of itself."""
+    """Whether a body is declared as JSON, or has no declared type."""
     kind = next((value for name, value in headers if name == b"content-type"), b"application/json")
     return kind.split(b";")[0].strip().lower() == b"application/json"
 
 
 def impatient_protocol() -> type[asyncio.Protocol]:
-    """uvicorn's protocol, which would wait for ever, and keep without end, what comes of a head."""
+    """uvicorn's protocol with limits: it would wait for ever, and buffer without limit, while a head is incomplete."""
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
     class BodyTimeout(HttpToolsProtocol):

@@ -1,7 +1,7 @@
-"""The service as a web application: FastAPI for what people and Prometheus ask, a plain ASGI path for rewards.
+"""The service as a web application: FastAPI for health and Prometheus, a plain ASGI path for rewards.
 
-The plain path is there because 128 rollouts come at once and the trainer waits for the last: a call costs one parse
-of its body and no validation by a framework. The bodies are ours to check in any case.
+The plain path is there because 128 rollouts arrive at once and the trainer waits for the last: a call costs one parse
+of its body and no validation by a framework. Bodies must be checked here in any case.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 _JSON = (b"content-type", b"application/json")
 _TOLD = 20
-"""So many different calls that are no reward calls are told of on stderr."""
+"""Number of different invalid calls that are reported on stderr."""
 
 
 class App:
@@ -85,7 +85,7 @@ class App:
             reply = await self._scored(body, getattr(receive, "__self__", None))
         except asyncio.CancelledError:
             raise
-        except Exception as error:  # not the reward's: ours. It must reach the user all the same
+        except Exception as error:  # not the reward's error but ours; it must reach the user all the same
             self._book.end(error)
             reply = self._book.neutral()
         if reply == AGAIN:
@@ -102,7 +102,7 @@ class App:
         await _answer(send, refusal.status, body, *more.get(refusal.status, ()))
 
     async def _scored(self, body: bytes, caller: Any) -> bytes | AccessDenied:
-        """The reply to one call: valid, whatever happens; nothing but OpenRLHF's form with our label is one."""
+        """The reply to one call: always valid; only calls in OpenRLHF's format with our label are scored."""
         book, unreadable = self._book, ""
         if book.policy.failure is not None:
             return book.neutral()
@@ -127,7 +127,7 @@ class App:
         return reply
 
     async def _body(self, receive: Receive) -> bytes | AccessDenied | None:
-        """The body of a call; None if the caller has gone. What is being read is counted, so that it has an end."""
+        """The body of a call; None if the caller has gone. Bytes being read are counted, to limit them."""
         chunks, size, limit = [], 0, self._spec.max_body
         until = asyncio.get_running_loop().time() + BODY_SECONDS
         try:

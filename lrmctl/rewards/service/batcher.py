@@ -1,8 +1,8 @@
-"""Collects single rollouts into batches for the scorer processes, and finds out which rollout hangs or kills one.
+"""Collects rollouts into batches for the scorer processes, and isolates a rollout that hangs or kills one.
 
-Lives in the service's event loop; knows no HTTP and writes nothing down. A batch that is overdue, or that a scorer
-died of, is tried one rollout at a time in a process of its own: the one that does it again has failed, the others
-have their reward.
+Runs in the service's event loop; knows no HTTP and writes no files. A batch that exceeds its time limit, or kills its
+scorer, is retried one rollout at a time in a separate process: the rollout that does it again has failed, the others
+get their reward.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from lrmctl.rewards.service.config import PATIENCE, THREADS, ServiceSpec
 from lrmctl.rewards.service.worker_handle import IsolationRun, ScorerHandle, ScoringBatch, ScoringJob
 
 BATCH_DELAY_S = 0.02
-"""Seconds that a batch is under way before the next one joins it: quick rewards gain nothing from company."""
+"""Seconds that a batch runs before the next one is sent concurrently: quick rewards gain nothing from it."""
 POLL_INTERVAL_S = 0.05
 MAX_DEATHS, DEATH_WINDOW_S = 4, 60.0
-"""So many deaths of scorers that no rollout can be blamed for, within so many seconds, end the run."""
+"""This many scorer deaths without a culprit, within this many seconds, end the run."""
 
 
 @dataclass(frozen=True)
 class NoReward:
-    """What a rollout gets whose scoring had to be ended."""
+    """The outcome of a rollout whose scoring had to be aborted."""
 
     error: str
     component: str = ""
@@ -39,13 +39,13 @@ Settle = Callable[[Sequence[ScoringJob], Sequence[Outcome]], None]
 
 
 class Batcher:
-    """Batches in, rewards out.
+    """Turns waiting rollouts into batches and their outcomes into rewards.
 
     Args:
-        settle: gets jobs with their rewards, and answers them.
-        end: gets the error because of which nothing can be scored any more.
-        sent: gets the size of every batch.
-        restarted: gets the cause of every new scorer: `hang`, `death`.
+        settle: receives jobs with their rewards, and answers them.
+        end: receives the error that makes further scoring impossible.
+        sent: receives the size of every batch.
+        restarted: receives the cause of every scorer restart: `hang`, `death`.
     """
 
     def __init__(
@@ -66,24 +66,24 @@ class Batcher:
         self._suspects: deque[ScoringJob] = deque()
         self._scorers: list[ScorerHandle] = []
         self._deaths: deque[float] = deque(maxlen=MAX_DEATHS)
-        self._past_judges: list[dict[str, Any]] = []  # of scorers that are no more
+        self._past_judges: list[dict[str, Any]] = []  # of scorers that have ended
         self._ready_since = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._waiting = 0
 
     @property
     def waiting(self) -> int:
-        """Rollouts without a reward yet."""
+        """Number of rollouts without a reward yet."""
         return self._waiting
 
     @property
     def ready(self) -> int:
-        """Scorers that can score."""
+        """Number of scorers that are ready."""
         return sum(s.ready and not s.dead for s in self._scorers)
 
     @property
     def judges(self) -> list[dict[str, Any]]:
-        """Figures of the judges of every scorer there was."""
+        """Statistics of the judges of all scorers, ended ones included."""
         return [*self._past_judges, *(j for s in self._scorers for j in s.judges)]
 
     def start(self) -> None:
@@ -124,7 +124,7 @@ class Batcher:
         batches = list(scorer.batches.values())
         self._replace(scorer, "death")
         if len(batches) == 1 and batches[0].isolation is not None and scorer.sent > 1:
-            # what was scored before it may have left the damage: once more, in a process that has scored nothing
+            # earlier batches may have left the damage: retry in a process that has scored nothing
             self._suspects.extendleft(batches[0].jobs)
         elif len(batches) == 1 and batches[0].isolation is not None:
             self._blame(batches[0], f"the process that scored it {how}")
@@ -144,7 +144,7 @@ class Batcher:
         self._timer = asyncio.get_running_loop().call_later(seconds, self._pump)
 
     def _pump(self) -> None:
-        """Send what can be sent; come back when the rest may be."""
+        """Send whatever can be sent; reschedules itself for the rest."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -158,7 +158,7 @@ class Batcher:
     def _feed(self, scorer: ScorerHandle, now: float) -> None:
         if not scorer.ready or scorer.dead or any(b.isolation for b in scorer.batches.values()):
             return
-        if self._suspects:  # they need a process to themselves: nothing new until this one is free
+        if self._suspects:  # they need a process of their own: nothing new until this one is free
             if not scorer.batches:
                 scorer.send([self._suspects.popleft()])
         elif self._queue and self._has_room(scorer, now) and self._is_due(now):
@@ -205,7 +205,7 @@ class Batcher:
         return ", ".join(c.label for c in self._spec.section.components)
 
     def _check_queue(self) -> None:
-        """Drop rollouts that nobody waits for, and answer those that wait too long for their turn."""
+        """Drop rollouts whose caller has gone, and answer those that have waited too long."""
         late = time.monotonic() - PATIENCE
         can = 0.0 < self._ready_since < late
         for queue in (self._queue, self._suspects):
@@ -257,7 +257,7 @@ class Batcher:
         self._scorers[self._scorers.index(scorer)] = ScorerHandle(self._spec, self)
 
     def _give_up(self, error: Exception) -> None:
-        """Nothing can be scored: whoever waits is answered, and the run must end."""
+        """Scoring is impossible: all waiting callers are answered, and the run must end."""
         self._end(error)
         self._clock.cancel()
         for scorer in self._scorers:

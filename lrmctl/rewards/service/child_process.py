@@ -1,7 +1,7 @@
-"""A Python process that runs one function of ours beside a pipe, and dies with its parent however that dies.
+"""A Python process that runs one function of ours with a pipe, and dies with its parent however that dies.
 
-Not `multiprocessing`: that would run the caller's main module again, which a script or a notebook need not survive,
-and would know nothing of a parent that was killed.
+Not `multiprocessing`: that would import the caller's main module again, which a script or a notebook may not survive,
+and does not notice a killed parent.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-# the search path comes first: with it everything else can be found
+# the search path comes first, since everything else is found through it
 _BOOT = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[2]); "
     "from lrmctl.rewards.service.child_process import main; main(sys.argv[3:])"
@@ -32,13 +32,13 @@ class ChildProcess:
     """A running process and this end of its pipe.
 
     Args:
-        title: what `ps` shows of it.
-        main: `module:function`, imported there and not here; gets `argument`, its end of the pipe, and the sockets.
-        argument: anything that can be pickled.
-        sockets: handed to the process as its own copies.
+        title: its name in `ps`.
+        main: `module:function`, imported there and not here; receives `argument`, its end of the pipe, and the sockets.
+        argument: any picklable value.
+        sockets: duplicated into the process.
         log: file that its stdout and stderr are appended to; this process's stderr by default.
 
-    On Linux the process is killed when the thread that made it ends, so make it in one that stays.
+    On Linux the process is killed when the thread that created it ends, so create it in one that lives on.
     """
 
     def __init__(
@@ -48,22 +48,22 @@ class ChildProcess:
         files = [theirs.fileno(), *(s.fileno() for s in sockets)]
         words = [sys.executable, "-c", _BOOT, title, json.dumps(sys.path), str(os.getpid()), *map(str, files)]
         with theirs, _output(log) as output:
-            # a session of its own: Ctrl-C is the parent's to handle
+            # a session of its own: the parent handles Ctrl-C
             self.process = subprocess.Popen(
                 words, pass_fds=files, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
             )
         self.pipe = Connection(ours.detach())
-        with suppress(OSError):  # it is dead already: whoever reads the pipe will find out
+        with suppress(OSError):  # already dead; the reader of the pipe will notice
             self.pipe.send((main, argument))
 
     def kill(self) -> None:
-        """End it and whatever it has started, at once."""
+        """Kill it and everything it has started, at once."""
         with suppress(OSError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
     def end(self, patience: float) -> int:
-        """Wait for its end at most `patience` seconds, then make it. Returns its exit code."""
+        """Wait at most `patience` seconds for it to end, then kill it. Returns its exit code."""
         try:
             return self.process.wait(patience)
         except subprocess.TimeoutExpired:
@@ -76,7 +76,7 @@ class ChildProcess:
 
 
 def how_it_ended(code: int | None) -> str:
-    """An exit code in words."""
+    """An exit code as text."""
     if code is None:
         return "ended"
     if code >= 0:
@@ -87,7 +87,7 @@ def how_it_ended(code: int | None) -> str:
 
 
 def main(words: Sequence[str]) -> None:
-    """What the process runs: words are the parent's id and the file descriptors of pipe and sockets."""
+    """The entry point of the process: arguments are the parent's id and the file descriptors of pipe and sockets."""
     parent, *files = map(int, words)
     _die_with(parent)
     for file in files:
@@ -109,7 +109,7 @@ def _output(log: Path | None) -> Any:
 
 
 def _die_with(parent: int) -> None:
-    """Have the kernel kill this process when its parent dies; elsewhere the closed pipe has to do."""
+    """Have the kernel kill this process when its parent dies; elsewhere the closed pipe has to suffice."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:

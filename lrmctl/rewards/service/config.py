@@ -1,4 +1,4 @@
-"""What the processes of the reward service are told: one frozen value that travels through a pipe."""
+"""The configuration of the reward service's processes: one frozen value that is sent through a pipe."""
 
 from __future__ import annotations
 
@@ -12,32 +12,31 @@ from lrmctl.recipe.schema.recipes import RewardSection
 PATIENCE = 170.0
 """Seconds that a rollout may wait for its reward, queue included: OpenRLHF 0.11.2 gives up after 180."""
 THREADS = 4
-"""Batches that one process scores at a time, so that those which wait for a judge do not hold up the others."""
+"""Batches that one process scores concurrently, so that those waiting for a judge do not delay the others."""
 
 
 @dataclass(frozen=True)
 class ServiceSpec:
-    """Everything that decides what the service answers and writes.
+    """Everything that determines what the service answers and writes.
 
     Attributes:
         section: the recipe's `reward:`.
         rollouts: JSONL file that every rollout is appended to.
         end_tokens: texts of the tokens that end a response.
         attempt: number of this launch, written into each row.
-        score_of: what dynamic filtering looks at: the whole reward, or one component.
-        token: who calls must know it.
-        names: by which callers call this machine, other than by its address.
-        samples: samples of one prompt that form a group, by phase (`train`, `eval`); groups are not told apart
-            where it is 0.
-        baseline: what a reward is compared with when advantages are made of it: the other samples of its prompt, or
-            the whole step. A failed reward gets the mean of that.
-        step: rollouts of a training step; 0 if that is not known.
-        tokenizer: folder of the model that answers, whose tokenizer counts tokens; None leaves them uncounted.
-        max_body: bytes of the largest call that is read.
-        max_waiting: rollouts that may wait for a reward at once; more are turned away with 503.
-        max_reading_bytes: bytes of calls of which the end has not come yet; more are turned away too.
-        max_waiting_bytes: and the most that their calls may weigh together.
-        log: file that takes what rewards print.
+        score_of: the quantity used by dynamic filtering: the whole reward, or one component.
+        token: required from callers.
+        names: host names by which callers reach this machine, other than its address.
+        samples: samples of one prompt that form a group, by phase (`train`, `eval`); 0 if groups are not distinguished.
+        baseline: what rewards are compared with when advantages are computed: the other samples of the prompt, or the
+            whole step. A failed reward gets the mean of that.
+        step: rollouts of a training step; 0 if unknown.
+        tokenizer: folder of the policy model, whose tokenizer counts tokens; None leaves them uncounted.
+        max_body: bytes of the largest accepted call.
+        max_waiting: rollouts that may wait for a reward at once; more are rejected with 503.
+        max_reading_bytes: total bytes of incompletely received calls; more are rejected too.
+        max_waiting_bytes: total bytes of the calls of waiting rollouts.
+        log: file for the output of rewards.
     """
 
     section: RewardSection

@@ -1,4 +1,4 @@
-"""What a failed reward does to a run: end it at once, or count it as neutral until there are too many."""
+"""The effect of a failed reward on a run: end it at once, or count it as neutral until there are too many."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from lrmctl.errors import LrmctlError, RewardError
 from lrmctl.recipe.schema.recipes import RewardSection
 
 RATE_COUNTS_FROM = 20
-"""Rollouts before the failure rate is looked at, so that one early failure is not a rate of 100 %."""
+"""Rollouts before the failure rate is checked, so that one early failure is not a rate of 100 %."""
 
 
 class FailurePolicy:
-    """Counts the rollouts of one attempt and remembers what must end the run, if anything.
+    """Counts the rollouts of one attempt and keeps the error that must end the run, if any.
 
     Attributes:
         rollouts, failed: rollouts seen, and those whose reward failed.
@@ -24,14 +24,14 @@ class FailurePolicy:
         self.failure: Exception | None = None
 
     def seen(self, failed: str = "", where: str = "") -> None:
-        """One more rollout; `failed` says whose reward failed on which prompt and how, `where` its row."""
+        """Count one more rollout; `failed` says whose reward failed on which prompt and how, `where` is its row."""
         self.rollouts += 1
         if failed:
             self.failed += 1
             self._weigh(failed, where)
 
     def end(self, error: Exception) -> None:
-        """An error that no policy forgives."""
+        """Record an error that always ends the run."""
         self.failure = self.failure or error
 
     def _weigh(self, failed: str, where: str) -> None:

@@ -1,4 +1,4 @@
-"""Which samples belong together: the samples of one prompt arrive one by one, in any order, without a word of it."""
+"""Groups the samples of one prompt, which arrive one by one, in any order, without a group id."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 STEP = 2.0**-14
-"""What rewards are rounded to before the trainer gets them: OpenRLHF sums a group in float32, where eight times 0.1 is
-not eight times their mean, and divides the difference by a deviation as small: a group of equal rewards would teach.
-Sums of 64 multiples of this below 16 are exact."""
+"""Rewards are rounded to multiples of this before the trainer gets them. OpenRLHF sums a group in float32, where eight
+times 0.1 is not eight times their mean, and divides the difference by an equally small deviation, so that a group of
+equal rewards would have advantages. Sums of 64 multiples of this below 16 are exact.
+"""
 
 
 class RewardReply(NamedTuple):
-    """The two numbers that a rollout's reply has.
+    """The two numbers of a rollout's reply.
 
     Attributes:
-        reward: what advantages are made from.
-        score: what dynamic filtering looks at; in [0, 1].
+        reward: used to compute advantages.
+        score: used by dynamic filtering; in [0, 1].
     """
 
     reward: float
@@ -29,13 +30,13 @@ class SampleGroup:
     """The samples of one prompt that are compared with each other, as far as they have arrived.
 
     Attributes:
-        name: the prompt's id, and which of its groups this is, from 1.
-        wanted: samples of a whole group; 0 if that is not known.
-        answers: of the samples that were scored.
-        totals: lowest and highest reward before it was normalised.
-        taken: indexes of the samples that are there, failed ones too.
-        seen: samples that ever came.
-        scale: mean and deviation that its rewards are normalised by: one for all, or equal rewards would differ.
+        name: the prompt's id, and the number of this group among those of the prompt, from 1.
+        wanted: samples of a complete group; 0 if unknown.
+        answers: replies of the samples that were scored.
+        totals: lowest and highest reward before normalisation.
+        taken: indices of the samples that have arrived, failed ones included.
+        seen: number of samples that ever arrived.
+        scale: mean and deviation used to normalise its rewards: one pair for all, or equal rewards would differ.
         closed: it was counted.
     """
 
@@ -49,9 +50,9 @@ class SampleGroup:
     closed: bool = False
 
     def take(self) -> int:
-        """The index of one more sample: the lowest that is free."""
+        """Assign the lowest free index to one more sample."""
         self.seen += 1
-        if self.wanted < 2:  # no group: whatever comes is a sample of its own
+        if self.wanted < 2:  # no group: every sample is on its own
             return self.seen - 1
         sample = next(i for i in range(len(self.taken) + 1) if i not in self.taken)
         self.taken.add(sample)
@@ -67,11 +68,11 @@ class SampleGroup:
         self.totals = min(self.totals[0], total), max(self.totals[1], total)
 
     def release(self, sample: int) -> None:
-        """A sample that will come again: its place is free."""
+        """Free the index of a sample that will be sent again."""
         self.taken.discard(sample)
 
     def mean(self) -> RewardReply | None:
-        """Of the samples that were scored; None if none was."""
+        """Mean over the samples that were scored; None if none was."""
         return mean_answer(self.answers)
 
 
@@ -88,13 +89,13 @@ class GroupMember(NamedTuple):
 
 
 class Groups:
-    """Numbers the groups of each prompt and the samples in each group, by arrival.
+    """Numbers the groups of each prompt and the samples in each group, in order of arrival.
 
     Args:
-        samples: size of a group by phase; where it is 0 or missing, a prompt has one group without end.
+        samples: size of a group by phase; if 0 or missing, a prompt has one unlimited group.
 
     Attributes:
-        complete, flat: groups whose samples are all there, and those among them whose rewards are all the same.
+        complete, flat: number of complete groups, and of those among them with all rewards equal.
     """
 
     def __init__(self, samples: Mapping[str, int]) -> None:
@@ -108,7 +109,7 @@ class Groups:
         """Group and index of the next sample of a prompt.
 
         Args:
-            row: of the training data, which tells two groups of one prompt apart that are under way together.
+            row: row of the training data, which distinguishes concurrent groups of the same prompt.
         """
         key = (phase, prompt_id, row)
         group = self._open.get(key)
@@ -119,7 +120,7 @@ class Groups:
         return GroupMember(group, group.take())
 
     def close(self, phase: str, prompt_id: str, row: int | None, group: SampleGroup) -> None:
-        """A group that is complete and answered: it is counted, and forgotten."""
+        """Count and forget a group that is complete and answered."""
         if self._open.get((phase, prompt_id, row)) is group:
             del self._open[phase, prompt_id, row]
         if phase == "train" and group.wanted > 1:
@@ -128,7 +129,7 @@ class Groups:
 
 
 def mean_answer(answers: Collection[RewardReply]) -> RewardReply | None:
-    """Mean reward and mean score; None of nothing. Of equal rewards it is the very same number, to the last bit."""
+    """Mean reward and mean score; None if empty. Of equal rewards it is the exact same number, to the last bit."""
     if not answers:
         return None
     return RewardReply(_mean([a.reward for a in answers]), _mean([a.score for a in answers]))

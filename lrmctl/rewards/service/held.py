@@ -1,8 +1,8 @@
-"""Rollouts whose reward failed and whose group is not complete: nobody can say yet what they are answered.
+"""Holds failed rollouts until their group is complete, since their reply depends on it.
 
-OpenRLHF uses the samples of a prompt when all of them have their rewards, so that the answer to one may wait for the
-others and nothing is the later for it. It gives up a call after 180 seconds and makes it again, five times in all: a
-call that has waited nearly so long is turned away, and waits again when it is back.
+OpenRLHF uses the samples of a prompt only once all of them have their rewards, so the reply to one may wait for the
+others without delaying anything. It gives up a call after 180 seconds and repeats it, up to five times in all: a call
+that has waited nearly that long is turned away, and waits again when it returns.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from lrmctl.rewards.service.worker_handle import ScoringJob
 from lrmctl.types import Trace
 
 TURNS = 4
-"""Times that a call may wait; OpenRLHF makes it five times at most."""
+"""How often a call may wait; OpenRLHF makes it five times at most."""
 AGAIN = b""
 """The reply to a call that is turned away."""
 
@@ -31,9 +31,9 @@ class HeldOutcome:
 
     Attributes:
         failed: whose reward failed on which prompt and how; empty if none did.
-        component: whose fault it is, if one component's.
-        row: of the training data, where that is known.
-        answer: what the trainer is told; None until that is decided.
+        component: the component that failed, if it was one.
+        row: row of the training data, if known.
+        answer: the reply to the trainer; None until it is decided.
     """
 
     trace: Trace | None
@@ -64,17 +64,17 @@ class HeldOutcome:
 
 @dataclass(eq=False)
 class PendingReply:
-    """A failed rollout and who waits for its reply."""
+    """A failed rollout and the caller that waits for its reply."""
 
     job: ScoringJob
     entry: HeldOutcome
 
 
 class Held:
-    """The failed rollouts that wait, by group.
+    """The waiting failed rollouts, by group.
 
     Args:
-        decide: gets those that can wait no longer.
+        decide: receives those that can wait no longer.
         patience: seconds that a call may wait, from its arrival.
     """
 
@@ -89,10 +89,10 @@ class Held:
         asyncio.get_running_loop().call_later(max(0.0, left), self._overdue, waiting)
 
     def ready(self, knows: Callable[[str], bool]) -> list[PendingReply]:
-        """Take those whose group is complete. Where a caller has gone his sample will come again: it is let go.
+        """Take those whose group is complete. If a caller has gone, its sample will be sent again and is dropped here.
 
         Args:
-            knows: whether anything of a phase was scored, for rollouts that have no group to wait for.
+            knows: whether anything of a phase was scored, for rollouts without a group to wait for.
         """
         if not self._waiting:
             return []

@@ -1,6 +1,6 @@
-"""All that the service remembers of rollouts: rows on disk, failures, groups, what rewards are normalised by.
+"""The service's state: rows on disk, failures, groups, normalisation.
 
-Belongs to the service's event loop and is rebuilt from the rows when the service is started again.
+Owned by the service's event loop and rebuilt from the rows when the service restarts.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from lrmctl.types import Trace
 
 
 class RolloutLedger:
-    """Takes outcomes, writes rows, makes replies.
+    """Receives outcomes, writes rows, makes replies.
 
     Args:
-        began: when the first service of this attempt began, by `time.monotonic()`, which all processes share.
-        tell: called after each change, before anybody is answered.
+        began: start time of the first service of this attempt, by `time.monotonic()`, which all processes share.
+        tell: called after each change, before any reply.
 
     Raises:
         OSError: the file of rollouts cannot be written.
@@ -61,9 +61,9 @@ class RolloutLedger:
         return self._names
 
     def settle(self, jobs: Sequence[ScoringJob], outcomes: Sequence[Outcome]) -> None:
-        """Write the rollouts of a batch, then answer them. One that nobody waits for any more is not written.
+        """Write the rollouts of a batch, then answer them. One whose caller has gone is not written.
 
-        One that failed waits for the others of its group, where the recipe forgives failures.
+        A failed one waits for the others of its group if the recipe tolerates failures.
         """
         waiting = [PendingReply(j, self._entry(j, o)) for j, o in zip(jobs, outcomes, strict=True) if not j.gone]
         if self.policy.failure is not None and all(isinstance(o, NoReward) for o in outcomes):
@@ -77,10 +77,10 @@ class RolloutLedger:
             self._answer([w for w in waiting if w not in held])
         for job in jobs:
             if job.gone and not job.future.done():
-                job.future.set_result(AGAIN)  # to nobody; OpenRLHF posts it again
+                job.future.set_result(AGAIN)  # to nobody; OpenRLHF sends it again
 
     def end(self, error: Exception) -> None:
-        """An error that no policy forgives."""
+        """Record an error that always ends the run."""
         self.policy.end(error)
         self._dismiss(self._held.all())
         self._tell(self)
@@ -106,13 +106,13 @@ class RolloutLedger:
             self._dismiss(self._held.all())
 
     def _dismiss(self, waiting: Sequence[PendingReply]) -> None:
-        """Answer after the end."""
+        """Answer a call after the end."""
         for w in waiting:
             if not w.job.future.done():
                 w.job.future.set_result(self.neutral(w.entry.trace))
 
     def _place(self, entry: HeldOutcome) -> None:
-        """Find the rollout's group, and its answer if its reward did not fail."""
+        """Find the rollout's group, and its reply if its reward did not fail."""
         trace = entry.trace
         assert trace is not None
         entry.place = self.groups.place(entry.phase, trace.prompt.id, entry.row)
@@ -120,7 +120,7 @@ class RolloutLedger:
             self._scored(entry, entry.total if entry.metric else self._normalised(entry, entry.total))
 
     def _normalised(self, entry: HeldOutcome, total: float) -> float:
-        """The reward to train on, by one scale in all of a group."""
+        """The reward to train on, normalised by one scale for the whole group."""
         if self._normaliser is None or entry.group is None:
             return rounded(total)
         scale: tuple[float, float] = self._normaliser.seen(entry.kind, total)
@@ -140,7 +140,7 @@ class RolloutLedger:
         self._neutral.scored(entry.phase, entry.kind, entry.answer)
 
     def _must_wait(self, entry: HeldOutcome) -> bool:
-        """A failed rollout whose group is not complete, or that comes before anything of the step was scored."""
+        """Whether a failed rollout must wait: its group is incomplete, or nothing of the step was scored yet."""
         if entry.answer is not None or self._spec.section.on_failure == "abort":
             return False
         in_group = entry.group is not None and entry.group.wanted > 1
@@ -165,7 +165,7 @@ class RolloutLedger:
         self._tell(self)
 
     def reply(self, entry: HeldOutcome) -> bytes:
-        """OpenRLHF's form. `scores`, which feed its dynamic filtering, lie in [0, 1] and are not normalised."""
+        """The reply in OpenRLHF's format. `scores`, used by dynamic filtering, are in [0, 1] and not normalised."""
         answer = entry.answer
         assert answer is not None
         logs = extra_logs(self._names, entry.trace, entry.reward)
@@ -206,7 +206,7 @@ class RolloutLedger:
         }
 
     def _restore(self) -> None:
-        """Take up what an earlier service of this attempt knew; what is normalised by goes on from all attempts."""
+        """Restore the state of an earlier service of this attempt; normalisation continues from all attempts."""
         for row in self._rows():
             if self._normaliser is not None:
                 self._normaliser.restore([row])
@@ -218,7 +218,7 @@ class RolloutLedger:
             self.policy.seen(blame, f"{self._spec.rollouts}:{row['n']}")
 
     def _take_up(self, row: Mapping[str, Any]) -> None:
-        """A row of this attempt: its place in its group, and what it was answered."""
+        """Restore a row of this attempt: its place in its group, and its reply."""
         phase, number, total = row["phase"], row.get("row"), row["total"]
         place = self.groups.place(phase, row["prompt_id"], number)
         if total is not None:
@@ -231,7 +231,7 @@ class RolloutLedger:
             self.groups.close(phase, row["prompt_id"], number, place.group)
 
     def _rows(self) -> Iterator[dict[str, Any]]:
-        """Rows of the file; none where it is no ordinary one."""
+        """Rows of the file; none if it is not a regular file."""
         if self._spec.rollouts.is_file():
             yield from read_jsonl(self._spec.rollouts)
 

@@ -1,4 +1,4 @@
-"""Per-rollout numbers for OpenRLHF to average, made so that exact rates can be had from the averages."""
+"""Per-rollout numbers that OpenRLHF averages, chosen so that exact rates can be computed from the averages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lrmctl.errors import LrmctlError
 from lrmctl.rewards.compose import KINDS, RolloutReward
 from lrmctl.types import Trace
 
-# Keys that OpenRLHF 0.11.2 logs itself; a component of that name would overwrite them without a word.
+# Keys that OpenRLHF 0.11.2 logs itself; a component of that name would overwrite them silently.
 RESERVED = frozenset(
     (
         *("reward", "score", "return", "values", "truncated", "response_length", "total_length", "response_clip_ratio"),
@@ -22,9 +22,9 @@ RESERVED = frozenset(
 def extra_logs(names: Sequence[str], trace: Trace | None, reward: RolloutReward | None) -> dict[str, float]:
     """Numbers that OpenRLHF averages over a step; the same keys for every rollout.
 
-    A mean over all rollouts says nothing of one kind or component; a ratio of two means is its exact mean:
-    `reward_<kind>` / `is_<kind>`, and `<component>` / `applies_<component>`. A rollout whose reward failed is in none
-    of them; `failed_rollout` is 1 for it.
+    A mean over all rollouts mixes kinds and components; a ratio of two means is the exact mean of one: `reward_<kind>`
+    / `is_<kind>`, and `<component>` / `applies_<component>`. A rollout whose reward failed is in none of them;
+    `failed_rollout` is 1 for it.
     """
     total = reward.total if reward else None
     kind = trace.prompt.kind if trace and total is not None else ""

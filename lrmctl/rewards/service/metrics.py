@@ -1,4 +1,4 @@
-"""What the service shows at `/metrics`, in Prometheus' text format. A registry of its own: several can live."""
+"""The service's `/metrics` in Prometheus' text format. Each service has its own registry."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _JUDGES = (
 
 
 class ServiceMetrics:
-    """Counters of one service process; they start at 0 when it is started again, which Prometheus expects."""
+    """Counters of one service process; they restart at 0 with it, as Prometheus expects."""
 
     def __init__(self, components: Sequence[str]) -> None:
         self.registry = registry = CollectorRegistry()
@@ -40,7 +40,7 @@ class ServiceMetrics:
         value = Histogram(
             "lrmctl_reward_component", "A component's value", ["component"], buckets=_VALUES, registry=registry
         )
-        # the library leaves out the sum of values that may be negative, without which there is no mean
+        # the library omits the sum if values may be negative, without which there is no mean
         sums = Gauge("lrmctl_reward_component_values", "Sum of a component's values", ["component"], registry=registry)
         self._components = {name: (value.labels(name), sums.labels(name)) for name in components}
         self._sum = Gauge("lrmctl_reward_values", "Sum of composed rewards", ["kind"], registry=registry)
@@ -64,7 +64,7 @@ class ServiceMetrics:
         groups: Callable[[], Mapping[str, float]],
         judges: Callable[[], list[dict[str, Any]]],
     ) -> None:
-        """Figures that are looked up when somebody asks."""
+        """Metrics that are computed when requested."""
         depth = Gauge("lrmctl_rollouts_waiting", "Rollouts without a reward yet", registry=self.registry)
         depth.set_function(waiting)
         ready = Gauge("lrmctl_reward_workers", "Scorers that can score", registry=self.registry)
@@ -72,10 +72,10 @@ class ServiceMetrics:
         self.registry.register(_Looked(groups, judges))
 
     def rollout(self, phase: str, kind: str, reward: RolloutReward | None, failed: str, component: str) -> None:
-        """One more rollout; `failed` is its error, `component` whose it is."""
+        """Count one more rollout; `failed` is its error, `component` the one that failed."""
         outcome = "failed" if failed else "scored"
         counter = self._cached.get((phase, kind, outcome))
-        if counter is None:  # looking a label up costs more than counting
+        if counter is None:  # looking up a label costs more than counting
             counter = self._cached[phase, kind, outcome] = self._rollouts.labels(phase, kind or "unknown", outcome)
         counter.inc()
         if failed:
@@ -108,7 +108,7 @@ class ServiceMetrics:
 
 
 class _Looked(Collector):
-    """Groups and judges, whose figures others keep."""
+    """Groups and judges, whose numbers are kept elsewhere."""
 
     def __init__(self, groups: Callable[[], Mapping[str, float]], judges: Callable[[], list[dict[str, Any]]]) -> None:
         self._groups, self._judges = groups, judges

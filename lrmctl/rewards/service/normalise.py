@@ -20,9 +20,9 @@ from typing import Any, TypeGuard
 from lrmctl.recipe.schema.recipes import RewardSection
 
 MIN_COUNT = 32
-"""Rollouts of a kind before its rewards are changed at all; until then they pass as they are."""
+"""Rollouts of a kind before its rewards are normalised; until then they are unchanged."""
 FLOOR = 1e-3
-"""Lowest deviation that is divided by: rewards that hardly differ are not blown up."""
+"""Smallest deviation to divide by, so that nearly equal rewards are not inflated."""
 
 
 @dataclass
@@ -51,7 +51,7 @@ class RunningMoments:
 
 
 class KindNormaliser:
-    """Normalises rewards by prompt kind if the recipe asks for it, else leaves them alone. Not thread-safe.
+    """Normalises rewards by prompt kind if the recipe asks for it, else leaves them unchanged. Not thread-safe.
 
     Args:
         section: the recipe's `reward:`.
@@ -64,8 +64,8 @@ class KindNormaliser:
     def apply(self, kind: str, total: float) -> float:
         """The reward to train on: (total - mean) / deviation over this kind's rollouts, this one among them.
 
-        For composed rewards of training rollouts that did not fail. A rollout of evaluation must not come here: it
-        would move what training rollouts are held against.
+        For composed rewards of training rollouts that did not fail. Evaluation rollouts must not be passed here: they
+        would shift the statistics of training rollouts.
         """
         if not self._on:
             return total
@@ -73,16 +73,16 @@ class KindNormaliser:
         return (total - mean) / deviation
 
     def seen(self, kind: str, total: float) -> tuple[float, float]:
-        """Take one more reward in. Returns what is subtracted and divided by, from this rollout on: 0 and 1 until
-        there are enough of the kind."""
+        """Add one more reward. Returns what is subtracted and divided by, from this rollout on: 0 and 1 until there are
+        enough of the kind."""
         seen = self._seen(kind, total)
         return (0.0, 1.0) if seen.count < MIN_COUNT else (seen.mean, max(seen.deviation, FLOOR))
 
     def restore(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Go on from where a run was: its rows of `rollouts.jsonl`, in their order.
+        """Continue from an earlier run: its rows of `rollouts.jsonl`, in their order.
 
-        Failed rollouts and those of evaluation are left out, as is a row without `total` (written before there was
-        one): what it has was perhaps normalised already.
+        Failed rollouts and those of evaluation are left out, as is a row without `total` (of an older version), whose
+        reward may already be normalised.
         """
         if not self._on:
             return

@@ -1,6 +1,6 @@
-"""The service's own process: web server, book and scorers, on a socket that was opened by whoever started it.
+"""The service's own process: web server, ledger and scorers, on a socket that its parent opened.
 
-Messages to the parent: `("counts", rollouts, failed)`, `("failure", error)`. The parent says `"stop"`.
+Messages to the parent: `("counts", rollouts, failed)`, `("failure", error)`. The parent sends `"stop"`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from lrmctl.rewards.service.metrics import ServiceMetrics
 
 
 def run(argument: tuple[ServiceSpec, float], pipe: Connection, sockets: list[socket.socket]) -> None:
-    """The process: serve until the parent says stop or is gone."""
+    """The process: serve until the parent sends stop or is gone."""
     import uvloop
 
     _open_many_files()
@@ -80,9 +80,9 @@ class _Parent:
         self._failed = False
 
     def told(self, book: RolloutLedger) -> None:
-        """Pass on what has changed. Counts wait where the parent does not read: the next ones hold them too."""
+        """Report changes to the parent. Counts are skipped while it does not read: the next ones include them."""
         policy = book.policy
-        with suppress(OSError):  # it is gone, and this process is about to be
+        with suppress(OSError):  # the parent is gone, and this process will be soon
             if policy.failure is not None and not self._failed:
                 self._pipe.send(("failure", _picklable(policy.failure)))
                 self._failed = True
@@ -114,7 +114,7 @@ def _picklable(error: Exception) -> Exception:
 
 
 def _open_many_files() -> None:
-    """One step's rollouts come on a connection each; the usual limit is 1024."""
+    """Raise the limit of open files: one step's rollouts use a connection each; the usual limit is 1024."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         with suppress(ValueError, OSError):

@@ -1,8 +1,8 @@
-"""What goes to OpenRLHF with a prompt and comes back with a rollout: one JSON label, and text.
+"""The data sent to OpenRLHF with a prompt and returned with a rollout: one JSON label, and text.
 
-OpenRLHF 0.11.2 (`utils/agent.py`, `SingleTurnAgentExecutor`) posts one rollout per call as
-`{"query": [q], "prompts": [p], "labels": [l]}`: q is the decoded prompt and response with special tokens kept, p and
-l are the prompt and label of the data set as they were. Everything else that a reward needs travels in the label.
+OpenRLHF 0.11.2 (`utils/agent.py`, `SingleTurnAgentExecutor`) posts one rollout per call as `{"query": [q], "prompts":
+[p], "labels": [l]}`: q is the decoded prompt and response with special tokens kept, p and l are the prompt and label of
+the data set, unchanged. Everything else that a reward needs is in the label.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ def encode_label(
     """The label of a training row: one line of ASCII JSON.
 
     Args:
-        opened: the rendered prompt already opened the thought (see `lrmctl.trace.opens_thinking`).
-        thinking: how the policy thinks: the markers that its rollouts are split by, and what one without a thought is.
-        closed: the rendered prompt ends with a closed thought.
-        metric: of a row that is evaluated on and not trained on: the component whose value is wanted, or `reward`.
+        opened: the rendered prompt already opened the thinking (see `lrmctl.trace.opens_thinking`).
+        thinking: the policy's thinking format, and what a rollout without thinking means.
+        closed: the rendered prompt ends with closed thinking.
+        metric: for a row of evaluation during training: the component whose value is wanted, or `reward`.
     """
     evaluated = {"metric": metric} if metric else {}
     told: dict[str, Any] = {"closed": True} if closed else {}
@@ -49,14 +49,15 @@ def encode_label(
 
 
 def _told(thinking: Thinking) -> dict[str, Any]:
-    """What splitting needs: a built-in format goes by its name."""
+    """The thinking data of a label: built-in formats by name."""
     kept = {key: value for key, value in thinking.to_json().items() if key in ("mode", "on", "format")}
     form = thinking.format
     return kept | {"format": form.name} if form and builtin_formats().get(form.name) == form else kept
 
 
 def thinking_of_label(label: str) -> tuple[Thinking, bool]:
-    """How the policy thinks, and whether the rendered prompt closed the thought; unknown for labels of older runs."""
+    """The policy's thinking format, and whether the rendered prompt closed the thinking; unknown for labels of older
+    runs."""
     row = json.loads(label)
     told = row.get("thinking") or {}
     if isinstance(named := told.get("format"), str):
@@ -69,7 +70,7 @@ def _closed(row: Mapping[str, Any]) -> bool:
 
 
 def metric_of(label: str) -> str:
-    """The metric of an evaluation row's label; empty for a training row's, and for what is no label."""
+    """The metric of an evaluation row's label; empty for a training row's, and for an invalid label."""
     try:
         return str(json.loads(label).get("metric", "")) if '"metric"' in label else ""
     except (ValueError, AttributeError):
@@ -77,7 +78,7 @@ def metric_of(label: str) -> str:
 
 
 def numbered(label: str, row: int) -> str:
-    """The label of training row `row`: where a prompt stands in several rows, their samples are told apart by it.
+    """The label of training row `row`, which distinguishes samples of a prompt that occurs in several rows.
 
     Raises:
         ValueError: not a label.
@@ -86,7 +87,7 @@ def numbered(label: str, row: int) -> str:
 
 
 def row_of(label: str) -> int | None:
-    """The row of a label that has its number."""
+    """The row number in a label."""
     try:
         row = json.loads(label).get("row") if '"row"' in label else None
     except (ValueError, AttributeError):
@@ -98,7 +99,7 @@ def decode_label(label: str) -> tuple[Prompt, bool]:
     """The prompt and whether its rendered form opened the thought.
 
     Raises:
-        RewardError: the text is no label of this version.
+        RewardError: the text is not a label of this version.
     """
     try:
         row = json.loads(label)
@@ -111,10 +112,10 @@ def decode_label(label: str) -> tuple[Prompt, bool]:
 
 
 def _checked(prompt: Prompt) -> Prompt:
-    """The prompt, if all in it is of its type.
+    """The prompt, if all of its fields have the right types.
 
     Raises:
-        ValueError: something is not.
+        ValueError: a field has the wrong type.
     """
     texts = [
         prompt.id,
@@ -132,7 +133,7 @@ def _checked(prompt: Prompt) -> Prompt:
 
 
 def _deeper(value: Any, levels: int) -> bool:
-    """Whether lists and objects are nested in more than so many levels."""
+    """Whether lists and objects are nested more deeply than this."""
     if not isinstance(value, (dict, list)):
         return False
     inside = value.values() if isinstance(value, dict) else value
@@ -140,13 +141,13 @@ def _deeper(value: Any, levels: int) -> bool:
 
 
 def decode_call(query: str, prompt: str, label: str, end_tokens: Sequence[str]) -> Trace:
-    """The rollout as a trace.
+    """The rollout of a reward call as a trace.
 
     Args:
         query: decoded prompt and response, special tokens kept.
         prompt: the rendered prompt.
         label: made by `encode_label`.
-        end_tokens: texts of the tokens that end a response; a response without one was cut.
+        end_tokens: texts of the tokens that end a response; a response without one was truncated.
 
     Raises:
         RewardError: a foreign label, or a query that does not start with the prompt.
@@ -166,7 +167,7 @@ def decode_call(query: str, prompt: str, label: str, end_tokens: Sequence[str]) 
 
 
 def unread(label: str) -> Trace:
-    """A trace without a response, for a call of which only the label can be read.
+    """A trace without a response, for a call of which only the label can be parsed.
 
     Raises:
         RewardError: a foreign label.
@@ -179,7 +180,7 @@ def read_call(body: bytes) -> RewardCall:
     """The three texts of a posted call.
 
     Raises:
-        RewardError: not JSON, or not one rollout in OpenRLHF's form.
+        RewardError: not JSON, or not one rollout in OpenRLHF's format.
     """
     try:
         posted: Mapping[str, Any] = json.loads(body)

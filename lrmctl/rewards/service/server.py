@@ -1,10 +1,11 @@
-"""The HTTP reward service as whoever trains sees it: a URL, counts, and the error that must end the run.
+"""The HTTP reward service from the trainer's side: a URL, counts, and the error that must end the run.
 
-OpenRLHF hides reward errors and dies later of something else. So the service always answers with valid numbers, keeps
+OpenRLHF hides reward errors and later fails with another error. So the service always answers with valid numbers, keeps
 the real error (`failure()`), and whoever launched the training polls that and ends the run.
 
 Three kinds of processes: this one opens the socket and starts the service process on it, again if it dies; that one
-serves and starts scorers, again if they hang or die. The socket never closes, so calls wait while a new one starts.
+serves and starts scorers, again if they hang or die. The socket never closes, so calls wait while a new service process
+starts.
 """
 
 from __future__ import annotations
@@ -31,35 +32,35 @@ from lrmctl.rewards.service.logs import check_names
 from lrmctl.rewards.service.sockets import listen
 
 MAX_DEATHS, DEATH_WINDOW_S = 5, 60.0
-"""So many deaths of the service within so many seconds end the run."""
+"""This many deaths of the service within this many seconds end the run."""
 SHUTDOWN_TIMEOUT_S = 6.0
-"""Seconds that it has to end in."""
+"""Seconds that the service has to shut down."""
 _PROCESS = "lrmctl.rewards.service.process:run"
 
 
 class RewardService:
-    """Serves the reward of a recipe while it is entered as a context manager. Entering does not wait for it.
+    """Serves the reward of a recipe while entered as a context manager. Entering does not wait until it is ready.
 
     Args:
         section: the recipe's `reward:`.
         rollouts: JSONL file that every rollout is appended to.
         end_tokens: texts of the tokens that end a response.
-        port: 0 takes a free one.
+        port: 0 chooses a free one.
         attempt: number of this launch, written into each row.
-        time_limit: in place of the recipe's `service.time_limit`.
-        score_of: what dynamic filtering looks at: the whole reward, or one component.
+        time_limit: overrides the recipe's `service.time_limit`.
+        score_of: the quantity used by dynamic filtering: the whole reward, or one component.
         host: address to listen on.
         reached_as: name of this machine in the URL, for callers on other machines.
-        token: who calls must know it, in the path or as `Authorization: Bearer`; made if none is given.
-        samples: samples of one prompt that belong together, by phase (`train`, `eval`).
+        token: required from callers, in the path or as `Authorization: Bearer`; generated if none is given.
+        samples: samples of one prompt that form a group, by phase (`train`, `eval`).
         baseline, step: what advantages compare a reward with, and rollouts of a step; see `ServiceSpec`.
         tokenizer: folder of the model whose tokenizer counts the tokens of thinking and answer.
-        log: file for what rewards print; this process's stderr by default.
+        log: file for the output of rewards; this process's stderr by default.
         limits: other fields of `ServiceSpec`.
 
     Raises:
-        LrmctlError: unknown reward, options that do not fit, a component named like one of OpenRLHF's own metrics;
-            on entering: the port is taken, or the file of rollouts cannot be written.
+        LrmctlError: unknown reward, invalid options, a component named like one of OpenRLHF's own metrics; on entering:
+            the port is taken, or the file of rollouts cannot be written.
     """
 
     def __init__(
@@ -82,8 +83,8 @@ class RewardService:
         log: Path | None = None,
         **limits: int,
     ) -> None:
-        check_names(ComposedReward(section).names)  # it can be made, which the scorers do themselves
-        # who can reach it must not be able to guess it
+        check_names(ComposedReward(section).names)  # can it be made? the scorers make their own
+        # whoever can reach the service must not be able to guess it
         _check_token(token)
         token = token or secrets.token_urlsafe(16)
         seconds = section.service.time_limit if time_limit is None else time_limit
@@ -112,7 +113,7 @@ class RewardService:
 
     @property
     def url(self) -> str:
-        """What goes to `--reward.remote_url`; known once the service is entered."""
+        """The value of `--reward.remote_url`; known once the service is entered."""
         return f"{self.base}/{self._spec.token}/reward"
 
     @property
@@ -127,11 +128,11 @@ class RewardService:
 
     @property
     def pid(self) -> int:
-        """The service process at the moment; 0 if there is none."""
+        """The current service process; 0 if there is none."""
         return self._child.process.pid if self._child else 0
 
     def failure(self) -> Exception | None:
-        """The error that must end the run, as soon as there is one."""
+        """The error that must end the run, once there is one."""
         self._hear()
         return self._failure
 
@@ -192,13 +193,13 @@ class RewardService:
         )
         with self._lock:
             self._child = child
-        if self._stopping.is_set():  # nobody has told this one
+        if self._stopping.is_set():  # started after the stop request, which it has not received
             with suppress(OSError):
                 child.pipe.send("stop")
         return child
 
     def _follow(self, child: ChildProcess) -> None:
-        """Hear the service until its pipe is closed, or until it should have ended."""
+        """Read the service's messages until its pipe closes, or until its time to shut down is over."""
         patience: float | None = None
         while self._hear():
             if self._stopping.is_set():
@@ -208,7 +209,7 @@ class RewardService:
             select.select([child.pipe], [], [], 0.5)
 
     def _hear(self) -> bool:
-        """Take what the service has said; False once its pipe is closed."""
+        """Handle the service's messages; False once its pipe is closed."""
         with self._lock:
             if self._child is None:
                 return False
@@ -226,13 +227,13 @@ class RewardService:
 
 
 def _check_token(token: str) -> None:
-    """Raises LrmctlError for a token that cannot stand in a URL's path."""
+    """Raises LrmctlError for a token that is not valid in a URL's path."""
     if not re.fullmatch(r"[A-Za-z0-9._~-]*", token):
         raise LrmctlError("the token has characters that cannot stand in a URL", fix="letters, digits and -._~")
 
 
 def _touch(path: Path) -> None:
-    """See that the file can be written.
+    """Check that the file can be written.
 
     Raises:
         OSError: it cannot.

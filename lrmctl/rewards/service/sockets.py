@@ -1,4 +1,4 @@
-"""A socket that is known to be ours before anything starts, and how others reach it."""
+"""A socket that is bound before anything starts, and the address by which others reach it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def own_address(towards: str = "") -> str:
-    """The address under which a host that is reached through the network sees this machine; its name if unknown.
+    """The address by which a remote host sees this machine; its name if unknown.
 
     Args:
-        towards: that host; without it the default route decides.
+        towards: the remote host; without it the default route decides.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
@@ -25,10 +25,10 @@ def own_address(towards: str = "") -> str:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket, so that a taken port is known before anything starts."""
-    if not host.strip():  # the system takes no name for every address, which nobody asked for
+    """A listening socket, so that a taken port is detected before anything starts."""
+    if not host.strip():  # an empty name would mean every address, which was not requested
         raise LrmctlError("an empty text is no address to listen on", fix="say --host 127.0.0.1")
-    # asyncio switches Nagle's algorithm off only where the protocol is given; with it on, a reply takes 40 ms more
+    # asyncio disables Nagle's algorithm only if the protocol is given; with it, a reply takes 40 ms more
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)

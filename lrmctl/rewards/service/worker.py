@@ -1,7 +1,7 @@
-"""The process that scores: makes the composed reward once, then scores the batches that come through its pipe.
+"""The scorer process: makes the composed reward once, then scores the batches that arrive through its pipe.
 
-It may hang, crash or be killed: nothing is kept here. Messages in: `(number, traces)`; out: `("ready",)`,
-`("broken", error)`, `("at", number, component)` when a single trace is scored, `("done", number, rewards, judges)`.
+It may hang, crash or be killed, so it keeps no state. Messages in: `(number, traces)`; out: `("ready",)`, `("broken",
+error)`, `("at", number, component)` when a single trace is scored, `("done", number, rewards, judges)`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from lrmctl.types import Part, Score, Trace
 
 
 def run(spec: ServiceSpec, pipe: Connection, _: list[socket.socket]) -> None:
-    """The process: load, say so, score until the pipe is closed."""
+    """The process: load, report ready, score until the pipe is closed."""
     try:
         scorer = _Scorer(spec, pipe)
     except BaseException as error:
@@ -38,7 +38,7 @@ def run(spec: ServiceSpec, pipe: Connection, _: list[socket.socket]) -> None:
             number, traces = pipe.recv()
             pool.submit(scorer.score, number, traces)
     except (EOFError, OSError):
-        os._exit(0)  # threads may hang in a reward: nobody waits for them
+        os._exit(0)  # threads may hang in a reward, so do not wait for them
 
 
 class _Scorer:
@@ -57,14 +57,14 @@ class _Scorer:
         self._here.number = number if len(traces) == 1 else None
         try:
             rewards: Any = list(self._reward.score(traces))
-        except BaseException as error:  # not a component's, which are data: the composition's own
+        except BaseException as error:  # not a component's failure, which is data, but the composition's
             rewards = describe(error)
         self._send("done", number, rewards, self._stats())
 
     def _announce(self, name: str) -> Callable[[], None]:
         def announce() -> None:
             number = getattr(self._here, "number", None)
-            if number is not None:  # of a batch nobody needs to know: it will be tried one by one
+            if number is not None:  # not needed for a batch, which is retried one by one
                 self._send("at", number, name)
 
         return announce
@@ -82,7 +82,7 @@ class _Scorer:
 
 
 class _Announced(Reward):
-    """A reward that says when it is asked, so that one that never answers can be named."""
+    """A reward that reports when it is called, so that one that never returns can be named."""
 
     def __init__(self, reward: Reward, announce: Callable[[], None]) -> None:
         self._reward, self._tell = reward, announce
@@ -94,7 +94,7 @@ class _Announced(Reward):
 
 
 def _shared_judges(spec: ServiceSpec) -> Any:
-    """The module that shares judges within this process, told the service's settings."""
+    """The module that shares judges within this process, configured with the service's settings."""
     from lrmctl.judges import shared
 
     words = spec.section.service

@@ -1,4 +1,4 @@
-"""One scorer process as the service's event loop sees it: what it is doing, its messages, its end."""
+"""A scorer process from the event loop's side: its current work, its messages, its end."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from lrmctl.rewards.service.child_process import ChildProcess, how_it_ended
 from lrmctl.rewards.service.config import ServiceSpec
 from lrmctl.types import Trace
 
-_HEAD = struct.Struct("!i")  # how `multiprocessing.connection.Connection` frames what is shorter than 2 GiB
+_HEAD = struct.Struct("!i")  # how `multiprocessing.connection.Connection` frames messages below 2 GiB
 _LONG = struct.Struct("!Q")
 
 
 @dataclass
 class IsolationRun:
-    """Rollouts that are tried one at a time, because together they hung or killed a scorer.
+    """Rollouts that are retried one at a time, because together they hung or killed a scorer.
 
     Attributes:
         left: rollouts without an outcome yet.
-        slow: they were overdue, so if none of them hangs alone they were only slow.
-        is_culprit: one of them was to blame.
+        slow: they exceeded the time limit, so if none of them hangs alone they were only slow.
+        is_culprit: one of them was the cause.
     """
 
     left: int
@@ -39,12 +39,12 @@ class ScoringJob:
     """A rollout that waits for its reward.
 
     Attributes:
-        key: names the very same call, should it come again.
-        weight: bytes of the call.
-        arrived: by `time.monotonic`.
-        future: gets the reply.
-        caller: has `disconnected`, True once nobody waits for the reply any more.
-        row: of the training data, if the label has its number.
+        key: identifies a repeated call.
+        weight: size of the call in bytes.
+        arrived: time of arrival, by `time.monotonic`.
+        future: receives the reply.
+        caller: has `disconnected`, True once the caller is gone.
+        row: row of the training data, if the label has its number.
     """
 
     trace: Trace
@@ -64,7 +64,7 @@ class ScoringJob:
 
 @dataclass(slots=True, eq=False)
 class ScoringBatch:
-    """Jobs that were sent to a scorer together; `at` is the component that a single one is at."""
+    """Jobs sent to a scorer together; `at` is the current component of a single job."""
 
     jobs: list[ScoringJob]
     started: float
@@ -76,7 +76,7 @@ class ScoringBatch:
 
 
 class WorkerListener(Protocol):
-    """Who is told what a scorer says."""
+    """Receives the messages of a scorer."""
 
     def scorer_ready(self, scorer: ScorerHandle) -> None: ...
     def scorer_broken(self, scorer: ScorerHandle, error: Exception) -> None: ...
@@ -86,7 +86,7 @@ class WorkerListener(Protocol):
 
 @dataclass(eq=False)
 class ScorerHandle:
-    """Starts the process; `judges` are its judges' last figures."""
+    """Starts the process; `judges` are the latest statistics of its judges."""
 
     spec: ServiceSpec
     boss: WorkerListener
@@ -105,16 +105,16 @@ class ScorerHandle:
 
     @property
     def started(self) -> float:
-        """When the newest batch was sent; 0 if there is none."""
+        """Time when the newest batch was sent; 0 if there is none."""
         return max((b.started for b in self.batches.values()), default=0.0)
 
     @property
     def sent(self) -> int:
-        """Batches that this process was given."""
+        """Number of batches sent to this process."""
         return self._number
 
     def send(self, jobs: list[ScoringJob]) -> None:
-        """Have these scored together."""
+        """Score these jobs together."""
         assert self._writer is not None
         self._number += 1
         self.batches[self._number] = ScoringBatch(jobs, time.monotonic())
@@ -123,7 +123,7 @@ class ScorerHandle:
         self._writer.write(head + data)
 
     def kill(self) -> None:
-        """End it at once; nothing is heard of it any more."""
+        """Kill it at once, and ignore further messages."""
         self.dead = True
         self._task.cancel()
         if self._writer is not None:
@@ -131,7 +131,7 @@ class ScorerHandle:
         self._child.kill()
 
     def look(self) -> None:
-        """Notice a death that the pipe does not show, because somebody else holds its other end open."""
+        """Detect a death that the pipe does not show because another process holds its other end open."""
         if not self.dead and self._child.process.poll() is not None:
             self._died()
 
@@ -152,7 +152,7 @@ class ScorerHandle:
         return await reader.readexactly(length)
 
     async def _wait_for_the_end(self) -> None:
-        """Its exit code says why it ended; on a busy machine that comes seconds after the pipe is closed."""
+        """Wait for the exit code, which says why it ended; on a busy machine it comes seconds after the pipe closes."""
         for _ in range(500):
             if self._child.process.poll() is not None:
                 return
@@ -162,13 +162,13 @@ class ScorerHandle:
         self.dead = True
         self._task.cancel()
         code = self._child.process.poll()
-        self._child.kill()  # what it has started goes with it
+        self._child.kill()  # together with everything it has started
         self.boss.scorer_died(self, how_it_ended(code))
 
     def _heard(self, data: bytes) -> None:
         try:
             message = pickle.loads(data)
-        except Exception as error:  # a score of a class that only the scorer knows
+        except Exception as error:  # e.g. a score of a class that only the scorer has
             self._unreadable(error)
             return
         match message:
