@@ -1,4 +1,4 @@
-"""Reasoning tasks: what is asked, and how final answers are graded."""
+"""Reasoning tasks: their prompts, and how final answers are graded."""
 
 from __future__ import annotations
 

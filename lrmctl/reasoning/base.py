@@ -1,4 +1,4 @@
-"""The nouns of reasoning: a task, what it says of one trace, and a result. Knows no data set, model or lm-eval."""
+"""The nouns of reasoning: a task, a graded trace, and a result. Knows no data set, model or lm-eval."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from lrmctl.types import Prompt, Trace
 
 @dataclass(frozen=True)
 class GradedTrace:
-    """What a task says of one trace.
+    """A task's grading of one trace.
 
     Attributes:
-        correct: None if it could not be graded: generation failed, or the task knows no right and wrong. Cut or
+        correct: None if it could not be graded: generation failed, or the task has no right or wrong. Truncated or
             unclosed thinking is False.
-        extracted: the final answer as it was read; None where there is none.
+        extracted: the parsed final answer; None if there is none.
         scores: further metrics of this trace, by name.
     """
 
@@ -27,12 +27,12 @@ class GradedTrace:
 
 
 def answered(trace: Trace) -> bool:
-    """Whether there is an answer at all: the model ended it itself, and its thinking before."""
+    """Whether there is an answer at all: the model ended it itself, after closing its thinking."""
     return trace.finish_reason == "stop" and trace.thinking_state != "unclosed"
 
 
 def graded(trace: Trace, read: Callable[[str], GradedTrace]) -> GradedTrace:
-    """What `read` says of the answer segment, if there is an answer."""
+    """The grading of the answer segment by `read`, if there is an answer."""
     if trace.finish_reason == "error":
         return GradedTrace(None)
     return read(trace.answer) if answered(trace) else GradedTrace(False)
@@ -47,14 +47,14 @@ class ReasoningTask:
     """A fixed list of reasoning prompts, and how their answers are graded.
 
     Attributes:
-        load: the first `limit` prompts, all for None (a generated task: as many as it says); the same every time.
+        load: the first `limit` prompts, all for None (a generated task: its configured number); always the same ones.
         license, url, split: printed with every result made from it.
-        grade: what it says of a trace; from threads too.
-        grader: name and version of what grades.
+        grade: grades a trace; thread-safe.
+        grader: name and version of the grader.
         provenance: where the prompts came from: file or hub revision, sha256, rows. Loads the data.
-        totals: figures of the whole task that are no means over prompts, from what was said of every trace.
-        parts: the tasks of a group, which are run in its place.
-        regrades: whether `grade` can say anew what it said of a stored trace.
+        totals: metrics of the whole task that are not means over prompts, from all graded traces.
+        parts: the tasks of a group, which are run instead of it.
+        regrades: whether `grade` can grade a stored trace again.
         generated: whether the model writes an answer; otherwise log-likelihoods are compared.
     """
 
@@ -73,7 +73,7 @@ class ReasoningTask:
 
     @property
     def each(self) -> tuple[ReasoningTask, ...]:
-        """The tasks that are run: those of a group, else this one."""
+        """The tasks to run: those of a group, else this one."""
         return self.parts or (self,)
 
 
@@ -82,11 +82,11 @@ class TaskResult:
     """One task at one sampling.
 
     Attributes:
-        sampling: greedy where log-likelihoods were compared.
+        sampling: greedy for log-likelihood tasks.
         traces: by prompt, then sample.
         graded: one per trace.
-        reported: what lm-eval itself reports, by metric name (`correct`, `cut`, `unclosed` of our own tasks); of
-            several samples the mean.
+        reported: lm-eval's own metrics by name (`correct`, `cut`, `unclosed` for our own tasks); for several samples
+            the mean.
     """
 
     task: ReasoningTask

@@ -1,7 +1,7 @@
-"""Our own tasks over public data sets: which rows are asked, how, and how they are graded; a table, and two functions.
+"""Our own tasks over public data sets: which rows are used, how they are asked and graded; a table, and two functions.
 
-A task's options are the arguments of its `select` function and those that every task has. Nothing is loaded before
-prompts are asked for. Knows no model and no lm-eval.
+A task's options are the arguments of its `select` function and those common to all tasks. Nothing is loaded before
+prompts are requested. Knows no model and no lm-eval.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from lrmctl.reasoning.grading import MATH_VERIFY, grade_integer, grade_mathemati
 from lrmctl.types import Prompt, Trace
 
 Read = Callable[[str, Row], Prompt]
-"""A row as a prompt of the given id."""
+"""Converts a row to a prompt with the given id."""
 
 
 @dataclass(frozen=True)
 class _Rows:
-    """The rows of one set that are asked.
+    """The rows of one data set that are used.
 
     Attributes:
-        n: this many, drawn by `seed`, in the set's own order; all for None.
-        keep: rows that count at all.
-        any_size: take a file that has not as many rows as the set was published with.
+        n: number of rows, drawn by `seed`, in the data set's order; all for None.
+        keep: filter on rows.
+        any_size: accept a file without the published number of rows.
     """
 
     data: DataSet
@@ -84,12 +84,12 @@ def _id(row: Row, key: str, index: int) -> str:
 
 @dataclass(frozen=True)
 class TaskSelection:
-    """What a task takes of its data set.
+    """What a task uses of its data set.
 
     Attributes:
-        read: a row as a prompt.
-        keep: rows that count at all.
-        suffix: of the task's name, where an option chooses a part of the set.
+        read: converts a row to a prompt.
+        keep: filter on rows.
+        suffix: added to the task's name if an option selects a part of the data set.
     """
 
     read: Read
@@ -99,14 +99,14 @@ class TaskSelection:
 
 @dataclass(frozen=True)
 class PublicTask:
-    """A task over a public data set; called with a recipe's options it makes the task.
+    """A task over a public data set; calling it with a recipe's options makes the task.
 
     Every task has the options `path`, `revision`, `n`, `seed` and `any_size`; see `docs/reasoning.md`.
 
     Attributes:
         data: name in the catalogue.
         key: the column of a row's id; empty for its number.
-        select: from the task's own options to what it takes.
+        select: maps the task's own options to its selection.
         grade, grader: see `ReasoningTask`.
     """
 
@@ -135,7 +135,7 @@ class PublicTask:
 
 
 class _Common(NamedTuple):
-    """The options of every task over a public set; see `_Rows`."""
+    """The options common to all tasks over public data sets; see `_Rows`."""
 
     path: str | None = None
     revision: str | None = None
@@ -154,7 +154,7 @@ def _task(name: str, rows: _Rows, grade: Any, grader: tuple[str, str], **rest: A
 
 
 def _problem(data: str, question: str, reference: Callable[[Row], str]) -> Callable[..., TaskSelection]:
-    """Rows with a question in one column and a gold answer."""
+    """Rows with a question in one column and a gold answer in another."""
 
     def select(instruction: str = INSTRUCTION) -> TaskSelection:
         def read(id: str, row: Row) -> Prompt:
@@ -183,7 +183,7 @@ def _gold_after_marks(row: Row) -> str:
 
 
 def _math500(instruction: str = INSTRUCTION, levels: Sequence[int] = (1, 2, 3, 4, 5)) -> TaskSelection:
-    """`levels`: difficulties, 1 to 5, which the task is named after."""
+    """`levels`: difficulties, 1 to 5; they are part of the task's name."""
     wanted = {str(level) for level in levels}
     if not wanted or wanted - set("12345"):
         raise RecipeError(f"MATH-500 has no level {levels!r}", "task math500", "levels are 1 to 5")
@@ -216,7 +216,7 @@ def _choice(id: str, question: str, order: Sequence[str], right: int, instructio
 
 
 def _mmlu_pro(instruction: str = choices.INSTRUCTION, categories: Sequence[str] = ()) -> TaskSelection:
-    """The choices in their published order; `categories`: subjects, e.g. `math`, which the task is named after."""
+    """The choices in their published order; `categories`: subjects, e.g. `math`; they are part of the task's name."""
 
     def read(id: str, row: Row) -> Prompt:
         options = [str(option).strip() for option in row["options"]]
@@ -264,7 +264,7 @@ def ifeval(
     seed: int = 0,
     any_size: bool = False,
 ) -> ReasoningTask:
-    """IFEval (arXiv 2311.07911): instructions that a program can check, by lm-eval's own checkers.
+    """IFEval (arXiv 2311.07911): instructions that a program can check, with lm-eval's own checkers.
 
     Raises:
         NotFoundError: the checkers' packages are not installed.
@@ -285,10 +285,10 @@ def ifeval(
 
 
 def lab_arithmetic(n: int = 256, seed: int = 0) -> ReasoningTask:
-    """The lab's word problems, held out of its training.
+    """The lab's arithmetic word problems, held out from its training.
 
     Args:
-        n: how many; the first ones are the same whatever it is.
+        n: number of prompts; a larger number adds to the same first ones.
     """
 
     def load(limit: int | None) -> Sequence[Prompt]:

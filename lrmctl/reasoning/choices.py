@@ -1,4 +1,4 @@
-"""Multiple choice by generation: the question with lettered choices, and which letter an answer gives."""
+"""Multiple choice by generation: the question with lettered choices, and the letter of an answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ INSTRUCTION = "Please reason step by step, and put the letter of your final answ
 
 
 def pinned_order(key: str, choices: Sequence[str]) -> list[str]:
-    """The choices in an order that depends on them and on `key` alone: never on a generator that others use too."""
+    """The choices in an order that depends on them and on `key` alone, not on a shared random generator."""
     return sorted(choices, key=lambda choice: sha256(f"{key}\n{choice}".encode()).hexdigest())
 
 
@@ -24,7 +24,7 @@ def ask(question: str, choices: Sequence[str], instruction: str) -> str:
 
 
 def grade_choice(trace: Trace) -> GradedTrace:
-    """By the letter; the prompt's `meta["choices"]` are in the order of the letters."""
+    """Grade by letter; the prompt's `meta["choices"]` are in the order of the letters."""
     choices = trace.prompt.meta["choices"]
 
     def read(answer: str) -> GradedTrace:
@@ -35,5 +35,5 @@ def grade_choice(trace: Trace) -> GradedTrace:
 
 
 def chosen(answer: str, choices: Sequence[str]) -> str | None:
-    """The letter of the choice that an answer settles on (see `letters`); None if it is none of the choices'."""
+    """The letter of the choice that an answer commits to (see `letters`); None if it is not one of the choices."""
     return read_letter(answer, LETTERS[: len(choices)], choices)

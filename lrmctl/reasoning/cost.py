@@ -1,7 +1,7 @@
-"""How large does an expression become when it is evaluated? A bound that is read off its LaTeX, before any algebra.
+"""Bounds the size of an expression when evaluated, from its LaTeX, before any algebra.
 
-Exponents count for what they stand on: those of `x^5 - x^4` have nothing to do with each other, those of `(x^5)^4`
-multiply, and a power of a sum has the terms of its expansion. Knows LaTeX and sizes, and nothing of answers.
+Exponents count for their own base: those of `x^5 - x^4` are independent, those of `(x^5)^4` multiply, and a power of a
+sum has the terms of its expansion. Knows LaTeX and sizes, and nothing of answers.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from math import comb, inf, log2
 
 MOST_BITS = 14_000
-"""4,200 digits: Python turns no longer integer into text."""
+"""4,200 digits: Python converts no larger integer to text."""
 MOST_TERMS = 500
 HIGHEST_DEGREE = 3000
 HIGHEST_DIVIDED = 300
-"""Degree of what is divided by a sum."""
+"""Degree of a polynomial that is divided by a sum."""
 SMALLEST_TOWER = 64
-"""Bits up to which a power is taken as the number that it is, so that `2^{2^{10}}` is no tower."""
+"""Bits up to which a power is evaluated, so that `2^{2^{10}}` is not treated as a tower."""
 DEEPEST = 10
-"""Round and square brackets in each other: math_verify's parser takes twice the time for each more."""
+"""Nesting depth of round and square brackets: math_verify's parser takes twice the time for each level."""
 DEEPEST_BRACES = 40
 
 _TOKEN = re.compile(r"\\(?:begin|end)\s*\{[^{}]*\}|\\[A-Za-z]+|\\.|\d+(?:\.\d+)?|\S", re.S)
@@ -37,14 +37,14 @@ _BETWEEN_TERMS = frozenset(
 
 @dataclass(frozen=True)
 class ExpressionSize:
-    """What an expression may grow to.
+    """An upper bound on the size of an expression.
 
     Attributes:
         bits: of its largest number.
         terms: of its expansion.
-        degree: of that, in all symbols together.
-        symbols: letters and roots, which do not melt into one number.
-        value: the number, where the expression is a single one.
+        degree: of the expansion, in all symbols together.
+        symbols: letters and roots, which do not combine into one number.
+        value: the number, if the expression is a single one.
     """
 
     bits: float = 0.0
@@ -55,7 +55,7 @@ class ExpressionSize:
 
     @property
     def magnitude(self) -> float:
-        """The most that it can be as a number, with symbols taken for 1."""
+        """The largest numeric value it may have, with symbols taken as 1."""
         return self.value if self.value is not None else 2.0 ** min(self.bits, 1000.0)
 
     @property
@@ -64,11 +64,11 @@ class ExpressionSize:
 
 
 class TooLarge(Exception):
-    """The expression, or a part of it, is over a bound."""
+    """The expression, or a part of it, exceeds a bound."""
 
 
 def is_costly(latex: str) -> bool:
-    """Could symbolic evaluation of this take minutes?"""
+    """Whether symbolic evaluation could take minutes."""
     round_ones, braces = _depth(latex, "([", ")]"), _depth(latex, "{", "}")
     if round_ones > DEEPEST or braces > DEEPEST_BRACES:
         return True
@@ -91,7 +91,7 @@ def _depth(latex: str, opening: str, closing: str) -> int:
 
 
 class _Reader:
-    """Reads tokens from left to right; what it does not know is a factor of no size."""
+    """Reads tokens from left to right; unknown ones are factors of no size."""
 
     def __init__(self, tokens: list[str]) -> None:
         self._tokens = tokens
@@ -99,7 +99,7 @@ class _Reader:
 
     def whole(self) -> ExpressionSize:
         size = self._terms()
-        while self._at < len(self._tokens):  # a bracket that nothing opened
+        while self._at < len(self._tokens):  # an unmatched closing bracket
             self._at += 1
             size = _sum([size, self._terms()])
         return size
@@ -137,7 +137,7 @@ class _Reader:
         return size
 
     def _exponent(self) -> ExpressionSize:
-        """An exponent with those that stand on it: `9^9^9` is a tower."""
+        """An exponent including its own exponents: `9^9^9` is a tower."""
         size = self._atom()
         if self._peek() != "^":
             return size
@@ -164,7 +164,7 @@ class _Reader:
         return ExpressionSize(degree=1.0, symbols=frozenset({token})) if token.isalpha() else ExpressionSize()
 
     def _argument(self) -> ExpressionSize:
-        """Of a command: a group, or one digit, as in `\\frac12`."""
+        """The argument of a command: a group, or one digit, as in `\frac12`."""
         token = self._peek()
         if token.isdigit() and len(token) > 1:
             self._tokens[self._at] = token[1:]
@@ -189,7 +189,7 @@ class _Reader:
 
 
 def _kind(token: str) -> str:
-    """`\\begin{pmatrix}` is a bracket like any other."""
+    """The kind of token; `\begin{pmatrix}` counts as a bracket."""
     return token.split("{")[0].strip() if token.startswith(("\\begin", "\\end")) else token
 
 
@@ -236,7 +236,7 @@ def _power(base: ExpressionSize, exponent: ExpressionSize) -> ExpressionSize:
 
 
 def _expanded(base: ExpressionSize, n: float) -> float:
-    """Terms of the n-th power of a sum."""
+    """Number of terms of the n-th power of a sum."""
     if base.terms == 1:
         return 1.0
     if n > HIGHEST_DEGREE or base.terms > MOST_TERMS:
@@ -246,7 +246,7 @@ def _expanded(base: ExpressionSize, n: float) -> float:
 
 
 def _monomials(symbols: frozenset[str], degree: float) -> float:
-    """Different products of so many symbols up to a degree."""
+    """Number of distinct products of this many symbols up to a degree."""
     if degree > HIGHEST_DEGREE or len(symbols) > 50:
         return inf
     return float(comb(int(degree) + len(symbols), len(symbols)))

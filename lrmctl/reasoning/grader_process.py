@@ -1,8 +1,8 @@
-"""math_verify in a process of its own, because an expression can keep the algebra busy for ever.
+"""math_verify in a separate process, because algebra on some expressions never ends.
 
 math_verify's own time limits are alarm signals, which Python delivers to the main thread only: called from another
-thread they raise, and switched off they limit nothing. A thread cannot be stopped either. So expressions are compared
-in a child that the kernel ends when its time is up, and the next expression gets a new child.
+thread they raise, and disabled they limit nothing. A thread cannot be stopped either. So expressions are compared in a
+child process that the kernel kills when its time is up, and the next expression gets a new child.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from typing import Any
 from lrmctl.errors import JudgeError
 
 CPU_SECONDS = 3.0
-"""Processor time for one expression: the outcome does not depend on what else the machine does."""
+"""Processor time for one expression, so that the outcome does not depend on other load of the machine."""
 WALL_SECONDS = 20.0
-"""For a child that waits and does not compute."""
+"""Time limit for a child that waits and does not compute."""
 _MEMORY = 4 << 30
 _READY = "ready"
 
 
 class Grader:
-    """One child and its pipe; safe to call from many threads, which wait for one another.
+    """One child and its pipe; thread-safe, calls are serialised.
 
     Attributes:
-        ended: children that ran out of time.
+        ended: number of children that ran out of time.
     """
 
     def __init__(self) -> None:
@@ -39,12 +39,12 @@ class Grader:
         os.register_at_fork(after_in_child=self.forget)
 
     def forget(self) -> None:
-        """Start anew: a forked process must neither share the child nor wait for the lock of another's thread."""
+        """Start over in a forked process, which must neither share the child nor wait for a lock of another thread."""
         self._lock = threading.Lock()
         self._child: subprocess.Popen[str] | None = None
 
     def same(self, answer: str, reference: str) -> bool | None:
-        """math_verify's word on the answer; None if it did not come to one in time.
+        """math_verify's verdict on the answer; None if it reached none in time.
 
         Raises:
             JudgeError: math_verify cannot be used at all.
@@ -94,7 +94,8 @@ _grader = Grader()
 
 @lru_cache(maxsize=16384)
 def same_value(answer: str, reference: str) -> bool:
-    """Does the text give the reference's value, as math_verify sees it? What takes too long does not.
+    """Whether the text gives the reference's value, according to math_verify. A comparison that takes too long is
+    False.
 
     Args:
         answer: text with a stated final answer in LaTeX.
@@ -111,7 +112,7 @@ def _compare(answer: str, reference: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _predicted(answer: str) -> tuple[Any, ...]:
-    """What is read out of an answer; samples of one prompt are compared with one another."""
+    """The parsed answer; cached, since samples of one prompt are compared with one another."""
     parse, config, _ = _math_verify()
     return tuple(parse(answer, extraction_config=[config], parsing_timeout=None))
 
@@ -132,19 +133,20 @@ def _math_verify() -> tuple[Any, Any, Any]:
 
 
 def _serve() -> None:
-    """The child: one question a line, one answer a line. The timers' signals end it, whatever it is doing."""
+    """The child process: one question per line in, one answer per line out. Timer signals kill it, whatever it is
+    doing."""
     import resource
 
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
-    _compare("\\boxed{x}", "x")  # imports and first use are not the expression's time
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles interrupts
+    _compare("\\boxed{x}", "x")  # imports and first use do not count as the expression's time
     print(_READY, flush=True)
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # nobody reads its warnings
     for line in sys.stdin:
         _limit(CPU_SECONDS, WALL_SECONDS)
         try:
             said = _compare(*json.loads(line))
-        except Exception:  # what the algebra cannot read is not the reference
+        except Exception:  # what cannot be parsed is not equal to the reference
             said = False
         _limit(0, 0)
         print(json.dumps(said), flush=True)

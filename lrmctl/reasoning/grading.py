@@ -1,4 +1,4 @@
-"""How final answers in mathematics are graded: by math_verify, the answer segment only."""
+"""Grades final answers in mathematics with math_verify, on the answer segment only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _STATED = re.compile(r"answer\s+is:?\s*\$([^$]{1,200})\$", re.IGNORECASE)
 
 
 def grade_mathematics(trace: Trace) -> GradedTrace:
-    """The last box counts, else a final answer that is stated as such in LaTeX."""
+    """Grade the last box, else a final answer stated in LaTeX."""
     from lrmctl.reasoning.verify import is_correct
 
     reference = trace.prompt.reference or ""
@@ -21,13 +21,13 @@ def grade_mathematics(trace: Trace) -> GradedTrace:
 
 
 def grade_integer(trace: Trace) -> GradedTrace:
-    """As `grade_mathematics`; of a right answer only the number is kept, so that 033 and 33 are one vote."""
+    """As `grade_mathematics`; of a right answer only the number is kept, so that 033 and 33 count as one vote."""
     said = grade_mathematics(trace)
     return GradedTrace(True, str(int(trace.prompt.reference or ""))) if said.correct else said
 
 
 def final_answer(answer: str) -> str | None:
-    """The final answer as it is written; None where none is stated."""
+    """The final answer as written; None if none is stated."""
     from lrmctl._util.boxed import last_boxed
 
     boxed = last_boxed(answer)

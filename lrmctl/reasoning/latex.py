@@ -1,6 +1,6 @@
-"""One spelling for what models write in a box: the same value in other characters, with units, or with a comma left.
+"""Normalises the content of boxes: the same value in other characters, with units, or with a trailing comma.
 
-Only what keeps the value is changed: never a digit, a sign, a bracket or the order of things. Knows no reference.
+Only changes that keep the value are made: never to a digit, a sign, a bracket or an order. Knows no reference.
 """
 
 from __future__ import annotations
@@ -58,14 +58,14 @@ def tidied(latex: str) -> str:
 
 
 def number(latex: str) -> Decimal | None:
-    """The value of a plain decimal number, thousands set apart by commas or not; None for anything else."""
+    """The value of a plain decimal number, with or without thousands separators; None for anything else."""
     plain = latex.strip().strip("$").strip().replace("{,}", ",")
     found = _NUMBER.fullmatch(plain)
     return Decimal(plain.replace(",", "")) if found and any(map(str.isdigit, plain)) else None
 
 
 def same_text(a: str, b: str) -> bool:
-    """Equal but for blanks, where these do not part two numbers."""
+    """Equal apart from blanks that do not separate two numbers."""
     return _unspaced(a) == _unspaced(b)
 
 
@@ -79,7 +79,7 @@ def _fraction(sign: re.Match[str]) -> str:
 
 
 def _without_unit(text: str) -> str:
-    """`18.90 dollars` is 18.90, `2 million` is 2 times ten to the sixth; anything else stays as it is."""
+    """`18.90 dollars` is 18.90, `2 million` is 2 times ten to the sixth; anything else is unchanged."""
     if ordinal := _ORDINAL.fullmatch(text[-40:]):
         return ordinal[1] if len(text) <= 40 else text
     amount = _AMOUNT.fullmatch(" ".join(_TYPEFACE.sub(r" \1 ", text).split())) if len(text) < 80 else None
@@ -93,7 +93,7 @@ def _without_unit(text: str) -> str:
 
 
 def _is_unit(word: str) -> bool:
-    """A word of three letters or more; of shorter ones those that are no product of symbols."""
+    """Whether this is a unit: a word of three letters or more, or a shorter one that is no product of symbols."""
     plain = re.split(r"[\s^/]", word)[0]
     return bool(
         _SHORT_UNITS.fullmatch(plain) or (len(plain) > 2 and not _NO_UNITS.fullmatch(plain) and plain not in _SCALES)

@@ -1,6 +1,6 @@
-"""Multiple choice: which letter an answer settles on, read strictly. The one reader, of graders and rewards alike.
+"""Multiple choice: which letter an answer commits to, parsed strictly. Used by graders and rewards alike.
 
-Knows no data set. A capital letter that merely occurs in a text is never taken for a choice.
+Knows no data set. A capital letter that merely occurs in a text is never taken as a choice.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LEAD = (
 )
 _SINGLE = re.compile(rf"(?:{_LEAD}){{0,2}}{_ONE}(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
 _NAMED = re.compile(r"\s*(?:[).:,]|[-\u2013\u2014]\s|\()\s*(?P<text>.*)", re.DOTALL)
-"""What may follow a letter in a box: a sign, and the text of the choice."""
+"""What may follow a letter in a box: punctuation, and the text of the choice."""
 _WORDS = (
     "answer|(?:correct|right|best|final)\\s+(?:choice|option)|respuesta|r\u00e9ponse|antwort|risposta|resposta|jawaban|"
     "cevap|\u043e\u0442\u0432\u0435\u0442|\u0111\u00e1p\\s+\u00e1n"
@@ -44,18 +44,18 @@ _STATED_TEXT = re.compile(
     rf"(?:\b(?:{_WORDS})|{_UNSPACED_WORDS})\s*(?:{_IS})\s*[:=]?\s*(?P<text>[^\n]+)", re.IGNORECASE
 )
 _REASON = re.compile(r"\s+(?!(?:because|since|as|due|for|with|is)\b)[a-z]")
-"""A word after A or I that shows that this was an article or a pronoun."""
+"""A word after A or I that shows that it is an article or a pronoun."""
 _ANOTHER = re.compile(
     r"\s*(?:,|/|;|\bor\b|\band\b|&)\s*(?:(?:or|and)\s+)?(?:(?:option|choice)\s+)?[(\[]?([A-Za-z])[)\]]?(?![0-9A-Za-z_'\u2019\u00c0-\u024f])",
     re.IGNORECASE,
 )
 _DEEPEST = 6
-"""Typefaces in each other."""
+"""Maximum nesting of typefaces."""
 _ALONE = re.compile(r"[(\[]?([A-Za-z])[)\].:]*")
 
 
 def read_letter(answer: str, letters: str, choices: Sequence[str] = ()) -> str | None:
-    """The one letter that an answer settles on; None if it settles on none, or on two.
+    """The one letter that an answer commits to; None for no letter or two.
 
     In this order: the last `\\boxed{}`, with boxes that a comma, "and" or "or" joins to it; the last line that states
     an answer ("the answer is (C)", "Answer: c"); the whole answer, if it is nothing but a letter or a choice.
@@ -63,8 +63,8 @@ def read_letter(answer: str, letters: str, choices: Sequence[str] = ()) -> str |
     Args:
         answer: the answer segment.
         letters: the letters that can be chosen, upper case.
-        choices: the texts of the choices, in the order of the letters, where they are known: a text that only one
-            choice has stands for its letter.
+        choices: the texts of the choices, in the order of the letters, if known: a text that is unique among them
+            stands for its letter.
     """
     known = letters[: len(choices)] if choices else letters
     named = _by_text(known, choices)
@@ -85,7 +85,7 @@ def single_letter(text: str, letters: str) -> str | None:
 
 
 def plain(text: str) -> str:
-    """Compatible characters made one, and without what only sets a typeface."""
+    """Text in Unicode's compatibility form, without markup that only sets a typeface."""
     text = _MARKUP.sub("", unicodedata.normalize("NFKC", text))
     for _ in range(_DEEPEST):
         previous, text = text, _FACE.sub(lambda m: m[1] or m[2] or "", text)
@@ -99,13 +99,13 @@ def _key(text: str) -> str:
 
 
 def _by_text(letters: str, choices: Sequence[str]) -> dict[str, str]:
-    """Letters by the texts of their choices, without those that two have."""
+    """Letters by the texts of their choices, without texts that occur twice."""
     keys = [_key(choice) for choice in choices]
     return {key: letter for letter, key in zip(letters, keys, strict=False) if key and keys.count(key) == 1}
 
 
 def _of_box(content: str, letters: str, named: dict[str, str]) -> str:
-    """The letter of a box's content; empty if it is none."""
+    """The letter in a box; empty if there is none."""
     text = plain(content)
     alone = _ALONE.fullmatch(text)
     if alone and alone[1].upper() in letters:
@@ -119,7 +119,7 @@ def _of_box(content: str, letters: str, named: dict[str, str]) -> str:
 
 
 def _rest_fits(found: re.Match[str], named: dict[str, str]) -> bool:
-    """Whether what follows a letter is the choice's text, and no second letter."""
+    """Whether the text after a letter is the choice's text, and no second letter."""
     rest, letter = found["rest"], found["letter"].upper()
     if not rest.strip(" .") or named.get(_key(rest)) == letter:
         return True

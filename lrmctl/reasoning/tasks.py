@@ -1,7 +1,7 @@
 """Reasoning tasks by name: our own, and those of lm-evaluation-harness as `lmeval:NAME`.
 
-Making a task checks its options and loads nothing of our own sets; a task of lm-eval is built with its data, because
-only that shows what it is. Knows no model.
+Making one of our own tasks checks its options and loads nothing; an lm-eval task is built with its data, because its
+properties are only known then. Knows no model.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ _TASKS = {
 
 @dataclass(frozen=True)
 class TaskFacts:
-    """What a list of tasks shows.
+    """One task, as shown in a list.
 
     Attributes:
-        prompts: of the whole set as published; None for a generated task.
+        prompts: of the whole published set; None for a generated task.
         hub: id on the Hugging Face hub; empty for a generated task.
         options: names that a recipe may give, with their defaults.
         here: no download is needed.
@@ -63,7 +63,7 @@ class TaskFacts:
 
 
 def task_names() -> list[TaskFacts]:
-    """Our own tasks; loads nothing. Those of lm-eval are far too many to list: see its documentation."""
+    """Our own tasks; loads nothing. lm-eval has far too many to list: see its documentation."""
     return [_facts(name, known) for name, known in _TASKS.items()]
 
 
@@ -80,11 +80,11 @@ def reasoning_task(name: str, options: Mapping[str, Any] | None = None) -> Reaso
     """The task of that name.
 
     Args:
-        name: one of `task_names()`, or `lmeval:` and a task, group, tag or YAML file of lm-eval. A group is one task
-            here whose `parts` are run.
+        name: one of `task_names()`, or `lmeval:` and an lm-eval task, group, tag or YAML file. A group is one task here
+            whose `parts` are run.
 
     Raises:
-        NotFoundError: there is none, or its data or packages are not here.
+        NotFoundError: there is no such task, or its data or packages are missing.
         RecipeError: an option that it does not take.
     """
     given = dict(options or {})
@@ -104,10 +104,10 @@ def reasoning_task(name: str, options: Mapping[str, Any] | None = None) -> Reaso
 
 
 def checked(name: str, make: Callable[..., Any], options: dict[str, Any], skip: int = 0) -> dict[str, Any]:
-    """The options, if the function takes them all.
+    """The options, if the function accepts all of them.
 
     Raises:
-        RecipeError: it does not take one, or one is of the wrong type.
+        RecipeError: it does not accept one, or one has the wrong type.
     """
     known = list(inspect.signature(make).parameters.values())[skip:]
     takes = {p.name: p.default for p in known}
@@ -124,7 +124,7 @@ def checked(name: str, make: Callable[..., Any], options: dict[str, Any], skip: 
 
 
 _TYPES = {"n": int, "num_fewshot": int, "metadata": dict}
-"""Of options that are None by default; the others are texts."""
+"""Types of options that are None by default; the others are texts."""
 
 
 def _fits(value: Any, wanted: type, default: Any) -> bool:

@@ -1,9 +1,9 @@
-"""Is a final answer right? Grading of the answer segment with math_verify, safe to call from many threads.
+"""Grades final answers with math_verify on the answer segment; thread-safe.
 
-Knows nothing of traces: callers pass the answer segment only, never the thinking, and an empty text for a response
-that was cut. An expression that could keep the algebra busy for minutes (towers of powers, large factorials, deep
-brackets; see `cost`) is graded by its text alone; what still takes too long is ended with its process (see `grader`)
-and wrong.
+Knows nothing of traces: callers pass the answer segment only, never the thinking, and empty text for a truncated
+response. An expression that could keep the algebra busy for minutes (towers of powers, large factorials, deep brackets;
+see `cost`) is graded by its text alone; one that still takes too long is killed with its process (see `grader_process`)
+and counts as wrong.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ LONGEST = 400
 def is_correct(answer: str, reference: str) -> bool:
     """True if the answer segment gives the reference answer.
 
-    The last `\\boxed{}` counts, with those that only a comma, "and" or "or" joins to it; without one, math_verify
-    looks for a stated final answer in LaTeX ("the final answer is $7$"), but never for a bare number in running text.
+    The last `\boxed{}` counts, with those joined to it only by a comma, "and" or "or"; without one, math_verify looks
+    for a final answer stated in LaTeX ("the final answer is $7$"), but never for a bare number in running text.
 
     Args:
         answer: the answer segment; the empty text is wrong.

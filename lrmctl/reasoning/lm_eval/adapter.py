@@ -1,7 +1,8 @@
-"""Our engine as lm-eval's model: what lm-eval asks becomes requests to the engine, and traces go back.
+"""Our engine as an lm-eval model: lm-eval's requests become requests to the engine, and traces are returned.
 
-lm-eval knows a task at one sampling by one name, its `SampledTask`; the i-th time that it asks for the same document is
-sample i. It sees answer segments only, and an empty one where the thinking was not closed or the answer was cut.
+Each combination of task and sampling, a `SampledTask`, has its own name in lm-eval; the i-th request for the same
+document is sample i. lm-eval sees answer segments only, and an empty one if the thinking was not closed or the answer
+was truncated.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _LENGTHS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_toke
 
 
 class AnswerSegment(str):
-    """The answer segment, as lm-eval sees it, carrying the whole trace through lm-eval's filters to the scorer."""
+    """The answer segment, as lm-eval sees it, which carries the whole trace through lm-eval's filters to the scorer."""
 
     trace: Trace
     graded: GradedTrace
@@ -40,12 +41,12 @@ class AnswerSegment(str):
 class SampledTask:
     """One task at one sampling.
 
-    Blank lines that end an answer are looked for afterwards: every answer begins with one, after the thinking.
+    Blank lines that end an answer are searched afterwards, since every answer begins with one after the thinking.
 
     Attributes:
-        prompts: by lm-eval's number of the document.
-        first: the sample that lm-eval's first repeat is.
-        stops: whether lm-eval's task may end the answer at texts of its own, and ask for more tokens.
+        prompts: by lm-eval's document number.
+        first: the sample index of lm-eval's first repeat.
+        stops: whether lm-eval's task may end the answer at its own stop texts, and request more tokens.
     """
 
     prompts: Sequence[Prompt]
@@ -54,7 +55,7 @@ class SampledTask:
     stops: bool = False
 
     def sampling_of(self, asked: Mapping[str, Any]) -> Sampling:
-        """The evaluation's sampling; lm-eval's temperature and `do_sample` never count."""
+        """The evaluation's sampling; lm-eval's temperature and `do_sample` are ignored."""
         if not self.stops:
             return self.sampling
         stop = tuple(text for text in self.until(asked) if text.strip())
@@ -62,7 +63,7 @@ class SampledTask:
         return replace(self.sampling, stop=stop, max_new_tokens=max(longest, self.sampling.max_new_tokens))
 
     def until(self, asked: Mapping[str, Any]) -> tuple[str, ...]:
-        """The texts at which lm-eval's task wants the answer to end."""
+        """The stop texts of lm-eval's task."""
         until = asked.get("until") or ()
         return tuple(text for text in ([until] if isinstance(until, str) else until) if text) if self.stops else ()
 
@@ -79,7 +80,7 @@ def make_lm(
             return engine.fingerprint
 
         def chat_template(self, _name: bool | str = False) -> str:
-            return ""  # we render ourselves; lm-eval only logs this
+            return ""  # prompts are rendered by our engine; lm-eval only logs this
 
         def apply_chat_template(self, chat_history: list[dict[str, str]], **_: Any) -> str:
             messages = tuple({"role": m["role"], "content": m["content"]} for m in chat_history)
@@ -105,7 +106,7 @@ def make_lm(
 
 
 def _ended(trace: Trace, stop: Sequence[str]) -> Trace:
-    """The answer up to the first stop text; what a length limit cut only after it was whole."""
+    """The answer up to the first stop text; it is complete if a length limit cut it only after that."""
     answer = trace.answer.strip()
     found = [answer.index(text) for text in stop if text in answer]
     if not found or trace.finish_reason == "error":
@@ -116,7 +117,7 @@ def _ended(trace: Trace, stop: Sequence[str]) -> Trace:
 def _asked(
     engine: Engine, cells: Mapping[str, SampledTask], instances: Sequence[Any], seed: int
 ) -> Iterator[tuple[Prompt, GenerationRequest]]:
-    """lm-eval's instances as requests; one prompt is rendered once."""
+    """lm-eval's instances as requests; each prompt is rendered once."""
     seen: dict[tuple[str, int, int], int] = defaultdict(int)
     made: dict[tuple[str, Sampling], GenerationRequest] = {}
     for instance in instances:
@@ -131,13 +132,13 @@ def _asked(
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No warning of every default it takes for a task made of callables, no bar of its own; its errors still show."""
+    """Suppresses lm-eval's warnings on defaults of tasks made of callables, and its progress bar; errors still show."""
     from lm_eval.api import task
 
     logger = logging.getLogger("lm_eval")
     level, bar = logger.level, task.tqdm
     logger.setLevel(logging.ERROR)
-    task.tqdm = partial(bar, disable=True)  # it has no switch
+    task.tqdm = partial(bar, disable=True)  # it has no option for this
     try:
         yield
     finally:
@@ -147,9 +148,9 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def pinned_random() -> Iterator[None]:
-    """The global generators start as they do in `simple_evaluate`, and are afterwards as if nothing had been drawn.
+    """Seeds the global generators as `simple_evaluate` does, and restores their state afterwards.
 
-    Tasks draw from them while they are built and scored, and lm-eval does where nobody would think so.
+    Tasks draw from them while they are built and scored, and so does lm-eval in unexpected places.
     """
     import numpy as np
 
@@ -167,8 +168,8 @@ def evaluate(lm: Any, tasks: Mapping[str, Any], *, chat: bool, limit: int | None
     """lm-eval's results for its tasks by name.
 
     `evaluate`, not `simple_evaluate`: that one reseeds the whole process, collects the machine's environment for a
-    second and lets git complain on the terminal, and adds nothing to the scores. Requests are never cached by lm-eval:
-    its key leaves the model out.
+    second, prints git's complaints, and adds nothing to the scores. lm-eval's request cache is never used, since its
+    key does not contain the model.
     """
     import lm_eval
 

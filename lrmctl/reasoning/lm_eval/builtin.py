@@ -1,4 +1,4 @@
-"""Our own tasks as lm-eval's: a configuration made of callables in place of YAML, every sample scored."""
+"""Our own tasks as lm-eval tasks: a configuration of callables instead of YAML, every sample scored."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class OwnRun:
         with quiet():
             made: Mapping[str, Any] = TaskManager(include_defaults=False).load([self._config()])["tasks"]
         for task in made.values():
-            task.fewshot_context = lambda doc, **_: doc["question"]  # the prompt is rendered by the engine
+            task.fewshot_context = lambda doc, **_: doc["question"]  # the engine renders the prompt
         return made
 
     def _config(self) -> dict[str, Any]:
@@ -67,7 +67,7 @@ class OwnRun:
         }
 
     def _score(self, _doc: Mapping[str, str], results: Sequence[Sequence[AnswerSegment]]) -> dict[str, list[float]]:
-        """lm-eval's `process_results`: numbers of every repeat; each answer keeps what its task said of it."""
+        """lm-eval's `process_results`: scores of every repeat; each answer carries its grading."""
         answers = results[0]
         for answer in answers:
             answer.graded = self.task.grade(answer.trace)
@@ -95,6 +95,6 @@ def _dataset(prompts: Sequence[Prompt]) -> Any:
 
 
 def _mean_of_means(per_prompt: Sequence[Sequence[float]]) -> float | None:
-    """Of prompts that any sample of was generated; None if there are none."""
+    """Mean over prompts with at least one generated sample; None if there are none."""
     means = [sum(x) / len(x) for x in per_prompt if x]
     return sum(means) / len(means) if means else None

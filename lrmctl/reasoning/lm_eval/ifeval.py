@@ -1,6 +1,6 @@
-"""IFEval's checkers, which are lm-eval's own: a program says for each instruction whether the answer follows it.
+"""IFEval with lm-eval's own checkers: a program decides for each instruction whether the answer follows it.
 
-Only the answer segment is checked. The checkers need packages and word data that lm-eval does not bring by itself.
+Only the answer segment is checked. The checkers need packages and word data that lm-eval does not install.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _PER_INSTRUCTION = ("inst_level_strict_acc", "inst_level_loose_acc")
 
 
 def checkers_version() -> str:
-    """Version of lm-eval, whose checkers they are.
+    """Version of lm-eval, which contains the checkers.
 
     Raises:
         NotFoundError: they cannot be used here.
@@ -36,21 +36,21 @@ def checkers_version() -> str:
 def _checkers() -> Any:
     try:
         langdetect = import_module("langdetect")
-        aside = io.StringIO()  # it tells of downloads
+        aside = io.StringIO()  # it reports downloads
         with contextlib.redirect_stdout(aside), contextlib.redirect_stderr(aside):
             from lm_eval.tasks.ifeval import utils
     except ImportError as error:
         what = f"IFEval's checkers need a package that is not installed: {error.name}"
         raise NotFoundError(what, "task ifeval", "pip install langdetect immutabledict 'nltk>=3.9.1'") from error
-    langdetect.DetectorFactory.seed = 0  # it guesses languages by sampling
+    langdetect.DetectorFactory.seed = 0  # it detects languages by sampling
     return utils
 
 
 def check_word_data(prompts: Sequence[Prompt]) -> Sequence[Prompt]:
-    """The same prompts, if everything is here that their checkers need: before anything is generated.
+    """The prompts, unchanged, after checking before any generation that their checkers have everything they need.
 
     Raises:
-        NotFoundError: nltk's word data is not here and an instruction needs it.
+        NotFoundError: nltk's word data is missing and an instruction needs it.
     """
     if _NEED_WORDS & {name for prompt in prompts for name in prompt.meta["instruction_id_list"]}:
         try:
@@ -62,10 +62,10 @@ def check_word_data(prompts: Sequence[Prompt]) -> Sequence[Prompt]:
 
 
 def grade_instructions(trace: Trace) -> GradedTrace:
-    """Right if every instruction is followed to the letter; all scores are 0 where there is no finished answer.
+    """Correct if every instruction is followed strictly; all scores are 0 without a finished answer.
 
-    Scores: whether all instructions are followed, and the share of them that is (`inst_level_*`), strictly, and
-    loosely: without markdown stars, a first or a last line; and the number of `instructions`.
+    Scores: whether all instructions are followed, and the share that is (`inst_level_*`), strictly, and loosely:
+    ignoring markdown asterisks, a first or a last line; and the number of `instructions`.
     """
     if trace.finish_reason == "error":
         return GradedTrace(None)
@@ -82,7 +82,7 @@ def grade_instructions(trace: Trace) -> GradedTrace:
 
 
 def totals(graded: Sequence[GradedTrace]) -> dict[str, float]:
-    """The published figures per instruction: every instruction weighs the same, not every prompt."""
+    """The published metrics per instruction: every instruction has equal weight, not every prompt."""
     counted = [g.scores for g in graded if g.scores]
     instructions = sum(scores["instructions"] for scores in counted)
     if not instructions:

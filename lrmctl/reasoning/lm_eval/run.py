@@ -1,8 +1,9 @@
-"""Reasoning tasks run through lm-evaluation-harness: lm-eval asks, scores and aggregates; our engine and store answer.
+"""Runs reasoning tasks through lm-evaluation-harness: lm-eval builds, scores and aggregates; our engine and store
+answer.
 
-Only the modules of this name import lm_eval. Its habits that hurt reasoning models are kept away: its stop texts would
-end the thinking, its default filter would score the first sample only, its text answers would not say whether the
-thinking was ever closed, and its caches leave the model out.
+Only modules in this folder import lm_eval. Its defaults that harm reasoning models are avoided: its stop texts would
+end the thinking, its default filter would score the first sample only, its text answers would not show whether the
+thinking was closed, and its cache keys do not contain the model.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ __all__ = ["AnswerSegment", "TaskResult", "run_tasks"]
 
 
 class _Run(Protocol):
-    """One task at one sampling, on its way through lm-eval."""
+    """One task at one sampling, while it passes through lm-eval."""
 
     @property
     def chat(self) -> bool:
-        """Whether prompts go through the chat template."""
+        """Whether prompts are rendered with the chat template."""
         ...
 
     def lm_tasks(self) -> Mapping[str, Any]:
@@ -37,7 +38,7 @@ class _Run(Protocol):
     def cells(self) -> Mapping[str, SampledTask]: ...
 
     def result(self, found: Mapping[str, tuple[Any, Any]]) -> TaskResult:
-        """From lm-eval's (results, samples) by name."""
+        """The result, from lm-eval's (results, samples) by name."""
         ...
 
 
@@ -51,15 +52,15 @@ def run_tasks(
     limit: int | None = None,
     on_progress: OnProgress | None = None,
 ) -> list[TaskResult]:
-    """Run every task at every sampling, everything that is generated at once so that batches are full; resumable.
+    """Run every task at every sampling, generating everything at once so that batches are full; resumable.
 
-    Tasks that compare log-likelihoods are run once, whatever the samplings: nothing is sampled.
+    Log-likelihood tasks are run once, whatever the samplings: nothing is sampled.
 
     Returns:
         By task, a group's parts in its place, then sampling.
 
     Raises:
-        RecipeError: a task is there twice, or needs log-likelihoods and the engine gives none.
+        RecipeError: a task is given twice, or needs log-likelihoods, which the engine does not support.
     """
     each = [part for task in tasks for part in task.each]
     names = [task.name for task in each]
@@ -78,7 +79,7 @@ def run_tasks(
             found |= {name: (done["results"][name], done["samples"][name]) for name in asked}
     if on_progress:
         each_prompt = sum(distinct_samples(how, samples) for how in sampling)
-        total = each_prompt * sum(len(task.load(limit)) for task in each)  # as if nothing were compared only
+        total = each_prompt * sum(len(task.load(limit)) for task in each)  # as if no log-likelihoods were needed
         on_progress(total, total)
     return [run.result(found) for run in runs]
 

@@ -1,4 +1,4 @@
-"""Tasks of lm-eval, run on a reasoning model and scored by their own code."""
+"""lm-eval tasks, run on a reasoning model and scored by their own code."""
 
 from __future__ import annotations
 

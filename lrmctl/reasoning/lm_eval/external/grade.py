@@ -1,4 +1,4 @@
-"""What a task of lm-eval says of one sample: its metrics, the final answer, and whether that is right."""
+"""The result of an lm-eval task on one sample: its metrics, the final answer, and whether that is right."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lrmctl.reasoning.lm_eval.adapter import AnswerSegment
 from lrmctl.types import Prompt, Trace
 
 LONGEST_FINAL_ANSWER = 400
-"""Characters; what a task leaves longer than this is the answer, not a final answer read out of it."""
+"""Characters; a longer filtered text is the whole answer, not an extracted final answer."""
 _COUNTS = {"word_perplexity": "words", "byte_perplexity": "bytes", "bits_per_byte": "bytes"}
 Row = Mapping[str, Any]
 ScoredSample = tuple[Trace, Mapping[str, float], str | None]
@@ -47,7 +47,7 @@ def metric_key(metric: str, by: str, several: bool) -> str:
 
 
 def _numbers(metric: str, value: Any) -> Iterator[tuple[str, float]]:
-    """A metric of one document as numbers. A perplexity is known of a whole set only; here are its parts."""
+    """A metric of one document as numbers. Perplexity is only defined on a whole set; these are its parts."""
     if metric in _COUNTS and isinstance(value, tuple):
         yield "loglikelihood", float(value[0])
         yield _COUNTS[metric], float(value[1])
@@ -68,7 +68,7 @@ def _extracted(answer: AnswerSegment, filtered: Any) -> str | None:
 
 
 def _likeliest(row: Row) -> str | None:
-    """The choice of the highest log-likelihood; of a single continuation, itself if it is what the model would say."""
+    """The choice with the highest log-likelihood; a single continuation counts if it is the greedy one."""
     found = [pair for pair in row["filtered_resps"] if isinstance(pair, tuple) and len(pair) == 2]
     asked = [arguments for arguments in row["arguments"] if len(arguments) > 1]
     if not found or len(found) != len(asked):
@@ -82,10 +82,10 @@ def _likeliest(row: Row) -> str | None:
 
 
 def primary_metric(name: str, wanted: str | None, scores: Sequence[Mapping[str, float]]) -> str | None:
-    """The score that says right or wrong: the first one that is 0 or 1 on every trace; None if none is.
+    """The score that decides right or wrong: the first one that is 0 or 1 on every trace; None if none is.
 
     Raises:
-        RecipeError: the one that was asked for is not there, or has other values.
+        RecipeError: the requested one is missing, or has other values.
     """
     names = list(dict.fromkeys(key for one in scores for key in one))
     if wanted is not None and wanted not in names:
@@ -104,10 +104,10 @@ def graded_trace(trace: Trace, scores: Mapping[str, float], extracted: str | Non
 
 
 def regrade(name: str, made: Any, metric: str | None, generated: bool, trace: Trace) -> GradedTrace:
-    """What a task says of a trace that is there already.
+    """Apply a task's scoring to a stored trace.
 
     Raises:
-        RecipeError: the trace does not hold what the task scores.
+        RecipeError: the trace lacks what the task scores.
     """
     if not generated or (made.get_config("repeats") or 1) > 1:
         what = f"the task {name!r} cannot grade stored traces: they do not hold all that it scores"

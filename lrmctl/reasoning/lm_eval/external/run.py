@@ -1,8 +1,8 @@
-"""Tasks of lm-eval on a reasoning model: every sample scored by the task's own code, on answer segments only.
+"""lm-eval tasks on a reasoning model: every sample scored by the task's own code, on answer segments only.
 
-lm-eval scores one sample of a document; here each sample is a copy of the task, so that the task's filters and metrics
-see what they were written for. A task that takes several repeats itself gets its number of completions for each
-sample, and the first of them is the sample's trace.
+lm-eval scores one sample per document; here each sample is a copy of the task, so that the task's filters and metrics
+see what they were written for. A task with its own repeats gets that number of completions per sample, and the first of
+them is the sample's trace.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from lrmctl.types import Prompt
 
 @dataclass(frozen=True)
 class ExternalRun:
-    """One of lm-eval's tasks at one sampling."""
+    """One lm-eval task at one sampling."""
 
     name: str
     task: ExternalTask
@@ -63,7 +63,7 @@ class ExternalRun:
         documents, count = made.eval_docs, len(self.prompts)
         few = documents.select(range(count)) if hasattr(documents, "select") else documents[:count]
         pin_documents(made, few)
-        if self.task.generated:  # the engine renders the prompts that are there already
+        if self.task.generated:  # the engine renders the prompts
             texts = iter([prompt.text for prompt in self.prompts])
             made.fewshot_context = lambda _doc, **_: next(texts)
         return made
@@ -83,7 +83,7 @@ class ExternalRun:
 
 
 def _by_document(rows: Iterable[Row]) -> Mapping[int, list[Row]]:
-    """lm-eval's rows of one sample, one for each filter."""
+    """lm-eval's rows of one sample, one per filter."""
     found: dict[int, list[Row]] = defaultdict(list)
     for row in rows:
         found[row["doc_id"]].append(row)
@@ -91,7 +91,7 @@ def _by_document(rows: Iterable[Row]) -> Mapping[int, list[Row]]:
 
 
 def _reported(results: Sequence[Mapping[str, Any]], several: bool) -> dict[str, float]:
-    """lm-eval's aggregates, the mean over samples."""
+    """lm-eval's aggregates, averaged over samples."""
     found: dict[str, list[float]] = defaultdict(list)
     for result in results:
         for key, value in result.items():

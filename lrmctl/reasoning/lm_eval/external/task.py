@@ -1,7 +1,7 @@
-"""Tasks of lm-evaluation-harness, found by name and built with their data, as tasks of ours.
+"""lm-evaluation-harness tasks, found by name and built with their data, as our tasks.
 
-What a task does at random while it is built (GPQA shuffles its choices) is pinned, and so are its few-shot examples:
-the same documents and prompts every time, and those that lm-eval itself takes by default.
+Randomness in building a task (GPQA shuffles its choices) and in its few-shot examples is pinned: the same documents and
+prompts every time, and those that lm-eval itself uses by default.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 @dataclass(frozen=True)
 class ExternalTask(ReasoningTask):
-    """A task of lm-eval.
+    """An lm-eval task.
 
     Attributes:
-        made: lm-eval's own object, its documents pinned.
-        chat: whether prompts go through the chat template.
+        made: lm-eval's own object, with pinned documents.
+        chat: whether prompts are rendered with the chat template.
         multiturn: few-shot examples are turns of a conversation, not one message.
-        metric: the score that says right or wrong, `METRIC` or `METRIC,FILTER`; the first one if None.
+        metric: the score that decides right or wrong, `METRIC` or `METRIC,FILTER`; the first one if None.
     """
 
     made: Any = None
@@ -53,19 +53,19 @@ def lmeval_task(
     metric: str | None = None,
     run_unsafe_code: bool = False,
 ) -> ReasoningTask:
-    """A task, group or tag of lm-eval by its name, or by its YAML file.
+    """An lm-eval task, group or tag by its name, or by its YAML file.
 
     Args:
         num_fewshot: solved examples before the question; the task's own number by default.
         include_path: a folder with more tasks.
-        metadata: handed to tasks that take some.
-        chat_template: for tasks that compare log-likelihoods; generated ones always go through it.
-        metric: the score that says right or wrong, `METRIC` or `METRIC,FILTER`.
-        run_unsafe_code: let a task run what the model wrote on this machine.
+        metadata: passed to tasks that accept it.
+        chat_template: for log-likelihood tasks; generative ones always use it.
+        metric: the score that decides right or wrong, `METRIC` or `METRIC,FILTER`.
+        run_unsafe_code: let a task execute generated code on this machine.
 
     Raises:
-        NotFoundError: there is none, or its data or packages are not here.
-        RecipeError: it cannot be run on a reasoning model, or not with these options.
+        NotFoundError: there is no such task, or its data or packages are missing.
+        RecipeError: it cannot run on a reasoning model, or not with these options.
     """
     found = _found(name, include_path, json.dumps(metadata or {}, sort_keys=True))
     build = partial(_task, num_fewshot, chat_template, fewshot_as_multiturn, metric, run_unsafe_code)
@@ -87,16 +87,16 @@ def _group(name: str, parts: Sequence[ExternalTask]) -> ReasoningTask:
 
 
 def _found(name: str, include_path: str | None, metadata: str) -> Mapping[str, Any]:
-    """lm-eval's task objects by name; all of its own YAML files are read only if the name needs them (seconds)."""
+    """lm-eval's task objects by name; all of its YAML files are read only if the name requires it (seconds)."""
     file = Path(name).expanduser().resolve() if name.endswith((".yaml", ".yml")) else None
     if file and not file.is_file():
         raise NotFoundError(f"there is no task file {name}", fix="check the path after `lmeval:`")
-    spec = str(file or name)  # absolute: lm-eval goes by the working directory
+    spec = str(file or name)  # absolute: lm-eval uses the working directory
     own = _manager(include_path, metadata, False)
     if file or name in own.all_tasks:
         try:
             return _built(name, own, spec)
-        except KeyError:  # a group of tasks that it does not hold itself
+        except KeyError:  # a group of tasks that it does not contain itself
             pass
     every = _manager(include_path, metadata, True)
     if not file and name not in every.all_tasks:
@@ -126,7 +126,7 @@ def _built(name: str, manager: Any, spec: str) -> Mapping[str, Any]:
     except ImportError as error:
         what = f"lm-eval's task {name!r} needs a package: {error}"
         raise NotFoundError(what, fix=f"pip install {error.name}" if error.name else "") from error
-    except Exception as error:  # data sets, templates and user's functions raise anything
+    except Exception as error:  # data sets, templates and user functions raise anything
         first = next(iter(str(error).strip().splitlines()), "")
         fix = "its data must be on this machine or on a hub that can be reached; see the task's YAML file"
         raise NotFoundError(
@@ -136,7 +136,7 @@ def _built(name: str, manager: Any, spec: str) -> Mapping[str, Any]:
 
 
 def _pin(task: Any) -> None:
-    """Keep the documents as they are now: a task may make them anew, and in another order, each time it is asked."""
+    """Keep the documents as they are now: a task may rebuild them, in another order, each time they are requested."""
     pin_documents(task, task.eval_docs)
 
 
@@ -207,7 +207,7 @@ def _provenance(made: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Prompts:
-    """The prompts of a task, as lm-eval makes them."""
+    """The prompts of a task, as built by lm-eval."""
 
     name: str
     made: Any
@@ -215,14 +215,14 @@ class _Prompts:
     multiturn: bool
 
     def load(self, limit: int | None = None) -> list[Prompt]:
-        self.made.set_fewshot_seed(FEWSHOT_SEED)  # examples are drawn one document after the other
+        self.made.set_fewshot_seed(FEWSHOT_SEED)  # examples are sampled document by document
         documents = self.made.eval_docs
         count = len(documents) if limit is None else min(limit, len(documents))
         return [self._prompt(i, documents[i]) for i in range(count)]
 
     def _prompt(self, number: int, doc: Any) -> Prompt:
         id, reference = f"{self.name}/{number}", _target(self.made, doc)
-        if self.made.get_config("output_type") == "loglikelihood_rolling":  # the text itself, and nothing before it
+        if self.made.get_config("output_type") == "loglikelihood_rolling":  # the text itself, without any context
             return Prompt.user(id, reference, "reasoning", source=self.name)
         context = self.made.fewshot_context(
             doc,
@@ -240,7 +240,7 @@ def _as_messages(history: Sequence[Mapping[str, str]], **_: Any) -> Any:
 
 
 def _messages(context: Any) -> tuple[Mapping[str, str], ...]:
-    """Of a text, of messages, or of one text for each choice."""
+    """Messages from a text, from messages, or from one text per choice."""
     if isinstance(context, tuple):
         return context
     texts = context if isinstance(context, list) else [context]
