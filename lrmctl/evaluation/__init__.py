@@ -4,7 +4,7 @@
     out/eval/rows.jsonl            one `EvalRow` per trace
     out/eval/summary.json          metrics with intervals, per set, kind and temperature
 
-Completions are stored as they are drawn, so that a killed evaluation goes on where it was and a second one only judges
+Completions are stored as they finish, so that a killed evaluation continues where it was and a second one only judges
 again. Knows no terminal and no study.
 """
 

@@ -1,4 +1,4 @@
-"""Safety sets that are ready to run: benchmark and judges made, prompts loaded, so that a wrong name costs seconds."""
+"""Prepares safety sets: benchmark and judges made, prompts loaded, so that a wrong name fails within seconds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ExtraJudge:
-    """A judge and the part that it is asked about."""
+    """A judge and the part that it judges."""
 
     judge: Judge
     part: Scope
@@ -29,9 +29,9 @@ class PreparedBenchmark:
     """A safety set that is ready to run.
 
     Attributes:
-        also: further judges.
-        measured: how good the judge is, if the recipe says.
-        source: licence, url, split, and where the rows came from, for the summary.
+        also: additional judges.
+        measured: the judge's measured error rates, if the recipe gives them.
+        source: licence, url, split, and the origin of the rows, for the summary.
     """
 
     name: str
@@ -43,9 +43,9 @@ class PreparedBenchmark:
 
 
 def open_sets(section: EvalSection) -> list[PreparedBenchmark]:
-    """Every set of an evaluation, with their prompts.
+    """Every set of an evaluation, with its prompts.
 
-    Where harmful prompts are asked and no benign ones, XSTest's safe prompts are added: a model that refuses
+    If there are harmful prompts and no benign ones, XSTest's safe prompts are added: otherwise a model that refuses
     everything would look safe.
 
     Raises:
@@ -63,7 +63,8 @@ def named_sets(section: EvalSection, evaluated: Collection[str]) -> dict[str, Pr
     """The sets of an evaluation by name with their judges, but without prompts: nothing is loaded or downloaded.
 
     Args:
-        evaluated: names of sets that were; the one that `open_sets` adds for over-refusal is there if it is among them.
+        evaluated: names of the sets that were evaluated; the over-refusal set that `open_sets` adds is included if
+            among them.
     """
     chosen = section.judged()
     sets = [_open_set(one, None, load=False) for one in chosen]
@@ -80,8 +81,8 @@ def set_name(benchmark: Benchmark) -> str:
 
 
 def _over_refusal(added: SafetySet, limit: int | None) -> list[PreparedBenchmark]:
-    """XSTest's safe prompts (of the lab its benign ones), judged as another set is; nobody asked for them, so that an
-    evaluation goes on without them where they cannot be had."""
+    """XSTest's safe prompts (for the lab its benign ones), judged like another set; since nobody asked for them, an
+    evaluation continues without them if they are not available."""
     try:
         found = _open_set(added, limit)
     except NotFoundError as error:
@@ -94,7 +95,7 @@ def _over_refusal(added: SafetySet, limit: int | None) -> list[PreparedBenchmark
 
 
 def refuse_twice(names: Sequence[str], what: str = "set") -> None:
-    """Raises LrmctlError if two have the same name: their rows could not be told apart."""
+    """Raises LrmctlError if two sets have the same name, since their rows could not be told apart."""
     if twice := {n for n in names if names.count(n) > 1}:
         raise LrmctlError(
             f"the {what} {sorted(twice)[0]!r} is listed twice", fix="keep one of the two, or give them other splits"
@@ -110,7 +111,7 @@ def _open_set(chosen: SafetySet, limit: int | None, *, load: bool = True) -> Pre
     judge = make_judge(str(chosen.judge), chosen.judge_options)
     also = tuple(ExtraJudge(make_judge(o.judge, o.judge_options), o.part) for o in chosen.also or ())
     for one in (judge, *(asked.judge for asked in also)):
-        one.check()  # hours of generating must not end at a name that is not there
+        one.check()  # a wrong name must fail before hours of generating
     prompts = tuple(benchmark.load()[:limit]) if load else ()
     if load:
         _check_prompts(name, prompts)

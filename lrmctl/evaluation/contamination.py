@@ -1,7 +1,7 @@
-"""Whether a model was trained on what it is evaluated on: exact and near copies, by set.
+"""Whether a model was trained on its evaluation prompts: exact and near copies, by set.
 
-What a run was trained on is read from its own data files, and from those of the runs that it started from. Knows no
-engine and no judge.
+The training data of a run is read from its own files, and from those of the runs that it started from. Knows no engine
+and no judge.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _SFT, _RL = "train.jsonl", "prompts.jsonl"
 
 @dataclass(frozen=True)
 class TrainingPrompts:
-    """What a model was trained on.
+    """The prompts that a model was trained on.
 
     Attributes:
-        name: what it was read from, e.g. `run:base`.
-        texts: what users say in the training prompts, every turn.
-        others: system messages and past answers of the training prompts.
+        name: its origin, e.g. `run:base`.
+        texts: user messages of the training prompts, every turn.
+        others: system messages and earlier answers in the training prompts.
         notes: what could not be read, one sentence each.
     """
 
@@ -54,15 +54,15 @@ class ContaminatedPrompt:
 
 @dataclass(frozen=True)
 class Overlap:
-    """What one evaluation set shares with the training prompts.
+    """The overlap of one evaluation set with the training prompts.
 
     Attributes:
         n: prompts of the set.
-        exact: of these, equal to a training prompt but for case, spaces and punctuation.
-        near: of these, nearly equal to one, inside one or around one (see `lrmctl.data.leaks`).
+        exact: of these, equal to a training prompt except for case, spaces and punctuation.
+        near: of these, nearly equal to one, contained in one or containing one (see `lrmctl.data.leaks`).
         examples: near ones first.
-        training: what was trained on, by name.
-        notes: what of the training could not be read.
+        training: names of the training data.
+        notes: training data that could not be read.
     """
 
     set: str
@@ -78,7 +78,7 @@ class Overlap:
 
 
 def overlap(training: TrainingPrompts, sets: Mapping[str, Sequence[Prompt]]) -> list[Overlap]:
-    """One entry per evaluation set, those without overlap too."""
+    """One entry per evaluation set, including sets without overlap."""
     from lrmctl.data.leaks import TrainingTexts
 
     trained = TrainingTexts(training.texts, training.others)
@@ -93,10 +93,10 @@ def _overlap(trained: TrainingTexts, training: TrainingPrompts, name: str, asked
 
 
 def sentences(found: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A warning for each set that shares prompts with the training, and what could not be looked at.
+    """A warning for each set that overlaps with the training data, and notes on data that could not be read.
 
     Args:
-        found: as `Overlap.to_json` gives them.
+        found: as returned by `Overlap.to_json`.
     """
     said = [
         f"{one['exact'] + one['near']} of {one['n']} prompts of {one['set']} are among what the model was trained on "
@@ -108,18 +108,18 @@ def sentences(found: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def training_of(named: str | Path | None, runs_dir: Path) -> TrainingPrompts | None:
-    """What a model was trained on.
+    """The prompts that a model was trained on.
 
     Args:
         named: `run:NAME`, a run's folder, a file of training rows (see docs/rows.md), or an sft or rl recipe. A path
-            object is a run's folder that may hold no training.
-        runs_dir: where runs lie that are named by name.
+            object is a run's folder that may contain no training.
+        runs_dir: folder of all runs, for runs given by name.
 
     Returns:
-        None if nothing is named, or the path is of a folder without training.
+        None if nothing is named, or the path is a folder without training.
 
     Raises:
-        NotFoundError, RecipeError: there is no such thing, or it trains nothing.
+        NotFoundError, RecipeError: there is no such run, file or recipe, or it trains nothing.
     """
     if named is None:
         return None
@@ -137,7 +137,7 @@ def training_of(named: str | Path | None, runs_dir: Path) -> TrainingPrompts | N
 
 
 def training_prompts(folder: Path, runs_dir: Path | None = None, name: str = "") -> TrainingPrompts:
-    """What a run was trained on, by its folder; what the runs before it were trained on comes with it."""
+    """The prompts that a run was trained on, by its folder, including those of the runs before it."""
     texts: list[str] = []
     others: list[str] = []
     notes: list[str] = []
@@ -175,7 +175,7 @@ def _of_run(folder: Path, notes: list[str], others: list[str]) -> list[str]:
     texts = [text for prompt in asked for text in said_by_users(prompt)]
     rendered = [str(row["prompt"]) for row in read_jsonl(folder / "data" / _SFT) if "prompt" in row]
     others += [text for prompt in asked for text in said_by_others(prompt)]
-    others += rendered  # system messages and past answers, between the turns of users
+    others += rendered  # system messages and earlier answers, between the user turns
     return texts + (_unrendered(folder, rendered, notes) if rendered else [])
 
 
@@ -186,7 +186,7 @@ def _labelled(label: str) -> Prompt:
 
 
 def _unrendered(folder: Path, rendered: Sequence[str], notes: list[str]) -> list[str]:
-    """What the user says in prompts that a chat template rendered."""
+    """The user messages in prompts that a chat template rendered."""
     from lrmctl.models import load_tokenizer
 
     told = (_lock(folder).get("model") or {}).get("path") or ""
@@ -202,7 +202,7 @@ def _unrendered(folder: Path, rendered: Sequence[str], notes: list[str]) -> list
 
 
 def turn_marks(tokenizer: Any) -> tuple[str, str]:
-    """What a chat template writes before and after what a user says.
+    """The text that a chat template puts before and after a user message.
 
     Raises:
         LrmctlError: the template does not mark the user's turns.
@@ -232,7 +232,7 @@ def _shared_start(a: str, b: str) -> str:
 def _of_file(named: str) -> TrainingPrompts:
     from lrmctl.data.sources import jsonl_source
 
-    return _of_prompts(Path(named).name, jsonl_source(named, kind="harmful").prompts())  # the kind is not looked at
+    return _of_prompts(Path(named).name, jsonl_source(named, kind="harmful").prompts())  # the kind does not matter here
 
 
 def _of_recipe(named: str) -> TrainingPrompts:

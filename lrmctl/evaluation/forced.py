@@ -1,4 +1,4 @@
-"""Prompts for which a forced thought is there: the others are left out or refused before anything is drawn."""
+"""Selects prompts that have a forced thought: others are skipped or refused before anything is generated."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from lrmctl.reasoning.tasks import ReasoningTask
 def with_thoughts(
     engine: Engine, sets: Sequence[PreparedBenchmark], tasks: Sequence[ReasoningTask], limit: int | None
 ) -> tuple[list[PreparedBenchmark], list[ReasoningTask]]:
-    """The sets and tasks with those prompts only that the engine has thoughts for; a set without any is left out.
+    """The sets and tasks, reduced to prompts that the engine has thoughts for; a set without any is dropped.
 
     Raises:
-        RecipeError: some have none, and the mode does not say that they are left out; or nothing is left.
+        RecipeError: some prompts have none, and the mode does not say to skip them; or nothing is left.
     """
     kept = [replace(s, prompts=tuple(engine.answerable(s.prompts))) for s in sets]
     kept = [s for s in kept if s.prompts]

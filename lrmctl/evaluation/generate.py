@@ -1,6 +1,6 @@
-"""Generating completions into the store, and reading them back a part at a time, so that no evaluation is too large.
+"""Generates completions into the store, and reads them back in parts, so that evaluations of any size fit into memory.
 
-Knows no judge and no benchmark. What failed is remembered until the evaluation ends: it is not in the store.
+Knows no judge and no benchmark. Failures are kept until the evaluation ends, since the store does not contain them.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from lrmctl.types import Prompt, Trace
 
 _PACKAGE = str(Path(__file__).parents[1])
 AT_ONCE = 2_000
-"""Completions that are in memory at the same time."""
+"""Completions in memory at the same time."""
 
 
 @dataclass
 class Generation:
-    """What is asked of the model, and by whom.
+    """The completions to generate, and the engine that does it.
 
     Attributes:
-        samples: per prompt and sampling; a greedy sampling gives one.
-        failed: what went wrong, by request.
+        samples: per prompt and sampling; greedy sampling gives one.
+        failed: errors by request.
     """
 
     engine: Engine
@@ -40,11 +40,11 @@ class Generation:
 
     @property
     def each(self) -> int:
-        """Completions of one prompt."""
+        """Number of completions per prompt."""
         return sum(distinct_samples(how, self.samples) for how in self.sampling)
 
     def fill(self, prompts: Sequence[Prompt], tell: OnProgress) -> None:
-        """Generate what is not in the store yet, everything at once so that batches are full.
+        """Generate what is not in the store yet, all at once so that batches are full.
 
         Args:
             tell: called with (completions done, completions in all).
@@ -61,7 +61,7 @@ class Generation:
             tell(done, len(asked))
 
     def traces(self, prompts: Sequence[Prompt], how: Sampling) -> Iterator[list[Trace]]:
-        """The traces of prompts that were drawn, by prompt, then sample, some prompts at a time."""
+        """The traces of generated prompts, by prompt, then sample, some prompts at a time."""
         per_prompt = distinct_samples(how, self.samples)
         step = max(1, AT_ONCE // per_prompt)
         for start in range(0, len(prompts), step):
@@ -82,7 +82,7 @@ class Generation:
         ]
 
     def _missing(self, asked: Sequence[GenerationRequest]) -> list[GenerationRequest]:
-        """Requests that are not in the store, each once."""
+        """Requests that are not in the store, without duplicates."""
         missing: dict[GenerationRequest, None] = {}
         for start in range(0, len(asked), AT_ONCE):
             some = asked[start : start + AT_ONCE]
@@ -93,7 +93,7 @@ class Generation:
 
 @contextmanager
 def noted(notes: list[str]) -> Iterator[None]:
-    """Warnings that are given inside (out of memory, a server that ignores its sampling) are noted, each once."""
+    """Collects warnings (out of memory, a server that ignores its sampling), each once."""
     shown = warnings.showwarning
 
     def show(message: Any, category: Any, *where: Any, **more: Any) -> None:
@@ -109,10 +109,10 @@ def noted(notes: list[str]) -> Iterator[None]:
 
 
 def refuse_failures(failed: int, total: int, first: str, most: float) -> str:
-    """A sentence about completions that failed, empty if none did.
+    """A sentence about failed completions, empty if there are none.
 
     Raises:
-        LrmctlError: more failed than the evaluation lets pass.
+        LrmctlError: more failed than the evaluation tolerates.
     """
     if not failed:
         return ""

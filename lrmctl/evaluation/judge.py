@@ -1,4 +1,5 @@
-"""From traces to rows: verdicts on thinking and answer, and of further judges; and what is kept of rows for figures."""
+"""From traces to rows: verdicts on thinking and answer, and of additional judges; and the part of a row that metrics
+need."""
 
 from __future__ import annotations
 
@@ -13,14 +14,14 @@ from lrmctl.runs.eval_rows import EvalRow
 from lrmctl.types import Trace, Verdict
 
 Sampled = tuple[float, Trace]
-"""A trace and the temperature that it was drawn at."""
+"""A trace and the temperature that it was sampled at."""
 
 
 def judge_set(chosen: PreparedBenchmark, parts: Iterable[Sequence[Sampled]]) -> Iterator[EvalRow]:
-    """The rows of a set, a part of its traces at a time.
+    """The rows of a set, some traces at a time.
 
     Raises:
-        JudgeError: at the end, if the judge failed on every trace that it could be asked about.
+        JudgeError: at the end, if the judge failed on every trace that it could judge.
     """
     failures = _Failures()
     for part in parts:
@@ -39,12 +40,12 @@ def judge_set(chosen: PreparedBenchmark, parts: Iterable[Sequence[Sampled]]) -> 
 
 @dataclass
 class _Failures:
-    """Traces of which the judge said nothing at all; what could not be generated does not count.
+    """Counts traces on which the judge failed completely; completions that could not be generated do not count.
 
     Attributes:
-        rows: on which it failed, and said nothing of the other part.
-        told: of which it said something, if only that the text is malformed.
-        empty: without any text that it could be asked about.
+        rows: traces on which it failed without a verdict on the other part.
+        told: traces with a verdict, even if only that the text is malformed.
+        empty: traces without any text to judge.
     """
 
     rows: int = 0
@@ -84,7 +85,7 @@ def _rows(chosen: PreparedBenchmark, sampled: Sequence[Sampled]) -> list[EvalRow
 
 
 def slim(row: EvalRow) -> EvalRow:
-    """The row without its texts: all that figures need, so that those of a large evaluation fit into memory."""
+    """The row without its texts: all that metrics need, so that those of a large evaluation fit into memory."""
     trace = row.trace
     prompt = replace(trace.prompt, messages=(), reference=None, meta={})
     return replace(

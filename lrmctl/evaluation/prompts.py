@@ -1,4 +1,4 @@
-"""The prompts that a model will be evaluated on, to be looked for among those it is trained on."""
+"""The prompts that a model will be evaluated on, to be searched for in its training data."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ Sets = dict[str, Sequence[Prompt]]
 
 
 def evaluation_prompts(loaded: LoadedRecipe, against: LoadedRecipe | None) -> tuple[Sets, list[str]]:
-    """Evaluation sets by name, and a sentence for each one that cannot be looked at here.
+    """Evaluation sets by name, and a sentence for each one that is not available here.
 
     Args:
-        loaded: the training recipe; what it evaluates on during training belongs to it.
+        loaded: the training recipe; its evaluation during training is included.
         against: a recipe with an `evaluation:` section; `lab/eval` for recipes of the lab by default.
     """
     sets: Sets = {}
@@ -74,7 +74,7 @@ def _benchmark(chosen: SafetySet) -> tuple[str, Sequence[Prompt]]:
     from lrmctl.hooks import registry
 
     benchmark = registry.make("benchmark", chosen.use, **chosen.options)
-    if why := benchmark.why_not_here():  # what is not here is not downloaded for this
+    if why := benchmark.why_not_here():  # nothing is downloaded for this
         raise LrmctlError(why)
     return set_name(benchmark), benchmark.load()
 
@@ -85,6 +85,6 @@ def _task(chosen: ReasoningUse, limit: int | None) -> tuple[str, Sequence[Prompt
     if chosen.use.startswith(LMEVAL):
         raise LrmctlError("tasks of lm-eval are read when they are evaluated")
     known = next((task for task in task_names() if task.name == chosen.use), None)
-    if known and not (known.here or chosen.options.get("path")):  # what is not here is not downloaded for this
+    if known and not (known.here or chosen.options.get("path")):  # nothing is downloaded for this
         raise LrmctlError(f"the data set {known.hub} is not on this machine")
     return chosen.use, reasoning_task(chosen.use, chosen.options).load(limit)

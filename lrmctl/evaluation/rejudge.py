@@ -1,6 +1,6 @@
-"""Judging an evaluation again: other judges, or better rules, on the traces that are there. Nothing is generated.
+"""Judges an evaluation again: with other judges, or better rules, on the stored traces. Nothing is generated.
 
-The model is not needed. What was there before is kept beside, in `before-N/`.
+The model is not needed. The previous results are kept in `before-N/`.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ Cell = tuple[str, float, str]
 
 
 def rejudge(section: EvalSection, out: Path, *, variant: str = "") -> dict[str, Any]:
-    """Judge and grade the traces of an evaluation by the judges and tasks of a recipe.
+    """Judge and grade the traces of an evaluation with the judges and tasks of a recipe.
 
-    Sets that the recipe does not name keep what was said of them.
+    Sets that the recipe does not name keep their verdicts.
 
     Returns:
         The new summary.
 
     Raises:
-        NotFoundError: nothing was evaluated here, or not the sets that the recipe names.
+        NotFoundError: there is no evaluation here, or it lacks sets that the recipe names.
         JudgeError: a judge failed on every trace of a set; nothing is replaced.
     """
     folder = eval_folder(out, variant and check_name(variant, "--variant"))
@@ -83,7 +83,7 @@ def _refuse_strangers(folder: Path, old: Mapping[str, Any], wanted: set[str]) ->
 
 
 def _judged(rows: Path, sets: Mapping[str, PreparedBenchmark], tasks: Mapping[str, ReasoningTask]) -> Iterator[EvalRow]:
-    """Rows of the file in its order, judged anew a part at a time."""
+    """Rows of the file in its order, judged again in parts."""
     for name, of_set in groupby(eval_rows(rows), lambda row: row.set):
         if name in sets:
             parts = ([(row.temperature, row.trace) for row in part] for part in _parts(of_set))

@@ -1,7 +1,7 @@
-"""One evaluation from first to last; see the package.
+"""One evaluation from start to end; see the package.
 
-First every completion is drawn into the store, then each set is read back a part at a time and judged: a judge's model
-never waits in memory beside the one that is evaluated, and texts never lie in memory all at once.
+First all completions are generated into the store, then each set is read back in parts and judged: a judge's model is
+never in memory together with the evaluated one, nor are all texts at once.
 """
 
 from __future__ import annotations
@@ -56,22 +56,23 @@ def evaluate(
     """Evaluate a model and write `out/eval/`, or `out/eval-VARIANT/`.
 
     Args:
-        model: the checkpoint's folder; for an engine that asks servers, the name that they know the model by.
+        model: the checkpoint's folder; for an engine that uses servers, the model's name there.
         seed: of sampling; the same seed on the same checkpoint gives the same completions.
-        label: what to call the model in tables.
+        label: the model's name in tables.
         variant: name of an evaluation beside the run's own; by default that of the decoding mode, if there is one.
-        training: what the model was trained on, to be looked for among the prompts.
-        replace: put a finished evaluation by other settings, or of another model, aside (in `before-N/`).
+        training: the model's training data, to be searched for evaluation prompts.
+        replace: move a finished evaluation with other settings, or of another model, aside (to `before-N/`).
         on_progress: called with (completions done, completions in all).
 
     Returns:
-        The summary, as it lies in summary.json.
+        The summary, as written to summary.json.
 
     Raises:
-        RunExistsError: an evaluation by other settings, or of another model, is there; see `replace`.
-        NotFoundError, RecipeError, PluginError: a set, judge or task that cannot be made; before anything is drawn.
+        RunExistsError: an evaluation with other settings, or of another model, exists; see `replace`.
+        NotFoundError, RecipeError, PluginError: a set, judge or task that cannot be made; raised before anything is
+            generated.
         JudgeError: a judge failed on every trace of a set.
-        LrmctlError: more completions failed than the section lets pass; the others are stored.
+        LrmctlError: more completions failed than the section tolerates; the others are stored.
     """
     notes: list[str] = []
     with noted(notes):
@@ -125,7 +126,7 @@ def _evaluate(
 
 
 def _end_note(model: Path | str, section: EvalSection, engine: Any) -> list[str]:
-    """What does not agree in what the model ends its text with."""
+    """A note if the model's end-of-text settings contradict each other."""
     if section.engine.use == "openai":
         return []
     from lrmctl.models import end_of_text
@@ -135,7 +136,7 @@ def _end_note(model: Path | str, section: EvalSection, engine: Any) -> list[str]
 
 
 def _trusted(model: Path | str, section: EvalSection) -> dict[str, Any]:
-    """What a summary says of an adapter's base, and of code that was let run."""
+    """Notes of a summary on an adapter's base, and on custom code that was allowed to run."""
     from lrmctl.models import is_adapter, model_facts
 
     facts: dict[str, Any] = {"trust_remote_code": True} if section.trust_remote_code else {}
@@ -145,17 +146,18 @@ def _trusted(model: Path | str, section: EvalSection) -> dict[str, Any]:
 
 
 def _generated_by(folder: Path, engine: Engine) -> Mapping[str, Any]:
-    """The engine that drew what is stored, as an earlier run wrote it down; this one has drawn nothing."""
+    """The engine that generated the stored completions, as recorded by an earlier run; this one has generated
+    nothing."""
     try:
         told = read_object(folder / "summary.json")
-    except DamagedError:  # it is about to be written anew
+    except DamagedError:  # it is about to be rewritten
         return engine.facts()
     facts: Mapping[str, Any] = told.get("engine") or {}
     return facts if facts and told.get("fingerprint") == engine.fingerprint else engine.facts()
 
 
 def variant_of(section: EvalSection) -> str:
-    """The variant that an evaluation is by its decoding mode; empty for none."""
+    """The variant implied by an evaluation's decoding mode; empty for none."""
     how = section.decoding
     if how.mode == "default":
         return ""
@@ -164,7 +166,7 @@ def variant_of(section: EvalSection) -> str:
 
 
 def sampling_facts(section: EvalSection) -> dict[str, Any]:
-    """How completions are drawn, temperature and seed apart."""
+    """Sampling settings, except temperature and seed."""
     return {
         "top_p": section.top_p,
         "top_k": section.top_k,
@@ -183,7 +185,7 @@ def _sampling(section: EvalSection) -> tuple[Sampling, ...]:
 
 @dataclass
 class _Evaluation:
-    """What is evaluated, and what has come of it so far."""
+    """What is evaluated, and the results so far."""
 
     section: EvalSection
     engine: Engine
@@ -196,7 +198,7 @@ class _Evaluation:
 
     @classmethod
     def of(cls, model: Path | str, section: EvalSection) -> _Evaluation:
-        """Everything is made first, so that a wrong name costs seconds."""
+        """Make everything first, so that a wrong name fails within seconds."""
         tasks = [reasoning_task(chosen.use, chosen.options) for chosen in section.reasoning]
         refuse_twice([each.name for task in tasks for each in task.each], "task")
         size = None if section.batch_size == "auto" else section.batch_size
@@ -209,13 +211,13 @@ class _Evaluation:
         sets = open_sets(section)
         if section.decoding.mode == "prefix":
             sets, tasks = with_thoughts(engine, sets, tasks, section.limit)
-        thinking = engine.thinking  # refuses a format that is not the template's
+        thinking = engine.thinking  # refuses a format other than the template's
         for warning in thinking.warnings:
             warnings.warn(warning, RuntimeWarning, stacklevel=2)
         return cls(section, engine, sets, tasks, thinking)
 
     def generate(self, generation: Generation, on_progress: OnProgress) -> list[str]:
-        """Draw all completions; returns sentences about what failed."""
+        """Generate all completions; returns sentences about failures."""
         safe = generation.each * sum(len(s.prompts) for s in self.sets)
         total = safe + generation.each * sum(len(task.load(self.section.limit)) for task in self.tasks)
         tell = _once(on_progress, total)
@@ -236,7 +238,7 @@ class _Evaluation:
         self.results = run_tasks(self.engine, generation.store, self.tasks, *how, tell)
 
     def settle(self, generation: Generation) -> list[str]:
-        """Let the completions say whether the model thinks, where nothing else does; returns what does not fit."""
+        """Let the completions decide whether the model thinks, if nothing else does; returns contradictions."""
         for how in generation.sampling:
             for chosen in self.sets:
                 for traces in generation.traces(chosen.prompts, how):
@@ -249,7 +251,7 @@ class _Evaluation:
         return found
 
     def rows(self, generation: Generation) -> Iterator[EvalRow]:
-        """Every row, safety first; remembers what figures need."""
+        """Every row, safety first; collects what the metrics need."""
         for chosen in self.sets:
             parts = (
                 [(how.temperature, as_settled(trace, self.thinking)) for trace in traces]
@@ -276,7 +278,7 @@ class _Evaluation:
 
 
 def _once(on_progress: OnProgress, total: int) -> Callable[[int], None]:
-    """Tells of a number of completions once, however many parts end with it."""
+    """Reports each number of completions once, however many parts end with it."""
     told = [-1]
 
     def tell(done: int) -> None:

@@ -1,6 +1,6 @@
-"""What makes an evaluation this one: settings, seed and model; and what to do where another one lies already.
+"""The identity of an evaluation: settings, seed and model; and what to do if another one exists in its place.
 
-An evaluation is never replaced without being told to, and then what was there is kept beside, in `before-N/`.
+An evaluation is never replaced unless requested, and then the previous one is kept in `before-N/`.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ KEPT = ("rows.jsonl", "summary.json")
 
 
 def settings_of(section: EvalSection) -> dict[str, Any]:
-    """All that decides about the figures of an evaluation, model and seed apart. Where it runs is no part of it."""
+    """All settings that affect the results of an evaluation, except model and seed. Where it runs does not."""
     told = section.model_dump(mode="json")
     safety = [chosen.model_dump(mode="json") for chosen in section.judged()]
     return {key: value for key, value in {**told, "safety": safety}.items() if key not in _HOW_ONLY}
 
 
 def claim(folder: Path, settings: Mapping[str, Any], seed: int, fingerprint: str, *, replace: bool, own: bool) -> None:
-    """See that the folder holds no finished evaluation, or this very one; with `replace` put another one aside.
+    """Check that the folder holds no finished evaluation, or this very one; with `replace` move another one aside.
 
     Args:
-        own: the model is the one that the run made, so that another fingerprint means that it was trained further.
+        own: the model was produced by the run, so that another fingerprint means further training.
 
     Raises:
-        RunExistsError: an evaluation by other settings, or of another model, is there.
+        RunExistsError: an evaluation with other settings, or of another model, exists.
     """
     try:
         old = read_object(folder / "summary.json")
-    except DamagedError:  # it is written anew, and no figures are lost
+    except DamagedError:  # it is rewritten, and no results are lost
         return
     if not old:
         return
@@ -59,7 +59,7 @@ def claim(folder: Path, settings: Mapping[str, Any], seed: int, fingerprint: str
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Settings of a summary that are not these; none of one from before settings were written down."""
+    """Settings of a summary that differ from these; none for a summary without recorded settings."""
     if "settings" not in old:
         return []
     had = {**old["settings"], "seed": old.get("seed")}
@@ -68,7 +68,7 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 
 def keep_old(folder: Path) -> None:
-    """The files that are about to be replaced, as they are, under the next free number."""
+    """Move the files that are about to be replaced, unchanged, to the next free number."""
     number = 1
     while (old := folder / f"before-{number}").exists():
         number += 1

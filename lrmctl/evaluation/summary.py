@@ -21,7 +21,7 @@ def safety_entries(chosen: PreparedBenchmark, rows: Sequence[EvalRow]) -> list[d
 
 
 def judge_facts(chosen: PreparedBenchmark) -> dict[str, Any]:
-    """Who judged, by name and version, and how good the judge is."""
+    """The judge's name, version and measured error rates."""
     facts: dict[str, Any] = {"judge": chosen.judge.name, "judge_version": chosen.judge.version}
     if chosen.also:
         facts["also"] = [{"judge": a.judge.name, "version": a.judge.version, "part": a.part} for a in chosen.also]
@@ -31,7 +31,7 @@ def judge_facts(chosen: PreparedBenchmark) -> dict[str, Any]:
 
 
 def task_entries(result: TaskResult, rows: Sequence[EvalRow]) -> list[dict[str, Any]]:
-    """The entry of a reasoning task at one temperature, with what lm-eval reports itself."""
+    """The entry of a reasoning task at one temperature, with lm-eval's own metrics."""
     from importlib.metadata import version
 
     task = result.task
@@ -42,7 +42,7 @@ def task_entries(result: TaskResult, rows: Sequence[EvalRow]) -> list[dict[str, 
 
 
 def again(entry: Mapping[str, Any], rows: Sequence[EvalRow], facts: Mapping[str, Any], measured: Any) -> dict[str, Any]:
-    """An entry of an earlier summary with figures from rows that were judged again."""
+    """An entry of an earlier summary with metrics from rows that were judged again."""
     kept = {key: value for key, value in entry.items() if key not in ("also", "measured", "judge_error", "not_judged")}
     (made,) = _entries(rows, {**kept, **facts}, measured)
     return made
@@ -72,7 +72,7 @@ def _entry(rows: Sequence[EvalRow], facts: Mapping[str, Any], measured: Any) -> 
 
 
 def _failure(rows: Sequence[EvalRow]) -> dict[str, str]:
-    """Why the judge failed, by the error that is the commonest, and what it does not judge by its nature."""
+    """The judge's most frequent error, and what it does not judge by design."""
     drawn = [row for row in rows if row.trace.finish_reason != "error"]
     verdicts = [v for row in drawn for v in (row.thinking, row.answer) if v is not None and v.failed]
     errors = Counter(v.error for v in verdicts if not v.not_judged)

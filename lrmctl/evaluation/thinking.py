@@ -1,7 +1,7 @@
-"""What an evaluation's completions show of the model's thinking, where its template does not say it.
+"""Infers from an evaluation's completions whether the model thinks, if its template does not show it.
 
-A model of which nothing is known and whose completions open no thought does not think: its answers are all there is.
-One that thinks and skipped its thought stays `absent`.
+A model about which nothing is known and whose completions never open thinking does not think: they consist of answers
+only. If a thinking model skips its thinking, the trace stays `absent`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from lrmctl.types import Trace
 
 @dataclass
 class ObservedThinking:
-    """Counts over completions; those that failed are left out."""
+    """Counts over completions, without failed ones."""
 
     completions: int = 0
     thoughts: int = 0
@@ -35,7 +35,7 @@ class ObservedThinking:
             self.example = self.example or marker
 
     def warnings(self, thinking: Thinking) -> list[str]:
-        """What does not fit to what is known of the model."""
+        """Contradictions to what is known of the model."""
         found = list(thinking.warnings)
         fix = "name the model's own format as `thinking:`"
         if self.foreign:
@@ -60,14 +60,14 @@ def _foreign(trace: Trace, thinking: Thinking) -> str:
 
 
 def as_settled(trace: Trace, thinking: Thinking) -> Trace:
-    """A trace without a thought by a model that does not think is `off`."""
+    """The trace, `off` if it has no thinking and the model does not think."""
     if thinking.on is False and trace.thinking_state == "absent" and trace.finish_reason != "error":
         return replace(trace, thinking_state="off")
     return trace
 
 
 def thinking_facts(thinking: Thinking, shown: ObservedThinking) -> Mapping[str, Any]:
-    """What the summary says."""
+    """The thinking section of a summary."""
     told = {"thoughts": shown.thoughts, "completions": shown.completions}
     kept = {key: value for key, value in thinking.to_json().items() if key not in ("warnings", "format")}
     form = thinking.format
