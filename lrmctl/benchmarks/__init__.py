@@ -1,6 +1,6 @@
-"""Public safety and over-refusal benchmarks, as implementations of the hook that third parties use too.
+"""Public safety and over-refusal benchmarks, registered through the same hook as third-party ones.
 
-Facts of the sets are in `lrmctl/data/catalog/benchmarks.toml`; here rows become prompts, and their number is held
+Facts about the sets are in `lrmctl/data/catalog/benchmarks.toml`; here rows become prompts, and their number is checked
 against the published one. Knows no models, no judges and no recipes.
 """
 
@@ -12,8 +12,8 @@ __all__ = ["default_over_refusal"]
 
 
 def default_over_refusal() -> dict[str, Any]:
-    """The set to add where none has benign prompts, as a recipe would name it: XSTest's 250 safe prompts.
+    """The set to add if there are no benign prompts, as named in a recipe: XSTest's 250 safe prompts.
 
-    Safety alone is reached by refusing everything; see `lrmctl/recipe/schema/evaluation.py`.
+    Otherwise a model would score best by refusing everything; see `lrmctl/recipe/schema/evaluation.py`.
     """
     return {"use": "xstest", "options": {"split": "safe"}}

@@ -1,4 +1,4 @@
-"""A user's own prompts as a benchmark, by one entry of a recipe: a file, or a data set of the hub."""
+"""A user's own prompts as a benchmark, declared in a recipe: a file, or a data set of the hub."""
 
 from __future__ import annotations
 
@@ -45,15 +45,15 @@ def prompts_file(
     """Prompts of a local .csv, .tsv, .jsonl, .json, .txt or .parquet file; a StrongREJECT-style file needs one line.
 
     Args:
-        prompt: the column of the user's message or conversation; of a .txt file each line is one.
-        kind: `harmful`, `benign`, or the column that says which.
-        labels: what the column's values mean, e.g. `{unsafe: harmful, safe: benign}`.
+        prompt: the column of the user's message or conversation; in a .txt file each line is a prompt.
+        kind: `harmful`, `benign`, or the column that contains it.
+        labels: meaning of the column's values, e.g. `{unsafe: harmful, safe: benign}`.
         context: a column that is put before the prompt.
-        id: a column of ids; by the text of each prompt otherwise.
-        meta: columns that judges and tables get to see.
+        id: a column of ids; by default derived from the text of each prompt.
+        meta: columns made available to judges and tables.
         name, license, url, split: printed with every result; the name is the file's by default.
-        rows: how many prompts there must be.
-        n, seed: this many of them, drawn by the seed.
+        rows: required number of prompts.
+        n, seed: number of prompts to draw, and the seed.
     """
     data = DataSet(name or Path(path).stem, license, (), rows or 0, url or path, file=path)
     read = _Reading(data.name, prompt, kind, labels or {}, context, id, tuple(meta))
@@ -79,12 +79,12 @@ def prompts_hub(
     n: int | None = None,
     seed: int = 0,
 ) -> PublicBenchmark:
-    """Prompts of a data set of the hub, or of a local folder that is a copy of one.
+    """Prompts of a hub data set, or of a local folder with a copy of one.
 
     Args:
         repo: its id or the folder.
         config, hub_split, revision: of the hub.
-        prompt, kind, labels, context, id, meta, name, license, url, split, rows, n, seed: as of `prompts-file`.
+        prompt, kind, labels, context, id, meta, name, license, url, split, rows, n, seed: as for `prompts-file`.
     """
     folder = repo if Path(repo).expanduser().is_dir() else None
     page = url or (repo if folder else f"https://huggingface.co/datasets/{repo}")
@@ -97,7 +97,7 @@ def prompts_hub(
 
 @dataclass(frozen=True)
 class _Reading:
-    """Which of the user's columns means what. Each has to be there."""
+    """The meaning of the user's columns. Each must exist."""
 
     benchmark: str
     prompt: str
@@ -130,7 +130,7 @@ class _Reading:
         return tuple(kind for kind in _KINDS if self.kind not in _KINDS or self.kind == kind)
 
     def _text(self, row: Row) -> str | Messages:
-        """The named column as prompt; under its usual name, the prompt in any of the forms of `lrmctl.rows`."""
+        """The named column as prompt; under its usual name, in any of the prompt formats of `lrmctl.rows`."""
         own = row if isinstance(row, LocatedRow) else located(row, self.benchmark, 1)
         if self.prompt != _USUAL:
             self._have(row, self.prompt)

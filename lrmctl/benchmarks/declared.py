@@ -1,6 +1,6 @@
-"""Public sets that are declared in sets.toml: from the facts of a set to what is taken of it.
+"""Public sets declared in sets.toml: from the facts of a set to a selection of its rows.
 
-Adding such a set is adding a table there, and one for its data set in `lrmctl/data/catalog`. Making one reads no rows.
+To add such a set, add a table there, and one for its data set in `lrmctl/data/catalog`. Making one reads no rows.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ def declared_set(name: str) -> PublicSet:
 
 
 def public_set(facts: SetFacts) -> PublicSet:
-    """A set with the options that its facts give it."""
+    """A set with the options derived from its facts."""
     splits = tuple({} if split.unnamed else {"split": name} for name, split in facts.splits.items())
     return PublicSet(DeclaredSelection(facts), splits or ({},))
 
 
 class DeclaredSelection:
-    """From the option `split`, if the set has any splits, to what is taken of the set."""
+    """Maps the option `split`, if the set has splits, to a selection of the set."""
 
     def __init__(self, facts: SetFacts) -> None:
         self._facts, self.__doc__ = facts, facts.about
@@ -64,10 +64,10 @@ class DeclaredSelection:
 
 
 def _kinds(facts: SetFacts, split: SplitFacts) -> tuple[tuple[Kind, ...], Callable[[Row], Kind]]:
-    """The kinds that prompts may be of, and that of one row."""
+    """The possible kinds of its prompts, and a function for the kind of one row."""
     if one := split.kind or facts.kind:
         return (one,), lambda _: one
-    assert facts.labels is not None  # SetFacts has seen to it
+    assert facts.labels is not None  # checked by SetFacts
     known = facts.labels.kinds
     found = {known[split.keep]} if split.keep is not None else set(known.values())
     return tuple(kind for kind in _KINDS if kind in found), _labelled(facts.name, facts.labels)

@@ -1,4 +1,4 @@
-"""What there is to know of a benchmark without running it: kinds, prompts, licence, how to get it, whether it is here.
+"""Describes a benchmark without running it: kinds, prompts, licence, how to get it, whether it is available here.
 
 Listing reads no public set; showing one reads it if it is on this machine, and never downloads.
 """
@@ -24,12 +24,12 @@ class SplitDescription:
     """One split of a benchmark; None is what cannot be known without loading it.
 
     Attributes:
-        options: that name it in a recipe.
-        name: as it is printed with results.
-        prompts: as published; of a set that is generated, as found.
+        options: options that select it in a recipe.
+        name: as printed with results.
+        prompts: as published; for a generated set, as found.
         here: no download is needed.
         how_to_get: empty if it is here.
-        facts: of the data set behind it: rows of the whole, hub id, sha256, what they are known from.
+        facts: of the underlying data set: total rows, hub id, sha256, sources.
     """
 
     options: Mapping[str, Any]
@@ -49,8 +49,8 @@ class ListedBenchmark:
     """A registered benchmark.
 
     Attributes:
-        origin: `lrmctl`, or the distribution that offers it.
-        splits: the default one first; none of a benchmark that needs options.
+        origin: `lrmctl`, or the distribution that provides it.
+        splits: the default one first; empty for a benchmark that needs options.
         needs: why it has none.
     """
 
@@ -63,12 +63,12 @@ class ListedBenchmark:
 
 @dataclass(frozen=True)
 class BenchmarkDescription:
-    """All that is known of a benchmark.
+    """A full description of a benchmark.
 
     Attributes:
-        options: name -> default, `...` where it must be given.
-        split: the one that the given options choose.
-        provenance, prompts: None where the set is not on this machine.
+        options: name -> default, `...` if required.
+        split: the split selected by the given options.
+        provenance, prompts: None if the set is not on this machine.
     """
 
     listed: ListedBenchmark
@@ -105,7 +105,7 @@ def _listed(entry: PluginEntry) -> ListedBenchmark:
     origin = "lrmctl" if entry.builtin else f"{entry.distribution} {entry.version}"
     try:
         return ListedBenchmark(entry.name, origin, entry.summary, _splits(entry))
-    except (RecipeError, NotFoundError, PluginError) as error:  # not what is wrong with lrmctl's own tables
+    except (RecipeError, NotFoundError, PluginError) as error:  # an error in lrmctl's own tables must not be hidden
         return ListedBenchmark(entry.name, origin, entry.summary, needs=error.what)
 
 
@@ -117,7 +117,7 @@ def _splits(entry: PluginEntry) -> tuple[SplitDescription, ...]:
 
 
 def _split(benchmark: Benchmark, options: Mapping[str, Any], prompts: Sequence[Prompt] | None) -> SplitDescription:
-    """Of any benchmark; what is known of a public set is told without its prompts."""
+    """A split of any benchmark; that of a public set is described without its prompts."""
     if isinstance(benchmark, PublicBenchmark):
         return _published(benchmark, options)
     kinds = tuple(dict.fromkeys(prompt.kind for prompt in prompts or ()))
@@ -145,5 +145,5 @@ def _name(benchmark: Benchmark) -> str:
 
 
 def _here(benchmark: Benchmark) -> bool:
-    """Whether it is on this machine, as far as it says."""
+    """Whether it is on this machine, as far as it reports."""
     return not benchmark.why_not_here()

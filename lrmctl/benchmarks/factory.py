@@ -1,7 +1,7 @@
-"""Factories of public benchmarks: a set's own options first, then those that every set has.
+"""Factories of public benchmarks: a set's own options first, then those common to all sets.
 
-The registry binds a recipe's options to a factory's signature, so each factory has the whole of it; the common part is
-written once, in `PublicBenchmark`.
+The registry binds a recipe's options to a factory's signature, so each factory needs the complete signature; the common
+part is defined once, in `PublicBenchmark`.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _COMMON = tuple(inspect.signature(PublicBenchmark).parameters.values())[1:]
 
 @dataclass(frozen=True)
 class PublicSet:
-    """A registered set and the splits that it is known by.
+    """A registered set and its splits.
 
     Attributes:
-        select: from the set's own options to what is taken of it.
+        select: maps the set's own options to its selection.
         splits: options of each split worth listing, the default one first.
     """
 
@@ -43,16 +43,16 @@ class PublicSet:
         return PublicBenchmark(self.select(**mine), **rest)
 
     def check_options(self, options: Mapping[str, Any]) -> None:
-        """Raises for a split that does not exist, so that a recipe that names it does not validate. Reads nothing."""
+        """Raises for a split that does not exist, so that validation of a recipe detects it. Reads nothing."""
         self(**options)
 
     def benchmarks(self) -> list[tuple[Mapping[str, Any], PublicBenchmark]]:
-        """The benchmark of each split, with the options that name it. Reads nothing."""
+        """The benchmark of each split, with the options that select it. Reads nothing."""
         return [(options, self(**options)) for options in self.splits]
 
 
 def one_of(name: str, option: str, value: str, known: Mapping[str, Any] | tuple[str, ...], hint: str = "") -> None:
-    """Raises RecipeError for a value that an option does not take."""
+    """Raises RecipeError for an unknown option value."""
     if value not in known:
         fix = "; ".join(filter(None, (hint, did_you_mean(str(value), known))))
         raise RecipeError(f"{name} has no {option} {value!r}", f"benchmark {name}", fix)

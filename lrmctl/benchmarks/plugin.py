@@ -1,4 +1,4 @@
-"""Registers the public benchmarks, and those of a user's own prompts."""
+"""Registers the public benchmarks, and those for a user's own prompts."""
 
 from __future__ import annotations
 

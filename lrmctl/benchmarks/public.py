@@ -1,7 +1,7 @@
-"""A public data set, or a split of it, as a benchmark: prompts with stable ids, and proof that they are all there.
+"""A public data set, or a split of it, as a benchmark: prompts with stable ids, checked for completeness.
 
-Rows come from `lrmctl.data.fetch`; what a row means is each set's own business (`declared`, `two_way`, `custom`).
-Making a benchmark reads nothing. Knows no recipes, no judges and no models.
+Rows come from `lrmctl.data.fetch`; each set defines the meaning of its rows (`declared`, `two_way`, `custom`). Making a
+benchmark reads nothing. Knows no recipes, no judges and no models.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ Messages = tuple[Mapping[str, str], ...]
 
 @dataclass(frozen=True)
 class RowSelection:
-    """What a benchmark takes of a data set, and how it reads a row.
+    """What a benchmark uses of a data set, and how it reads a row.
 
     Attributes:
-        split: printed after the name; empty for a set that is taken whole.
-        kinds: that prompts may be of.
-        rows: prompts of this split as published; None where nobody has published a number.
+        split: added to the name; empty for a set that is used as a whole.
+        kinds: possible kinds of its prompts.
+        rows: published number of prompts in this split; None if there is none.
         text: the user's message, or a whole conversation.
-        kind: of one row.
-        id: of one row, stable across copies of the set; by the text where the set has no ids.
-        keep: rows of this split.
-        meta: key -> what a judge or a reader may want of a row; empty values are left out.
-        own: the user's own prompts, which nobody has published.
+        kind: kind of one row.
+        id: id of one row, stable across copies of the set; derived from the text if the set has no ids.
+        keep: filter for the rows of this split.
+        meta: key -> fields of a row for judges and readers; empty values are left out.
+        own: the user's own, unpublished prompts.
     """
 
     data: DataSet
@@ -60,10 +60,10 @@ class PublicBenchmark(Benchmark):
     """A `Benchmark` over a public data set.
 
     Args:
-        n: this many prompts, drawn by `seed`, in the set's own order; all by default.
-        path: a local file, or a folder that is a copy of the hub's repository, in place of where the set is published.
-        revision: of the hub, in place of the catalogue's.
-        any_size: take a file that does not have the published number of rows.
+        n: number of prompts, drawn by `seed`, in the set's order; all by default.
+        path: a local file, or a folder with a copy of the hub's repository, instead of the published location.
+        revision: of the hub, instead of the catalogue's.
+        any_size: accept a file without the published number of rows.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class PublicBenchmark(Benchmark):
         """The prompts.
 
         Raises:
-            NotFoundError: the set cannot be had; says how to get it.
+            NotFoundError: the set is not available; says how to get it.
             RecipeError: the rows are not those of the published set.
         """
         prompts = self._prompts
@@ -96,7 +96,7 @@ class PublicBenchmark(Benchmark):
         return [prompts[i] for i in chosen]
 
     def provenance(self) -> dict[str, Any]:
-        """Where the prompts came from: licence, url, file or hub and revision, sha256, rows found and published."""
+        """Origin of the prompts: licence, url, file or hub and revision, sha256, rows found and published."""
         known = {"sha256_published": self.selection.data.sha256} if self.selection.data.sha256 else {}
         chosen = {"n": self._n, "seed": self._seed} if self._n else {}
         prompts = {"prompts": len(self._prompts), "expected_prompts": self.selection.rows}
@@ -126,7 +126,7 @@ class PublicBenchmark(Benchmark):
         return tuple(self._prompt(*one) for one in zip(ids, rows, texts, strict=True))
 
     def _check_size(self, whole: int, kept: int) -> None:
-        """The whole set, or a file that holds this split and nothing else."""
+        """Accept the whole set, or a file that contains this split and nothing else."""
         published, split = self.selection.data.rows, self.selection.rows
         if self._any_size or split is None:
             if not kept:
@@ -147,7 +147,7 @@ class PublicBenchmark(Benchmark):
         return RecipeError(f"the data set {data.name!r} is not the published one: {what}", found, fix)
 
     def _ids(self, rows: Sequence[Row], texts: Sequence[str | Messages]) -> list[str]:
-        """The set's own, or by the text; one that comes again gets a number."""
+        """The set's own ids, or ids derived from the text; duplicates get a number."""
         own = self.selection.id
         found = [own(row) if own else _digest(text) for row, text in zip(rows, texts, strict=True)]
         seen: Counter[str] = Counter()
@@ -164,7 +164,7 @@ class PublicBenchmark(Benchmark):
 
 
 def how_to_get(data: DataSet) -> str:
-    """One sentence for somebody who does not have the set."""
+    """One sentence on how to get the set."""
     place = f"put a copy at ${FOLDER}/{data.file}, or name one with `options: {{path: ...}}`"
     if data.gated:
         return f"accept the owners' terms at {data.url}, then `hf auth login`; or {place}"
@@ -172,7 +172,7 @@ def how_to_get(data: DataSet) -> str:
 
 
 def prompts_sha256(prompts: Sequence[Prompt]) -> str:
-    """sha256 over ids, messages and kinds, in order: equal if two evaluations asked the same."""
+    """sha256 over ids, messages and kinds, in order: equal if two evaluations used the same prompts."""
     asked = [[p.id, [dict(m) for m in p.messages], p.kind] for p in prompts]
     return hashlib.sha256(json.dumps(asked, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
@@ -183,14 +183,14 @@ def _digest(asked: str | Messages) -> str:
 
 
 def place_of(row: Row) -> str:
-    """File and line of a row, if it knows them."""
+    """File and line of a row, if known."""
     return str(getattr(row, "where", ""))
 
 
 def column(name: str) -> Callable[[Row], str]:
-    """The text of one column; empty where there is none. Numbers are as people write them.
+    """A function that returns the text of a column; empty if missing. Numbers are formatted as people write them.
 
-    The function raises RecipeError on a value that is neither.
+    It raises RecipeError on a value that is neither.
     """
 
     def read(row: Row) -> str:
@@ -206,5 +206,5 @@ def column(name: str) -> Callable[[Row], str]:
 
 
 def columns(*names: str, **renamed: str) -> dict[str, Callable[[Row], str]]:
-    """Meta that is kept under the columns' own names, or as name = column."""
+    """Meta fields under the columns' own names, or as name = column."""
     return {key: column(name) for key, name in {**dict(zip(names, names, strict=True)), **renamed}.items()}

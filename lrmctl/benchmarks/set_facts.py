@@ -1,4 +1,4 @@
-"""What sets.toml says of each set, checked against one schema. Knows no rows, so that listing sets is quick."""
+"""The entries of sets.toml, validated against one schema. Reads no rows, so that listing sets is fast."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lrmctl.types import Kind
 
 
 class LabelFacts(Struct, frozen=True, forbid_unknown_fields=True):
-    """The column that says of what kind a prompt is, and what each of its values means."""
+    """The column that contains the kind of a prompt, and the meaning of its values."""
 
     column: str
     kinds: dict[str, Kind]
@@ -31,7 +31,7 @@ class SetFacts(Struct, frozen=True, forbid_unknown_fields=True):
     """One set; the fields are described in sets.toml.
 
     Raises:
-        ValueError: a split of which nothing says what kind its prompts are, or that keeps a label which is not known.
+        ValueError: a split without a kind for its prompts, or one that keeps an unknown label.
     """
 
     name: str
@@ -59,6 +59,6 @@ def declared_sets() -> dict[str, SetFacts]:
     """The sets of sets.toml by name.
 
     Raises:
-        LrmctlError: an entry that does not fit `SetFacts`.
+        LrmctlError: an entry that does not match `SetFacts`.
     """
     return read_entries(__package__, "sets.toml", SetFacts)

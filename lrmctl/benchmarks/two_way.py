@@ -1,6 +1,6 @@
-"""Public sets that are divided in two ways at once, so that facts alone do not say what is taken of them.
+"""Public sets that are divided in two ways at once, so that facts alone cannot define their splits.
 
-Each function says what is taken of one set, and how its rows are read.
+Each function defines the selection of one set, and how its rows are read.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ HARMBENCH = {
     "all": ("harmbench-all", {"standard": 200, "contextual": 100, "copyright": 100, "all": 400}),
 }
 CONTEXT_RULE = "\n\n---\n\n"
-"""What HarmBench's own direct request puts between a context and the behaviour (arXiv 2402.04249, its code)."""
+"""Separator of a context and the behaviour in HarmBench's own direct request (arXiv 2402.04249, its code)."""
 SORRY = {"202503": 440, "202406": 450}
 STYLES = 21
 WILDGUARD: Mapping[tuple[str, str], int] = {
@@ -39,9 +39,9 @@ def _harmful(_: Row) -> Kind:
 
 
 def harmbench(split: str = "test", functional: str = "standard") -> RowSelection:
-    """HarmBench's behaviours (arXiv 2402.04249) as direct requests, a contextual one after its context.
+    """HarmBench's behaviours (arXiv 2402.04249) as direct requests, contextual ones after their context.
 
-    Copyright behaviours ask for protected text: a guard's verdict says little about them, HarmBench itself compares
+    Copyright behaviours ask for protected text: a guard's verdict says little about them, and HarmBench itself compares
     with the text.
 
     Args:
@@ -75,7 +75,7 @@ def _after_its_context(row: Row) -> str:
 
 
 def sorry_bench(version: str | int = "202503", style: str = "base") -> RowSelection:
-    """SORRY-Bench (arXiv 2406.14598): ten prompts of each of its categories, as they are or rewritten. Gated.
+    """SORRY-Bench (arXiv 2406.14598): ten prompts per category, original or mutated. Gated.
 
     Args:
         version: `202503` (44 categories, 440 prompts) or `202406` (45 categories, 450 prompts).
