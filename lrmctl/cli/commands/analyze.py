@@ -37,5 +37,10 @@ def analyze(
         )
     if as_json:
         console.emit_json("analysis", found)
-    else:
-        console.out.print(run_folder(target, runs_dir) / "analysis", markup=False)
+        return
+    from lrmctl.cli.views import analysis
+
+    console.table("", *analysis.rows(found))
+    for line in analysis.notes(found):
+        console.out.print(line, markup=False)
+    console.out.print(run_folder(target, runs_dir) / "analysis", markup=False)
