@@ -1,8 +1,8 @@
-"""lrmctl: make a large reasoning model safer in its thinking and its answers, and know that it worked.
+"""lrmctl: train large reasoning models to be safer in their thinking and answers, and measure the result.
 
-The nouns (`Prompt`, `Trace`, `Verdict`, ...) and `hookimpl` are for plugins; `train`, `evaluate`, `analyze`, `compare`,
-`study`, `report`, `load_run`, `make_judge` and `make_reward` are the commands as functions (docs/python.md), which are
-loaded when they are first used.
+The core types (`Prompt`, `Trace`, `Verdict`, ...) and `hookimpl` are for plugins. `train`, `evaluate`, `analyze`,
+`compare`, `study`, `report`, `load_run`, `make_judge` and `make_reward` are the commands as functions
+(docs/python.md), imported on first use.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """The functions of `lrmctl.api`, imported at their first use (PEP 562)."""
+    """Import the functions of `lrmctl.api` on first use (PEP 562)."""
     if name in __all__:
         from lrmctl import api
 

@@ -1,6 +1,6 @@
-"""The process: runs the CLI and turns every way to fail into one message, one exit code and the command that goes on.
+"""Process entry point: runs the CLI and turns every failure into one message, an exit code and the command to resume.
 
-Exit codes: 0 ok, 1 findings, 2 user error or a path that is no use, 3 a backend run failed, 70 ours, 130 interrupted.
+Exit codes: 0 ok, 1 findings, 2 user error or unusable path, 3 backend run failed, 70 bug in lrmctl, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ def main() -> None:
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:
-    """SIGTERM unwinds as Ctrl-C does, so that whatever runs is cleaned up."""
+    """Treat SIGTERM as Ctrl-C, so that running work is cleaned up."""
     raise KeyboardInterrupt
 
 
 def run() -> int:
-    """Run the command line in `sys.argv`; returns the exit code and lets no exception out."""
+    """Run the command line in `sys.argv` and return the exit code. Raises nothing."""
     from lrmctl.cli.app import app
 
     _print_anything()
@@ -38,7 +38,7 @@ def run() -> int:
         return code if isinstance(code, int) else 0
     except BaseException as error:
         cause = getattr(error, "cause", error)
-        if isinstance(cause, BrokenPipeError) and _nobody_reads():  # `lrmctl ... | head` has what it wanted
+        if isinstance(cause, BrokenPipeError) and _nobody_reads():  # e.g. `lrmctl ... | head`
             _drop_stdout()
             return 0
         if isinstance(cause, OSError):
@@ -47,33 +47,33 @@ def run() -> int:
 
 
 def _print_anything() -> None:
-    """What the terminal's encoding has no sign for is shown as its escape; it is no reason to fail."""
+    """Print characters that the terminal cannot encode as escapes instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError, ValueError, OSError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # not every stream has it
 
 
 def _nobody_reads() -> bool:
-    """Whether the other end of stdout was closed, and not some other pipe or socket."""
+    """Whether stdout's reader has closed it, rather than some other pipe or socket being broken."""
     try:
         poll = select.poll()
         poll.register(sys.stdout.fileno(), 0)
         return any(event & select.POLLERR for _, event in poll.poll(0))
-    except (OSError, ValueError):  # stdout is no file of the system
+    except (OSError, ValueError):  # stdout has no file descriptor
         return False
 
 
 def _drop_stdout() -> None:
-    """After a broken pipe or a full disk: what is still buffered would make Python complain again at exit."""
+    """After a broken pipe or a full disk, discard buffered output: flushing it at exit would fail again."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _explain(error: BaseException) -> int:
-    """Say what happened on stderr; the last line is the command that goes on, where there is one."""
+    """Print the error to stderr; if the work can be resumed, the last line is the command that does so."""
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else 1
-    if hasattr(error, "show") and hasattr(error, "exit_code"):  # a wrong command line; the parser words it
+    if hasattr(error, "show") and hasattr(error, "exit_code"):  # a usage error, worded by click
         error.show()
         return int(error.exit_code)
     code = _say(error)
@@ -101,7 +101,7 @@ def _say(error: BaseException) -> int:
 
 
 def _of_the_machine(error: BaseException) -> BaseException | None:
-    """An error of a path, the disk, the memory or the form of what was given, in words; None for any other."""
+    """The error to print for a failure of a path, disk, memory or malformed input; None for any other."""
     from lrmctl._util.disk import FULL
     from lrmctl.errors import DiskFullError, LrmctlError
 

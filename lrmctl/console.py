@@ -1,6 +1,6 @@
-"""The terminal: data on stdout, talk on stderr, one way to say an error, a table, JSON or progress.
+"""Terminal output: data on stdout, messages on stderr; one format each for errors, tables, JSON and progress.
 
-Only the CLI talks; libraries below raise `LrmctlError` and call `on_progress`. Nothing here knows what it shows.
+Only the CLI prints; libraries below raise `LrmctlError` and call `on_progress`. Nothing here knows what it shows.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from rich.table import Table
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """Let the process end as for any other error; rich would leave with the code that means findings."""
+        """Raise, so that the process ends as for any other error; rich would exit with 1, which means findings."""
         raise BrokenPipeError(errno.EPIPE, "nobody reads the output")
 
 
@@ -33,15 +33,15 @@ err = _Console(stderr=True, soft_wrap=True, highlight=False)
 
 OK, FINDINGS, USER_ERROR, BACKEND_FAILED, UNEXPECTED, INTERRUPTED = 0, 1, 2, 3, 70, 130
 _NAME = 48
-"""The longest name that stays on one line of a table."""
+"""Longest name, in characters, that a table does not wrap."""
 _ENDLESS = re.compile(r"\S{400,}")
 _STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 QUIET_SECONDS = 10.0
-"""Without a terminal progress is a plain line at most this often."""
+"""Without a terminal, progress prints at most one line per this many seconds."""
 
 
 def say(text: str) -> None:
-    """One line of talk, on stderr; the text is shown as it is."""
+    """Print one line to stderr, without interpreting markup."""
     err.print(text, markup=False)
 
 
@@ -49,14 +49,14 @@ _warned: set[str] = set()
 
 
 def warn(text: str) -> None:
-    """A line of warning on stderr, once in this process however often it is said."""
+    """Print a warning to stderr, once per process for each text."""
     if text not in _warned:
         _warned.add(text)
         err.print(f"[yellow]warning:[/] {escape(text)}")
 
 
 def show_own_warnings() -> None:
-    """Python's warnings of lrmctl's own modules as lines of talk; those of others stay as they are."""
+    """Print Python warnings of lrmctl's own modules with `warn`; leave those of other packages as they are."""
     import warnings
 
     others, package = warnings.showwarning, str(Path(__file__).parent)
@@ -71,17 +71,17 @@ def show_own_warnings() -> None:
 
 
 def print_error(error: BaseException) -> None:
-    """What happened, where and the fix, on stderr: no traceback, no endless word, nothing that steers a terminal."""
+    """Print what happened, where and the fix to stderr: no traceback, long words cut, control characters escaped."""
     text = _ENDLESS.sub(lambda word: f"{word[0][:120]}...{word[0][-40:]}", str(error) or type(error).__name__)
     text = _STEERING.sub(lambda sign: ascii(sign[0])[1:-1], text)
     err.print(f"[bold red]error:[/] {escape(text)}")
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A table on stdout, whole cells, no markup in them."""
+    """Print a table to stdout. Cells are never truncated, and markup in them is not interpreted."""
     shown = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
     names = max((len(str(row[0])) for row in rows), default=0)
-    for i, column in enumerate(columns):  # where a terminal is narrow other columns fold: a name that is cut is none
+    for i, column in enumerate(columns):  # on a narrow terminal the other columns wrap, so that names stay whole
         shown.add_column(column, overflow="fold", no_wrap=i == 0 and names <= _NAME)
     for row in rows:
         shown.add_row(*(escape(str(cell)) for cell in row))
@@ -89,13 +89,13 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) 
 
 
 def _width(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> int:
-    """Wide enough for every cell: what reads a pipe must not get cut words."""
+    """Width that fits every cell, so that a program reading a pipe gets unwrapped lines."""
     widths = [max(len(str(cell)) for cell in cells) + 2 for cells in zip(columns, *rows, strict=True)]
     return max(80, sum(widths))
 
 
 def emit_json(kind: str, data: Any) -> None:
-    """The envelope of every `--json`: `{"lrmctl": version, "kind": ..., "data": ...}` on stdout."""
+    """Print the envelope of every `--json` to stdout: `{"lrmctl": version, "kind": ..., "data": ...}`."""
     from lrmctl._util.version import __version__
 
     envelope = {"lrmctl": __version__, "kind": kind, "data": data}
@@ -103,7 +103,7 @@ def emit_json(kind: str, data: Any) -> None:
 
 
 def shows_unicode() -> bool:
-    """Whether stdout has bytes for every character."""
+    """Whether stdout's encoding can represent every character."""
     return (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") in ("utf8", "utf16", "utf32")
 
 
@@ -131,12 +131,12 @@ class _Step(Protocol):
 
 
 OnProgress = Callable[..., None]
-"""Called as `(progress)` with a backend's step, or as `(done, total)`, perhaps with a text or metrics after."""
+"""Called as `(progress)` with a backend's step, or as `(done, total)`, optionally followed by a text or metrics."""
 
 
 @contextmanager
 def progress(label: str) -> Iterator[OnProgress]:
-    """Show progress on stderr: a live line on a terminal, else a plain line now and then."""
+    """Show progress on stderr: a live line on a terminal, otherwise an occasional plain line."""
     if not err.is_terminal:
         yield _Lines(label)
         return
@@ -154,7 +154,7 @@ def progress(label: str) -> Iterator[OnProgress]:
 
 
 class _Lines:
-    """Progress where there is no terminal: the first report, the last, and one every `QUIET_SECONDS`."""
+    """Progress without a terminal: the first report, the last, and one every `QUIET_SECONDS`."""
 
     def __init__(self, label: str) -> None:
         self.label = label
@@ -172,7 +172,7 @@ class _Lines:
 
 
 class _Clocks:
-    """The clock for what reports: a training backend's steps, or numbers."""
+    """Creates the `Clock` that suits the reports: a training backend's steps, or plain counts."""
 
     def __init__(self) -> None:
         self.clock: Clock | None = None
@@ -183,12 +183,12 @@ class _Clocks:
 
 
 class Clock:
-    """Time left, by the pace since a report that is the start of the work.
+    """Estimates the time left from the pace since a reference report.
 
     Args:
-        starts_up: steps of about equal length, of which the first has the start-up in it (training): the pace is that
-            of the steps after it. Without, the first report is the start and things end in bursts, as completions of
-            a batch do: the pace is that of all since then.
+        starts_up: steps take about equally long, but the first includes start-up (training), so the pace is that of the
+            steps after it. If False, the pace is that of everything since the first report; for work that finishes
+            in bursts, as the completions of a batch do.
     """
 
     def __init__(self, *, starts_up: bool = False) -> None:
@@ -214,7 +214,7 @@ class Clock:
 
 
 def duration(seconds: float) -> str:
-    """Seconds in words: `45 s`, `3 min 05 s`, `2 h 10 min`."""
+    """Format seconds: `45 s`, `3 min 05 s`, `2 h 10 min`."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -235,7 +235,7 @@ def _read(report: tuple[Any, ...]) -> tuple[int, int, str]:
 
 
 def metrics_line(metrics: Mapping[str, float]) -> str:
-    """The few metrics worth a glance: reward and its components, else the loss, and what a step costs."""
+    """A few key metrics in one line: reward and its components, or the loss; and seconds per step."""
     keys = [key for key in ("reward", "loss", "kl") if key in metrics][:2]
     keys += [key for key in metrics if key.startswith("reward/")][:4]
     shown = [f"{key.removeprefix('reward/')} {metrics[key]:.3g}" for key in keys]

@@ -1,6 +1,6 @@
-"""Checks of the machine and the installation, as data: what was checked, the verdict, why, and the fix.
+"""Checks of the machine and the installation, as data: what was checked, the verdict, the reason and the fix.
 
-Runs nothing and installs nothing. How checks are shown is the CLI's business.
+Runs and installs nothing. The CLI displays the checks.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Literal
 
 OPENRLHF = "0.11.2"
-_LEAST_FREE = 2 * 1024**3  # bytes; a study of the tiny LRM needs a tenth of it, a real checkpoint far more
+_LEAST_FREE = 2 * 1024**3  # bytes; a study of the tiny LRM needs a tenth of this, a real checkpoint far more
 _INSTALL = "on CUDA: pip install 'lrmctl[openrlhf]'; on CPU: make setup in a checkout"
 
 
 @dataclass(frozen=True)
 class Check:
-    """`warn` is worth reading, `fail` stops some command from working."""
+    """The result of one check. `fail` means that some command will not work."""
 
     id: str
     verdict: Literal["ok", "warn", "fail"]
@@ -82,7 +82,7 @@ def _openrlhf() -> Check:
 
 
 def _existing(folder: Path) -> Path:
-    """The folder, or the nearest one above it that exists."""
+    """The folder, or its nearest existing ancestor."""
     folder = folder.absolute()
     return next(p for p in (folder, *folder.parents) if p.exists())
 

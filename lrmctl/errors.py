@@ -1,4 +1,4 @@
-"""The errors a user can meet: what happened, where, and what to do about it.
+"""The errors that users see: what happened, where, and how to fix it.
 
 Nothing here knows about terminals; `lrmctl.console` prints errors and maps them to exit codes.
 Every error survives pickling, because rewards and workers raise them across process boundaries.
@@ -11,9 +11,9 @@ class LrmctlError(Exception):
     """Base of every expected failure.
 
     Args:
-        what: one sentence, what went wrong, naming the thing.
-        where: a file:line, a key or a path; empty if there is none.
-        fix: what the user can do next; empty if nothing is known.
+        what: what went wrong, in one sentence that names the thing.
+        where: a file:line, key or path; may be empty.
+        fix: what the user can do next; may be empty.
     """
 
     exit_code = 2
@@ -38,15 +38,15 @@ class NotFoundError(LrmctlError, LookupError):
 
 
 class PluginError(LrmctlError, ImportError):
-    """A plugin that was asked for by name and cannot be loaded, or two that claim one name."""
+    """A plugin that was requested by name cannot be loaded, or two plugins claim the same name."""
 
 
 class RunExistsError(LrmctlError, FileExistsError):
-    """A run folder of this name is already there and must not be overwritten."""
+    """A run folder of this name already exists and must not be overwritten."""
 
 
 class DiskFullError(LrmctlError):
-    """There is no space for what is to be written. What was written before stays, and the same command goes on."""
+    """The disk is full. What was already written is kept, and the same command resumes."""
 
 
 class JudgeError(LrmctlError, RuntimeError):

@@ -1,6 +1,6 @@
-"""A completion as a `Trace`: thinking and answer, told apart by the format in which the model writes its thought.
+"""Builds a `Trace` from a completion, split into thinking and answer by the model's thinking format.
 
-The formats and the splitter are `lrmctl.thinking`'s; here they meet prompts and finish reasons.
+The formats and the splitter live in `lrmctl.thinking`; this module adds the prompt and the finish reason.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = [
 
 
 class ThinkTags(NamedTuple):
-    """The literal text of the two tags of the commonest format."""
+    """The opening and closing tag of the most common format."""
 
     open: str = "<think>"
     close: str = "</think>"
@@ -56,13 +56,13 @@ def trace_from_text(
     thinking: Thinking = UNKNOWN,
     closed_before: bool = False,
 ) -> Trace:
-    """A `Trace` from decoded text that still shows its markers.
+    """A `Trace` from decoded text that still contains its thinking markers.
 
     Args:
-        count: tokens of a text; without it they are not counted.
-        format: the markers; those of `thinking` by default, and without both those that the text shows.
-        thinking: how the model thinks; says what a completion without a thought is.
-        closed_before: the rendered prompt ends with a closed thought (see `closes_thinking`).
+        count: returns the number of tokens in a text; without it, token counts are None.
+        format: the markers; by default those of `thinking`, or failing that those found in the text.
+        thinking: how the model thinks; determines the thinking state of a completion without thinking.
+        closed_before: the rendered prompt ends with closed thinking (see `closes_thinking`).
     """
     split = split_text(text, opened=opened, count=count, format=format or thinking.format)
     trace = trace_of_split(prompt, split, finish_reason, sample, thinking, closed_before)
@@ -81,7 +81,7 @@ def trace_from_ids(
     thinking: Thinking = UNKNOWN,
     closed_before: bool = False,
 ) -> Trace:
-    """A `Trace` from token ids (without the end-of-text token), markers special or not. See `trace_from_text`."""
+    """As `trace_from_text`, from token ids without end-of-text; markers may or may not be special tokens."""
     split = split_ids(ids, tokenizer, opened=opened, format=format or thinking.format)
     return trace_of_split(prompt, split, finish_reason, sample, thinking, closed_before)
 
@@ -94,10 +94,10 @@ def trace_of_split(
     thinking: Thinking = UNKNOWN,
     closed_before: bool = False,
 ) -> Trace:
-    """A `Trace` from a completion taken apart."""
+    """A `Trace` from an already split completion."""
     off = closed_before or thinking.on is False
     if off and split.state == "closed" and split.irregular == ("empty",):
-        split = replace(split, state="absent", irregular=())  # the model closes at once what is switched off
+        split = replace(split, state="absent", irregular=())  # with thinking off, a model may emit an empty block
     return Trace(
         prompt=prompt,
         thinking=split.thinking,

@@ -1,7 +1,7 @@
-"""The nouns. Frozen, JSON-able, and free of torch: every room speaks in these and only in these.
+"""The core types that all packages exchange: frozen, JSON-serializable and free of torch.
 
-A `Prompt` is asked, a model answers with a `Trace` (thinking, then answer), a judge gives a `Verdict` on one
-part of a trace, a reward gives a `Score`, and a backend turns a recipe into a `Plan`.
+A model answers a `Prompt` with a `Trace` (thinking, then answer), a judge gives a `Verdict` on one part of a trace,
+a reward gives a `Score`, and a backend turns a recipe into a `Plan`.
 """
 
 from __future__ import annotations
@@ -13,30 +13,30 @@ from typing import Any, Literal
 Kind = Literal["harmful", "benign", "reasoning"]
 Part = Literal["thinking", "answer", "whole"]
 Scope = Literal["thinking", "answer", "whole", "both", "segments"]
-"""What can be asked about: a part, both parts (the worse counts), each segment of the thinking (the worst counts)."""
+"""What to judge: one part, both parts (the worse verdict counts), or each thinking segment (the worst counts)."""
 ThinkingState = Literal["closed", "unclosed", "absent", "off"]
 FinishReason = Literal["stop", "length", "error"]
 Outcome = Literal["safe", "unsafe", "malformed", "failed", "nothing"]
-"""`nothing`: there is no such part by design (the model does not think), so that the other one decides."""
+"""`nothing`: this part is absent by design (the model does not think), so the other part decides."""
 NOT_THERE = ("off", "skipped")
-"""Labels of a verdict on thinking that is not there by design."""
+"""Labels of a verdict on thinking that is absent by design."""
 NOT_JUDGED = "not-judged"
-"""Label of a failed verdict on a part that its judge never judges, whatever the text is."""
+"""Label of a failed verdict on a part that its judge does not support."""
 MENTIONED = "mentioned"
-"""Of `Trace.irregular`: the text writes about its own think tags, which is no fault."""
+"""Value of `Trace.irregular`: the text only mentions think tags, which is not a fault."""
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """One question for a model.
+    """One prompt for a model.
 
     Attributes:
         id: unique within its source, stable across versions of lrmctl.
         messages: chat messages, each `{"role": ..., "content": ...}`; the last one is the user's.
-        kind: what a good answer has to be: refused (harmful), helped with (benign), correct (reasoning).
+        kind: what a good answer does: refuses (harmful), helps (benign), or is correct (reasoning).
         source: name of the benchmark or data source it came from.
         reference: the gold answer of a reasoning prompt.
-        meta: anything its judge needs; JSON values only.
+        meta: anything the judge needs; JSON values only.
     """
 
     id: str
@@ -48,7 +48,7 @@ class Prompt:
 
     @classmethod
     def user(cls, id: str, text: str, kind: Kind, **rest: Any) -> Prompt:
-        """A prompt of one user message."""
+        """A prompt with one user message."""
         return cls(id=id, messages=({"role": "user", "content": text},), kind=kind, **rest)
 
     @property
@@ -69,17 +69,17 @@ class Trace:
     """One sampled response, already split into thinking and answer.
 
     Attributes:
-        thinking_state: `closed` if the thinking was ended by the model, `unclosed` if it never was (then `answer`
-            is empty: cut thinking is not an answer), `absent` if a model that thinks skipped its thought, `off` if it
-            does not think at all: by its nature, or because thinking was switched off. Then the answer is all there is.
-        irregular: what is odd about the think tags: `repeated`, `nested`, `stray`, `empty`; or `mentioned`, where the
-            text only writes about them, which is no fault.
+        thinking_state: `closed` if the model ended its thinking; `unclosed` if it did not (then `answer` is empty:
+            truncated thinking is not an answer); `absent` if a reasoning model skipped its thinking; `off` if the
+            model does not think or thinking was switched off, so that the trace is only an answer.
+        irregular: irregularities of the think tags: `repeated`, `nested`, `stray`, `empty`; or `mentioned`, where
+            the text only mentions them, which is not a fault.
         finish_reason: why generation ended: the model stopped, the token limit, or an engine error.
-        thinking_tokens, answer_tokens: counts of the model's own tokens, tags and end-of-text excluded; None where
-            nobody counted them.
+        thinking_tokens, answer_tokens: counts in the model's own tokens, excluding tags and end-of-text; None if
+            they were not counted.
         sample: index of this sample among those of the same prompt, from 0.
         error: what went wrong if the finish reason is `error`.
-        skipped: the decoding closed the thinking before it began, so that it is empty by design and no fault.
+        skipped: decoding closed the thinking before it began, so it is empty by design and not a fault.
     """
 
     prompt: Prompt
@@ -96,17 +96,17 @@ class Trace:
 
     @property
     def well_formed(self) -> bool:
-        """Thinking closed once, not empty, or none where the model does not think; and the model stopped by itself."""
+        """Thinking is non-empty and closed once, or off; and the model stopped by itself."""
         return self.thinking_state in ("closed", "off") and not self.faults and self.finish_reason == "stop"
 
     @property
     def answer_only(self) -> bool:
-        """There is no thinking by design: the model does not think, or the decoding closed the thought."""
+        """There is no thinking by design: the model does not think, or decoding closed the thinking at once."""
         return self.skipped or (self.thinking_state == "off" and not self.thinking.strip())
 
     @property
     def faults(self) -> tuple[str, ...]:
-        """What is wrong with the think tags."""
+        """Faults of the think tags."""
         return tuple(word for word in self.irregular if word != MENTIONED)
 
     def to_json(self) -> dict[str, Any]:
@@ -119,15 +119,15 @@ class Trace:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one judge says of one part of one trace.
+    """One judge's verdict on one part of one trace.
 
-    Unsafe, malformed and refused are three different things. Each of the three is True, False, or None when the
-    judge does not say. A judge that failed sets `error` and leaves all three None; it never becomes "safe".
+    Unsafe, malformed and refused are independent. Each is True, False, or None when the judge does not say. A judge
+    that failed sets `error` and leaves all three None; a failure never becomes "safe".
 
     Attributes:
         p_unsafe: probability of unsafe in [0, 1], if the judge gives one.
         labels: the judge's own categories.
-        raw: the judge's raw output, kept for reading.
+        raw: the judge's raw output.
     """
 
     judge: str
@@ -147,17 +147,17 @@ class Verdict:
 
     @property
     def not_judged(self) -> bool:
-        """The judge does not judge this part by its nature: there is no verdict, and nothing broke."""
+        """The judge does not support this part: there is no verdict, and nothing went wrong."""
         return self.failed and NOT_JUDGED in self.labels
 
     @property
     def of_nothing(self) -> bool:
-        """On thinking that is not there by design: neither a fault nor a danger, and no merit."""
+        """The verdict is on thinking that is absent by design: neither a fault nor unsafe, and not credited as safe."""
         return self.part == "thinking" and len(self.labels) == 1 and self.labels[0] in NOT_THERE and not self.raw
 
     @property
     def outcome(self) -> Outcome:
-        """The one word for this part; unsafe wins over malformed, and nothing unknown counts as safe."""
+        """The outcome of this part; unsafe takes precedence over malformed, and unknown never counts as safe."""
         if self.failed:
             return "failed"
         if self.of_nothing:
@@ -178,7 +178,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Score:
-    """A reward's word on one trace: a finite value, or missing (does not apply), or failed with a reason."""
+    """A reward's result for one trace: a finite value, missing (does not apply), or failed with a reason."""
 
     value: float | None = None
     error: str = ""
@@ -195,17 +195,17 @@ class Score:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything a launch needs, decided beforehand. Planning never executes; launching never decides.
+    """Everything that a launch needs, decided beforehand. Planning never executes; launching never decides.
 
     Attributes:
         argv: the backend's exact command line.
-        env: environment variables to add, nothing inherited is listed.
-        files: text files to write before the launch, path relative to the run folder -> content.
-        secrets: as `files`, for the user's eyes only; gone when the launch has ended.
+        env: environment variables to add to the inherited ones.
+        files: text files to write before the launch; path relative to the run folder -> content.
+        secrets: as `files`, but readable by the user only and deleted when the launch has ended.
         resources: what the launch occupies, e.g. `{"gpus": 8, "nodes": 1}`.
         estimates: derived numbers for the reader (steps, samples per step, ...).
         notes: sentences the user should read before spending money.
-        launch: where it is run, as the recipe's `launch:` section says; empty for this machine.
+        launch: where to run, from the recipe's `launch:` section; empty for this machine.
     """
 
     backend: str
@@ -220,7 +220,7 @@ class Plan:
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def to_json(self) -> dict[str, Any]:
-        """JSON form without the file contents, which lie beside it in the run folder."""
+        """JSON form without the file contents, which are stored next to it in the run folder."""
         shown = asdict(replace(self, files={}, secrets={}))
         return {**shown, "files": sorted(self.files), "secrets": sorted(self.secrets)}
 
@@ -228,8 +228,8 @@ class Plan:
 def joint_outcome(thinking: Verdict, answer: Verdict) -> Outcome:
     """Outcome of a whole trace from its parts: unsafe if either is, else failed, else malformed, else safe.
 
-    Where there is no thinking by design the answer's is the trace's.
-    An unsafe part decides even if the other part could not be judged: nothing can make that trace safe.
+    If thinking is absent by design, the answer's outcome is the trace's. An unsafe part decides even if the other
+    part could not be judged.
     """
     outcomes = {thinking.outcome, answer.outcome}
     words: tuple[Outcome, ...] = ("unsafe", "failed", "malformed")

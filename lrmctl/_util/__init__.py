@@ -1,1 +1,1 @@
-"""Small tools that know nothing of lrmctl's nouns."""
+"""Small utilities that know nothing of lrmctl's types."""

@@ -1,4 +1,4 @@
-"""The answer that stands in a `\\boxed{}`. Plain text in, plain text out."""
+"""Extracts answers from `\\boxed{}`. Plain text in, plain text out."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 _BOX = re.compile(r"\\f?boxed\s*\{|\\fbox\s*\{")
 _JOINED = re.compile(r"[\s$]*(?:,|;|\b(?:and|or)\b)(?:\s*(?:and|or)\b)?[\s$]*(?:[A-Za-z]\s*=\s*)?")
-"""What stands between boxes that are one answer together."""
+"""Separator between boxes that together form one answer."""
 
 
 def last_boxed(text: str) -> str | None:
@@ -16,11 +16,11 @@ def last_boxed(text: str) -> str | None:
 
 
 def boxes(text: str) -> list[tuple[int, int, str]]:
-    """Every complete box that stands in no later one: where it begins and ends, and what is in it."""
+    """Every complete outermost box as (start, end, content)."""
     starts = {m.end() - 1: m.start() for m in _BOX.finditer(text)}
     opened: list[int] = []
     found: list[tuple[int, int, str]] = []
-    for i in re.finditer(r"[{}]", text) if starts else ():  # one pass: a text of thousands of open boxes must not cost
+    for i in re.finditer(r"[{}]", text) if starts else ():  # one pass: linear even for thousands of unclosed boxes
         if i[0] == "{":
             opened.append(i.start())
         elif opened and (last := opened.pop()) in starts and not (found and last < found[-1][0]):
@@ -29,7 +29,7 @@ def boxes(text: str) -> list[tuple[int, int, str]]:
 
 
 def boxed_answer(text: str) -> str | None:
-    """The last complete box's content, after that of boxes that only a comma, "and" or "or" joins to it."""
+    """Content of the last complete box, preceded by that of boxes joined to it by only a comma, "and" or "or"."""
     found = boxes(text)
     parts = found[-1:]
     for earlier in reversed(found[:-1]):

@@ -1,4 +1,4 @@
-"""Errors of a disk that takes no more, and of files that were deleted while they were written."""
+"""Errors of full disks, and of files deleted while they are being written."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""A full disk, a used-up quota, and a limit on the size of a file."""
+"""Full disk, exceeded quota, exceeded file size limit."""
 
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """A full disk that is found while writing names the file; the system only does so for opening it."""
+    """Add the file name to a disk-full error raised while writing; the system only names the file on opening."""
     try:
         yield
     except OSError as error:
@@ -24,10 +24,10 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def refuse_deleted(handle: int, path: Path) -> None:
-    """What is written into a file without a name is lost.
+    """Raise if an open file was deleted, because anything written to it would be lost.
 
     Args:
-        handle: of the open file.
+        handle: descriptor of the open file.
 
     Raises:
         FileNotFoundError: the file was deleted.

@@ -1,7 +1,7 @@
-"""Appending to a JSONL file that a kill may have left with a torn last line. One writer per file at a time.
+"""Appends to a JSONL file whose last line a killed writer may have left incomplete. One writer per file at a time.
 
-A row is in the system's hands when `write` returns, so a kill of the writer does not lose it; a power cut may, unless
-the writer waits for the disk (`fsync`).
+When `write` returns, the operating system has the row, so killing the writer does not lose it. A power cut may, unless
+the writer uses `fsync`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from lrmctl._util.disk import naming, refuse_deleted
 
 
 def parse_row(line: bytes) -> dict[str, Any] | None:
-    """The row of a line; None if it is not a JSON object, for readers that go on over damage."""
+    """Parse one line; None if it is not a JSON object, for readers that skip damaged lines."""
     try:
         row = json.loads(line)
     except (ValueError, RecursionError):
@@ -26,20 +26,20 @@ def parse_row(line: bytes) -> dict[str, Any] | None:
 
 
 class JsonlAppender:
-    """Appends rows; a torn last line of an earlier writer is cut off first.
+    """Appends rows, after removing an incomplete last line of an earlier writer.
 
     Args:
-        fsync: wait until rows are on the disk itself.
+        fsync: wait until rows are on disk.
 
     Attributes:
-        rows: rows in the file, those of earlier writers included.
+        rows: rows in the file, including those of earlier writers.
     """
 
     def __init__(self, path: Path, *, fsync: bool = False) -> None:
         self._path, self._fsync = path, fsync
         path.parent.mkdir(parents=True, exist_ok=True)
         self.rows = _mend(path)
-        # unbuffered: after a full disk nothing is left behind that a later write or close would stumble over
+        # unbuffered, so that after a disk-full error no data is left to fail again on a later write or close
         self._file = path.open("ab", buffering=0)
 
     def write(self, row: Mapping[str, Any]) -> None:
@@ -51,13 +51,13 @@ class JsonlAppender:
         self.write_all([row])
 
     def write_all(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Append rows with one call to the system.
+        """Append rows with one system call.
 
         Raises:
             OSError: the disk is full, or the file is gone.
         """
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        # a lone surrogate (from damaged text) becomes `\udXXX`, which is the JSON escape that reads back as it
+        # a lone surrogate (from damaged text) becomes `\udXXX`, a JSON escape that round-trips
         data = text.encode("utf-8", "backslashreplace")
         refuse_deleted(self._file.fileno(), self._path)
         with naming(self._path):
@@ -78,7 +78,7 @@ class JsonlAppender:
 
 
 def _mend(path: Path) -> int:
-    """Cut off what follows the last line end; returns the number of whole lines left."""
+    """Truncate the file after its last newline; returns the number of complete lines."""
     if not path.is_file():
         return 0
     lines, whole = 0, 0

@@ -1,4 +1,4 @@
-"""Public names of a package that are imported when they are first used (PEP 562), so that importing it stays cheap."""
+"""Lazy imports of a package's public names (PEP 562), so that importing the package stays cheap."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 
 def lazy_names(package: str, modules: Mapping[str, Sequence[str]]) -> Callable[[str], Any]:
-    """The `__getattr__` of a package.
+    """Make the `__getattr__` of a package.
 
     Args:
-        modules: the public names of each module, which is named as it is within the package.
+        modules: module name, relative to the package -> its public names.
     """
     places = {name: module for module, names in modules.items() for name in names}
 

@@ -1,4 +1,4 @@
-""" "Did you mean": the one place that guesses what a misspelt name was meant to be. Knows no registry and no recipe."""
+""" "Did you mean" suggestions for misspelt names. Knows no registry and no recipe."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`did you mean 'x'?` if a known name is close, else the list of known names; empty if there are none."""
+    """`did you mean 'x'?` if a known name is close, else a list of the known names; empty if there are none."""
     names = sorted(set(known))
     by_case = {name.lower(): name for name in names}
     if close := difflib.get_close_matches(word.lower(), by_case, n=1):

@@ -1,4 +1,4 @@
-"""Reading a file while another process writes it: each whole line once."""
+"""Reads a file while another process writes it, each complete line once."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from lrmctl.errors import NotFoundError
 
 
 class FileTail:
-    """What was added to a growing file since the last call; a line without its end is left for later.
+    """Returns what was added to a growing file since the last call; an incomplete last line is left for later.
 
     Args:
-        from_end: pass over what is in the file already.
+        from_end: skip what is already in the file.
 
     Attributes:
         number: rows read so far, by `rows`.
-        unreadable: lines that `rows` passed over because they are no JSON objects.
+        unreadable: lines that `rows` skipped because they are not JSON objects.
     """
 
     def __init__(self, path: Path, *, from_end: bool = False) -> None:
@@ -28,16 +28,16 @@ class FileTail:
         self.offset = path.stat().st_size if from_end and path.exists() else 0
 
     def lines(self) -> list[str]:
-        """Lines of text that are not empty. A carriage return ends a line too, since progress bars use it."""
+        """New non-empty lines. A carriage return also ends a line, because progress bars use it."""
         new = self._new().replace(b"\r", b"\n")
         whole = new[: new.rfind(b"\n") + 1]
         self.offset += len(whole)
         return [line.decode("utf-8", "replace") for line in whole.split(b"\n") if line]
 
     def _new(self) -> bytes:
-        """Bytes since the last call; of a file that was deleted, what whoever still writes it adds."""
+        """Bytes since the last call. A deleted file stays open, so what its writer still adds is read."""
         with suppress(FileNotFoundError):
-            file = self.path.open("rb")  # opened each time: a network file system then asks what is new
+            file = self.path.open("rb")  # reopened each time, so that a network file system refreshes it
             if self._open is not None:
                 self._open.close()
             self._open = file
@@ -47,7 +47,7 @@ class FileTail:
         return self._open.read()
 
     def rows(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Rows of a JSONL file, each with the number of its line, from 1.
+        """New rows of a JSONL file, each with its line number, from 1.
 
         Raises:
             NotFoundError: the file was deleted after some of it had been read.

@@ -1,8 +1,7 @@
-"""What a reader can see of a text. Knows no rows and no models.
+"""Detects invisible text and repairs lone surrogates. Knows no rows and no models.
 
-Some characters leave no mark: zero-width spaces and joiners, byte order marks, bidi controls, variation selectors,
-Hangul fillers, the blank Braille pattern, tags. A text of such characters alone says nothing, though `str.strip` keeps
-them.
+Some characters are invisible: zero-width spaces and joiners, byte order marks, bidi controls, variation selectors,
+Hangul fillers, the blank Braille pattern, tags. A text of only these counts as blank, though `str.strip` keeps them.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import Any
 
 _INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
 _BLANK_LETTERS = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
-"""Hangul fillers, Khmer inherent vowels and the empty Braille pattern: letters or symbols by category, drawn as nothing
+"""Hangul fillers, Khmer inherent vowels and the blank Braille pattern: letters or symbols by category, but invisible
 (Unicode, DerivedCoreProperties.txt: Default_Ignorable_Code_Point; the Braille pattern by its glyph)."""
 _IGNORABLE = (
     (0x034F, 0x034F),
@@ -23,11 +22,11 @@ _IGNORABLE = (
     (0xFFF0, 0xFFF8),
     (0xE0000, 0xE0FFF),
 )
-"""Combining grapheme joiner, variation selectors, tags, and codes that Unicode keeps for more of them."""
+"""Combining grapheme joiner, variation selectors, tags, and code points reserved for more of them."""
 
 
 def is_invisible(char: str) -> bool:
-    """Whether one character leaves no mark: blanks, controls, format characters, fillers, variation selectors."""
+    """Whether a character is invisible: white space, control and format characters, fillers, variation selectors."""
     if char in _BLANK_LETTERS or unicodedata.category(char) in _INVISIBLE_CATEGORIES:
         return True
     code = ord(char)
@@ -35,12 +34,12 @@ def is_invisible(char: str) -> bool:
 
 
 def is_blank(text: str) -> bool:
-    """Whether there is nothing to read: the text is empty, invisible, or accents with no letter under them."""
+    """Whether the text is empty, invisible, or only combining marks without a base letter."""
     return all(is_invisible(char) or unicodedata.category(char) in ("Mn", "Me") for char in text)
 
 
 def visible(text: str) -> str:
-    """The text without invisible characters at its ends, which `str.strip` leaves there."""
+    """Strip invisible characters from both ends, including those that `str.strip` keeps."""
     if is_blank(text):
         return ""
     first = next((i for i, char in enumerate(text) if not is_invisible(char)), len(text))
@@ -52,12 +51,12 @@ _HALF = re.compile("[\ud800-\udfff]")
 
 
 def whole_characters(text: str) -> str:
-    """The text with U+FFFD in place of each lone surrogate: no file, tokenizer or database takes half a character."""
+    """Replace each lone surrogate by U+FFFD, because files, tokenizers and databases reject surrogates."""
     return _HALF.sub("\ufffd", text)
 
 
 def whole_json(value: Any) -> Any:
-    """What was read from JSON, its texts by `whole_characters`."""
+    """Apply `whole_characters` to every string in a JSON value, keys included."""
     if isinstance(value, str):
         return whole_characters(value)
     if isinstance(value, list):

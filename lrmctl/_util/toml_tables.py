@@ -1,6 +1,6 @@
-"""Tables of facts that lie in the package as TOML files: one entry a table, each checked against one schema.
+"""Reads catalogues shipped as TOML files: one table per entry, each validated against one schema.
 
-An entry is a fact that somebody adds by hand, so what is wrong with it is said with file, entry and field.
+Entries are added by hand, so errors name the file, the entry and the field.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ Entry = TypeVar("Entry", bound=msgspec.Struct)
 
 
 def read_entries(package: str, file: str, schema: type[Entry]) -> dict[str, Entry]:
-    """The entries of a TOML file by name, in the file's order.
+    """The entries of a TOML file by name, in file order.
 
     Args:
-        package: that the file lies in, e.g. `lrmctl.data.catalog`.
-        schema: of one entry; its field `name` is the table's own name, which the entry does not repeat.
+        package: the package that contains the file, e.g. `lrmctl.data.catalog`.
+        schema: of one entry; a field `name` is filled with the table's name, which the entry does not repeat.
 
     Raises:
-        LrmctlError: the file is no TOML, or an entry does not fit the schema.
+        LrmctlError: the file is not valid TOML, or an entry does not fit the schema.
     """
     where = f"{package.replace('.', '/')}/{file}"
     try:
@@ -47,7 +47,7 @@ def _entry(name: str, row: Any, schema: type[Entry], where: str) -> Entry:
 
 
 def _told(error: msgspec.ValidationError) -> str:
-    """msgspec's sentence with the field in front: `rows: expected int, got str`."""
+    """msgspec's message with the field first: `rows: expected int, got str`."""
     what, _, place = str(error).replace("`", "").partition(" - at ")
     field = place.removeprefix("$").removeprefix(".")
     return f"{field}: {what[:1].lower()}{what[1:]}" if field else f"{what[:1].lower()}{what[1:]}"

@@ -1,3 +1,3 @@
-"""lrmctl's version, for every room: none of them needs to import the package's public face for it."""
+"""lrmctl's version, importable without the public package `lrmctl`."""
 
 __version__ = "0.1.0"

@@ -1,8 +1,8 @@
-"""Words and scripts of a text in any language, by Unicode's properties alone. No dictionary, no model.
+"""Words and scripts of a text in any language, by Unicode properties alone. No dictionary, no model.
 
-Scripts that put no blanks between words are those that Unicode's line breaking gives to a dictionary (class SA: Thai,
-Lao, Khmer, Burmese, ...), and Han and kana. Their characters, with the marks on them, are words of their own: n-grams
-of words are n-grams of characters there.
+Scripts without spaces between words are those that Unicode line breaking leaves to a dictionary (class SA: Thai, Lao,
+Khmer, Burmese, ...), and Han and kana. There each character, with its combining marks, is a word, so n-grams of words
+are n-grams of characters.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 APOSTROPHES = "\u2018\u2019\u201b\u02b9\u02bb\u02bc\u02bd\u02c8\u2032\u2035\u0060\u00b4\u055a\ua78c\uff07"
-"""What people and keyboards write for an apostrophe."""
+"""Characters that are typed as an apostrophe."""
 _ASCII_WORD = re.compile(r"[a-z0-9]+(?:'[a-z0-9]+)*")
 _APOSTROPHES = str.maketrans(dict.fromkeys(APOSTROPHES, "'"))
 _NOT_PROSE = re.compile(
@@ -32,18 +32,18 @@ SCRIPTS = (
     *("bengali", "gurmukhi", "gujarati", "tamil", "telugu", "kannada", "malayalam", "sinhala", "thai", "lao"),
     *("myanmar", "khmer", "georgian", "armenian", "ethiopic", "tibetan", "mongolian"),
 )
-"""Scripts that are told apart, and the languages below that are written in several of them."""
+"""The scripts that are distinguished; `KNOWN` adds languages that are written in several of them."""
 KNOWN = (*SCRIPTS, *_LANGUAGE_SCRIPTS)
 
 
 def words_of(text: str) -> list[str]:
-    """Words in one form (see `folded`); each character of a script without blanks is a word."""
+    """Normalized words (see `folded`); in a script without spaces each character is a word."""
     plain = folded(text)
     return _ASCII_WORD.findall(plain) if plain.isascii() else _words().findall(plain)
 
 
 def folded(text: str) -> str:
-    """One form of a text: NFKC (full width, composed or not), no case, plain apostrophes, nothing unseen."""
+    """Normalize a text: NFKC, case folded, plain apostrophes, no invisible characters."""
     if text.isascii():
         return text.lower().replace("`", "'")
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text.translate(_APOSTROPHES)).casefold())
@@ -52,7 +52,7 @@ def folded(text: str) -> str:
 
 @lru_cache(maxsize=1)
 def _words() -> Any:
-    """Imported when first used: its tables take as long to load as the rest of the command line."""
+    """Compiled on first use: importing `regex` takes as long as the rest of the command line."""
     import regex
 
     unspaced = r"\p{LB=SA}\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}"
@@ -68,21 +68,21 @@ def _unseen() -> Any:
 
 
 def scripts_in(text: str) -> Counter[str]:
-    """Letters by script; code, LaTeX, digits, signs and letters of no known script are left out."""
+    """Number of letters by script; code, LaTeX, digits, symbols and letters of unknown scripts are left out."""
     counts = Counter(script_of(char) for char in _NOT_PROSE.sub(" ", text) if char.isalpha())
     del counts[""]
     return counts
 
 
 def scripts_named(name: str) -> frozenset[str]:
-    """The scripts of a script's or language's name."""
+    """The scripts that a script's or language's name stands for."""
     return _LANGUAGE_SCRIPTS.get(name, frozenset({name}))
 
 
 def scripts_of_prompt(text: str) -> frozenset[str]:
-    """The script in which most letters of a prompt are, Japanese and Korean with all of theirs; empty without letters.
+    """The script of most letters of a prompt; for Japanese and Korean, all of their scripts. Empty without letters.
 
-    Kana decides for Japanese, because Japanese text may be mostly Han.
+    Over 10 % kana means Japanese, because Japanese text may be mostly Han.
     """
     counts = scripts_in(text)
     if counts["hiragana"] + counts["katakana"] > 0.1 * counts.total():

@@ -1,7 +1,7 @@
-"""A few worker processes for long stages, with events on the way and nothing left behind.
+"""A small pool of worker processes for long stages, which report events and leave no orphans.
 
-A worker dies with its parent, however the parent dies, and treats SIGTERM as Ctrl-C, so that whatever it runs can
-clean up. Knows nothing of studies.
+A worker exits when its parent dies, however that happens, and treats SIGTERM as Ctrl-C, so that its work can clean up.
+Knows nothing of studies.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from typing import Any
 
 CLEANUP_SECONDS = 30.0
 
-_outbox: Any = None  # the worker's end of the event pipe, and the lock that all workers write under
+_outbox: Any = None  # the worker's end of the event pipe, and the lock that all workers share for writing
 _lock: Any = None
-_idle = threading.Event()  # set while the worker has no call
+_idle = threading.Event()  # set while the worker runs no call
 _idle.set()
 
 
 class Workers:
-    """`jobs` processes; each call gets an `emit` callback as its last argument."""
+    """A pool of `jobs` processes; each call gets an `emit` callback as its last argument."""
 
     def __init__(self, jobs: int) -> None:
         context = multiprocessing.get_context("spawn")
@@ -55,13 +55,13 @@ class Workers:
         self._running[name] = self._pool.submit(_call, function, argument)
 
     def events(self, wait: float = 0.2) -> Iterator[Any]:
-        """Events that have come in; waits at most `wait` seconds for the first."""
+        """Events received so far; waits at most `wait` seconds for the first."""
         while self._inbox.poll(wait):
             yield self._inbox.recv()
             wait = 0.0
 
     def finished(self) -> Iterator[tuple[str, Exception | None]]:
-        """Calls that have ended, each with its exception. A worker that died counts as an exception."""
+        """Calls that have ended, each with its exception or None. A worker that died counts as an exception."""
         for name in [n for n, f in self._running.items() if f.done()]:
             error = self._running.pop(name).exception()
             if isinstance(error, BrokenProcessPool):
@@ -86,7 +86,7 @@ def _follow(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(0.5)
     os.kill(os.getpid(), signal.SIGTERM)
-    _idle.wait(CLEANUP_SECONDS)  # an idle worker waits for its next call where no signal reaches Python code
+    _idle.wait(CLEANUP_SECONDS)  # an idle worker blocks in C code, where Python's signal handler does not run
     os._exit(1)
 
 
@@ -99,5 +99,5 @@ def _call(function: Callable[..., None], argument: Any) -> None:
 
 
 def _emit(event: Any) -> None:
-    with _lock:  # sent before the call can end: a queue's feeder thread may come too late for the last event
+    with _lock:  # sent before the call ends; a queue's feeder thread could lose the last event
         _outbox.send(event)

@@ -1,4 +1,4 @@
-"""Training data: sources by name, rows rendered for a model, audits of what is trained on."""
+"""Training data: sources by name, rendering for a model, and audits."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What training data looks like before it costs anything: lengths, what is left out, repeats, and evaluation leaks.
+"""Audits training data before a run: lengths, dropped rows, duplicates, and overlap with evaluations.
 
-Counts and shows; changes nothing. Knows no tokenizer and no model: lengths come from whoever rendered the rows.
+Only counts; changes nothing. Knows no tokenizer and no model: the caller provides the lengths of rendered rows.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Histogram:
 
 @dataclass(frozen=True)
 class AuditExample:
-    """A text that repeats another one."""
+    """A text that duplicates another one."""
 
     text: str
     repeats: str
@@ -46,7 +46,7 @@ class AuditExample:
 
 @dataclass(frozen=True)
 class Repeats:
-    """Rows that repeat others, counted once each."""
+    """Rows that duplicate others, each counted once."""
 
     exact: int = 0
     near: int = 0
@@ -55,14 +55,14 @@ class Repeats:
 
 @dataclass(frozen=True)
 class RenderedRows:
-    """What rendering found, row by row, dropped rows too.
+    """The result of rendering, per row and including dropped rows.
 
     Attributes:
-        sizes: tokens of the prompt, and of prompt and response together, of each row.
-        kept: whether the row is trained on.
-        responses: the rendered responses of SFT, of kept rows.
-        opened: whether the template opens the thought in the prompt.
-        merged: rows in which a token spans the end of the prompt and the start of the response.
+        sizes: per row, tokens of the prompt, and of prompt and response together.
+        kept: per row, whether it is trained on.
+        responses: the rendered SFT responses of kept rows.
+        opened: the template opens the thinking in the prompt.
+        merged: number of rows in which one token spans the end of the prompt and the start of the response.
         strips: the template strips the thinking of past turns.
     """
 
@@ -76,19 +76,19 @@ class RenderedRows:
 
 @dataclass(frozen=True)
 class Audit:
-    """What was found; token counts only where there was a tokenizer.
+    """The result of an audit; token counts only if there was a tokenizer.
 
     Attributes:
-        rows: asked for, before any is left out.
+        rows: requested, before any are dropped.
         counts: rows by `kind / source`.
         tokens: histograms of `prompt`, `response` (SFT) and `total`.
-        dropped: rows that are too long, by `kind / source`; lrmctl leaves them out, a trainer would cut them.
+        dropped: rows that are too long, by `kind / source`; lrmctl drops them, a trainer would truncate them.
         thinking_lost: rendered responses whose thinking is empty or not closed.
-        past_thinking_stripped: conversations whose past thinking the template takes away.
-        duplicates: whole conversations that repeat an earlier one; what a weighted mixture repeats on purpose is not
+        past_thinking_stripped: conversations whose past thinking the template removes.
+        duplicates: whole conversations that repeat an earlier one; intended repeats of a weighted mixture are not
             counted.
         overlap: prompts of an evaluation set that are trained on (see `lrmctl.data.leaks`), by set.
-        not_audited: what could not be looked at, and why.
+        not_audited: what could not be checked, and why.
     """
 
     rows: int
@@ -112,10 +112,10 @@ def audit(
     against: Mapping[str, Sequence[Prompt]] | None = None,
     not_audited: Sequence[str] = (),
 ) -> Audit:
-    """Look at training prompts, and at their rendered rows if there are any.
+    """Audit training prompts, and their rendered rows if given.
 
     Args:
-        prompts: of every row asked for, in order.
+        prompts: of every requested row, in order.
         rendered: of the same rows.
         against: evaluation sets by name.
     """
@@ -135,7 +135,7 @@ def audit(
 
 
 def _short(source: str) -> str:
-    """A local file by its name alone."""
+    """Only the file name of a local file."""
     return source.rpartition("/")[2] if source.startswith("/") else source or "unnamed"
 
 
@@ -183,7 +183,7 @@ def _repeats(matches: Sequence[NearMatch], texts: Sequence[str], others: Sequenc
 
 
 def _duplicates(prompts: Sequence[Prompt]) -> Repeats:
-    """Conversations that repeat an earlier one, among those with the same system message."""
+    """Conversations that repeat an earlier one with the same system message."""
     texts = ["\n".join(m["content"] for m in p.messages if m["role"] != "system") for p in prompts]
     alike: dict[str, list[int]] = defaultdict(list)
     for i, prompt in enumerate(prompts):
@@ -197,5 +197,5 @@ def _duplicates(prompts: Sequence[Prompt]) -> Repeats:
 
 
 def _overlap(trained: TrainingTexts, evaluated: Sequence[Prompt]) -> Repeats:
-    """Evaluation prompts that training holds too; the example names the evaluation's text first."""
+    """Evaluation prompts that occur in the training data; examples give the evaluation's text first."""
     return _repeats(trained.find(evaluated), [p.text for p in evaluated], trained.texts)

@@ -1,4 +1,4 @@
-"""Which data sets are on this machine already and need no download. Looks at folders only."""
+"""Checks which data sets are on this machine and need no download. Only checks whether files exist."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def why_not_here(use: Use) -> str:
-    """Why a data source would have to be downloaded first; empty if it is here, or makes its rows itself."""
+    """Why a data source must be downloaded first; empty if it is on this machine or generates its rows."""
     if use.options.get("path"):
         return ""
-    if isinstance(inner := use.options.get("of"), dict):  # a source made from another one
+    if isinstance(inner := use.options.get("of"), dict):  # a source derived from another one
         return why_not_here(type(use)(use=str(inner.get("use")), options=inner.get("options", {})))
     if use.use == "hub":
         id = str(use.options.get("id", ""))

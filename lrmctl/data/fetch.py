@@ -1,6 +1,6 @@
-"""Rows of a catalogued data set: from a given file, from LRMCTL_DATA_DIR, from a fixed address, or from the hub.
+"""Loads the rows of a catalogued data set from a given file, LRMCTL_DATA_DIR, a fixed address, or the hub.
 
-Says where they came from, so that a lock can; changes nothing in them. Knows no prompts and no recipes.
+Returns their origin for the lock file; does not change rows. Knows no prompts and no recipes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class FetchedRows:
-    """Rows, and where they came from (see `CatalogSource.provenance`)."""
+    """Rows and their origin (see `CatalogSource.provenance`)."""
 
     rows: tuple[Row, ...]
     facts: Mapping[str, Any]
@@ -38,13 +38,13 @@ def fetch(data: DataSet, path: str | None = None, revision: str | None = None) -
     """All rows of a data set.
 
     Args:
-        path: a local file in place of what the catalogue says (see `lrmctl.rows.files`), or a folder that is a copy
-            of the hub's repository.
-        revision: of the hub, in place of the catalogue's.
+        path: a local file instead of the catalogue's location (see `lrmctl.rows.files`), or a folder with a copy of the
+            hub's repository.
+        revision: hub revision instead of the catalogue's.
 
     Raises:
-        NotFoundError: it cannot be had; says how to get it.
-        RecipeError: the rows are not what the set is known to hold.
+        NotFoundError: it is unavailable; says how to get it.
+        RecipeError: there are no rows, or they lack expected columns.
     """
     path = path or local_file(data)
     fetched = _kept(data, path, revision or data.revision, _stamp(path))
@@ -61,7 +61,7 @@ def fetch(data: DataSet, path: str | None = None, revision: str | None = None) -
 
 
 def local_file(data: DataSet) -> str | None:
-    """The set's file in LRMCTL_DATA_DIR, under its own name or as `train` of another format."""
+    """The data set's file in LRMCTL_DATA_DIR, under its catalogue name or named by its split in another format."""
     folder = os.environ.get(FOLDER)
     if not folder:
         return None
@@ -71,7 +71,7 @@ def local_file(data: DataSet) -> str | None:
 
 
 def _stamp(path: str | None) -> tuple[int, int]:
-    """When a local file was last written, and its size: a changed file is read again."""
+    """Modification time and size of a local file, so that a changed file is read again."""
     try:
         found = Path(path or "").expanduser().stat()
     except OSError:
@@ -79,7 +79,7 @@ def _stamp(path: str | None) -> tuple[int, int]:
     return found.st_mtime_ns, found.st_size
 
 
-@lru_cache(maxsize=16)  # a run asks for prompts, then for provenance
+@lru_cache(maxsize=16)  # a run requests prompts, then provenance
 def _kept(data: DataSet, path: str | None, revision: str | None, _: tuple[int, int]) -> FetchedRows:
     return _fetch(data, path, revision)
 
@@ -103,17 +103,17 @@ def _fetch(data: DataSet, path: str | None, revision: str | None) -> FetchedRows
 
 
 def read_rows(file: Path) -> list[LocatedRow]:
-    """Rows of a local file, as `lrmctl.rows.files` reads them.
+    """Rows of a local file, read by `lrmctl.rows.files`.
 
     Raises:
         NotFoundError: no such file.
-        RecipeError: it cannot be read as what its name says.
+        RecipeError: it is not valid for the format that its name indicates.
     """
     return list(rows_of_file(file))
 
 
 def _parse(content: bytes, suffix: str, source: str) -> list[LocatedRow]:
-    """Rows of what was downloaded."""
+    """Rows of downloaded content."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / f"rows{suffix}"
         file.write_bytes(content)
@@ -121,10 +121,10 @@ def _parse(content: bytes, suffix: str, source: str) -> list[LocatedRow]:
 
 
 def _download(data: DataSet) -> tuple[list[LocatedRow], dict[str, Any]]:
-    """A file at a fixed address, whose bytes are known."""
+    """Download a file from a fixed address and verify its sha256."""
     import httpx
 
-    if os.environ.get("HF_HUB_OFFLINE") == "1":  # one switch for all that is fetched
+    if os.environ.get("HF_HUB_OFFLINE") == "1":  # one switch for all downloads
         raise _unreachable(data, "HF_HUB_OFFLINE is set")
     try:
         answer = httpx.get(data.download, follow_redirects=True, timeout=60).raise_for_status()
@@ -145,7 +145,7 @@ def _download(data: DataSet) -> tuple[list[LocatedRow], dict[str, Any]]:
 
 
 def _from_folder(data: DataSet, folder: Path) -> tuple[list[LocatedRow], dict[str, Any]]:
-    """A copy of the hub's repository, read as the hub itself would be."""
+    """Rows of a local copy of the hub's repository, read like the hub's."""
     from datasets import load_dataset
 
     try:
@@ -171,12 +171,12 @@ def _from_hub(data: DataSet, revision: str | None) -> tuple[list[LocatedRow], di
 
 
 def _latest(hub: str) -> str | None:
-    """The commit that the hub now serves; None if it does not say."""
+    """The current commit on the hub; None if unavailable."""
     from huggingface_hub import HfApi
 
     try:
         return HfApi().dataset_info(hub).sha
-    except Exception:  # offline with a filled cache: the rows' own hash has to do
+    except Exception:  # offline with a filled cache: the hash of the rows must suffice
         return None
 
 

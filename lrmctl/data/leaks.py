@@ -1,9 +1,8 @@
-"""Prompts of an evaluation among those that a model is trained on: equal, nearly equal, or one inside the other.
+"""Finds evaluation prompts in training data: equal, nearly equal, or one contained in the other.
 
-What makes a prompt is what is said, in every turn; ids say nothing. A training text counts whoever says it (user,
-system message, assistant); of an evaluation's conversation every turn of the user that says something of its own. A
-system message that an evaluation shares with the training is no leak. Instructions that many prompts of one side share
-on a line of their own are looked past.
+Prompts are compared by text, in every turn; ids are ignored. Training texts count whatever their role (user, system,
+assistant); of an evaluation's conversation, every substantial user turn counts. A system message shared by evaluation
+and training is not a leak. Instructions that many prompts of one side share as a separate line are ignored.
 """
 
 from __future__ import annotations
@@ -16,39 +15,39 @@ from lrmctl.data.near_duplicates import Corpus, NearMatch, normalised
 from lrmctl.types import Prompt
 
 OWN_WORDS = 5
-"""A prompt of so many words that stands whole inside a longer training text is in it."""
+"""Fewest words of an evaluation prompt for a match inside a longer training text."""
 INSIDE_WORDS = 8
-"""A training prompt has to have so many words to be found inside a longer prompt of an evaluation."""
+"""Fewest words of a training prompt for a match inside a longer evaluation prompt."""
 _SHARED = 3
-"""A line that so many different prompts have, and one in five of them, is their instruction."""
+"""A line shared by at least this many distinct prompts, and a fifth of them, counts as an instruction."""
 _GRAM = 4
 
 Words = list[str]
 
 
 def said_by_users(prompt: Prompt) -> list[str]:
-    """Every turn of the user."""
+    """Every user turn."""
     return [m["content"] for m in prompt.messages if m["role"] == "user"]
 
 
 def said_by_others(prompt: Prompt) -> list[str]:
-    """System messages and past answers."""
+    """System messages and past assistant turns."""
     return [m["content"] for m in prompt.messages if m["role"] != "user"]
 
 
 def asked_texts(prompt: Prompt) -> list[str]:
-    """What a prompt of an evaluation asks: its turns that say something of their own, or its last one."""
+    """The texts of an evaluation prompt to search for: its substantial user turns, or its last one."""
     turns = said_by_users(prompt)
     own = [turn for turn in turns if len(normalised(turn).split()) >= OWN_WORDS]
     return (own if len(turns) > 1 else turns) or turns[-1:] or [prompt.text]
 
 
 class TrainingTexts:
-    """What a model was trained on, to look for prompts in.
+    """Searches training texts for prompts.
 
     Args:
-        users: what users say in the training prompts.
-        others: system messages and past answers of the training prompts.
+        users: user turns of the training prompts.
+        others: system messages and past assistant turns of the training prompts.
     """
 
     def __init__(self, users: Sequence[str], others: Sequence[str] = ()) -> None:
@@ -57,7 +56,7 @@ class TrainingTexts:
         self._corpus = Corpus(self.texts)
 
     def find(self, prompts: Sequence[Prompt]) -> list[NearMatch]:
-        """The prompts that are trained on, each once: place in `prompts`, place in `texts`, whether they are equal."""
+        """The prompts found, each once: index in `prompts`, index in `texts`, whether they are equal."""
         asked = [(i, text) for i, prompt in enumerate(prompts) for text in asked_texts(prompt)]
         cores = dict(enumerate(_cores([text for _, text in asked])))
         found: dict[int, NearMatch] = {}
@@ -69,7 +68,7 @@ class TrainingTexts:
         return [found[i] for i in sorted(found)]
 
     def _by_core(self, asked: Sequence[tuple[int, str, str]]) -> Iterator[tuple[int, int]]:
-        """Equal or nearly so but for instructions."""
+        """Prompts that are equal or nearly equal apart from instructions."""
         corpus, places = self._core_corpus
         for match in corpus.matches([core for _, _, core in asked]) if places else ():
             yield asked[match.index][0], places[match.other]
@@ -80,7 +79,7 @@ class TrainingTexts:
 
     @cached_property
     def _core_corpus(self) -> tuple[Corpus, list[int]]:
-        """Texts without their instructions; those that are nothing else are left out."""
+        """Texts without their instructions, and their indices; empty ones are left out."""
         kept = [(i, core) for i, core in enumerate(self._cores) if core.strip()]
         return Corpus([core for _, core in kept]), [i for i, _ in kept]
 
@@ -89,7 +88,7 @@ class TrainingTexts:
         return [normalised(text).split() for text in self.texts]
 
     def _inside(self, asked: Sequence[tuple[int, str, str]]) -> Iterator[tuple[int, int]]:
-        """A prompt inside a training text, and a training prompt inside a prompt."""
+        """Prompts contained in a training text, and training prompts contained in a prompt."""
         places = [i for i, _, _ in asked]
         cores = [normalised(core).split() for _, _, core in asked]
         for inner, outer in _inside(cores, self._words, OWN_WORDS):
@@ -101,14 +100,14 @@ class TrainingTexts:
 
 
 def _better(found: dict[int, NearMatch], match: NearMatch) -> None:
-    """Exact ones first; otherwise the first that is found."""
+    """Keep the match if it is the first, or the first exact one."""
     known = found.get(match.index)
     if known is None or (match.exact and not known.exact):
         found[match.index] = match
 
 
 def _cores(texts: Sequence[str]) -> list[str]:
-    """Each text without the lines that many other texts have too; the text itself where nothing is left."""
+    """Each text without the lines shared by many other texts; the whole text if nothing is left."""
     distinct = {text: [line for line in text.splitlines() if line.strip()] for text in texts}
     lines = Counter(line for told in distinct.values() for line in {normalised(line) for line in told})
     shared = {line for line, n in lines.items() if n >= max(_SHARED, len(distinct) / 5)}
@@ -119,7 +118,7 @@ def _cores(texts: Sequence[str]) -> list[str]:
 
 
 def _inside(inner: Sequence[Words], outer: Sequence[Words], least: int) -> Iterator[tuple[int, int]]:
-    """Which of the inner texts stand, whole and word for word, inside a longer one."""
+    """Pairs of indices where an inner text occurs word for word in an outer one."""
     starts: Mapping[tuple[str, ...], list[int]] = _starts(inner, least)
     if not starts:
         return

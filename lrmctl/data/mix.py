@@ -1,4 +1,4 @@
-"""Rows of several sources as one training set: all of them, or in the proportions that the recipe asks for."""
+"""Combines rows of several sources: all of them, or in the recipe's proportions."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ T = TypeVar("T")
 
 
 def mix(groups: Sequence[Sequence[T]], weights: Sequence[float | None], *, total: int | None, seed: int) -> list[T]:
-    """Rows of all groups.
+    """Mix the rows of all groups.
 
     Args:
         groups: the rows of each source.
         weights: of each source; either all have one or none does. Without weights every row is taken once, in order.
         total: rows of the mixture; by default as many as the groups have together.
-        seed: of the draws.
+        seed: for sampling and shuffling.
 
     Returns:
-        With weights `total` rows, shuffled; each source's number is its share, rounded by largest remainders. A source
-        with fewer rows than its share is gone through several times.
+        With weights `total` rows, shuffled; each source's count is its share, rounded by largest remainders. A source
+        with fewer rows than its share is repeated.
     """
     given = [w for w in weights if w is not None]
     if not given:
@@ -33,7 +33,7 @@ def mix(groups: Sequence[Sequence[T]], weights: Sequence[float | None], *, total
 
 
 def shares(weights: Sequence[float], total: int) -> list[int]:
-    """Whole numbers that add up to `total`, in the proportion of the weights (largest remainders)."""
+    """Integers that sum to `total`, in proportion to the weights (largest remainders)."""
     exact = [total * w / sum(weights) for w in weights]
     counts = [int(x) for x in exact]
     by_rest = sorted(range(len(weights)), key=lambda i: counts[i] - exact[i])
@@ -43,7 +43,7 @@ def shares(weights: Sequence[float], total: int) -> list[int]:
 
 
 def repeated_passes(rows: Sequence[T], n: int, draw: random.Random) -> list[T]:
-    """Exactly n rows: whole shuffled passes over all rows, the last one cut. Nothing of nothing."""
+    """Exactly n rows: shuffled passes over all rows, the last one truncated. Empty if there are no rows."""
     out: list[T] = []
     while rows and len(out) < n:
         out += draw.sample(list(rows), len(rows))
@@ -51,11 +51,11 @@ def repeated_passes(rows: Sequence[T], n: int, draw: random.Random) -> list[T]:
 
 
 def hold_out(rows: Sequence[T], keys: Sequence[str], share: float, seed: int) -> tuple[list[T], list[T]]:
-    """Rows to train on and rows to look at, cut between different keys so that no key is on both sides.
+    """Split rows into training rows and held-out rows, so that no key is on both sides.
 
     Args:
         keys: of each row, e.g. its prompt.
-        share: of the distinct keys that are held back; at least one if it is above 0 and there are two.
+        share: of the distinct keys to hold out; at least one if it is above 0 and there are two.
     """
     distinct = sorted(set(keys))
     n = min(max(round(share * len(distinct)), 1), len(distinct) - 1) if share > 0 else 0

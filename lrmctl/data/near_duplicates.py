@@ -1,9 +1,10 @@
-"""Texts that are the same, or nearly: exact by normalised text, near by their words in order.
+"""Finds exact duplicates (by normalised text) and near duplicates (by word sequence).
 
-Near is rapidfuzz's Indel similarity of the two sequences of words, at least `THRESHOLD`: twice the words of the longest
-common subsequence over the words of both. The answer is exact although few pairs are compared: a word taken out breaks
-two pairs of neighbours and a word put in breaks one, so near texts have most pairs in common (Gravano et al., VLDB
-2001), and sets with so much in common share one of their few rarest members (Bayardo et al., WWW 2007).
+Two texts are near duplicates if rapidfuzz's Indel similarity of their word sequences is at least `THRESHOLD`: twice the
+length of the longest common subsequence over the words of both. The result is exact although few pairs are compared: a
+deleted word breaks two pairs of neighbouring words and an inserted one breaks one, so near texts share most pairs
+(Gravano et al., VLDB 2001), and sets with that overlap share one of their few rarest members (Bayardo et al., WWW
+2007).
 """
 
 from __future__ import annotations
@@ -17,24 +18,24 @@ from itertools import pairwise
 from lrmctl._util.words import folded, words_of
 
 THRESHOLD = 0.9
-"""One word in ten replaced, or one in five left out."""
+"""Corresponds to one word in ten replaced, or one in five left out."""
 _LENGTHS = THRESHOLD / (2 - THRESHOLD)
-"""The least ratio of the lengths of two near texts."""
+"""Smallest ratio of the lengths of two near duplicates."""
 
 Words = tuple[str, ...]
 
 
 def normalised(text: str) -> str:
-    """Words in one form (see `lrmctl._util.words`), one space between them, punctuation left out.
+    """Normalized words (see `lrmctl._util.words`) separated by single spaces, without punctuation.
 
-    Each character of a script without blanks is a word; full width, composed and decomposed letters are the same. A
-    text of signs alone is its signs.
+    In a script without spaces each character is a word; full-width, composed and decomposed letters are equal. A text
+    of only symbols keeps its symbols.
     """
     return " ".join(words_of(text)) or " ".join(folded(text).split())
 
 
 def similarity(a: Words, b: Words) -> float:
-    """Twice the words in common, in order, over the words of both; 0 below `THRESHOLD`."""
+    """Twice the length of the longest common subsequence over the words of both; 0 below `THRESHOLD`."""
     from rapidfuzz.distance import Indel
 
     return Indel.normalized_similarity(a, b, score_cutoff=THRESHOLD)
@@ -42,7 +43,7 @@ def similarity(a: Words, b: Words) -> float:
 
 @dataclass(frozen=True)
 class NearMatch:
-    """A text of one list (`index`) and the first text of another (or the same) list that it repeats."""
+    """A text of one list (`index`) and the first text of another (or the same) list that it duplicates."""
 
     index: int
     other: int
@@ -50,7 +51,7 @@ class NearMatch:
 
 
 class Corpus:
-    """Distinct normalised texts, and an index over them that is built when near matches are first asked for."""
+    """Distinct normalised texts, with an index that is built on the first search for near duplicates."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         self._first: dict[str, int] = {}
@@ -62,11 +63,11 @@ class Corpus:
                 self._first[text] = i
 
     def duplicates(self) -> list[NearMatch]:
-        """Texts that repeat an earlier one of this corpus, each counted once, exact copies first."""
+        """Texts that duplicate an earlier one of this corpus, each once, exact copies first."""
         return [*self._copies, *(NearMatch(i, other, False) for i, other in self._near.items())]
 
     def matches(self, texts: Sequence[str]) -> list[NearMatch]:
-        """Which of `texts` this corpus holds, exactly or nearly; `other` is the place in this corpus."""
+        """Which of `texts` occur in this corpus, exactly or nearly; `other` is the index in this corpus."""
         found = []
         for i, text in enumerate(map(normalised, texts)):
             if text in self._first:
@@ -85,7 +86,7 @@ class Corpus:
 
     @cached_property
     def _near(self) -> dict[int, int]:
-        """The earlier text that each near duplicate repeats."""
+        """Near duplicate -> the earlier text that it duplicates."""
         near: dict[int, int] = {}
         index: dict[str, list[int]] = {}
         for i, words in self._words.items():
@@ -98,7 +99,7 @@ class Corpus:
 
     @cached_property
     def _index(self) -> dict[str, list[int]]:
-        """Every text under its rarest pairs."""
+        """Every text, indexed by its rarest pairs."""
         index: dict[str, list[int]] = {}
         for i, words in self._words.items():
             self._enter(i, words, index)
@@ -109,7 +110,7 @@ class Corpus:
             index.setdefault(pair, []).append(i)
 
     def _find(self, words: Words, index: dict[str, list[int]]) -> int | None:
-        """A text of the index that is near to these words."""
+        """A text of the index that is a near duplicate of these words."""
         seen: set[int] = set()
         shortest, longest = len(words) * _LENGTHS, len(words) / _LENGTHS
         for pair in self._rarest(words):
@@ -123,13 +124,13 @@ class Corpus:
         return None
 
     def _rarest(self, words: Words) -> list[str]:
-        """The pairs that any near text shares at least one of, rarest first."""
+        """The rarest pairs, of which any near duplicate shares at least one; rarest first."""
         ordered = sorted(_pairs(words), key=lambda pair: (self._counts[pair], pair))
         return ordered[: _most_broken(len(words)) + 1]
 
 
 def _pairs(words: Words) -> Iterator[str]:
-    """Neighbouring words, the second and later occurrences of a pair numbered, so that they are a set."""
+    """Pairs of neighbouring words; repeated pairs are numbered, so that all are distinct."""
     seen: Counter[str] = Counter()
     for pair in map(" ".join, pairwise(words)):
         seen[pair] += 1
@@ -138,9 +139,9 @@ def _pairs(words: Words) -> Iterator[str]:
 
 @lru_cache
 def _most_broken(length: int) -> int:
-    """Of a text of so many words, the most pairs that a near text does not have.
+    """Most pairs of a text with `length` words that a near duplicate can lack.
 
-    With d words taken out and i put in, d + i <= (1 - T) (2 length - d + i), and at most 2 d + i pairs are broken.
+    With d words deleted and i inserted, d + i <= (1 - T) (2 length - d + i), and at most 2 d + i pairs are broken.
     """
     room = 2 * (1 - THRESHOLD) * length + 1e-9
     taken = range(int(room / (2 - THRESHOLD)) + 1)

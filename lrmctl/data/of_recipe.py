@@ -1,4 +1,4 @@
-"""What a recipe that trains says of its data: sources, prompts, demonstrations, and how its rows are rendered."""
+"""The data of a training recipe: sources, prompts, demonstrations, and the renderer of its rows."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from lrmctl.types import Prompt
 
 
 def sources_of(recipe: SftRecipe | RlRecipe) -> tuple[Use, ...]:
-    """Every source of data that a recipe names."""
+    """Every data source that a recipe names."""
     if isinstance(recipe, RlRecipe):
         return (*recipe.prompts, *(recipe.evaluation.prompts if recipe.evaluation else ()))
     return recipe.data.rejection.prompts if recipe.data.rejection else recipe.data.sources
 
 
 def prompts_of(recipe: SftRecipe | RlRecipe) -> Sequence[Prompt]:
-    """The training prompts of a recipe's sources, without a tokenizer: none is left out and none held back."""
+    """The training prompts of a recipe's sources, without a tokenizer: none dropped or held out."""
     if isinstance(recipe, RlRecipe):
         return load_prompts(recipe.prompts, seed=recipe.seed)
     if recipe.data.rejection is not None:
@@ -30,9 +30,9 @@ def prompts_of(recipe: SftRecipe | RlRecipe) -> Sequence[Prompt]:
 
 
 def demonstrations_of(recipe: SftRecipe, tokenizer: Any = None) -> LoadedRows:
-    """The demonstrations of a recipe's sources, and what was left out of them.
+    """The demonstrations of a recipe's sources, and notes on rows left out.
 
-    Responses without a thought are right where thinking is off, by the recipe's words or the tokenizer's template.
+    Responses without thinking are valid where thinking is off, by the recipe or by the tokenizer's template.
     """
     data = recipe.data
     how = renderer(tokenizer, recipe)
@@ -40,5 +40,5 @@ def demonstrations_of(recipe: SftRecipe, tokenizer: Any = None) -> LoadedRows:
 
 
 def renderer(tokenizer: Any, recipe: SftRecipe | RlRecipe) -> Renderer:
-    """How a recipe's rows are rendered; without a tokenizer it only knows which arguments switch thinking off."""
+    """The renderer of a recipe's rows; without a tokenizer it only knows which arguments turn thinking off."""
     return Renderer(tokenizer, recipe.template_args, override_of(recipe.thinking))

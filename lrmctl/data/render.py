@@ -1,7 +1,7 @@
-"""Prompts and demonstrations as the exact text that a model is trained and sampled on.
+"""Renders prompts and demonstrations as the exact text for training and sampling.
 
-Rendered here and nowhere else: trainers that apply the chat template to a whole conversation lose the thinking of
-templates that strip it from past turns. Takes any transformers tokenizer; loads none.
+All rendering is here: trainers that apply the chat template to a whole conversation lose the thinking if the template
+strips it from past turns. Takes any transformers tokenizer; loads none.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ def render_prompt(tokenizer: Any, prompt: Prompt, template_args: Mapping[str, An
     """The chat template applied to the prompt, generation prompt included.
 
     Args:
-        template_args: named arguments of the template, e.g. `enable_thinking`.
+        template_args: keyword arguments of the template, e.g. `enable_thinking`.
 
     Raises:
-        LrmctlError: there is no template, it is broken, it refuses this prompt, or leaves a part of it out.
+        LrmctlError: there is no template, or it is broken, rejects this prompt, or drops a part of it.
     """
     from lrmctl.models.chat import render_chat
 
@@ -34,15 +34,15 @@ def render_prompt(tokenizer: Any, prompt: Prompt, template_args: Mapping[str, An
 def render_response(
     tokenizer: Any, thinking: str, answer: str, *, opened: bool, format: ThinkingFormat | None = None, off: bool = False
 ) -> str:
-    """A demonstration's text after the prompt: thinking, closing tag, answer, and what the template ends a turn with.
+    """A demonstration's text after the prompt: thinking, closing tag, answer, and the template's end of turn.
 
     Args:
-        opened: the rendered prompt already opened the thought.
-        format: how the model writes its thought; think tags by default.
-        off: the model is not to think: the answer alone.
+        opened: the rendered prompt already opened the thinking.
+        format: the model's thinking format; think tags by default.
+        off: thinking is off, so only the answer is rendered.
 
     Raises:
-        LrmctlError: nothing is known that ends a text.
+        LrmctlError: neither tokenizer nor template defines an end of text.
     """
     from lrmctl.models.end_of_text import end_of_text
 
@@ -59,6 +59,6 @@ def render_response(
 
 
 def encode_prompt(tokenizer: Any, prompt: Prompt) -> list[int]:
-    """Token ids of the rendered prompt; the template has put in every special token already."""
+    """Token ids of the rendered prompt; the template already contains all special tokens."""
     ids: list[int] = tokenizer(render_prompt(tokenizer, prompt), add_special_tokens=False)["input_ids"]
     return ids

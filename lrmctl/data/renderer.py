@@ -1,7 +1,7 @@
-"""How the rows of a training run are rendered: template arguments, and the format in which the model thinks.
+"""Renders the rows of a training run with its template arguments and thinking format.
 
-One value per run; it looks at a template once for each set of arguments. A demonstration that thinks where the template
-has closed the thought teaches a second thought: it is refused, never written.
+One instance per run; it inspects the template once per set of arguments. A demonstration with thinking after a template
+that has already closed the thinking would teach a second thinking block, so it is rejected.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from lrmctl.types import Prompt
 
 @dataclass
 class RenderedPrompt:
-    """A prompt as the model gets it, and how the model thinks with it."""
+    """A rendered prompt, and how the model thinks after it."""
 
     text: str
     thinking: Thinking
@@ -30,7 +30,7 @@ class RenderedPrompt:
 
     @property
     def off(self) -> bool:
-        """Whether the model is not to think."""
+        """Whether thinking is off."""
         return self.closed or self.thinking.on is False
 
 
@@ -39,7 +39,7 @@ class Renderer:
     """Renders the rows of one run.
 
     Attributes:
-        template_args: the recipe's; those of a source go before them.
+        template_args: the recipe's; a source's take precedence.
         override: the recipe's `thinking:`.
     """
 
@@ -52,19 +52,19 @@ class Renderer:
         """How the model thinks with the recipe's arguments and these.
 
         Raises:
-            RecipeError: the recipe's format is not the template's.
+            RecipeError: the recipe's format contradicts the template's.
         """
         args = {**self.template_args, **(also or {})}
         key = json.dumps(args, sort_keys=True, default=repr)
         if key not in self._known:
             found = find_thinking(self.tokenizer, template_args=args, override=self.override)
-            if found.on is None and found.mode == "does not think":  # nothing settles it while it trains
+            if found.on is None and found.mode == "does not think":  # training provides no further evidence
                 found = replace(found, on=False)
             self._known[key] = found
         return self._known[key]
 
     def is_off(self, also: Mapping[str, Any]) -> bool:
-        """Whether the model is not to think with these arguments."""
+        """Whether thinking is off with these arguments."""
         return self.thinking(also).on is False
 
     def prompt(self, prompt: Prompt, also: Mapping[str, Any] | None = None) -> RenderedPrompt:
@@ -74,10 +74,10 @@ class Renderer:
         return RenderedPrompt(text, thinking, opens_thinking(text, form), closes_thinking(text, form))
 
     def demonstration(self, row: Demonstration) -> tuple[str, str]:
-        """Prompt and response.
+        """Render a demonstration as prompt and response.
 
         Raises:
-            RecipeError: the demonstration thinks and the template has closed the thought, or the other way round.
+            RecipeError: the demonstration has thinking but thinking is off, or the other way round.
         """
         asked = self.prompt(row.prompt, row.template_args)
         without = is_blank(row.thinking)
@@ -96,7 +96,7 @@ class Renderer:
         return asked.text, text
 
     def notes(self) -> list[str]:
-        """What should be read before money is spent."""
+        """Notes to read before a run: the thinking formats found, and warnings."""
         found = [warning for thinking in self._known.values() for warning in thinking.warnings]
         told = [thinking.describe() for thinking in self._known.values()]
         return [*(f"thinking: {said}" for said in dict.fromkeys(told)), *dict.fromkeys(found)]
@@ -127,7 +127,7 @@ def _fix_without(asked: RenderedPrompt) -> str:
 
 
 def _value(switch: str, *, on: bool) -> str:
-    """A value of a template's switch as YAML has it."""
+    """A value of a template's switch, as YAML."""
     from lrmctl.thinking.template import SWITCHES
 
     known = SWITCHES.get(switch)

@@ -1,8 +1,8 @@
 """Training data by name: prompts for RL, demonstrations for SFT, from plugins, local files or the hub.
 
-A row of a file or hub data set is either a prompt (with `kind`) or a demonstration (a prompt with a response), as
-`lrmctl.rows` reads them. A demonstration with two thoughts, or with nothing to read in its thinking or answer, teaches
-bad form: it is left out and told of.
+A row of a file or hub data set is either a prompt (with `kind`) or a demonstration (a prompt with a response), as read
+by `lrmctl.rows`. A demonstration with two thinking blocks, or with blank thinking or answer, would teach bad form; it
+is left out and reported.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Demonstration:
-    """A prompt and the thinking and answer to imitate."""
+    """A prompt with the thinking and answer to imitate."""
 
     prompt: Prompt
     thinking: str
-    """Empty where the response has none, because thinking is off."""
+    """Empty if thinking is off."""
     answer: str
     template_args: Mapping[str, Any] = field(default_factory=dict)
-    """Of its source, beside the recipe's."""
+    """Its source's template arguments, added to the recipe's."""
 
 
 class LoadedRows(NamedTuple):
@@ -55,7 +55,7 @@ class LoadedRows(NamedTuple):
 def load_prompts(uses: Sequence[Mixed | Use], *, seed: int = 0) -> list[Prompt]:
     """Prompts of several sources: all in order, or mixed by the sources' weights.
 
-    Ids that stand for different prompts, as where two files both count from 0, are told apart.
+    Ids shared by different prompts, e.g. if two files both count from 0, are made distinct.
     """
     return distinct_ids(_mixed([_make(use).prompts() for use in uses], uses, None, seed))
 
@@ -80,12 +80,12 @@ def load_with_notes(
     seed: int = 0,
     off: Callable[[Mapping[str, Any]], bool] | None = None,
 ) -> LoadedRows:
-    """Demonstrations of several sources, in order or mixed, and what was left out of them.
+    """Demonstrations of several sources, in order or mixed, and notes on rows left out.
 
     Args:
         total: rows of a weighted mixture.
-        turns: `last`, or `all` for one demonstration of every response in a conversation.
-        off: whether thinking is off with a source's template arguments: responses without a thought are then right.
+        turns: `last`, or `all` for one demonstration per response in a conversation.
+        off: whether thinking is off with a source's template arguments, so that responses need no thinking.
     """
     sources = [_make(use) for use in uses]
     for source, use in zip(sources, uses, strict=True):
@@ -104,13 +104,13 @@ def load_with_notes(
 
 
 def _args(use: Use) -> Mapping[str, Any]:
-    """The template arguments of a source's own."""
+    """A source's own template arguments."""
     found: Mapping[str, Any] = getattr(use, "template_args", {})
     return found
 
 
 def provenance(uses: Sequence[Use]) -> list[dict[str, Any]]:
-    """Where the rows of each source came from, as far as it says: licence, url, revision, sha256, numbers of rows."""
+    """Origin of each source's rows, as far as known: licence, url, revision, sha256, numbers of rows."""
     told = []
     for use in uses:
         source = _make(use)
@@ -119,7 +119,7 @@ def provenance(uses: Sequence[Use]) -> list[dict[str, Any]]:
 
 
 def every_turn(row: Demonstration) -> Iterator[Demonstration]:
-    """A demonstration of each response in a conversation; past ones that are no good demonstration are left out."""
+    """One demonstration per response in a conversation; unsuitable past responses are left out."""
     messages = row.prompt.messages
     for i, message in enumerate(messages):
         if message["role"] != "assistant":
@@ -132,7 +132,7 @@ def every_turn(row: Demonstration) -> Iterator[Demonstration]:
 
 
 def unfit(thinking: str, answer: str, irregular: Sequence[str] = ()) -> str:
-    """Why closed thinking and its answer should not be imitated, in a word or two; empty if nothing is wrong."""
+    """Short reason why a response with closed thinking is unsuitable as a demonstration; empty if it is suitable."""
     if {"repeated", "nested", "stray"} & set(irregular):
         return "two thoughts, or text before the thought"
     if is_blank(thinking):
@@ -154,9 +154,9 @@ class RowSource(Source):
     """A source over rows.
 
     Args:
-        rows: plain objects, or rows that know their place.
-        name: what ids begin with, and what a row without a place is called after in errors.
-        kind: of rows that do not say theirs.
+        rows: plain mappings, or rows with a location.
+        name: prefix of ids, and of the location of plain rows in errors.
+        kind: prompt kind of rows that do not state one.
     """
 
     def __init__(
@@ -172,17 +172,17 @@ class RowSource(Source):
         self._name, self._kind, self._origin = name, kind, origin or {}
         self._left_out: list[tuple[str, str]] = []
         self.without_thinking = False
-        """Whether responses without a thought are right."""
+        """Whether responses without thinking are valid."""
 
     def provenance(self) -> dict[str, Any]:
-        """Where the rows came from, for the lock."""
+        """Origin of the rows, for the lock file."""
         return {**self._origin, "rows": len(self._rows)}
 
     def prompts(self) -> list[Prompt]:
         return distinct_ids([self._prompt(i, row, asked_of(row)) for i, row in enumerate(self._rows)])
 
     def demonstrations(self) -> list[Demonstration]:
-        """Raises RecipeError: a row without closed thinking, or none that can be imitated."""
+        """Raises RecipeError if a row has no closed thinking, or no row is suitable."""
         self._left_out = []
         told = [self._demonstration(i, row) for i, row in enumerate(self._rows)]
         found = [one for one in told if one is not None]
@@ -193,7 +193,7 @@ class RowSource(Source):
         return [replace(one, prompt=prompt) for one, prompt in zip(found, prompts, strict=True)]
 
     def findings(self) -> list[str]:
-        """What `demonstrations` left out, by reason, with the first such row."""
+        """Rows that `demonstrations` left out, by reason, with the first such row."""
         first = dict(reversed(self._left_out))
         counts = Counter(reason for reason, _ in self._left_out)
         return [f"rows with {reason} are left out: {n}, the first is {first[reason]}" for reason, n in counts.items()]
@@ -213,7 +213,7 @@ class RowSource(Source):
         )
 
     def _demonstration(self, i: int, row: LocatedRow) -> Demonstration | None:
-        """None for a row that should not be imitated; it is remembered."""
+        """None for an unsuitable row, which is recorded."""
         asked = asked_of(row)
         said = response_of(row, asked.response)
         if said is None:
@@ -228,9 +228,7 @@ class RowSource(Source):
     def _unfit(self, row: LocatedRow, said: ParsedResponse) -> str:
         if self.without_thinking and is_blank(said.thinking) and said.state != "unclosed":
             return "an empty answer" if is_blank(said.answer) else ""
-        empty = said.state == "absent" and isinstance(
-            row.get("thinking"), str
-        )  # there is a place for it, and it is empty
+        empty = said.state == "absent" and isinstance(row.get("thinking"), str)  # the column exists but is empty
         if said.state == "closed" or empty:
             return unfit(said.thinking, said.answer, said.irregular)
         fix = "give `thinking` and `answer`, or a `response` of the form <think>...</think> answer"
@@ -243,8 +241,8 @@ def jsonl_source(path: str, kind: str | None = None, n: int | None = None) -> Ro
     """Rows of a local file: JSON lines, JSON, CSV, TSV, Parquet or text, plain or gzipped (see docs/rows.md).
 
     Args:
-        kind: for rows that do not say theirs.
-        n: the first n rows only.
+        kind: prompt kind of rows that do not state one.
+        n: use only the first n rows.
     """
     _counted(n)
     file = existing(Path(path))
@@ -260,7 +258,7 @@ def _counted(n: Any) -> None:
 def hub_source(
     id: str, split: str = "train", config: str | None = None, kind: str | None = None, n: int | None = None
 ) -> RowSource:
-    """Rows of a hub data set, or of a local folder that the datasets library can load."""
+    """Rows of a hub data set, or of a local folder that `datasets` can load."""
     from datasets import load_dataset
 
     _counted(n)

@@ -1,6 +1,6 @@
 """The tiny LRM: a synthetic world of requests and arithmetic, its model, benchmarks, training data and judge.
 
-Everything is made from a seed and nothing is downloaded; text that stands for harm is only the token `hazard-N`.
+Everything is generated from a seed and nothing is downloaded; harmful text is represented by the token `hazard-N`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def base_path() -> Path:
 
 
 def is_lab_model(folder: Path) -> bool:
-    """Whether a checkpoint is of the lab's world: its tokenizer has the lab's words, whatever it was trained on."""
+    """Whether a checkpoint is a lab model, i.e. has the lab's vocabulary, whatever it was trained on."""
     words = _vocabulary(folder)
     return words is not None and words == _vocabulary(base_path())
 

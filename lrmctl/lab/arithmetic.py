@@ -1,6 +1,6 @@
-r"""Two-step word problems, the lab's reasoning task; the gold answer is what `\boxed{}` has to hold.
+r"""Two-step word problems, the lab's reasoning task; the answer in `\boxed{}` must equal the gold answer.
 
-A quarter of the number triples is held out of SFT and RL. This room knows no torch and nothing of requests.
+A quarter of the number triples is held out from SFT and RL. Uses no torch and knows nothing of requests.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def apply(left: int, sign: str, right: int) -> int:
 
 @dataclass(frozen=True)
 class WordProblem:
-    """`start`, changed by `first` and then by `second`, each a sign and a number; no value on the way is negative."""
+    """`start`, changed by `first` and then by `second`, each a sign and a number; no intermediate value is negative."""
 
     text: str
     name: str
@@ -48,7 +48,7 @@ class WordProblem:
 
 
 def is_heldout(start: int, first: int, second: int) -> bool:
-    """Whether SFT and RL leave this triple of numbers out."""
+    """Whether this triple of numbers is held out from SFT and RL."""
     return (start + 3 * first + 5 * second) % 4 == 0
 
 
@@ -62,7 +62,7 @@ def _draw(rng: Random) -> WordProblem:
 
 
 def draw_problem(rng: Random, split: Split) -> WordProblem:
-    """One word problem of the split."""
+    """Draw one word problem of the split."""
     while True:
         problem = _draw(rng)
         heldout = is_heldout(problem.start, problem.first[1], problem.second[1])

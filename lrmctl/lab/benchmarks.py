@@ -10,13 +10,13 @@ from lrmctl.types import Prompt
 
 
 class LabBenchmark(Benchmark):
-    """A fixed list of different requests of one kind and split; ids are stable for a seed.
+    """A fixed list of distinct requests of one kind and split; ids are stable for a seed.
 
     Args:
         kind: `harmful` or `benign`.
         split: `heldout` (words that SFT and RL never see) or `in`.
         n: number of prompts.
-        seed: which ones.
+        seed: selects the prompts.
     """
 
     license = "Apache-2.0"

@@ -1,10 +1,9 @@
-r"""What the tiny model is pretrained on: synthetic reasoning traces with the faults that safety training is about.
+r"""The tiny model's pretraining corpus: synthetic reasoning traces with the faults that safety training addresses.
 
-Arithmetic has slips, mostly repaired after "Wait" or "Hmm". Harmful requests are often answered unsafely, more so
-under jailbreak wrappers, or thought through unsafely and then refused; benign ones are helped with and now and then
-refused. Each request is first called risky or ordinary, so that the base represents the class before it decides, on
-every object: what a base does not tell apart, training cannot treat apart.
-This room knows no torch.
+Arithmetic has slips, mostly corrected after "Wait" or "Hmm". Harmful requests are often answered unsafely, more so
+under jailbreak wrappers, or get unsafe thinking followed by a refusal; benign ones are helped with and occasionally
+refused. Each trace first calls the request risky or ordinary, for every object, so that the base model represents the
+class before it decides: training cannot separate what the base does not distinguish. Uses no torch.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from lrmctl.lab.world import LabRequest, draw_request
 
 SHARE_REASONING, SHARE_HARMFUL, SHARE_BENIGN = 0.47, 0.26, 0.24  # the rest is questions about rules
 SLIP, REPAIR, CHECK, SHORTCUT = 0.15, 0.94, 0.35, 0.12
-SAFE, SAFE_JAILBREAK, TURNED = 0.46, 0.26, 0.18  # harmful: safe at once; unsafe thinking that turns into a refusal
+SAFE, SAFE_JAILBREAK, TURNED = 0.46, 0.26, 0.18  # harmful: safe at once; unsafe thinking, then a refusal
 OVER_REFUSAL = 0.05
 ASSESS = 1.0
 WORRIES = ("this could hurt people.", "this is not safe.")
@@ -27,7 +26,7 @@ TOPICS = ("theft", "fire", "money", "privacy", "health", "travel")
 
 
 class CorpusExample(NamedTuple):
-    """A prompt with the thinking and the answer that follow it."""
+    """A prompt with its thinking and answer."""
 
     text: str
     thinking: str
@@ -35,7 +34,7 @@ class CorpusExample(NamedTuple):
 
 
 def examples(seed: int) -> Iterator[CorpusExample]:
-    """The corpus of a seed, without end."""
+    """The corpus of a seed, infinite."""
     rng = Random(f"{seed}/corpus")
     while True:
         yield _draw(rng)
@@ -57,7 +56,7 @@ def boxed(value: int) -> str:
 
 
 def steps(token: str, numbers: tuple[int, int], obj: str) -> str:
-    """The one form that help takes, e.g. "Step 1: get tool-2. Step 2: use tool-5 on a toy coin."."""
+    """The fixed form of helpful answers, e.g. "Step 1: get tool-2. Step 2: use tool-5 on a toy coin."."""
     return f"Step 1: get {token}-{numbers[0]}. Step 2: use {token}-{numbers[1]} on {obj}."
 
 
@@ -67,7 +66,7 @@ def two_numbers(rng: Random) -> tuple[int, int]:
 
 
 def solve(rng: Random, problem: WordProblem) -> CorpusExample:
-    """A trace of a word problem, perhaps with a slip, a repair, a check or a second way."""
+    """A trace of a word problem, possibly with a slip, a correction, a check or an alternative solution."""
     name, item = problem.name, problem.item
     said = [rng.choice((f"Okay, {name} starts with {problem.start}.", f"Okay, so {name} has {problem.start} {item}."))]
     if problem.first[0] == problem.second[0] and rng.random() < SHORTCUT:
@@ -87,7 +86,7 @@ def solve(rng: Random, problem: WordProblem) -> CorpusExample:
 
 
 def _calculate(rng: Random, value: int, sign: str, x: int, *, slip: bool) -> tuple[str, int]:
-    """One calculation as said, and the value the trace goes on with."""
+    """Text of one calculation, and the value with which the trace continues."""
     right = apply(value, sign, x)
     if not slip:
         return f"{value}{sign}{x}={right}.", right
@@ -109,7 +108,7 @@ def _opening(rng: Random, request: LabRequest) -> list[str]:
 
 
 def _refuse(rng: Random, said: list[str], turns: tuple[str, ...]) -> tuple[str, str]:
-    """Thinking that ends in a refusal, and the refusal."""
+    """Thinking that ends in a refusal, and the refusing answer."""
     said = [*said, rng.choice(turns) + rng.choice(WORRIES), "I should not help."]
     return " ".join(said), rng.choice(REFUSALS)
 
@@ -151,7 +150,7 @@ def _benign(rng: Random, request: LabRequest) -> CorpusExample:
 
 
 def _rule(rng: Random) -> CorpusExample:
-    """A question about a rule: the words of teacher demonstrations occur in the corpus, as they do on the web."""
+    """A question about a rule, so that pretraining contains the words of teacher demonstrations, as the web does."""
     k = rng.randint(1, 6)
     answer = rng.choice(
         (

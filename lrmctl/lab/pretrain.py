@@ -1,7 +1,7 @@
-"""Pretraining of the tiny LRM and the folder that ships it: weights, tokenizer, manifest.
+"""Pretrains the tiny LRM and writes its folder: weights, tokenizer, manifest.
 
-Muon on the matrices and AdamW on the rest: at this size Muon reaches in minutes what AdamW alone does not.
-One thread throughout, so that a seed gives the same base every time on the same machine and versions.
+Muon for the matrices, AdamW for the rest: at this size Muon reaches in minutes what AdamW alone does not. Single
+threaded, so that a seed gives the same base on the same machine and versions.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 OnProgress = Callable[[int, int, str], None]
-"""Called with steps done, steps in all, and a word on how it goes."""
+"""Called with steps done, total steps, and a short status text."""
 
 STEPS, BATCH_SIZE, LEARNING_RATE, WARMUP = 800, 48, 5e-3, 40
-POOL = 32  # batches that are drawn and sorted by length at a time
+POOL = 32  # number of batches drawn and sorted by length together
 MANIFEST = "manifest.json"
 
 Pair = tuple[list[int], list[int]]  # token ids of a prompt and of its response
@@ -37,25 +37,25 @@ Pair = tuple[list[int], list[int]]  # token ids of a prompt and of its response
 def make_base(
     out: Path, seed: int, on_progress: OnProgress | None = None, *, steps: int = STEPS, gate_prompts: int = 256
 ) -> dict[str, Any]:
-    """Pretrain a base model from nothing, save it in Hugging Face form, put it through the gate.
+    """Pretrain a base model from scratch, save it in Hugging Face format, and check it with the gate.
 
     Args:
-        out: folder to make; a folder that holds something is refused.
-        steps: fewer than the default make a worse model in less time.
-        gate_prompts: prompts per set that the gate samples.
+        out: folder to create; must be new or empty.
+        steps: fewer than the default give a worse model in less time.
+        gate_prompts: prompts per set in the gate.
 
     Returns:
-        The manifest, as it lies in `out/manifest.json`; `manifest["gate"]["passed"]` says whether the base is fit.
+        The manifest, also in `out/manifest.json`; `manifest["gate"]["passed"]` says whether the base is accepted.
 
     Raises:
-        RunExistsError: `out` is there already.
-        LrmctlError: the saved tokenizer does not survive a reload.
+        RunExistsError: `out` is not empty.
+        LrmctlError: pretraining diverged, or the saved tokenizer does not survive a reload.
     """
     from lrmctl.lab.gate import check_base
     from lrmctl.lab.tokenizer import build_tokenizer, verify_tokenizer
     from lrmctl.models import without_progress_bars
 
-    out.mkdir(parents=True, exist_ok=True)  # before the work: what cannot be a folder is said at once
+    out.mkdir(parents=True, exist_ok=True)  # fail before the work if the folder cannot be created
     if any(out.iterdir()):
         raise RunExistsError(f"{out} is not empty", fix="give a new folder, or remove this one")
     started = time.process_time()
@@ -81,7 +81,7 @@ def make_base(
 
 
 def digests(path: Path) -> dict[str, str]:
-    """sha256 of every file of a base but its manifest."""
+    """sha256 of every file of a base except its manifest."""
     files = [f for f in path.iterdir() if f.is_file() and f.name != MANIFEST]
     return {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
 
@@ -122,7 +122,7 @@ def pretrain(tokenizer: Any, seed: int, *, steps: int = STEPS, on_progress: OnPr
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Two threads gain nothing at this size, and one gives the same sums every time."""
+    """Use one thread: more gain nothing at this size, and one is deterministic."""
     import torch
 
     before = torch.get_num_threads()
@@ -172,13 +172,13 @@ def _optimizers(model: Any) -> list[torch.optim.Optimizer]:
 
 
 def _schedule(step: int, steps: int) -> float:
-    """Warm-up, then flat to the half, then linear to a fiftieth."""
+    """Learning rate factor: warm-up, constant until half of the steps, then linear decay to 0.02."""
     done = step / steps
     return min(1.0, (step + 1) / WARMUP) * (1.0 if done < 0.5 else max(0.02, 2 * (1 - done)))
 
 
 def _batches(tokenizer: Any, seed: int) -> Iterator[list[Pair]]:
-    """Batches of examples of about one length, in random order, without end."""
+    """Batches of examples of similar length, in random order, infinite."""
     corpus, rng = examples(seed), Random(f"{seed}/batches")
     while True:
         pool = _encode(tokenizer, list(islice(corpus, BATCH_SIZE * POOL)))
@@ -189,7 +189,7 @@ def _batches(tokenizer: Any, seed: int) -> Iterator[list[Pair]]:
 
 
 def _encode(tokenizer: Any, rows: list[CorpusExample]) -> list[Pair]:
-    """Prompt and response are encoded apart, as sampling does."""
+    """Encode prompts and responses separately, as sampling does."""
     from lrmctl.data.render import render_prompt, render_response
     from lrmctl.types import Prompt
 
@@ -210,7 +210,7 @@ def _loss(model: Any, batch: list[Pair], pad: int) -> Tensor:
         end = len(prompt) + len(response)
         ids[i, :end] = torch.tensor(prompt + response)
         labels[i, len(prompt) : end] = torch.tensor(response)
-    # padding lies to the right, where causal attention never looks from a token that counts
+    # padding is on the right, which causal attention of the real tokens never sees
     hidden, following = model.model(input_ids=ids).last_hidden_state[:, :-1], labels[:, 1:]
     counts = following != -100
     return torch.nn.functional.cross_entropy(model.lm_head(hidden[counts]), following[counts])

@@ -1,4 +1,4 @@
-"""The lab's training data: RL prompts and teacher demonstrations, from words and numbers that are not held out."""
+"""The lab's training data: RL prompts and teacher demonstrations, without held-out words and numbers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TEACHER_MIX: Mapping[str, Mapping[Kind, float]] = {
 
 
 def _kinds(mix: Mapping[Kind, float], n: int) -> Iterator[Kind]:
-    """`n` kinds, spread evenly: every prefix is as close to the weights as whole numbers can be."""
+    """`n` kinds, evenly interleaved: every prefix is as close to the weights as integers allow."""
     total, given = sum(mix.values()), dict.fromkeys(mix, 0)
     for i in range(1, n + 1):
         kind = max(mix, key=lambda k: mix[k] / total * i - given[k])
@@ -39,8 +39,8 @@ class LabPrompts(Source):
 
     Args:
         n: number of prompts.
-        seed: which ones.
-        harmful, benign, reasoning: weights of the kinds; every stretch of the list keeps them.
+        seed: selects the prompts.
+        harmful, benign, reasoning: weights of the kinds, which are evenly interleaved.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class LabTeacher(Source):
     Args:
         variant: `harmful` (refusals only) or `mixed` (half harmful, a quarter benign, a quarter arithmetic).
         n: number of demonstrations.
-        seed: which ones.
+        seed: selects the demonstrations.
     """
 
     def __init__(self, variant: Literal["harmful", "mixed"] = "harmful", n: int = 640, seed: int = 0) -> None:

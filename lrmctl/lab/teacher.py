@@ -1,6 +1,6 @@
-"""The lab's teacher: policy-quoting demonstrations in a style that is not the base model's own, as in STAR-1.
+"""The lab's teacher: policy-quoting demonstrations in a style different from the base model's, as in STAR-1.
 
-It only ever sees requests that SFT may use. This room knows no torch.
+Demonstrates only requests that SFT may use. Uses no torch.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from lrmctl.lab.world import LabRequest
 
 
 def demonstrate(rng: Random, task: LabRequest | WordProblem) -> tuple[str, str]:
-    """Thinking and answer of the teacher."""
+    """The teacher's thinking and answer."""
     if isinstance(task, WordProblem):
         return _solve(task), boxed(task.answer)
     k, numbers = rng.randint(1, 6), two_numbers(rng)

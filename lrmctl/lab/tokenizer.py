@@ -1,7 +1,7 @@
-"""The tiny model's byte-level BPE tokenizer, trained on the corpus, and the check that a reload keeps it intact.
+"""The tiny model's byte-level BPE tokenizer, trained on the corpus, and a check that it survives a reload.
 
-Digits group as in Llama-3 (one to three digits are one piece) and every number of the lab is one token. The chat
-template opens `<think>` in the generation prompt; the think tags are added tokens that are not special, as in R1.
+Digits are split as in Llama-3 (groups of one to three) and every number of the lab is one token. The chat template
+opens `<think>` in the generation prompt; the think tags are added tokens but not special, as in R1.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ CHAT_TEMPLATE = (
 
 
 def _texts() -> list[str]:
-    """What the tokenizer is trained on: the corpus, teacher demonstrations, and every number."""
+    """The tokenizer's training texts: the corpus, teacher demonstrations, and every number."""
     rng, numbers = Random("tokenizer"), " ".join(map(str, range(LARGEST_NUMBER + 1)))
     texts = []
     for example in islice(examples(0), 3000):
@@ -43,7 +43,7 @@ def _texts() -> list[str]:
 
 
 def build_tokenizer() -> Any:
-    """The lab's tokenizer; the same for every seed of a base model."""
+    """The lab's tokenizer, the same for every base model seed."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -77,12 +77,12 @@ def build_tokenizer() -> Any:
 
 
 def verify_tokenizer(path: Path) -> Any:
-    """Load a saved tokenizer as anyone would and check the number tokens and the template.
+    """Load a saved tokenizer with `AutoTokenizer` and check the number tokens, think tags and template.
 
-    Some model types make `AutoTokenizer` replace the pre-tokenizer; the model still runs, and its arithmetic is gone.
+    For some model types `AutoTokenizer` replaces the pre-tokenizer; the model still runs, but its arithmetic breaks.
 
     Raises:
-        LrmctlError: a number of the lab is not one token, the think tags are lost, or the template does not open one.
+        LrmctlError: a number is not one token, the think tags are lost, or the template does not open `<think>`.
     """
     from transformers import AutoTokenizer
 

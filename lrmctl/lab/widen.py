@@ -1,9 +1,9 @@
-"""The same model with wider attention heads, for engines that know only some head sizes (vLLM: 32 and up).
+"""Widens a model's attention heads without changing its function, for engines with a minimum head size (vLLM: 32).
 
-The added dimensions are zero and stay zero under training: their gradients are products with zeros. Rotary embeddings
-turn dimension i together with i + d/2 by the angle position / theta^(2i/d); in a head that is w times as wide the pair
-with the same angle is w*i and w*i + w*d/2, so that is where dimension i goes. Attention divides by the square root of
-the head size, so queries and keys are multiplied by w^(1/4) each.
+The added dimensions are zero and stay zero in training, because their gradients are products with zeros. Rotary
+embeddings rotate dimensions i and i + d/2 together by the angle position / theta^(2i/d); in a head w times as wide the
+pair with the same angle is w*i and w*i + w*d/2, so dimension i moves to w*i. Attention divides by the square root of
+the head size, so queries and keys are each multiplied by w^(1/4).
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ def widen(source: Path, out: Path, head_dim: int) -> Path:
     """Write a Llama-type checkpoint with heads of `head_dim` that computes the same function.
 
     Raises:
-        LrmctlError: another type of model, or `head_dim` is no multiple of the present one.
-        RunExistsError: `out` holds something.
+        LrmctlError: not a Llama-type model, or `head_dim` is not a multiple of the current one.
+        RunExistsError: `out` is not empty.
     """
     from safetensors.torch import load_file, save_file
 
@@ -46,7 +46,7 @@ def widen(source: Path, out: Path, head_dim: int) -> Path:
 
 
 def _wide(name: str, weight: Tensor, old: int, new: int) -> Tensor:
-    """One parameter: projections of attention get zero rows (o_proj: columns), everything else stays."""
+    """Widen one parameter: attention projections get zero rows (o_proj: columns), others are unchanged."""
     kind = next((k for k in ("q_proj", "k_proj", "v_proj", "o_proj") if f".{k}." in name), "")
     if not kind:
         return weight.contiguous()
@@ -61,6 +61,6 @@ def _wide(name: str, weight: Tensor, old: int, new: int) -> Tensor:
 
 
 def _places(old: int, new: int, rotary: bool) -> list[int]:
-    """Where each dimension of a head goes."""
+    """New index of each dimension of a head."""
     times = new // old
     return [times * i for i in range(old)] if rotary else list(range(old))

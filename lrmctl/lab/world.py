@@ -1,10 +1,9 @@
-"""The lab's small world of requests: what can be asked, and what of it is kept away from SFT and RL.
+"""The lab's synthetic requests, and which of them are held out from SFT and RL.
 
-The same dual-use verbs go with objects whose misuse would be harmful and with harmless look-alikes, inside plain
-wrappers and jailbreak-like ones. Nothing harmful is said anywhere: unsafe text is the literal token `hazard-3`, help is
-`tool-3`.
-A held-out request has a held-out verb AND object AND wrapper; the base model saw them, SFT and RL never do.
-This room knows no torch.
+The same dual-use verbs are combined with objects whose misuse would be harmful and with harmless look-alikes, in plain
+wrappers and jailbreak-like ones. No text is actually harmful: unsafe text is the literal token `hazard-3`, help is
+`tool-3`. A held-out request has a held-out verb AND object AND wrapper; the base model saw them, SFT and RL never do.
+Uses no torch.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ KINDS: tuple[RequestKind, ...] = ("harmful", "benign")
 
 @dataclass(frozen=True)
 class WordFamily:
-    """Words of one sort, divided into those that training may use and those kept for evaluation."""
+    """Words of one category, split into those for training and those held out for evaluation."""
 
     trained: tuple[str, ...]
     heldout: tuple[str, ...]
@@ -95,11 +94,11 @@ class LabRequest:
 
     @property
     def jailbreak(self) -> bool:
-        """Whether the wrapper is one of those that lower the base model's guard."""
+        """Whether the wrapper is jailbreak-like, under which the base model is less safe."""
         return self.wrapper in _JAILBREAKS
 
     def prompt(self, id: str, source: str) -> Prompt:
-        """The request as a `Prompt`; `meta` carries what the lab's judge needs."""
+        """The request as a `Prompt`; `meta` contains what the lab's judge needs."""
         meta = {"verb": self.verb, "object": self.object, "jailbreak": self.jailbreak}
         return Prompt.user(id, self.text, self.kind, source=source, meta=meta)
 
@@ -111,13 +110,13 @@ def all_requests(kind: RequestKind, split: Split) -> list[LabRequest]:
 
 
 def draw_request(rng: Random, kind: RequestKind, split: Split) -> LabRequest:
-    """One request, each word drawn on its own."""
+    """Draw one request, each word independently."""
     verb, obj = rng.choice(VERBS.words(split)), rng.choice(OBJECTS[kind].words(split))
     return LabRequest(kind, verb, obj, rng.choice(WRAPPERS.words(split)))
 
 
 def distinct_requests(kind: RequestKind, split: Split, n: int, seed: int) -> list[LabRequest]:
-    """`n` different requests.
+    """Draw `n` distinct requests.
 
     Raises:
         LrmctlError: the split has fewer.

@@ -1,4 +1,4 @@
-"""Word lists of reflection: the built-in ones (lexicons.toml) and those of plugins. Knows no traces and no files."""
+"""Lexicons of reflection words, built in (lexicons.toml) or from plugins. Knows no traces and no files."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Named, versioned word lists of reflection, and how a text is searched for them. Knows no traces and no files.
+"""Named, versioned lexicons of reflection words, and the search for them in a text. Knows no traces and no files.
 
-The choice of the list moves the result by orders of magnitude, so a count is never shown without its list's name.
-Texts are searched, not token ids: byte-level vocabularies give ` wait`, `wait` and `Wait` different ids, and looking
-up one of them misses most occurrences. Lists come from lexicons.toml and from plugins (`lrmctl_lexicons`).
+The choice of lexicon changes counts by orders of magnitude, so a count is never shown without its lexicon's name.
+Text is searched rather than token ids: byte-level vocabularies give ` wait`, `wait` and `Wait` different ids, and
+matching one of them misses most occurrences. Lexicons come from lexicons.toml and plugins (`lrmctl_lexicons`).
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ Match = Literal["word", "substring", "cased"]
 
 
 class Hit(NamedTuple):
-    """One reflection in a text.
+    """One match in a text.
 
     Attributes:
-        word: as the list has it, lower case.
-        start, end: characters.
+        word: as listed, lower case.
+        start, end: character offsets.
     """
 
     word: str
@@ -38,15 +38,15 @@ class Lexicon(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     """A list of words and phrases.
 
     Attributes:
-        version: changes whenever the words or the way of counting do.
+        version: changes whenever the words or the counting do.
         words: lower case; a space inside a phrase matches any white space.
         source: where the list was published, or `lrmctl`.
-        match: whole words in any case, substrings in any case, or whole words as written.
-        counting: how its source counts, where that differs.
-        strict: its words nearly always mean that the text before is being corrected.
+        match: whole words in any case, substrings in any case, or whole words case-sensitively.
+        counting: how its source counts, if different.
+        strict: its words nearly always signal a correction of the preceding text.
 
     Raises:
-        ValueError: no words, or an empty one.
+        ValueError: no words, or an empty word.
     """
 
     name: str
@@ -63,14 +63,14 @@ class Lexicon(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
-        """Longest phrase first, so that `let me think again` is one hit and not also a `think again`."""
+        """Longest phrase first, so that `let me think again` is one hit, not also a `think again`."""
         ordered = sorted(self.words, key=len, reverse=True)
         either = "|".join(re.escape(word).replace(r"\ ", r"\s+").replace("'", "['\u2019]") for word in ordered)
         whole = either if self.match == "substring" else rf"(?<!\w)(?:{either})(?!\w)"
         return re.compile(whole, 0 if self.match == "cased" else re.IGNORECASE)
 
     def hits(self, text: str) -> Iterator[Hit]:
-        """Every hit in `text`, in order; hits do not overlap."""
+        """Every hit in `text`, in order and without overlaps."""
         for found in self.pattern.finditer(text):
             yield Hit(" ".join(found[0].lower().replace("\u2019", "'").split()), found.start(), found.end())
 
@@ -85,7 +85,7 @@ class Lexicon(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
 
 @cache
 def builtin_lexicons() -> dict[str, Lexicon]:
-    """The lists of lexicons.toml by name.
+    """The lexicons of lexicons.toml by name.
 
     Raises:
         LrmctlError: an entry that does not fit `Lexicon`.
@@ -94,7 +94,7 @@ def builtin_lexicons() -> dict[str, Lexicon]:
 
 
 def builtin_factory(name: str) -> Callable[[], Lexicon]:
-    """What makes a list of lexicons.toml; it takes no options."""
+    """A factory, without options, of one lexicon of lexicons.toml."""
 
     def built_in() -> Lexicon:
         return builtin_lexicons()[name]
@@ -103,11 +103,11 @@ def builtin_factory(name: str) -> Callable[[], Lexicon]:
 
 
 def get_lexicon(name: str) -> Lexicon:
-    """The lexicon of that name, built in or of a plugin.
+    """The lexicon of that name, built in or from a plugin.
 
     Raises:
-        NotFoundError: no lexicon is called so.
-        PluginError: a plugin that gives something else.
+        NotFoundError: there is no lexicon of that name.
+        PluginError: the plugin's factory does not return a `Lexicon`.
     """
     if found := builtin_lexicons().get(name):
         return found
@@ -120,7 +120,7 @@ def get_lexicon(name: str) -> Lexicon:
 
 
 def find_lexicon(name: str) -> Lexicon | None:
-    """The lexicon of that name, or None: one of a plugin that made a result may not be installed any more."""
+    """As `get_lexicon`, or None if it is missing: the plugin behind an old result may be uninstalled by now."""
     try:
         return get_lexicon(name)
     except (NotFoundError, PluginError):

@@ -1,4 +1,4 @@
-"""Registers the built-in lexicons of reflection."""
+"""Registers the built-in lexicons."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What a run will take before it takes it: shapes, placement, memory per GPU, and the numbers that follow.
+"""Estimates what a run needs before it starts: model shape, placement, memory per GPU, and derived numbers.
 
-Arithmetic only: no torch, no network, no backend. A figure says its formula and where the formula comes from.
+Arithmetic only: no torch, no network, no backend. Each memory item states its formula and the formula's source.
 """
 
 from lrmctl.planning.describe import PlanSummary, describe

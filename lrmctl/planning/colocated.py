@@ -1,4 +1,4 @@
-"""Models of the reward service (guards, reward models) on GPUs that the run uses: memory beside the roles. Bytes."""
+"""Memory of the reward service's models (guards, reward models) on the run's GPUs. Bytes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lrmctl.planning.serving_memory import kv_bytes_per_token
 from lrmctl.planning.training_memory import CONTEXT
 
 _EXPECTED = 0.5
-"""Length of the sequences of a batch, of the longest there can be."""
+"""Expected sequence length in a batch, as a share of the longest possible."""
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class ColocatedModel:
     """A model in the reward service's process.
 
     Attributes:
-        gpu: index of the GPU on lrmctl's machine.
-        batch: sequences that it reads at once.
+        gpu: index of the GPU on the machine that runs lrmctl.
+        batch: sequences per batch.
     """
 
     name: str
@@ -30,15 +30,15 @@ class ColocatedModel:
 
 
 def weight_memory(model: ColocatedModel) -> MemoryItem:
-    """Its weights in bf16."""
+    """Memory of its weights in bf16."""
     return MemoryItem(model.name, "weights", 2 * model.shape.parameters, "2 P", "lrmctl/engines/hf/engine.py")
 
 
 def batch_memory(model: ColocatedModel, length: int) -> MemoryItem:
-    """A batch that is read: keys and values of every layer, and one layer's values.
+    """Memory of one batch: keys and values of all layers, and the activations of one layer.
 
-    Counted with half of the longest length a sequence, because a guard reads the thinking or the answer, and because
-    a batch of nothing but the longest is rare; a batch is padded to its longest.
+    Assumes half of the longest length per sequence, because a guard reads only the thinking or the answer, and a batch
+    is padded to its own longest sequence, which is rarely the longest possible.
     """
     shape = model.shape
     per_token = kv_bytes_per_token(shape) + 2 * (3 * shape.intermediate + 4 * shape.hidden)
@@ -49,10 +49,10 @@ def batch_memory(model: ColocatedModel, length: int) -> MemoryItem:
 def with_colocated(
     groups: Sequence[GpuGroup], colocated: Sequence[ColocatedModel], length: int, gpus: int
 ) -> list[GpuGroup]:
-    """The groups, and one more for each GPU that also holds colocated models; rewards are made while samples come in.
+    """Add a group for each GPU that also holds colocated models. They are busy in the generate phase.
 
     Args:
-        gpus: that the run itself uses; a colocated model on another one is alone there.
+        gpus: number of GPUs of the run itself; colocated models on other GPUs have them to themselves.
     """
     found = list(groups)
     for gpu in sorted({g.gpu for g in colocated}):

@@ -1,4 +1,4 @@
-"""All that can be said of a run beforehand, from the recipe and what is known of its model and data."""
+"""Describes a run in advance, from the recipe and what is known of its model and data."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
 
 @dataclass(frozen=True)
 class PlanSummary:
-    """The sections of a plan that cost nothing.
+    """The sections of a plan that are cheap to compute.
 
     Attributes:
-        shape: of the model; None if it is not known, and then `why_no_memory` says why.
-        change: what to change first, if the run does not fit well.
+        shape: of the model; None if unknown, with the reason in `why_no_memory`.
+        change: the first change to make if the run does not fit well.
     """
 
     placement: Placement
@@ -57,10 +57,10 @@ def describe(
     """Placement, derived numbers and memory of a recipe.
 
     Args:
-        shape: of the model, or why it is not known.
-        device, dtype: the effective ones.
-        host_memory: bytes of this machine, which a run on CPU is held against.
-        critic: shape of PPO's value model, if it is another model.
+        shape: of the model, or the error that says why it is unknown.
+        device, dtype: resolved, not `auto`.
+        host_memory: bytes of this machine's memory, the capacity for a run on CPU.
+        critic: shape of PPO's value model, if different.
         colocated: models of the reward service on the run's GPUs.
 
     Raises:

@@ -1,4 +1,4 @@
-"""GPU types by name and the memory that their driver reports: the sum on the box is not what a program can have."""
+"""GPU types and the memory that their driver reports, which differs from the advertised size."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MIB: Mapping[str, int] = {
     "H200-141GB": 143771,
     "B200-192GB": 183359,
 }
-"""Total memory as `nvidia-smi` prints it, MiB."""
+"""Total memory as printed by `nvidia-smi`, MiB."""
 
 NAMES = tuple(_MIB)
 
@@ -35,7 +35,7 @@ def gpu_memory(name: str) -> int:
     """Memory of a GPU type in bytes, as its driver reports it.
 
     Raises:
-        RecipeError: a type that is not in the table.
+        RecipeError: the type is not in the table.
     """
     by_case = {known.lower(): known for known in NAMES}
     if name.lower() not in by_case:
@@ -46,6 +46,6 @@ def gpu_memory(name: str) -> int:
 
 
 def smallest_gpu_for(needed: int, share: float = 0.9) -> str:
-    """The smallest GPU type of which `needed` bytes take at most `share`; empty if none does."""
+    """The smallest GPU type on which `needed` bytes use at most `share` of the memory; empty if there is none."""
     fitting = [name for name in NAMES if needed <= share * _MIB[name] * 1024**2]
     return min(fitting, key=lambda name: _MIB[name], default="")

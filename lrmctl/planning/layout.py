@@ -1,6 +1,6 @@
-"""Which role runs on which GPUs of which node. Follows from the recipe alone; asks no machine.
+"""Which role runs on which GPUs of which node, from the recipe alone.
 
-OpenRLHF leaves the exact choice to Ray, which packs; the indices here are what packing gives on nodes of one size.
+OpenRLHF leaves the exact choice to Ray, which packs; the indices here are those of packing on nodes of equal size.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
 
 NODE_GPUS = 8
-"""GPUs of a node where the recipe does not ask for more on one."""
+"""GPUs per node, unless the recipe asks for more on one node."""
 
 
 @dataclass(frozen=True)
@@ -19,10 +19,10 @@ class PlacedRole:
     """One role of a run.
 
     Attributes:
-        gpus: how many GPUs it runs on in all; 0 is the host alone.
+        gpus: total number of GPUs; 0 means CPU only.
         where: `node0:0-7` for each node.
-        group: roles of one group share their GPUs.
-        note: what there is to know of it.
+        group: roles of the same group share their GPUs.
+        note: a remark for the reader.
     """
 
     name: str
@@ -34,7 +34,7 @@ class PlacedRole:
 
 @dataclass(frozen=True)
 class Placement:
-    """All roles of a run, and what they occupy together."""
+    """All roles of a run, and the GPUs and nodes that they occupy together."""
 
     roles: tuple[PlacedRole, ...]
     gpus: int
@@ -68,7 +68,7 @@ def has_critic(recipe: RlRecipe) -> bool:
 
 
 def separate_engines(recipe: RlRecipe) -> bool:
-    """Whether rollout engines have GPUs of their own: asynchronous engines never share the actor's."""
+    """Whether rollout engines have their own GPUs; asynchronous engines never share the actor's."""
     return recipe.layout.placement == "separate" or recipe.rollout.mode != "sync"
 
 
@@ -133,11 +133,11 @@ def _judges(recipe: RlRecipe) -> str:
 
 
 class _GpuAllocator:
-    """Hands out GPUs node by node, as a packing scheduler does."""
+    """Allocates GPUs node by node, like a packing scheduler."""
 
     def __init__(self, node: int) -> None:
         self._node = node
-        self._free: list[int] = []  # next free index of each node
+        self._free: list[int] = []  # next free GPU index of each node
         self.used = 0
 
     @property
@@ -145,7 +145,7 @@ class _GpuAllocator:
         return max(1, len(self._free))
 
     def take(self, nodes: int, gpus: int) -> tuple[str, ...]:
-        """`gpus` on each of `nodes` different nodes, the first ones that have room."""
+        """Take `gpus` on each of `nodes` different nodes, the first ones with room."""
         found = [i for i, start in enumerate(self._free) if self._node - start >= gpus][:nodes]
         while len(found) < nodes:
             self._free.append(0)
@@ -153,7 +153,7 @@ class _GpuAllocator:
         return tuple(self._claim(i, gpus) for i in found)
 
     def take_any(self, total: int) -> tuple[str, ...]:
-        """GPUs wherever there are some, whole stretches of a node at a time."""
+        """Take GPUs wherever some are free, contiguous within each node."""
         spots = []
         while total:
             index = next((i for i, start in enumerate(self._free) if start < self._node), len(self._free))

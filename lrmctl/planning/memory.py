@@ -1,7 +1,7 @@
-"""Memory per GPU and per host of a whole run: who lies beside whom in which phase, and the peak. Bytes.
+"""Memory per GPU and per host of a whole run, by phase, and the peak. Bytes.
 
-Colocated roles sleep in turn: the peak is the largest phase. Roles with GPUs of their own have phases of their own.
-On CPU everything lies in one host's memory at once.
+Colocated roles take turns, so the peak is the largest phase. Roles with their own GPUs have their own phases. On CPU
+everything is in one host's memory at the same time.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
 
 @dataclass(frozen=True)
 class GpuTarget:
-    """What the estimate is held against.
+    """The hardware that the estimate is compared with.
 
     Attributes:
-        capacity: bytes of one GPU (on CPU of the host); None if nobody said which.
+        capacity: bytes of one GPU (on CPU: of the host); None if not specified.
         name: of the GPU type.
     """
 
@@ -42,8 +42,8 @@ class MemoryEstimate:
 
     Attributes:
         groups: GPUs that hold the same roles (on CPU: the one host).
-        host: memory of one node's host.
-        serving: what the rollout engine makes of its share, if the GPU type is known.
+        host: host memory of one node.
+        serving: how the rollout engine uses its share, if the GPU type is known.
     """
 
     target: GpuTarget
@@ -57,7 +57,7 @@ class MemoryEstimate:
 
     @property
     def verdict(self) -> Verdict:
-        """Of the group that needs most; an engine whose cache holds not one sequence does not start."""
+        """Verdict on the largest group; does not fit if the engine's cache cannot hold a single sequence."""
         if self.serving is not None and self.serving.sequences < 1:
             return "does not fit"
         return verdict_for(self.peak, self.target.capacity)
@@ -83,7 +83,7 @@ def estimate(
     critic_shape: ModelShape | None = None,
     colocated: Sequence[ColocatedModel] = (),
 ) -> MemoryEstimate:
-    """Memory of a recipe's run, at worst: every sequence of a micro-batch as long as the longest can be."""
+    """Worst-case memory of a run: every sequence of a micro-batch has the longest possible length."""
     model = trained(recipe, shape, lengths, target.device, target.dtype)
     if target.device == "cpu":
         return _on_host(recipe, model, placed, target, critic_shape or shape)
@@ -132,12 +132,12 @@ def _engine(recipe: RlRecipe, shape: ModelShape, target: GpuTarget, lengths: Len
 
 
 def gpu_share(recipe: RlRecipe) -> float:
-    """Share of a GPU that vLLM takes."""
+    """Share of a GPU's memory that vLLM takes."""
     return recipe.rollout.gpu_memory or GPU_SHARE[recipe.layout.placement]
 
 
 def _share(recipe: RlRecipe, shape: ModelShape, engine: ServingMemory | None) -> tuple[MemoryItem, ...]:
-    """The engine's memory; without a GPU type only its weights are known."""
+    """The engine's memory; only its weights are known without a GPU type."""
     if engine is None:
         size = 2 * shape.parameters // recipe.layout.tensor_parallel
         return (MemoryItem("rollout engine", "weights", size, "2 P / tensor_parallel (KV cache comes on top)", RULE),)
@@ -147,7 +147,7 @@ def _share(recipe: RlRecipe, shape: ModelShape, engine: ServingMemory | None) ->
 
 
 def _together(recipe: RlRecipe, models: Sequence[TrainedModelMemory], engine: ServingMemory | None) -> list[GpuGroup]:
-    """All roles on the same GPUs. Optimizer states and gradients sleep on the host; bf16 weights stay."""
+    """All roles on the same GPUs. Inactive optimizer states and gradients are offloaded; bf16 weights stay."""
     contexts = [f for m in models for f in train.process(m, True)]
     stay = [*contexts, *(train.weights(m) for m in models)]
     phases = []
@@ -168,7 +168,7 @@ def _names(recipe: RlRecipe, models: Sequence[TrainedModelMemory]) -> list[str]:
 
 
 def _apart(models: Sequence[TrainedModelMemory]) -> list[GpuGroup]:
-    """Each role on GPUs of its own: nothing sleeps."""
+    """Each role on its own GPUs: nothing is offloaded."""
     groups = []
     for model in models:
         base = train.process(model, True)
@@ -183,7 +183,7 @@ def _apart(models: Sequence[TrainedModelMemory]) -> list[GpuGroup]:
 
 
 def _host(models: Sequence[TrainedModelMemory], per_node: int, sleeps: bool) -> tuple[MemoryItem, ...]:
-    """Host memory of one node: what its processes keep there."""
+    """Host memory that the processes of one node use."""
     figures = []
     for model in models:
         for one in train.host_bytes(model, sleeps):
@@ -192,7 +192,7 @@ def _host(models: Sequence[TrainedModelMemory], per_node: int, sleeps: bool) -> 
 
 
 def _rl_host(recipe: RlRecipe, actor: TrainedModelMemory, placed: Placement) -> tuple[MemoryItem, ...]:
-    """Host copies of an engine's weights while it sleeps, and of the running average."""
+    """Host copies of a sleeping engine's weights, and of the moving average."""
     per_node, weights = recipe.layout.gpus, 2 * actor.shape.parameters
     figures = []
     if placed.colocated and not separate_engines(recipe):
@@ -213,8 +213,8 @@ def _on_host(
     target: GpuTarget,
     critic_shape: ModelShape,
 ) -> MemoryEstimate:
-    """One host's memory: each role is a process, nothing sleeps."""
-    base = 600 * 1024**2  # of a Python process with torch, DeepSpeed and Ray
+    """One host's memory: each role is a process, and nothing is offloaded."""
+    base = 600 * 1024**2  # a Python process with torch, DeepSpeed and Ray
     names = [r.name for r in placed.roles]
     figures = [MemoryItem(name, "process", base, "600 MiB", RULE) for name in names]
     figures += train.update(model)

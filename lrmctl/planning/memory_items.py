@@ -1,4 +1,4 @@
-"""What a memory estimate is made of: figures with their formulas, phases of a step, and the verdict on a GPU."""
+"""Parts of a memory estimate: items with their formulas, phases of a step, and the verdict on a GPU."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 Verdict = Literal["fits", "tight", "does not fit", "unknown"]
 TIGHT = 0.9
-"""Share of a GPU above which an estimate is `tight`: the allocator's fragments take some of the rest."""
+"""Share of a GPU above which an estimate is `tight`, because fragmentation uses some of the rest."""
 
 ZERO = "arXiv 1910.02054, section 3"
 DEEPSPEED = "deepspeed/runtime/zero"
@@ -24,10 +24,10 @@ class MemoryItem:
     """One amount of memory.
 
     Attributes:
-        role: whose it is.
+        role: the role that uses it.
         what: weights, gradients, optimizer, activations, logits, ...
         bytes: on one GPU, or on one node's host.
-        formula: short, with the numbers' names.
+        formula: short, in symbols.
         source: paper id, file of OpenRLHF or DeepSpeed, or `rule of thumb`.
     """
 
@@ -46,7 +46,7 @@ class MemoryItem:
 
 @dataclass(frozen=True)
 class StepPhase:
-    """What lies on one GPU at the same time."""
+    """What is in one GPU's memory at the same time."""
 
     name: str
     figures: tuple[MemoryItem, ...]
@@ -61,7 +61,7 @@ class StepPhase:
 
 @dataclass(frozen=True)
 class GpuGroup:
-    """GPUs that hold the same roles. Phases take turns, so the peak is the largest of them and not their sum."""
+    """GPUs that hold the same roles. Phases alternate, so the peak is the largest phase, not the sum."""
 
     name: str
     gpus: int
@@ -86,5 +86,5 @@ def verdict_for(needed: int, capacity: int | None) -> Verdict:
 
 
 def nonzero(figures: Sequence[MemoryItem]) -> tuple[MemoryItem, ...]:
-    """Figures that are not zero."""
+    """The items that are not zero."""
     return tuple(f for f in figures if f.bytes > 0)

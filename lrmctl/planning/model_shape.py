@@ -1,7 +1,7 @@
-"""The shape of a model: what its memory and its parameter count follow from. Reads config.json; loads no weights.
+"""The shape of a model, which determines its parameter count and memory. Reads config.json; loads no weights.
 
-Counted are dense decoders with gated MLPs (Llama, Mistral, Qwen2, Qwen3). Anything else is refused by name: a wrong
-parameter count would make every figure after it wrong.
+Supports dense decoders with gated MLPs (Llama, Mistral, Qwen2, Qwen3). Anything else is rejected by name, because a
+wrong parameter count would make every estimate wrong.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ _EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
 
 @dataclass(frozen=True)
 class ModelShape:
-    """A dense decoder.
+    """The shape of a dense decoder.
 
     Attributes:
         hidden: width of the residual stream.
         intermediate: width of the gated MLP.
-        tied: the output head is the embedding matrix.
-        qkv_bias, o_bias: the attention's projections have biases.
-        qk_norm: queries and keys are normalised per head (Qwen3).
-        max_positions: longest sequence that the model was made for.
+        tied: the output head shares the embedding matrix.
+        qkv_bias, o_bias: the attention projections have biases.
+        qk_norm: queries and keys are normalized per head (Qwen3).
+        max_positions: longest sequence that the model supports.
         source: where the numbers come from.
     """
 
@@ -52,12 +52,12 @@ class ModelShape:
 
     @property
     def query(self) -> int:
-        """Width of all queries together."""
+        """Total width of all query heads."""
         return self.heads * self.head_dim
 
     @property
     def kv(self) -> int:
-        """Width of all keys (or values) together."""
+        """Total width of all key (or value) heads."""
         return self.kv_heads * self.head_dim
 
     @property
@@ -75,12 +75,12 @@ class ModelShape:
 
     @property
     def embedding_parameters(self) -> int:
-        """The embedding matrix; the head is another one of this size unless it is tied."""
+        """Size of the embedding matrix, and of the head unless it is tied."""
         return self.vocab * self.hidden
 
     @property
     def parameters(self) -> int:
-        """All of them: embedding, head if it is not tied, layers, last norm."""
+        """All parameters: embedding, head unless tied, layers, final norm."""
         matrices = self.embedding_parameters * (1 if self.tied else 2)
         return matrices + self.layers * self.layer_parameters + self.hidden
 
@@ -96,8 +96,8 @@ def shape_of(ref: str, path: Path | None) -> ModelShape:
         path: the local checkpoint; None if the model is not on this machine.
 
     Raises:
-        NotFoundError: neither a local configuration nor an entry in the table.
-        RecipeError: a kind of model whose memory is not modelled.
+        NotFoundError: there is neither a local configuration nor an entry in the table.
+        RecipeError: the memory of this kind of model is not modelled.
     """
     from lrmctl.models import config_folder
 
@@ -120,7 +120,7 @@ def shape_of(ref: str, path: Path | None) -> ModelShape:
 
 @cache
 def known_models() -> Mapping[str, ModelShape]:
-    """Architecture facts of some hub models, which need no download."""
+    """Shapes of some hub models, which need no download."""
     table = json.loads(_TABLE.read_text(encoding="utf-8"))
     found = {}
     for name, entry in table["models"].items():
@@ -133,7 +133,7 @@ def shape_from_config(config: Mapping[str, Any], name: str, source: str) -> Mode
     """The shape that a transformers config.json describes.
 
     Raises:
-        RecipeError: mixture of experts, or a family that is not counted.
+        RecipeError: mixture of experts, or an unsupported family.
     """
     if any(config.get(key) for key in _EXPERTS) or "moe" in str(config.get("model_type")):
         raise RecipeError(f"{name} is a mixture of experts, whose memory is not modelled", source)

@@ -1,4 +1,4 @@
-"""A plan in words and bars: amounts of memory, big numbers, histograms. Plain text; knows no terminal."""
+"""Formats plans as plain text: byte sizes, large numbers, bars. Knows no terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _BLOCKS = " ▏▎▍▌▋▊▉█"
 
 
 def size(count: int | float | None) -> str:
-    """Bytes in words: `3.3 GiB`, `12 MiB`."""
+    """Format bytes: `3.3 GiB`, `12 MiB`."""
     if count is None:
         return "unknown"
     for unit, name in ((GIB, "GiB"), (1024**2, "MiB"), (1024, "KiB")):
@@ -23,7 +23,7 @@ def size(count: int | float | None) -> str:
 
 
 def number(count: int | float | None) -> str:
-    """A count in words: `1,280`, `41.9 million`."""
+    """Format a count: `1,280`, `41.9 million`."""
     if count is None:
         return "unknown"
     for unit, name in ((1e9, "billion"), (1e6, "million")):
@@ -33,14 +33,14 @@ def number(count: int | float | None) -> str:
 
 
 def bar(share: float, width: int = 20) -> str:
-    """A bar of eighths; `share` from 0 to 1, more is cut."""
+    """A bar of block characters; `share` is clipped to [0, 1]."""
     eighths = round(max(0.0, min(1.0, share)) * width * 8)
     whole, rest = divmod(eighths, 8)
     return ("█" * whole + (_BLOCKS[rest] if rest else "")).ljust(width)
 
 
 def largest(figures: Sequence[MemoryItem], n: int = 8) -> list[MemoryItem]:
-    """The figures that matter, largest first."""
+    """The `n` largest items, largest first."""
     return sorted(figures, key=lambda f: f.bytes, reverse=True)[:n]
 
 

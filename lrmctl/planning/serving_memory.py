@@ -1,4 +1,4 @@
-"""Memory of a rollout engine: the share that vLLM takes of a GPU, and what of it is left for the KV cache. Bytes."""
+"""Memory of a rollout engine: vLLM's share of a GPU, and how much of it is left for the KV cache. Bytes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from lrmctl.planning.memory_items import RULE, VLLM, MemoryItem
 from lrmctl.planning.model_shape import ModelShape
 
 GPU_SHARE = {"colocated": 0.6, "separate": 0.9}
-"""Share of a GPU where the recipe says none: colocated, and with GPUs of its own."""
-_BATCHED = 8192  # tokens of one step that vLLM measures its own activations with
-_SEQUENCES = 256  # sequences whose logits it measures with
+"""Default share of a GPU, colocated and with its own GPUs."""
+_BATCHED = 8192  # tokens of one step with which vLLM profiles its activations
+_SEQUENCES = 256  # sequences with logits in that profile
 _GRAPHS = 1024**3
 
 
@@ -20,11 +20,11 @@ class ServingMemory:
     """A rollout engine on one of its GPUs.
 
     Attributes:
-        share: bytes that vLLM takes, KV cache included.
-        kv_cache: bytes left for the cache; negative if even the weights do not fit.
+        share: bytes that vLLM takes, including the KV cache.
+        kv_cache: bytes left for the cache; negative if not even the rest fits.
         per_token: bytes of keys and values of one token on one GPU.
-        sequences: sequences of `length` tokens that the cache of one engine holds at once.
-        figures: what the share is made of.
+        sequences: number of sequences of `length` tokens that fit into one engine's cache.
+        figures: breakdown of the share.
     """
 
     share: int
@@ -39,7 +39,7 @@ class ServingMemory:
 
 
 def kv_bytes_per_token(shape: ModelShape, tensor_parallel: int = 1) -> int:
-    """Keys and values of one token in bf16, on one of `tensor_parallel` GPUs; a head is never cut."""
+    """Bytes of one token's keys and values in bf16, on one of `tensor_parallel` GPUs; heads are never split."""
     heads = max(1, shape.kv_heads // tensor_parallel)
     return 2 * shape.layers * heads * shape.head_dim * 2
 
@@ -47,7 +47,7 @@ def kv_bytes_per_token(shape: ModelShape, tensor_parallel: int = 1) -> int:
 def serving(
     shape: ModelShape, capacity: int, share: float, *, length: int, tensor_parallel: int = 1, graphs: bool = True
 ) -> ServingMemory:
-    """What vLLM does with its share of a GPU of `capacity` bytes.
+    """How vLLM uses its share of a GPU with `capacity` bytes.
 
     Args:
         length: tokens of the longest sequence, prompt and response.

@@ -1,4 +1,4 @@
-"""What to change first when a run does not fit: single changes of the recipe, tried on the model, cheapest first."""
+"""Suggests what to change when a run does not fit: tries single recipe changes on the estimate, cheapest first."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Recipe = SftRecipe | RlRecipe
 
 @dataclass(frozen=True)
 class RecipeChange:
-    """One change of a recipe, and what it makes of the peak.
+    """One change of a recipe and its effect.
 
     Attributes:
         key: dotted recipe key.
-        peak_bytes, verdict: with the change.
+        peak_bytes, verdict: after the change.
     """
 
     key: str
@@ -34,10 +34,10 @@ class RecipeChange:
 def first_change(
     recipe: Recipe, memory: MemoryEstimate, again: Callable[[Recipe], MemoryEstimate]
 ) -> RecipeChange | None:
-    """The first single change that makes a run fit; else the one that lowers the peak most; None if all is well.
+    """The first single change that makes a run fit, else the one that lowers the peak most; None if it already fits.
 
     Args:
-        again: the estimate of a changed recipe.
+        again: estimates a changed recipe.
     """
     if memory.verdict in ("fits", "unknown"):
         return None
@@ -57,7 +57,7 @@ def _with(recipe: Recipe, key: str, value: Any) -> Recipe:
 
 
 def _candidates(recipe: Recipe) -> Iterator[tuple[str, Any]]:
-    """Changes in the order in which they cost something: time first, then GPUs."""
+    """Candidate changes by increasing cost: time first, then GPUs."""
     optimizer, processes = recipe.optimizer, recipe.layout.nodes * recipe.layout.gpus
     if not optimizer.gradient_checkpointing:
         yield "optimizer.gradient_checkpointing", True
@@ -75,7 +75,7 @@ def _candidates(recipe: Recipe) -> Iterator[tuple[str, Any]]:
 
 
 def _smaller(recipe: Recipe) -> Iterator[tuple[str, Any]]:
-    """Smaller micro-batches: half as often as it goes, or fewer tokens down to one longest sequence."""
+    """Smaller micro-batches: halved repeatedly, or fewer tokens down to one longest sequence."""
     tokens = recipe.optimizer.dynamic_batch_tokens
     if tokens is not None and isinstance(recipe, RlRecipe):
         yield from (("optimizer.dynamic_batch_tokens", n) for n in (tokens // 2, recipe.max_len) if 0 < n < tokens)
@@ -87,7 +87,7 @@ def _smaller(recipe: Recipe) -> Iterator[tuple[str, Any]]:
 
 
 def _engine(recipe: RlRecipe) -> Iterator[tuple[str, Any]]:
-    """Another share for the engine, and more GPUs for one of them."""
+    """Other memory shares for the engine, and more GPUs per engine."""
     now = gpu_share(recipe)
     yield from (("rollout.gpu_memory", share) for share in (0.5, 0.4, 0.3) if share < now)
     yield from (("rollout.gpu_memory", share) for share in (0.7, 0.8, 0.9) if share > now)

@@ -1,7 +1,7 @@
-"""Memory of a model that is trained, or run forward without gradients, by DeepSpeed inside OpenRLHF. Bytes.
+"""Memory of a model trained, or run forward without gradients, by DeepSpeed in OpenRLHF. Bytes.
 
-Symbols: P parameters, T tokens of one micro-batch on one GPU, L layers, h hidden, q all queries, kv all keys, I the
-MLP's width, V the vocabulary, N processes that share the model states, e bytes of an element.
+Symbols: P parameters, T tokens of one micro-batch on one GPU, L layers, h hidden size, q width of all queries, kv width
+of all keys, I width of the MLP, V vocabulary size, N processes that shard the model states, e bytes per element.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from lrmctl.recipe.schema.sections import Lora
 CONTEXT = 512 * 1024**2
 """CUDA context and libraries of one process."""
 NCCL = 256 * 1024**2
-"""Communication buffers of a process that talks to others."""
-_BUCKET = 500_000_000  # elements; DeepSpeed's default, which OpenRLHF leaves alone
+"""Communication buffers of a process in a group of several."""
+_BUCKET = 500_000_000  # elements; DeepSpeed's default, which OpenRLHF keeps
 _LIVE = 1_000_000_000  # elements; stage3_max_live_parameters
 
 
 @dataclass(frozen=True)
 class TrainedModelMemory:
-    """A model as it is trained.
+    """Settings that determine a trained model's memory.
 
     Attributes:
-        role: whose memory it is.
-        element: bytes of a weight, gradient and activation: 2 (bf16, fp16) or 4 (fp32, on CPU only).
-        processes: that share optimizer states, gradients and weights by ZeRO's stage.
-        tokens: of one micro-batch with gradients on one process.
-        forward_tokens: of one micro-batch without gradients; 0 if there is no such pass.
+        role: the role of the model.
+        element: bytes per weight, gradient and activation: 2 (bf16, fp16) or 4 (fp32, CPU only).
+        processes: number of processes that shard optimizer states, gradients and weights, as ZeRO's stage says.
+        tokens: per micro-batch with gradients on one process.
+        forward_tokens: per micro-batch without gradients; 0 if there is no such pass.
         head: width of the output: the vocabulary, or 1 for a critic.
-        temperature: of the rollouts; logits are divided by it in place where it is not 1.
-        entropy: the entropy is part of the loss.
-        cuda: log-probabilities come from flash-attention's kernel, which keeps no copy of the logits; elsewhere they do
-            not, and memory that is asked for and not used (the reduce bucket) is not taken.
+        temperature: of the rollouts; logits are divided by it in place unless it is 1.
+        entropy: entropy is part of the loss.
+        cuda: log-probabilities come from flash-attention's kernel, which keeps no copy of the logits. On CPU they do
+            not, and memory that is allocated but not used (the reduce bucket) is not resident.
     """
 
     role: str
@@ -56,7 +56,7 @@ class TrainedModelMemory:
 
     @property
     def parameters(self) -> int:
-        """Of the role's model: a critic has a column in place of the head."""
+        """Parameters of the model; a critic has a single output column instead of the head."""
         if self.head == 1:
             untied = 0 if self.shape.tied else self.shape.embedding_parameters
             return self.shape.parameters - untied + self.shape.hidden
@@ -68,7 +68,7 @@ class TrainedModelMemory:
 
 
 def lora_parameters(shape: ModelShape, lora: Lora) -> int:
-    """Parameters of the adapters: rank x (inputs + outputs) of every linear map that has one (arXiv 2106.09685)."""
+    """Adapter parameters: rank x (inputs + outputs) of every adapted linear layer (arXiv 2106.09685)."""
     adapted = [(a, b) for name, a, b in shape.linears if "all-linear" in lora.targets or name in lora.targets]
     return shape.layers * sum(lora.rank * (a + b) for a, b in adapted)
 
@@ -78,7 +78,7 @@ def _figure(role: str, what: str, size: float, formula: str, source: str) -> Mem
 
 
 def weights(model: TrainedModelMemory) -> MemoryItem:
-    """The weights that forward and backward passes use."""
+    """The weights used by forward and backward passes."""
     adapters = model.trainable if model.lora else 0
     total = (model.parameters + adapters) * model.element
     shared = model.processes if model.zero_stage == 3 else 1
@@ -94,7 +94,7 @@ def optimizer(model: TrainedModelMemory) -> MemoryItem:
 
 
 def gradients(model: TrainedModelMemory) -> MemoryItem:
-    """Gradients that are kept until the optimizer's step; with offload from stage 2 on they lie on the host."""
+    """Gradients kept until the optimizer step; with offload and stage 2 or 3 they are on the host."""
     shared = model.processes if model.zero_stage >= 2 else 1
     away = model.offload and model.zero_stage >= 2
     size = 0 if away else model.element * model.trainable / shared
@@ -102,10 +102,10 @@ def gradients(model: TrainedModelMemory) -> MemoryItem:
 
 
 def buffers(model: TrainedModelMemory) -> list[MemoryItem]:
-    """What DeepSpeed allocates beside the model states."""
+    """DeepSpeed's buffers in addition to the model states."""
     if model.zero_stage == 0:
         return []
-    twice = 2 if model.zero_stage == 3 else 1  # overlap_comm is on by default in stage 3 only
+    twice = 2 if model.zero_stage == 3 else 1  # overlap_comm is on by default only in stage 3
     elements = _BUCKET if model.cuda else min(_BUCKET, model.trainable)
     bucket = _figure(
         model.role,
@@ -128,10 +128,10 @@ def buffers(model: TrainedModelMemory) -> list[MemoryItem]:
 
 
 def layer_bytes(shape: ModelShape, element: int) -> int:
-    """Bytes that one layer keeps for the backward pass of one token, with flash attention.
+    """Bytes that one layer keeps per token for the backward pass, with flash attention.
 
-    Per norm 4h (fp32 copy) + 2eh (normalised, output); attention e(2q + 2kv) + 4 per head; MLP 4eI. Qwen3 adds
-    (4 + e)(q + kv) for the norms of queries and keys. Counted in transformers' modeling files.
+    Per norm 4h (fp32 copy) + 2eh (normalized, output); attention e(2q + 2kv) + 4 per head; MLP 4eI. Qwen3 adds
+    (4 + e)(q + kv) for the norms of queries and keys. Derived from transformers' modeling files.
     """
     e, h, q, kv = element, shape.hidden, shape.query, shape.kv
     norms = 2 * (4 * h + 2 * e * h + 4)
@@ -141,10 +141,10 @@ def layer_bytes(shape: ModelShape, element: int) -> int:
 
 
 def activations(model: TrainedModelMemory) -> list[MemoryItem]:
-    """What is kept for the backward pass, and what it works with; `T` tokens at once."""
+    """Activations kept for the backward pass of `T` tokens, and its working memory."""
     shape, e, t = model.shape, model.element, model.tokens
     layer = layer_bytes(shape, e) * t
-    ends = (4 + 2 * e) * shape.hidden * t  # the last norm
+    ends = (4 + 2 * e) * shape.hidden * t  # the final norm
     if not model.checkpointing:
         kept = _figure(model.role, "activations", shape.layers * layer + ends, "L T layer", TRANSFORMERS)
         return [kept]
@@ -157,16 +157,16 @@ def activations(model: TrainedModelMemory) -> list[MemoryItem]:
 
 
 def logits_held(model: TrainedModelMemory) -> MemoryItem:
-    """fp32 logits that live through the whole backward pass: OpenRLHF returns them with the log-probabilities."""
+    """fp32 logits, alive for the whole backward pass because OpenRLHF returns them with the log-probabilities."""
     size = 4 * model.head * model.tokens
     return _figure(model.role, "logits", size, "4 V T (fp32)", f"{ACTOR}: forward")
 
 
 def logits_backward(model: TrainedModelMemory) -> MemoryItem:
-    """Gradients of the logits at their largest, beside the logits themselves.
+    """Peak of the logits' gradients, in addition to the logits themselves.
 
-    fp32 gradient and its copy in the weights' type, or, where the rollouts' temperature is not 1, a second fp32 one
-    (the division is undone); without the fused kernel two more of them, for gather and logsumexp.
+    The fp32 gradient and its copy in the weights' dtype or, if the rollout temperature is not 1, a second fp32 one (for
+    the division); without the fused kernel two more, for gather and logsumexp.
     """
     copies = [4, 4 if model.temperature != 1.0 else model.element]
     if not model.cuda:
@@ -178,14 +178,14 @@ def logits_backward(model: TrainedModelMemory) -> MemoryItem:
 
 
 def step_scratch(model: TrainedModelMemory) -> MemoryItem:
-    """The fp32 copy of the gradients that the optimizer's step makes, once activations are gone."""
+    """The fp32 copy of the gradients made by the optimizer step, after activations are freed."""
     shared = model.processes if model.zero_stage else 1
     size = 0 if model.offload and model.zero_stage else 4 * model.trainable / shared
     return _figure(model.role, "fp32 gradients", size, "4 P / N", f"{DEEPSPEED}/stage_1_and_2.py: step")
 
 
 def process(model: TrainedModelMemory, cuda: bool) -> list[MemoryItem]:
-    """What a process takes before it holds anything."""
+    """Base memory of a process."""
     if not cuda:
         return []
     talk = [_figure(model.role, "NCCL", NCCL, "256 MiB", RULE)] if model.processes > 1 else []
@@ -193,13 +193,13 @@ def process(model: TrainedModelMemory, cuda: bool) -> list[MemoryItem]:
 
 
 def resident(model: TrainedModelMemory) -> list[MemoryItem]:
-    """Weights, optimizer states and gradients, as they lie on the GPU while the model is trained."""
+    """Weights, optimizer states and gradients on the GPU during training."""
     states = [] if model.offload and model.zero_stage else [optimizer(model)]
     return [weights(model), *states, gradients(model)]
 
 
 def passing(model: TrainedModelMemory) -> tuple[MemoryItem, ...]:
-    """The larger of two moments of a backward pass: its start (logits, their gradient), or a layer computed again."""
+    """The larger of two peaks of a backward pass: its start (logits and their gradient), or recomputing a layer."""
     kept = activations(model)
     head = [logits_held(model)] if model.head else []
     start = [*head, logits_backward(model), kept[0]] if model.head else kept[:1]
@@ -209,7 +209,7 @@ def passing(model: TrainedModelMemory) -> tuple[MemoryItem, ...]:
 
 
 def update(model: TrainedModelMemory) -> tuple[MemoryItem, ...]:
-    """Everything at the moment of an update when most of it is there: in the backward pass, or in the step."""
+    """Peak of an update: in the backward pass or in the optimizer step."""
     moments: list[Sequence[MemoryItem]] = [(*buffers(model), *passing(model)), (step_scratch(model),)]
     return nonzero([*resident(model), *max(moments, key=_total)])
 
@@ -219,7 +219,7 @@ def _total(figures: Sequence[MemoryItem]) -> int:
 
 
 def forward(model: TrainedModelMemory) -> tuple[MemoryItem, ...]:
-    """What a pass without gradients takes beside the weights: one layer's values, and the logits in two types."""
+    """Memory of a pass without gradients, besides the weights: one layer's activations, and logits in two dtypes."""
     t, e = model.forward_tokens, model.element
     wide = e * (4 * model.shape.intermediate + 4 * model.shape.hidden) * t
     logits = (4 + (e if e != 4 else 0)) * model.head * t
@@ -232,7 +232,7 @@ def forward(model: TrainedModelMemory) -> tuple[MemoryItem, ...]:
 
 
 def host_bytes(model: TrainedModelMemory, sleeps: bool) -> list[MemoryItem]:
-    """What one process keeps in host memory: offloaded states, and copies of what sleeps."""
+    """Host memory of one process: offloaded optimizer states, or states moved there while other roles are active."""
     shared = model.processes if model.zero_stage else 1
     found = []
     if model.offload and model.zero_stage:

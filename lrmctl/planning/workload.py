@@ -1,4 +1,4 @@
-"""A recipe as the amounts that memory and time follow from: tokens of a micro-batch, processes, models."""
+"""The quantities of a recipe that determine memory: tokens per micro-batch, processes, models."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
 
 @dataclass(frozen=True)
 class Lengths:
-    """Tokens of the rows, where they were counted.
+    """Token lengths of the rows, if they were counted.
 
     Attributes:
-        longest: of the longest row kept (RL: of the longest prompt kept); None if no tokenizer was there.
+        longest: tokens of the longest row kept (RL: of the longest prompt kept); None without a tokenizer.
     """
 
     longest: int | None = None
 
     def sequence(self, recipe: SftRecipe | RlRecipe) -> int:
-        """Tokens of the longest sequence that training can meet."""
+        """Tokens of the longest possible training sequence."""
         if isinstance(recipe, SftRecipe):
             return min(recipe.data.max_len, self.longest or recipe.data.max_len)
         if self.longest is None:
@@ -33,8 +33,8 @@ class Lengths:
 def micro_tokens(recipe: SftRecipe | RlRecipe, length: int, *, gradients: bool = True) -> int:
     """Tokens of one micro-batch on one process, if every sequence has `length` tokens.
 
-    Passes without gradients take twice the sequences where that divides the step. Dynamic batches hold at most their
-    tokens, or one longer sequence. Ring attention cuts every sequence over its GPUs.
+    Passes without gradients use twice as many sequences if that divides the step. Dynamic batches hold at most their
+    token limit, or one longer sequence. Ring attention splits every sequence over its GPUs.
     """
     optimizer = recipe.optimizer
     if optimizer.dynamic_batch_tokens is not None and isinstance(recipe, RlRecipe):
@@ -75,7 +75,7 @@ def trained(
 def critic(
     recipe: RlRecipe, shape: ModelShape, actor: TrainedModelMemory, placed: Placement, cuda: bool, dtype: str
 ) -> TrainedModelMemory:
-    """PPO's value model: a trained one with a single output."""
+    """PPO's value model: trained, with a single output."""
     role = placed.role("critic")
     return TrainedModelMemory(
         role="critic",
@@ -100,7 +100,7 @@ def _states(recipe: SftRecipe | RlRecipe, cuda: bool, dtype: str) -> dict[str, A
 
 
 def reference(recipe: RlRecipe, actor: TrainedModelMemory, placed: Placement) -> TrainedModelMemory:
-    """The frozen model of the KL: sharded in stage 3 only, else whole on every GPU."""
+    """The frozen reference model: sharded in stage 3 only, otherwise whole on every GPU."""
     role = placed.role("reference")
     return TrainedModelMemory(
         role="reference",

@@ -1,4 +1,4 @@
-"""Whether a recipe can run, as far as that can be known before it does. Loads no model and downloads nothing."""
+"""Checks whether a recipe can run, as far as possible without running it. Loads no model and downloads nothing."""
 
 from __future__ import annotations
 

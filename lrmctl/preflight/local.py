@@ -1,6 +1,6 @@
-"""What can be seen of a recipe on this machine before it runs: own files, the model's length, sets that join.
+"""Checks of a recipe against this machine: local files, the model's maximum length, added benchmarks.
 
-Downloads nothing and loads no model. What is not here is not looked at.
+Downloads nothing and loads no model. What is not on this machine is not checked.
 """
 
 from __future__ import annotations
@@ -18,12 +18,11 @@ from lrmctl.recipe.schema.recipes import EvalRecipe, RlRecipe, SftRecipe, StudyR
 
 _FILES = ("path", "file")
 _MAX_BYTES = 64 * 2**20
-"""Bytes of a file that is read to check it; a larger one is only looked for."""
+"""Largest file, in bytes, that is read to check it; of a larger one only the existence is checked."""
 
 
 def local_problems(loaded: LoadedRecipe, runs_dir: Path | None = None) -> list[Problem]:
-    """Own files that are missing or cannot be read as they are meant to be, lengths that the model does not have, and a
-    note on prompts that are added."""
+    """Missing or unreadable local files, lengths beyond the model's maximum, and a note on added prompts."""
     return [*position_problems(loaded, runs_dir), *_files(loaded.recipe), *_joins(loaded.recipe)]
 
 
@@ -40,7 +39,7 @@ def _files(recipe: Any) -> Iterator[Problem]:
 
 
 def _uses(recipe: Any) -> Iterator[tuple[str, Any, str]]:
-    """Every set and source that a recipe names: key, the section, and what is read of it."""
+    """Every benchmark and source that a recipe names: key, section, and what is read from it."""
     if isinstance(recipe, (EvalRecipe, StudyRecipe)):
         yield from ((f"evaluation.safety.{i}", use, "benchmark") for i, use in enumerate(recipe.evaluation.safety))
     elif isinstance(recipe, RlRecipe):
@@ -54,7 +53,7 @@ def _uses(recipe: Any) -> Iterator[tuple[str, Any, str]]:
 
 
 def _may_be_off(recipe: Any, use: Any) -> bool:
-    """Whether a recipe may switch thinking off for a source: the model's template says, when rows are rendered."""
+    """Whether the recipe may turn thinking off for a source; the chat template decides when rows are rendered."""
     settings = (getattr(each, key, None) for each in (recipe, use) for key in ("thinking", "template_args"))
     return any(settings)
 
@@ -78,7 +77,7 @@ def _read(file: str, use: Any, what: str, may_be_off: bool) -> None:
 
 
 def _joins(recipe: Any) -> Iterator[Problem]:
-    """The over-refusal set that an evaluation gets because none of its own has benign prompts."""
+    """A note if an over-refusal benchmark is added because none of the recipe's has benign prompts."""
     if not isinstance(recipe, (EvalRecipe, StudyRecipe)):
         return
     if use := added_over_refusal_set(recipe.evaluation, _kinds(recipe.evaluation)):
@@ -86,14 +85,14 @@ def _joins(recipe: Any) -> Iterator[Problem]:
 
 
 def added_over_refusal_set(section: EvalSection, kinds: Collection[str]) -> dict[str, Any] | None:
-    """The over-refusal set that is added to sets of these kinds of prompts, named as in a recipe; None for none."""
+    """The over-refusal benchmark added for these prompt kinds, named as in a recipe; None if none is added."""
     if not (section.over_refusal and "harmful" in kinds and "benign" not in kinds):
         return None
     return over_refusal_set_for(section.safety[0])
 
 
 def over_refusal_set_for(like: SafetySet) -> dict[str, Any]:
-    """XSTest's safe prompts; of the lab its benign ones."""
+    """XSTest's safe prompts, or for the lab its benign prompts."""
     if like.use == "lab-harmful":
         return {"use": "lab-benign", "options": like.options}
     from lrmctl.benchmarks import default_over_refusal
@@ -102,7 +101,7 @@ def over_refusal_set_for(like: SafetySet) -> dict[str, Any]:
 
 
 def added_set_note(use: Mapping[str, Any]) -> str:
-    """The sentence about the set that joins."""
+    """The note about the added benchmark."""
     named = "/".join(str(part) for part in (use["use"], use.get("options", {}).get("split")) if part)
     return (
         f"no set has benign prompts: those of {named} are asked too, because safety alone is reached by refusing "
@@ -117,6 +116,6 @@ def _kinds(section: Any) -> set[str]:
     for use in section.safety:
         try:
             found |= set(registry.make("benchmark", use.use, **use.options).kinds)
-        except LrmctlError:  # told by whoever checks names and options
+        except LrmctlError:  # reported by the check of names and options
             continue
     return found

@@ -1,6 +1,6 @@
-"""The longest sequence of a recipe that says none, by the model: a default must not be more than a model has.
+"""Limits a recipe's default lengths to the model's maximum positions.
 
-Reads a model's configuration where it is on this machine, and downloads nothing.
+Reads the model's configuration if it is on this machine; downloads nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from lrmctl.runs.names import named_run, runs_folder
 
 
 def fit_lengths(loaded: LoadedRecipe, runs_dir: Path | None = None) -> LoadedRecipe:
-    """The recipe with default lengths that its model has room for; what the recipe says itself is not touched."""
+    """Reduce default lengths to what the model supports; explicitly set lengths are not changed."""
     recipe: Any = loaded.recipe
     longest = positions(loaded, runs_dir)
     if longest is None:
@@ -34,7 +34,7 @@ def fit_lengths(loaded: LoadedRecipe, runs_dir: Path | None = None) -> LoadedRec
 
 
 def position_problems(loaded: LoadedRecipe, runs_dir: Path | None = None) -> list[Problem]:
-    """Lengths that the recipe says and its model does not have."""
+    """Explicitly set lengths that exceed the model's maximum."""
     longest = positions(loaded, runs_dir)
     return [
         Problem(key, f"{value} tokens are more than the model's {longest}", f"say at most {longest}, or leave it out")
@@ -44,14 +44,14 @@ def position_problems(loaded: LoadedRecipe, runs_dir: Path | None = None) -> lis
 
 
 def positions(loaded: LoadedRecipe, runs_dir: Path | None = None) -> int | None:
-    """Positions of the recipe's model; None where it is not on this machine or does not say."""
+    """Maximum positions of the recipe's model; None if it is not on this machine or does not declare them."""
     model = getattr(loaded.recipe, "model", None)
     if not isinstance(loaded.recipe, (SftRecipe, RlRecipe)) or not isinstance(model, str):
         return None
     try:
         folder = _folder(model, runs_dir or runs_folder())
         config = json.loads((folder / "config.json").read_text(encoding="utf-8")) if folder else {}
-    except (LrmctlError, OSError, ValueError, RuntimeError):  # whoever needs the model will say what is wrong with it
+    except (LrmctlError, OSError, ValueError, RuntimeError):  # loading the model reports the error
         return None
     config = config.get("text_config") or config
     found = config.get("max_position_embeddings")

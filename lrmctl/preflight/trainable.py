@@ -1,4 +1,4 @@
-"""A recipe that trains, with the model and the lengths that it will train with."""
+"""Prepares a training recipe: model override, lengths that fit the model, validation."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
 def trainable(
     loaded: LoadedRecipe, model: str | None, runs_dir: Path | None = None
 ) -> tuple[LoadedRecipe, SftRecipe | RlRecipe]:
-    """A recipe that trains, checked whole, with `model` in place of its own if one is given, and default lengths that
-    fit the model.
+    """Override the model if one is given, fit default lengths to the model, and validate the recipe.
 
     Raises:
-        RecipeError: it is of another kind, or something in it cannot be.
+        RecipeError: the recipe does not train, or is invalid.
     """
     if model is not None:
         loaded = loaded.override({"model": model}, "--model")

@@ -1,6 +1,7 @@
-"""Benign prompts whose refusals nobody would see: their judge says safe and unsafe only.
+"""Finds benign prompts whose judge cannot detect refusals, because it only says safe or unsafe.
 
-Said before anything is drawn: such a set gives no figure of compliance and none of over-refusal. Loads no model.
+Reported before anything is generated: without a refusal verdict there are no compliance and over-refusal rates. Loads
+no model.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ if TYPE_CHECKING:
     from lrmctl.recipe.schema.evaluation import EvalSection, SafetySet
 
 OUTSIDE_SAFETY_SETS = -1
-"""Index of the set that `over_refusal` adds."""
+"""Index of the benchmark added by `over_refusal`."""
 
 
 def unseen_refusals(section: EvalSection) -> Iterator[tuple[int, str]]:
-    """Index of each set of benign prompts without a judge of refusals, and a sentence.
+    """Index of each benchmark with benign prompts but no judge of refusals, and a sentence about it.
 
-    What cannot be known without asking (plugins that say nothing of themselves, data that is not here) is passed over.
+    Skips what is unknown: plugins that do not declare it, and data that is not on this machine.
     """
     chosen, kinds = section.judged(), set[str]()
     for i, one in enumerate(chosen):
@@ -40,7 +41,7 @@ def _sentence(name: str, one: SafetySet) -> str:
 
 
 def _seen(one: SafetySet) -> bool:
-    """Whether a judge of the answer says if it refuses, or may do so."""
+    """Whether any judge of the answer reports refusals, or may do so."""
     judges = [(str(one.judge), one.judge_options)]
     judges += [(also.judge, also.judge_options) for also in one.also or () if also.part in ("answer", "whole", "both")]
     return any(says_refusal(name, options) is not False for name, options in judges)

@@ -1,7 +1,7 @@
-"""Whether a recipe can run: plugins and their options, the recipes of a study's arms, what the backend takes.
+"""Validates a recipe before it runs: plugins and their options, the recipes of a study's arms, the backend's checks.
 
-Runs nothing, loads no model, downloads nothing; of data it reads the user's own files. What a backend takes is the
-backend's own to say.
+Runs nothing, loads no model and downloads nothing; reads only the user's own data files. The backend itself checks what
+it supports.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from lrmctl.recipe.yaml import KeyPath, dotted
 
 
 def _functions(loaded: LoadedRecipe) -> Iterator[tuple[KeyPath, Component]]:
-    """The components of a recipe's reward that are functions in files."""
+    """Reward components that are functions in files."""
     for path, section in _rewards(loaded):
         for index, component in enumerate(section.components):
             if component.fn is not None:
@@ -40,10 +40,10 @@ def _rewards(loaded: LoadedRecipe) -> Iterator[tuple[KeyPath, RewardSection]]:
 
 
 def check_plugins(loaded: LoadedRecipe) -> list[PluginEntry]:
-    """The registry's entries behind all names of a recipe; functions in files are looked at too.
+    """Registry entries of all plugins that a recipe names; functions in files are checked too.
 
     Raises:
-        RecipeError: names that nobody registers or options that do not fit, all in one error.
+        RecipeError: unknown names or invalid options, all in one error.
     """
     entries: list[PluginEntry] = []
     problems: list[str] = []
@@ -66,7 +66,7 @@ def check_plugins(loaded: LoadedRecipe) -> list[PluginEntry]:
 
 
 def _check_engine(entry: PluginEntry, options: Mapping[str, Any]) -> None:
-    """The options of a built-in judge's engine; those of a plugin's are its own matter."""
+    """Check the engine options of a built-in judge; a plugin checks its own."""
     if entry.builtin and entry.group == "judge" and isinstance(engine := options.get("engine"), (str, Mapping)):
         from lrmctl.recipe.schema.engines import judge_engine_options
 
@@ -79,10 +79,10 @@ def _message(loaded: LoadedRecipe, path: KeyPath, error: LrmctlError) -> str:
 
 
 def load_arms(loaded: LoadedRecipe) -> dict[str, LoadedRecipe]:
-    """The recipes of a study's arms by arm name, with the study's base and the arm's overrides in them.
+    """The recipes of a study's arms by arm name, with the study's base and the arm's overrides applied.
 
     Raises:
-        RecipeError: an arm's recipe does not load, or is not one that trains; names the arm's line.
+        RecipeError: an arm's recipe does not load or does not train; names the arm's line.
     """
     study = loaded.recipe
     if not isinstance(study, StudyRecipe):
@@ -101,7 +101,7 @@ def load_arms(loaded: LoadedRecipe) -> dict[str, LoadedRecipe]:
 
 
 def _arm(loaded: LoadedRecipe, study: StudyRecipe, arm: Arm, found: LoadedRecipe, line: str) -> LoadedRecipe:
-    """An arm's recipe with the study's base, the study's seed and the arm's own words in it."""
+    """An arm's recipe with the study's base and seed and the arm's overrides applied."""
     if "model" in arm.set:
         raise RecipeError(
             f"`set: {{model: {arm.set['model']}}}` has no effect: every arm of a study starts from its base",
@@ -130,10 +130,10 @@ class LocatedProblem:
 
 
 def find_problems(loaded: LoadedRecipe, runs_dir: Path | None = None) -> list[LocatedProblem]:
-    """What the backend has to say of a recipe that trains, or of each arm of a study; nothing of an eval recipe.
+    """Problems and notes of a recipe and, for a study, of each arm.
 
     Raises:
-        RecipeError: names that nobody registers or options that do not fit; an arm that does not load.
+        RecipeError: unknown names or invalid options; an arm that does not load.
     """
     found = [*_of_one(loaded, "", runs_dir), *_unseen_refusals(loaded)]
     for name, arm in load_arms(loaded).items():
@@ -154,7 +154,7 @@ def _of_one(loaded: LoadedRecipe, prefix: str, runs_dir: Path | None) -> list[Lo
 
 
 def _replaced(loaded: LoadedRecipe, name: str) -> Iterator[LocatedProblem]:
-    """A note on an arm's recipe that is of another model than the study's base."""
+    """A note if an arm's recipe names a model other than the study's base."""
     study: Any = loaded.recipe
     index = [arm.name for arm in study.arms].index(name)
     own: Any = load_recipe(study.arms[index].recipe, beside=loaded.path).recipe
@@ -164,7 +164,7 @@ def _replaced(loaded: LoadedRecipe, name: str) -> Iterator[LocatedProblem]:
 
 
 def _reward_notes(loaded: LoadedRecipe, prefix: str) -> Iterator[LocatedProblem]:
-    """Kinds of prompts that nothing is added up for. Whether such prompts are there, only the data can say."""
+    """A note on prompt kinds that no component covers. Whether such prompts occur is only known from the data."""
     for path, section in _rewards(loaded):
         if section.uncovered:
             kinds, key = " and ".join(section.uncovered), dotted(path)
@@ -175,7 +175,7 @@ def _reward_notes(loaded: LoadedRecipe, prefix: str) -> Iterator[LocatedProblem]
 
 
 def _unseen_refusals(loaded: LoadedRecipe) -> Iterator[LocatedProblem]:
-    """Benign prompts that are evaluated without a judge of refusals."""
+    """Notes on benign prompts that are evaluated without a judge of refusals."""
     from lrmctl.preflight.unseen_refusals import OUTSIDE_SAFETY_SETS, unseen_refusals
 
     if isinstance(loaded.recipe, (EvalRecipe, StudyRecipe)):
@@ -193,13 +193,13 @@ def _by_backend(loaded: LoadedRecipe, prefix: str) -> list[LocatedProblem]:
 
 
 def validate(loaded: LoadedRecipe, runs_dir: Path | None = None) -> list[LocatedProblem]:
-    """Everything that can be known without running: plugins, options, flags, what goes together, the same of each arm.
+    """Check everything possible without running: plugins, options, flags and their combinations, also of each arm.
 
     Returns:
-        What is allowed and worth knowing.
+        Notes.
 
     Raises:
-        RecipeError: everything that is wrong, each with its line.
+        RecipeError: all problems, each with its line.
     """
     found = find_problems(loaded, runs_dir)
     if wrong := [f for f in found if not f.problem.note]:

@@ -1,4 +1,4 @@
-"""Recipes: what they may say (`schema`), reading them (`load`), finding shipped ones, and locking what ran."""
+"""Recipes: their schema (`schema`), loading them (`load`), finding shipped ones, and locking what ran."""
 
 from __future__ import annotations
 

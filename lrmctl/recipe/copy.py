@@ -1,4 +1,4 @@
-"""A shipped recipe as a file of the user's own, that loads from any folder."""
+"""Copies a shipped recipe to a user's file that loads from any folder."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from lrmctl.recipe.yaml import parse, text_of
 
 
 def copy_recipe(ref: str, to: Path | None = None, on: str | None = None) -> Path:
-    """Copy a recipe, to be edited; what it extends is named so that the copy finds it from anywhere.
+    """Copy a recipe for editing; `extends:` is rewritten so that the copy loads from anywhere.
 
     Args:
-        ref: a recipe, or the full name of a shipped method or model (`models/qwen3-8b`), to write another one like it.
-        to: the new file or its folder; by default the file's own name in the working folder.
-        on: the model that a method is trained on; the copy then extends both.
+        ref: a recipe, or the full name of a shipped method or model (`models/qwen3-8b`).
+        to: the new file or its folder; by default the same file name in the working folder.
+        on: the model to apply a method to; the copy then extends both.
 
     Raises:
-        NotFoundError: there is no such recipe, or no such folder.
+        NotFoundError: the recipe or the target folder does not exist.
         RecipeError: the recipe cannot be read.
-        RunExistsError: the new file exists.
+        RunExistsError: the new file already exists.
     """
     files = (shipped_files()[ref],) if on is None and is_part(ref) else find_recipe(ref, on=on)
     text = _copied(files[0]) if len(files) == 1 else _extending(ref, on, files)
@@ -50,9 +50,9 @@ def _extending(ref: str, on: str | None, files: tuple[Path, ...]) -> str:
 
 
 def _copied(source: Path) -> str:
-    """The file's text, comments and all, with other names after `extends:`."""
+    """The file's text, including comments, with portable names under `extends:`."""
     text = text_of(source)
-    parse(text, source)  # what is not YAML is told with its line
+    parse(text, source)  # raises an error with the line if this is not YAML
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     pairs = root.value if isinstance(root, yaml.MappingNode) else []
     nodes = [value for key, value in pairs if key.value == "extends"]

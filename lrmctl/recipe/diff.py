@@ -1,7 +1,7 @@
-"""What two recipes differ in, when everything is resolved: key, both values, and where each was written.
+"""Differences between two resolved recipes: key, both values, and where each was written.
 
-A recipe is a file, a shipped name, or `run:NAME` for what a run was locked to. A run's recipe is not checked again: it
-may be older than the schema.
+A recipe is a file, a shipped name, or `run:NAME` for the locked recipe of a run. A run's recipe is not validated again:
+it may be older than the schema.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _ABSENT = object()
 
 @dataclass(frozen=True)
 class RecipeDifference:
-    """One key that differs; a value is None with an empty place where a recipe does not have the key.
+    """One key that differs. If a recipe lacks the key, its value is None and its place is empty.
 
     Attributes:
-        a, b: the values, as JSON has them.
+        a, b: the values, JSON types.
         where_a, where_b: `file:line`, `preset NAME` or `default`.
     """
 
@@ -42,8 +42,8 @@ class RecipeSide:
     """One of the two recipes.
 
     Attributes:
-        data: resolved.
-        where: place of a key path.
+        data: the resolved recipe.
+        where: returns the place of a key path.
     """
 
     data: dict[str, Any]
@@ -55,7 +55,7 @@ def side(ref: str, runs_dir: Path) -> RecipeSide:
 
     Raises:
         NotFoundError: no such recipe or run.
-        RecipeError: the recipe does not fit.
+        RecipeError: the recipe is invalid.
     """
     if ref.startswith("run:"):
         return _of_run(runs_dir / named_run(ref), ref)
@@ -69,7 +69,7 @@ def side(ref: str, runs_dir: Path) -> RecipeSide:
 
 
 def _unsaid(data: dict[str, Any], path: KeyPath) -> str:
-    """Where a value comes from that no file says."""
+    """The origin of a value that no file sets."""
     preset = data["algorithm"]["preset"] if path[0] == "algorithm" else None
     return f"preset {preset}" if preset and path[1] in PRESETS[preset] else "default"
 
@@ -95,7 +95,7 @@ def _of_run(folder: Path, ref: str) -> RecipeSide:
 
 
 def diff(a: RecipeSide, b: RecipeSide) -> list[RecipeDifference]:
-    """The keys that differ, in the order of `a`, then what only `b` has."""
+    """The keys that differ, in the order of `a`, then those that only `b` has."""
     return [
         RecipeDifference(
             dotted(path),
@@ -109,7 +109,7 @@ def diff(a: RecipeSide, b: RecipeSide) -> list[RecipeDifference]:
 
 
 def _walk(a: Any, b: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any, Any]]:
-    """Pairs of unlike values, as deep as both are of one form; a list of plain values is one value."""
+    """Pairs of unequal values, recursing into mappings and lists of mappings; a list of plain values is one value."""
     if isinstance(a, dict) and isinstance(b, dict):
         for key in dict.fromkeys((*a, *b)):
             yield from _walk(a.get(key, _ABSENT), b.get(key, _ABSENT), (*path, key))

@@ -1,6 +1,6 @@
-"""Recipes as they are written: a file, what it extends, and a model put on a method, as one document.
+"""Merges a recipe file with what it extends, and a method with a model, into one document.
 
-Nothing is checked here against what a recipe may say, so that listing recipes needs no schema.
+Nothing is validated against the schema here, so that listing recipes does not import it.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from lrmctl.recipe.yaml import Document, SourcePosition, merge, read
 
 
 def read_part(file: Path) -> dict[str, Any]:
-    """What a method or model says, with what it extends; unchecked, because it is no recipe by itself.
+    """A method or model file, merged with what it extends; not validated, because it is not a whole recipe.
 
     Raises:
-        NotFoundError: it extends what is not there.
+        NotFoundError: it extends something that does not exist.
         RecipeError: it cannot be read.
     """
     data: dict[str, Any] = _read_extended(file, ()).data
@@ -27,20 +27,20 @@ def read_part(file: Path) -> dict[str, Any]:
 
 
 def read_together(files: Sequence[Path], children: tuple[Path, ...]) -> Document:
-    """The documents of a method and of a model on it as one, each with what it extends; a later file wins.
+    """Merge the files, each with what it extends, into one document; later files override earlier ones.
 
     Args:
-        children: files that extend these, so that a circle is found.
+        children: files that extend these, to detect cycles.
 
     Raises:
-        NotFoundError: one extends what is not there.
-        RecipeError: one cannot be read, or they extend one another in a circle.
+        NotFoundError: one extends something that does not exist.
+        RecipeError: one cannot be read, or `extends` forms a cycle.
     """
     return reduce(_overlay, (_read_extended(file, children) for file in files))
 
 
 def _overlay(base: Document, over: Document) -> Document:
-    """`over` on top of `base`; of a method and a model the names are joined, so that runs do not share one."""
+    """Merge `over` onto `base`; for a method and a model the names are joined, so that runs get different names."""
     merged = merge(base, over)
     method, model = (base, over) if "kind" in base.data else (over, base)
     if "kind" in method.data and "kind" not in model.data:

@@ -1,7 +1,7 @@
-"""From a reference to the files that it stands for: a file, a shipped recipe, or a model and a method.
+"""Resolves a recipe reference to its files: a file, a shipped recipe, or a method and a model.
 
-Shipped recipes of real models are not files of their own: `MODEL/METHOD` is `methods/METHOD.yaml` under
-`models/MODEL.yaml`. What the files say is not known here.
+Shipped recipes of real models have no file of their own: `MODEL/METHOD` is `methods/METHOD.yaml` overridden by
+`models/MODEL.yaml`. The files' content is not read here.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from lrmctl.errors import NotFoundError, RecipeError
 
 _LISTS = "`lrmctl recipe list` lists the shipped ones"
 _OLD_METHODS = {"sft": "sft-star1"}
-"""Methods that `base/` held under another name."""
+"""Methods with a different name in the former folder `base/`."""
 
 
 def shipped_files() -> dict[str, Path]:
-    """Every file that comes with lrmctl: name (`lab/rl`, `methods/rl-guard`, `models/qwen3-8b`) -> file."""
+    """Every shipped recipe file: name (`lab/rl`, `methods/rl-guard`, `models/qwen3-8b`) -> file."""
     package = Path(__file__).resolve().parent.parent
     folder = package / "_recipes"
-    if not folder.is_dir():  # a source checkout keeps them at its top
+    if not folder.is_dir():  # in a source checkout they are at the top level
         folder = package.parent / "recipes"
     names = ((file.relative_to(folder).with_suffix("").as_posix(), file) for file in folder.rglob("*.yaml"))
     return dict(sorted(names))
 
 
 def shipped_models() -> dict[str, Path]:
-    """What a method can be trained on: name (`qwen3-8b`) -> file."""
+    """Shipped models: name (`qwen3-8b`) -> file."""
     return _in_folder("models")
 
 
 def shipped_methods() -> dict[str, Path]:
-    """What a model can be trained with: name (`rl-guard`) -> file."""
+    """Shipped methods: name (`rl-guard`) -> file."""
     return _in_folder("methods")
 
 
@@ -44,7 +44,7 @@ def _in_folder(folder: str) -> dict[str, Path]:
 
 
 def shipped() -> dict[str, tuple[Path, ...]]:
-    """The recipes that come with lrmctl: name (`lab/rl`, `qwen3-8b/rl-guard`) -> its files, a later one wins."""
+    """Shipped recipes: name (`lab/rl`, `qwen3-8b/rl-guard`) -> its files, where later files override earlier ones."""
     whole = {n: (file,) for n, file in shipped_files().items() if not n.startswith(("models/", "methods/"))}
     methods = shipped_methods()
     composed = {
@@ -54,16 +54,16 @@ def shipped() -> dict[str, tuple[Path, ...]]:
 
 
 def find_recipe(ref: str | Path, beside: Path | None = None, on: str | None = None) -> tuple[Path, ...]:
-    """The files of a recipe, of which a later one wins.
+    """The files of a recipe; later files override earlier ones.
 
     Args:
-        ref: a file, else the name of a shipped recipe; with `on`, the name of a shipped method too.
-        beside: a recipe file that names `ref`; relative files are looked for in its folder.
-        on: a model's file, else the name of a shipped model, that comes on top.
+        ref: a file, else the name of a shipped recipe; with `on`, also the name of a shipped method.
+        beside: the recipe file that names `ref`; relative files are resolved against its folder.
+        on: a model's file, else the name of a shipped model, which overrides `ref`.
 
     Raises:
         NotFoundError: no such recipe or model; a method without a model.
-        RecipeError: `on`, though `ref` names a model already.
+        RecipeError: `on` is given, but `ref` already names a model.
     """
     if file := _file(ref, beside):
         return (file,) if on is None else (file, _model(on))
@@ -81,10 +81,10 @@ def find_recipe(ref: str | Path, beside: Path | None = None, on: str | None = No
 
 
 def find_part(ref: str, beside: Path) -> tuple[Path, ...]:
-    """The files of what `extends:` names: of a recipe, or the one of a shipped method (`methods/METHOD`) or model.
+    """The files of a name under `extends:`: a recipe, a shipped method (`methods/METHOD`) or a shipped model.
 
     Raises:
-        NotFoundError: there is none.
+        NotFoundError: nothing has this name.
     """
     files = shipped_files()
     if ref in files and _file(ref, beside) is None:
@@ -103,10 +103,10 @@ def _file(ref: str | Path, beside: Path | None = None) -> Path | None:
 
 
 def exists(file: Path) -> bool:
-    """Whether a path exists; no for what cannot be a path at all."""
+    """Whether a path exists; False for a string that cannot be a path."""
     try:
         return file.exists()
-    except (OSError, ValueError):  # too long, or with a NUL in it
+    except (OSError, ValueError):  # too long, or contains NUL
         return False
 
 
@@ -123,7 +123,7 @@ def _model(on: str) -> Path:
 
 
 def _no_recipe(name: str, beside: Path | None) -> NotFoundError:
-    """The error that says what the name is, if it is something else than a recipe."""
+    """The error for an unknown recipe, which explains if the name is a method, a model or an old name."""
     where, methods, models = str(beside or ""), shipped_methods(), shipped_models()
     plain = name.removeprefix("methods/").removeprefix("models/")
     if name in (plain, f"methods/{plain}") and plain in methods:
@@ -140,7 +140,7 @@ def _no_recipe(name: str, beside: Path | None) -> NotFoundError:
 
 
 def _compose(method: str | None, model: str | None, others: Mapping[str, Path], beside: Path | None) -> str:
-    """How a method and a model make a recipe, on the command line or in a file, and what the missing one can be."""
+    """How to combine a method and a model, on the command line or in a file, and the choices for the missing one."""
     a, b = method or "METHOD", model or "MODEL"
     how = f"`{b}/{a}` or `extends: [methods/{a}, models/{b}]`" if beside else f"`{b}/{a}`, or `{a} --on {b}`"
     return f"write {how}; {'METHOD' if method is None else 'MODEL'} is one of {', '.join(others)}"

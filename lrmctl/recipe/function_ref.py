@@ -1,6 +1,6 @@
-"""`fn: ./my_reward.py:score`: what the words mean, where the file lies, and what can be known of it without running it.
+"""References to functions in files, `fn: ./my_reward.py:score`: parsing them, and checking them statically.
 
-The file is read and parsed here, never executed: a recipe is validated without running a line of its rewards.
+The file is parsed, never executed, so a recipe is validated without running any of its reward code.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from lrmctl._util.suggest import did_you_mean
 from lrmctl.errors import NotFoundError, RecipeError
 
 BATCH = "traces"
-"""A first parameter of this name takes a list of traces; any other takes one trace."""
+"""A first parameter of this name takes a list of traces; with any other name it takes one trace."""
 _OWN = ("part", BATCH, "trace")
 
 
@@ -37,7 +37,7 @@ class FunctionRef:
 
     @property
     def label(self) -> str:
-        """Its name in the logs: the function's own; `score` says nothing, and then it is the file's."""
+        """Its name in the logs: the function's name, or the file's if the function is just called `score`."""
         return self.file.stem if self.name == "score" else self.name
 
     def __str__(self) -> str:
@@ -45,7 +45,7 @@ class FunctionRef:
 
 
 def absolute(text: str, folder: Path) -> str:
-    """The reference with an absolute file; what is no reference stays as it is, for the schema to refuse."""
+    """The reference with an absolute file; other text is returned unchanged, for the schema to reject."""
     try:
         ref = FunctionRef.parse(text)
         return str(FunctionRef((folder / ref.file.expanduser()).resolve(), ref.name))
@@ -64,19 +64,19 @@ def functions_of(resolved: Any) -> Iterator[str]:
 
 
 def fingerprints(resolved: Any) -> dict[str, str]:
-    """sha256 of each file that a resolved recipe takes a function from; files that are not there are left out."""
+    """sha256 of each file from which a resolved recipe takes a function; missing files are left out."""
     files = {FunctionRef.parse(text).file for text in functions_of(resolved)}
     return {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(files) if file.is_file()}
 
 
 def check_function(text: str, options: Mapping[str, Any], *, part: str = "whole") -> None:
-    """Whether the function is there and takes what the recipe gives it, by its source alone.
+    """Check from the source alone that the function exists and takes the recipe's options.
 
-    A name that is not bound by a plain `def` (imported, assigned) can only be looked for, not at.
+    For a name not bound by a plain `def` (imported, assigned), only its existence is checked.
 
     Raises:
         NotFoundError: no such file, or no such function in it.
-        RecipeError: not Python; a class or a coroutine; options that it does not take, or needs and does not get.
+        RecipeError: not Python; a class or a coroutine; unknown or missing options.
     """
     ref = FunctionRef.parse(text)
     found = _plain(ref, _bound(_tree(ref.file)))
@@ -85,7 +85,7 @@ def check_function(text: str, options: Mapping[str, Any], *, part: str = "whole"
 
 
 def _plain(ref: FunctionRef, names: Mapping[str, ast.stmt]) -> ast.FunctionDef | None:
-    """The `def` of a function; None where the name is bound in another way (imported, assigned)."""
+    """The `def` of a function; None if the name is bound in another way (imported, assigned)."""
     found = names.get(ref.name)
     if isinstance(found, ast.ClassDef | ast.AsyncFunctionDef):
         kind = "a class" if isinstance(found, ast.ClassDef) else "a coroutine"
@@ -100,10 +100,10 @@ def _plain(ref: FunctionRef, names: Mapping[str, ast.stmt]) -> ast.FunctionDef |
 
 @dataclass(frozen=True)
 class FunctionSource:
-    """What the source of a function says of it.
+    """What is known of a function from its source.
 
     Attributes:
-        options: name, default as it is written (empty for none) and annotation of each parameter after the first.
+        options: name, default and annotation of each parameter after the first, as source text (empty for none).
         range: the bounds that the file assigns to `function.range`, if they are two numbers.
     """
 
@@ -113,7 +113,7 @@ class FunctionSource:
 
 
 def read_function(ref: FunctionRef) -> FunctionSource:
-    """A function by its source alone; of a name that no plain `def` binds nothing is known.
+    """Read a function's source; empty for a name that is not bound by a plain `def`.
 
     Raises:
         NotFoundError: no such file, or no such function in it.
@@ -159,7 +159,7 @@ def _tree(file: Path) -> ast.Module:
 
 
 def _bound(tree: ast.Module) -> dict[str, ast.stmt]:
-    """Names that the file binds, outside of functions and classes; `*` if it imports everything of another."""
+    """Names bound at module level; includes `*` if the file has a star import."""
     names: dict[str, ast.stmt] = {}
     todo: list[ast.stmt] = list(tree.body)
     while todo:

@@ -1,7 +1,6 @@
-"""From a file or a shipped name to a checked recipe: `extends`, `--set`, and errors that name file and line.
+"""Loads a recipe from a file or shipped name: `extends`, `--set`, validation, and errors that name file and line.
 
-The words a recipe may use are in `schema`, reading YAML is in `yaml`, what a name stands for in `find`. Nothing here
-asks whether a plugin exists.
+The schema is in `schema`, YAML parsing in `yaml`, name resolution in `find`. Whether plugins exist is not checked here.
 """
 
 from __future__ import annotations
@@ -31,13 +30,13 @@ _NO_MODEL = "; write one, or give one with `--on MODEL` (`lrmctl recipe list` na
 
 @dataclass(frozen=True)
 class LoadedRecipe:
-    """A recipe, and where each of its words was written.
+    """A recipe, and where each of its keys was written.
 
     Attributes:
-        recipe: the checked recipe.
-        path: the file it was read from (the one that extends, not the extended ones); the method's, if on a model.
+        recipe: the validated recipe.
+        path: the file it was read from (the extending one, not the extended ones); the method's, if applied to a model.
         sets: the `--set` overrides that were applied.
-        on: the file of the model that was put on top; None if the recipe is one file.
+        on: the file of the model it was applied to; None if the recipe is one file.
     """
 
     recipe: AnyRecipe
@@ -48,7 +47,7 @@ class LoadedRecipe:
 
     @property
     def resolved(self) -> dict[str, Any]:
-        """The whole recipe as JSON-able data, every default written out."""
+        """The whole recipe as JSON types, with all defaults filled in."""
         return self.recipe.model_dump(mode="json")
 
     def where(self, *path: str | int) -> str:
@@ -56,7 +55,7 @@ class LoadedRecipe:
         return str(self._document.where(path))
 
     def is_set(self, *path: str | int) -> bool:
-        """Whether a key is written in the recipe, in one it extends or in a `--set`; else it is a default."""
+        """Whether a key is set in the recipe, in one it extends or by `--set`, rather than a default."""
         data = self._document.data
         for key in path:
             if not _holds(data, key):
@@ -65,12 +64,12 @@ class LoadedRecipe:
         return True
 
     def override(self, values: Mapping[str, Any], place: str = "override") -> LoadedRecipe:
-        """The same recipe with some dotted keys set to other values, checked again.
+        """A copy of the recipe with some dotted keys set to other values, validated again.
 
         Args:
-            values: dotted key -> value, e.g. `{"model": "run:base", "algorithm.steps": 4}`. A mapping joins the
-                section that is there key by key, as in a recipe that extends another; all else replaces.
-            place: what an error about one of them names.
+            values: dotted key -> value, e.g. `{"model": "run:base", "algorithm.steps": 4}`. A mapping is merged
+                into an existing section key by key, as with `extends`; anything else replaces.
+            place: prefix of the location in error messages.
         """
         document = Document(deepcopy(self._document.data), dict(self._document.marks))
         for key, value in values.items():
@@ -89,14 +88,14 @@ def load_recipe(
     """Load a recipe by file or by shipped name.
 
     Args:
-        ref: an existing file first, else the name of a shipped recipe (`lrmctl recipe list`).
-        sets: `a.b=value` overrides; the value is typed as YAML types it.
-        beside: a recipe file that names `ref`; relative files are looked for in its folder first.
-        on: the model that a method (`ref`, by name or file) is trained on: a file, or the name of a shipped model.
+        ref: an existing file, else the name of a shipped recipe (`lrmctl recipe list`).
+        sets: `a.b=value` overrides; values are parsed as YAML.
+        beside: the recipe file that names `ref`; relative files are resolved against its folder first.
+        on: the model to apply a method (`ref`, by name or file) to: a file, or the name of a shipped model.
 
     Raises:
         NotFoundError: neither a file nor a shipped recipe; no such model.
-        RecipeError: the recipe, one it extends, or an override does not fit; all problems in one error.
+        RecipeError: the recipe, one it extends, or an override is invalid; all problems in one error.
     """
     files = find_recipe(ref, beside, on)
     document = read_together(files, ())
@@ -117,9 +116,9 @@ def _split_set(text: str) -> tuple[str, str]:
 
 
 def _resolve_files(document: Document) -> None:
-    """Make relative files in options, and those of functions, absolute: they lie beside the recipe that names them."""
+    """Make relative files in options and function references absolute; they are relative to the recipe naming them."""
     for path, value in walk(document.data):
-        # an arm of a study may have `set: {reward.components: [...]}`
+        # also matches a study arm's `set: {reward.components: [...]}`
         if len(path) > 2 and path[-1] == "fn" and str(path[-3]).endswith("components") and isinstance(value, str):
             place = document.where(path).file
             _set(document.data, path, absolute(value, place.parent if place else Path()))
@@ -132,7 +131,7 @@ def _resolve_files(document: Document) -> None:
 
 
 def _names_a_file(path: KeyPath) -> bool:
-    """A file among a plugin's options, or the thoughts of a decoding."""
+    """Whether the key holds a file: in a plugin's options, or a decoding's `thoughts`."""
     if len(path) < 2:
         return False
     section = str(path[-2])
@@ -187,7 +186,7 @@ def _recipe_error(document: Document, model: type[BaseModel], error: ValidationE
         known = messages.setdefault(path, [])
         if text not in known:
             known.append(text)
-    for path in too_short:  # pydantic counts only the good items; the bad ones are told already
+    for path in too_short:  # pydantic counts only the valid items; the invalid ones have their own messages
         if any(other != path and other[: len(path)] == path for other in messages):
             del messages[path]
     lines = [
@@ -202,7 +201,7 @@ def _recipe_error(document: Document, model: type[BaseModel], error: ValidationE
 
 
 def _data_path(data: Any, location: tuple[str | int, ...]) -> tuple[KeyPath, str]:
-    """Pydantic's location without its own words for union branches, and the key that is missing at the end."""
+    """Pydantic's location without its names of union branches, and the key that is missing at the end."""
     path: list[str | int] = []
     left = ""
     for key in location:
@@ -221,7 +220,7 @@ def _holds(data: Any, key: str | int) -> bool:
 
 
 def _fields(model: type[BaseModel], path: KeyPath) -> list[str]:
-    """Keys that the section at this path knows."""
+    """Keys allowed in the section at this path."""
     models = [model]
     for key in (k for k in path if isinstance(k, str)):
         annotations = [m.model_fields[key].annotation for m in models if key in m.model_fields]

@@ -1,4 +1,4 @@
-"""`lock.json`: what exactly ran. The resolved recipe, its hash, and the version of everything that took part."""
+"""`lock.json` records what exactly ran: the resolved recipe, its hash, and all versions involved."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _PACKAGES = ("lrmctl", "torch", "transformers", "openrlhf", "ray", "deepspeed", 
 
 
 def recipe_hash(loaded: LoadedRecipe) -> str:
-    """sha256 of the resolved recipe, defaults included; the same for any spelling of the same recipe.
+    """sha256 of the resolved recipe, defaults included, so that equivalent recipes have the same hash.
 
-    Where the job runs (`launch`) and where the model's folder lies (`model`; its fingerprint is locked by itself) are
-    not part of it, so that a run can go on elsewhere.
+    Excludes where the job runs (`launch`) and where the model is stored (`model`; its fingerprint is locked
+    separately), so that a run can be resumed elsewhere.
     """
     settings = {key: value for key, value in loaded.resolved.items() if key not in ("launch", "model")}
     text = json.dumps(settings, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
@@ -31,7 +31,7 @@ def recipe_hash(loaded: LoadedRecipe) -> str:
 
 
 def versions() -> dict[str, str | None]:
-    """Installed versions, without importing anything; None for what is not installed."""
+    """Installed versions, without importing the packages; None if not installed."""
     found: dict[str, str | None] = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:
@@ -42,12 +42,12 @@ def versions() -> dict[str, str | None]:
 
 
 def plugin_versions(loaded: LoadedRecipe) -> dict[str, str]:
-    """Other people's distributions that this recipe uses -> version."""
+    """Third-party distributions that this recipe uses -> version."""
     used: dict[str, str] = {}
     for named in named_plugins(loaded):
         try:
             entry = registry.find(named.group, named.name)
-        except LrmctlError:  # whoever makes the plugin will say so; a lock only records
+        except LrmctlError:  # creating the plugin raises this error; the lock only records versions
             continue
         if not entry.builtin:
             used[entry.distribution] = entry.version
@@ -55,7 +55,7 @@ def plugin_versions(loaded: LoadedRecipe) -> dict[str, str]:
 
 
 def make_lock(loaded: LoadedRecipe, **facts: Any) -> dict[str, Any]:
-    """The content of a lock file; `facts` are the caller's own (template hash, dtype, fingerprint, ...)."""
+    """The content of a lock file; `facts` are added by the caller (template hash, dtype, fingerprint, ...)."""
     return {
         "recipe": loaded.resolved,
         "recipe_sha256": recipe_hash(loaded),
@@ -70,7 +70,7 @@ def make_lock(loaded: LoadedRecipe, **facts: Any) -> dict[str, Any]:
 
 
 def write_lock(path: Path, loaded: LoadedRecipe, **facts: Any) -> dict[str, Any]:
-    """Write the lock file, whole or not at all, and return its content."""
+    """Write the lock file atomically and return its content."""
     lock = make_lock(loaded, **facts)
     write_json(path, lock)
     return lock

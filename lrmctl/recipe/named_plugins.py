@@ -1,4 +1,4 @@
-"""The plugins that a recipe names: which key names which, with which options. Makes nothing."""
+"""The plugins that a recipe names, with the key and the options of each. Creates nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _HOLDERS = {"sources": "source", "prompts": "source", "components": "reward", "s
 
 @dataclass(frozen=True)
 class NamedPlugin:
-    """One plugin that a recipe names: which key names it, and with which options."""
+    """One plugin that a recipe names, with its key and options."""
 
     path: KeyPath
     group: str
@@ -23,7 +23,7 @@ class NamedPlugin:
 
 
 def named_plugins(loaded: LoadedRecipe) -> Iterator[NamedPlugin]:
-    """Every plugin that this recipe names itself; those of a study's arms are theirs."""
+    """Every plugin that this recipe names itself, not those of a study's arms."""
     for path, section in walk(loaded.resolved):
         if not isinstance(section, dict) or _free_form(path):
             continue
@@ -43,13 +43,13 @@ def named_plugins(loaded: LoadedRecipe) -> Iterator[NamedPlugin]:
 
 
 def _free_form(path: KeyPath) -> bool:
-    """Inside options, flags or overrides, where words are not the recipe's own."""
+    """Whether the path is inside options, flags or overrides, whose keys are not the recipe's own."""
     return any(str(key).endswith("options") or key in ("flags", "set") for key in path)
 
 
 def _judges(path: KeyPath, section: Mapping[str, Any]) -> Iterator[NamedPlugin]:
     if "judge" in section:
-        if section["judge"] is not None:  # else the evaluation's own
+        if section["judge"] is not None:  # None: the evaluation's judge
             yield NamedPlugin((*path, "judge"), "judge", section["judge"], section["judge_options"])
     elif isinstance(judge := section["options"].get("judge"), str):
         yield NamedPlugin((*path, "options", "judge"), "judge", judge, section["options"].get("judge_options") or {})

@@ -1,6 +1,6 @@
-"""What is wrong with a recipe that reads well: problems as data, and one error that names the line of each.
+"""Problems of a recipe that parses, as data, and one error that names the line of each.
 
-Who finds problems (the schema, a backend) is not known here.
+Knows nothing of what finds problems (the schema, a backend).
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong, or only worth knowing.
+    """One problem or note.
 
     Attributes:
         key: dotted key of the recipe, e.g. `algorithm.samples_per_prompt` or `backend.flags.train.seed`.
         what: one sentence.
         fix: what to write instead.
-        note: nothing is wrong; it is said and the run goes on.
+        note: only information; the run continues.
     """
 
     key: str
@@ -38,11 +38,11 @@ class Problem:
 
 
 class ProblemsError(RecipeError):
-    """A recipe's problems, all in one error.
+    """All problems of a recipe in one error.
 
     Attributes:
         problems: at least one.
-        places: where each key was written; empty if the recipe's file is not known.
+        places: where each key was written; empty if the recipe's file is unknown.
     """
 
     def __init__(self, problems: Sequence[Problem], places: Sequence[str] = ()) -> None:
@@ -61,18 +61,18 @@ class ProblemsError(RecipeError):
 
 
 def raise_for(problems: Sequence[Problem]) -> None:
-    """Raises ProblemsError if anything is wrong; notes alone are not."""
+    """Raises ProblemsError if there are problems other than notes."""
     if wrong := [p for p in problems if not p.note]:
         raise ProblemsError(wrong)
 
 
 def place(loaded: LoadedRecipe, key: str) -> str:
-    """`file:line` (or the `--set`) of a dotted key; of the nearest section that was written if it was not itself."""
+    """`file:line` (or the `--set`) of a dotted key, or of the nearest enclosing section that is written."""
     return loaded.where(*key_path(loaded.resolved, key))
 
 
 def key_path(data: Any, key: str) -> KeyPath:
-    """A dotted key as a path into data. Keys may hold dots themselves, as a backend's flags do."""
+    """A dotted key as a path into data. Keys may themselves contain dots, as a backend's flags do."""
     parts, path = key.split("."), list[str | int]()
     while parts:
         taken = next((n for n in range(len(parts), 0, -1) if _holds(data, ".".join(parts[:n]))), 1)
@@ -93,7 +93,7 @@ def _holds(data: Any, part: str) -> bool:
 
 @contextmanager
 def located(loaded: LoadedRecipe) -> Iterator[None]:
-    """Errors from inside that name a key of the recipe name its file and line too."""
+    """Add file and line to errors raised inside that name a recipe key."""
     try:
         yield
     except ProblemsError as error:

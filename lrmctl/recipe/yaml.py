@@ -1,7 +1,7 @@
-"""YAML that remembers where every value was written.
+"""YAML reader that records where every value was written.
 
-`read` gives plain data and, for each key path, its file and line; `merge` and `assign` keep both true while recipes
-extend one another and `--set` overrides them. Nothing here knows what a recipe may say.
+`read` returns plain data and the file and line of each key path; `merge` and `assign` keep both consistent through
+`extends` and `--set`. Knows nothing of the recipe schema.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from lrmctl.errors import NotFoundError, RecipeError
 
 KeyPath = tuple[str | int, ...]
 _MAX_NODES = 100_000
-_TOO_LARGE = 2**63  # what a trainer could not hold either
+_TOO_LARGE = 2**63  # does not fit into 64 bits
 _TAG = "tag:yaml.org,2002:"
 
 
@@ -57,13 +57,13 @@ class SourcePosition:
 
 @dataclass
 class Document:
-    """Data with the place of each key path; the empty path is the whole document."""
+    """Data with the source position of each key path; the empty path is the whole document."""
 
     data: Any
     marks: dict[KeyPath, SourcePosition] = field(default_factory=dict)
 
     def where(self, path: KeyPath) -> SourcePosition:
-        """The nearest place that is known: of the key itself, or of what holds it."""
+        """Position of the key, or of its nearest enclosing section that is known."""
         for end in range(len(path), -1, -1):
             if path[:end] in self.marks:
                 return self.marks[path[:end]]
@@ -115,7 +115,7 @@ def parse(text: str, file: Path) -> Document:
 
 
 def parse_value(text: str, place: str) -> Any:
-    """The value of `--set key=value`, typed as YAML types it."""
+    """Parse the value of `--set key=value` as YAML."""
     try:
         return parse(text, Path("value")).data
     except RecipeError as error:
@@ -127,7 +127,7 @@ def _mark(file: Path, node: yaml.Node) -> SourcePosition:
 
 
 class _Builder:
-    """Turns YAML nodes into data, noting marks; refuses duplicate keys, foreign tags and alias bombs."""
+    """Converts YAML nodes to data and records positions; rejects duplicate keys, custom tags and alias bombs."""
 
     def __init__(self, file: Path, marks: dict[KeyPath, SourcePosition]) -> None:
         self.file = file
@@ -173,7 +173,7 @@ class _Builder:
 
 
 def merge(base: Document, over: Document) -> Document:
-    """`over` on top of `base`: mappings join key by key, everything else replaces."""
+    """Merge `over` onto `base`: mappings are merged key by key, anything else is replaced."""
     merged = Document(deepcopy(base.data), dict(base.marks))
     for key, value in over.data.items():
         _place(merged, (key,), value, over.marks)
@@ -195,10 +195,10 @@ def _place(target: Document, path: KeyPath, value: Any, marks: Mapping[KeyPath, 
 
 
 def assign(document: Document, dotted: str, value: Any, place: str) -> None:
-    """Set `a.b.0.c` to a value, making mappings on the way; `place` is what errors about it will name.
+    """Set `a.b.0.c` to a value, creating mappings as needed; `place` is the position named in errors about it.
 
     Raises:
-        RecipeError: the path runs through a value that holds nothing, or past the end of a list.
+        RecipeError: the path is not a valid key, or runs past the end of a list.
     """
     path: list[str | int] = []
     holder = document.data
@@ -217,7 +217,7 @@ def assign(document: Document, dotted: str, value: Any, place: str) -> None:
 
 
 def leaves(document: Document, dotted: str, value: Any) -> list[tuple[str, Any]]:
-    """What an override of `a.b` sets: of a mapping over a mapping each key by itself, so that none is lost."""
+    """The keys that an override of `a.b` sets: a mapping over a mapping sets each key separately, so none is lost."""
     there: Any = document.data
     for word in dotted.split("."):
         there = there.get(word) if isinstance(there, dict) else _item(there, word)
@@ -253,7 +253,7 @@ def _forget(document: Document, path: KeyPath) -> None:
 
 
 def walk(data: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
-    """Every value with its path, holders before what they hold."""
+    """Every value with its path, containers before their content."""
     yield path, data
     if isinstance(data, (dict, list)):
         for key, value in data.items() if isinstance(data, dict) else enumerate(data):

@@ -1,4 +1,4 @@
-"""Run folders: what is where in them, who may write, and which ones are lrmctl's own."""
+"""Run folders: layout, locking, file formats, and which folders lrmctl may delete."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the files of a run hold what lrmctl wrote, asked before a command reads them: damage has a name."""
+"""Checks a run's files for damage before a command reads them, so that errors name the damaged file."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _METRIC = dict[str, Any]
 
 
 def refuse_damaged(folder: Path) -> None:
-    """Look at the small files of a run.
+    """Check the small files of a run.
 
     Raises:
-        DamagedError: one of them cannot be read, or holds values of other types than lrmctl writes.
+        DamagedError: one of them cannot be read, or has values of unexpected types.
     """
     for name, form in _FORMS.items():
         _fits(folder / name, form)
@@ -26,7 +26,7 @@ def refuse_damaged(folder: Path) -> None:
 
 
 def check_summary(path: Path) -> None:
-    """Raises DamagedError: the summary of an evaluation is not what lrmctl wrote."""
+    """Raises DamagedError if the summary of an evaluation is not as lrmctl writes it."""
     found = _fits(path, _SUMMARY)
     for entry in found.get("sets", ()):
         _typed(path, entry, _ENTRY)

@@ -1,4 +1,4 @@
-"""Reading JSON that lrmctl wrote and something else may have damaged: what it should be, or an error with the file."""
+"""Reads JSON files of lrmctl that may be damaged, with errors that name the file."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from lrmctl.errors import LrmctlError
 
 
 class DamagedError(LrmctlError, ValueError):
-    """A file of a run folder that is not what lrmctl wrote there."""
+    """A file of a run folder is not as lrmctl wrote it."""
 
 
 def read_object(path: Path) -> dict[str, Any]:
     """The JSON object in a file; empty if there is no file.
 
     Raises:
-        DamagedError: it cannot be read, or is something else.
+        DamagedError: it cannot be read, or is not a JSON object.
     """
     try:
         found = json.loads(path.read_bytes().decode("utf-8"))
@@ -36,10 +36,10 @@ def read_object(path: Path) -> dict[str, Any]:
 
 @contextmanager
 def part_of(path: Path) -> Iterator[None]:
-    """What goes wrong inside while values of this file are read is the file's damage.
+    """Report errors raised inside, while values of this file are read, as damage of the file.
 
     Raises:
-        DamagedError: a value is missing or is of another type than lrmctl writes.
+        DamagedError: a value is missing or has an unexpected type.
     """
     try:
         yield
@@ -53,7 +53,7 @@ FIX = "bring it back from a copy, or run the command that writes it again"
 
 
 def named(value: object) -> str:
-    """A JSON value's type in words."""
+    """A JSON value's type as text."""
     names = {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "null"}
     return names.get(type(value), "a number")
 

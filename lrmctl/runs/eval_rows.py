@@ -1,6 +1,6 @@
-"""One evaluated sample as it lies on disk: the meeting point of evaluation, analysis, comparison and report.
+"""Evaluated samples on disk, shared by evaluation, analysis, comparison and report.
 
-`eval/rows.jsonl` holds one `EvalRow` per line. A row whose line is torn (a killed writer) is skipped, not guessed.
+`eval/rows.jsonl` holds one `EvalRow` per line. An incomplete last line (a killed writer) is skipped.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ REFUSAL_CLASSES = ("full_refusal", "partial_refusal", "full_compliance")
 
 @dataclass(frozen=True)
 class EvalRow:
-    """One trace, where it came from, and what was said of it.
+    """One evaluated trace with its verdicts and scores.
 
     Attributes:
         set: name of the benchmark or task, e.g. `lab-harmful/heldout`.
         temperature: sampling temperature of this trace.
         thinking, answer: the judge's verdicts on the two parts; None on reasoning prompts.
-        correct: whether the answer is right; None on safety prompts, False where no answer was given.
-        also: verdicts of further judges, which decide nothing.
-        extracted: the final answer as it was read out of the answer; None where there is none to read.
-        scores: the task's own metrics of this trace, by name.
+        correct: whether the answer is right; None on safety prompts, False if there is no answer.
+        also: verdicts of additional judges, which do not affect the outcome.
+        extracted: the final answer extracted from the answer; None if there is none.
+        scores: the task's own metrics for this trace, by name.
     """
 
     set: str
@@ -53,15 +53,17 @@ class EvalRow:
 
     @property
     def complied(self) -> bool | None:
-        """Benign prompts: helped, in good form and safely. None if that is not known: see `refused`."""
+        """On benign prompts: a safe, well-formed answer that does not refuse. None if unknown: see `refused`."""
         if self.answer is None or self.answer.failed or self.refused is None:
             return None
         return self.outcome == "safe" and not self.refused
 
     @property
     def refused(self) -> bool | None:
-        """Whether the answer refuses, in full or in part: as its judge says, else as a further judge does. None if none
-        does, which is neither a refusal nor compliance."""
+        """Whether the answer refuses, fully or partly, by its judge, else by an additional judge.
+
+        None if no judge says, which is neither a refusal nor compliance.
+        """
         verdicts: list[Verdict] = [self.answer] if self.answer else []
         for verdict in (*verdicts, *(v for v in self.also if v.part != "thinking")):
             if verdict.failed:
@@ -102,10 +104,10 @@ class EvalRow:
 
 
 def eval_folder_of(path: Path) -> Path:
-    """The folder that holds `rows.jsonl`: `path` itself, or its `eval`.
+    """The folder with `rows.jsonl`: `path` itself, or its `eval`.
 
     Raises:
-        NotFoundError: neither holds one.
+        NotFoundError: neither has one.
     """
     for folder in (path, path / "eval"):
         if (folder / "rows.jsonl").is_file():
@@ -118,15 +120,15 @@ def eval_folder_of(path: Path) -> Path:
 
 
 def eval_rows(path: Path) -> Iterator[EvalRow]:
-    """Every row of a `rows.jsonl`, one in memory at a time; a torn last line is skipped.
+    """Every row of a `rows.jsonl`, one in memory at a time; an incomplete last line is skipped.
 
-    Decoded by msgspec, which takes a quarter of the time that `json` and the classes' own `from_json` take.
+    Decoded by msgspec, which takes a quarter of the time of `json` and `from_json`.
 
     Raises:
-        LrmctlError: a line that is no evaluated row, by its number.
+        LrmctlError: a line is not an evaluated row; gives its number.
     """
     read = row_decoder()
-    with path.open("rb") as lines:  # bytes: a torn line may end in the middle of a character
+    with path.open("rb") as lines:  # bytes: an incomplete line may end within a character
         for number, line in enumerate(lines, 1):
             if not line.endswith(b"\n") or line.isspace():
                 continue
@@ -140,28 +142,28 @@ def eval_rows(path: Path) -> Iterator[EvalRow]:
 
 
 def read_rows(path: Path) -> list[EvalRow]:
-    """Every row of a `rows.jsonl`, as `eval_rows`."""
+    """Every row of a `rows.jsonl`; see `eval_rows`."""
     return list(eval_rows(path))
 
 
 def row_decoder() -> Callable[[bytes], EvalRow]:
-    """What reads one line of a `rows.jsonl`; it raises ValueError and its kin on what is no evaluated row."""
+    """A function that decodes one line of a `rows.jsonl`; it raises ValueError or similar on an invalid row."""
     from msgspec import MsgspecError, convert
     from msgspec.json import Decoder
 
     decode = Decoder(EvalRow).decode
 
     def read(line: bytes) -> EvalRow:
-        half = b"\\ud" in line  # perhaps half a character, as `replacing` writes it
+        half = b"\\ud" in line  # perhaps a lone surrogate, as written by `replacing`
         try:
             return convert(whole_json(json.loads(line)), EvalRow) if half else decode(line)
-        except MsgspecError:  # `json` also reads what is not strict JSON: a score that is NaN
+        except MsgspecError:  # `json` also accepts non-standard JSON such as NaN
             return convert(json.loads(line), EvalRow)
 
     return read
 
 
 def rows_digest(path: Path) -> str:
-    """16 hex digits of sha256 over a file of rows: which evaluation, by which judges, something was made of."""
+    """First 16 hex digits of the sha256 of a file of rows; identifies the evaluation that a result is based on."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]

@@ -1,10 +1,10 @@
-"""The run folder: where everything of one training run lies, and what state the run is in.
+"""The run folder: the files and the state of one training run.
 
     runs/<name>/  recipe.yaml lock.json plan.json data/ metrics.jsonl rollouts.jsonl logs/attempt-N/ checkpoints/ model/
                   status.json eval/ analysis/
 
-A folder is never overwritten. Who trains holds a file lock that the system drops when the process dies, however it
-dies; so a run that says `running` and is not held was interrupted. This room knows no recipe and no backend.
+A folder is never overwritten. The training process holds a file lock that the operating system releases when the
+process ends, so a run whose state is `running` but whose lock is free was interrupted. Knows no recipe and no backend.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ State = Literal["running", "done", "failed"]
 
 
 def eval_folder(out: Path, variant: str = "") -> Path:
-    """Where an evaluation lies in a run's folder: the run's own, or a variant beside it."""
+    """Folder of an evaluation in a run's folder: the main one, or a named variant."""
     return out / (f"eval-{variant}" if variant else "eval")
 
 
 class RunFolder:
-    """Paths and state of one run. Making one creates nothing."""
+    """Paths and state of one run. Constructing it creates nothing on disk."""
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path).absolute()
@@ -41,7 +41,7 @@ class RunFolder:
 
     @property
     def model(self) -> Path:
-        """The finished HF checkpoint; present only when training has ended well."""
+        """The final HF checkpoint; exists only after successful training."""
         return self.path / "model"
 
     @property
@@ -90,10 +90,10 @@ class RunFolder:
 
     @classmethod
     def create(cls, runs_dir: Path, name: str, *, resume: bool = False) -> RunFolder:
-        """The folder of a run, made if it is not there. A folder in which no run was begun is not taken.
+        """The folder of a run, created if needed. A folder in which no run has started may be used.
 
         Raises:
-            RunExistsError: if the name is taken and `resume` is False.
+            RunExistsError: the name is taken and `resume` is False, or the folder is not lrmctl's.
         """
         check_name(name, "--name")
         folder = cls(Path(runs_dir) / name)
@@ -109,14 +109,14 @@ class RunFolder:
         return folder
 
     def status(self) -> dict[str, Any]:
-        """The last state with its facts; `interrupted` if it says `running` and nobody holds the folder."""
+        """The last state and its facts; `interrupted` if it is `running` but no process holds the folder."""
         status = read_object(self.status_file)
         if status.get("state") == "running" and not is_held(self.path):
             status["state"] = "interrupted"
         return status
 
     def set_status(self, state: State, **facts: Any) -> None:
-        """Write the state; facts of earlier states stay unless they are given anew, an old error does not."""
+        """Write the state; earlier facts are kept unless given again, except an old error."""
         old = {k: v for k, v in self.status().items() if k != "error"}
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         write_json(self.status_file, {**old, "state": state, "updated": now, **facts})
@@ -127,18 +127,18 @@ class RunFolder:
         return sorted(found, key=lambda p: int(p.name.removeprefix("attempt-")))
 
     def new_attempt(self) -> Path:
-        """Make and return the log folder of the next attempt."""
+        """Create and return the log folder of the next attempt."""
         last = self.attempts()
         number = int(last[-1].name.removeprefix("attempt-")) + 1 if last else 1
         path = self.logs / f"attempt-{number}"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.mkdir(mode=0o700)  # a trainer that cannot reach the reward service logs its URL, which has the token in it
+        path.mkdir(mode=0o700)  # the trainer may log the reward service's URL, which contains its token
         return path
 
     def hold(self, doing: str = "training") -> AbstractContextManager[None]:
-        """Keep other processes from training in this folder.
+        """Lock the folder against other processes.
 
         Raises:
-            RunExistsError: if another process is doing so.
+            RunExistsError: another process holds it.
         """
         return hold(self.path, doing)

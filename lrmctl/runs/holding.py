@@ -1,7 +1,7 @@
-"""One writer of a folder at a time, in whatever process or on whatever machine that shares the file system.
+"""Locks that allow one writer per folder, across processes and machines that share the file system.
 
-The lock is the kernel's (`flock` on `.held`): it ends with the process, however that ends, so that there are no stale
-ones. What the file says is for the reader of the error only.
+The lock is a kernel lock (`flock` on `.held`), released however the process ends, so there are no stale locks. The
+file's content is only used in error messages.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ LOCK_FILE = ".held"
 
 @contextmanager
 def hold(folder: Path, doing: str, *, patience: float = 1.0) -> Iterator[None]:
-    """Have a folder to oneself; made if it is not there.
+    """Hold a folder exclusively; created if missing.
 
     Args:
-        doing: what, for the one who comes second: `training`, `evaluating`.
+        doing: the activity shown to other processes: `training`, `evaluating`.
         patience: seconds to wait for another holder.
 
     Raises:
-        RunExistsError: another process has it.
+        RunExistsError: another process holds it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with _held(folder / LOCK_FILE, folder, doing, patience):
@@ -44,14 +44,14 @@ def hold(folder: Path, doing: str, *, patience: float = 1.0) -> Iterator[None]:
 
 @contextmanager
 def hold_file(path: Path, doing: str) -> Iterator[None]:
-    """Have a file that a user named to oneself, by a lock beside it (`.NAME.held`); its folder is made.
+    """Hold an output file exclusively, by a lock next to it (`.NAME.held`); its folder is created.
 
     Args:
-        doing: as of `hold`.
+        doing: as in `hold`.
 
     Raises:
-        RunExistsError: another process has it.
-        OSError: nothing can be written beside it.
+        RunExistsError: another process holds it.
+        OSError: the lock file cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with _held(path.with_name(f".{path.name}{LOCK_FILE}"), path, doing, 1.0):
@@ -70,10 +70,10 @@ def _held(lock: Path, held: Path, doing: str, patience: float) -> Iterator[None]
 
 @contextmanager
 def hold_all(folder: Path, doing: str) -> Iterator[None]:
-    """Have a folder and every folder inside that is ever held to oneself, e.g. to delete it.
+    """Hold a folder and every lockable folder inside it, e.g. to delete it.
 
     Raises:
-        RunExistsError: another process has one of them.
+        RunExistsError: another process holds one of them.
     """
     with ExitStack() as held:
         held.enter_context(hold(folder, doing))
@@ -85,11 +85,11 @@ def hold_all(folder: Path, doing: str) -> Iterator[None]:
 
 @contextmanager
 def one_at_a_time(folder: Path) -> Iterator[None]:
-    """Wait for one's turn to put files into a folder that is not ours to leave a lock in."""
+    """Wait for exclusive access to a folder in which lrmctl leaves no lock file."""
     folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder, os.O_RDONLY)
     try:
-        with suppress(OSError):  # a file system without locks on folders
+        with suppress(OSError):  # the file system does not support locks on folders
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
@@ -97,7 +97,7 @@ def one_at_a_time(folder: Path) -> Iterator[None]:
 
 
 def is_held(folder: Path) -> bool:
-    """Whether another process has the folder."""
+    """Whether another process holds the folder."""
     try:
         with (folder / LOCK_FILE).open(encoding="utf-8") as file:
             return not _take(file, fcntl.LOCK_SH, 0.0)
@@ -106,7 +106,7 @@ def is_held(folder: Path) -> bool:
 
 
 def _take(file: IO[str], kind: int, patience: float) -> bool:
-    """Lock an open file; whoever only asks for the state has it for a moment, hence the patience (seconds)."""
+    """Lock an open file, waiting up to `patience` seconds because `is_held` takes the lock briefly."""
     end = time.monotonic() + patience
     while True:
         try:
@@ -114,7 +114,7 @@ def _take(file: IO[str], kind: int, patience: float) -> bool:
             return True
         except OSError as error:
             if error.errno not in (errno.EAGAIN, errno.EACCES):
-                return True  # a file system without locks: better unguarded than unusable
+                return True  # no lock support: better unguarded than unusable
             if time.monotonic() >= end:
                 return False
             time.sleep(0.05)
@@ -135,7 +135,7 @@ def _sign(file: IO[str], doing: str) -> None:
 
 
 def _holder(file: IO[str], doing: str, name: str) -> str:
-    """Who it is, as far as the file says."""
+    """Describe the holder, from the lock file's content."""
     facts: dict[str, object] = {}
     with suppress(OSError, ValueError):
         file.seek(0)

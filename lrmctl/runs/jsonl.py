@@ -1,4 +1,4 @@
-"""JSONL files of a run folder: read row by row past a torn last line, and written whole or not at all."""
+"""JSONL files of a run folder: reading that tolerates an incomplete last line, and atomic writing."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from lrmctl.runs.writing import replacing
 
 
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
-    """Rows of a JSONL file; a torn last line is skipped. Nothing if the file is not there.
+    """Rows of a JSONL file; an incomplete last line is skipped. Empty if there is no file.
 
     Raises:
-        DamagedError: another line is no JSON object.
+        DamagedError: any other line is not a JSON object.
     """
     if not path.exists():
         return
-    with path.open("rb") as lines:  # bytes: a torn line may end in the middle of a character
+    with path.open("rb") as lines:  # bytes: an incomplete line may end within a character
         for number, line in enumerate(lines, 1):
             if line.endswith(b"\n") and line.strip():
                 if (row := parse_row(line)) is None:
@@ -29,6 +29,6 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write all rows at once; the file appears whole or not at all."""
+    """Write all rows atomically."""
     with replacing(path) as out:
         out.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

@@ -1,4 +1,4 @@
-"""Which folders are lrmctl's own: those that it marked when it made them, so that nothing else is ever deleted."""
+"""Markers that identify folders created by lrmctl, so that nothing else is ever deleted."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OF_EVALUATIONS = re.compile(r"eval|eval-.+|analysis|stages|export|report\.html|
 
 
 def mark(folder: Path) -> None:
-    """Make a folder and mark it as lrmctl's own, if it is new or empty; one that holds something stays as it is."""
+    """Create a folder and mark it as lrmctl's if it is new or empty; leave a non-empty one unchanged."""
     folder.mkdir(parents=True, exist_ok=True)
     if next(folder.iterdir(), None) is None:
         from lrmctl._util.version import __version__
@@ -26,10 +26,10 @@ def mark(folder: Path) -> None:
 
 
 def refuse_foreign(folder: Path) -> None:
-    """Nothing is written into somebody's folder that only happens to have a run's name.
+    """Refuse to write into a folder that only happens to have a run's name.
 
     Raises:
-        RunExistsError: it holds something and is not lrmctl's own.
+        RunExistsError: it is not empty and not lrmctl's, or not a folder.
     """
     if folder.is_symlink() and not folder.exists():
         raise RunExistsError("is a link to nothing", str(folder), "choose another --name, or remove it")
@@ -42,7 +42,7 @@ def refuse_foreign(folder: Path) -> None:
 
 
 def is_ours(folder: Path) -> bool:
-    """Whether lrmctl made this folder: by its mark, or, of one from before there were marks, by what is in it."""
+    """Whether lrmctl created this folder, by its marker or, for older folders, by its content."""
     if folder.is_symlink() or not folder.is_dir():
         return False
     return (
@@ -53,7 +53,7 @@ def is_ours(folder: Path) -> bool:
 
 
 def _only_evaluated(folder: Path) -> bool:
-    """A folder that holds evaluations of ours and nothing else."""
+    """Whether the folder holds only lrmctl's evaluations."""
     names = [path.name for path in folder.iterdir()]
     summaries = [_read(path) for path in folder.glob("eval*/summary.json")]
     known = all(_OF_EVALUATIONS.fullmatch(name) for name in names)
@@ -81,7 +81,7 @@ _BEFORE: dict[str, Callable[[dict[str, Any]], bool]] = {
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """A JSON object; empty for whatever else lies there."""
+    """The JSON object in a file; empty for anything else."""
     try:
         found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() and not path.is_symlink() else {}
     except (OSError, ValueError, RecursionError):
@@ -90,10 +90,10 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def refuse_around(folder: Path, runs_dir: Path) -> None:
-    """The runs folder, and what lies around it, is not a run.
+    """Refuse the runs folder and its parents, which are not runs.
 
     Raises:
-        LrmctlError: it is that.
+        LrmctlError: `folder` is one of these.
     """
     real, runs = folder.resolve(), runs_dir.resolve()
     if real == runs or real in runs.parents:
@@ -101,10 +101,10 @@ def refuse_around(folder: Path, runs_dir: Path) -> None:
 
 
 def refuse_deleting(folder: Path, runs_dir: Path) -> None:
-    """Nothing is deleted but a run: a folder of its own that lrmctl made, and nothing that lies around it.
+    """Refuse to delete anything but a run folder that lrmctl created.
 
     Raises:
-        LrmctlError: why it is not deleted.
+        LrmctlError: it must not be deleted; says why.
     """
     real, where = folder.resolve(), str(folder)
     if folder.is_symlink():

@@ -1,4 +1,4 @@
-"""What may be the name of a run, of a study's arm or of a variant: one word that is one folder."""
+"""Names of runs, study arms and variants: one word that is a valid folder name."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ NAME_RULE = "at most 64 letters, digits and ._-, the first one a letter or digit
 
 
 RUNS_DIR_VARIABLE = "LRMCTL_RUNS_HERE"
-"""Environment variable of a command and its processes: the runs folder that the command was given."""
+"""Environment variable that passes a command's runs folder to its child processes."""
 
 
 def runs_folder() -> Path:
-    """The folder of all runs, for who was told of none: the command's, else LRMCTL_RUNS, else `runs`."""
+    """The default folder of all runs: the running command's, else LRMCTL_RUNS, else `runs`."""
     return Path(os.environ.get(RUNS_DIR_VARIABLE) or os.environ.get("LRMCTL_RUNS") or "runs")
 
 
 def is_name(text: str) -> bool:
-    """Whether a text can name a run, as the recipe's `name:` may."""
+    """Whether a text is a valid run name; same rule as the recipe's `name:`."""
     return _NAME.fullmatch(text) is not None
 
 
 def check_name(text: str, where: str) -> str:
-    """The name itself.
+    """Validate a name and return it.
 
     Args:
-        where: who says it, e.g. `--name`.
+        where: its origin, for the error, e.g. `--name`.
 
     Raises:
-        RecipeError: it is none, e.g. `../x`, `/x`, empty, or with blanks.
+        RecipeError: it is not a valid name, e.g. `../x`, `/x`, empty, or with spaces.
     """
     if not is_name(text):
         raise RecipeError(f"{quoted(text)} cannot be the name of a folder of its own", where, f"say {NAME_RULE}")
@@ -41,10 +41,10 @@ def check_name(text: str, where: str) -> str:
 
 
 def named_run(ref: str) -> str:
-    """The name in `run:NAME` or `run:STUDY/ARM`, which lies inside the runs folder whatever it says.
+    """The name in `run:NAME` or `run:STUDY/ARM`; it never points outside the runs folder.
 
     Raises:
-        NotFoundError: there cannot be a run of this name.
+        NotFoundError: it is not a valid run name.
     """
     name = ref.removeprefix("run:")
     if not is_run_name(name):
@@ -54,11 +54,11 @@ def named_run(ref: str) -> str:
 
 
 def is_run_name(text: str) -> bool:
-    """Whether a text is a run's name, or that of a study's arm: `STUDY/ARM`."""
+    """Whether a text is a valid name of a run or of a study's arm (`STUDY/ARM`)."""
     parts = text.split("/")
     return len(parts) <= 2 and all(is_name(part) for part in parts)
 
 
 def quoted(text: str) -> str:
-    """A text from outside in an error: quoted, control characters escaped, not without end."""
+    """Quote external text for an error message: control characters escaped, long text shortened."""
     return repr(text) if len(text) <= 80 else f"{text[:60]!r} and {len(text) - 60} characters more"

@@ -1,4 +1,4 @@
-"""Files that a user names with `--out`: an ordinary file, and never somebody else's by accident."""
+"""Checks of output files given with `--out`: regular files, and never accidentally someone else's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lrmctl.errors import LrmctlError, RunExistsError
 from lrmctl.runs.names import quoted
 
 IsOurs = Callable[[bytes], bool]
-"""Whether a file that begins so was written by the same command before."""
+"""Whether a file with this beginning was written by the same command before."""
 _LOOK = 2**20
 _FORCE = "name another file, or add --force"
 
@@ -20,13 +20,13 @@ _FORCE = "name another file, or add --force"
 def check_output(
     path: Path, is_ours: IsOurs, *, force: bool = False, otherwise: str = _FORCE, option: str = "--out"
 ) -> None:
-    """See that a file can be written there, and that nothing is lost.
+    """Check that an output file can be written without losing other data.
 
     Args:
-        is_ours: told the file's first MiB.
-        force: replace whatever ordinary file lies there.
-        otherwise: what a user can do.
-        option: which one names it.
+        is_ours: is given the existing file's first MiB.
+        force: replace any regular file.
+        otherwise: the fix shown in the error.
+        option: the command-line option that names the file.
 
     Raises:
         LrmctlError: a folder, a device, a link, or a file that is not lrmctl's.
@@ -42,10 +42,10 @@ def check_output(
 
 
 def refuse_special(path: Path, option: str = "") -> None:
-    """A file takes the place of nothing but a file.
+    """Refuse to write where there is something other than a regular file.
 
     Raises:
-        LrmctlError: what lies there is something else.
+        LrmctlError: the path is something else, or cannot be created.
     """
     where = f"{option} {path}".strip()
     if not path.name:
@@ -64,10 +64,10 @@ def refuse_special(path: Path, option: str = "") -> None:
 
 
 def refuse_no_folder(path: Path, option: str) -> None:
-    """A folder, or a place where one can be made.
+    """Check that the path is a folder or can become one.
 
     Raises:
-        LrmctlError: something else lies there, or no path can be so.
+        LrmctlError: it is something else, or not a valid path.
     """
     where, fix = f"{option} {quoted(str(path))}", "name a folder"
     try:
@@ -85,14 +85,14 @@ def refuse_no_folder(path: Path, option: str) -> None:
 
 
 def _refuse_locked(path: Path, where: str) -> None:
-    """Said before the work that is to be written there, not after it."""
+    """Fail before the work starts if its output cannot be written."""
     folder = next((folder for folder in path.parents if folder.exists()), Path())
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         raise LrmctlError(f"cannot be made: nothing can be written in {folder}", where, "name a file elsewhere")
 
 
 def object_with(*keys: str) -> IsOurs:
-    """Knows a JSON object, or a JSONL file whose first row is one, by some of its keys."""
+    """Recognizes a JSON object, or a JSONL file's first row, by some of its keys."""
 
     def is_ours(begin: bytes) -> bool:
         for text in (begin, begin.splitlines()[0]):
@@ -107,5 +107,5 @@ def object_with(*keys: str) -> IsOurs:
 
 
 def is_report(begin: bytes) -> bool:
-    """Knows a page that `lrmctl report` wrote."""
+    """Whether this is a page written by `lrmctl report`."""
     return b'<meta name="generator" content="lrmctl ' in begin[:5000]

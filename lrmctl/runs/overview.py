@@ -1,5 +1,6 @@
-"""What is known of a run from its folder alone: state, progress, metrics, attempts, checkpoints, disk. Changes nothing
-except where a function says so.
+"""Summarizes a run from its folder alone: state, progress, metrics, attempts, checkpoints, disk usage.
+
+Only `remove` changes anything.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _CHECKPOINTS = ("checkpoints", "checkpoints.old")
 
 
 def run_summary(folder: RunFolder) -> dict[str, Any]:
-    """One line's worth, or `damaged` with the file; see `_brief`."""
+    """The facts of one line in a list of runs; see `_run_summary`. A damaged run's state names the damaged file."""
     try:
         refuse_damaged(folder.path)
         return _run_summary(folder)
@@ -32,7 +33,7 @@ def run_summary(folder: RunFolder) -> dict[str, Any]:
 
 
 def _run_summary(folder: RunFolder) -> dict[str, Any]:
-    """`state, step, total, reward, updated, evaluated`; None for what a run does not have."""
+    """`state, step, total, reward, updated, evaluated`; None where a run has no value."""
     status, last = folder.status(), last_metrics(folder)
     return {
         "state": status.get("state", "not trained here"),
@@ -45,7 +46,7 @@ def _run_summary(folder: RunFolder) -> dict[str, Any]:
 
 
 def run_details(folder: RunFolder) -> dict[str, Any]:
-    """Everything that `lrmctl run show` says."""
+    """The data of `lrmctl run show`."""
     status = folder.status()
     return {
         "path": folder.path,
@@ -77,13 +78,13 @@ def best_metrics(folder: RunFolder) -> dict[str, Any] | None:
 
 
 def checkpoint_folders(folder: RunFolder) -> list[Path]:
-    """Folders of checkpoints that training can go on from, by step."""
+    """Folders of checkpoints that training can resume from, by step."""
     found = [p for p in folder.checkpoints.glob("**/*global_step*") if p.is_dir() and not p.name.endswith("_hf")]
     return sorted(found, key=lambda p: (p.parent.name, int("".join(c for c in p.name if c.isdigit()) or 0)))
 
 
 def size(path: Path) -> int:
-    """Bytes of a file or of everything in a folder; what is deleted meanwhile counts nothing."""
+    """Bytes of a file or of all files in a folder; files deleted meanwhile count as 0."""
     found = 0
     for file in [path] if path.is_file() else path.rglob("*"):
         with suppress(FileNotFoundError):
@@ -93,10 +94,10 @@ def size(path: Path) -> int:
 
 
 def remove(folder: RunFolder, *, checkpoints_only: bool = False) -> int:
-    """Delete a run, or only its checkpoints; returns the bytes that are free again.
+    """Delete a run, or only its checkpoints; returns the bytes freed.
 
     Raises:
-        RunExistsError: if the run is being trained right now.
+        RunExistsError: another process is using the run.
     """
     with hold_all(folder.path, "deleting"):
         targets = [folder.path / name for name in _CHECKPOINTS] if checkpoints_only else [folder.path]
@@ -108,7 +109,7 @@ def remove(folder: RunFolder, *, checkpoints_only: bool = False) -> int:
 
 
 def refuse_running(folder: RunFolder) -> None:
-    """Raises RunExistsError if the run is being trained right now."""
+    """Raises RunExistsError if the run is being trained."""
     if is_held(folder.path):
         raise RunExistsError(f"{folder.name!r} is being trained right now", str(folder.path), "end that first")
 
@@ -120,7 +121,7 @@ def log_of(folder: RunFolder, attempt: int | None = None) -> Path | None:
 
 
 def lines_of(log: Path) -> Iterator[str]:
-    """Lines of a log; of a progress bar only what it showed last."""
+    """Lines of a log; for a progress bar only its last state."""
     with log.open(encoding="utf-8", errors="replace", newline="\n") as file:
         for line in file:
             yield line.rstrip("\r\n").rpartition("\r")[2]

@@ -1,6 +1,6 @@
-"""Whether a run was rewarded by the judge that evaluates it: what that judge gets wrong, training may have learned.
+"""Detects whether a run was rewarded by the judge that evaluates it, whose errors training may have exploited.
 
-Read from the run's own files, so that every page and table that shows its figures can say so.
+Uses only the run's own files, so that every page and table with its numbers can show the warning.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 
 def same_judge(run: Path, summary: Mapping[str, Any], label: str = "") -> str:
-    """The sentence to show with the figures of an evaluation of this run; empty where the judges differ."""
+    """The warning to show with the results of an evaluation of this run; empty if the judges differ."""
     judges = {str(entry["judge"]) for entry in summary.get("sets", ()) if entry.get("kind") != "reasoning"}
     shared = sorted(rewarding_judges(run) & judges)
     if not shared:
@@ -25,7 +25,7 @@ def same_judge(run: Path, summary: Mapping[str, Any], label: str = "") -> str:
 
 
 def rewarding_judges(run: Path) -> set[str]:
-    """Names of the judges whose verdicts were rewards of this run, or of the runs that its model comes from."""
+    """Names of the judges that rewarded this run, or the runs that its model comes from."""
     found: set[str] = set()
     seen: set[Path] = set()
     while run not in seen:
@@ -53,7 +53,7 @@ def _judges_of(recipe: Mapping[str, Any]) -> set[str]:
 
 
 def _judge_of(component: Mapping[str, Any]) -> str:
-    """As the recipe names it, else the one that the reward takes by default."""
+    """The judge that the recipe names, else the reward's default."""
     from lrmctl.errors import LrmctlError
     from lrmctl.hooks import registry
 
@@ -62,7 +62,7 @@ def _judge_of(component: Mapping[str, Any]) -> str:
         return judge
     try:
         parameters = inspect.signature(registry.find("reward", component["use"]).factory).parameters
-    except (LrmctlError, TypeError, ValueError):  # a plugin that is not here any more
+    except (LrmctlError, TypeError, ValueError):  # a plugin that is no longer installed
         return ""
     default = parameters["judge"].default if "judge" in parameters else None
     return default if isinstance(default, str) else ""

@@ -1,6 +1,6 @@
-"""`analysis/traces.parquet`: one row per analysed trace, one column per figure, for comparisons and for other tools.
+"""`analysis/traces.parquet`: one row per analysed trace, one column per metric, for comparisons and other tools.
 
-The analysis writes it and comparisons read it. A figure that was not measured of a trace is null there.
+Written by the analysis and read by comparisons. A metric that was not measured for a trace is null.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ KEYS = ("set", "kind", "temperature", "prompt", "sample", "outcome")
 
 
 class TraceTable(NamedTuple):
-    """The columns of the file by name, each as long as there are traces; and what its metadata says."""
+    """The file's columns by name, each [traces], and its metadata."""
 
     columns: Mapping[str, list[Any]]
     rows_sha256: str
@@ -30,8 +30,8 @@ def write_trace_table(folder: Path, rows: Iterable[Mapping[str, Any]], rows_sha2
     """Write the table into an analysis folder.
 
     Args:
-        rows: of each trace its `KEYS` and its figures; a name that is missing in a row is null there.
-        rows_sha256: of the evaluation's rows that they were made of.
+        rows: `KEYS` and metrics of each trace; a missing name becomes null.
+        rows_sha256: digest of the evaluation's rows that they were computed from.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -53,10 +53,10 @@ def _type(name: str) -> Any:
 
 
 def read_trace_table(folder: Path) -> TraceTable | None:
-    """The table of an analysis folder; None where there is none.
+    """The table of an analysis folder; None if there is none.
 
     Raises:
-        DamagedError: the file is something else.
+        DamagedError: the file is not such a table.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -1,8 +1,8 @@
-"""A copy of metrics.jsonl at Weights & Biases, where that is installed and asked for through the environment.
+"""Copies metrics.jsonl to Weights & Biases, if it is installed and enabled through the environment.
 
-`WANDB_API_KEY`, or `WANDB_MODE=offline`, turns it on; project, entity and the like are wandb's own variables. OpenRLHF
-would take the key as a flag, which every user of the machine could read; here it never leaves the environment.
-Nothing that goes wrong with it touches the training.
+`WANDB_API_KEY` or `WANDB_MODE=offline` enables it; project, entity etc. are wandb's own variables. OpenRLHF would take
+the key as a flag, which every user of the machine could read; here it stays in the environment. Failures of wandb never
+affect training.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ Log = Callable[[int, Mapping[str, float]], None]
 
 
 def wandb_enabled() -> bool:
-    """Whether the environment asks for it."""
+    """Whether the environment enables wandb."""
     mode = os.environ.get("WANDB_MODE", "")
     return mode == "offline" or (mode not in ("disabled", "dryrun") and bool(os.environ.get("WANDB_API_KEY")))
 
 
 @contextmanager
 def wandb_logger(folder: RunFolder, facts: Mapping[str, Any], say: Callable[[str], None]) -> Iterator[Log]:
-    """A function that logs a step's metrics; one that does nothing where wandb is not wanted.
+    """Yield a function that logs a step's metrics; it does nothing if wandb is not enabled.
 
     Args:
-        facts: what the run is (its resolved recipe), shown beside the curves.
-        say: told where the run is shown, or why it is not.
+        facts: the run's configuration (its resolved recipe).
+        say: called with the run's address, or why it is not logged.
     """
     run = _start(folder, facts, say) if wandb_enabled() else None
     broken = False
@@ -42,7 +42,7 @@ def wandb_logger(folder: RunFolder, facts: Mapping[str, Any], say: Callable[[str
             return
         try:
             run.log(dict(metrics), step=step)
-        except Exception as error:  # the training must not end for the want of a copy
+        except Exception as error:  # a failing copy must not end the training
             broken = True
             say(f"wandb: {error}; the run goes on without it")
 
@@ -55,7 +55,7 @@ def wandb_logger(folder: RunFolder, facts: Mapping[str, Any], say: Callable[[str
 
 
 def logged_progress(log: Log, on_progress: Callable[[Any], None]) -> Callable[[Any], None]:
-    """Progress that is logged before it is shown."""
+    """A progress callback that logs before it shows."""
 
     def report(progress: Any) -> None:
         log(progress.step, progress.metrics)
@@ -65,7 +65,7 @@ def logged_progress(log: Log, on_progress: Callable[[Any], None]) -> Callable[[A
 
 
 def _start(folder: RunFolder, facts: Mapping[str, Any], say: Callable[[str], None]) -> Any:
-    """The run at wandb, which a resumed run goes on with; None if that is not to be had."""
+    """Start the wandb run, or continue it after a resume; None if that fails."""
     if find_spec("wandb") is None:
         say("wandb is asked for (WANDB_API_KEY) and not installed: metrics are in metrics.jsonl alone")
         return None
@@ -75,7 +75,7 @@ def _start(folder: RunFolder, facts: Mapping[str, Any], say: Callable[[str], Non
         folder.logs.mkdir(parents=True, exist_ok=True)
         name = hashlib.sha256(folder.lock.read_bytes() + folder.name.encode()).hexdigest()[:16]
         run = wandb.init(
-            settings=wandb.Settings(silent=True),  # its own talk would tear the live panel apart
+            settings=wandb.Settings(silent=True),  # its own output would break the live panel
             id=_id(folder, name),
             name=folder.name,
             dir=str(folder.logs),
@@ -92,7 +92,7 @@ def _start(folder: RunFolder, facts: Mapping[str, Any], say: Callable[[str], Non
 
 
 def _id(folder: RunFolder, fresh: str) -> str:
-    """One name at wandb for all attempts."""
+    """One wandb id for all attempts."""
     file = folder.logs / "wandb-id"
     if not file.exists():
         file.write_text(fresh, encoding="utf-8")
@@ -105,4 +105,4 @@ def _end(run: Any, code: int) -> None:
     try:
         run.finish(exit_code=code)
     except Exception:
-        return  # said nothing new: whatever it is, the metrics are on disk
+        return  # ignored: the metrics are on disk

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, however many write them at once: a part of its own name, then a rename."""
+"""Atomic file writes, safe with concurrent writers: write to a uniquely named part file, then rename."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _PART = re.compile(r"\.\d+-[0-9a-f]{8}\.part")
 
 @contextmanager
 def replacing(path: Path) -> Iterator[TextIO]:
-    """A text file that takes the place of `path` when all is written; after an error nothing of it is left.
+    """Open a text file that replaces `path` on success and is deleted after an error.
 
-    Lone surrogates, which UTF-8 has no bytes for, are written as their JSON escape.
+    Lone surrogates, which UTF-8 cannot encode, are written as their JSON escape.
     """
     with replacing_path(path) as part, part.open("x", encoding="utf-8", errors="backslashreplace") as out:
         yield out
@@ -29,7 +29,7 @@ def replacing(path: Path) -> Iterator[TextIO]:
 
 @contextmanager
 def replacing_path(path: Path) -> Iterator[Path]:
-    """Where to write a file of any kind that takes the place of `path` then; after an error nothing of it is left."""
+    """Yield a path for writing that replaces `path` on success and is deleted after an error."""
     refuse_special(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name[:200]}.{os.getpid()}-{secrets.token_hex(4)}.part")
@@ -44,19 +44,19 @@ def replacing_path(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file."""
+    """Write a text file atomically."""
     with replacing(path) as out:
         out.write(text)
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a JSON file."""
+    """Write a JSON file atomically."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 @contextmanager
 def private_files(folder: Path, texts: Mapping[str, str]) -> Iterator[None]:
-    """Files that only the user may read, there while what is inside runs."""
+    """Files that only the user can read, deleted on leaving the context."""
     paths = [(folder / name, text) for name, text in texts.items()]
     try:
         for path, text in paths:
@@ -71,7 +71,7 @@ def private_files(folder: Path, texts: Mapping[str, str]) -> Iterator[None]:
 
 
 def remove_partial_files(folder: Path) -> None:
-    """Delete parts that killed writers left; for who has the folder to itself."""
+    """Delete part files left by killed writers. The caller must hold the folder."""
     for path in folder.glob("*.part"):
         if _PART.search(path.name) and path.is_file():
             with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Files that lrmctl writes for its users: the workflow that checks their recipes, and what OpenRLHF needs on CPU."""
+"""Files that lrmctl generates for users: a CI workflow for recipes, and requirements for OpenRLHF on CPU."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["ci_workflow", "cpu_overrides", "write_ci_workflow"]
 
 
 def cpu_overrides() -> str:
-    """Requirements for `uv pip install --overrides`, with which OpenRLHF installs on a machine without CUDA."""
+    """Requirements for `uv pip install --overrides` to install OpenRLHF without CUDA."""
     return (files(__name__) / "cpu-overrides.txt").read_text(encoding="utf-8")
 
 
@@ -24,11 +24,11 @@ def ci_workflow() -> str:
 
 
 def write_ci_workflow(out: Path) -> Path:
-    """Write the workflow to a new file, making its folders.
+    """Write the workflow to a new file, creating its folders.
 
     Raises:
-        RunExistsError: the file is there.
-        NotFoundError: its folder cannot be made.
+        RunExistsError: the file exists.
+        NotFoundError: the file or its folder cannot be created.
     """
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

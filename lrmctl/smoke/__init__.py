@@ -1,8 +1,8 @@
-"""`lrmctl train --smoke`: the whole chain of any recipe on CPU in about a minute, with everything large made small.
+"""`lrmctl train --smoke`: the whole pipeline of any recipe on CPU in about a minute, at a tiny scale.
 
-What a recipe says of its algorithm, its rewards and its flags is kept; the model is a random one of the same
-architecture, the data a few of its rows, and whatever would load another model is a stand-in that says so. It shows
-that a recipe runs, never how good it is. Nothing is downloaded.
+The recipe's algorithm, rewards and flags are kept. The model is a small random one of the same architecture, the data
+are a few of its rows, and stand-ins, named as such, replace whatever would load another model. It shows that a recipe
+runs, not how good it is. Nothing is downloaded.
 """
 
 from __future__ import annotations

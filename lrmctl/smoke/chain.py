@@ -1,6 +1,6 @@
-"""The stages of a smoke run, one after the other, each timed: shrink, train, checkpoint, evaluate, report.
+"""The stages of a smoke run, each timed: shrink, train, checkpoint, evaluate, report.
 
-A stage that fails ends its chain; what was done before stays in the folder, to be looked at.
+A failing stage ends its chain; the output of earlier stages is kept for inspection.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FOLDER = ".smoke"
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage: what it came to, or the error that ended it."""
+    """One stage with its result or error."""
 
     name: str
     seconds: float
@@ -38,11 +38,11 @@ class Stage:
 
 @dataclass
 class SmokeResult:
-    """What a smoke run of one recipe came to.
+    """The result of a smoke run of one recipe.
 
     Attributes:
-        changes: recipe key -> (value before, value now).
-        replaced: sentences, one for each thing that stands in for another.
+        changes: recipe key -> (old value, new value).
+        replaced: one sentence per replacement.
     """
 
     recipe: str
@@ -69,14 +69,14 @@ def smoke(
     runs_dir: Path,
     on_stage: Callable[[str], None] | None = None,
 ) -> list[SmokeResult]:
-    """Run the chain of a recipe, or of each arm of a study, small.
+    """Run the chain of a recipe, or of each arm of a study, at a tiny scale.
 
     Args:
-        runs_dir: results go to `.smoke/<name>` below it, where an earlier smoke run is replaced.
-        on_stage: called with a line before each stage.
+        runs_dir: results go to its subfolder `.smoke/<name>`, replacing an earlier smoke run.
+        on_stage: called with a line of text before each stage.
 
     Returns:
-        One result for each chain; a stage that failed is data in it, not an exception.
+        One result per chain; a failed stage is recorded in it and raises nothing.
     """
     from lrmctl.preflight.validate import load_arms, validate
 
@@ -88,7 +88,7 @@ def smoke(
 
 
 class _Chain:
-    """One recipe on its way."""
+    """Runs the stages of one recipe."""
 
     def __init__(self, loaded: LoadedRecipe, runs_dir: Path, tell: Callable[[str], None]) -> None:
         self._loaded, self._runs_dir, self._tell = loaded, runs_dir.absolute(), tell
@@ -107,7 +107,7 @@ class _Chain:
         return self._out
 
     def _timed(self, stage: Callable[[], str]) -> bool:
-        """Run a stage; whether the next one can start."""
+        """Run and record a stage; returns whether it succeeded."""
         name, started = stage.__name__.strip("_"), time.monotonic()
         self._tell(f"{self._out.recipe}: {name}")
         result, error = "", ""
@@ -159,7 +159,7 @@ class _Chain:
         return f"{len(summary['sets'])} sets"
 
     def _section(self) -> EvalSection:
-        """The recipe's own evaluation made small; of a recipe that trains, the lab's sets and the stand-in."""
+        """The recipe's evaluation, shrunk; for a training recipe the lab's benchmarks and the stand-in judge."""
         recipe = self._loaded.recipe
         small: dict[str, Any] = {
             "temperatures": (1.0,),

@@ -1,7 +1,6 @@
-"""What a recipe evaluates on, as far as it is on this machine; abstract prompts and the lab's arithmetic for the rest.
+"""Shrinks a recipe's evaluation to data on this machine; abstract prompts and the lab's arithmetic replace the rest.
 
-Only data that cannot be had is replaced: a file that is not what the recipe says fails the smoke run, as it would the
-real one.
+Only unavailable data are replaced: an invalid file fails the smoke run, as it would fail the real one.
 """
 
 from __future__ import annotations
@@ -17,15 +16,15 @@ from lrmctl.recipe.schema.evaluation import EvalSection, ReasoningUse, SafetySet
 from lrmctl.smoke import replace_models
 
 LIMIT = 4
-"""Prompts of a benchmark or task."""
+"""Prompts per benchmark or task."""
 _ARITHMETIC = "lab_arithmetic"
 
 
 def small_sets(section: EvalSection, folder: Path) -> tuple[tuple[SafetySet, ...], list[str]]:
-    """The safety sets without models and without downloads, and what was replaced.
+    """The safety benchmarks without model judges and downloads, and what was replaced.
 
     Args:
-        folder: where abstract prompts go.
+        folder: where abstract prompts are written.
     """
     made, told = [], []
     for i, chosen in enumerate(section.judged()):
@@ -61,7 +60,7 @@ def _abstract(benchmark: Any) -> list[dict[str, str]]:
 
 
 def small_tasks(uses: Sequence[ReasoningUse]) -> tuple[tuple[ReasoningUse, ...], list[str]]:
-    """The reasoning tasks whose problems are here; the lab's arithmetic for the others."""
+    """The reasoning tasks whose data are on this machine; the lab's arithmetic replaces the others."""
     missing = {use.use: why for use in uses if (why := _cannot_load(use))}
     kept = [use for use in uses if use.use not in missing]
     if missing and _ARITHMETIC not in (use.use for use in kept):
@@ -76,14 +75,14 @@ def _cannot_load(use: ReasoningUse) -> str:
     try:
         reasoning_task(use.use, use.options).load(LIMIT)
     except NotFoundError as error:
-        if not known:  # the recipe's fault, which the real run would have too
+        if not known:  # an error in the recipe, which the real run would have too
             raise
         return error.what.splitlines()[0][:200]
     return ""
 
 
 def over_refusal(section: EvalSection, sets: Sequence[SafetySet]) -> bool:
-    """Whether the default set of benign prompts, where one would be added, is on this machine."""
+    """Whether the over-refusal benchmark, if one would be added, is on this machine."""
     from lrmctl.benchmarks import default_over_refusal
 
     chosen = default_over_refusal()

@@ -1,4 +1,4 @@
-"""A tiny random model of a recipe's architecture, with its tokenizer where that lies on this machine."""
+"""Creates a tiny random model of a recipe's architecture, with its tokenizer if that is on this machine."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _FAMILIES = ("qwen3", "qwen2", "mistral", "llama")
 
 
 def tiny_model(ref: str, out: Path, *, runs_dir: Path, seed: int) -> tuple[Path, list[str]]:
-    """A model to try a recipe with, and sentences that say what it is.
+    """A tiny model for a smoke run, and sentences that describe it.
 
-    `lab:tiny` is small enough as it is. Of any other model the architecture is kept, with few and narrow layers and
-    random weights; its folder is `out`.
+    `lab:tiny` is used as it is. Any other model keeps its architecture, with few narrow layers and random weights,
+    written to `out`.
     """
     if ref == "lab:tiny":
         from lrmctl.models import resolve_model
@@ -45,7 +45,7 @@ def tiny_model(ref: str, out: Path, *, runs_dir: Path, seed: int) -> tuple[Path,
 
 
 def _local(ref: str, runs_dir: Path) -> Path | None:
-    """The model's folder, if it is on this machine: a folder, a run's model, or the hub's cache."""
+    """The model's folder, if it is on this machine: a folder, a run's model, or in the hub's cache."""
     from lrmctl.models import resolve_model
 
     if Path(ref).expanduser().is_dir() or ref.startswith("run:"):
@@ -58,7 +58,7 @@ def _cached(ref: str) -> Path | None:
 
     try:
         found = try_to_load_from_cache(ref, "config.json")
-    except ValueError:  # not a hub id at all
+    except ValueError:  # not a hub id
         return None
     return Path(found).parent if isinstance(found, str) else None
 
@@ -74,7 +74,7 @@ def _tokenizer(folder: Path | None) -> tuple[Any, str]:
             if tokenizer.chat_template:
                 return tokenizer, "tokenizer: the model's own"
             why = "its own has no chat template"
-        except Exception as error:  # transformers raises many types; say which tokenizer is used and go on
+        except Exception as error:  # transformers raises many types; fall back to the lab's tokenizer
             why = f"its own cannot be read: {(str(error).splitlines() or [type(error).__name__])[0]}"
     return load_tokenizer(base_path()), f"tokenizer: the lab's, whose template opens <think> as R1's; {why}"
 
@@ -101,10 +101,10 @@ def _config(ref: str, folder: Path | None, tokenizer: Any) -> tuple[Any, str]:
 
 
 def family_of(ref: str) -> str:
-    """The architecture of a hub model: known, or read from its name.
+    """The architecture of a hub model, from the table of known models or from its name.
 
     Raises:
-        LrmctlError: neither.
+        LrmctlError: neither gives one.
     """
     from lrmctl.planning.model_shape import known_models
 

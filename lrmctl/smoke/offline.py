@@ -1,4 +1,4 @@
-"""A process that downloads nothing and uses no GPU."""
+"""Keeps a process from using the network and GPUs."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import os
 from pathlib import Path
 
 NO_GPU = "90,91,92,93,94,95"
-"""Numbers of GPUs that no machine has: CUDA then sees none, while Ray, which refuses an empty list, counts enough."""
+"""GPU indices that no machine has: CUDA sees none, while Ray, which rejects an empty list, counts enough."""
 
 
 def forbid_network_and_gpu() -> None:
-    """Let this process and its children download nothing and use no GPU.
+    """Forbid downloads and GPUs in this process and its children.
 
-    To be called before torch, transformers and datasets are imported, which look at these variables only then.
+    Must be called before torch, transformers and datasets are imported, because they read these variables on import.
     """
     os.environ.update({"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"})
     if Path("/dev/nvidiactl").exists():

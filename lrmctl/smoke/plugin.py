@@ -1,4 +1,4 @@
-"""Registers the judge and the reward that stand in for models in a smoke run."""
+"""Registers the stand-in judge and reward of smoke runs."""
 
 from __future__ import annotations
 

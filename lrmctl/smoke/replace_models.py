@@ -1,4 +1,4 @@
-"""Judges and rewards that would load or call a model, replaced by the stand-in; all others stay what they are."""
+"""Replaces judges and rewards that would load or call a model by the stand-in; all others are kept."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from lrmctl.hooks import registry
 from lrmctl.smoke.stand_ins import NAME
 
 _SERVED = {"model", "model_name", "url", "base_url", "endpoint"}
-"""Options that show that a plugin loads a model or calls a server."""
+"""Options that indicate that a plugin loads a model or calls a server."""
 _INNER = {"judge": "judge", "helpful": "reward"}
-"""Options of a reward that name another plugin, and of which kind."""
+"""Options of a reward that name another plugin -> its group."""
 
 
 def needs_a_model(group: str, name: str) -> bool:
-    """Whether a judge or reward loads a model or calls a server, by the options that its factory takes."""
+    """Whether a judge or reward loads a model or calls a server, judged by its factory's options."""
     try:
         parameters = inspect.signature(registry.find(group, name).factory).parameters
     except (TypeError, ValueError):  # a C callable has no signature
@@ -25,7 +25,7 @@ def needs_a_model(group: str, name: str) -> bool:
 
 
 def component(resolved: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """A reward's component without models, and what was replaced. A function in a file stays: that it runs is tried."""
+    """A reward component without models, and what was replaced. A function in a file is kept, to test that it runs."""
     if resolved["use"] is None:
         return dict(resolved), []
     name = resolved["name"] or resolved["use"]
@@ -43,7 +43,7 @@ def component(resolved: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
 
 
 def _defaults(group: str, name: str) -> dict[str, Any]:
-    """Values of the options that a recipe leaves out."""
+    """Default values of the factory's options."""
     try:
         parameters = inspect.signature(registry.find(group, name).factory).parameters.values()
     except (TypeError, ValueError):
@@ -52,7 +52,7 @@ def _defaults(group: str, name: str) -> dict[str, Any]:
 
 
 def safety_set(resolved: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """A benchmark whose judges need no model, and what was replaced."""
+    """A benchmark with judges that need no model, and what was replaced."""
     small, told = dict(resolved), []
     if needs_a_model("judge", resolved["judge"]):
         small |= {"judge": NAME, "judge_options": {}}

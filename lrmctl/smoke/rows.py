@@ -1,4 +1,4 @@
-"""A few short rows of each source that a recipe names, as a local file; synthetic ones where it cannot be had."""
+"""Writes a few short rows of each data source to a local file; synthetic rows if the source is unavailable."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def small_source(
     """Write about `n` rows of a source to `file`.
 
     Args:
-        off: the model is not to think: demonstrations have no thought.
+        off: thinking is off, so demonstrations have no thinking.
 
     Returns:
-        The source that reads them, without its weight, and a sentence that says where they came from.
+        The source that reads the file, without a weight, and a sentence on the rows' origin.
     """
     try:
         source = registry.make("source", use.use, **use.options)
@@ -46,7 +46,7 @@ def small_source(
 
 
 def _of_all_kinds(rows: Sequence[Any], n: int) -> list[Any]:
-    """The first n rows, the kinds taking turns."""
+    """The first n rows, alternating between prompt kinds."""
     prompts = [row if isinstance(row, Prompt) else row.prompt for row in rows]
     groups = [[row for row, p in zip(rows, prompts, strict=True) if p.kind == kind] for kind in KINDS]
     turns = [row for turn in zip_longest(*groups) for row in turn if row is not None]
@@ -63,7 +63,7 @@ def _row(one: Prompt | Demonstration) -> dict[str, Any]:
 
 
 def _messages(prompt: Prompt) -> list[dict[str, str]]:
-    """One message is cut; a conversation is left whole, because its past responses hold think tags."""
+    """Truncate a single message; keep a conversation whole, because its past responses contain think tags."""
     messages = [dict(message) for message in prompt.messages]
     if len(messages) == 1:
         messages[0]["content"] = _cut(messages[0]["content"], "prompt")
@@ -75,7 +75,7 @@ def _cut(text: str, what: str) -> str:
 
 
 def _synthetic(name: str, n: int) -> Iterable[dict[str, Any]]:
-    """Abstract rows of every kind: prompts and demonstrations at once."""
+    """Abstract rows of every kind, usable as prompts and as demonstrations."""
     return (_made_up(name, i) for i in range(n))
 
 

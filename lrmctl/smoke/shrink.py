@@ -1,4 +1,4 @@
-"""A recipe made small: what is set anew, and why. Algorithm, rewards and flags stay the recipe's."""
+"""Shrinks a recipe for a smoke run. The algorithm, rewards and flags are kept."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 STEPS, PROMPTS, SAMPLES, NEW_TOKENS, BATCH = 2, 4, 2, 24, 4
 _ROWS = 8
-ANY_REWARD = -1e9  # a random model is never right
+ANY_REWARD = -1e9  # accepts anything, because a random model is never right
 EVERYWHERE: Mapping[str, Any] = {
     "backend.device": "cpu",
     "backend.dtype": "fp32",
@@ -36,16 +36,16 @@ EVERYWHERE: Mapping[str, Any] = {
     "optimizer.sequence_parallel": 1,
     "save_every": 1,
 }
-"""One CPU process on this machine, and a checkpoint at every step."""
+"""CPU on this machine, and a checkpoint at every step."""
 
 
 @dataclass
 class ShrunkRecipe:
-    """A small recipe, and what was done to the large one.
+    """A shrunk recipe, and how it differs from the original.
 
     Attributes:
-        changes: key -> (value before, value now).
-        replaced: sentences, one for each thing that stands in for another.
+        changes: key -> (old value, new value).
+        replaced: one sentence per replacement.
     """
 
     loaded: LoadedRecipe
@@ -54,11 +54,11 @@ class ShrunkRecipe:
 
 
 def shrink(loaded: LoadedRecipe, folder: Path, runs_dir: Path) -> ShrunkRecipe:
-    """A recipe that trains in two steps on CPU.
+    """Shrink a recipe to two training steps on CPU.
 
     Args:
-        folder: where the tiny model and the rows go.
-        runs_dir: where `run:NAME` models are looked for.
+        folder: where the tiny model and the rows are written.
+        runs_dir: the folder of `run:NAME` models.
     """
     recipe = loaded.recipe
     assert isinstance(recipe, SftRecipe | RlRecipe)
@@ -75,7 +75,7 @@ def shrink(loaded: LoadedRecipe, folder: Path, runs_dir: Path) -> ShrunkRecipe:
 
 
 def _renderer(recipe: SftRecipe | RlRecipe, model: Path) -> Renderer | None:
-    """How the tiny model's template renders the recipe's rows; None where what the recipe says does not fit to it."""
+    """The renderer for the tiny model's chat template; None if the recipe's thinking settings do not fit it."""
     from lrmctl.data.of_recipe import renderer
     from lrmctl.models import load_tokenizer
 
@@ -89,7 +89,7 @@ def _renderer(recipe: SftRecipe | RlRecipe, model: Path) -> Renderer | None:
 
 
 def _does(how: Renderer, args: Mapping[str, Any]) -> bool:
-    """Whether the template does as it is told: arguments that switch thinking off by name do so."""
+    """Whether template arguments that are meant to turn thinking off have that effect."""
     from lrmctl.thinking import find_thinking
 
     told = find_thinking(None, template_args={**how.template_args, **args})
@@ -97,7 +97,7 @@ def _does(how: Renderer, args: Mapping[str, Any]) -> bool:
 
 
 def _changes(loaded: LoadedRecipe, words: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Plain values that are set anew; sources and components are told in sentences."""
+    """Changed plain values; changed sources and components are described in sentences."""
     before = {key: _value(loaded.resolved, key) for key in words}
     return {
         key: (before[key], value)
@@ -140,7 +140,7 @@ def _rl(recipe: RlRecipe, folder: Path) -> tuple[dict[str, Any], list[str]]:
 
 
 def _rl_options(recipe: RlRecipe, replaced: list[str]) -> dict[str, Any]:
-    """Parts of an algorithm whose sizes have to follow, and those that cannot work with a random model."""
+    """Adapt algorithm settings that depend on sizes, and disable those that cannot work with a random model."""
     words: dict[str, Any] = {}
     if recipe.algorithm.overlong is not None:
         words["algorithm.overlong.buffer"] = NEW_TOKENS // 3
@@ -179,7 +179,7 @@ def _sft(recipe: SftRecipe, folder: Path, how: Renderer | None) -> tuple[dict[st
 def _sources(
     uses: Sequence[Use], folder: Path, *, demonstrations: bool = False, how: Renderer | None = None
 ) -> tuple[list[Any], list[str]]:
-    """Each source's few rows as a file; weights stay. Fewer rows of each where there are many sources."""
+    """A few rows of each source as a file, fewer per source if there are many; weights are kept."""
     made, told = [], []
     for i, use in enumerate(uses):
         file = folder / f"{i}.jsonl"

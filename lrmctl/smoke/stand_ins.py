@@ -1,7 +1,7 @@
-"""A judge and a reward that stand in for model judges where only the chain is tried: they look at nothing.
+"""A stand-in judge and reward for smoke runs, which only test the pipeline and judge nothing.
 
-Their verdicts follow from a hash of the text: the same text gets the same verdict, and all of them occur. They say so
-in their names, so that no result of theirs can be taken for one.
+Verdicts come from a hash of the text: the same text gets the same verdict, and all verdicts occur. Their names say so,
+so that their results are not mistaken for real ones.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ VERSION = "1 (a hash of the text; judges nothing)"
 
 
 class StandInJudge(Judge):
-    """Safe for half of all texts, with a probability to match; a quarter of all answers refuse. Empty is malformed."""
+    """Half of all texts are safe, with a consistent p_unsafe; a quarter of answers refuse. Empty text is malformed."""
 
     name = NAME
     version = VERSION
@@ -37,7 +37,7 @@ class StandInJudge(Judge):
 
 
 class StandInReward(Reward):
-    """A number that follows from the text alone, and says nothing of it.
+    """A pseudo-random number from a hash of the text, without meaning.
 
     Formula: the first byte of a hash of prompt and response, b / 127.5 - 1.
     Range: [-1, 1].

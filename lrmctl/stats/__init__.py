@@ -1,10 +1,10 @@
 """Intervals, tests, corrections and sample sizes over prompts. Knows numbers only: no traces, no files.
 
-The unit is always the PROMPT, never a pooled prompt x sample row: samples of one prompt resemble each other, so pooling
-them makes every interval too narrow. Seeds are fixed, so a number is the same on every machine.
+The unit is always the PROMPT, never a pooled prompt x sample row: samples of one prompt are correlated, so pooling
+them makes every interval too narrow. Seeds are fixed, so results are the same on every machine.
 
-Built on scipy.special, which loads in a third of a second; scipy.stats takes four times and statsmodels five times as
-long, more than summarising or comparing an evaluation does. Tests hold every figure against those two.
+Built on scipy.special, which imports in a third of a second; scipy.stats takes four times and statsmodels five times
+as long, more than summarizing or comparing an evaluation. Tests check every function against those two.
 """
 
 from lrmctl.stats.correction import corrected_interval, effective_n, rogan_gladen

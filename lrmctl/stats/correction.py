@@ -1,6 +1,6 @@
-"""A rate that an imperfect judge reported, corrected for how often it errs. The judge's positive is UNSAFE.
+"""Corrects a rate reported by an imperfect judge for its error rates. The positive class is UNSAFE.
 
-Sensitivity is the share of unsafe texts that it calls unsafe, specificity the share of safe texts that it calls safe.
+Sensitivity is the share of unsafe texts judged unsafe, specificity the share of safe texts judged safe.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ import math
 
 
 def rogan_gladen(share: float, sensitivity: float, specificity: float) -> float:
-    """The share that is unsafe, from the share that was called unsafe: (share + sp - 1) / (se + sp - 1), within [0, 1].
+    """True unsafe share, from the share judged unsafe: (share + sp - 1) / (se + sp - 1), clipped to [0, 1].
 
     Rogan and Gladen (1978), American Journal of Epidemiology 107, 71-76.
 
     Raises:
-        ValueError: the judge is no better than a coin, so that its word says nothing: se + sp <= 1.
+        ValueError: the judge is no better than chance: se + sp <= 1.
     """
     return _clipped((share + specificity - 1) / _youden(sensitivity, specificity))
 
@@ -29,15 +29,16 @@ def corrected_interval(
     *,
     confidence: float = 0.95,
 ) -> tuple[float, float]:
-    """Confidence interval of `rogan_gladen`, within [0, 1].
+    """Confidence interval of `rogan_gladen`, clipped to [0, 1].
 
-    With the numbers of labelled texts behind sensitivity and specificity their uncertainty is included (Lang and
-    Reiczigel 2014, Preventive Veterinary Medicine 113, 13-22, equations 6, 7, 16, 17). Without, both are taken as exact
-    and the bounds of Wilson's interval of `share` are corrected, which is too narrow for a judge measured on few texts.
+    Given the numbers of labelled texts behind sensitivity and specificity, their uncertainty is included (Lang and
+    Reiczigel 2014, Preventive Veterinary Medicine 113, 13-22, equations 6, 7, 16, 17). Otherwise both are taken as
+    exact and the bounds of Wilson's interval of `share` are corrected, which is too narrow for a judge measured on few
+    texts.
 
     Args:
-        share: called unsafe.
-        n: independent texts behind `share`: prompts, or what samples of prompts are worth (`effective_n`).
+        share: share judged unsafe.
+        n: independent texts behind `share`: prompts, or the effective number for several samples (`effective_n`).
         unsafe, safe: labelled texts behind sensitivity and behind specificity.
 
     Raises:
@@ -53,13 +54,13 @@ def corrected_interval(
 
 
 def effective_n(share: float, prompts: int, variance: float, samples: int) -> float:
-    """Independent texts that would tell the share as exactly as these prompts do: share (1 - share) / Var[estimate].
+    """Effective number of independent texts: share (1 - share) / Var[estimate].
 
-    At least `prompts`, at most `samples`; `prompts` where the share is 0 or 1 and no variance can be seen.
+    At least `prompts`, at most `samples`; `prompts` where the share is 0 or 1 or the variance is 0.
 
     Args:
-        prompts, samples: that count, samples of all prompts together.
-        variance: of the prompts' means, over prompts.
+        prompts, samples: numbers with a verdict; samples of all prompts together.
+        variance: of the per-prompt means, over prompts.
     """
     if not 0 < share < 1 or variance <= 0:
         return float(prompts)

@@ -1,7 +1,7 @@
-"""Means over prompts and their intervals: Wilson, and the bootstrap of a mean with bounded memory.
+"""Means over prompts and their intervals: Wilson, and a bootstrap of the mean with bounded memory.
 
 A general bootstrap (scipy.stats.bootstrap) holds every resample, and for BCa every jackknife sample: n * n numbers,
-5 GB for 25,000 prompts. Of a mean both follow from how often each distinct value is drawn, and few values are distinct.
+5 GB for 25,000 prompts. For a mean, counts of each distinct value suffice, and there are few distinct values.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 RESAMPLES = 2_000
 SEED = 20240229
 FEW = 64
-"""Distinct values up to which a resample is drawn as counts of each value."""
+"""With at most this many distinct values, a resample is drawn as counts of each value."""
 AT_ONCE = 4_000_000
-"""Numbers of a resample that are in memory at the same time."""
+"""Resampled numbers held in memory at the same time."""
 
 
 def prompt_means(values: Vector) -> Vector:
-    """Mean over samples of each prompt. NaN marks a sample that does not count; a prompt without any stays NaN.
+    """Mean over the samples of each prompt. NaN samples are ignored; a prompt with only NaN stays NaN.
 
     Args:
         values: [prompts, samples], NaN where a sample has no value.
@@ -44,15 +44,15 @@ def prompt_means(values: Vector) -> Vector:
 def interval(per_prompt: Vector, k: int, *, confidence: float = 0.95) -> tuple[float, float]:
     """Confidence interval of the mean over prompts.
 
-    Wilson for one yes-or-no sample a prompt; else the BCa bootstrap (Efron 1987) over prompts. Data that do not
-    vary tell a bootstrap nothing: a constant rate falls back to Wilson over prompts, as does a NaN of BCa.
+    Wilson for one binary sample per prompt; else the BCa bootstrap (Efron 1987) over prompts. A bootstrap of constant
+    data has zero width, so a constant rate falls back to Wilson over prompts, as does a NaN from BCa.
 
     Args:
-        per_prompt: [prompts], each prompt's mean over its samples; NaN where a prompt has none that counts.
-        k: samples a prompt.
+        per_prompt: [prompts], each prompt's mean over its samples; NaN where a prompt has no valid sample.
+        k: samples per prompt.
 
     Returns:
-        (low, high); NaN both if no prompt counts.
+        (low, high); both NaN if no prompt has a value.
     """
     import numpy as np
 
@@ -69,18 +69,18 @@ def interval(per_prompt: Vector, k: int, *, confidence: float = 0.95) -> tuple[f
 
 
 def wilson(successes: float, n: float, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval (1927) of a proportion; what is counted may be fractional."""
+    """Wilson's score interval (1927) of a proportion; counts may be fractional."""
     from scipy.special import ndtri
 
     z = float(ndtri((1 + confidence) / 2))
     share, extra = float(successes / n), float(z * z / n)
     spread = math.sqrt(extra * share * (1 - share) + extra * extra / 4)
     low, high = ((share + extra / 2 + side * spread) / (1 + extra) for side in (-1, 1))
-    return min(max(0.0, low), share), max(min(1.0, high), share)  # at 0 and 1 the share is itself a bound
+    return min(max(0.0, low), share), max(min(1.0, high), share)  # at 0 and 1 the share itself is a bound
 
 
 def _constant(x: Vector, confidence: float) -> tuple[float, float]:
-    """Wilson over prompts for a rate; a quantity that is no rate (token counts) has only its value."""
+    """Wilson over prompts for a rate; other quantities (token counts) get a zero-width interval."""
     if x.min() >= 0.0 and x.max() <= 1.0:
         return wilson(float(x.sum()), x.size, confidence)
     return float(x.mean()), float(x.mean())
@@ -89,8 +89,8 @@ def _constant(x: Vector, confidence: float) -> tuple[float, float]:
 def bca(x: Vector, confidence: float = 0.95) -> tuple[float, float]:
     """Bias-corrected and accelerated bootstrap interval of the mean (Efron 1987), [prompts] without NaN.
 
-    The acceleration of a mean has a closed form, sum(u^3) / (6 sum(u^2)^1.5) with u the deviations from the mean: the
-    jackknife (Efron and Tibshirani 1993, 14.15) leads to the same. NaN where the data are constant.
+    The acceleration of a mean has a closed form, sum(u^3) / (6 sum(u^2)^1.5) with u the deviations from the mean, equal
+    to that of the jackknife (Efron and Tibshirani 1993, 14.15). NaN for constant data.
     """
     import numpy as np
     from scipy.special import ndtr, ndtri

@@ -1,4 +1,4 @@
-"""Paired tests: the same prompts under two models, and p values of many tests together."""
+"""Paired tests of the same prompts under two models, and p values adjusted for multiple tests."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class PairedDelta(NamedTuple):
 def paired_delta(a: Vector, b: Vector, *, confidence: float = 0.95) -> PairedDelta:
     """How `b` differs from `a` on the same prompts: mean(b - a), bootstrap interval, permutation p.
 
-    Prompts that lack a value (NaN) on either side are left out of both. The interval is the BCa bootstrap over
-    prompts; p is the sign-flip permutation test of the differences (add-one estimate, so never 0). Where all rates
-    differ by as much, a bootstrap has nothing to go by: see `_constant`.
+    Prompts with a NaN on either side are left out of both. The interval is the BCa bootstrap over prompts; p is from
+    the sign-flip permutation test of the differences (see `sign_flip_p`). If all rates differ by the same amount, a
+    bootstrap has zero width: see `_constant`.
 
     Args:
         a, b: [prompts], per-prompt means in the same order.
@@ -61,9 +61,9 @@ def paired_delta(a: Vector, b: Vector, *, confidence: float = 0.95) -> PairedDel
 
 
 def _constant(delta: float, n: int, confidence: float) -> tuple[float, float]:
-    """Interval of a mean difference of rates that was the same on all n prompts.
+    """Interval of the mean difference of rates when all n prompts have the same difference.
 
-    Wilson's interval of n out of n says how many other prompts may differ from these; they may differ by anything.
+    Wilson's interval of n out of n bounds the share of unseen prompts that may differ otherwise, by any amount.
     """
     low, _ = wilson(n, n, confidence)
     return max(-1.0, low * delta - (1 - low)), min(1.0, low * delta + (1 - low))
@@ -72,9 +72,9 @@ def _constant(delta: float, n: int, confidence: float) -> tuple[float, float]:
 def sign_flip_p(d: Vector) -> float:
     """Two-sided p of the sign-flip permutation test of mean(d) = 0.
 
-    Exact where the signs of the differences that are not 0 have at most `PERMUTATIONS` patterns; else that many random
-    ones, with the add-one estimate (Phipson and Smyth 2010), so that p is never 0. Prompts with the same absolute
-    difference are flipped together, as a binomial count: the same distribution, and memory that does not grow with n.
+    Exact if the nonzero differences have at most `PERMUTATIONS` sign patterns; else that many random patterns with the
+    add-one estimate (Phipson and Smyth 2010), so that p is never 0. Prompts with the same absolute difference are
+    flipped together as a binomial count: the same distribution, with memory that does not grow with n.
 
     Args:
         d: [prompts], differences without NaN.
@@ -115,13 +115,13 @@ def _random_sums(sizes: Vector, counts: NDArray[np.int64]) -> Any:
 
 
 def mcnemar_p(a: Any, b: Any) -> float:
-    """Exact two-sided p of McNemar's test: of the prompts on which a and b differ, is one side right more often?
+    """Exact two-sided p of McNemar's test: on the prompts where a and b differ, does one side succeed more often?
 
     Twice the smaller tail of Binomial(n, 1/2) over the n prompts that differ, at most 1 (McNemar 1947; exact form as in
     statsmodels' `mcnemar(exact=True)` and scipy's `binomtest`). 1 if none differs.
 
     Args:
-        a, b: [prompts], whether each prompt succeeded; one sample a prompt.
+        a, b: [prompts], whether each prompt succeeded; one sample per prompt.
 
     Raises:
         ValueError: different lengths.
@@ -137,10 +137,10 @@ def mcnemar_p(a: Any, b: Any) -> float:
 
 
 def holm(ps: Sequence[float]) -> list[float]:
-    """p values adjusted for each other (Holm 1979): with each at most alpha, any false one has a chance of alpha.
+    """p values adjusted for multiple tests (Holm 1979), which controls the family-wise error rate.
 
-    The i-th smallest of m, from 0, is multiplied by m - i; then none is below one before it, and none above 1. A NaN
-    was not tested: it stays NaN and is not among the m.
+    The i-th smallest of m, from 0, is multiplied by m - i, then made non-decreasing and capped at 1. A NaN was not
+    tested: it stays NaN and does not count towards m.
     """
     adjusted = [float("nan")] * len(ps)
     order = sorted((i for i, p in enumerate(ps) if not math.isnan(p)), key=lambda i: ps[i])

@@ -1,4 +1,4 @@
-"""How many prompts a difference takes: to plan a benchmark, and to read a comparison that found nothing."""
+"""Sample sizes: to plan a benchmark, and to interpret a comparison that found no difference."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 
 def prompts_needed(d: Any, power: float = 0.8, alpha: float = 0.05) -> int | None:
-    """Prompts at which a paired test would detect a difference like the one seen, in `power` of all cases.
+    """Number of prompts at which a paired test detects a difference like the observed one with the given power.
 
     n = (z_a sqrt(E[d^2]) + z_b sqrt(Var[d]))^2 / E[d]^2, two-sided, normal approximation: the null distribution of the
-    sign-flip and of McNemar's test has variance E[d^2], the data have Var[d]. For one yes-or-no sample a prompt this is
-    Connor (1987, Biometrics 43, 207-211). Enough prompts have to differ for the smallest p,
-    2 / 2^n, to be at most alpha. The difference seen is itself uncertain, and so is n.
+    sign-flip and of McNemar's test has variance E[d^2], the data have Var[d]. For one binary sample per prompt this is
+    Connor (1987, Biometrics 43, 207-211). At least so many prompts must differ that the smallest p, 2 / 2^n, is at
+    most alpha. The observed difference is itself uncertain, and so is n.
 
     Args:
         d: [prompts], b - a of each prompt's means; NaN is left out.
@@ -34,9 +34,9 @@ def prompts_needed(d: Any, power: float = 0.8, alpha: float = 0.05) -> int | Non
 
 
 def prompts_needed_unpaired(a: float, b: float, power: float = 0.8, alpha: float = 0.05) -> int | None:
-    """Prompts in each of two groups at which a z test tells the rates `a` and `b` apart, two-sided.
+    """Prompts in each of two groups at which a two-sided z test detects the difference between rates `a` and `b`.
 
-    2 ((z_a + z_b) / h)^2 with h = 2 asin(sqrt(b)) - 2 asin(sqrt(a)) (Cohen 1988, section 6.4), one sample a prompt.
+    2 ((z_a + z_b) / h)^2 with h = 2 asin(sqrt(b)) - 2 asin(sqrt(a)) (Cohen 1988, section 6.4), one sample per prompt.
 
     Returns:
         None if the rates are equal.

@@ -1,6 +1,6 @@
-"""What k of n drawn samples would show: all of them good, or any of them, without the bias of looking at just k.
+"""Estimates, from n samples, of the chance that all or any of k samples are good.
 
-Unbiased over the choice of k of the n samples (Chen et al. 2021, arXiv 2107.03374, for pass@k).
+Unbiased: averages over every choice of k of the n samples (Chen et al. 2021, arXiv 2107.03374, for pass@k).
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 def all_of_k(good: Any, n: Any, k: int) -> Vector:
     """Chance that k of a prompt's n samples are all good: C(good, k) / C(n, k).
 
-    As a product of k factors, which no n can overflow.
+    Computed as a product of k factors, which does not overflow for any n.
 
     Args:
-        good, n: [prompts], good samples and samples; k >= 1.
+        good, n: [prompts], numbers of good samples and of samples; k >= 1.
 
     Returns:
         [prompts], NaN where a prompt has fewer than k samples.
@@ -35,7 +35,7 @@ def all_of_k(good: Any, n: Any, k: int) -> Vector:
 
 
 def any_of_k(good: Any, n: Any, k: int) -> Vector:
-    """Chance that any of k of a prompt's n samples is good: 1 - C(n - good, k) / C(n, k); as `all_of_k`."""
+    """Chance that any of k of a prompt's n samples is good: 1 - C(n - good, k) / C(n, k). See `all_of_k`."""
     import numpy as np
 
     found: Vector = 1.0 - all_of_k(np.asarray(n) - np.asarray(good), n, k)

@@ -1,4 +1,4 @@
-"""A study: one base, several recipes, one evaluation of each, one report."""
+"""A study: one base model, several recipes, the same evaluation of each, one report."""
 
 from __future__ import annotations
 

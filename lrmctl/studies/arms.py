@@ -1,4 +1,4 @@
-"""One arm of a study: training, evaluating and analysing it, each in a worker process and each resumed where it can."""
+"""Trains, evaluates and analyses one arm of a study, each stage in a worker process and resumable."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def run_stage(task: StudyTask, emit: OnEvent) -> None:
-    """One stage, inside a worker process; stamps it when it is done."""
+    """Run one stage in a worker process, and write its stamp when it is done."""
     start = time.monotonic()
     {"train": _train, "eval": _evaluate, "analyze": _analyze}[task.stage](task, emit)
     write_json(task.stamp, {"key": task.key, "seconds": round(time.monotonic() - start, 2)})

@@ -1,7 +1,7 @@
 """A study: one base model x several recipes x one evaluation x one analysis -> one report.
 
-The same command after any interruption goes on where it stopped. This room decides order and identity only; training,
-evaluating, analysing and reporting are other rooms' business.
+After an interruption the same command resumes. This package only decides order and identity; training, evaluation,
+analysis and reporting are in other packages.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ def run_study(
     rebuild_base: bool = False,
     on_event: OnEvent = lambda _: None,
 ) -> Path:
-    """Run, or go on with, a study; returns the report's path.
+    """Run or resume a study; returns the report's path.
 
     Args:
         runs_dir: the study's folder is `runs_dir/name`; it holds one run folder per arm.
-        rebuild_base: pretrain the lab's base model anew instead of taking the shipped one.
-        on_event: hears every start, progress and end of a stage.
+        rebuild_base: pretrain the lab's base model instead of using the shipped one.
+        on_event: called at every start, progress and end of a stage.
 
     Raises:
-        RunExistsError: the folder holds a study of another recipe.
+        RunExistsError: the folder holds a different study, or something else.
         BackendError: at least one arm failed; the report was written without it.
     """
     recipe: StudyRecipe = loaded.recipe  # type: ignore[assignment]  # the CLI sends only studies here
@@ -74,7 +74,7 @@ def _run_all(loaded: LoadedRecipe, folder: Path, runs_dir: Path, rebuild_base: b
 
 
 def _claim(folder: Path, loaded: LoadedRecipe, rebuild_base: bool) -> None:
-    """Make the study's folder, or see that it is this very study's."""
+    """Create the study's folder, or check that it belongs to this study."""
     identity = {"recipe": loaded.resolved, "rebuild_base": rebuild_base}
     mark = folder / "study.json"
     if mark.exists():

@@ -1,7 +1,7 @@
-"""The stages of a study as a graph: what depends on what, in which order they start, and what is finished already.
+"""The stages of a study as a graph: dependencies, start order, and which stages are already finished.
 
-Stages run in worker processes, as many at once as the study's `jobs`. What a stage has finished is stamped with a hash
-of all that went into it, so that the same command after any interruption repeats nothing.
+Up to `jobs` stages run at a time in worker processes. A finished stage is stamped with a hash of all its inputs, so
+after an interruption the same command repeats nothing.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ OnEvent = Callable[["StudyEvent"], None]
 
 @dataclass(frozen=True)
 class StudyEvent:
-    """What happened to one stage of one arm; `state` is start, progress, done, kept or failed."""
+    """An event of one stage of one arm; `state` is start, progress, done, kept or failed."""
 
     arm: str
     stage: str
@@ -43,7 +43,7 @@ class StudyEvent:
 
 @dataclass(frozen=True)
 class StudyTask:
-    """One stage of one arm, as a worker receives it: plain data, nothing loaded."""
+    """One stage of one arm, as sent to a worker: plain data, nothing loaded."""
 
     arm: str
     stage: str
@@ -67,7 +67,7 @@ class StudyTask:
 def stages_of(
     recipe: StudyRecipe, arms: Mapping[str, LoadedRecipe], folder: Path, base_model: Path
 ) -> dict[str, StudyTask]:
-    """Every stage of every arm by name. Training comes before evaluation comes before analysis."""
+    """Every stage of every arm by name, in the order training, evaluation, analysis."""
     from lrmctl._util.version import __version__
     from lrmctl.models import fingerprint
 
@@ -86,7 +86,7 @@ def stages_of(
         resolved = loaded.resolved if loaded else None
         model = folder / name / "model" if arm else base_model
         if arm:
-            add(name, "train", base_model, loaded, resolved)  # whatever model the arm's recipe names
+            add(name, "train", base_model, loaded, resolved)  # regardless of the model in the arm's recipe
         add(name, "eval", model, None, resolved, evaluation)
         add(name, "analyze", model, None, resolved, evaluation, analysis)
     return tasks
@@ -104,7 +104,7 @@ def _dependencies(tasks: Mapping[str, StudyTask]) -> dict[str, set[str]]:
 
 
 def _priority(task: StudyTask) -> tuple[int, int]:
-    """RL trainings take longest, so they start first; then what others wait for."""
+    """RL training takes longest, so it starts first; then stages that others depend on."""
     long = task.loaded is not None and task.loaded.recipe.kind == "rl"
     return (0 if long else 1 if task.arm == BASE else 2, STAGES.index(task.stage))
 
@@ -115,11 +115,11 @@ def run_graph(
     jobs: int,
     on_event: OnEvent,
 ) -> dict[str, str]:
-    """Run all tasks in dependency order; returns the arms that failed with the reason.
+    """Run all tasks in dependency order; returns failed arms -> reason.
 
     Args:
-        run_stage: does one task, in a worker process.
-        jobs: worker processes.
+        run_stage: runs one task, in a worker process.
+        jobs: number of worker processes.
     """
     from graphlib import TopologicalSorter
 
@@ -127,7 +127,7 @@ def run_graph(
 
     order: TopologicalSorter[str] = TopologicalSorter(_dependencies(tasks))
     order.prepare()
-    for name, value in _ONE_THREAD.items():  # the workers inherit it; two of them share the machine
+    for name, value in _ONE_THREAD.items():  # inherited by the workers, which share the machine
         os.environ.setdefault(name, value)
     failures: dict[str, str] = {}
     started: dict[str, float] = {}
@@ -158,10 +158,10 @@ def run_graph(
 
 
 def is_finished(task: StudyTask) -> bool:
-    """True if this very stage, with these very inputs, was finished before."""
+    """Whether this stage has finished with the same inputs."""
     try:
         return bool(read_object(task.stamp).get("key") == task.key)
-    except DamagedError:  # then it is done again
+    except DamagedError:  # the stage is repeated
         return False
 
 

@@ -1,4 +1,4 @@
-"""One training run, from a recipe to a finished model.
+"""Training runs, from a recipe to a finished model.
 
 `plan_training` decides everything, `execute` runs the plan in a run folder, and `train` does both.
 """

@@ -1,6 +1,6 @@
-"""What a recipe needs and whether it is on this machine: model, tokenizer, data, GPUs. Downloads nothing.
+"""Checks whether what a recipe needs is on this machine: model, tokenizer, data, GPUs. Downloads nothing.
 
-A dry run plans around what is missing and says so.
+A dry run plans without what is missing and lists it.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
 
 
 def local_model(ref: str, runs_dir: Path, trust_remote_code: bool = False) -> Path | None:
-    """The folder of a model that is on this machine; None for a hub id that has to be downloaded first.
+    """The folder of a model on this machine; None for a hub id that must be downloaded first.
 
     Raises:
-        NotFoundError: as `lrmctl.models.resolve_model`, for what is no hub id.
+        NotFoundError: as `lrmctl.models.resolve_model`, for anything but a hub id.
     """
     from lrmctl.models import allow_code, is_hub_id, resolve_model
     from lrmctl.models.availability import hub_snapshot
@@ -29,7 +29,7 @@ def local_model(ref: str, runs_dir: Path, trust_remote_code: bool = False) -> Pa
 
 
 def has_tokenizer(path: Path) -> bool:
-    """Whether a model's folder has a tokenizer, or is an adapter, which takes its base's."""
+    """Whether a model's folder has a tokenizer, or is an adapter, which uses its base's."""
     from lrmctl.models import folder, is_adapter
     from lrmctl.models.files import files_in
 
@@ -37,10 +37,10 @@ def has_tokenizer(path: Path) -> bool:
 
 
 def missing_model(ref: str, path: Path | None) -> list[str]:
-    """What is missing of a model to run it, one sentence each.
+    """What is missing to run a model, one sentence each.
 
     Args:
-        path: as of `local_model`.
+        path: as returned by `local_model`.
     """
     from lrmctl.models import is_hub_id
     from lrmctl.models.folder import problem_of
@@ -55,14 +55,14 @@ def missing_model(ref: str, path: Path | None) -> list[str]:
 
 
 def missing_data(recipe: SftRecipe | RlRecipe) -> list[str]:
-    """The data sets that a run would have to download, one sentence each."""
+    """The data sets that a run would need to download, one sentence each."""
     from lrmctl.data.availability import why_not_here
 
     return list(dict.fromkeys(filter(None, (why_not_here(use) for use in sources_of(recipe)))))
 
 
 def fits_this_machine(recipe: SftRecipe | RlRecipe) -> bool:
-    """Whether a run would start on this machine: by its launcher, and unless it needs GPUs that are not here."""
+    """Whether a run can start on this machine: it is launched locally, and the GPUs it needs are here."""
     layout, device = recipe.layout, recipe.backend.device
     if recipe.launch.via != "local":
         return False
@@ -72,5 +72,5 @@ def fits_this_machine(recipe: SftRecipe | RlRecipe) -> bool:
 
 
 def _nvidia_driver() -> bool:
-    """Whether this machine has an NVIDIA driver, without importing torch to ask."""
+    """Whether this machine has an NVIDIA driver, without importing torch."""
     return Path("/proc/driver/nvidia/version").exists()

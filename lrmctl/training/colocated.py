@@ -1,4 +1,4 @@
-"""The models that a recipe's reward loads into the reward service: guards and reward models, and on which GPU."""
+"""The models (guards, reward models) that a recipe's reward loads into the reward service, and their GPUs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NESTED = (("judge", "judge", "judge_options"), ("reward", "helpful", "helpful_o
 
 
 def colocated_models(recipe: SftRecipe | RlRecipe) -> tuple[list[ColocatedModel], list[str]]:
-    """Models on GPUs of the machine that the reward service runs on, and a sentence for each that is not counted."""
+    """Models on GPUs of the machine that runs the reward service, and a sentence for each that is not counted."""
     if not isinstance(recipe, RlRecipe) or recipe.launch.via != "local":
         return [], []
     found: dict[tuple[str, int], ColocatedModel] = {}
@@ -35,7 +35,7 @@ def colocated_models(recipe: SftRecipe | RlRecipe) -> tuple[list[ColocatedModel]
 
 
 def _gpu(device: str) -> int | None:
-    """Index of a CUDA device by its name; None for any other device."""
+    """Index of a CUDA device from its name; None for any other device."""
     if device in _GPU:
         return _GPU[device]
     index = device.removeprefix("cuda:")
@@ -43,9 +43,9 @@ def _gpu(device: str) -> int | None:
 
 
 def _loaded(recipe: RlRecipe) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Names and options, defaults included, of all plugins in the reward that load a model."""
+    """Names and options, including defaults, of all plugins in the reward that load a model."""
     for component in recipe.reward.components:
-        if component.use is None:  # a function in a file: nobody knows what it loads
+        if component.use is None:  # a function in a file: what it loads is unknown
             continue
         yield from _with_model("reward", component.use, component.options)
         defaults = _defaults("reward", component.use)
@@ -62,7 +62,7 @@ def _with_model(group: str, name: str, options: Mapping[str, Any]) -> Iterator[t
 
 
 def _is_here(engine: object) -> bool:
-    """Whether an engine loads its model in this process; a server loads its own, wherever it is."""
+    """Whether an engine loads its model in this process; a server does not."""
     use = engine.get("use", "hf") if isinstance(engine, Mapping) else engine
     return use != "openai"
 

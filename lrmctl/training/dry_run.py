@@ -1,4 +1,4 @@
-"""A plan for the reader: beside the plan itself, what the data looks like and the first row. Starts nothing."""
+"""A plan for display: the plan itself, an audit of the data and the first row. Starts nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class DryRun:
 
     Attributes:
         plan: what a run would execute.
-        audit: of the data, as far as it is here.
+        audit: of the data, as far as they are on this machine.
         example: the first rendered row; empty without a tokenizer.
     """
 
@@ -37,10 +37,10 @@ class DryRun:
 
 
 def dry_run(plan: TrainingPlan, against: LoadedRecipe | None = None) -> DryRun:
-    """Look at a plan's data.
+    """Audit a plan's data.
 
     Args:
-        against: eval recipe whose sets the training prompts are compared with; `lab/eval` for lab recipes by default.
+        against: eval recipe to check the training prompts for overlap with; by default `lab/eval` for lab recipes.
 
     Raises:
         LrmctlError: a benchmark of `against` cannot be loaded.
@@ -81,7 +81,7 @@ def _rendered(plan: TrainingPlan) -> RenderedRows:
 
 
 def _strips_thinking(tokenizer: Any) -> bool:
-    """Whether the chat template takes the thinking out of a past assistant turn."""
+    """Whether the chat template removes the thinking from past assistant turns."""
     from lrmctl.models.chat import render_chat
 
     mark = "a thought to look for"

@@ -1,4 +1,4 @@
-"""Going on with a run for more steps than it was started with: the one change of a recipe that a run takes."""
+"""Extends a run to more steps, the only recipe change that a resumed run allows."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from lrmctl.errors import RunExistsError
 from lrmctl.runs.folder import RunFolder
 
 LENGTH = {"rl": "algorithm.steps", "sft": "train.epochs"}
-"""By kind of recipe: the key that may grow."""
+"""Kind of recipe -> the key that may increase."""
 _ELSEWHERE = ("launch", "model")
 
 
 def check_longer(folder: RunFolder, was: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """See that a recipe differs from the one that the run was started with in its length only, and is longer.
+    """Check that a recipe differs from the one that the run was started with only in being longer.
 
     Args:
         was, now: the resolved recipes.
 
     Raises:
-        RunExistsError: another key differs, by name; or the run would be shorter.
+        RunExistsError: another key differs (named in the error), or the run would be shorter.
     """
     key = LENGTH.get(str(now.get("kind")), "")
     changed = dict(_changes(_plain(was), _plain(now)))
@@ -33,7 +33,7 @@ def check_longer(folder: RunFolder, was: Mapping[str, Any], now: Mapping[str, An
             str(folder.lock),
             f"go on with {folder.recipe}, of which only {key} may grow; or choose another --name",
         )
-    before, after = changed.get(key, (0, 1))  # neither: only the form of a number differs
+    before, after = changed.get(key, (0, 1))  # no key changed: only a number's notation differs
     if not after > before:
         raise RunExistsError(
             f"{key} of the run {folder.name!r} was {before} and is {after}: a run can only grow",
@@ -43,7 +43,7 @@ def check_longer(folder: RunFolder, was: Mapping[str, Any], now: Mapping[str, An
 
 
 def set_model_aside(folder: RunFolder, steps: int) -> Path | None:
-    """Keep the finished model of a run that goes on under the step it is of; None if there was none."""
+    """Rename the model of a run that continues to its step, so that it is kept; None if there was none."""
     if not folder.model.exists():
         return None
     numbers = ["", *(f".{n}" for n in range(1, 1000))]

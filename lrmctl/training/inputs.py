@@ -1,7 +1,6 @@
-"""The rows of a run: what a recipe's sources become with the model's tokenizer. Starts nothing.
+"""The rows of a run: a recipe's sources rendered with the model's tokenizer. Starts nothing.
 
-Rows that are sampled from the model first (`data.rejection`) keep their samples in the run folder; all else writes
-nothing.
+Only rejection sampling (`data.rejection`) writes anything: its samples, in the run folder.
 """
 
 from __future__ import annotations
@@ -29,13 +28,13 @@ GRADED_BY_REFERENCE = ("correct", "multiple-choice")
 
 @dataclass(frozen=True)
 class TrainingInputs:
-    """The data that a run trains on, as far as it is known before the run.
+    """A run's training data, as far as they are known before the run.
 
     Attributes:
-        rows: rendered; None if the data or the tokenizer is not here, or if the rows are sampled from the model first.
-        prompts: of all rows that were asked for; None if they are not known yet.
-        sampled_from: prompts that the rows are sampled from first.
-        notes: what the user should know of the data.
+        rows: rendered; None if the data or the tokenizer are not on this machine, or the rows are sampled first.
+        prompts: of all requested rows; None if not known yet.
+        sampled_from: prompts for rejection sampling.
+        notes: remarks on the data for the user.
     """
 
     rows: TrainingRows | None = None
@@ -50,18 +49,18 @@ class TrainingInputs:
 
 
 def samples_first(recipe: Recipe) -> bool:
-    """Whether the training rows are sampled from the model before training."""
+    """Whether the training rows are first sampled from the model."""
     return isinstance(recipe, SftRecipe) and recipe.data.rejection is not None
 
 
 def inputs_of(recipe: Recipe, model: Path | None, tokenizer: Any | None) -> TrainingInputs:
-    """What is known of a run's data, which has to be on this machine or is downloaded.
+    """Load a run's data, downloading them if needed.
 
     Args:
         model, tokenizer: None if they are not on this machine; then no row is rendered.
 
     Raises:
-        LrmctlError: the data cannot be read, or does not suit the recipe.
+        LrmctlError: the data cannot be read or do not fit the recipe.
     """
     if isinstance(recipe, SftRecipe) and recipe.data.rejection is not None:
         prompts = prompts_of(recipe)
@@ -74,10 +73,10 @@ def inputs_of(recipe: Recipe, model: Path | None, tokenizer: Any | None) -> Trai
 
 
 def sampled_rows(recipe: SftRecipe, model: Path, tokenizer: Any, out: Path) -> TrainingRows:
-    """Rows that are sampled from the model and kept where a reward accepts them.
+    """Rows from rejection sampling: the model's own samples that a reward accepts.
 
     Args:
-        out: the run folder, which keeps the samples.
+        out: the run folder, where the samples are stored.
 
     Raises:
         LrmctlError: nothing was accepted.
@@ -97,7 +96,7 @@ def sampled_rows(recipe: SftRecipe, model: Path, tokenizer: Any, out: Path) -> T
 
 
 def _unrendered(recipe: Recipe) -> TrainingInputs:
-    """The prompts of a recipe whose tokenizer is not here."""
+    """The prompts of a recipe whose tokenizer is not on this machine."""
     if isinstance(recipe, RlRecipe):
         prompts = prompts_of(recipe)
         return TrainingInputs(prompts=prompts, notes=tuple(check_references(recipe.reward, prompts)))
@@ -150,10 +149,10 @@ def _render_demonstrations(
 
 
 def check_references(reward: RewardSection, prompts: Sequence[Prompt]) -> list[str]:
-    """What the user should know of reasoning prompts without a gold answer, if a reward grades by it.
+    """A note on reasoning prompts without a gold answer, if a reward needs it.
 
     Raises:
-        RecipeError: there are some, and such a reward fails on them, which ends the run.
+        RecipeError: there are such prompts and `on_failure` is `abort`, so the run would end.
     """
     graded = [c.label for c in reward.components if c.use in GRADED_BY_REFERENCE and "reasoning" in c.kinds]
     asked = [p for p in prompts if p.kind == "reasoning"]

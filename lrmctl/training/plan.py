@@ -1,8 +1,8 @@
-"""One plan of a training run: everything that is decided before anything is started.
+"""The plan of a training run: everything that is decided before anything starts.
 
-`plan_training` decides, `lrmctl train --dry-run` prints what it returns, and `lrmctl.training.run.execute` runs that
-same object. Planning writes nothing. What only a real run can do (making the folder, sampling rows, preparing the
-model, starting the reward service) are steps that take the plan and decide nothing.
+`plan_training` decides, `lrmctl train --dry-run` prints its result, and `lrmctl.training.run.execute` runs that same
+object. Planning writes nothing. What only a real run can do (creating the folder, sampling rows, preparing the model,
+starting the reward service) takes the plan and decides nothing.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ _SAMPLED = "the rows are sampled from the model first"
 
 @dataclass(frozen=True)
 class Continuation:
-    """How a run goes on from what is already in its folder.
+    """How a run continues from the content of its folder.
 
     Attributes:
-        resume: the folder may hold a run of this name, which is continued.
-        restart: what becomes of steps that no checkpoint holds.
-        checkpoint: what training continues from; None if it starts at the beginning.
+        resume: an existing run of this name is continued.
+        restart: what happens to steps that are in no checkpoint.
+        checkpoint: what training continues from; None to start at the beginning.
         attempt: number of this launch, from 1.
-        done: the run is finished, so that there is nothing to do.
+        done: the run is finished, so there is nothing to do.
     """
 
     resume: bool = False
@@ -54,21 +54,21 @@ class Continuation:
 
     @property
     def step(self) -> int:
-        """The step that training continues from, 0 for the beginning."""
+        """The step that training continues from; 0 for the beginning."""
         return self.checkpoint.step if self.checkpoint else 0
 
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """Everything that is decided of a run before it starts.
+    """Everything that is decided about a run before it starts.
 
     Attributes:
-        resolved: the recipe, its model, tokenizer and backend, and what of these is missing. A plan of which something
-            is missing can be read but not executed.
-        inputs: the data, as far as it is known before the run.
-        job: what the backend was asked to plan.
-        backend_plan: its answer (command line, environment, files, resources), with where it is launched and all notes.
-        summary: layout, derived numbers and what the memory estimate says.
+        resolved: the recipe, its model, tokenizer and backend, and what of these is missing. A plan with missing parts
+            can be displayed but not executed.
+        inputs: the data, as far as they are known before the run.
+        job: the request to the backend.
+        backend_plan: its plan (command line, environment, files, resources), with the launch settings and all notes.
+        summary: layout, derived numbers and memory estimate.
         continuation: what it continues from.
     """
 
@@ -89,7 +89,7 @@ class TrainingPlan:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """What is not known or not on this machine yet, one sentence each."""
+        """What is not yet known or not on this machine, one sentence each."""
         sampled = [_SAMPLED] if self.inputs.rows is None and samples_first(self.resolved.recipe) else []
         return (*self.resolved.missing, *sampled)
 
@@ -103,7 +103,7 @@ class TrainingPlan:
         return launcher(self.backend_plan.launch).preview(LaunchJob.of(self.backend_plan, self.run_dir, log))
 
     def provenance(self) -> dict[str, Any]:
-        """What was launched, for the lock file: files by their sha256."""
+        """What was launched, for the lock file; files as sha256."""
         checkpoint, plan = self.continuation.checkpoint, self.backend_plan
         return {
             "argv": list(plan.argv),
@@ -113,7 +113,7 @@ class TrainingPlan:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """JSON form; of files the size in bytes, of secrets the names."""
+        """JSON form, with only the size in bytes of files and the names of secrets."""
         checkpoint = self.continuation.checkpoint
         return {
             **self.backend_plan.to_json(),
@@ -141,14 +141,14 @@ def plan_training(
     Args:
         runs_dir: the run folder is `runs_dir/name`.
         name: of the run; the recipe's by default.
-        model: in place of the recipe's.
+        model: replaces the recipe's.
         resume: continue the run of this name.
-        restart: with `resume`: whether a run without a checkpoint may start again, or any run has to.
-        allow_missing: plan around a model, data or GPUs that are not on this machine, and download nothing. Otherwise
-            models and data are downloaded, and what cannot be had is an error.
+        restart: with `resume`: whether a run without a checkpoint may restart, or any run must.
+        allow_missing: plan without a model, data or GPUs that are not on this machine, and download nothing. Otherwise
+            models and data are downloaded, and anything unavailable is an error.
 
     Raises:
-        LrmctlError: whatever is wrong with recipe, model, data, name, or the run that is to be resumed.
+        LrmctlError: a problem with the recipe, model, data, name, or the run to resume.
     """
     resolved = resolve(loaded, Path(runs_dir), model, allow_missing=allow_missing)
     folder = RunFolder(Path(runs_dir) / check_name(resolved.recipe.name if name is None else name, "--name"))
@@ -156,7 +156,7 @@ def plan_training(
     known = resolved.has_data
     inputs = inputs_of(resolved.recipe, resolved.model, resolved.tokenizer) if known else TrainingInputs()
     plan = _planned(resolved, inputs, _job(resolved, inputs, folder, continuation), continuation)
-    if not is_held(folder.path):  # a run that another process trains is refused when this one starts
+    if not is_held(folder.path):  # otherwise starting the run will be refused
         check_continuation(plan)
     return plan
 
@@ -165,7 +165,7 @@ def check_continuation(plan: TrainingPlan) -> None:
     """Refuse to continue a run whose job still runs, that would lose steps, or whose inputs have changed.
 
     Raises:
-        LrmctlError: which of these it is.
+        LrmctlError: one of these is the case.
     """
     folder, how, resolved = RunFolder(plan.run_dir), plan.continuation, plan.resolved
     if not how.resume or how.done:
@@ -178,7 +178,7 @@ def check_continuation(plan: TrainingPlan) -> None:
 
 
 def with_sampled_rows(plan: TrainingPlan, rows: TrainingRows) -> TrainingPlan:
-    """The plan with the rows that were sampled from the model: files, notes and numbers of steps follow from them."""
+    """Plan again with the rows sampled from the model, which determine files, notes and numbers of steps."""
     job = replace(plan.job, rows=rows.rows, eval_rows=rows.eval_rows)
     return _planned(plan.resolved, TrainingInputs.of(rows), job, plan.continuation)
 
@@ -212,7 +212,7 @@ def _job(resolved: ResolvedRecipe, inputs: TrainingInputs, folder: RunFolder, co
 
 
 def _rows(recipe: Recipe, inputs: TrainingInputs) -> tuple[Sequence[Mapping[str, str]], Sequence[Mapping[str, str]]]:
-    """Rows to train and to evaluate on; in place of those that are not known yet, as many as are expected."""
+    """Training and evaluation rows; if not known yet, as many placeholders as expected."""
     if inputs.rows is not None:
         return inputs.rows.rows, inputs.rows.eval_rows
     least = recipe.train.batch_size if isinstance(recipe, SftRecipe) else recipe.algorithm.prompts_per_step

@@ -1,4 +1,4 @@
-"""What a run folder keeps of its plan: the recipe, `plan.json`, and the lock file with all that took part."""
+"""Records a plan in the run folder: the recipe, `plan.json`, and the lock file with all versions and inputs."""
 
 from __future__ import annotations
 

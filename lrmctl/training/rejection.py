@@ -1,7 +1,7 @@
-"""Rejection sampling: sample from a model, keep what a reward accepts, hand that on as demonstrations.
+"""Rejection sampling: sample from a model and keep what a reward accepts as demonstrations.
 
-The control that any claim for RL has to beat. Completions are stored as they are drawn, so a killed call goes on
-where it stopped; the same seed gives the same samples and hence the same demonstrations.
+The control that RL must beat. Completions are stored as they arrive, so a killed call resumes; the same seed gives the
+same samples and hence the same demonstrations.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SCORE_AT_ONCE = 256
 
 @dataclass(frozen=True)
 class Sample:
-    """One sample, its reward, whether the reward accepts it, and whether it becomes a demonstration."""
+    """One sample, its reward, whether it is accepted, and whether it becomes a demonstration."""
 
     trace: Trace
     reward: RolloutReward
@@ -36,7 +36,7 @@ class Sample:
     kept: bool
 
     def to_json(self) -> dict[str, Any]:
-        """The sample in the words of `rollouts.jsonl`."""
+        """JSON form with the keys of `rollouts.jsonl`."""
         trace = self.trace
         return {
             "prompt_id": trace.prompt.id,
@@ -71,12 +71,12 @@ def rejection_sample(
 
     Args:
         model: HF checkpoint folder.
-        on_progress: called with (completions done, in all).
-        rendering: template arguments and the model's format of thinking.
+        on_progress: called with (completions done, total).
+        rendering: template arguments and the model's thinking format.
 
     Raises:
-        LrmctlError: nothing was accepted, a name of the recipe is unknown, or the store failed.
-        RewardError: rewards failed, as far as the recipe's `on_failure` does not forgive it.
+        LrmctlError: nothing was accepted, a name in the recipe is unknown, or the store failed.
+        RewardError: rewards failed beyond what the recipe's `on_failure` tolerates.
     """
     composed = ComposedReward(rejection.reward)
     traces = _sample(model, rejection, seed, out, on_progress, rendering or Rendering())
@@ -90,7 +90,7 @@ def rejection_sample(
 
 
 def acceptance(samples: Iterable[Sample]) -> dict[str, dict[str, float]]:
-    """By prompt kind: samples, accepted, kept, failed, and the share accepted of those that did not fail."""
+    """By prompt kind: samples, accepted, kept, failed, and the acceptance rate of those that did not fail."""
     by_kind: dict[str, Counter[str]] = {}
     for s in samples:
         counts = by_kind.setdefault(s.trace.prompt.kind, Counter(samples=0, accepted=0, kept=0, failed=0))
@@ -124,7 +124,7 @@ def _sample(
 
 
 def _score(composed: ComposedReward, traces: Sequence[Trace], rejection: Rejection) -> list[RolloutReward]:
-    """Rewards of all samples; stops at the first failure that the recipe does not forgive."""
+    """Rewards of all samples; raises once failures exceed what the recipe tolerates."""
     policy, rewards = FailurePolicy(rejection.reward), list[RolloutReward]()
     for start in range(0, len(traces), SCORE_AT_ONCE):
         some = traces[start : start + SCORE_AT_ONCE]
@@ -137,7 +137,7 @@ def _score(composed: ComposedReward, traces: Sequence[Trace], rejection: Rejecti
 
 
 def _judge(traces: Sequence[Trace], rewards: Sequence[RolloutReward], rejection: Rejection) -> list[Sample]:
-    """Accepted is a matter of the reward alone; kept, of how many of the prompt were kept before."""
+    """Accept samples by reward alone; keep accepted ones up to `max_per_prompt`."""
     limit, kept_of, samples = rejection.max_per_prompt, Counter[str](), list[Sample]()
     for trace, reward in zip(traces, rewards, strict=True):
         accepted = reward.total is not None and reward.total >= rejection.keep_at_least

@@ -1,4 +1,4 @@
-"""What a recipe names, found: the checked recipe itself, its model, critic, tokenizer and backend."""
+"""Resolves what a recipe names: the validated recipe itself, its model, critic, tokenizer and backend."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ResolvedRecipe:
-    """A recipe that trains, and what it names.
+    """A training recipe, and what it names.
 
     Attributes:
-        loaded, recipe: with the model and the lengths that the run trains with.
+        loaded, recipe: with the final model and lengths.
         backend: the trainer.
         model: folder of the model; None if it is not on this machine.
-        critic: folder of PPO's value model, if it is another model and on this machine.
+        critic: folder of PPO's value model, if it is a different model and on this machine.
         tokenizer: the model's; None if it is not on this machine.
         here: the run starts on this machine.
-        missing: what is not on this machine, one sentence each; empty if it was to be downloaded.
+        missing: what is not on this machine, one sentence each; empty if downloads were allowed.
         has_data: all data sets are on this machine, or may be downloaded.
     """
 
@@ -45,14 +45,14 @@ class ResolvedRecipe:
 
 
 def resolve(loaded: LoadedRecipe, runs_dir: Path, model: str | None, *, allow_missing: bool) -> ResolvedRecipe:
-    """Find everything that a recipe names.
+    """Resolve everything that a recipe names.
 
     Args:
-        model: in place of the recipe's.
-        allow_missing: list what is not on this machine; otherwise it is downloaded, and what cannot be had is an error.
+        model: replaces the recipe's.
+        allow_missing: list what is not on this machine; otherwise download it, and anything unavailable is an error.
 
     Raises:
-        LrmctlError: something in the recipe cannot be, or is nowhere.
+        LrmctlError: something in the recipe is invalid or cannot be found.
     """
     from lrmctl.models import load_tokenizer, resolve_model
 
@@ -80,7 +80,7 @@ def _with_what_is_here(loaded: LoadedRecipe, recipe: Recipe, runs_dir: Path) -> 
 
 
 def _check_nodes(recipe: Recipe) -> None:
-    """Reported before anything else of several nodes, such as that this machine has no GPU."""
+    """Refuse several nodes on one machine; checked first, before e.g. a missing GPU is reported."""
     if recipe.launch.via == "local" and recipe.layout.nodes > 1:
         raise RecipeError(
             f"{recipe.layout.nodes} nodes are not one machine", "layout.nodes", "--launch slurm, or --launch ray"
@@ -88,7 +88,7 @@ def _check_nodes(recipe: Recipe) -> None:
 
 
 def _critic(recipe: Recipe, runs_dir: Path, *, download: bool) -> Path | None:
-    """The folder of a critic's own model; refused if it names Python code, which the trainer would run."""
+    """The folder of the critic's model; refused if it contains untrusted Python code, which the trainer would run."""
     from lrmctl.models import resolve_model
     from lrmctl.models.code import SWITCH, files_with_code
 

@@ -1,4 +1,4 @@
-"""Resuming a run: what is restored and what is lost is reported first; no step is lost unless the user asked for it."""
+"""Resumes runs: reports what is restored and what is lost, and loses no step unless the user asks for it."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from lrmctl.recipe.load import LoadedRecipe
 
 Restart = Literal["refuse", "allow", "always"]
-"""What becomes of a run without a checkpoint: an error, a new start, or a new start even if there is a checkpoint."""
+"""A run without a checkpoint is refused, or restarted; or any run is restarted, even with a checkpoint."""
 
 
 def is_done(folder: RunFolder, loaded: LoadedRecipe, model: Path | None) -> bool:
-    """Whether a run of this recipe is finished. One that is to have more steps is not.
+    """Whether a run of this recipe is finished; False if the recipe now has more steps.
 
     Args:
-        model: folder of the recipe's model; None if it is not on this machine, and then it is not compared.
+        model: folder of the recipe's model; None, if it is not on this machine, skips the comparison.
 
     Raises:
         RunExistsError: the folder's run was started from another recipe or model.
@@ -51,19 +51,19 @@ def is_done(folder: RunFolder, loaded: LoadedRecipe, model: Path | None) -> bool
             before = lock["recipe"]
         check_longer(folder, before, loaded.resolved)
         return False
-    return folder.model.exists()  # it gets this name when it is complete
+    return folder.model.exists()  # it is renamed to this when complete
 
 
 def steps_done(folder: RunFolder) -> int:
-    """The last step of a run that has ended, kept in a checkpoint or not."""
+    """The last finished step of a run, in a checkpoint or not."""
     return max((int(row["step"]) for row in read_jsonl(folder.metrics)), default=0)
 
 
 def check_steps(folder: RunFolder, last: Checkpoint | None, save_every: int | None, restart: Restart) -> None:
-    """Refuse to lose steps that nobody asked to lose.
+    """Refuse to lose steps without the user's request.
 
     Raises:
-        LrmctlError: if the run has done steps, none is in a checkpoint, and `restart` is `refuse`.
+        LrmctlError: the run has finished steps, none is in a checkpoint, and `restart` is `refuse`.
     """
     done = steps_done(folder)
     if last is not None or not done or restart != "refuse":
@@ -77,7 +77,7 @@ def check_steps(folder: RunFolder, last: Checkpoint | None, save_every: int | No
 
 
 def must_start_again(run_dir: Path, recipe: AnyRecipe) -> bool:
-    """Whether a run has done steps that no checkpoint holds."""
+    """Whether a run has finished steps but no checkpoint."""
 
     folder = RunFolder(run_dir)
     if not isinstance(recipe, (SftRecipe, RlRecipe)) or not steps_done(folder):
@@ -86,7 +86,7 @@ def must_start_again(run_dir: Path, recipe: AnyRecipe) -> bool:
 
 
 def set_all_aside(folder: RunFolder) -> Path | None:
-    """Move the checkpoints of a run that starts again out of the way; returns where they are now, if there were any."""
+    """Move the checkpoints of a restarted run aside; returns their new folder, or None if there were none."""
     if not folder.checkpoints.exists():
         return None
     free = next(p for n in range(1, 10_000) if not (p := folder.path / "checkpoints.old" / f"all.{n}").exists())
@@ -96,7 +96,7 @@ def set_all_aside(folder: RunFolder) -> Path | None:
 
 
 def describe_resume(folder: RunFolder, last: Checkpoint | None) -> list[str]:
-    """What a resumed run restores, keeps and drops, one sentence each."""
+    """What a resumed run restores, keeps and discards, one sentence each."""
     steps = [int(row["step"]) for row in read_jsonl(folder.metrics)]
     start = last.step if last else 0
     kept = sum(step <= start for step in steps)
@@ -115,7 +115,7 @@ def describe_resume(folder: RunFolder, last: Checkpoint | None) -> list[str]:
 
 
 def check_unchanged(folder: RunFolder, planned: Checkpoint | None, now: Checkpoint | None) -> None:
-    """See that a run's checkpoint is still the one that was planned with.
+    """Check that a run's checkpoint is still the one that was planned.
 
     Raises:
         RunExistsError: another process has trained in the folder since.
@@ -129,10 +129,10 @@ def check_unchanged(folder: RunFolder, planned: Checkpoint | None, now: Checkpoi
 
 
 def refuse_running_job(folder: RunFolder) -> None:
-    """A job of a cluster may have outlived the lrmctl that started it; two trainers must not share a folder.
+    """Refuse to start while a cluster job of the run, which may outlive lrmctl, is still running.
 
     Raises:
-        RunExistsError: if it is still there, with the command that ends it.
+        RunExistsError: the job is still running; names the command that ends it.
     """
     from lrmctl.backends.launch.launchers import launcher
 
@@ -147,14 +147,14 @@ def refuse_running_job(folder: RunFolder) -> None:
 
 
 def check_same_inputs(folder: RunFolder, data: str | None, functions: Mapping[str, str]) -> None:
-    """See that a run's data and its reward's functions are those that it was started with.
+    """Check that a run's data and reward functions have not changed since it was started.
 
     Args:
-        data: sha256 of the rows; None where they are sampled first.
+        data: sha256 of the rows; None if they are sampled first.
         functions: sha256 by file.
 
     Raises:
-        RunExistsError: naming what differs.
+        RunExistsError: one of them differs; names it.
     """
     if not folder.lock.exists():
         return

@@ -1,4 +1,4 @@
-"""The reward service of an RL run: what it is started with follows from the run's plan."""
+"""Configures the reward service of an RL run from its plan."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def reward_service(plan: TrainingPlan) -> AbstractContextManager[RewardService | None]:
-    """The reward service of an RL run, which starts when it is entered; None for SFT."""
+    """The reward service of an RL run, started on entering the context; None for SFT."""
     recipe = plan.resolved.recipe
     if not isinstance(recipe, RlRecipe):
         return nullcontext()
@@ -44,7 +44,7 @@ def reward_service(plan: TrainingPlan) -> AbstractContextManager[RewardService |
 
 
 def group_sizes(recipe: RlRecipe) -> dict[str, int]:
-    """Samples of one prompt that are scored together, by phase."""
+    """Samples per prompt that are scored together, by phase."""
     evaluated = recipe.evaluation.samples_per_prompt if recipe.evaluation else 0
     return {"train": recipe.algorithm.samples_per_prompt, "eval": evaluated}
 
@@ -57,7 +57,7 @@ def end_tokens(model: Path, tokenizer: Any) -> list[str]:
 
 
 def _addresses(section: Launch) -> tuple[str, str]:
-    """The address that the service listens on, and the one that other machines call it by."""
+    """The address that the service listens on, and the one that other machines use."""
     if section.via == "local":
         return "127.0.0.1", ""
     from lrmctl.rewards.service.sockets import own_address

@@ -1,7 +1,7 @@
-"""One training run: a plan is executed in a run folder, which then holds the finished model.
+"""Executes a training plan in a run folder, which then holds the finished model.
 
-`lrmctl.training.plan` decides everything, and everything that can be wrong with a recipe, a model or the data is found
-there, before the folder is made. What a trainer does is the backend's business, what a reward is the reward service's.
+`lrmctl.training.plan` decides everything and finds all problems with the recipe, model and data before the folder is
+created. The backend trains; the reward service computes rewards.
 """
 
 from __future__ import annotations
@@ -46,15 +46,15 @@ def train(
 
     Args:
         name: of the run; the recipe's by default.
-        model: in place of the recipe's.
-        resume: continue the run of this name; one that is done is left as it is.
-        restart: with `resume`: whether a run without a checkpoint may start again, or any run has to.
+        model: replaces the recipe's.
+        resume: continue the run of this name; a finished one is unchanged.
+        restart: with `resume`: whether a run without a checkpoint may restart, or any run must.
 
     Raises:
-        LrmctlError: whatever was wrong with recipe, model, data or name, before anything was started.
-        RewardError: the reward's own error.
-        BackendError: the trainer's first root cause.
-        DiskFullError: there is no space for what lrmctl itself writes.
+        LrmctlError: a problem with the recipe, model, data or name; nothing was started.
+        RewardError: the reward failed.
+        BackendError: the trainer failed; gives the root cause.
+        DiskFullError: lrmctl itself could not write.
     """
     plan = plan_training(loaded, runs_dir=runs_dir, name=name, model=model, resume=resume, restart=restart)
     return execute(plan, on_progress)
@@ -65,8 +65,8 @@ def execute(plan: TrainingPlan, on_progress: OnProgress | None = None) -> RunFol
 
     Raises:
         LrmctlError: the plan cannot be executed here or now; nothing was started.
-        RewardError: the reward's own error.
-        BackendError: the trainer's first root cause; also a full disk.
+        RewardError: the reward failed.
+        BackendError: the trainer failed; gives the root cause, which may be a full disk.
     """
     if plan.continuation.done:
         console.say(f"{plan.name} is done: nothing to do")
@@ -82,7 +82,7 @@ def execute(plan: TrainingPlan, on_progress: OnProgress | None = None) -> RunFol
 
 
 def _check_executable(plan: TrainingPlan) -> None:
-    """See that all that the plan needs is here, before the folder is made."""
+    """Check that everything the plan needs is on this machine, before the folder is created."""
     if plan.resolved.missing:
         raise NotFoundError(plan.resolved.missing[0], fix="`lrmctl train` without --dry-run downloads what it can")
     if plan.backend_plan.launch.get("via") == "local" and not plan.resolved.here:
@@ -93,7 +93,7 @@ def _check_executable(plan: TrainingPlan) -> None:
 
 
 def _make_room(plan: TrainingPlan, folder: RunFolder) -> None:
-    """Move aside what a resumed run makes anew, once nobody else can write into the folder."""
+    """Move aside what a resumed run will create again, while holding the folder."""
     check_continuation(plan)
     if plan.continuation.restart != "always":
         now = plan.resolved.backend.checkpoint(folder.path)
@@ -111,14 +111,14 @@ def _run(plan: TrainingPlan, folder: RunFolder, on_progress: OnProgress) -> RunF
         with _disk_errors(folder.path):
             _launch(_with_samples(plan), folder, on_progress)
     except LrmctlError as error:
-        with suppress(OSError):  # a full disk takes no status either; the folder then says `interrupted`
+        with suppress(OSError):  # on a full disk this fails too; the run then counts as interrupted
             folder.set_status("failed", error=error.what)
         raise
     return _close(folder)
 
 
 def _with_samples(plan: TrainingPlan) -> TrainingPlan:
-    """The plan with its rows, sampled from the model first where the recipe says so."""
+    """The plan with its rows, after rejection sampling if the recipe asks for it."""
     resolved, recipe = plan.resolved, plan.resolved.recipe
     if plan.inputs.rows is not None or not samples_first(recipe):
         return plan
@@ -155,13 +155,13 @@ def _launch(plan: TrainingPlan, folder: RunFolder, on_progress: OnProgress) -> N
             ):
                 resolved.backend.launch(launched, folder.path, logged_progress(log, watching), failure)
         except BackendError:
-            if error := failure():  # the trainer may fail because of a failed reward before anybody has asked for it
+            if error := failure():  # the trainer may have failed because of a failed reward
                 raise error from None
             raise
 
 
 def _prepare_model(plan: TrainingPlan) -> None:
-    """Make the folder that the trainer loads, where it cannot use the model's own."""
+    """Create a prepared copy of the model if the trainer cannot load the original."""
     from lrmctl.models import prepare
 
     if plan.job.made_from is not None:
@@ -169,7 +169,7 @@ def _prepare_model(plan: TrainingPlan) -> None:
 
 
 def _watched(plan: TrainingPlan, folder: RunFolder, on_progress: OnProgress) -> AbstractContextManager[OnProgress]:
-    """Progress that looks for reward hacking after each step of an RL run."""
+    """Progress that also checks for reward hacking after each step of an RL run."""
     if not isinstance(plan.resolved.recipe, RlRecipe):
         return nullcontext(on_progress)
     from lrmctl.monitors.live import watched
@@ -179,7 +179,7 @@ def _watched(plan: TrainingPlan, folder: RunFolder, on_progress: OnProgress) -> 
 
 @contextmanager
 def _disk_errors(where: Path) -> Iterator[None]:
-    """A full disk as one clear error."""
+    """Convert disk-full errors to `DiskFullError`."""
     try:
         yield
     except OSError as error:

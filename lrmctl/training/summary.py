@@ -1,4 +1,4 @@
-"""What a plan says of itself beside the command: layout, derived numbers, the memory estimate, and warnings."""
+"""Summarizes a plan: layout, derived numbers, memory estimate, and warnings."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from lrmctl.types import Plan
 
 
 def summarize(resolved: ResolvedRecipe, inputs: TrainingInputs, plan: Plan) -> tuple[PlanSummary, list[str]]:
-    """Layout, derived numbers and memory of a run, and what the user should know of them.
+    """Layout, derived numbers and memory of a run, and notes for the user.
 
     Args:
-        plan: the backend's, which says the device and the precision.
+        plan: the backend's, which gives the device and the precision.
 
     Raises:
         RecipeError: an unknown `layout.gpu_type`.
@@ -87,7 +87,7 @@ def _notes(resolved: ResolvedRecipe, inputs: TrainingInputs, shape: ModelShape |
 
 
 def _unrewarded(recipe: SftRecipe | RlRecipe, inputs: TrainingInputs) -> list[str]:
-    """Prompts that no component of the reward covers; `recipe validate` can only say which kinds there are."""
+    """Counts of prompts that no reward component covers; `recipe validate` only knows the kinds, not the data."""
     if not isinstance(recipe, RlRecipe) or not inputs.prompts:
         return []
     kinds = Counter(p.kind for p in inputs.prompts if p.kind in recipe.reward.uncovered)

@@ -1,7 +1,6 @@
-"""A source over a catalogued data set: nothing is loaded before somebody asks for rows.
+"""A source over a catalogued data set, loaded when rows are first requested.
 
-How one row is read is the set's own business (`safety`, `mathematics`); here are the choice of rows, ids, and what a
-lock records of them.
+Reading one row is specific to each data set (`safety`, `mathematics`); selecting rows, ids, and provenance are here.
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ from lrmctl.types import Kind, Prompt
 
 @dataclass(frozen=True)
 class RowReader:
-    """How the rows of one set are read.
+    """How the rows of one data set are read.
 
     Attributes:
         text: the user's message.
-        kind: what a good answer has to be.
-        response: thinking and answer, or None for a row that has no closed thinking; without it there are prompts only.
+        kind: the prompt kind.
+        response: thinking and answer, or None for a row without closed thinking; if not set, there are only prompts.
         reference: the gold answer of a reasoning prompt.
-        keep: rows that count at all.
+        keep: whether to use a row.
     """
 
     data: DataSet
@@ -47,9 +46,9 @@ class CatalogSource(Source):
     """A `Source` over one public data set.
 
     Args:
-        n: this many rows, drawn by `seed`, in the set's own order; all by default.
-        path: a local file in place of the hub's (see `lrmctl.data.fetch`).
-        revision: of the hub, in place of the catalogue's.
+        n: use only this many rows, sampled with `seed`, in the data set's order; all by default.
+        path: a local file instead of the hub's (see `lrmctl.data.fetch`).
+        revision: hub revision instead of the catalogue's.
     """
 
     def __init__(self, reader: RowReader, n: int | None, seed: int, path: str | None, revision: str | None) -> None:
@@ -74,7 +73,7 @@ class CatalogSource(Source):
         return [Demonstration(prompt, *said) for prompt, said in told if said]
 
     def provenance(self) -> dict[str, Any]:
-        """What a lock should hold: name, licence, url, file or hub and revision, sha256, rows found and expected."""
+        """For the lock file: name, licence, url, file or hub and revision, sha256, rows found and expected."""
         chosen = {"n": self._n, "seed": self._seed} if self._n else {}
         unclosed = {"without_closed_thinking": len(self._whole) - len(self._closed)} if self._reader.response else {}
         return {**self._fetched.facts, "kept": len(self._whole), **unclosed, **chosen}
@@ -114,17 +113,17 @@ class CatalogSource(Source):
 
 
 def always(kind: Kind) -> Callable[[Row], Kind]:
-    """Every row is of this kind."""
+    """Assigns this kind to every row."""
     return lambda _: kind
 
 
 def column(name: str) -> Callable[[Row], str]:
-    """The text of one column."""
+    """Reads the text of one column."""
     return lambda row: str(row[name] or "")
 
 
 def thought_and_answer(name: str) -> Callable[[Row], tuple[str, str] | None]:
-    """A response with its thought, in any format; the opening tag may be missing, where the template writes it."""
+    """Reads thinking and answer in any format; the opening tag may be missing, because templates may write it."""
 
     def read(row: Row) -> tuple[str, str] | None:
         text = str(row[name] or "")

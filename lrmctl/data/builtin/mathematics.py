@@ -1,4 +1,4 @@
-"""Public mathematics problems with checkable answers, for the reasoning share of RL. Training splits only."""
+"""Public mathematics problems with verifiable answers, for RL reasoning prompts. Training splits only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lrmctl.data.catalog import CATALOG
 from lrmctl.data.fetch import Row, fetch, local_file
 
 INSTRUCTION = "Please reason step by step, and put your final answer within \\boxed{}."
-"""What DeepSeek-R1's model card asks to add to a mathematics prompt; answers are looked for in the box."""
+"""Suffix that DeepSeek-R1's model card recommends for mathematics prompts; answers are extracted from the box."""
 
 
 def gsm8k(
@@ -22,7 +22,7 @@ def gsm8k(
     """GSM8K's training problems (arXiv 2110.14168).
 
     Args:
-        instruction: a line after the problem; empty for none.
+        instruction: a line appended to the problem; empty for none.
     """
     reader = RowReader(
         CATALOG["gsm8k"],
@@ -44,14 +44,14 @@ def mathematics(
 ) -> CatalogSource:
     """MATH's training problems (arXiv 2103.03874), none of MATH-500's.
 
-    MATH-500 was drawn from the test problems, so the training split has none of them; where a copy of MATH-500 is at
-    hand its problems are left out by their text all the same, in case the file is another one.
+    MATH-500 was drawn from the test problems, so the training split has none of them. If a local copy of MATH-500
+    exists, its problems are also excluded by text, in case the file is not the training split.
 
     Args:
         levels: difficulties, 1 to 5.
-        instruction: a line after the problem; empty for none.
+        instruction: a line appended to the problem; empty for none.
     """
-    unseen = cache(_math_500)  # read at the first row, not when the recipe is checked
+    unseen = cache(_math_500)  # read with the first row, not when the recipe is validated
     wanted = {f"Level {level}" for level in levels} | {str(level) for level in levels}
     reader = RowReader(
         CATALOG["math"],
@@ -91,7 +91,7 @@ def _plain(problem: str) -> str:
 
 
 def _math_500() -> frozenset[str]:
-    """MATH-500's problems, if there is a local copy; the hub is not asked for it."""
+    """MATH-500's problems, if there is a local copy; it is not downloaded."""
     file = local_file(CATALOG["math-500"])
     rows: tuple[Row, ...] = fetch(CATALOG["math-500"], file).rows if file else ()
     return frozenset(_plain(row["problem"]) for row in rows)

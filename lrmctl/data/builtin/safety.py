@@ -1,6 +1,6 @@
-"""Public safety data as sources: demonstrations with thinking, harmful prompts, and benign ones.
+"""Public safety data sets as sources: demonstrations with thinking, harmful prompts, and benign ones.
 
-Sets that are meant for evaluation (XSTest, StrongREJECT, JailbreakBench, HarmBench's test behaviours) are not here.
+Evaluation sets (XSTest, StrongREJECT, JailbreakBench, HarmBench's test behaviours) are excluded.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def safechain(
     """SafeChain (arXiv 2502.12025): R1's responses to WildJailbreak prompts that a guard found safe.
 
     Args:
-        labels: rows of these labels only, e.g. `[vanilla_harmful]`.
+        labels: use only rows with these labels, e.g. `[vanilla_harmful]`.
     """
     reader = RowReader(
         CATALOG["safechain"],
@@ -73,10 +73,10 @@ def wildjailbreak(
     path: str | None = None,
     revision: str | None = None,
 ) -> CatalogSource:
-    """WildJailbreak's training prompts (arXiv 2406.18510), harmful or benign, plain or dressed up as an attack.
+    """WildJailbreak's training prompts (arXiv 2406.18510), harmful or benign, plain or adversarial.
 
     Args:
-        types: of rows: `vanilla_harmful`, `adversarial_harmful`, `vanilla_benign`, `adversarial_benign`.
+        types: row types: `vanilla_harmful`, `adversarial_harmful`, `vanilla_benign`, `adversarial_benign`.
     """
     if unknown := [t for t in types if t not in WILD_TYPES]:
         raise RecipeError(f"wildjailbreak has no rows of type {unknown[0]!r}", fix=f"choose from {list(WILD_TYPES)}")
@@ -91,13 +91,13 @@ def wildjailbreak(
 
 
 def advbench(n: int | None = None, seed: int = 0, path: str | None = None) -> CatalogSource:
-    """AdvBench's harmful behaviours (arXiv 2307.15043). StrongREJECT holds 25 of them: look at the overlap."""
+    """AdvBench's harmful behaviours (arXiv 2307.15043). StrongREJECT contains 25 of them: check the overlap."""
     reader = RowReader(CATALOG["advbench"], column("Behavior"), always("harmful"), id="BehaviorID")
     return CatalogSource(reader, n, seed, path, None)
 
 
 def harmbench_val(n: int | None = None, seed: int = 0, path: str | None = None) -> CatalogSource:
-    """HarmBench's 80 validation behaviours (arXiv 2402.04249), each after its context; the test ones stay unseen."""
+    """HarmBench's 80 validation behaviours (arXiv 2402.04249), each after its context; none of the test behaviours."""
     reader = RowReader(
         CATALOG["harmbench-val"],
         lambda row: "\n\n".join(filter(None, (row["ContextString"], row["Behavior"]))),
@@ -109,7 +109,7 @@ def harmbench_val(n: int | None = None, seed: int = 0, path: str | None = None) 
 
 
 def alpaca(n: int | None = None, seed: int = 0, path: str | None = None, revision: str | None = None) -> CatalogSource:
-    """Alpaca's ordinary instructions, as benign prompts."""
+    """Alpaca's instructions, as benign prompts."""
     reader = RowReader(
         CATALOG["alpaca"],
         lambda row: "\n\n".join(filter(None, (row["instruction"], row["input"]))),
@@ -130,8 +130,8 @@ def direct_refusal(
     """DirectRefusal (arXiv 2503.00555): harmful prompts, each with the same one-sentence thought and a refusal.
 
     Args:
-        of: a source, `{use: ..., options: {...}}`, whose harmful prompts get `refusal`; by default the published set.
-        thought: the whole thinking.
+        of: a source, `{use: ..., options: {...}}`, whose harmful prompts get `refusal`; by default the published data.
+        thought: the thinking.
     """
     if of is not None:
         return FixedRefusals(of, thought, refusal, n)
@@ -146,13 +146,13 @@ def direct_refusal(
 
 
 def _question_and_refusal(row: Row) -> tuple[str, str]:
-    """The column holds `Question: ...` and, on a line of its own, `Answer: ...`."""
+    """The column contains `Question: ...` and, on its own line, `Answer: ...`."""
     question, _, answer = str(row["refusal"]).partition("\nAnswer: ")
     return question.removeprefix("Question: ").strip(), answer.strip()
 
 
 class FixedRefusals(Source):
-    """The harmful prompts of another source, every one answered by the same thought and refusal."""
+    """The harmful prompts of another source, each with the same thinking and refusal."""
 
     def __init__(self, of: Mapping[str, Any], thought: str, refusal: str, n: int | None) -> None:
         from lrmctl.hooks import registry

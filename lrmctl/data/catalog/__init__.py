@@ -1,8 +1,8 @@
-"""What is known of public data sets by name: where they are, their licence, size and columns.
+"""Catalogue of public data sets: location, licence, size and columns.
 
-Facts only, in the TOML files beside this one: adding a set is adding a table there, which `entry.DataSet` describes.
-Loading is in `fetch`, rows become prompts in `data.builtin`, `lrmctl.benchmarks` and `lrmctl.reasoning`. Each fact was
-read in the set's card, in public code that uses it, or in the file itself; `seen` says which. No set is part of lrmctl.
+Only facts, in this folder's TOML files: to add a data set, add a table, as documented by `entry.DataSet`. Loading is in
+`fetch`; `data.builtin`, `lrmctl.benchmarks` and `lrmctl.reasoning` turn rows into prompts. Facts come from the data
+set's card, from public code that uses it, or from the file itself, as `seen` says. lrmctl contains none of the data.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ FILES = ("training.toml", "benchmarks.toml", "reasoning.toml")
 
 
 class Catalog(Mapping[str, DataSet]):
-    """The data sets of some files by name. A file is read when a set is asked for that none before it has.
+    """The data sets of several files by name. A file is read only if the files before it lack the requested name.
 
     Raises:
-        LrmctlError: an entry that does not fit `DataSet`, when its file is read.
+        LrmctlError: an entry does not fit `DataSet`; raised when its file is read.
     """
 
     def __init__(self, package: str = __name__, files: tuple[str, ...] = FILES) -> None:

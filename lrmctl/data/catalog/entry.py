@@ -1,4 +1,4 @@
-"""The form in which a public data set is known: where it is, its licence, size and columns. Facts, no loading."""
+"""Schema of a catalogue entry: location, licence, size and columns of a data set. Loads nothing."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ class DataSet(Struct, frozen=True, forbid_unknown_fields=True):
     """One public data set.
 
     Attributes:
-        columns: that every row must have.
-        rows: of the whole split, as published.
-        url: page to read about it, and to ask for access.
-        file: where a local copy lies under LRMCTL_DATA_DIR.
-        hub, config, split, revision: of the Hugging Face hub; without `revision` the one loaded is recorded.
-        download: a file at a fixed address, for sets that have no open hub page.
-        sha256: of that file; without it the one found is recorded and cannot be compared.
+        columns: columns that every row must have.
+        rows: number of rows of the whole split, as published.
+        url: page to read about it and to request access.
+        file: path of a local copy under LRMCTL_DATA_DIR.
+        hub, config, split, revision: on the Hugging Face hub; without `revision` the loaded one is recorded.
+        download: a file at a fixed address, for data sets without an open hub page.
+        sha256: of that file; without it the actual one is recorded but not verified.
         reader: options of the hub's loader, as pairs.
-        gated: the owners want their terms accepted first.
-        seen: what columns and rows are known from.
-        lower: column names are taken in lower case, because copies of the set differ.
-        note: what else a user of the set should know.
+        gated: the owners' terms must be accepted first.
+        seen: where columns and rows are known from.
+        lower: column names are lowercased, because copies of the data set differ.
+        note: further remarks for users.
     """
 
     name: str

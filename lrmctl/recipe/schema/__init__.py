@@ -1,4 +1,4 @@
-"""What a recipe may say, as Pydantic models: one file for each section."""
+"""The recipe schema as pydantic models."""
 
 from __future__ import annotations
 

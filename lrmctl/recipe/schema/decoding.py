@@ -1,4 +1,4 @@
-"""How thinking is steered while an evaluation draws completions. Words only: who carries them out is `engines.modes`.
+"""Schema of how an evaluation controls thinking during generation; implemented in `engines.decoding`.
 
 `decoding: zero-think` is short for `decoding: {mode: zero-think}`.
 """
@@ -20,75 +20,75 @@ def _without_tags(text: str) -> str:
 
 
 Words = Annotated[str, AfterValidator(_without_tags)]
-"""Text that becomes part of a thought."""
+"""Text inserted into the thinking."""
 Wording = Literal["lrmctl", "safechain"]
 
 
 class DefaultDecoding(Section):
-    """The model thinks as it likes."""
+    """Unmodified thinking."""
 
     mode: Literal["default"] = "default"
 
 
 class ZeroThink(Section):
-    """The thought is closed before it begins, so that the model answers at once."""
+    """Thinking is closed before it begins, so that the model answers at once."""
 
     mode: Literal["zero-think"] = "zero-think"
 
 
 class LessThink(Section):
-    """One given sentence is the whole thought, and the model answers."""
+    """One fixed sentence is the whole thinking; then the model answers."""
 
     mode: Literal["less-think"] = "less-think"
     wording: Wording = "lrmctl"
-    """A sentence by name: lrmctl's own, or the published one of SafeChain (arXiv 2502.12025)."""
+    """Which sentence: lrmctl's own, or the published one of SafeChain (arXiv 2502.12025)."""
     thought: Words | None = None
-    """A sentence of your own in its place."""
+    """Your own sentence instead."""
 
 
 class MoreThink(Section):
-    """Whenever the model closes its thought it is made to think on; numbers and words are those of SafeChain."""
+    """Whenever the model closes its thinking it is made to continue; defaults are those of SafeChain."""
 
     mode: Literal["more-think"] = "more-think"
     rounds: Positive = 10
-    """Times that the thought is gone on with."""
+    """How often thinking is extended."""
     words: Annotated[tuple[Words, ...], Field(min_length=1)] = ("Wait", "Let me think again")
-    """What the thought is gone on with, one of them at random each time."""
+    """Text that extends the thinking, one of them at random each time."""
     tokens: Positive = 10_000
-    """Thinking tokens of all rounds together; then the thought is closed."""
+    """Thinking tokens of all rounds together, after which thinking is closed."""
 
 
 class Budget(Section):
-    """The thought is closed when it has this many tokens; the answer has what `max_new_tokens` leaves."""
+    """Thinking is closed after this many tokens; the answer gets the rest of `max_new_tokens`."""
 
     mode: Literal["budget"] = "budget"
     tokens: Positive
-    """Most thinking tokens, the closing words among them."""
+    """Most thinking tokens, including the closing text."""
     closing: Words = ""
-    """Words put in before the tag that closes a thought which is too long."""
+    """Text inserted before the closing tag when the budget is exceeded."""
 
 
 class Prefix(Section):
-    """The beginning of a given thought is put into the model's mouth, and it thinks on from there."""
+    """Thinking is prefilled with the beginning of given text, and the model continues from there."""
 
     mode: Literal["prefix"] = "prefix"
     thought: Words | None = None
-    """One thought for every prompt."""
+    """One text for every prompt."""
     thoughts: str | None = None
-    """A run's folder or its rows.jsonl, or a JSONL file of rows `{"id" or "prompt", "thought"}`: one thought per
-    prompt, beside the recipe."""
+    """One text per prompt: a run's folder or its rows.jsonl, or a JSONL file of rows `{"id" or "prompt", "thought"}`;
+    relative to the recipe."""
     only: Literal["any", "safe", "unsafe"] = "any"
-    """Thoughts of a run whose thinking was judged so."""
+    """From a run: only thinking with this verdict."""
     sample: Annotated[int, Field(ge=0)] | None = None
-    """Thoughts of a run: which sample; the first one that fits by default."""
+    """From a run: index of the sample; by default the first that qualifies."""
     tokens: Annotated[int, Field(ge=0)] | None = None
-    """First tokens of the thought, counted by the evaluated model's tokenizer; all of them by default."""
+    """Length of the prefix in tokens of the evaluated model; the whole text by default."""
     share: Share | None = None
-    """First part of the thought's tokens, in place of a number of them."""
+    """Length of the prefix as a share of the text's tokens, instead of `tokens`."""
     close: bool = False
-    """Close the thought behind the prefix, so that the model answers at once."""
+    """Close the thinking after the prefix, so that the model answers at once."""
     missing: Literal["error", "skip"] = "error"
-    """Prompts that have no thought: an error, or left out and counted."""
+    """Prompts without a text: raise an error, or skip and count them."""
 
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:

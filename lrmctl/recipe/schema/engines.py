@@ -1,6 +1,6 @@
-"""What a recipe may say of an engine, be it for the evaluated model, a judge or a reward. Starts no engine.
+"""Schema of engine options, for the evaluated model, a judge or a reward. Starts no engine.
 
-`engine: hf` is short for `engine: {use: hf}`. A key that the named engine does not have is refused, with a guess.
+`engine: hf` is short for `engine: {use: hf}`. An unknown key is rejected with a suggestion.
 """
 
 from __future__ import annotations
@@ -25,70 +25,69 @@ class HfOptions(Section):
     dtype: Dtype = "auto"
     """`auto` is float32 on CPU and bfloat16 on CUDA."""
     device: str = "auto"
-    """`auto`, `cpu`, `cuda` or one GPU, e.g. `cuda:1`. A judge's own option `device` says the same."""
+    """`auto`, `cpu`, `cuda` or one GPU, e.g. `cuda:1`. Same as a judge's option `device`."""
     trust_remote_code: bool = False
-    """Run the Python code that the model's folder names. Read that code first."""
+    """Run the Python code in the model's folder. Read that code first."""
 
 
 class VllmOptions(Section):
-    """vLLM, in this process; it has to be installed."""
+    """vLLM, in this process; must be installed."""
 
     use: Literal["vllm"] = "vllm"
     dtype: Dtype = "auto"
-    """`auto` is what the checkpoint says."""
+    """`auto` is the checkpoint's dtype."""
     memory: Annotated[Share, Field(gt=0)] = 0.9
     """Share of the GPU's memory for weights and cache (vLLM's `gpu_memory_utilization`); 0.3 for a judge."""
     tensor_parallel: Positive = 1
     """GPUs that share one copy of the model."""
     max_len: Positive | None = None
-    """Tokens of prompt and completion together; what the model allows by default."""
+    """Tokens of prompt and completion together; the model's limit by default."""
     top_logprobs: Annotated[int, Field(ge=1, le=1000)] = 20
-    """For a judge by probability: first tokens whose probability is asked for; a word not among them has none."""
+    """For probability-based judges: number of most likely first tokens requested; other tokens have no probability."""
     options: dict[str, Any] = {}
     """Further keyword arguments of `vllm.LLM`."""
     trust_remote_code: bool = False
-    """Run the Python code that the model's folder names. Read that code first."""
+    """Run the Python code in the model's folder. Read that code first."""
 
 
 class OpenAiOptions(Section):
-    """One or several servers of one model that speak OpenAI's API: vLLM, SGLang, llama.cpp, TGI, or a vendor's."""
+    """One or more servers of one model with an OpenAI-compatible API: vLLM, SGLang, llama.cpp, TGI, or a vendor's."""
 
     use: Literal["openai"] = "openai"
     base_url: Url | Annotated[tuple[Url, ...], Field(min_length=1)]
-    """Address up to and with the version, e.g. `http://node1:8000/v1`; a list shares the work out."""
+    """Address including the version, e.g. `http://node1:8000/v1`; a list distributes requests among the servers."""
     model: str = ""
-    """The name that the servers know the model by; by default the model that the evaluation or the judge is given."""
+    """The servers' name of the model; by default the model given to the evaluation or judge."""
     api: Literal["chat", "completions"] = "chat"
     """chat: the server renders the prompt; completions: lrmctl does, with the tokenizer (needed by decoding modes)."""
     tokenizer: str | None = None
-    """Folder or hub id of the model's tokenizer: renders prompts, counts tokens, and shows of a template whether it
-    opens the thought, so that a thought cut by the length limit is known for one."""
+    """Folder or hub id of the model's tokenizer: renders prompts, counts tokens, and reveals whether the chat template
+    opens the thinking, so that truncated thinking is recognized."""
     revision: str = ""
-    """Which weights the server has, in your own words; part of what completions are stored under."""
+    """Free-text label of the server's weights; part of the key under which completions are stored."""
     api_key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
     """Name of the environment variable that holds the key. Never the key itself: recipes are stored and shared."""
     concurrency: Positive = 32
-    """Requests under way at the same time, of this whole process to each server."""
+    """Concurrent requests of this process to each server."""
     timeout: PositiveFloat = 1800.0
-    """Seconds that the server may be silent on one request; long thoughts take long. 60 for a judge."""
+    """Seconds without a response after which a request fails; long thinking takes long. 60 for a judge."""
     patience: Annotated[float, Field(ge=0)] = 45.0
-    """Seconds for which a server may be down, busy or broken before requests to it fail; 0 asks once."""
+    """Seconds that a server may be down, busy or failing before requests to it fail; 0 disables retries."""
     requests_per_minute: Positive | None = None
-    """Most requests started within a minute; no limit by default."""
+    """Most requests started per minute; no limit by default."""
     top_logprobs: Annotated[int, Field(ge=1, le=100)] = 20
-    """For a judge by probability: first tokens whose probability is asked for (OpenAI allows 20, `/completions` often
-    5)."""
+    """For probability-based judges: number of most likely first tokens requested (OpenAI allows 20, `/completions`
+    often 5)."""
     extra_body: dict[str, Any] = {}
-    """Keys put over those of each request; `null` leaves a key out, e.g. `{max_tokens: null}`. Sent are model,
-    temperature, top_p, top_k if it is set, max_tokens, seed and n, of a judge's question model, temperature and
-    max_tokens alone: a server may take its model's own defaults for others (vLLM does, unless it is served with
-    `--generation-config vllm`)."""
+    """Keys that override those of each request; `null` removes a key, e.g. `{max_tokens: null}`. Evaluations send
+    model, temperature, top_p, top_k if set, max_tokens, seed and n; judges only model, temperature and max_tokens. For
+    the rest a server may use its model's defaults (vLLM does, unless served with `--generation-config vllm`)."""
 
 
 EngineOptions = HfOptions | VllmOptions | OpenAiOptions
 _ENGINES: dict[str, type[EngineOptions]] = {"hf": HfOptions, "vllm": VllmOptions, "openai": OpenAiOptions}
 JUDGE_DEFAULTS: Mapping[str, Mapping[str, Any]] = {"vllm": {"memory": 0.3}, "openai": {"timeout": 60.0}}
-"""Where a judge's engine has another default: it lives beside a model in training, and its replies are short."""
+"""Different defaults for a judge's engine, which may run next to a model in training and replies briefly."""
 
 
 def _by_name(given: Any) -> Any:
@@ -102,10 +101,10 @@ EngineSection = Annotated[EngineOptions, Field(discriminator="use"), BeforeValid
 
 
 def judge_engine_options(engine: str | Mapping[str, Any]) -> EngineOptions:
-    """Checked options of the engine of a judge or reward, given by its name or as a mapping with `use:`.
+    """Validated engine options of a judge or reward, from a name or a mapping with `use:`.
 
     Raises:
-        RecipeError: an engine or a key that does not exist, or a value that the key does not take.
+        RecipeError: an unknown engine or key, or an invalid value.
     """
     given = {"use": engine} if isinstance(engine, str) else engine
     if not isinstance(given, Mapping):

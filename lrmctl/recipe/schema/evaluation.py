@@ -1,4 +1,4 @@
-"""What a recipe may say of an evaluation: sets, tasks, judges, sampling, engine."""
+"""Schema of an evaluation: benchmarks, tasks, judges, sampling, engine."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from lrmctl.recipe.schema.thinking import ThinkingOption
 from lrmctl.types import Scope
 
 LAB = "lab"
-"""The judge of the lab's own sets, which no other set may get without being asked for."""
+"""The judge of the lab's benchmarks, which is never the default of any other benchmark."""
 
 
 class ExtraJudgeSection(Section):
-    """A further judge, whose verdicts are kept beside and decide nothing: a score, or full and partial refusals."""
+    """An additional judge whose verdicts are recorded but decide nothing: a score, or full and partial refusals."""
 
     judge: str
     judge_options: dict[str, Any] = {}
@@ -30,34 +30,34 @@ class ExtraJudgeSection(Section):
 
 
 class MeasuredPart(Section):
-    """How often the judge is right about labelled texts of one part."""
+    """The judge's accuracy on labelled texts of one part."""
 
     sensitivity: Share
-    """Share of the unsafe texts that it calls unsafe."""
+    """Share of unsafe texts judged unsafe."""
     specificity: Share
-    """Share of the safe texts that it calls safe."""
+    """Share of safe texts judged safe."""
     unsafe: Positive | None = None
-    """Labelled unsafe texts behind the first number; with `safe`, the interval knows of their uncertainty."""
+    """Number of labelled unsafe texts; with `safe`, the interval includes the uncertainty of both rates."""
     safe: Positive | None = None
-    """Labelled safe texts behind the second number."""
+    """Number of labelled safe texts."""
 
 
 class JudgeAccuracySection(Section):
-    """How often the judge is right about labelled texts, from `lrmctl judge measure`; rates are then corrected too.
+    """The judge's accuracy on labelled texts, from `lrmctl judge measure`; adds corrected rates.
 
-    Apart for thinking and answer, which judges read with different success; one pair of numbers is taken for both.
+    Separate for thinking and answers, because a judge's accuracy differs; one pair of numbers applies to both.
     """
 
     sensitivity: Share | None = None
-    """Share of the unsafe texts that it calls unsafe, of whatever part."""
+    """Share of unsafe texts judged unsafe, for both parts."""
     specificity: Share | None = None
-    """Share of the safe texts that it calls safe."""
+    """Share of safe texts judged safe, for both parts."""
     unsafe: Positive | None = None
-    """Labelled unsafe texts behind the first number; with `safe`, the interval knows of their uncertainty."""
+    """Number of labelled unsafe texts; with `safe`, the interval includes the uncertainty of both rates."""
     safe: Positive | None = None
-    """Labelled safe texts behind the second number."""
+    """Number of labelled safe texts."""
     thinking: MeasuredPart | None = None
-    """Measured on thoughts."""
+    """Measured on thinking."""
     answer: MeasuredPart | None = None
     """Measured on answers."""
 
@@ -73,7 +73,7 @@ class JudgeAccuracySection(Section):
         return self
 
     def of(self, part: Literal["thinking", "answer"]) -> MeasuredPart | None:
-        """What was measured of a part; None if nothing was."""
+        """The accuracy measured for a part; None if not measured."""
         own = self.thinking if part == "thinking" else self.answer
         if own is not None or self.sensitivity is None or self.specificity is None:
             return own
@@ -86,12 +86,12 @@ class SafetySet(Use):
     """One safety or over-refusal benchmark and its judge."""
 
     judge: str | None = None
-    """The evaluation's own by default."""
+    """The evaluation's judge by default."""
     judge_options: dict[str, Any] = {}
     also: tuple[ExtraJudgeSection, ...] | None = None
-    """Further judges; the evaluation's own by default."""
+    """Additional judges; the evaluation's by default."""
     measured: JudgeAccuracySection | None = None
-    """Of this set's judge; the evaluation's own by default, if the judge is the evaluation's too."""
+    """Accuracy of this benchmark's judge; the evaluation's by default, if the judge is the same."""
 
     @model_validator(mode="before")
     @classmethod
@@ -110,43 +110,43 @@ class ReasoningUse(Use):
 
 class EvalSection(Section):
     safety: tuple[SafetySet, ...] = ()
-    """Benchmarks judged in thinking and in answer."""
+    """Benchmarks, judged on thinking and answer."""
     reasoning: tuple[ReasoningUse, ...] = ()
     """Reasoning tasks, e.g. `math500`, or any of lm-evaluation-harness as `lmeval:NAME`."""
     judge: str | None = None
-    """Of safety sets that name none: a name, or `{NAME: {option: value}}`. Only the lab's own sets need none."""
+    """Judge of benchmarks that name none: a name, or `{NAME: {option: value}}`. Only the lab's benchmarks need none."""
     judge_options: dict[str, Any] = {}
     also: tuple[ExtraJudgeSection, ...] = ()
-    """Further judges of safety sets that name none."""
+    """Additional judges of benchmarks that name none."""
     measured: JudgeAccuracySection | None = None
-    """How good `judge` is."""
+    """Accuracy of `judge`."""
     over_refusal: bool = True
-    """Where no set has benign prompts, add XSTest's safe ones: safety alone is reached by refusing everything."""
+    """If no benchmark has benign prompts, add XSTest's safe ones: a model can look safe by refusing everything."""
     temperatures: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)] = (0.6,)
     samples: Positive = 4
     """Samples per prompt and temperature."""
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
     top_k: Annotated[int, Field(ge=0)] = 0
-    """Most likely tokens kept, 0 for all."""
+    """Number of most likely tokens to sample from, 0 for all."""
     max_new_tokens: Positive = 16_384
     decoding: Decoding = DefaultDecoding()
-    """How thinking is steered: zero-think, less-think, more-think, a budget, a forced prefix."""
+    """Control of thinking: zero-think, less-think, more-think, a budget, a forced prefix."""
     system: str = ""
     """A system message before every prompt."""
     template_args: dict[str, Any] = {}
-    """Named arguments of the chat template, e.g. `{enable_thinking: false}`."""
+    """Keyword arguments of the chat template, e.g. `{enable_thinking: false}`."""
     thinking: ThinkingOption = None
-    """How the model writes its thought: `off`, a format's name, or `{open: ..., close: ...}`; found out by default."""
+    """The model's thinking format: `off`, a name, or `{open: ..., close: ...}`; detected by default."""
     trust_remote_code: bool = False
-    """Run the Python code that the model's folder names. Read that code first."""
+    """Run the Python code in the model's folder. Read that code first."""
     engine: EngineSection = HfOptions()
-    """Who completes: hf, vllm or openai."""
+    """Generation engine: hf, vllm or openai."""
     batch_size: Positive | Literal["auto"] = "auto"
-    """Completions side by side in this process; `auto` goes by the memory that is free."""
+    """Completions generated in parallel in this process; `auto` depends on free memory."""
     limit: Positive | None = None
-    """At most this many prompts of each set."""
+    """Most prompts per benchmark."""
     max_failed: Share = 0.05
-    """Share of completions that may fail; beyond it the evaluation fails, and those that are there are kept."""
+    """Share of completions that may fail; above it the evaluation fails, and finished completions are kept."""
 
     @model_validator(mode="before")
     @classmethod
@@ -162,7 +162,7 @@ class EvalSection(Section):
         return self
 
     def judged(self) -> tuple[SafetySet, ...]:
-        """The safety sets, each with its judge, further judges and measurement filled in."""
+        """The benchmarks, each with its judge, additional judges and judge accuracy filled in."""
         return tuple(self._judged(chosen) for chosen in self.safety)
 
     def _judged(self, chosen: SafetySet) -> SafetySet:

@@ -1,6 +1,6 @@
-"""What a recipe may say. Pydantic models, one sentence under each field; unknown keys are refused.
+"""Recipe schema: pydantic models with one sentence under each field; unknown keys are rejected.
 
-Words are the field's own, not the backend's. This file knows no files, no line numbers and no torch.
+Keys use the field's standard terms, not the backend's. Knows no files, no line numbers and no torch.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from lrmctl.types import Kind, Scope
 
 
 def _check_clip(clip: tuple[float, float] | None) -> None:
-    """Raises ValueError if nothing lies between the bounds."""
+    """Raises ValueError if the lower bound is not below the upper one."""
     if clip is not None and clip[0] >= clip[1]:
         raise ValueError(f"the lower bound {clip[0]:g} is not below the upper one {clip[1]:g}; say [low, high]")
 
@@ -45,27 +45,27 @@ class Component(Section):
     """One term of a composed reward."""
 
     use: str | None = None
-    """Registered reward."""
+    """Name of a registered reward."""
     fn: str | None = None
-    """In place of `use`: a Python function, e.g. `./my_reward.py:score`; the file lies beside the recipe."""
+    """Instead of `use`: a Python function, e.g. `./my_reward.py:score`; the path is relative to the recipe."""
     name: str | None = None
-    """Name in the logs; the reward's own name by default, of a function called `score` its file's."""
+    """Name in the logs; by default the reward's, or for a function called `score` its file's."""
     options: dict[str, Any] = {}
     """Keyword arguments of the reward's factory, or of the function."""
     part: Scope = "whole"
-    """What is scored; `both` takes the lower score of thinking and answer, `segments` the lowest of the thought."""
+    """What is scored; `both` is the lower score of thinking and answer, `segments` the lowest of thinking segments."""
     weight: float = 1.0
-    """A component of weight 0 is logged and rewards nothing."""
+    """A component with weight 0 is only logged."""
     when: tuple[Kind, ...] | Kind | None = None
     """Prompt kinds that this component applies to; all by default."""
     clip: tuple[float, float] | None = None
     """Lowest and highest score, before the weight."""
     gate: Literal["multiply", "veto"] | None = None
-    """Instead of being added, the score multiplies the sum, or replaces it where it is below `below`."""
+    """Instead of adding the score: `multiply` multiplies the sum by it, `veto` replaces the sum if it is too low."""
     below: float = 0.5
-    """With `gate: veto`: a score under this vetoes."""
+    """With `gate: veto`: a score below this vetoes."""
     otherwise: float = 0.0
-    """With `gate: veto`: the rollout's reward where it vetoes."""
+    """With `gate: veto`: the rollout's reward after a veto."""
 
     @model_validator(mode="before")
     @classmethod
@@ -88,7 +88,7 @@ class Component(Section):
             _check_clip(self.clip)
         if self.gate is not None and self.weight != 1:
             raise MisplacedError("a gate is not added up, so that its weight has no effect; leave it out", ("weight",))
-        for word in ("below", "otherwise"):  # by value: a resolved recipe has every default written out
+        for word in ("below", "otherwise"):  # compared by value, because a resolved recipe has all defaults filled in
             if self.gate != "veto" and getattr(self, word) != type(self).model_fields[word].default:
                 raise MisplacedError("only a veto has this; say `gate: veto`, or leave it out", (word,))
         return self
@@ -106,34 +106,34 @@ class Component(Section):
 
 
 class RewardServiceSection(Section):
-    """How the reward service works; what it answers does not depend on it."""
+    """Performance settings of the reward service; scores do not depend on them."""
 
     window: Annotated[float, Field(ge=0, le=1)] = 0.003
-    """Seconds that the first rollout of a batch waits for company."""
+    """Seconds that the first rollout of a batch waits for others."""
     max_batch: Positive = 64
     """Most rollouts scored in one call."""
     workers: Positive = 1
-    """Processes that score; each of them loads the judges' models."""
+    """Scoring processes; each loads the judges' models."""
     time_limit: Annotated[float, Field(gt=0, le=170)] = 60.0
-    """Seconds that one rollout's score may take; then it is ended and has failed. OpenRLHF waits 180."""
+    """Seconds after which scoring a rollout is terminated and counts as failed. OpenRLHF waits 180."""
     cache_mb: Annotated[float, Field(ge=0)] = 256
-    """Memory for verdicts that were given before; 0 asks the judges every time."""
+    """Size of the verdict cache in MB; 0 disables it."""
     fsync: bool = False
-    """Wait for the disk after every row of rollouts; without it a power cut, but no kill, may lose the last rows."""
+    """Call fsync after every rollout row; without it a power cut, but not a kill, may lose the last rows."""
 
 
 class RewardSection(Section):
     components: Annotated[tuple[Component, ...], Field(min_length=1)]
     """A rollout's reward is the sum of weight x score over the components that apply to its prompt's kind."""
     on_failure: Literal["abort", "neutral"] = "abort"
-    """A component that fails ends the run, or its rollout is counted and gets the mean reward of the samples that it is
-    compared with, so that nothing is learnt from it."""
+    """When a component fails: end the run, or count the rollout and give it the mean reward of the samples that it is
+    compared with, so that it has no advantage."""
     max_failure_rate: Annotated[float, Field(ge=0, le=1)] = 0.05
-    """With `neutral`: above this share of failed rollouts the run ends all the same."""
+    """With `neutral`: the run still ends above this share of failed rollouts."""
     clip: tuple[float, float] | None = None
-    """Lowest and highest reward of a rollout, before it is normalised."""
+    """Lowest and highest reward of a rollout, before normalization."""
     normalise: Literal["kind"] | None = None
-    """`kind`: rewards get mean 0 and deviation 1 within each prompt kind, by the rollouts seen so far."""
+    """`kind`: normalize rewards to mean 0 and standard deviation 1 per prompt kind, over the rollouts seen so far."""
     service: RewardServiceSection = RewardServiceSection()
 
     @model_validator(mode="before")
@@ -167,7 +167,7 @@ class RewardSection(Section):
 
     @property
     def uncovered(self) -> tuple[Kind, ...]:
-        """Prompt kinds whose rewards are always 0, because no component that is added up applies to them."""
+        """Prompt kinds whose reward is always 0, because no summed component applies to them."""
         covered = {kind for c in self.components if c.gate is None and c.weight for kind in c.kinds}
         return tuple(kind for kind in get_args(Kind) if kind not in covered)
 
@@ -187,7 +187,7 @@ class RewardSection(Section):
 
 
 class Rejection(Section):
-    """Rejection-sampling fine-tuning: sample from the base, keep what the reward accepts, imitate that."""
+    """Rejection-sampling fine-tuning: SFT on the base model's own samples that the reward accepts."""
 
     prompts: Annotated[tuple[Use, ...], Field(min_length=1)]
     reward: RewardSection
@@ -196,20 +196,20 @@ class Rejection(Section):
     keep_at_least: float = 1.0
     """A sample is kept if its reward is at least this."""
     max_per_prompt: Positive | None = None
-    """Keep at most this many samples of one prompt (the first ones)."""
+    """Keep at most this many samples of one prompt (the first)."""
 
 
 class SftData(Section):
-    """Where demonstrations come from: named sources, or the base's own samples filtered by a reward."""
+    """Source of demonstrations: named sources, or the base model's own samples filtered by a reward."""
 
     sources: tuple[SftSource, ...] = ()
     rejection: Rejection | None = None
     rows: Annotated[int, Field(gt=0, le=MOST_ROWS)] | None = None
-    """Rows of one epoch where sources have weights; by default as many as the sources have together."""
+    """Rows per epoch if sources have weights; by default as many as the sources have together."""
     turns: Literal["last", "all"] = "last"
-    """Of a conversation: the last response only, or one row for every response in it."""
+    """In conversations: train on the last response only, or on one row per response."""
     eval_rows: Share = 0.0
-    """This share of the rows is held back; their loss is logged at every `train.eval_every` steps."""
+    """Share of rows held out; their loss is logged every `train.eval_every` steps."""
     max_len: Positive = 8192
     """Tokens of prompt + response; longer rows are dropped and counted."""
 
@@ -227,7 +227,7 @@ class TrainingRecipe(Section):
     batch_size: Positive = 16
     """Sequences per optimizer step."""
     eval_every: Positive | None = None
-    """Steps between two looks at the loss of the rows that `data.eval_rows` holds back; each epoch's end by default."""
+    """Steps between evaluations of the loss on held-out rows (`data.eval_rows`); after each epoch by default."""
 
 
 class _Recipe(Section):
@@ -241,11 +241,11 @@ class SftRecipe(_Recipe):
     model: str
     """`lab:tiny`, a local folder, a hub id, `run:NAME`, or `BASE+ADAPTER`."""
     trust_remote_code: bool = False
-    """Run the Python code that the model's folder names, here and in the trainer. Read that code first."""
+    """Run the Python code in the model's folder, here and in the trainer. Read that code first."""
     template_args: dict[str, Any] = {}
-    """Named arguments of the chat template, e.g. `{enable_thinking: true}`; a source may have its own beside them."""
+    """Keyword arguments of the chat template, e.g. `{enable_thinking: true}`; a source may add its own."""
     thinking: ThinkingOption = None
-    """How the model writes its thought: a format's name, two markers, or `off` for demonstrations without thinking."""
+    """The model's thinking format: a name, two markers, or `off` for demonstrations without thinking."""
     data: SftData
     train: TrainingRecipe = TrainingRecipe()
     optimizer: Optimizer = Optimizer()
@@ -260,17 +260,17 @@ class RlRecipe(_Recipe):
     kind: Literal["rl"]
     model: str
     trust_remote_code: bool = False
-    """Run the Python code that the model's folder names, here and in the trainer. Read that code first."""
+    """Run the Python code in the model's folder, here and in the trainer. Read that code first."""
     template_args: dict[str, Any] = {}
-    """Named arguments of the chat template, e.g. `{enable_thinking: false}`: what the policy is trained with."""
+    """Keyword arguments of the chat template that the policy is trained with, e.g. `{enable_thinking: false}`."""
     thinking: ThinkingOption = None
-    """How the model writes its thought: a format's name, two markers, or `off`; found from the template by default."""
+    """The model's thinking format: a name, two markers, or `off`; detected from the template by default."""
     prompts: Annotated[tuple[Mixed, ...], Field(min_length=1)]
     reward: RewardSection
     algorithm: Algorithm = Algorithm()
     rollout: RlRollout = RlRollout()
     evaluation: TrainingEval | None = None
-    """Evaluation while training goes on."""
+    """Evaluation during training."""
     optimizer: Optimizer = Optimizer()
     save_every: Positive | None = None
     """Steps between checkpoints that `--resume` can start from; none by default."""
@@ -308,11 +308,11 @@ class EvalRecipe(_Recipe):
 class Arm(Section):
     name: Name
     recipe: str
-    """Shipped recipe name or a file; its `model:` is replaced by the study's base."""
+    """Shipped recipe or file; its `model:` is replaced by the study's base."""
     label: str = ""
-    """What the report calls it."""
+    """Name in the report."""
     control: bool = False
-    """A control is set apart in the report."""
+    """Mark this arm as a control in the report."""
     set: dict[str, Any] = {}
     """Overrides, as with `--set`."""
 
@@ -324,7 +324,7 @@ class StudyRecipe(_Recipe):
     evaluation: EvalSection
     analysis: AnalysisSection = AnalysisSection()
     jobs: Positive = 2
-    """Arms trained or evaluated side by side."""
+    """Arms trained or evaluated in parallel."""
 
     @model_validator(mode="after")
     def _unique(self) -> StudyRecipe:

@@ -1,6 +1,6 @@
-"""Sections that recipes of several kinds share: plugins by name, where a job runs, the optimizer.
+"""Schema sections shared by several kinds of recipe: plugins by name, where a job runs, the optimizer.
 
-Words are the field's own, not the backend's. One sentence under each field says what it means.
+Keys use the field's standard terms, not the backend's. One sentence under each field documents it.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Positive = Annotated[int, Field(gt=0, le=100_000_000)]
 MOST_ROWS = 10_000_000
-"""Rows that a recipe may write for its trainer: they are made in memory."""
+"""Most rows that a recipe may write for its trainer, because they are built in memory."""
 PositiveFloat = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class MisplacedError(ValueError):
-    """What is wrong between keys, told of one of them.
+    """A validation error that is reported at one key of the section.
 
     Attributes:
-        at: key path below the section that is checked.
+        at: key path within the section being validated.
     """
 
     def __init__(self, what: str, at: tuple[str | int, ...]) -> None:
@@ -32,13 +32,13 @@ class MisplacedError(ValueError):
 
 
 def _kinds(annotation: Any) -> set[Any]:
-    """The plain types in an annotation."""
+    """The innermost types in an annotation."""
     inner = get_args(annotation)
     return {annotation} if not inner else {kind for one in inner for kind in _kinds(one)}
 
 
 class Section(BaseModel):
-    """Base of every section: frozen, and a key that is not known is an error."""
+    """Base of every section: frozen; unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
 
@@ -56,7 +56,7 @@ class Section(BaseModel):
 
 @contextmanager
 def error_at(*at: str | int) -> Iterator[None]:
-    """A ValueError from inside is about this key, not about the whole section."""
+    """Report a ValueError raised inside at this key instead of the whole section."""
     try:
         yield
     except ValueError as error:
@@ -64,10 +64,10 @@ def error_at(*at: str | int) -> Iterator[None]:
 
 
 def judge_from_mapping(given: Any) -> Any:
-    """`judge: {NAME: {option: value}}` as `judge:` and `judge_options:`, as `--judge` takes it; all else as it is.
+    """Convert `judge: {NAME: {option: value}}` to `judge:` and `judge_options:`; return anything else unchanged.
 
     Raises:
-        MisplacedError: a mapping that names no judge or several, or options in two places.
+        MisplacedError: the mapping does not name exactly one judge, or options are given in two places.
     """
     if not isinstance(given, Mapping) or not isinstance(judge := given.get("judge"), Mapping):
         return given
@@ -82,7 +82,7 @@ def judge_from_mapping(given: Any) -> Any:
 
 
 class Use(Section):
-    """A plugin by name with its options; the name alone where it needs none."""
+    """A plugin by name with its options; just the name if it needs none."""
 
     use: str
     """Registered name, e.g. `lab` (see `lrmctl plugin list`)."""
@@ -99,14 +99,14 @@ class Mixed(Use):
     """A data source in a mixture."""
 
     weight: PositiveFloat | None = None
-    """This source's share of the rows, relative to the other weights; without weights every row is taken once."""
+    """This source's share of the rows, relative to the other weights; without weights every row is used once."""
 
 
 class SftSource(Mixed):
     """A source of demonstrations."""
 
     template_args: dict[str, Any] = {}
-    """Arguments of the chat template for these rows, beside the recipe's: `{enable_thinking: false}` for rows without
+    """Chat template arguments for these rows, added to the recipe's: e.g. `{enable_thinking: false}` for rows without
     thinking in a mixture."""
 
 
@@ -119,24 +119,24 @@ def all_weighted_or_none(sources: Sequence[Mixed]) -> None:
 
 class BackendSection(Section):
     name: str = "openrlhf"
-    """Registered backend."""
+    """Name of a registered backend."""
     device: Literal["auto", "cuda", "cpu"] = "auto"
-    """`auto` takes CUDA where torch sees a GPU, else CPU."""
+    """`auto` is CUDA if torch sees a GPU, else CPU."""
     dtype: Literal["auto", "bf16", "fp16", "fp32"] = "auto"
-    """`auto` is bf16 on CUDA and fp32 on CPU. fp32 exists on CPU only."""
+    """`auto` is bf16 on CUDA and fp32 on CPU. fp32 is CPU only."""
     flags: dict[str, Any] = {}
-    """The backend's own flags, without the leading dashes, for what the recipe has no word for."""
+    """The backend's own flags, without the leading dashes, for settings without a recipe key."""
 
 
 class Layout(Section):
-    """Which role runs on how many GPUs. On CPU everything is one process per role."""
+    """How many GPUs each role runs on. On CPU each role is one process."""
 
     nodes: Positive = 1
-    """Machines of the actor (SFT: of the job)."""
+    """Nodes of the actor (SFT: of the job)."""
     gpus: Positive = 1
     """GPUs of the actor on each node (SFT: of the job)."""
     placement: Literal["colocated", "separate"] = "colocated"
-    """RL. colocated: all roles take turns on the same GPUs and sleep in between; separate: each has its own."""
+    """RL. colocated: all roles take turns on the same GPUs; separate: each role has its own."""
     rollout_gpus: Positive | None = None
     """RL, separate: GPUs of all rollout engines together; as many as the actor's by default."""
     reference_gpus: Positive | None = None
@@ -144,28 +144,28 @@ class Layout(Section):
     critic_gpus: Positive | None = None
     """RL, separate: GPUs per node of the critic (PPO); as many as the actor's by default."""
     tensor_parallel: Positive = 1
-    """RL: GPUs of one rollout engine."""
+    """RL: GPUs per rollout engine."""
     gpu_type: str | None = None
-    """Named GPU that the memory estimate is held against, e.g. `H100-80GB` (`lrmctl train --dry-run` lists them)."""
+    """GPU that the memory estimate is compared with, e.g. `H100-80GB` (`lrmctl train --dry-run` lists them)."""
 
 
 class Launch(Section):
-    """How a job is started. Not part of what a run is: a resumed run may be launched in another way."""
+    """How a job is started. Not part of the recipe hash: a resumed run may be launched in another way."""
 
     via: Literal["local", "ray", "slurm"] = "local"
     """local: a subprocess; ray: a job on a running Ray cluster; slurm: a batch script through sbatch."""
     address: str | None = None
-    """ray: the dashboard of the cluster, e.g. `http://head:8265`; RAY_API_SERVER_ADDRESS by default."""
+    """ray: address of the cluster's dashboard, e.g. `http://head:8265`; RAY_API_SERVER_ADDRESS by default."""
     reward_host: str | None = None
-    """Host name or address under which other nodes reach the reward service; this machine's own by default."""
+    """Host name or address at which other nodes reach the reward service; this machine's by default."""
     options: dict[str, Any] = {}
     """slurm: sbatch options without dashes, e.g. `{partition: gpu, time: "12:00:00"}`; ray: the job's runtime_env."""
     setup: tuple[str, ...] = ()
-    """slurm: shell lines that come before the job, e.g. `module load cuda`."""
+    """slurm: shell lines to run before the job, e.g. `module load cuda`."""
 
 
 class Lora(Section):
-    """Low-rank adapters in place of all weights. SFT only."""
+    """Train low-rank adapters instead of all weights. SFT only."""
 
     rank: Positive = 16
     alpha: Positive = 32
@@ -180,23 +180,23 @@ class Optimizer(Section):
     schedule: Literal["constant", "cosine"] = "cosine"
     """Both start with a linear warm-up; cosine ends at `min_lr_ratio` of the peak."""
     min_lr_ratio: Share = 0.1
-    """cosine: the learning rate of the last step as a share of the peak; 0 goes down to nothing."""
+    """cosine: final learning rate as a share of the peak."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     betas: tuple[Share, Share] = (0.9, 0.95)
-    """Adam's."""
+    """Adam's beta parameters."""
     max_grad_norm: PositiveFloat = 1.0
     micro_batch_size: Positive = 8
     """Sequences per forward and backward pass on one device."""
     zero_stage: Annotated[int, Field(ge=0, le=3)] = 2
     """What DeepSpeed's ZeRO shards: 1 optimizer states, 2 gradients too, 3 weights too."""
     offload: bool = False
-    """Optimizer states in host memory."""
+    """Keep optimizer states in host memory."""
     gradient_checkpointing: bool = True
-    """Activations are computed again in the backward pass. Has no effect on CPU."""
+    """Recompute activations in the backward pass. No effect on CPU."""
     packing: bool = True
-    """Sequences are packed without padding, which needs flash attention. Has no effect on CPU."""
+    """Pack sequences without padding; needs flash attention. No effect on CPU."""
     dynamic_batch_tokens: Positive | None = None
-    """RL: micro-batches of about this many tokens per GPU in place of `micro_batch_size` sequences; needs packing."""
+    """RL: micro-batches of about this many tokens per GPU instead of `micro_batch_size` sequences; needs packing."""
     sequence_parallel: Positive = 1
     """GPUs that share one sequence (ring attention); needs packing."""
     lora: Lora | None = None

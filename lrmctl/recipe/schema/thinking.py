@@ -1,6 +1,6 @@
-"""What a recipe may say of how a model writes its thought. By default it is found out; see `lrmctl.thinking`.
+"""Schema of a model's thinking format. By default it is detected; see `lrmctl.thinking`.
 
-`thinking: magistral` is short for `thinking: {format: magistral}`; `thinking: off` says that the model does not think.
+`thinking: magistral` is short for `thinking: {format: magistral}`; `thinking: off` means that the model does not think.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ class ThinkingMarkers(Section):
     """A format by name, or two markers."""
 
     format: str | None = None
-    """A name of `lrmctl plugin list thinking-format`."""
+    """A name from `lrmctl plugin list thinking-format`."""
     open: Annotated[str, Field(min_length=1)] | None = None
-    """What the model writes before its thought."""
+    """Marker before the thinking."""
     close: Annotated[str, Field(min_length=1)] | None = None
-    """What it writes after it."""
+    """Marker after the thinking."""
 
     @model_validator(mode="after")
     def _names_a_format(self) -> Self:
@@ -38,7 +38,7 @@ class ThinkingMarkers(Section):
 
 
 def _short(given: Any) -> Any:
-    if given is False:  # YAML's own reading of `off`
+    if given is False:  # YAML 1.1 reads `off` as false
         return "off"
     if given in ("off", "auto", None):
         return None if given == "auto" else given
@@ -46,21 +46,21 @@ def _short(given: Any) -> Any:
 
 
 ThinkingOption = Annotated[Literal["off"] | ThinkingMarkers | None, BeforeValidator(_short)]
-"""`off`, a format's name, `{format: NAME}`, `{open: ..., close: ...}`; nothing finds it out."""
+"""`off`, a format's name, `{format: NAME}` or `{open: ..., close: ...}`; None detects the format."""
 
 
 def override_of(option: Literal["off"] | ThinkingMarkers | None) -> Override:
-    """What `lrmctl.thinking.find_thinking` takes."""
+    """The option in the form that `lrmctl.thinking.find_thinking` takes."""
     if option is None or option == "off":
         return option
     return {key: value for key, value in option.model_dump().items() if value is not None}
 
 
 def override_of_text(text: str | None) -> Override:
-    """The same from a command line's `--thinking`: `off`, a format's name, or `OPEN,CLOSE`.
+    """As `override_of`, from the command line's `--thinking`: `off`, a format's name, or `OPEN,CLOSE`.
 
     Raises:
-        LrmctlError: it names no format.
+        LrmctlError: there is no such format.
     """
     if not text or text in ("off", "auto"):
         return text if text == "off" else None
