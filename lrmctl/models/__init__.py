@@ -1,4 +1,4 @@
-"""Models: found by reference, identified, checked and loaded. Knows no prompts, no judges and no trainers."""
+"""Models: resolving references, fingerprints, checks and loading. Knows no prompts, no judges and no trainers."""
 
 from __future__ import annotations
 

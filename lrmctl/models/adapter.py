@@ -1,7 +1,7 @@
-"""Adapters (PEFT): a folder with adapter_config.json and the weights of the adapter alone, for a base that it names.
+"""PEFT adapters: a folder with adapter_config.json and only the adapter's weights, for a base that it names.
 
-Loaded as a whole model: the base's weights with the adapter merged in, in memory. The base is what the configuration
-names, a folder or a hub id; `BASE+ADAPTER` as a reference names another one.
+An adapter is loaded as a whole model, merged into its base in memory. The configuration names the base as a folder or
+hub id; the reference `BASE+ADAPTER` overrides it.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _KEY = "base_model_name_or_path"
 
 
 def base_name(path: Path) -> str:
-    """What an adapter's configuration calls its base.
+    """The name of the base in an adapter's configuration.
 
     Raises:
-        NotFoundError: it names none.
+        NotFoundError: it names none, or is damaged.
     """
     try:
         named = read_object(path / ADAPTER_CONFIG).get(_KEY)
@@ -35,12 +35,12 @@ def base_name(path: Path) -> str:
 
 
 def how_to_name_base(path: Path) -> str:
-    """The fix where an adapter's base is missing or wrong."""
+    """The fix for a missing or wrong base of an adapter."""
     return f"name the base: BASE+{path} in place of {path}, where BASE is a folder, run:NAME or a hub id"
 
 
 def with_base(adapter: Path, base: Path) -> Path:
-    """A folder of the same adapter for another base; it lies in the user's cache and links to the adapter's files."""
+    """A folder in the user's cache with the same adapter for another base; it links to the adapter's files."""
     cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "lrmctl" / "adapters"
     folder = cache / hashlib.sha256(f"{adapter}\n{base}".encode()).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
@@ -59,7 +59,7 @@ def merge(base: Any, path: Path) -> Any:
     """The base's model with the adapter merged in.
 
     Raises:
-        LrmctlError: peft is not installed, or the adapter does not fit.
+        LrmctlError: peft is not installed, or the adapter does not fit the base.
     """
     try:
         from peft import PeftModel
@@ -77,13 +77,13 @@ def merge(base: Any, path: Path) -> Any:
 
 
 def tensors_of(path: Path) -> dict[str, list[int]]:
-    """Names and shapes of an adapter's weights; empty where they are no safetensors."""
+    """Names and shapes of an adapter's weights; empty if they are not in safetensors format."""
     file = path / "adapter_model.safetensors"
     return {name: tensor.get("shape") or [0] for name, tensor in tensors_in(file).items()} if file.is_file() else {}
 
 
 def _rows_of_embedding(path: Path) -> int:
-    """Rows of the embedding that an adapter brings along, for a vocabulary that was enlarged; 0 if it brings none."""
+    """Rows of the adapter's own embedding, which it has if the vocabulary was enlarged; 0 if it has none."""
     shapes = tensors_of(path)
     ends = ("embed_tokens.weight", "wte.weight", "lm_head.weight")
     return max((int(shape[0]) for name, shape in shapes.items() if name.endswith(ends)), default=0)

@@ -1,9 +1,8 @@
-"""Conversations through a model's own chat template: in the form that the template takes, whole, and within bounds.
+"""Renders conversations with a model's chat template, in the content form it expects, completely, and within bounds.
 
-The one place where a template is applied, for models that are evaluated or trained and for judges. Some templates take
-a message's content as text, others as a list of parts; the wrong form is often rendered without an error and without
-the text. So the form is found by rendering marks that no template contains, and whatever was rendered must contain
-what was said. Loads nothing.
+The only place where templates are applied, for evaluated and trained models and for judges. Some templates take a
+message's content as text, others as a list of parts; the wrong form is often rendered without an error but without the
+text. So the form is detected by rendering unique marks, and the result must contain the messages. Loads nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from lrmctl.models.template_bounds import bounded, check_bounds, longest
 Message = Mapping[str, Any]
 ALL_ROLES = ("system", "user", "assistant")
 ASKED_ROLES = ("system", "user")
-"""Of a prompt: what a model is told and asked. Templates take the thinking out of its own past turns."""
+"""Roles that must be rendered completely. Not the assistant, because templates strip thinking from past turns."""
 
 _MARK = "qz7391mark{}zq"
 _KNOWN: dict[tuple[str, ...], frozenset[str]] = {}
@@ -34,15 +33,15 @@ def render_chat(
     generate: bool = True,
     whole: Collection[str] = ASKED_ROLES,
 ) -> str:
-    """A conversation as the text that the model reads.
+    """Render a conversation as the text that the model reads.
 
     Args:
-        template_args: named arguments of the template, e.g. `enable_thinking`.
-        generate: the text ends where the model's reply begins.
-        whole: roles whose messages have to be found in the text.
+        template_args: keyword arguments of the template, e.g. `enable_thinking`.
+        generate: end the text where the model's reply begins.
+        whole: roles whose messages must appear in the text.
 
     Raises:
-        LrmctlError: there is no template, it fails or goes on without end, or it leaves a message out.
+        LrmctlError: there is no template, it fails or exceeds its bounds, or it drops a message.
     """
     if not getattr(tokenizer, "chat_template", None):
         raise LrmctlError(
@@ -65,7 +64,7 @@ def render_chat(
 
 
 def is_in(content: Any, rendered: str) -> bool:
-    """Whether a message was rendered, blanks apart; templates trim them, and some write JSON."""
+    """Whether a message was rendered, ignoring white space, which templates trim; some write JSON."""
     texts = [content] if isinstance(content, str) else [str(part.get("text", "")) for part in content or ()]
     found = _squashed(rendered)
     return all(_squashed(text) in found or _squashed(json.dumps(text)[1:-1]) in found for text in texts)
@@ -81,7 +80,7 @@ def _short(content: Any) -> str:
 
 
 def _roles_of_lists(tokenizer: Any, messages: Sequence[Message], given: Mapping[str, Any]) -> frozenset[str]:
-    """The roles whose content the template takes as a list of parts."""
+    """The roles whose content the template expects as a list of parts."""
     roles = [str(message["role"]) for message in messages]
     key = (str(tokenizer.chat_template), repr(sorted(given.items(), key=str)), *roles)
     if key not in _KNOWN:
@@ -100,11 +99,11 @@ def _found_roles(tokenizer: Any, roles: Sequence[str], given: Mapping[str, Any])
             continue
         if all(mark["content"] in text for mark in marks) and "'type': 'text'" not in text and '"type": "t' not in text:
             return listed
-    return frozenset()  # what is wrong shows when the messages themselves are rendered
+    return frozenset()  # rendering the actual messages reports the error
 
 
 def _choices(roles: Sequence[str]) -> Iterator[frozenset[str]]:
-    """Which roles have lists: none, all, some."""
+    """Candidate sets of roles with list content: none, all, some."""
     some = chain.from_iterable(combinations(roles, n) for n in range(1, len(roles)))
     return map(frozenset, ((), tuple(roles), *some))
 
@@ -119,16 +118,16 @@ def _with_lists(messages: Sequence[Message], listed: Collection[str]) -> list[di
 
 
 def _applied(tokenizer: Any, messages: list[dict[str, Any]], given: Mapping[str, Any]) -> str:
-    """The template's text.
+    """Apply the template.
 
     Raises:
-        LrmctlError: it fails, or does too much.
+        LrmctlError: it fails or exceeds its bounds.
     """
     said = sum(len(str(message["content"])) for message in messages)
     try:
         with bounded():
             text = str(tokenizer.apply_chat_template(messages, **given))
-    except Exception as error:  # templates are programs of other people: jinja's errors and any other
+    except Exception as error:  # templates are third-party code: jinja's errors and any other
         reason = error.what if isinstance(error, LrmctlError) else str(error) or type(error).__name__
         raise LrmctlError(
             f"the chat template cannot render {_short(messages[-1]['content'])!r}: {reason}",

@@ -1,6 +1,6 @@
-"""Python code in a model's folder (`auto_map`): run only where the user has said so, of this model, in so many words.
+"""Python code in a model's folder (`auto_map`), which runs only if the user explicitly trusts this model.
 
-transformers would ask on standard input; nothing in this package lets it.
+transformers would ask on standard input; lrmctl never lets it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ SWITCH = "read that code, then say `trust_remote_code: true` in the recipe, or -
 
 
 def allow_code(path: Path) -> None:
-    """The user trusts the code in this folder: it may run in this process."""
+    """Allow the code in this folder, which the user trusts, to run in this process."""
     _ALLOWED.add(path.absolute())
 
 
@@ -24,7 +24,7 @@ def code_allowed(path: Path) -> bool:
 
 
 def files_with_code(path: Path) -> list[str]:
-    """The configurations of a folder that name Python code to be run."""
+    """The configuration files of a folder that name Python code to run."""
     found = []
     for name in _MAPS:
         try:

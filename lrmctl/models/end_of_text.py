@@ -1,5 +1,6 @@
-"""What ends a completion: the tokenizer's end of text, what the chat template writes after an assistant's turn, and the
-generation config's tokens. They are not always the same: base models with a ChatML template, converted GGUF files.
+"""End-of-text tokens: the tokenizer's, the chat template's after an assistant turn, and the generation config's.
+
+They may differ, e.g. for base models with a ChatML template or converted GGUF files.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ class EndOfText:
     """The tokens that end a text, as text.
 
     Attributes:
-        tokenizer: its `eos_token`; empty if it names none.
-        template: what the chat template writes after an assistant's turn; empty where that is no token of its own.
-        generation: the generation config's.
+        tokenizer: its `eos_token`; empty if it has none.
+        template: the token that the chat template writes after an assistant turn; empty if it writes no single token.
+        generation: those of the generation config.
     """
 
     tokenizer: str
@@ -31,22 +32,22 @@ class EndOfText:
 
     @property
     def all(self) -> tuple[str, ...]:
-        """Each of them once."""
+        """All of them without duplicates."""
         return tuple(dict.fromkeys(filter(None, (*self.generation, self.tokenizer, self.template))))
 
     @property
     def response(self) -> str:
-        """What a demonstration ends with: what the model reads at the end of its own turns."""
+        """The end of a demonstration: what the template writes after the model's turns."""
         return self.template or self.tokenizer
 
     @property
     def differs(self) -> bool:
-        """Whether the template ends a turn otherwise than the tokenizer ends a text."""
+        """Whether the template's end of turn differs from the tokenizer's end of text."""
         return bool(self.template) and self.template != self.tokenizer
 
     @property
     def note(self) -> str:
-        """A sentence on what does not agree, with the fix; empty if all is well."""
+        """A sentence on disagreements, with the fix; empty if there are none."""
         listed = ", ".join(self.generation)
         if self.differs:
             said = f"the chat template ends an assistant's turn with {self.template}, the tokenizer names "
@@ -62,7 +63,7 @@ class EndOfText:
 
 
 def end_of_text(tokenizer: Any, path: Path | None = None) -> EndOfText:
-    """What ends a text of this model.
+    """The end-of-text tokens of a model.
 
     Args:
         path: the checkpoint's folder, for its generation config.
@@ -71,7 +72,7 @@ def end_of_text(tokenizer: Any, path: Path | None = None) -> EndOfText:
 
 
 def turn_end(tokenizer: Any) -> str:
-    """The token that the chat template writes after an assistant's turn; empty if it is none or unknown."""
+    """The token that the chat template writes after an assistant turn; empty if there is none or it is unknown."""
     key = (str(getattr(tokenizer, "chat_template", None)), str(tokenizer.eos_token))
     if key not in _KNOWN:
         if len(_KNOWN) > 64:
@@ -86,7 +87,7 @@ def _turn_end(tokenizer: Any) -> str:
     turns = [{"role": "user", "content": _ASKED}, {"role": "assistant", "content": _SAID}]
     try:
         text = render_chat(tokenizer, turns, generate=False, whole=("assistant",))
-    except LrmctlError:  # the first prompt says what is wrong
+    except LrmctlError:  # rendering the first real prompt reports the error
         return ""
     after = text.rpartition(_SAID)[2].lstrip()
     special = [str(token) for token in tokenizer.added_tokens_decoder.values() if token.special]

@@ -1,8 +1,8 @@
-"""Which files a checkpoint consists of, by name: what is fetched from the hub, and what identifies a model.
+"""Which files of a checkpoint to download, and which identify a model, by name.
 
-The same rules hold for a repository on the hub and for a folder, so that both have the same fingerprint. Weights are
-chosen as transformers chooses them; of everything else only what certainly plays no part is left out, because
-tokenizers come in more forms than a list could name.
+The same rules apply to hub repositories and folders, so both have the same fingerprint. Weights are selected as
+transformers does; of other files only those that are certainly irrelevant are excluded, because tokenizers come in too
+many forms to list.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 Reader = Callable[[str], Mapping[str, Any]]
-"""The JSON object in a file of the checkpoint, by name; raises ValueError if there is none in it."""
+"""Reads the JSON object in a file of the checkpoint, by name; raises ValueError if there is none."""
 
 ADAPTER_CONFIG = "adapter_config.json"
 _SINGLE = ("model.safetensors", "pytorch_model.bin")
@@ -59,16 +59,16 @@ _IDENTITY = [
     "*.py",
     "adapter_config.json",
 ]
-"""Beside weights and their index: what changes a model's prompts or completions. `additional_chat_templates/` is
+"""Files besides weights and their index that change a model's prompts or completions. `additional_chat_templates/` is
 covered by `*.jinja`."""
 
 
 @dataclass(frozen=True)
 class WeightFiles:
-    """The files that hold a checkpoint's weights.
+    """A checkpoint's weight files.
 
     Attributes:
-        index: the file that names the shards; empty for weights in one file.
+        index: the file that lists the shards; empty for a single file.
     """
 
     files: tuple[str, ...]
@@ -76,7 +76,7 @@ class WeightFiles:
 
 
 def weights_of(names: Collection[str], read: Reader) -> WeightFiles | None:
-    """The weights that transformers would load from a checkpoint with these files; None if it would find none.
+    """The weights that transformers would load from a checkpoint with these files; None if there are none.
 
     Raises:
         ValueError: the index of the shards cannot be read.
@@ -92,7 +92,7 @@ def weights_of(names: Collection[str], read: Reader) -> WeightFiles | None:
 
 
 def _explicit(names: Collection[str], read: Reader) -> str:
-    """The file that the configuration itself names, if it names one."""
+    """The weight file named in the configuration; empty if it names none."""
     if "config.json" not in names:
         return ""
     try:
@@ -109,7 +109,7 @@ def _shards(index: str, read: Reader) -> tuple[str, ...]:
 
 
 def wanted(names: Collection[str], read: Reader) -> list[str]:
-    """The files to fetch: the weights that are loaded, and everything else but what certainly plays no part.
+    """The files to download: the weights to load, and everything else that is not certainly irrelevant.
 
     Raises:
         ValueError: the index of the shards cannot be read.
@@ -127,7 +127,7 @@ def _plays_no_part(name: str) -> bool:
 
 
 def identity_files(folder: Path) -> list[str]:
-    """Names of the files in a folder that decide what the model makes of a prompt, sorted."""
+    """Sorted names of the files in a folder that determine the model's output."""
     names = files_in(folder)
     try:
         weights = weights_of(names, reader(folder))
@@ -144,7 +144,7 @@ def _decides(name: str) -> bool:
 
 
 def files_in(folder: Path) -> list[str]:
-    """Every file of a folder, hidden ones and those of ignored folders left out, as the hub writes their names."""
+    """Every file of a folder except those in hidden and ignored subfolders, named as on the hub."""
     return sorted(file.relative_to(folder).as_posix() for file in _walk(folder))
 
 
@@ -157,7 +157,7 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def reader(folder: Path) -> Reader:
-    """Reads the JSON objects of a folder."""
+    """A `Reader` for the JSON files of a folder."""
     return lambda name: read_object(folder / name)
 
 
@@ -165,7 +165,7 @@ def read_object(file: Path) -> dict[str, Any]:
     """The JSON object in a file.
 
     Raises:
-        ValueError: there is none in it; says why.
+        ValueError: there is none; says why.
     """
     try:
         found = json.loads(file.read_text(encoding="utf-8"))

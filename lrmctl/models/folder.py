@@ -1,6 +1,6 @@
-"""What is wrong with a model's folder, in one sentence with the fix, found before anything is loaded.
+"""Finds problems with a model's folder before loading it, each as one sentence with the fix.
 
-Reads names, configurations and the heads of weight files; loads no weights and runs no code.
+Reads file names, configurations and headers of weight files; loads no weights and runs no code.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from lrmctl.models.code import SWITCH, code_allowed
 from lrmctl.models.files import ADAPTER_CONFIG, files_in, read_object, reader, weights_of
 
 Head = Literal["text", "scalar"]
-"""What a model puts out: tokens (a causal language model), or one number (a reward model)."""
+"""A model's output: tokens (a causal language model), or one number (a reward model)."""
 
 _USUAL = ("llama", "mistral", "qwen2", "qwen3")
-"""Types that need not be looked up in transformers' registry, whose import takes two seconds."""
+"""Types that are known without transformers' registry, whose import takes two seconds."""
 _NO_TEXT = ("ForMaskedLM", "ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering")
 _NO_HEAD = ("ForPreTraining", "ForMultipleChoice", "ForNextSentencePrediction", "Model", "ForImageClassification")
 _TOKENIZERS = [
@@ -37,18 +37,18 @@ _CHAT = "give a chat model with config.json, *.safetensors and a tokenizer"
 
 
 class ModelProblem(NamedTuple):
-    """What is wrong (it goes on from "it ..."), and what to do."""
+    """What is wrong (continuing a sentence that begins with "it"), and the fix."""
 
     what: str
     fix: str
 
 
 def problem_of(path: Path, head: Head = "text", *, whole: bool = True) -> ModelProblem | None:
-    """What keeps a folder from being a model; None if nothing does.
+    """Why a folder is not a usable model; None if it is one.
 
     Args:
-        head: what the model has to put out.
-        whole: weights and tokenizer have to be there; otherwise a configuration will do for planning.
+        head: the required output.
+        whole: weights and tokenizer are required; otherwise a configuration suffices, for planning.
     """
     if not path.is_dir():
         return _of_file(path)
@@ -72,12 +72,12 @@ def problem_of(path: Path, head: Head = "text", *, whole: bool = True) -> ModelP
 
 
 def has_tokenizer(names: Collection[str]) -> bool:
-    """Whether there is a file of a tokenizer, of whatever kind, among these."""
+    """Whether these include a tokenizer file of any kind."""
     return any(fnmatchcase(name, pattern) for name in names for pattern in _TOKENIZERS)
 
 
 def is_adapter(path: Path) -> bool:
-    """Whether a folder holds an adapter (PEFT) in place of a whole model."""
+    """Whether a folder contains a PEFT adapter rather than a whole model."""
     return (path / ADAPTER_CONFIG).is_file() and not _is_whole(path, files_in(path))
 
 
@@ -143,7 +143,7 @@ _FOREIGN = (
 
 
 def without_weights(names: Collection[str]) -> ModelProblem:
-    """What a folder or repository is that has no weights for transformers."""
+    """Explain what a folder or repository without weights for transformers contains."""
     plain = [n for n in names if n not in ("training_args.bin", "optimizer.pt", "scheduler.pt", "rng_state.pth")]
     for pattern, what, fix in _FOREIGN:
         if found := [name for name in plain if fnmatchcase(name, pattern)]:
@@ -205,12 +205,14 @@ def _of_kind(config: Mapping[str, Any], kind: str, head: Head) -> ModelProblem |
 def _known(kind: str) -> bool:
     from transformers.models.auto import configuration_auto as auto
 
-    return kind in auto.CONFIG_MAPPING_NAMES  # type: ignore[attr-defined]  # made in the module, not imported
+    return kind in auto.CONFIG_MAPPING_NAMES  # type: ignore[attr-defined]  # defined dynamically in the module
 
 
 def _writes(kind: str, named: Collection[str]) -> bool:
-    """Whether transformers has a causal language model of this type, and the checkpoint is one. Some types have one
-    that is but the decoder of something else (speech, translation); those that see images are whole."""
+    """Whether transformers has a causal language model of this type and the checkpoint is one.
+
+    For some types it is only the decoder of another model (speech, translation); vision-language models are complete.
+    """
     from transformers.models.auto import modeling_auto as auto
 
     causal = auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(kind)
@@ -238,7 +240,7 @@ def _of_weights(path: Path, names: Collection[str]) -> ModelProblem | None:
 
 
 def _damage(file: Path) -> str:
-    """What can be seen to be wrong with a file of weights without reading them."""
+    """Damage of a weight file that is visible without reading the weights."""
     size = file.stat().st_size
     with file.open("rb") as data:
         start = data.read(64)
@@ -264,10 +266,10 @@ def _safetensors_damage(start: bytes, size: int, file: Path) -> str:
 
 
 def tensors_in(file: Path) -> dict[str, dict[str, Any]]:
-    """Names, shapes and places of the tensors in a safetensors file, by its head.
+    """Names, shapes and offsets of the tensors in a safetensors file, from its header.
 
     Raises:
-        ValueError: the head cannot be read.
+        ValueError: the header cannot be read.
     """
     with file.open("rb") as data:
         length = int.from_bytes(data.read(8), "little")

@@ -1,4 +1,4 @@
-"""Models of the hub: every file that plays a part in them is fetched into the hub's own cache."""
+"""Downloads models from the hub, with all relevant files, into the hub's own cache."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from lrmctl.models.files import ADAPTER_CONFIG, read_object, wanted, weights_of
 
 
 def is_hub_id(ref: str) -> bool:
-    """Whether a reference names a model on the hub, downloaded or not: no run, nothing on this machine's disk."""
+    """Whether a reference is a hub id, downloaded or not, rather than a run or a local path."""
     if ref.startswith(("run:", ".", "/", "~")) or ref.count("/") != 1 or not all(ref.split("/")):
         return False
     return not Path(ref).expanduser().exists()
 
 
 def download(ref: str) -> Path:
-    """The newest snapshot of a model. Where the hub cannot be asked, the newest one that was fetched before.
+    """Download a model's newest snapshot; if the hub is unreachable, use the newest one downloaded before.
 
     Raises:
-        NotFoundError: no such model, no access to it, no connection, or nothing in it that can be loaded.
+        NotFoundError: no such model, no access, no connection, or nothing that can be loaded.
     """
     from huggingface_hub import HfApi, snapshot_download
 
@@ -29,7 +29,7 @@ def download(ref: str) -> Path:
         return Path(snapshot_download(ref, allow_patterns=[glob.escape(name) for name in _chosen(ref, names)]))
     except LrmctlError:
         raise
-    except Exception as error:  # network, gating, bad id: the hub's own words say which
+    except Exception as error:  # network, gating, bad id: the hub's message says which
         if kept := _kept(ref):
             return kept
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -40,10 +40,10 @@ def download(ref: str) -> Path:
 
 
 def _chosen(ref: str, names: list[str]) -> list[str]:
-    """What to fetch of a repository that holds these files.
+    """The files to download from a repository with these files.
 
     Raises:
-        NotFoundError: there are no weights in it that transformers loads, or some are missing.
+        NotFoundError: it has no weights that transformers loads, or lacks some files.
     """
     from huggingface_hub import hf_hub_download
 
@@ -68,7 +68,7 @@ def _chosen(ref: str, names: list[str]) -> list[str]:
 
 
 def _kept(ref: str) -> Path | None:
-    """A snapshot that was fetched before and is whole."""
+    """A complete snapshot that was downloaded before."""
     from lrmctl.models.availability import hub_snapshot
     from lrmctl.models.folder import problem_of
 

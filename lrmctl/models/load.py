@@ -1,7 +1,6 @@
-"""Tokenizers and weights in memory. Loading goes through transformers only; no code of a model's folder is run that
-the user does not trust. An adapter comes as a whole model.
+"""Loads tokenizers and weights, through transformers only and without running code that the user does not trust.
 
-torch and transformers are imported inside the functions.
+Adapters are loaded as whole models. torch and transformers are imported inside the functions.
 """
 
 from __future__ import annotations
@@ -22,17 +21,17 @@ from lrmctl.models.folder import has_tokenizer, is_adapter
 from lrmctl.models.resolve import base_of
 
 _TOLD_OF_LENGTH = "sequence-length-is-longer-than-the-specified-maximum"
-"""Where transformers notes that it has warned of a long text. Whoever runs a model says what does not fit, in words of
-its own; a text that is only counted or cut may be of any length."""
+"""Key that silences transformers' warning about long texts. Code that runs a model reports what does not fit; a text
+that is only counted or truncated may have any length."""
 
 _LOADING = RLock()
-"""Held while something is loaded: transformers imports its parts when they are first named, and two threads that name
-them at the same time see half of a module. A judge and a counter of tokens load in threads of their own."""
+"""Serializes loading: transformers imports its modules lazily, and two threads doing so at the same time may see a
+partly initialized module. A judge and a token counter load in separate threads."""
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _alone(load: F) -> F:
-    """One load at a time in this process."""
+    """Allow one load at a time in this process."""
 
     @wraps(load)
     def held(*args: Any, **options: Any) -> Any:
@@ -44,7 +43,7 @@ def _alone(load: F) -> F:
 
 @_alone
 def load_tokenizer(path: Path) -> Any:
-    """The checkpoint's tokenizer, with a padding token (its own end of text where it names none).
+    """The checkpoint's tokenizer, with a padding token (its end-of-text token if it has none).
 
     Raises:
         NotFoundError: it cannot be loaded.
@@ -53,7 +52,7 @@ def load_tokenizer(path: Path) -> Any:
         return load_tokenizer(base_of(path))
     try:
         tokenizer = _tokenizer_class(path).from_pretrained(path, trust_remote_code=code_allowed(path))
-    except Exception as error:  # transformers raises a dozen unrelated types for a broken folder
+    except Exception as error:  # transformers raises many unrelated types for a broken folder
         fix = "copy the tokenizer's files from the model that it was trained from, or download the model again"
         raise NotFoundError(f"the model's tokenizer cannot be loaded: {_reason(error)}", str(path), fix) from error
     if tokenizer.pad_token_id is None:
@@ -67,8 +66,11 @@ def _reason(error: Exception) -> str:
 
 
 def _tokenizer_class(path: Path) -> Any:
-    """transformers' choice. For a Llama-type checkpoint that names the generic class that is known without its registry
-    of all models, whose import takes two seconds; other types may get a class of their own in place of the generic."""
+    """The tokenizer class, as transformers chooses it.
+
+    For a Llama-type checkpoint with the generic class it is known without `AutoTokenizer`, whose registry takes two
+    seconds to import; for other types transformers may replace the generic class by a specific one.
+    """
     named = [_read_json(path / name) for name in ("tokenizer_config.json", "config.json")]
     if (named[0].get("tokenizer_class"), named[1].get("model_type")) == ("TokenizersBackend", "llama"):
         from transformers import PreTrainedTokenizerFast
@@ -87,7 +89,7 @@ def _read_json(file: Path) -> dict[str, Any]:
 
 
 def without_progress_bars() -> None:
-    """No bars of transformers' own for weights read or written: they would tear ours apart."""
+    """Disable transformers' progress bars for reading and writing weights, which would break ours."""
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
@@ -98,7 +100,7 @@ def load_model(path: Path, *, dtype: str = "float32", device: str = "cpu") -> An
     """The causal LM in evaluation mode on `device`.
 
     Args:
-        dtype: a torch dtype's name, or `auto` for the checkpoint's own.
+        dtype: name of a torch dtype, or `auto` for the checkpoint's.
 
     Raises:
         LrmctlError: it cannot be loaded, or weights that it needs are missing.
@@ -110,11 +112,12 @@ def load_model(path: Path, *, dtype: str = "float32", device: str = "cpu") -> An
 
 @_alone
 def load_weights(kind: Any, path: Path, dtype: str, *, brought: Collection[str] = (), **options: Any) -> Any:
-    """A model by one of transformers' `Auto` classes, on CPU. Weights that are missing are an error: transformers
-    would draw them at random.
+    """Load a model with one of transformers' `Auto` classes, on CPU.
+
+    Missing weights are an error, because transformers would initialize them randomly.
 
     Args:
-        brought: names of weights that an adapter brings along.
+        brought: names of weights that an adapter provides.
 
     Raises:
         LrmctlError: it cannot be loaded, or weights that it needs are missing.
@@ -134,7 +137,7 @@ def load_weights(kind: Any, path: Path, dtype: str, *, brought: Collection[str] 
         )
     except (MemoryError, KeyboardInterrupt):
         raise
-    except Exception as error:  # transformers, safetensors and torch raise a dozen unrelated types
+    except Exception as error:  # transformers, safetensors and torch raise many unrelated types
         fix = "download or save the model again; the reason is the library's own"
         raise LrmctlError(f"the model cannot be loaded: {_reason(error)}", str(path), fix) from error
     lost = sorted(map(str, info.get("missing_keys", ())))
@@ -146,7 +149,7 @@ def load_weights(kind: Any, path: Path, dtype: str, *, brought: Collection[str] 
 
 
 def _check_unused(model: Any, unused: list[str], path: Path) -> None:
-    """Weights without a place in the model: towers for images may be left out, layers may not."""
+    """Check weights that the model does not use: image towers may be unused, layers may not."""
     if not unused:
         return
     what = f"{len(unused)} weights have no place in the model that config.json describes, such as {unused[0]}"
@@ -156,8 +159,7 @@ def _check_unused(model: Any, unused: list[str], path: Path) -> None:
 
 
 def eos_ids(model: Any, tokenizer: Any) -> set[int]:
-    """Every token that ends a completion: the generation config's, the tokenizer's, and what the template writes after
-    an assistant's turn."""
+    """Ids of all tokens that end a completion: of generation config, tokenizer, and the template's end of turn."""
     listed = model.generation_config.eos_token_id
     ids = listed if isinstance(listed, list) else [listed]
     end = turn_end(tokenizer)

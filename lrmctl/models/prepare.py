@@ -1,8 +1,8 @@
-"""The folder that a trainer gets: the model's own, or one made from it where a trainer could not use that as it is.
+"""Prepares the folder that a trainer loads: the model's own, or a modified copy if the trainer cannot use that.
 
-Trainers take a path, load it by themselves, run whatever Python it names and end texts with its tokenizer's end of
-text. So an adapter is merged into a whole model, `auto_map` is left out unless its code is trusted, and the tokenizer's
-end of text is what the chat template writes. Weights are linked, not copied; the model's own folder is never written.
+Trainers load a path themselves, run any Python code it names, and end texts with the tokenizer's end-of-text token. So
+an adapter is merged into a whole model, `auto_map` is removed unless its code is trusted, and the tokenizer's end of
+text is set to the chat template's. Weights are linked, not copied; the model's own folder is never modified.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from lrmctl.models.folder import is_adapter
 
 
 def describe_changes(path: Path, tokenizer: Any) -> list[str]:
-    """Sentences on what is made other than in the model's own folder; empty if trainers get that one."""
+    """Sentences on how the prepared folder differs from the model's own; empty if trainers get the original."""
     said = []
     if is_adapter(path):
         said.append(f"the adapter is merged into its base {base_name(path)}; the trainer starts from the whole model")
@@ -32,13 +32,13 @@ def describe_changes(path: Path, tokenizer: Any) -> list[str]:
 
 
 def needs_preparation(path: Path, tokenizer: Any) -> bool:
-    """Whether a trainer cannot use a model's own folder, so that `prepare` makes another one."""
+    """Whether a trainer cannot use the model's own folder, so that `prepare` creates another one."""
     code = [] if code_allowed(path) else files_with_code(path)
     return is_adapter(path) or end_of_text(tokenizer, path).differs or bool(code)
 
 
 def prepare(path: Path, out: Path, tokenizer: Any) -> Path:
-    """The folder to train from; `out` if one has to be made, which it then is, once.
+    """The folder to train from: the model's own, or `out`, which is created if it does not exist.
 
     Raises:
         LrmctlError: an adapter cannot be merged.
@@ -77,7 +77,7 @@ def _linked(path: Path, out: Path) -> None:
 
 
 def _rewritten(file: Path, **changes: Any) -> None:
-    """The JSON object in a file of our own, in place of a link; None takes a key out."""
+    """Write a changed copy of a JSON file in place of a link; None removes a key."""
     known = {**(read_object(file) if file.is_file() else {}), **changes}
     file.unlink(missing_ok=True)
     kept = {key: value for key, value in known.items() if value is not None}
@@ -93,7 +93,7 @@ def _end_with(token: str, tokenizer: Any, out: Path) -> None:
         tokenizer.save_pretrained(own)
     finally:
         tokenizer.eos_token = before
-    for file in own.iterdir():  # beside first: what is written through a link would be the model's own file
+    for file in own.iterdir():  # moved here, because saving through a link would change the model's own file
         (out / file.name).unlink(missing_ok=True)
         shutil.move(file, out / file.name)
     own.rmdir()

@@ -1,4 +1,4 @@
-"""Models by reference: `lab:tiny`, a local folder, `run:NAME`, or a hub id; and what identifies a checkpoint."""
+"""Resolves model references (`lab:tiny`, a local folder, `run:NAME`, or a hub id) and computes fingerprints."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from lrmctl.runs.names import named_run, runs_folder
 def resolve_model(
     ref: str, runs_dir: Path, *, head: Head = "text", whole: bool = True, trust_remote_code: bool = False
 ) -> Path:
-    """The local folder of a model reference, absolute; a hub id is downloaded into the hub's own cache.
+    """The absolute local folder of a model reference; a hub id is downloaded into the hub's own cache.
 
     Args:
-        head: what the model has to put out: text, or the one number of a reward model.
-        whole: weights and tokenizer have to be there; otherwise a configuration will do for planning.
+        head: the required output: text, or the one number of a reward model.
+        whole: weights and tokenizer are required; otherwise a configuration suffices, for planning.
         trust_remote_code: the user trusts the Python code in the model's folder, which may then run.
 
     Raises:
-        NotFoundError: nothing by that name, or a folder that is not a model.
+        NotFoundError: there is no such model, or the folder is not a usable model.
     """
     if ref == "lab:tiny":
         from lrmctl.models.shipped import base_path
@@ -41,7 +41,7 @@ def resolve_model(
     try:
         path = Path(ref).expanduser()
         there = bool(ref.strip()) and path.exists()
-    except (OSError, RuntimeError, ValueError):  # a name too long, an unknown home, a NUL
+    except (OSError, RuntimeError, ValueError):  # name too long, unknown home, NUL byte
         there = False
     if there:
         return _checked(path, ref, head, whole, trust_remote_code)
@@ -63,14 +63,14 @@ def _checked(path: Path, ref: str, head: Head, whole: bool, trust: bool) -> Path
         raise NotFoundError(f"no model {ref!r}: it {found.what}", str(path), found.fix)
     if whole and is_adapter(path):
         base_of(path)
-    return path.absolute()  # trainers run in a folder of their own
+    return path.absolute()  # trainers run in another working directory
 
 
 def fingerprint(path: Path) -> str:
-    """16 hex digits of sha256 over weights, configuration, tokenizer and chat templates: all that decides outputs.
+    """First 16 hex digits of the sha256 over all that determines outputs: weights, configuration, tokenizer, templates.
 
-    The same for a folder and for the hub's repository that it is a copy of, whatever else lies in either. An adapter's
-    covers its base, wherever that lies.
+    The same for a folder and the hub repository that it is a copy of, whatever other files either contains. An
+    adapter's includes its base's, wherever that is stored.
     """
     total = hashlib.sha256()
     adapter = is_adapter(path)
@@ -86,16 +86,16 @@ def fingerprint(path: Path) -> str:
 
 
 def _config_digest(file: Path) -> bytes:
-    """Of an adapter's configuration without the place of its base."""
+    """Digest of an adapter's configuration without the path of its base."""
     known = {key: value for key, value in read_object(file).items() if key != "base_model_name_or_path"}
     return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).digest()
 
 
 def base_of(path: Path, *, whole: bool = True) -> Path:
-    """The folder of an adapter's base; one of the hub is downloaded.
+    """The folder of an adapter's base, downloaded if it is on the hub.
 
     Raises:
-        NotFoundError: there is no such model.
+        NotFoundError: there is no such model, or it is an adapter itself.
     """
     named = base_name(path)
     beside = path / named
@@ -111,7 +111,7 @@ def base_of(path: Path, *, whole: bool = True) -> Path:
 
 
 def config_folder(path: Path) -> Path:
-    """Where a model's config.json lies: an adapter's is its base's, as far as that is on this machine."""
+    """The folder with a model's config.json; for an adapter its base's, if that is on this machine."""
     if not is_adapter(path):
         return path
     named = base_name(path)
@@ -123,7 +123,8 @@ def config_folder(path: Path) -> Path:
 
 
 def model_facts(path: Path) -> dict[str, Any]:
-    """What identifies a model, for a lock or a summary; an adapter's base by name and fingerprint."""
+    """Path and fingerprint of a model, for a lock file or summary; for adapters also the name and fingerprint of the
+    base."""
     facts: dict[str, Any] = {"path": str(path), "fingerprint": fingerprint(path)}
     if is_adapter(path):
         facts["base"] = {"name": base_name(path), "fingerprint": fingerprint(base_of(path))}

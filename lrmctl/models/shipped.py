@@ -1,4 +1,4 @@
-"""The model that ships with lrmctl."""
+"""The model shipped with lrmctl."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lrmctl.errors import NotFoundError
 
 
 def base_path() -> Path:
-    """Folder of the base model that ships with lrmctl (`lab:tiny`)."""
+    """Folder of the base model shipped with lrmctl (`lab:tiny`)."""
     path = Path(str(files("lrmctl"))) / "lab" / "base"
     if not (path / "config.json").is_file():
         raise NotFoundError("the tiny base model is missing", str(path), "make one with `lrmctl model tiny OUT`")

@@ -1,8 +1,8 @@
-"""Bounds on what a chat template may do: it comes with a model, from anybody, and runs in this process.
+"""Resource limits for chat templates, which are untrusted code from a model that runs in this process.
 
-jinja's sandbox keeps a template from reaching anything and bounds `range`; it bounds neither loops in loops nor the
-size of what is built. Steps are counted by the interpreter's own trace of the compiled template; what builds large
-values in one step is tried once, before the first use, with the sandbox's operators and calls watched.
+jinja's sandbox restricts access and bounds `range`, but neither nested loops nor the size of values. Steps are counted
+with `sys.settrace` on the compiled template; operations that build large values in one step are detected in a trial run
+before the first use, with the sandbox's operators and calls intercepted.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from typing import Any
 from lrmctl.errors import LrmctlError
 
 MOST_STEPS = 1_000_000
-"""Lines of the compiled template; a conversation of a thousand turns takes some ten thousand."""
+"""Most executed lines of the compiled template; a conversation of a thousand turns takes about ten thousand."""
 _OWN_LENGTH = 1_000_000
-"""Characters that a template may add to a conversation."""
+"""Most characters that a template may add to a conversation."""
 _FIX = "correct chat_template.jinja of the model: it writes a conversation and need not compute"
 _COMPILED = "<template>"
 
 
 class TemplateBoundsError(LrmctlError, RuntimeError):
-    """A chat template that goes on without end, or builds too much."""
+    """A chat template exceeds its step or size limit."""
 
 
 def longest(said: int) -> int:
-    """Characters that may come of a conversation of so many."""
+    """Most characters in a rendered conversation of `said` characters."""
     return _OWN_LENGTH + 8 * said
 
 
 @contextmanager
 def bounded() -> Iterator[None]:
-    """Counts the steps of templates that are rendered inside, in this thread.
+    """Limit the steps of templates rendered inside this context, in this thread.
 
     Raises:
-        TemplateBoundsError: there are too many.
+        TemplateBoundsError: there are too many steps.
     """
     steps = 0
 
@@ -62,7 +62,7 @@ def bounded() -> Iterator[None]:
 
 
 def check_bounds(tokenizer: Any, given: Mapping[str, Any]) -> None:
-    """Try a template, once in this process for all its uses.
+    """Try a template once per process before its first use.
 
     Raises:
         TemplateBoundsError: it builds something far larger than a conversation.
@@ -78,7 +78,7 @@ def check_bounds(tokenizer: Any, given: Mapping[str, Any]) -> None:
 
 @lru_cache(maxsize=64)
 def _excess(source: str, given: tuple[tuple[str, Any], ...]) -> str:
-    """What the template builds that is too large; empty if it does not, or cannot be tried."""
+    """Why the template exceeds the limits; empty if it does not, or cannot be tried."""
     messages = [{"role": role, "content": "a text"} for role in ("user", "assistant", "user")]
     try:
         template = _watched(source)
@@ -86,13 +86,13 @@ def _excess(source: str, given: tuple[tuple[str, Any], ...]) -> str:
             template.render(messages=messages, **{"bos_token": "", "eos_token": "", **dict(given)})
     except TemplateBoundsError as error:
         return error.what
-    except Exception:  # what else is wrong with it shows when it is used
+    except Exception:  # other errors are reported when the template is used
         return ""
     return ""
 
 
 def _watched(source: str) -> Any:
-    """The template compiled as transformers does, in a sandbox that refuses large values."""
+    """Compile the template as transformers does, in a sandbox that refuses large values."""
     from jinja2.sandbox import ImmutableSandboxedEnvironment
     from transformers.utils import chat_template_utils
 
@@ -108,7 +108,7 @@ def _watched(source: str) -> Any:
                 _refuse_number(value)
             return super().call(context, obj, *args, **kwargs)
 
-    # an empty one: jinja computes constants when it compiles
+    # compile an empty template, because jinja evaluates constants at compile time
     own = chat_template_utils._compile_jinja_template("").environment
     watched = WatchedTemplate(trim_blocks=True, lstrip_blocks=True)
     watched.extensions, watched.filters, watched.globals = own.extensions, dict(own.filters), own.globals

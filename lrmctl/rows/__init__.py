@@ -1,8 +1,8 @@
-"""The one reader of rows: training sources, prompts to ask, completions to judge or to score, labels.
+"""Reads rows for all purposes: training sources, prompts, completions to judge or score, labels.
 
-`files` turns a file of any form into located rows, `values` reads one value as what it has to be, `messages` and
-`responses` read conversations and completions in the words of other tools, `prompts` and `traces` put them together.
-Every error names file, line and column. Knows no recipe, no judge and no reward.
+`files` reads a file of any format into located rows, `values` validates single values, `messages` and `responses` read
+conversations and completions, including other tools' column names, and `prompts` and `traces` combine them. Every error
+names file, line and column. Knows no recipe, no judge and no reward.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Bytes of a file as text that is UTF-8 and nothing else, unpacked if they are gzipped, within bounds."""
+"""Reads a file as strict UTF-8, decompressing gzip within size limits."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from lrmctl.errors import RecipeError
 BOM = b"\xef\xbb\xbf"
 MIB = 2**20
 LONGEST_LINE = 256 * MIB
-"""Bytes of one row; more is no row that a model could be asked or trained on."""
+"""Most bytes of one row; a longer one cannot be a usable prompt or response."""
 UNPACKED, RATIO = 256 * MIB, 64
-"""A gzipped file may hold so many bytes, or so many times its own size if that is more. Text packs 3 to 20 times."""
+"""A gzipped file may decompress to this many bytes or this many times its size, whichever is more (text compresses 3 to
+20 times)."""
 _UTF_16_32 = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 
 
 @contextmanager
 def open_bytes(file: Path) -> Iterator[IO[bytes]]:
-    """The file's bytes, unpacked if its name ends in `.gz`.
+    """Open a file for reading bytes, decompressed if its name ends in `.gz`.
 
     Raises:
-        RecipeError: what is gzipped is damaged, or larger than the bounds.
+        RecipeError: the gzip data are damaged, or exceed the size limits.
     """
     if not file.name.lower().endswith(".gz"):
         with file.open("rb") as plain:
@@ -41,10 +42,10 @@ def open_bytes(file: Path) -> Iterator[IO[bytes]]:
 
 
 def lines_of(file: Path) -> Iterator[tuple[int, str, bool]]:
-    """Lines as text with their number from 1, and whether a line end follows; the end itself is cut off.
+    """Yield (number from 1, text without line end, whether a line end follows) for each line.
 
     Raises:
-        RecipeError: a line that is not UTF-8, or holds a NUL byte.
+        RecipeError: a line is not UTF-8, contains a NUL byte, or is too long.
     """
     number = 0
     with open_bytes(file) as data:
@@ -64,7 +65,7 @@ def whole_text(file: Path) -> str:
     """The whole text.
 
     Raises:
-        RecipeError: it is not UTF-8, by the line.
+        RecipeError: it is not UTF-8 or contains a NUL byte; gives the line.
     """
     with open_bytes(file) as data:
         raw = data.read()
@@ -82,10 +83,10 @@ def whole_text(file: Path) -> str:
 
 
 def decoded(raw: bytes, where: str) -> str:
-    """One line as text.
+    """Decode one line.
 
     Raises:
-        RecipeError: it is not UTF-8; says which byte, and where in the line.
+        RecipeError: it is not UTF-8, with the byte and its position; or it contains a NUL byte.
     """
     try:
         text = raw.decode()
@@ -109,7 +110,7 @@ def _nul(where: str) -> RecipeError:
 
 
 class _Bounded:
-    """Reads unpacked bytes up to the bound."""
+    """Reads decompressed bytes up to the limit."""
 
     def __init__(self, data: IO[bytes] | gzip.GzipFile, file: Path) -> None:
         self._data, self._file = data, file

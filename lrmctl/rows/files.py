@@ -1,8 +1,8 @@
-"""Rows of a file, each with its place: JSON lines, JSON, CSV, TSV, text and Parquet, plain or gzipped.
+"""Rows of a file, each with its location: JSON lines, JSON, CSV, TSV, text and Parquet, plain or gzipped.
 
-Text is UTF-8, with or without a byte order mark; another encoding is an error with its line and is never guessed. Only
-line feeds and carriage returns end a line. What is too large once it is unpacked, nested too deep or said twice in one
-object is refused.
+Text must be UTF-8, with or without a byte order mark; other encodings are errors and never guessed. Only line feeds and
+carriage returns end a line. Content that is too large when decompressed, nested too deeply, or has duplicate keys is
+rejected.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ def read_rows(file: Path, *, n: int | None = None, torn: bool = False) -> Iterat
     """The rows of a file, in order.
 
     Args:
-        n: the first n rows only.
-        torn: leave out a last line that is cut off, as a killed writer leaves it, and say so; otherwise it is an error.
+        n: only the first n rows.
+        torn: skip an incomplete last line, as left by a killed writer, with a message; otherwise it is an error.
 
     Raises:
         NotFoundError: no such file.
-        RecipeError: it is none of the forms; or a row cannot be read, by its line (by its number for Parquet).
+        RecipeError: an unknown format; or a row cannot be read, with its line (its number for Parquet).
     """
     found = _rows(existing(file), torn)
     return found if n is None else islice(found, n)
 
 
 def all_rows(file: Path, *, n: int | None = None, torn: bool = False) -> list[LocatedRow]:
-    """The same as a list.
+    """As `read_rows`, as a list.
 
     Raises:
-        RecipeError: as `read_rows`, and there are none.
+        RecipeError: as `read_rows`; also if there are no rows.
     """
     found = list(read_rows(file, n=n, torn=torn))
     if not found:
@@ -51,28 +51,28 @@ def all_rows(file: Path, *, n: int | None = None, torn: bool = False) -> list[Lo
 
 
 def existing(file: Path) -> Path:
-    """The path of a file that is there, `~` expanded.
+    """The path with `~` expanded, if the file exists.
 
     Raises:
-        NotFoundError: there is none.
+        NotFoundError: there is no such file.
     """
     try:
         path = file.expanduser()
         if path.is_file():
             return path
         what = f"{file} is a folder, not a file" if path.is_dir() else f"there is no file {file}"
-    except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL byte, or ~name of nobody
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL byte, or an unknown user after ~
         what = f"there is no file {str(file)[:200]!r} ({error})"
     raise NotFoundError(what, fix=FIX)
 
 
 def form_of(file: Path) -> str:
-    """The ending that says what a file holds, `.gz` left out."""
+    """The file extension that determines the format, ignoring `.gz`."""
     return Path(file.name.lower().removesuffix(".gz")).suffix
 
 
 def is_rows_file(named: str) -> bool:
-    """Whether a name is that of a file of rows, by its ending."""
+    """Whether a file name has an extension of a row format."""
     return form_of(Path(named)) in ENDINGS
 
 
@@ -98,7 +98,7 @@ def _rows(file: Path, torn: bool) -> Iterator[LocatedRow]:
 
 
 def _guessed(file: Path) -> str:
-    """What a file of another ending holds, by its first characters."""
+    """The format of a file with another extension, from its first bytes."""
     with open_bytes(file) as data:
         head = data.read(64).removeprefix(BOM).lstrip()
     return ".parquet" if head.startswith(b"PAR1") else {b"{": ".jsonl", b"[": ".json", b"": ".jsonl"}.get(head[:1], "")

@@ -1,4 +1,4 @@
-"""One reader for each form of file, every row with its place."""
+"""One reader per file format; every row has its location."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OBJECTS = 'each row is one object: {"prompt": ..., ...}'
 
 
 def json_lines(file: Path, torn: bool = False) -> Iterator[LocatedRow]:
-    """One object a line; blank lines are skipped."""
+    """One object per line; blank lines are skipped."""
     for number, line, ended in lines_of(file):
         if not line.strip(" \t\r\n"):
             continue
@@ -66,7 +66,7 @@ def _kind(value: Any) -> str:
 
 
 def json_document(file: Path) -> Iterator[LocatedRow]:
-    """A list of objects; or an object whose only list of objects is the rows; or, misnamed, JSON lines."""
+    """A list of objects; an object with exactly one list of objects; or JSON lines in a misnamed file."""
     text = whole_text(file)
     if not text.strip():
         return
@@ -76,7 +76,7 @@ def json_document(file: Path) -> Iterator[LocatedRow]:
     try:
         value = parsed(text)
     except NotStrict as error:
-        if "Extra data" in str(error):  # an object a line, as some tools name .json
+        if "Extra data" in str(error):  # JSON lines, which some tools name .json
             yield from json_lines(file)
             return
         line = text.count("\n", 0, error.at) + 1
@@ -87,7 +87,7 @@ def json_document(file: Path) -> Iterator[LocatedRow]:
 
 
 def _list(text: str, file: Path) -> Iterator[LocatedRow]:
-    """The row's place is the line on which it starts."""
+    """A row's location is the line on which it starts."""
     line, counted = 1, 0
     try:
         for at, value in elements(text):
@@ -112,7 +112,7 @@ def _data(value: Any, file: Path) -> Sequence[Any]:
 
 
 def table(file: Path, delimiter: str) -> Iterator[LocatedRow]:
-    """CSV (RFC 4180) or TSV with a line of column names; an empty cell is an empty text."""
+    """CSV (RFC 4180) or TSV with a header line; an empty cell is an empty text."""
     csv.field_size_limit(min(sys.maxsize, 2**62))
     lines = _Lines(file)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
@@ -156,7 +156,7 @@ def _columns(cells: Sequence[str], where: str) -> list[str]:
 
 
 class _Lines:
-    """Lines for the csv reader, with their ends; remembers how many were taken."""
+    """Lines with line ends for the csv reader; `number` is that of the last line read."""
 
     def __init__(self, file: Path) -> None:
         self._lines, self.number = lines_of(file), 0
@@ -170,14 +170,14 @@ class _Lines:
 
 
 def text_lines(file: Path) -> Iterator[LocatedRow]:
-    """One prompt a line; blank lines are skipped."""
+    """One prompt per line; blank lines are skipped."""
     for number, line, _ in lines_of(file):
         if line.strip():
             yield LocatedRow({"prompt": line.strip()}, f"{file}:{number}", number)
 
 
 def parquet(file: Path) -> Iterator[LocatedRow]:
-    """The rows of a Parquet file, a batch in memory at a time."""
+    """The rows of a Parquet file, one batch in memory at a time."""
     import io
 
     import pyarrow as pa

@@ -1,4 +1,4 @@
-"""A row that knows where it was read."""
+"""Rows that know their location."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ class LocatedRow(dict[str, Any]):
     """One object of a file or data set.
 
     Attributes:
-        where: its place, e.g. `data.jsonl:3`; in text files the line on which it starts, else its number from 1.
-        number: the line, or the number of the row, from 1.
+        where: its location, e.g. `data.jsonl:3`: in text files the line on which it starts, else the row number.
+        number: line or row number, from 1.
     """
 
     __slots__ = ("number", "where")
@@ -22,10 +22,10 @@ class LocatedRow(dict[str, Any]):
         self.where, self.number = where, number
 
     def wrong(self, what: str, column: str = "", fix: str = "") -> RecipeError:
-        """The error that something is wrong with this row, or with one column of it."""
+        """Make an error about this row, or about one of its columns."""
         return RecipeError(f"column {column!r}: {what}" if column else what, self.where, fix)
 
 
 def located(values: Any, source: str, number: int) -> LocatedRow:
-    """A row of a source that has no lines, such as a data set of the hub."""
+    """A row of a source without lines, such as a hub data set."""
     return LocatedRow(values, f"{source}:{number}", number)

@@ -1,7 +1,7 @@
-"""Conversations as people write them: roles and contents, `from` and `value`, parts of content, thoughts sent apart.
+"""Reads conversations in common formats: role and content, `from` and `value`, content parts, separate reasoning.
 
-What is read comes out as plain messages of role and text. Pictures, sounds and calls of tools are refused: lrmctl asks,
-trains and judges text alone, and a conversation without them would be another one.
+The result is plain messages of role and text. Images, audio and tool calls are rejected: lrmctl handles only text, and
+dropping them would change the conversation.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lrmctl.rows.strict_json import NotStrict, parsed
 from lrmctl.rows.values import missing, quoted_value
 
 THOUGHTS = ("reasoning_content", "reasoning", "thinking")
-"""Where servers and data sets put a thought apart."""
+"""Keys in which servers and data sets store thinking separately."""
 _ROLES = {
     **dict.fromkeys(("user", "human", "prompter", "person"), "user"),
     **dict.fromkeys(("assistant", "gpt", "chatgpt", "bard", "bing", "model", "ai", "bot", "claude"), "assistant"),
@@ -36,7 +36,7 @@ class ChatMessage:
     """One message.
 
     Attributes:
-        thought: what was thought before it, where it is said apart; None where it is not.
+        thought: its thinking, if given separately; else None.
     """
 
     role: str
@@ -48,7 +48,7 @@ def messages_of(row: LocatedRow, column: str) -> list[ChatMessage]:
     """The messages in a column.
 
     Raises:
-        RecipeError: it holds no conversation of texts.
+        RecipeError: it is not a conversation of texts.
     """
     value = row[column]
     if isinstance(value, str):
@@ -64,7 +64,7 @@ _FIX = 'write messages as [{"role": "user", "content": "..."}, ...]'
 
 
 def holds_messages(value: Any) -> bool:
-    """Whether a value is a conversation, or the text of one."""
+    """Whether a value is a conversation, or a JSON text of one."""
     return isinstance(value, (list, tuple, Mapping)) or (isinstance(value, str) and bool(_LISTED.match(value)))
 
 
@@ -110,7 +110,7 @@ def _role(row: LocatedRow, column: str, number: int, value: Mapping[str, Any]) -
 
 
 def _apart(row: LocatedRow, column: str, number: int, value: Mapping[str, Any]) -> str | None:
-    """The thought that a message says apart. The same one under two names is one."""
+    """A message's separate thinking; the same text under two keys counts once."""
     found = [value[key] for key in THOUGHTS if not missing(value.get(key))]
     if odd := next((one for one in found if not isinstance(one, str)), None):
         raise row.wrong(f"the thought of message {number} is {quoted_value(odd)}, not a text", column)
@@ -120,10 +120,10 @@ def _apart(row: LocatedRow, column: str, number: int, value: Mapping[str, Any]) 
 
 
 def content_of(content: Any) -> tuple[str, str | None]:
-    """The text of a content, and the thought among its parts if there is one.
+    """The text of a message's content, and its thinking part if there is one.
 
     Raises:
-        ValueError: it holds something else than text; says what.
+        ValueError: it contains something other than text; says what.
     """
     if isinstance(content, str):
         return content, None
@@ -153,17 +153,17 @@ def _part(part: Any) -> tuple[str, str]:
 
 
 def same_text(a: str, b: str) -> bool:
-    """Whether two texts say the same, blanks at their ends apart."""
+    """Whether two texts are equal, ignoring white space at their ends."""
     return a.strip() == b.strip()
 
 
 def as_json(messages: Sequence[ChatMessage]) -> str:
-    """Role and text of each message: what makes two conversations the same."""
+    """Role and text of each message as JSON, for comparing conversations."""
     return json.dumps([[m.role, m.text] for m in messages], ensure_ascii=False)
 
 
 def check_conversation(row: LocatedRow, column: str, messages: Sequence[ChatMessage]) -> None:
-    """A conversation that can be asked: it ends with a user who says something.
+    """Check that a conversation ends with a non-empty user message and contains no NUL character.
 
     Raises:
         RecipeError: it does not.

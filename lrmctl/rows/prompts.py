@@ -1,7 +1,7 @@
-"""What a row asks: its prompt as messages, whatever it is called, with kind, id, reference and meta.
+"""Reads a row's prompt as messages, with kind, id, reference and meta.
 
-A row may end its conversation with the response; that is handed on and is no part of the prompt. Names of other tools
-are read where only one of them is there; lrmctl's own (`messages`, `prompt`) come first.
+If a conversation ends with the response, that is returned separately and is not part of the prompt. Other tools' column
+names are accepted if only one of them is present; lrmctl's own (`messages`, `prompt`) take precedence.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ CONVERSATIONS = ("messages", "conversations", "conversation")
 OTHER_NAMES = ("question", "problem", "query", "instruction", "input")
 SYSTEM = ("system", "system_prompt")
 REFERENCES = ("reference", "ground_truth", "expected_answer", "final_answer", "gold", "target")
-"""Columns of the gold answer; `answer` and `solution` too, where no response says that they are the model's."""
+"""Columns of the gold answer; also `answer` and `solution` where they are not the model's response."""
 FIX = "give `prompt` (a text or messages) or `messages` (a list of role and content)"
 
 
@@ -40,7 +40,7 @@ class PromptTurn:
     """A conversation up to the user's last message, and the response that followed it in the same column.
 
     Attributes:
-        columns: what was read.
+        columns: the columns that were read.
     """
 
     messages: tuple[ChatMessage, ...]
@@ -52,7 +52,7 @@ def asked_of(row: LocatedRow) -> PromptTurn:
     """The prompt of a row.
 
     Raises:
-        RecipeError: there is none, two that differ, or one that is no conversation of texts.
+        RecipeError: there is none, there are two that differ, or it is not a conversation of texts.
     """
     column = _column(row)
     columns: tuple[str, ...] = (column,)
@@ -81,7 +81,7 @@ def _text(row: LocatedRow, column: str) -> str:
 
 
 def _column(row: LocatedRow) -> str:
-    """The column that holds the prompt."""
+    """The column with the prompt."""
     here = [name for name in CONVERSATIONS if not _nothing(row.get(name))]
     prompt = not _nothing(row.get("prompt"))
     for other in (*here[1:], *(["prompt"] if prompt and here else [])):
@@ -118,7 +118,7 @@ def _empty(value: Any) -> str:
 
 
 def _agree(row: LocatedRow, column: str, other: str) -> None:
-    """Two columns that could be the prompt say the same: as messages, or the text is in the conversation."""
+    """Check that two columns that could be the prompt agree: equal messages, or a text that is in the conversation."""
     first = messages_of(row, column)
     if holds_messages(row[other]):
         second = messages_of(row, other)
@@ -132,7 +132,7 @@ def _agree(row: LocatedRow, column: str, other: str) -> None:
 
 
 def _with_system(row: LocatedRow, messages: list[ChatMessage]) -> tuple[list[ChatMessage], tuple[str, ...]]:
-    """The system message that a column of its own gives, before the others."""
+    """Prepend the system message from its own column."""
     told = {name: text for name in SYSTEM if (text := stated_text(row, name))}
     if not told:
         return messages, ()
@@ -147,7 +147,7 @@ def _with_system(row: LocatedRow, messages: list[ChatMessage]) -> tuple[list[Cha
 
 
 def plain_messages(messages: Iterable[ChatMessage]) -> tuple[dict[str, str], ...]:
-    """As a `Prompt` has them; a thought that a past message said apart stands around tags before its text."""
+    """Messages in the form of `Prompt.messages`; separate thinking of past messages is put in tags before the text."""
     return tuple({"role": m.role, "content": _past(m)} for m in messages)
 
 
@@ -168,12 +168,12 @@ def prompt_of(
     reference: str | None = None,
     meta: Mapping[str, Any] | None = None,
 ) -> Prompt:
-    """The prompt that a row asks.
+    """The prompt of a row.
 
     Args:
-        kind: of a row that does not say its own; None if it has to.
-        id: of a row without one.
-        ids: columns that may hold it.
+        kind: for rows that do not state one; None if they must.
+        id: for rows without one.
+        ids: columns that may contain the id.
 
     Raises:
         RecipeError: kind, id or meta cannot be read.
@@ -189,10 +189,10 @@ def prompt_of(
 
 
 def kind_of(row: LocatedRow, default: Kind | None) -> Kind:
-    """What a good answer to the row's prompt has to be.
+    """The kind of the row's prompt.
 
     Raises:
-        RecipeError: it is none of the kinds, or neither the row nor `default` says it.
+        RecipeError: it is unknown, or neither the row nor `default` gives one.
     """
     value = row.get("kind")
     if missing(value):
@@ -207,13 +207,13 @@ def kind_of(row: LocatedRow, default: Kind | None) -> Kind:
 
 
 def gold_of(row: LocatedRow, kind: Kind, *, answers: bool) -> tuple[str | None, str]:
-    """The gold answer of a row and the column it is from; None and nothing where there is none.
+    """The gold answer of a row and its column; None and "" if there is none.
 
     Args:
-        answers: whether `answer` and `solution` may be it, because no response says that they are the model's.
+        answers: whether `answer` and `solution` may be the gold answer, because they are not the model's response.
 
     Raises:
-        RecipeError: a value that is no reference, or two that differ.
+        RecipeError: a value is not a valid reference, or two differ.
     """
     found = {name: text for name in REFERENCES if name in row and (text := _given(row, name))}
     if not found and answers and kind == "reasoning":
@@ -227,12 +227,12 @@ def gold_of(row: LocatedRow, kind: Kind, *, answers: bool) -> tuple[str | None, 
 
 def _given(row: LocatedRow, name: str) -> str | None:
     if name != "reference" and isinstance(row[name], (Mapping, bool)):
-        return None  # another tool's column of the same name, which says something else
+        return None  # another tool's column with the same name but another meaning
     return reference_of(row, name)
 
 
 def _worked(row: LocatedRow, name: str) -> str | None:
-    """An answer, or what a worked solution gives: after `####` (GSM8K), or in its last box (MATH)."""
+    """An answer, or the result of a worked solution: after `####` (GSM8K), or in its last box (MATH)."""
     text = reference_of(row, name)
     if text is None:
         return None
@@ -247,10 +247,10 @@ def _worked(row: LocatedRow, name: str) -> str | None:
 
 
 def meta_of(row: LocatedRow) -> dict[str, Any]:
-    """What the column `meta` holds, as JSON has it.
+    """The content of the column `meta` as JSON types.
 
     Raises:
-        RecipeError: it is no object.
+        RecipeError: it is not an object.
     """
     value = row.get("meta")
     if missing(value):
@@ -266,16 +266,16 @@ def meta_of(row: LocatedRow) -> dict[str, Any]:
 
 
 def rest_of(row: LocatedRow, used: Iterable[str]) -> dict[str, Any]:
-    """Every column that was not read, as meta."""
+    """Every unused column, as meta."""
     left_out = {*used, "id", "kind", "meta"}
     return {k: json_value(v) for k, v in row.items() if k not in left_out and not isinstance(v, bytes)}
 
 
 def distinct_ids(prompts: Sequence[Prompt]) -> list[Prompt]:
-    """The same prompts, ids that stand for several different conversations being numbered.
+    """The prompts, with ids numbered if several different conversations share one.
 
-    What makes a prompt is what is asked: rows of one id and one conversation keep it (samples of one prompt), and of
-    rows of one id that ask something else the second is called `id-2`, and so on.
+    Rows with the same id and conversation (samples of one prompt) keep the id; the second conversation with that id
+    becomes `id-2`, and so on.
     """
     first: dict[str, str] = {}
     for prompt in prompts:
@@ -296,11 +296,11 @@ def distinct_ids(prompts: Sequence[Prompt]) -> list[Prompt]:
 
 
 def key_of(prompt: Prompt) -> str:
-    """What makes a prompt the same as another: everything that is said in it, by whom; never its id alone."""
+    """Identity of a prompt: roles and texts of all messages, not its id."""
     return "\x1e".join(f"{m['role']}\x1f{m['content'].strip()}" for m in prompt.messages)
 
 
 def opening_of(prompt: Prompt) -> str:
-    """A conversation up to its first user message: the same for all demonstrations made of its turns."""
+    """Key of a conversation up to its first user message, equal for all demonstrations made from its turns."""
     first = next((i for i, m in enumerate(prompt.messages, 1) if m["role"] == "user"), len(prompt.messages))
     return key_of(replace(prompt, messages=prompt.messages[:first]))

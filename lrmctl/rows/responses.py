@@ -1,7 +1,7 @@
-"""What a row answers: thinking and answer, around tags in one text or apart, and the state of the thinking.
+"""Reads a row's response: thinking and answer, in one text with tags or separate, and the thinking state.
 
-A state that the row names is kept. What contradicts itself (two thoughts, an answer after unclosed thinking) is an
-error: either reading would be a guess.
+A state given by the row is kept. Contradictions (two thinking texts, an answer after unclosed thinking) are errors,
+because either interpretation would be a guess.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _TWO = "keep the one that belongs to the answer"
 
 @dataclass(frozen=True)
 class ParsedResponse:
-    """A response; the fields mean what they mean in `Trace`."""
+    """A response; fields as in `Trace`."""
 
     thinking: str
     answer: str
@@ -37,13 +37,13 @@ class ParsedResponse:
 
 
 def response_of(row: LocatedRow, ended_with: ChatMessage | None = None) -> ParsedResponse | None:
-    """The response of a row; None if it holds none.
+    """The response of a row; None if it has none.
 
     Args:
-        ended_with: the message of the assistant that the row's conversation ended with.
+        ended_with: the final assistant message of the row's conversation.
 
     Raises:
-        RecipeError: it cannot be read, or says two things.
+        RecipeError: it cannot be read, or contradicts itself.
     """
     state = state_of(row)
     text, inside = _text(row, ended_with)
@@ -56,10 +56,10 @@ def response_of(row: LocatedRow, ended_with: ChatMessage | None = None) -> Parse
 
 
 def state_of(row: LocatedRow) -> ThinkingState | None:
-    """The state of the thinking that the row names; None where it does not.
+    """The thinking state given by the row; None if not given.
 
     Raises:
-        RecipeError: there is no such state.
+        RecipeError: it is unknown.
     """
     if missing(row.get("thinking_state")):
         return None
@@ -67,10 +67,10 @@ def state_of(row: LocatedRow) -> ThinkingState | None:
 
 
 def finish_of(row: LocatedRow) -> FinishReason:
-    """Why generation ended; that the model stopped, where the row does not say.
+    """Why generation ended; `stop` if the row does not say.
 
     Raises:
-        RecipeError: there is no such reason.
+        RecipeError: the reason is unknown.
     """
     value = row.get("finish_reason")
     if isinstance(value, str) and value in _ENDS:
@@ -79,16 +79,16 @@ def finish_of(row: LocatedRow) -> FinishReason:
 
 
 def counts_of(row: LocatedRow) -> dict[str, int]:
-    """Token counts and number of the sample, as far as the row says."""
+    """Token counts and sample index, if given."""
     counted = (name for name in ("thinking_tokens", "answer_tokens", "sample") if not missing(row.get(name)))
     return {name: count_of(row, name) for name in counted}
 
 
 def irregular_of(row: LocatedRow) -> tuple[str, ...]:
-    """What is wrong with the think tags, as lrmctl's own rows say it.
+    """Irregularities of the think tags, if given by lrmctl's own rows.
 
     Raises:
-        RecipeError: no list of words.
+        RecipeError: it is not a list of words.
     """
     value = row.get("irregular")
     if missing(value):
@@ -99,7 +99,7 @@ def irregular_of(row: LocatedRow) -> tuple[str, ...]:
 
 
 def _text(row: LocatedRow, ended_with: ChatMessage | None) -> tuple[str | None, str | None]:
-    """The response as one text, and a thought that it says apart."""
+    """The response as one text, and its separate thinking."""
     found: dict[str, tuple[str, str | None]] = {}
     for name in RESPONSES:
         if row.get(name) is not None and not (isinstance(row[name], float) and missing(row[name])):
@@ -138,7 +138,7 @@ def _are_messages(value: Any) -> bool:
 
 
 def _thought(row: LocatedRow, inside: str | None) -> str | None:
-    """The thought that stands apart, in a column or in the message; None where there is none."""
+    """Separate thinking from a column or the message; None if there is none."""
     found = {name: text for name in THOUGHTS if (text := stated_text(row, name))}
     if inside is not None and not is_blank(inside):
         found["messages"] = inside
@@ -148,7 +148,7 @@ def _thought(row: LocatedRow, inside: str | None) -> str | None:
 
 
 def _apart(row: LocatedRow, thought: str | None, state: ThinkingState | None) -> ParsedResponse | None:
-    """Thinking and answer in columns of their own; no response at all where neither is there."""
+    """Thinking and answer in separate columns; None if there is no response."""
     if "answer" not in row and (thought is None or state != "unclosed"):
         _refuse_null(row)
         return None
@@ -166,7 +166,7 @@ def _refuse_null(row: LocatedRow) -> None:
 
 
 def _beside(row: LocatedRow, thought: str, text: str, state: ThinkingState | None) -> ParsedResponse:
-    """A thought apart and the rest in one text, which is the answer word for word; unless it repeats the thought."""
+    """Separate thinking, with a text that is the answer verbatim unless it repeats the thinking."""
     if text.lstrip().startswith(format_of_text(text).all_opens):
         split = split_text(text, opened=False)
         if not same_text(split.thinking, thought):
@@ -176,7 +176,7 @@ def _beside(row: LocatedRow, thought: str, text: str, state: ThinkingState | Non
 
 
 def _split(row: LocatedRow, text: str, state: ThinkingState | None) -> ParsedResponse:
-    """Thinking and answer in one text."""
+    """Split one text into thinking and answer."""
     if state in ("absent", "off"):
         return ParsedResponse("", text.strip(), state)
     split = split_text(text, opened=False)

@@ -1,7 +1,6 @@
-"""JSON of rows, read strictly: no key twice, no half characters, no nesting without end. NaN is read as it is meant.
+"""Strict JSON for rows: no duplicate keys, no lone surrogates, bounded nesting. NaN is accepted.
 
-`json` alone keeps the last of two equal keys and takes half of a surrogate pair for a character, which no file can
-hold.
+The standard `json` keeps the last of two equal keys and accepts lone surrogates, which cannot be written as UTF-8.
 """
 
 from __future__ import annotations
@@ -16,11 +15,11 @@ _HALF = re.compile("[\ud800-\udfff]")
 
 
 class NotStrict(ValueError):
-    """What is wrong with a text of JSON, in words that a user reads, and where in the text.
+    """A problem with a JSON text.
 
     Attributes:
-        what: one sentence.
-        at: the position of the character.
+        what: one sentence for the user.
+        at: character offset in the text.
     """
 
     def __init__(self, what: str, at: int = 0) -> None:
@@ -32,10 +31,10 @@ class NotStrict(ValueError):
 
 
 def parsed(text: str) -> Any:
-    """The value of a JSON text.
+    """Parse a JSON text.
 
     Raises:
-        NotStrict: it is no JSON, or not strictly.
+        NotStrict: it is not JSON, or not strict JSON.
     """
     _shallow(text)
     try:
@@ -46,14 +45,14 @@ def parsed(text: str) -> Any:
         raise _deep() from None
     except NotStrict:
         raise
-    except ValueError as error:  # a number of thousands of digits
+    except ValueError as error:  # a number with thousands of digits
         raise NotStrict(f"is not JSON that can be read: {error}") from None
     _whole_characters(text, value)
     return value
 
 
 def elements(text: str) -> Iterable[tuple[int, Any]]:
-    """The elements of a JSON list, each with the position of its first character.
+    """The elements of a JSON list, each with the offset of its first character.
 
     Raises:
         NotStrict: as `parsed`.
@@ -104,7 +103,7 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_object)
 
 
 def _shallow(text: str) -> None:
-    """Depth by counting brackets outside strings, only where there are many."""
+    """Check the nesting depth by counting brackets outside strings, only if there are many."""
     if text.count("[") + text.count("{") <= DEEPEST:
         return
     depth = 0

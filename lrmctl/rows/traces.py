@@ -1,10 +1,10 @@
-"""Completions of a file as traces: lrmctl's own rows, and plain ones. One reader for judges, rewards and monitors.
+"""Reads completions of a file as traces, for judges, rewards and monitors.
 
     rows of an evaluation   {"trace": {...}, ...}                       runs/*/eval/rows.jsonl
     rollouts                {"prompt", "thinking", "answer", "thinking_state", ...}   runs/*/rollouts.jsonl
-    plain rows              a prompt and a response, as `prompts` and `responses` read them
+    plain rows              a prompt and a response, read by `prompts` and `responses`
 
-A rollout has the text of its prompt alone; the whole prompt is looked up in the run folder that the file lies in.
+A rollout contains only the text of its prompt; the whole prompt is looked up in the file's run folder.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ _PROMPTS = ("data/prompts.jsonl", "data/eval.jsonl")
 
 @dataclass(frozen=True)
 class TraceRow:
-    """One row and the trace that it holds."""
+    """One row and its trace."""
 
     row: LocatedRow
     trace: Trace
 
 
 def read_traces(file: Path, *, kind: Kind | None) -> Iterator[TraceRow]:
-    """Every row of a file; calls that a reward service could not read have no prompt and are left out.
+    """Every row of a file, except calls that the reward service could not parse, which have no prompt.
 
     Args:
-        kind: of rows that do not say theirs; None if they have to.
+        kind: for rows that do not state one; None if they must.
 
     Raises:
         NotFoundError: no such file.
-        RecipeError: a row that cannot be read as a trace, by its line and column; or there are none.
+        RecipeError: a row is not a trace, with its line and column; or there are no rows.
     """
     path, found = existing(file), 0
     known = prompts_beside(path)
@@ -61,10 +61,10 @@ def trace_of(row: LocatedRow, kind: Kind | None, known: Mapping[str, Prompt] | N
     """The trace of a row.
 
     Args:
-        known: whole prompts by id, of the run that a rollout belongs to.
+        known: whole prompts by id, from the rollout's run.
 
     Raises:
-        RecipeError: it cannot be read as one.
+        RecipeError: it is not a trace.
     """
     if isinstance(row.get("trace"), Mapping):
         return _own(row)
@@ -99,7 +99,7 @@ def _plain_prompt(row: LocatedRow, asked: Any, kind: Kind | None) -> Prompt:
 
 
 def _one_answer(row: LocatedRow, response: ParsedResponse, prompt: Prompt) -> None:
-    """An `answer` beside a response is the same one, or the gold answer of a reasoning prompt."""
+    """Check that an `answer` next to a response is the same text, or the gold answer of a reasoning prompt."""
     beside = row.get("answer") if any(not missing(row.get(name)) for name in RESPONSES) else None
     if missing(beside) or prompt.kind == "reasoning":
         return
@@ -117,7 +117,7 @@ def _known(row: LocatedRow, known: Mapping[str, Prompt]) -> Prompt | None:
 
 
 def _own(row: LocatedRow) -> Trace:
-    """A trace that lrmctl wrote, its types checked."""
+    """A trace written by lrmctl, with its types checked."""
     try:
         trace = Trace.from_json(row["trace"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -138,7 +138,7 @@ def _own(row: LocatedRow) -> Trace:
 
 
 def prompts_beside(file: Path) -> dict[str, Prompt]:
-    """The prompts of the run whose folder the file lies in, by id; empty for a file that lies elsewhere."""
+    """The prompts of the run whose folder contains the file, by id; empty for files elsewhere."""
     files = [folder / name for folder in (file.parent, file.parent.parent) for name in _PROMPTS]
     found: dict[str, Prompt] = {}
     for one in files:
@@ -147,6 +147,6 @@ def prompts_beside(file: Path) -> dict[str, Prompt]:
                 label = json.loads(row["label"])
                 prompt = Prompt.from_json(label["prompt"])
             except (LrmctlError, ValueError, KeyError, TypeError, AttributeError):
-                continue  # a label that somebody else wrote
+                continue  # a label not written by lrmctl
             found.setdefault(prompt.id, prompt)
     return found

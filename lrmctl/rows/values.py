@@ -1,7 +1,7 @@
-"""One value of a row as what it has to be: text, a word of a list, a count, a number, a label, a reference, meta.
+"""Validates single values of a row: text, choice, count, number, label, reference, meta.
 
-Missing is one thing in every form of file: null, NaN (a data frame's null), an empty or invisible text. What is there
-and of the wrong type is an error with file, line and column; nothing is turned into text that was none.
+In every file format, missing means null, NaN (a data frame's null), or an empty or invisible text. A value of the wrong
+type is an error with file, line and column; values are not converted to text.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ NO_LABEL = frozenset({"", "nan", "null", "none", "na", "n/a", "<na>"})
 
 
 def missing(value: Any) -> bool:
-    """Whether there is nothing: null, NaN, or a text in which nothing can be seen."""
+    """Whether a value is null, NaN, or a blank text."""
     if isinstance(value, str):
         return is_blank(value)
     return value is None or (isinstance(value, (float, Decimal)) and value != value)
 
 
 def quoted_value(value: Any) -> str:
-    """A value in a few words, for errors."""
+    """A short form of a value for error messages."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -42,10 +42,10 @@ def quoted_value(value: Any) -> str:
 
 
 def text_of(row: LocatedRow, column: str) -> str | None:
-    """The column's text; None where it is missing.
+    """The column's text; None if missing.
 
     Raises:
-        RecipeError: it is something else.
+        RecipeError: it is not a text.
     """
     value = row.get(column)
     if value is None or isinstance(value, str):
@@ -56,16 +56,16 @@ def text_of(row: LocatedRow, column: str) -> str | None:
 
 
 def stated_text(row: LocatedRow, column: str) -> str | None:
-    """The same, texts in which nothing can be seen being missing too."""
+    """As `text_of`, but blank texts also count as missing."""
     text = text_of(row, column)
     return None if text is None or is_blank(text) else text
 
 
 def word_of(row: LocatedRow, column: str, words: Sequence[str], default: str) -> str:
-    """One of the words.
+    """The column's value, which must be one of `words`.
 
     Raises:
-        RecipeError: it is another one.
+        RecipeError: it is not.
     """
     value = row.get(column)
     if missing(value):
@@ -77,7 +77,7 @@ def word_of(row: LocatedRow, column: str, words: Sequence[str], default: str) ->
 
 
 def count_of(row: LocatedRow, column: str) -> int:
-    """A whole number of at least 0; 0 where it is missing.
+    """A non-negative integer; 0 if missing.
 
     Raises:
         RecipeError: it is something else.
@@ -93,11 +93,11 @@ def count_of(row: LocatedRow, column: str) -> int:
 
 
 def number_of(row: Mapping[str, Any], column: str, of: LocatedRow) -> float | None:
-    """A finite number; None where it is missing.
+    """A finite number; None if missing.
 
     Args:
-        row: where the value is, the row itself or a part of it.
-        of: the row that an error names.
+        row: the mapping with the value: the row itself or a part of it.
+        of: the row to name in errors.
 
     Raises:
         RecipeError: it is something else.
@@ -115,7 +115,7 @@ def number_of(row: Mapping[str, Any], column: str, of: LocatedRow) -> float | No
 
 
 def id_of(row: LocatedRow, *columns: str) -> str | None:
-    """What the row is called, by the first column that says so; None where none does.
+    """The row's id from the first column that has one; None if none does.
 
     Raises:
         RecipeError: it is neither a text nor a number.
@@ -131,7 +131,7 @@ def id_of(row: LocatedRow, *columns: str) -> str | None:
 
 
 def plain_text(value: Any) -> str:
-    """A scalar as the text that a person would write: 2 and 2.0 are `2`, true is `true`."""
+    """A scalar as plain text: 2 and 2.0 are `2`, true is `true`."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (float, Decimal)) and math.isfinite(value):
@@ -144,10 +144,10 @@ def plain_text(value: Any) -> str:
 
 
 def reference_of(row: LocatedRow, column: str) -> str | None:
-    """A gold answer as text: numbers as they are written, a list of one as its element; None where it is missing.
+    """A gold answer as text: numbers as plain text, a one-element list as its element; None if missing.
 
     Raises:
-        RecipeError: it is true or false, infinite, an object, or several answers.
+        RecipeError: it is a boolean, infinite, an object, or several answers.
     """
     value = row.get(column)
     if isinstance(value, (list, tuple)) and len(value) <= 1:
@@ -167,10 +167,10 @@ def reference_of(row: LocatedRow, column: str) -> str | None:
 
 
 def label_of(value: Any, positive: Sequence[str] = ()) -> bool | None:
-    """A label as yes or no; None where there is no label.
+    """A label as a boolean; None if there is no label.
 
     Args:
-        positive: texts that mean yes, all others meaning no; by default true, 1, yes and the like, and their opposites.
+        positive: texts that mean yes, all others mean no; by default true, 1, yes etc., and their opposites.
 
     Raises:
         ValueError: the value is neither.
@@ -191,7 +191,7 @@ def label_of(value: Any, positive: Sequence[str] = ()) -> bool | None:
 
 
 def canonical(words: Sequence[str]) -> set[str]:
-    """Words as labels are compared: case apart, and `1.0` as `1`."""
+    """Words normalized for comparison with labels: case folded, `1.0` as `1`."""
     told = {word.strip().casefold() for word in words}
     return told | {_number_word(word) for word in told}
 
@@ -204,7 +204,7 @@ def _number_word(word: str) -> str:
 
 
 def json_value(value: Any) -> Any:
-    """A value as JSON has it: NaN is null, an infinity its name, a date its text; bytes are left out."""
+    """A value as JSON types: NaN and bytes become null, infinities and dates become text."""
     if value is None or isinstance(value, (str, bool, int)):
         return value
     if isinstance(value, float):

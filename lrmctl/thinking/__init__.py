@@ -1,6 +1,6 @@
-"""Thinking in every form that models use: formats as data, how a model thinks, and the one splitter.
+"""Thinking formats of models as data, detection of how a model thinks, and the splitter of completions.
 
-Knows no engine, judge or data set. Others name no marker: they take it from a `ThinkingFormat`.
+Knows no engine, judge or data set. Other packages hard-code no markers: they take them from a `ThinkingFormat`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Completions that are messages with a channel each, as gpt-oss writes them, with or without their special tokens.
+"""Parses completions that consist of messages with channels, as in gpt-oss, with or without their special tokens.
 
-Dropping the special tokens leaves `analysis…assistantfinal…`: the headers are then words without a blank between them.
+Dropping the special tokens leaves `analysis…assistantfinal…`: headers are then words without spaces between them.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ class ChannelMessage(NamedTuple):
     """One message.
 
     Attributes:
-        begins: where its header begins.
-        span: where its text stands.
-        call: it calls a tool.
-        ended: its end is there.
+        begins: offset of its header.
+        span: offsets of its text.
+        call: it is a tool call.
+        ended: its end marker is present.
     """
 
     channel: str
@@ -31,11 +31,11 @@ class ChannelMessage(NamedTuple):
 
 
 def messages_of(text: str, form: ThinkingFormat, *, opened: bool = False, guess: bool = False) -> list[ChannelMessage]:
-    """The messages of a completion; none if it shows no header.
+    """The messages of a completion; empty if it has no header.
 
     Args:
-        opened: the text begins inside of a thinking message.
-        guess: the format is not known to be the model's, so that a lone word is no header.
+        opened: the text begins inside a thinking message.
+        guess: the model may not use this format, so a single word does not count as a header.
     """
     assert form.channels is not None
     kept = form.channels.channel in text or form.channels.message in text
@@ -57,7 +57,7 @@ def messages_of(text: str, form: ThinkingFormat, *, opened: bool = False, guess:
 
 
 def _with_end(text: str, form: ThinkingFormat, found: list[ChannelMessage], i: int) -> ChannelMessage:
-    """A message up to its end or to the next header. The answer goes to the end of the text."""
+    """Extend a message to its end marker or the next header; the answer extends to the end of the text."""
     assert form.channels is not None
     message = found[i]
     start = message.span[0]

@@ -1,7 +1,7 @@
-"""Does a model think, and how does it write it: found from its chat template and its tokenizer's added tokens.
+"""Detects whether and how a model thinks, from its chat template and its tokenizer's added tokens.
 
-The template is rendered, with its switches on and off, and the renderings are compared: what a template is said to do
-does not count. Where neither template nor tokens show anything, the completions decide (see `Thinking.settled`).
+The template is rendered with its switches on and off and the results are compared, instead of relying on documentation.
+If neither template nor tokens show anything, the completions decide (see `Thinking.settled`).
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from lrmctl.thinking.state import UNKNOWN, Thinking
 from lrmctl.thinking.template import SWITCHES, inspect_template, refuse_open_thought
 
 Override = Mapping[str, Any] | str | None
-"""What a recipe says: `off`, a format's name, `{format: NAME}` or `{open: ..., close: ...}`; None finds it."""
+"""A recipe's setting: `off`, a format's name, `{format: NAME}` or `{open: ..., close: ...}`; None detects it."""
 
 
 def format_of_override(override: Override) -> ThinkingFormat | None:
-    """The format that a recipe names; None for `off` and for nothing.
+    """The format that a recipe names; None for `off` and if not set.
 
     Raises:
-        RecipeError, NotFoundError: what is said names no format.
+        RecipeError, NotFoundError: it names no valid format.
     """
     if override is None or override in ("off", "auto", False):
         return None
@@ -38,15 +38,15 @@ def format_of_override(override: Override) -> ThinkingFormat | None:
 def find_thinking(
     tokenizer: Any, *, template_args: Mapping[str, Any] | None = None, override: Override = None
 ) -> Thinking:
-    """How the model of a tokenizer thinks.
+    """Detect how the model of a tokenizer thinks.
 
     Args:
-        tokenizer: a transformers tokenizer with a chat template; None where the template is a server's own.
-        template_args: the template's arguments as the model is asked with.
-        override: what a recipe says of the model.
+        tokenizer: a transformers tokenizer with a chat template; None if a server applies its own template.
+        template_args: the template's arguments in use.
+        override: the recipe's setting.
 
     Raises:
-        RecipeError: the recipe's format is not the template's.
+        RecipeError: the recipe's format contradicts the template's.
     """
     form = format_of_override(override)
     if override in ("off", False):
@@ -63,7 +63,7 @@ def _off(tokenizer: Any, template_args: Mapping[str, Any] | None) -> Thinking:
 
 
 def _without_template(form: ThinkingFormat | None, args: Mapping[str, Any]) -> Thinking:
-    """Of a server's own template: what is sent to it may say that thinking is off."""
+    """For a server's own template: the arguments sent to it may turn thinking off."""
     for name, value in args.items():
         if name in SWITCHES and SWITCHES[name].is_off(value):
             return Thinking(form, "can think", False, name, f"{name} is {value!r}")

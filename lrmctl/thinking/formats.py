@@ -1,7 +1,7 @@
-"""Formats of thinking as data: which markers open and close a thought, and what is wrapped around the answer.
+"""Thinking formats as data: markers that open and close thinking, and wrappers around the answer.
 
-The built-in ones lie in formats.toml; plugins offer others through the hook `lrmctl_thinking_formats`; a recipe may
-give its own two markers. Knows no model and no completion.
+Built-in formats are in formats.toml; plugins add others through the hook `lrmctl_thinking_formats`; a recipe may give
+its own two markers. Knows no model and no completion.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from lrmctl.errors import LrmctlError, RecipeError
 Pair = tuple[str, str]
 DEFAULT = "think"
 OWN = "own"
-"""Name of a format whose markers a recipe gives."""
+"""Name of a format whose markers come from a recipe."""
 
 
 @dataclass(frozen=True)
 class Channels:
-    """Messages with a header each, as in gpt-oss: `<|start|>assistant<|channel|>NAME<|message|>text<|end|>`.
+    """Messages with headers, as in gpt-oss: `<|start|>assistant<|channel|>NAME<|message|>text<|end|>`.
 
     Attributes:
         start, role, channel, message: the parts of a header.
-        ends: what ends a message.
-        thinking, answer, visible: names of channels; what is `visible` is shown to the user before the answer.
+        ends: end markers of a message.
+        thinking, answer, visible: channel names; `visible` channels are shown to the user before the answer.
     """
 
     start: str
@@ -43,10 +43,10 @@ class Channels:
 
 @dataclass(frozen=True)
 class ThinkingFormat:
-    """How a model writes its thought; the fields are described in formats.toml.
+    """How a model marks its thinking; the fields are described in formats.toml.
 
     Raises:
-        ValueError: a marker that is empty, or one that opens and closes.
+        ValueError: a marker is empty, or both opens and closes.
     """
 
     name: str
@@ -88,7 +88,7 @@ class ThinkingFormat:
 
     @property
     def literals(self) -> tuple[str, ...]:
-        """Every text that means something, longest first: what must not be lost when tokens are decoded."""
+        """Every text with a meaning, longest first; these must survive decoding."""
         found = {*self.all_opens, *self.all_closes, *self.ends, self.stop}
         found |= {tag for pair in (*self.wrappers, *self.inner) for tag in pair}
         if c := self.channels:
@@ -96,15 +96,15 @@ class ThinkingFormat:
         return tuple(sorted(found, key=lambda text: (-len(text), text)))
 
     def to_json(self) -> dict[str, Any]:
-        """All fields that say something; `from_json` reads them again."""
+        """All non-empty fields, in the form that `from_json` reads."""
         return {key: value for key, value in asdict(self).items() if value}
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> ThinkingFormat:
-        """A format from a table of names and values.
+        """A format from a mapping of field names to values.
 
         Raises:
-            ValueError: a key that no format has, or a value that does not fit.
+            ValueError: an unknown key, or an invalid value.
         """
         given = dict(row)
         known = {f.name for f in fields(cls)}
@@ -122,17 +122,17 @@ class ThinkingFormat:
 
 @lru_cache(maxsize=1)
 def builtin_formats() -> Mapping[str, ThinkingFormat]:
-    """The formats of formats.toml by name, in its order."""
+    """The formats of formats.toml by name, in file order."""
     return {name: ThinkingFormat.from_json({"name": name, **fields}) for name, fields in _tables().items()}
 
 
 def summaries() -> dict[str, str]:
-    """A line on each format of formats.toml, by name."""
+    """One-line summaries of the formats of formats.toml, by name."""
     return {name: str(fields["summary"]) for name, fields in _tables().items()}
 
 
 def format_factory(name: str) -> Callable[[], ThinkingFormat]:
-    """What makes a format of formats.toml; it takes no options."""
+    """A factory, without options, of one format of formats.toml."""
 
     def built_in() -> ThinkingFormat:
         return builtin_formats()[name]
@@ -150,11 +150,11 @@ def default_format() -> ThinkingFormat:
 
 
 def thinking_format(name: str) -> ThinkingFormat:
-    """The format of a name, built in or of a plugin.
+    """The format of that name, built in or from a plugin.
 
     Raises:
-        NotFoundError: nobody registers it.
-        PluginError, RecipeError: a plugin that gives no format.
+        NotFoundError: there is no format of that name.
+        PluginError, RecipeError: the plugin fails or returns something else.
     """
     if found := builtin_formats().get(name):
         return found
@@ -167,7 +167,7 @@ def thinking_format(name: str) -> ThinkingFormat:
 
 
 def plugin_formats() -> list[ThinkingFormat]:
-    """The formats that installed plugins offer; a broken plugin offers none, and `lrmctl plugin list` says why."""
+    """The formats of installed plugins; broken plugins are skipped, and `lrmctl plugin list` says why."""
     from lrmctl.hooks.registry import names
 
     found = []
@@ -181,10 +181,10 @@ def plugin_formats() -> list[ThinkingFormat]:
 
 
 def own_format(open: str, close: str) -> ThinkingFormat:
-    """A format of two markers that a recipe gives.
+    """A format with a recipe's own two markers.
 
     Raises:
-        RecipeError: markers that cannot be told apart.
+        RecipeError: a marker is empty, or both are the same.
     """
     try:
         return ThinkingFormat(OWN, open.strip(), close.strip(), wrappers=default_format().wrappers)

@@ -1,6 +1,6 @@
-"""Where a format's markers stand in a text, and which of them are only mentioned: in code, in quotes, in a sentence.
+"""Finds a format's markers in a text, and which are only mentioned: in code, in quotes, in a sentence.
 
-Models write about think tags too. A marker that is mentioned is text; one that stands for itself opens or closes.
+Models also write about think tags. A mentioned marker is text; any other opens or closes thinking.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 from lrmctl.thinking.formats import ThinkingFormat
 
 Mention = Literal["", "sentence", "fence", "code"]
-"""How a marker is mentioned; empty for one that stands for itself."""
+"""How a marker is mentioned; empty for a real marker."""
 _FENCE = re.compile(r"^[ \t]{0,3}(`{3,}+|~{3,}+)[^\n]*$", re.M)
 _CODE = re.compile(r"(?<!`)(`++)[^`\n]++\1(?!`)")
 _QUOTES = {'"': '"', "'": "'", "\u201c": "\u201d", "\u2018": "\u2019", "\u00ab": "\u00bb", "\u300c": "\u300d"}
@@ -40,12 +40,12 @@ def marks_of(text: str, form: ThinkingFormat) -> list[MarkerSpan]:
     if not found:
         return []
     lines = re.sub("|".join(map(re.escape, words)), lambda m: f"{' ' * (len(m[0]) - 1)}\n", text)
-    fences, code = _fenced(lines), _inline(text)  # a block may begin right behind a marker
+    fences, code = _fenced(lines), _inline(text)  # a block may begin right after a marker
     return [MarkerSpan(m.start(), m.end(), m["word"] in form.all_opens, _mention(text, m, fences, code)) for m in found]
 
 
 def mentioned(text: str, start: int, end: int) -> bool:
-    """Whether what stands there is only mentioned."""
+    """Whether the text at this position is only a mention."""
     match = re.compile(re.escape(text[start:end])).match(text, start)
     return bool(match and _mention(text, match, _fenced(text), _inline(text)))
 
@@ -63,14 +63,14 @@ def _mention(
 
 
 def _within(spans: Sequence[tuple[int, int]], start: int, end: int) -> bool:
-    """Whether one of the spans, which are in order, holds the place."""
+    """Whether one of the sorted spans contains the position."""
     i = bisect_right(spans, (start, maxsize)) - 1
     return i >= 0 and spans[i][0] <= start and end < spans[i][1]
 
 
 @lru_cache(maxsize=16)
 def _fenced(text: str) -> list[tuple[int, int]]:
-    """Fenced blocks of Markdown; one that is never ended goes to the end of the text."""
+    """Fenced Markdown blocks; an unclosed one extends to the end of the text."""
     blocks: list[tuple[int, int]] = []
     begun: tuple[int, str] | None = None
     for m in _FENCE.finditer(text):

@@ -1,4 +1,4 @@
-"""Registers the built-in formats of thinking; here, because the room of formats lies below the hooks."""
+"""Registers the built-in thinking formats."""
 
 from __future__ import annotations
 

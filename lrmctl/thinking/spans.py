@@ -1,7 +1,7 @@
-"""Places in a completion's text, and how many tokens stand there.
+"""Spans of a completion's text and their token counts.
 
-Where token ids are known, text is put together from pieces that end at the markers' own tokens, so that a place whose
-ends are markers has an exact count; one that ends elsewhere is encoded again.
+If token ids are known, text is assembled from pieces that end at marker tokens, so spans bounded by markers have exact
+counts; spans that end elsewhere are re-encoded.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Span = tuple[int, int]
 
 
 class SpanCounter(Protocol):
-    """Tokens and clean text of places of one text."""
+    """Token counts and clean text of spans of one text."""
 
     text: str
 
@@ -25,10 +25,10 @@ class SpanCounter(Protocol):
 
 
 class TextCounter:
-    """Of text alone.
+    """Counts tokens of plain text.
 
     Args:
-        count: tokens of a text; None counts nothing.
+        count: returns the number of tokens in a text; None makes all counts 0.
     """
 
     def __init__(self, text: str, count: Callable[[str], int] | None) -> None:
@@ -42,7 +42,7 @@ class TextCounter:
 
 
 class _Piece(NamedTuple):
-    """`tokens` tokens whose text begins at `start`."""
+    """`tokens` tokens whose text is `text[start:end]`."""
 
     start: int
     end: int
@@ -50,7 +50,7 @@ class _Piece(NamedTuple):
 
 
 class IdCounter:
-    """Of token ids."""
+    """Counts tokens of a text that was decoded from token ids."""
 
     def __init__(self, text: str, pieces: Sequence[_Piece], tokenizer: Any) -> None:
         self.text, self._pieces, self._tokenizer = text, pieces, tokenizer
@@ -71,10 +71,10 @@ class IdCounter:
 
 
 def counter_of_ids(ids: Sequence[int], tokenizer: Any, form: ThinkingFormat | None) -> IdCounter:
-    """Text of token ids without special tokens but for the markers, and the tokens of its pieces.
+    """Decode token ids without special tokens except markers, and keep the token counts of its pieces.
 
     Args:
-        form: whose markers are kept; None keeps those of every built-in format.
+        form: the format whose markers are kept; None keeps those of every built-in format.
     """
     forms = (form,) if form else builtin_formats().values()
     words = {text for each in forms for text in each.literals}
@@ -94,7 +94,7 @@ def counter_of_ids(ids: Sequence[int], tokenizer: Any, form: ThinkingFormat | No
 
 
 def _marker_tokens(tokenizer: Any, words: set[str]) -> dict[int, str]:
-    """Tokens that are a marker or an added part of one, as `<|channel|>` is, by id."""
+    """Tokens that are a marker or an added part of one, such as `<|channel|>`, by id."""
     found: dict[int, str] = {}
     for i, token in added_tokens(tokenizer).items():
         if token in words or (token.startswith("<|") and any(token in word for word in words)):
@@ -107,5 +107,5 @@ def _marker_tokens(tokenizer: Any, words: set[str]) -> dict[int, str]:
 
 
 def added_tokens(tokenizer: Any) -> dict[int, str]:
-    """The tokens that were added to a tokenizer's vocabulary, special or not, by id."""
+    """Tokens added to a tokenizer's vocabulary, special or not, by id."""
     return {int(i): str(token) for i, token in getattr(tokenizer, "added_tokens_decoder", {}).items()}

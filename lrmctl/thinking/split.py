@@ -1,7 +1,7 @@
-"""Splitting a completion into thinking and answer, by the markers of one format. The one splitter there is.
+"""Splits completions into thinking and answer by the markers of one format. The only splitter in lrmctl.
 
-What follows a closed thought is the answer, markers in it included. A thought that was never closed has no answer,
-whatever it says. Everything is found as places in the text, so that tokens can be counted for the same places.
+Text after closed thinking is the answer, including any markers in it. Unclosed thinking has no answer, whatever it
+says. Results are spans of the text, so that tokens can be counted for the same spans.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _READING: ContextVar[ThinkingFormat | Literal["off"] | None] = ContextVar("readi
 
 @dataclass(frozen=True)
 class SplitCompletion:
-    """A completion taken apart; the fields mean what they mean in `Trace`."""
+    """A split completion; fields as in `Trace`."""
 
     thinking: str
     answer: str
@@ -50,7 +50,7 @@ class SplitCompletion:
 
 @dataclass
 class ParsedSpans:
-    """Places of thinking and answer in a text."""
+    """Spans of thinking and answer in a text."""
 
     thinking: list[Span] = field(default_factory=list)
     answer: list[Span] = field(default_factory=list)
@@ -67,13 +67,13 @@ def split_text(
     count: Any = None,
     counter: SpanCounter | None = None,
 ) -> SplitCompletion:
-    """Split decoded text that still shows its markers.
+    """Split decoded text that still contains its markers.
 
     Args:
         text: the completion, without the end-of-text token.
-        opened: the prompt already opened the thought (see `opens_thinking`).
-        format: None takes the built-in format whose markers the text shows, and `think` if it shows none.
-        count: counts tokens of a piece of text; token counts are 0 without it.
+        opened: the prompt already opened the thinking (see `opens_thinking`).
+        format: None uses the built-in format whose markers the text contains, or `think` if there are none.
+        count: returns the number of tokens in a text; without it token counts are 0.
     """
     if format is None and _READING.get() == "off":
         return SplitCompletion("", text.strip(), "off")
@@ -91,7 +91,7 @@ def split_text(
 
 
 def split_unseen(text: str, *, format: ThinkingFormat | None = None) -> SplitCompletion:
-    """Split a completion whose prompt is not known: one that only closes a thought had it opened by the template."""
+    """Split a completion of an unknown prompt: if it only closes thinking, the template presumably opened it."""
     split = split_text(text, opened=False, format=format)
     if "stray" in split.irregular and text.lstrip().startswith(split.thinking):
         return split_text(text, opened=True, format=format)
@@ -100,9 +100,9 @@ def split_unseen(text: str, *, format: ThinkingFormat | None = None) -> SplitCom
 
 @contextmanager
 def assuming_format(override: ThinkingFormat | Literal["off"] | None) -> Iterator[None]:
-    """Whoever splits a text without naming a format takes this one meanwhile; `off` finds no thought anywhere.
+    """Within this context, texts split without a given format use this one; `off` finds no thinking.
 
-    For rows of other tools, whose model nobody knows but the user.
+    For rows of other tools, whose model only the user knows.
     """
     token = _READING.set(override)
     try:
@@ -112,9 +112,9 @@ def assuming_format(override: ThinkingFormat | Literal["off"] | None) -> Iterato
 
 
 def split_apart(reasoning: str, content: str, *, format: ThinkingFormat | None = None) -> SplitCompletion:
-    """Thinking and answer that a server sent apart: each word for word, whatever markers they mention.
+    """Thinking and answer that a server sent separately, kept verbatim whatever markers they contain.
 
-    A wrapper around the answer is taken off as everywhere. Thinking without an answer was not closed.
+    Wrappers around the answer are removed as usual. Thinking without an answer counts as unclosed.
     """
     form = format or format_of_text(content)
     reasoning = _without_its_tags(reasoning.strip(), format or format_of_text(reasoning))
@@ -129,7 +129,7 @@ def split_apart(reasoning: str, content: str, *, format: ThinkingFormat | None =
 
 
 def _without_its_tags(reasoning: str, form: ThinkingFormat) -> str:
-    """A thought without the pair of markers around all of it, which some servers leave there."""
+    """Remove a pair of markers around the whole thinking, which some servers leave there."""
     if reasoning.startswith(form.open) and reasoning.endswith(form.close):
         return reasoning[len(form.open) : -len(form.close)].strip()
     return reasoning
@@ -149,19 +149,19 @@ def split_ids(
 
 
 def opens_thinking(rendered_prompt: str, format: ThinkingFormat | None = None) -> bool:
-    """True if the rendered prompt ends with an opening marker, so that the completion starts as a thought."""
+    """True if the rendered prompt ends with an opening marker, so that the completion starts with thinking."""
     end = rendered_prompt.rstrip()
     return any(end.endswith(marker) for form in _forms(format) for marker in form.all_opens)
 
 
 def closes_thinking(rendered_prompt: str, format: ThinkingFormat | None = None) -> bool:
-    """True if the rendered prompt ends with a closing marker: the template switched thinking off."""
+    """True if the rendered prompt ends with a closing marker, so that thinking is off."""
     end = rendered_prompt.rstrip()
     return any(end.endswith(marker) for form in _forms(format) for marker in form.all_closes)
 
 
 def format_of_text(text: str, *, opened: bool = False) -> ThinkingFormat:
-    """The built-in format whose markers a completion of an unknown model shows; `think` if it shows none."""
+    """The built-in format whose markers a completion of an unknown model contains; `think` if there are none."""
     if isinstance(given := _READING.get(), ThinkingFormat):
         return given
     start = text.lstrip()
@@ -183,7 +183,7 @@ def format_of_text(text: str, *, opened: bool = False) -> ThinkingFormat:
 
 
 def parse(text: str, form: ThinkingFormat, opened: bool) -> ParsedSpans:
-    """Where thinking and answer stand in the text."""
+    """Find the spans of thinking and answer."""
     parsed = _parse_channels(text, form, opened) if form.channels else _parse_tags(text, form, opened)
     if parsed.state == "closed":
         if not _words(text, parsed.thinking, form.inner):
@@ -218,7 +218,7 @@ def _parse_tags(text: str, form: ThinkingFormat, opened: bool) -> ParsedSpans:
 def _beginning(
     text: str, marks: Sequence[MarkerSpan], form: ThinkingFormat, opened: bool, odd: set[str]
 ) -> tuple[list[Span], int | None]:
-    """What stands before the thought, which a user would see; and where the thought begins, None if there is none."""
+    """Spans before the thinking, which a user would see, and the offset where it begins (None without thinking)."""
     first = next((mark for mark in marks if mark.opens and not text[: mark.start].strip()), None)
     if opened:
         odd |= {"nested"} if first else set()
@@ -235,9 +235,9 @@ def _beginning(
 
 
 def _closing(marks: Sequence[MarkerSpan]) -> MarkerSpan | None:
-    """The marker that closes the thought: the first that is not only mentioned, else the likeliest mention.
+    """The marker that closes the thinking: the first that is not a mention, else the most likely mention.
 
-    One in a sentence or a fenced block may be meant if there is no other (a block that the thought never ended); one in
+    A mention in a sentence or a fenced block may be real if there is no other marker (e.g. an unclosed block); one in
     inline code or quotes never is.
     """
     closes = [mark for mark in marks if not mark.opens]
@@ -252,7 +252,7 @@ def _absent(text: str, marks: Sequence[MarkerSpan]) -> ParsedSpans:
 
 
 def _parse_channels(text: str, form: ThinkingFormat, opened: bool) -> ParsedSpans:
-    """Messages by channel. Calls of tools are no answer; a thought that no answer follows was not closed."""
+    """Split messages by channel. Tool calls are not an answer; thinking without a following answer is unclosed."""
     assert form.channels is not None
     messages = messages_of(text, form, opened=opened)
     if not messages:
@@ -280,7 +280,7 @@ def _words(text: str, spans: Sequence[Span], inner: Sequence[Pair]) -> bool:
 
 
 def _without_tags(text: str, spans: Sequence[Span], pairs: Sequence[Pair]) -> list[Span]:
-    """The spans without the tags of the pairs."""
+    """Remove the tags of the pairs from the spans."""
     found = list(spans)
     for tag in (tag for pair in pairs for tag in pair):
         found = [piece for a, b in found for piece in _cut_out(text, a, b, tag)]
@@ -295,7 +295,7 @@ def _cut_out(text: str, start: int, end: int, tag: str) -> Iterable[Span]:
 
 
 def _without_ends(text: str, spans: list[Span], ends: Sequence[str]) -> list[Span]:
-    """The spans without what ends a completion."""
+    """Remove end-of-completion markers from the spans."""
     while spans and (piece := text[slice(*spans[-1])].rstrip()):
         end = next((e for e in ends if piece.endswith(e)), None)
         if end is None:
@@ -306,7 +306,7 @@ def _without_ends(text: str, spans: list[Span], ends: Sequence[str]) -> list[Spa
 
 
 def _unwrapped(text: str, spans: list[Span], wrappers: Sequence[Pair]) -> list[Span]:
-    """The answer without a pair of tags around all of it; a pair whose end was cut off is around all of it too."""
+    """Remove a pair of tags around the whole answer, even if the closing tag was truncated."""
     told = [(a, b) for a, b in spans if text[a:b].strip()]
     if len(told) != 1:
         return spans

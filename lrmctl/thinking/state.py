@@ -1,4 +1,4 @@
-"""How one model thinks: what it can do, whether it is asked to, and what a completion without a thought is then."""
+"""How one model thinks: its ability, whether thinking is on, and the state of completions without thinking."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from lrmctl.types import ThinkingState
 
 Mode = Literal["thinks", "can think", "does not think", "unknown"]
 FEW = 0.05
-"""Share of completions with a thought below which a model of which nothing else is known counts as one that does not
-think."""
+"""A model of which nothing else is known counts as not thinking if fewer completions than this share have thinking."""
 
 
 @dataclass(frozen=True)
@@ -20,13 +19,13 @@ class Thinking:
     """How one model thinks under one set of template arguments.
 
     Attributes:
-        format: its markers; None where they are read from each completion.
-        mode: what the model can do.
-        on: whether it is asked to think: without a thought a completion is `absent` if True, `off` if False; None
-            leaves it to the completions.
-        switch: the template's argument that switches thinking, empty for none.
-        why: how it was found, for a reader.
-        warnings: sentences to be told before anything is drawn.
+        format: its markers; None if they are detected per completion.
+        mode: whether the model can think.
+        on: whether thinking is on: a completion without thinking is `absent` if True, `off` if False; None decides
+            from the completions.
+        switch: the template's argument that turns thinking on and off; empty if there is none.
+        why: how it was determined, for display.
+        warnings: sentences to show before generation.
     """
 
     format: ThinkingFormat | None = None
@@ -37,15 +36,15 @@ class Thinking:
     warnings: tuple[str, ...] = ()
 
     def state(self, found: ThinkingState, *, closed_before: bool = False) -> ThinkingState:
-        """The state of a completion whose text shows `found`.
+        """The thinking state of a completion whose text alone suggests `found`.
 
         Args:
-            closed_before: the rendered prompt ends with a closed thought.
+            closed_before: the rendered prompt ends with closed thinking.
         """
         return "off" if found == "absent" and (closed_before or self.on is False) else found
 
     def settled(self, thoughts: int, completions: int) -> Thinking:
-        """With what an evaluation's completions show, where nothing else says it."""
+        """Decide `on` from an evaluation's completions, if nothing else determines it."""
         if self.on is not None or not completions:
             return self
         seen = f"{thoughts} of {completions} completions opened a thought"
@@ -80,11 +79,11 @@ class Thinking:
 
 UNKNOWN = Thinking()
 _SOFT = "/no_think"
-"""In the user's last message or the system message: models with the switch `enable_thinking` heed it (Qwen3)."""
+"""Soft switch in the last user or system message, obeyed by models with `enable_thinking` (Qwen3)."""
 
 
 def switched_off_by_words(text: str, thinking: Thinking) -> bool:
-    """Whether the words of a prompt switch thinking off, where the model's template has such a switch."""
+    """Whether the text of a prompt turns thinking off, for models with the switch `enable_thinking`."""
     return thinking.switch == "enable_thinking" and _SOFT in text
 
 

@@ -1,4 +1,4 @@
-"""What a chat template shows of thinking: its markers, its switches, and whether it opens or closes the thought."""
+"""Inspects a chat template: thinking markers, switches, and whether it opens or closes the thinking."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _NAMED = re.compile(r"think|thought|reason|cogit|reflect", re.I)
 
 @dataclass(frozen=True)
 class Switch:
-    """An argument by which templates turn thinking on and off.
+    """A template argument that turns thinking on and off.
 
     Attributes:
-        on, off: values that do it.
-        sure: renderings that differ are enough; else the one with `off` has to close the thought or not to open it.
+        on, off: its values.
+        sure: any difference in rendering suffices; otherwise the `off` rendering must close, or not open, the thinking.
     """
 
     on: tuple[Any, ...] = (True,)
@@ -53,7 +53,7 @@ def inspect_template(tokenizer: Any, args: Mapping[str, Any], given: ThinkingFor
     """See `find_thinking`.
 
     Raises:
-        RecipeError: the format that the recipe gives is not the template's.
+        RecipeError: the recipe's format contradicts the template's.
     """
     template, rendered = template_of(tokenizer), render(tokenizer, args)
     shown = _shown(template, rendered, tokenizer, builtin_formats().values())
@@ -82,10 +82,10 @@ def inspect_template(tokenizer: Any, args: Mapping[str, Any], given: ThinkingFor
 
 
 def refuse_open_thought(tokenizer: Any, args: Mapping[str, Any]) -> None:
-    """Refuse `thinking: off` for a template that opens the thought.
+    """Refuse `thinking: off` for a template that opens the thinking.
 
     Raises:
-        RecipeError: it does.
+        RecipeError: the template does.
     """
     if opens_thinking(render(tokenizer, args)):
         what = "the recipe says that thinking is off, and the chat template opens the thought"
@@ -93,7 +93,7 @@ def refuse_open_thought(tokenizer: Any, args: Mapping[str, Any]) -> None:
 
 
 def template_of(tokenizer: Any) -> str:
-    """The template's source; of several the default one."""
+    """The template's source; the default one if there are several."""
     template = getattr(tokenizer, "chat_template", None) or ""
     if isinstance(template, Mapping):
         template = template.get("default") or next(iter(template.values()), "")
@@ -101,7 +101,7 @@ def template_of(tokenizer: Any) -> str:
 
 
 def render(tokenizer: Any, args: Mapping[str, Any]) -> str:
-    """A short prompt rendered; empty where there is no template or it refuses."""
+    """Render a short prompt; empty if there is no template or it fails."""
     if not template_of(tokenizer):
         return ""
     from lrmctl.models.chat import render_chat
@@ -112,19 +112,19 @@ def render(tokenizer: Any, args: Mapping[str, Any]) -> str:
         return render_chat(tokenizer, messages, args)
     except TemplateBoundsError:
         raise
-    except LrmctlError:  # templates are programs of other people; the first prompt tells what is wrong
+    except LrmctlError:  # third-party code; rendering the first real prompt reports the error
         return ""
 
 
 def _shown(template: str, rendered: str, tokenizer: Any, forms: Iterable[ThinkingFormat]) -> list[ThinkingFormat]:
-    """The formats whose markers can be seen, best evidence first."""
+    """The formats whose markers were found, best evidence first."""
     tokens = set(added_tokens(tokenizer).values())
     scored = [(_evidence(form, template, rendered, tokens), form) for form in forms]
     return [form for score, form in sorted(scored, key=lambda each: -each[0]) if score]
 
 
 def _evidence(form: ThinkingFormat, template: str, rendered: str, tokens: set[str]) -> int:
-    """How strongly a format shows: at the end of a prompt, in the template, as tokens."""
+    """Score for a format: markers at the end of a prompt, in the template, or as tokens."""
     ends = 16 * (opens_thinking(rendered, form) or closes_thinking(rendered, form))
     both = all(any(text in template for text in some) for some in (form.all_opens, form.all_closes))
     named = any(text in template for text in form.shown)
@@ -150,7 +150,7 @@ def _refuse_other(given: ThinkingFormat, shown: Sequence[ThinkingFormat], templa
 
 
 def _warnings(rendered: str, tokenizer: Any, shown: Sequence[ThinkingFormat]) -> tuple[str, ...]:
-    """Markers that look like those of a thought and are none that are known."""
+    """Warnings about unknown markers that look like thinking markers."""
     known = {text for form in (*builtin_formats().values(), *shown) for text in form.literals}
     end = _TAG.search(rendered)
     if end and end[1] not in known:
@@ -168,7 +168,7 @@ def _strange(what: str) -> str:
 
 
 def _switch(tokenizer: Any, args: Mapping[str, Any], form: ThinkingFormat, template: str) -> tuple[str, bool | None]:
-    """The argument that switches thinking, and whether it is on; empty without one."""
+    """The argument that turns thinking on and off, and whether it is on; empty if there is none."""
     current = render(tokenizer, args)
     for name in _arguments(template):
         switch, rest = SWITCHES[name], {key: value for key, value in args.items() if key != name}
@@ -190,5 +190,5 @@ def _turns_off(on: str, off: str, form: ThinkingFormat, sure: bool) -> bool:
 
 
 def _arguments(template: str) -> list[str]:
-    """The switches that a template reads."""
+    """The known switches that a template uses."""
     return [name for name in SWITCHES if re.search(rf"(?<![\w.'\"]){name}(?![\w'\"])", template)]

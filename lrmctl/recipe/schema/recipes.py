@@ -127,7 +127,7 @@ class RewardSection(Section):
     """A rollout's reward is the sum of weight x score over the components that apply to its prompt's kind."""
     on_failure: Literal["abort", "neutral"] = "abort"
     """When a component fails: end the run, or count the rollout and give it the mean reward of the samples that it is
-    compared with, so that it has no advantage."""
+    compared with, so that nothing is learned from it."""
     max_failure_rate: Annotated[float, Field(ge=0, le=1)] = 0.05
     """With `neutral`: the run still ends above this share of failed rollouts."""
     clip: tuple[float, float] | None = None
