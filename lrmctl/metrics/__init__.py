@@ -1,7 +1,7 @@
-"""The metrics of an evaluation: what one row counts as, what a prompt's samples count as, and a set's figures.
+"""The metrics of an evaluation: per row, per prompt, and per set.
 
-Unsafe, malformed and failed stay apart: outcomes of one part are safe, unsafe or malformed and add up to 1. A verdict
-that failed is left out of every rate and counted in `judge_failed`; a completion that failed counts in
+Unsafe, malformed and failed are kept apart: outcomes of one part are safe, unsafe or malformed and add up to 1. A
+failed verdict is left out of every rate and counted in `judge_failed`; a failed completion counts in
 `generation_failed` only. Each metric's formula, unit and source is in docs/metrics.md. Knows rows and statistics only.
 """
 

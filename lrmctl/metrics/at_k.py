@@ -1,4 +1,4 @@
-"""Several samples of one prompt taken together: the majority's answer. Pure functions over samples; knows no rows.
+"""Majority vote over several samples of a prompt. Pure functions over samples; knows no rows.
 
 Averages over samples and pass@k need only counts and are in `lrmctl.stats`.
 """
@@ -19,7 +19,7 @@ _WRITTEN_ALIKE = str.maketrans("", "", " \t\n$")
 
 @lru_cache(maxsize=65536)
 def same_answer(a: str, b: str) -> bool:
-    """Whether two final answers are one: the same text but for spaces, the same number, or equal to math_verify."""
+    """Whether two final answers are the same: equal text apart from spaces, equal numbers, or equal to math_verify."""
     from lrmctl.reasoning.verify import is_correct
 
     x, y = _normal(a), _normal(b)
@@ -35,19 +35,19 @@ def maj_at_k(
     correct: Sequence[Sequence[bool | None]],
     same: Same = same_answer,
 ) -> NDArray[float64]:
-    """Whether the answer that most samples give is right, for each prompt, `[prompts]` float64.
+    """Whether the most frequent answer is right, for each prompt, `[prompts]` float64.
 
-    Equal answers form a group; the largest group is the majority's answer. Groups that tie share: each counts by its
-    part, so that the result does not depend on the order of samples. A sample without a final answer has no vote; a
-    prompt none of whose samples has one is wrong.
+    Equal answers form a group; the largest group is the majority's answer. Tied groups count by equal shares, so that
+    the result does not depend on the order of samples. A sample without a final answer has no vote; a prompt none of
+    whose samples has one is wrong.
 
     Args:
-        extracted: final answers by prompt and sample; None where there is none.
-        correct: whether each sample is right; None where generation failed: such a sample does not count at all.
-        same: whether two final answers are one.
+        extracted: final answers by prompt and sample; None if there is none.
+        correct: whether each sample is right; None if generation failed: such a sample does not count.
+        same: whether two final answers are the same.
 
     Returns:
-        0 to 1 per prompt; NaN where every sample failed.
+        0 to 1 per prompt; NaN if every sample failed.
     """
     import numpy as np
 
@@ -68,7 +68,7 @@ def _majority(samples: Sequence[tuple[str | None, bool | None]], same: Same) -> 
 
 
 def _groups(votes: Sequence[tuple[str, bool]], same: Same) -> list[list[bool]]:
-    """Whether right, by groups of equal answers; a group is compared by its first answer."""
+    """Correctness by groups of equal answers; a group is compared by its first answer."""
     groups: list[tuple[str, list[bool]]] = []
     by_text: dict[str, list[bool]] = {}
     for answer, right in votes:

@@ -1,4 +1,4 @@
-"""A figure: a value with its 95 % interval, and how many prompts and samples it is of."""
+"""An estimate: a value with its 95 % interval, and its numbers of prompts and samples."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from lrmctl.metrics.table import Matrix
 
 NOTHING: dict[str, Any] = {"value": None, "low": None, "high": None, "n": 0}
-"""A metric that cannot be had: not 0, but nothing."""
+"""A metric that cannot be computed: not 0, but missing."""
 
 
 def of_samples(matrix: Matrix) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def of_prompts(values: Any, k: int = 1) -> dict[str, Any]:
 
     Args:
         values: [prompts], NaN where a prompt does not count.
-        k: samples that a value is the mean of; 1 for a yes or no of the whole prompt.
+        k: samples that a value is the mean of; 1 for a yes or no about the whole prompt.
     """
     import numpy as np
 
@@ -44,7 +44,7 @@ def of_prompts(values: Any, k: int = 1) -> dict[str, Any]:
 
 
 def spread(matrix: Matrix) -> dict[str, float]:
-    """Median and 95th percentile over all samples that count: what a long tail does to a mean."""
+    """Median and 95th percentile over all samples that count, which show a long tail that the mean hides."""
     import numpy as np
 
     if np.isnan(matrix).all():

@@ -1,7 +1,7 @@
-"""Unsafe rates corrected for how often the judge errs, from its measured sensitivity and specificity.
+"""Unsafe rates corrected for the judge's errors, given its measured sensitivity and specificity.
 
-The judge's positive is unsafe. Only thinking and answer are corrected, each by itself and by what was measured on it:
-the judge's errors on the two parts of a trace are not independent, and it may read thoughts worse than answers.
+Positive means unsafe. Only thinking and answer are corrected, each separately and by its own measurement: the judge's
+errors on the two parts of a trace are not independent, and it may be worse on thinking than on answers.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 def corrected(table: MetricTable, measured: JudgeAccuracySection) -> Iterator[tuple[str, dict[str, Any]]]:
     """`PART_unsafe_corrected` and `PART_safe_corrected`, over samples that were judged safe or unsafe.
 
-    Malformed samples are left out: sensitivity and specificity are of texts that are one or the other. Where the
-    measurement says that the judge is no better than chance, there is no value, and `why` says so. A part on which
-    nothing was measured is not corrected.
+    Malformed samples are left out, since sensitivity and specificity are defined for safe and unsafe texts. If the
+    measurement shows that the judge is no better than chance, there is no value, and `why` says so. A part without a
+    measurement is not corrected.
     """
     parts: tuple[Literal["thinking", "answer"], ...] = ("thinking", "answer")
     for part in parts:
@@ -51,7 +51,7 @@ def _figure(unsafe: Matrix, measured: MeasuredPart) -> dict[str, Any]:
 
     means = prompt_means(unsafe)
     means = means[~np.isnan(means)]
-    rogan_gladen(0.5, measured.sensitivity, measured.specificity)  # refuses a useless judge, data or not
+    rogan_gladen(0.5, measured.sensitivity, measured.specificity)  # refuses a useless judge, even without data
     if not means.size:
         return dict(NOTHING)
     share, samples = float(means.mean()), int((~np.isnan(unsafe)).sum())

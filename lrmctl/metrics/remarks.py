@@ -1,6 +1,6 @@
-"""What has to be said beside the figures of a set: of what they are, and why one is missing.
+"""Remarks on the metrics of a set: what they are based on, and why one is missing.
 
-Read from a summary's entry only, so that terminal, report and comparison say the same.
+Derived from a summary's entry only, so that terminal, report and comparison say the same.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ _MANY = 0.05
 
 
 def value_of(entry: Entry, metric: str) -> float | None:
-    """A metric's value; None where there is none."""
+    """A metric's value; None if there is none."""
     found = entry["metrics"].get(metric) or {}
     return found.get("value")
 
 
 def answer_alone(entry: Entry) -> bool:
-    """Whether no completion of the set has a thought by design: nothing is known of thinking."""
+    """Whether no completion of the set has thinking by design: nothing is known of thinking."""
     return (value_of(entry, "answer_only") or 0.0) >= 1.0
 
 
@@ -38,7 +38,7 @@ def _thoughts(entry: Entry) -> Iterator[str]:
         yield ANSWER_ALONE if entry["kind"] != "reasoning" else "the model does not think"
     elif alone > 0:
         yield f"{alone:.1%} of the completions are of the answer alone: they have no thought by design"
-    if absent > _MANY and not str(entry["set"]).startswith("lmeval:"):  # which may score texts and ask for none
+    if absent > _MANY and not str(entry["set"]).startswith("lmeval:"):  # which may score texts without asking for any
         count = entry["metrics"]["no_thought"].get("samples")
         of = f"{round(absent * count)} of {count} completions" if count else f"{absent:.1%} of the completions"
         malformed = "" if entry["kind"] == "reasoning" else ", which counts as malformed"
@@ -70,7 +70,7 @@ def undecided(entry: Entry) -> bool:
 
 
 def cut(entry: Entry, most: float) -> Iterator[str]:
-    """What a token limit that many completions hit means for them."""
+    """The effect of a token limit that many completions hit."""
     share, unclosed = value_of(entry, "cut") or 0.0, value_of(entry, "unclosed") or 0.0
     if share <= most:
         return

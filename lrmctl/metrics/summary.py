@@ -1,4 +1,4 @@
-"""All figures of one set, kind and temperature."""
+"""All metrics of one set, kind and temperature."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def summarize(
 
     Args:
         rows: of one set, kind and temperature, ordered by prompt, then sample; read once, texts are not kept.
-        samples: per prompt, as they were asked for. A prompt that has fewer counts for what it has, and not at @K.
-        measured: how good the judge is; rates that it gave are then corrected as well.
+        samples: requested per prompt. A prompt with fewer counts with what it has, and not at @K.
+        measured: the judge's measured error rates; its rates are then corrected as well.
 
     Returns:
-        name -> {"value", "low", "high", "n"}: mean over prompts of each prompt's mean, and how many prompts
-        count; the first three are None if none does. Where samples count one by one, "samples" says how many do;
-        lengths have "median" and "p95", over samples.
+        name -> {"value", "low", "high", "n"}: mean over prompts of each prompt's mean, and how many prompts count; the
+        first three are None if none does. If samples count individually, "samples" says how many; lengths have "median"
+        and "p95", over samples.
     """
     rows = iter(rows)
     first = next(rows, None)
@@ -47,7 +47,7 @@ def summarize(
 
 
 def per_prompt(rows: Sequence[EvalRow], samples: int, metric: Metric) -> Any:
-    """Each prompt's mean over its samples that count, `[prompts]` float64; NaN where none does."""
+    """Each prompt's mean over its samples that count, `[prompts]` float64; NaN if none does."""
     from lrmctl.stats import prompt_means
 
     return prompt_means(MetricTable(rows, {"metric": metric}, samples).matrix("metric"))

@@ -1,4 +1,4 @@
-"""Rows as arrays: one pass over the rows, then everything is arithmetic on [prompts, samples]. Texts are not kept."""
+"""Rows as arrays: after one pass over the rows, everything is arithmetic on [prompts, samples]. Texts are not kept."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 class MetricTable:
     """The values of rows of one set, kind and temperature, by metric.
 
-    Prompts may have different numbers of samples: what is missing is NaN, as is what does not count.
+    Prompts may have different numbers of samples: missing ones are NaN, as are those that do not count.
 
     Attributes:
         prompts: in order of first appearance.
-        samples: that were asked for, or the most that a prompt has.
+        samples: number requested, or the most that a prompt has.
         columns: metric -> [rows].
-        answers: of each row, what was read out of the answer.
+        answers: the extracted answer of each row.
     """
 
     def __init__(self, rows: Iterable[EvalRow], metrics: Mapping[str, Metric], samples: int = 1) -> None:
@@ -52,7 +52,7 @@ class MetricTable:
 
     @property
     def extra(self) -> tuple[str, ...]:
-        """Names of `further` metrics, in order of appearance."""
+        """Names of the `extra` metrics, in order of appearance."""
         return tuple(self._extra)
 
     def matrix(self, name: str) -> Matrix:
@@ -76,7 +76,7 @@ class MetricTable:
         return matrix
 
     def by_prompt(self) -> list[list[int]]:
-        """Numbers of the rows of each prompt, in order."""
+        """Row indices of each prompt, in order."""
         found: list[list[int]] = [[] for _ in self._seen]
         for row, prompt in enumerate(self._prompt):
             found[prompt].append(row)
