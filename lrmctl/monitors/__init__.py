@@ -1,7 +1,7 @@
-"""Monitors of RL runs: does the reward rise for the right reason? Alarms over `rollouts.jsonl` and `metrics.jsonl`.
+"""Monitors of RL runs for reward hacking: alarms over `rollouts.jsonl` and `metrics.jsonl`.
 
-An alarm sees windows of rollouts one after the other and compares each with the first. It reads rows only: it knows no
-service, no backend and no recipe. What it says is a question to the reader, with rows to look at, not a verdict.
+An alarm processes windows of rollouts in order and compares each with the first. It reads rows only: it knows no
+service, no backend and no recipe. An alarm is a question to the reader, with rows to look at, not a verdict.
 """
 
 from __future__ import annotations

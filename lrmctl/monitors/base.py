@@ -1,4 +1,4 @@
-"""What an alarm is: it is shown windows or steps in order, and can be asked at any time what it found."""
+"""The base class of alarms: it is given windows or steps in order, and can be asked at any time for its result."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from lrmctl.monitors.windows import Window, by_unit
 State = Literal["quiet", "alarm", "cannot tell"]
 EXAMPLES = 5
 GROUPS = 8
-"""Groups that a side of a comparison must have: with fewer, one odd prompt is an eighth of all."""
+"""Least number of groups on each side of a comparison: with fewer, one odd prompt is more than an eighth of all."""
 
 
 @dataclass(frozen=True)
 class AlarmResult:
-    """What an alarm says.
+    """The result of an alarm.
 
     Attributes:
-        text: one sentence with the figures.
-        n: what was looked at since the first window (`unit` says what of).
+        text: one sentence with the numbers.
+        n: number of units examined since the first window (`unit` names them).
         began: where it first fired; empty if it did not.
         figures: numbers behind the sentence.
-        rows: lines of rollouts.jsonl to read.
+        rows: lines of rollouts.jsonl worth reading.
         threshold, why: the limit, and the reason for it.
     """
 
@@ -46,11 +46,11 @@ class AlarmResult:
 
 
 class Alarm:
-    """Base of all alarms. An alarm that has fired stays so, with the window where it began.
+    """Base of all alarms. An alarm that has fired stays on, with the window where it began.
 
     Attributes:
         name: as on the command line.
-        looks_at: what it reads, in words.
+        looks_at: description of what it reads.
         threshold: its limit; `why` gives the reason.
     """
 
@@ -69,13 +69,13 @@ class Alarm:
         self._nearest = (-1, 0.0)
 
     def see(self, window: Window) -> None:
-        """Take in the next window of rollouts."""
+        """Process the next window of rollouts."""
 
     def step(self, metrics: Mapping[str, float]) -> None:
-        """Take in the metrics of the next step."""
+        """Process the metrics of the next step."""
 
     def result(self) -> AlarmResult:
-        """What it says now."""
+        """The current result."""
         if self.fired:
             return self.fired
         if missing := self.missing():
@@ -83,16 +83,16 @@ class Alarm:
         return self._say("quiet", self.last)
 
     def missing(self) -> str:
-        """Why nothing can be said; empty if something can."""
+        """Why there is no result; empty if there is one."""
         return ""
 
     def note(self, text: str, window: Window, margin: float) -> None:
-        """Keep this sentence as what a quiet alarm says: of the last window, the series that came nearest."""
+        """Keep this sentence as the text of a quiet alarm: in the last window, the series closest to firing."""
         if window.index > self._nearest[0] or margin > self._nearest[1]:
             self._nearest, self.last = (window.index, margin), text
 
     def fire(self, text: str, began: str, figures: Mapping[str, float], rows: Sequence[int] = ()) -> None:
-        """Remember the first time."""
+        """Record the first time it fires."""
         self.fired = self.fired or self._say("alarm", text, began, figures, tuple(sorted(rows)[:EXAMPLES]))
 
     def _say(
@@ -111,7 +111,7 @@ class GroupShares(Alarm, ABC):
     """Base of alarms on the share of rollouts that have some property, by group.
 
     Attributes:
-        series: names of what is watched, each with its own first window.
+        series: names of the monitored series, each with its own first window.
         against_start: compare with the first window, or else with the level `threshold` alone.
     """
 
@@ -129,7 +129,7 @@ class GroupShares(Alarm, ABC):
         """Share of each group, and the rollouts that have the property."""
 
     def allowed(self, window: Window, series: str) -> bool:  # noqa: ARG002 (for subclasses)
-        """Whether an alarm may fire in this window at all."""
+        """Whether the alarm may fire in this window at all."""
         return True
 
     def see(self, window: Window) -> None:
@@ -156,7 +156,7 @@ class GroupShares(Alarm, ABC):
 
     @abstractmethod
     def sentence(self, series: str, then: float, now: float) -> str:
-        """The figures in words."""
+        """The result as a sentence."""
 
     unit = "groups"
 
@@ -165,7 +165,7 @@ class GroupShares(Alarm, ABC):
 
 
 class RolloutShares(GroupShares, ABC):
-    """Base of alarms whose property one rollout has by itself."""
+    """Base of alarms on a property of single rollouts."""
 
     @abstractmethod
     def having(self, window: Window, series: str) -> list[tuple[Rollout, bool]]:

@@ -1,4 +1,4 @@
-"""Rollouts of a file that no run writes: of any form, read strictly by `lrmctl.rows`, once."""
+"""Rollouts in a file that was not written by a run: any format, read strictly by `lrmctl.rows`, once."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _TEXTS = ("prompt", "thinking", "answer", "thinking_state", "finish_reason", "ki
 
 
 class WholeFile:
-    """The rows of a file in the words of `rollouts.jsonl`.
+    """The rows of a file in the format of `rollouts.jsonl`.
 
     Attributes:
-        unreadable: none; a row that cannot be read is an error.
+        unreadable: always none; a row that cannot be read is an error.
     """
 
     unreadable = 0
@@ -30,10 +30,10 @@ class WholeFile:
         self.path, self._read = path, False
 
     def rows(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Line number, from 1, and row; nothing when asked again.
+        """Line number, from 1, and row; nothing when called again.
 
         Raises:
-            RecipeError: a row that cannot be read, by its line and column; or there are none.
+            RecipeError: a row that cannot be read, with its line and column; or there are no rows.
         """
         if self._read:
             return
@@ -46,10 +46,10 @@ class WholeFile:
 
 
 def rollout_row(row: LocatedRow) -> dict[str, Any]:
-    """The row, its response split into thinking and answer, its rewards being numbers.
+    """The row with its response split into thinking and answer, and its rewards as numbers.
 
     Raises:
-        RecipeError: it cannot be read; says which column.
+        RecipeError: it cannot be read; names the column.
     """
     found = dict(row)
     if _other_words(row):

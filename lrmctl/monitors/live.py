@@ -1,7 +1,7 @@
-"""Alarms while a run trains: said once, written to `alarms.jsonl`, and handed on with the progress.
+"""Alarms during training: reported once, written to `alarms.jsonl`, and passed on with the progress.
 
-Only what is new in the files is read, after each step. Nothing that goes wrong here touches the training: it becomes
-one note, and the run goes on unwatched. `judge-disagreement` is not among them: a second judge takes GPU time.
+After each step only new rows are read. An error here never affects the training: it becomes one note, and the run
+continues without monitoring. `judge-disagreement` is not included, since a second judge takes GPU time.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ OFFLINE = "judge-disagreement"
 
 
 class LiveMonitor:
-    """Polls the alarms of one run and tells what is new.
+    """Polls the alarms of one run and reports new ones.
 
     Args:
         folder: of the run.
-        say: told once of each alarm, and of a watch that broke.
+        say: called once for each alarm, and for a failure of the monitoring.
     """
 
     def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
@@ -40,12 +40,12 @@ class LiveMonitor:
         self._broken = False
 
     def look(self, step: int = 0, last: bool = False) -> tuple[str, ...]:
-        """Names of the alarms that have fired so far; with `last` the window that is not full is looked at too."""
+        """Names of the alarms that have fired so far; with `last` the incomplete window is included."""
         self.step = step or self.step
         if not self._broken:
             try:
                 self._look(last)
-            except Exception as error:  # a watcher must not end what it watches
+            except Exception as error:  # monitoring must not end the training
                 self._broken = True
                 self.say(f"note: the alarms broke ({type(error).__name__}: {error}); the run goes on without them")
         return self.fired
@@ -58,7 +58,8 @@ class LiveMonitor:
                 self._tell(result)
 
     def _made(self) -> Monitor:
-        """A run that goes on is read from its start; what it was said to do in an earlier attempt is not said again."""
+        """A resumed run is read from its start; alarms already reported in an earlier attempt are not reported
+        again."""
         recipe = recipe_of(self.folder)
         self.fired = tuple(dict.fromkeys(str(row.get("alarm", "")) for row in read_alarms(self.folder / FILE)))
         alarms = make_alarms(
@@ -76,7 +77,7 @@ class LiveMonitor:
 
 @contextmanager
 def watched(folder: Path, on_progress: OnProgress, say: Callable[[str], None]) -> Iterator[OnProgress]:
-    """Progress that carries the alarms that have fired."""
+    """Progress reports that include the alarms that have fired."""
     watch = LiveMonitor(folder, say)
 
     def report(progress: Progress) -> None:
@@ -84,4 +85,4 @@ def watched(folder: Path, on_progress: OnProgress, say: Callable[[str], None]) -
         on_progress(replace(progress, alarms=fired) if fired else progress)
 
     yield report
-    watch.look(last=True)  # of a run that failed, the error comes first
+    watch.look(last=True)  # the error of a failed run comes first

@@ -1,4 +1,4 @@
-"""Alarms over the files of one run, read as far as they go; reading on later takes in only what is new."""
+"""Runs alarms over the files of one run as far as they go; later calls read only what is new."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from lrmctl.types import Prompt
 
 HELPED_REWARDS = {"judged-complied": 0.5, "rubric-pm1": 0.0}
-"""Rewards that say of a benign prompt whether it was helped with, each with the value below which it was not."""
+"""Rewards that say whether a benign request was helped with, each with the value below which it was not."""
 
 
 class Monitor:
     """Feeds alarms from a file of rollouts and, if there is one, a file of metrics.
 
     Args:
-        per_step: rollouts of a training step, 0 if not known.
+        per_step: rollouts of a training step, 0 if unknown.
         window: least number of rollouts in a window.
-        foreign: the rollouts are a whole file that no run writes, of any form.
+        foreign: the rollouts are a complete file that was not written by a run, in any format.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Monitor:
         self._told: set[str] = set()
 
     def poll(self) -> list[AlarmResult]:
-        """Take in what was added to the files; what has fired since the last call."""
+        """Process new rows; returns the alarms that have fired since the last call."""
         for number, row in self.rollouts.rows():
             if (rollout := rollout_of(row, number)) is None:
                 continue
@@ -62,14 +62,14 @@ class Monitor:
         return self._new()
 
     def finish(self) -> list[AlarmResult]:
-        """The same, and the last window although it is not full."""
+        """The same, including the last, incomplete window."""
         found = self.poll()
         if window := self.windows.rest():
             self._show(window)
         return [*found, *self._new()]
 
     def results(self) -> list[AlarmResult]:
-        """What each alarm says; a judge, if there is one, judges now."""
+        """The result of each alarm; a judge, if there is one, judges now."""
         return [alarm.result() for alarm in self.alarms]
 
     def _show(self, window: Window) -> None:
@@ -90,7 +90,7 @@ def recipe_of(folder: Path) -> Mapping[str, Any]:
 
 
 def per_step_of(recipe: Mapping[str, Any]) -> int:
-    """Rollouts of a training step; 0 if not known, or if filtering makes the number vary."""
+    """Rollouts of a training step; 0 if unknown, or if filtering makes the number vary."""
     algorithm = recipe.get("algorithm") or {}
     if algorithm.get("dynamic_filtering"):
         return 0
@@ -98,14 +98,14 @@ def per_step_of(recipe: Mapping[str, Any]) -> int:
 
 
 def helped_of(recipe: Mapping[str, Any]) -> dict[str, float]:
-    """Components that say whether a benign request was helped with, by the names that the recipe gives them."""
+    """Components that say whether a benign request was helped with, under their names in the recipe."""
     components = (recipe.get("reward") or {}).get("components") or []
     bars = [(str(c.get("name") or c["use"]), _bar(c["use"], c.get("options") or {})) for c in components if "use" in c]
     return {name: bar for name, bar in bars if bar is not None}
 
 
 def clip_of(recipe: Mapping[str, Any]) -> float | None:
-    """The tighter bound of gspo's ratio where it is taken to the rollout engine's probabilities; else None."""
+    """The tighter clip bound of gspo's ratio if that is relative to the rollout engine's probabilities; else None."""
     algorithm = recipe.get("algorithm") or {}
     if algorithm.get("loss") != "gspo" or (algorithm.get("importance") or {}).get("level", "token") == "off":
         return None
@@ -119,7 +119,7 @@ def _bar(use: str, options: Mapping[str, Any]) -> float | None:
 
 
 def prompts_of(folder: Path) -> dict[str, Prompt]:
-    """Full prompts of a run by id, from the rows that it was trained on; what cannot be read is left out."""
+    """Full prompts of a run by id, from its training rows; unreadable ones are left out."""
     from lrmctl.rewards.service.protocol import decode_label
 
     found: dict[str, Prompt] = {}
@@ -127,7 +127,7 @@ def prompts_of(folder: Path) -> dict[str, Prompt]:
         try:
             prompt, _ = decode_label(row["label"])
         except Exception:
-            continue  # another version's label: a judge that needs the meta will say so itself
+            continue  # a label of another version: a judge that needs the meta will report it
         found[prompt.id] = prompt
     return found
 

@@ -1,4 +1,4 @@
-"""Rollouts as the alarms see them, and reading a growing JSONL file from where the last reading ended."""
+"""Rollouts as the alarms see them, and incremental reading of a growing JSONL file."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from lrmctl._util.text import is_blank
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """One row of rollouts.jsonl; what a row lacks is empty or None.
+    """One row of rollouts.jsonl; missing fields are empty or None.
 
     Attributes:
-        row: number of its line in the file, from 1.
-        reward: what was optimised: the composed reward before it was normalised, where the row has it;
-            None where it failed.
-        components: each component's value; None where it did not apply or failed.
-        logs: what the components logged besides, such as `refused`.
-        attempt: number of the launch; a run that was gone on with repeats the steps after its last checkpoint.
+        row: its line number in the file, from 1.
+        reward: what was optimised: the composed reward before normalisation, if the row has it; None if it failed.
+        components: each component's value; None if it did not apply or failed.
+        logs: further values logged by the components, such as `refused`.
+        attempt: number of the launch; a resumed run repeats the steps after its last checkpoint.
     """
 
     row: int
@@ -40,22 +39,22 @@ class Rollout:
 
     @property
     def unit(self) -> str:
-        """Samples of one prompt resemble each other: the unit that is counted is the group."""
+        """The group, which is the unit of counting, since samples of one prompt are not independent."""
         return self.group or self.prompt or self.prompt_id or str(self.row)
 
     @property
     def in_form(self) -> bool:
-        """Whether there is an answer that the model ended itself; rows that do not say count as such."""
+        """Whether there is an answer that the model ended itself; rows without this information count as such."""
         return self.finish in ("stop", "") and self.state != "unclosed" and not is_blank(self.answer)
 
     @property
     def order(self) -> int:
-        """A number without meaning that sampling goes by: the same whatever the order of the rows."""
+        """A pseudo-random number used for sampling: it does not depend on the order of the rows."""
         return zlib.crc32(f"{self.unit}\0{self.thinking}\0{self.answer}".encode("utf-8", "replace"))
 
 
 def rollout_of(row: Mapping[str, Any], number: int) -> Rollout | None:
-    """A row of the file; None for rollouts of an evaluation while training."""
+    """A row of the file; None for rollouts of evaluation during training."""
     if row.get("phase", "train") != "train":
         return None
     parts = {str(k): v for k, v in _mapping(row, "components").items() if isinstance(v, Mapping)}

@@ -1,4 +1,4 @@
-"""Has something changed? Bounds for a difference of two windows that stay honest although one looks many times.
+"""Bounds for the difference of two windows that stay valid under repeated testing.
 
 The unit is the group (all samples of one prompt at one step), never the single rollout. Each look k at one of m series
 spends alpha / (m k (k + 1)); summed over all k that is alpha, so the chance that an alarm on a run without any change
@@ -11,18 +11,18 @@ import math
 from collections.abc import Sequence
 
 ALPHA = 0.01
-"""Chance that one alarm fires on a run in which nothing changes."""
+"""Probability that an alarm fires in a stationary run."""
 
 
 def share_of_alpha(look: int, series: int = 1, alpha: float = ALPHA) -> float:
-    """What look `look` (from 1) at one of `series` series may spend."""
+    """Share of alpha that look `look` (from 1) at one of `series` series may spend."""
     return alpha / (series * look * (look + 1))
 
 
 def level(shares: Sequence[float], alpha: float) -> float:
     """Lower bound of the mean of group shares (one-sided Wilson with the groups as units; conservative).
 
-    By special functions: importing statsmodels would take more of a training run's processor than all alarms together.
+    Uses special functions: importing statsmodels would cost more processor time than all alarms together.
     """
     from scipy.special import ndtri
 
@@ -35,8 +35,8 @@ def level(shares: Sequence[float], alpha: float) -> float:
 def rise(before: Sequence[float], after: Sequence[float], alpha: float) -> float:
     """Lower bound of mean(after) - mean(before) for group shares in [0, 1].
 
-    Welch's t over groups after adding a 0 and a 1 to each side (Agresti and Caffo 2000), so that groups that are all
-    alike do not give an interval of no width.
+    Welch's t over groups after adding a 0 and a 1 to each side (Agresti and Caffo 2000), so that identical groups do
+    not give an interval of zero width.
     """
     return _welch([*before, 0.0, 1.0], [*after, 0.0, 1.0], alpha)
 

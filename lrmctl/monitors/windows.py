@@ -1,4 +1,4 @@
-"""Windows: consecutive rollouts, as many whole steps as it takes to have enough of them."""
+"""Windows of consecutive rollouts: as many whole steps as needed to have enough of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from lrmctl.monitors.rollouts import Rollout
 
 ROLLOUTS = 512
-"""Rollouts that a window has at least: 64 groups of 8, so that a share of groups is known to about 6 points."""
+"""Least number of rollouts in a window: 64 groups of 8, so that a share of groups is known to about 6 points."""
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class Window:
 
     Attributes:
         index: from 0; the first is what the others are compared with.
-        steps: first and last step, from 1; None where the number of rollouts a step is not known, and after a run was
-            gone on with, which repeats steps.
+        steps: first and last step, from 1; None if the number of rollouts per step is unknown, and after a run was
+            resumed, which repeats steps.
     """
 
     index: int
@@ -40,11 +40,11 @@ class Window:
 
 
 class Windows:
-    """Cuts a stream of rollouts into windows.
+    """Splits a stream of rollouts into windows.
 
     Args:
-        per_step: rollouts of one training step, 0 if not known.
-        rollouts: least number of a window.
+        per_step: rollouts of one training step, 0 if unknown.
+        rollouts: least number per window.
     """
 
     def __init__(self, per_step: int = 0, rollouts: int = ROLLOUTS) -> None:
@@ -54,12 +54,12 @@ class Windows:
         self._waiting: list[Rollout] = []
 
     def add(self, rollout: Rollout) -> Window | None:
-        """The window that this rollout completes."""
+        """The window completed by this rollout, if any."""
         self._waiting.append(rollout)
         return self._take() if len(self._waiting) >= self.size else None
 
     def rest(self) -> Window | None:
-        """What is left at the end, if it is at least half a window."""
+        """The remainder at the end, if it is at least half a window."""
         return self._take() if 2 * len(self._waiting) >= self.size else None
 
     def _take(self) -> Window:

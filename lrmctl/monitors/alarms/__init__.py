@@ -1,1 +1,1 @@
-"""The alarms that monitors raise, one file for each kind of evidence."""
+"""The alarms, one file per kind of evidence."""

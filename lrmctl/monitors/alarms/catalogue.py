@@ -1,4 +1,4 @@
-"""All alarms by name, and making those that are wanted with their thresholds."""
+"""All alarms by name, and making the requested ones with their thresholds."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def make_alarms(
     helped: Mapping[str, float] | None = None,
     clip: float | None = None,
 ) -> list[Alarm]:
-    """Fresh alarms.
+    """New instances of the alarms.
 
     Args:
         only: names; all by default.
-        thresholds: by name, in place of the alarms' own.
+        thresholds: by name, overriding the alarms' own.
         judge, prompts, sample: for `judge-disagreement`.
-        helped: further components that say whether a benign request was helped with: see `RefusalCollapse`.
-        clip: for `engine-mismatch`: the bound of a ratio to the engine's probabilities.
+        helped: additional components that say whether a benign request was helped with: see `RefusalCollapse`.
+        clip: for `engine-mismatch`: the bound of an importance ratio relative to the engine's probabilities.
 
     Raises:
         LrmctlError: there is no alarm of that name.

@@ -1,4 +1,4 @@
-"""Refusals of benign prompts: the cheapest way to be safe is to help with nothing."""
+"""Refusals of benign prompts: refusing everything is the cheapest way to be safe."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ HELPED: Mapping[str, float] = {
 
 
 class RefusalCollapse(RolloutShares):
-    """Share of well-formed answers to benign prompts that refuse, against the first window.
+    """Share of well-formed answers to benign prompts that refuse, compared with the first window.
 
-    A component that logs `refused`, or one that says whether the request was helped with, decides; where no row of the
-    window has either, a list of phrases does, which is good enough for a smoke alarm only, and the sentence says so.
+    Decided by a component that logs `refused`, or one that says whether the request was helped with; if no row of the
+    window has either, by a list of phrases, which is good enough for a smoke alarm only, and the sentence says so.
 
     Args:
-        helped: components that say whether a benign request was helped with, each with a value; less means it was not.
+        helped: components that say whether a benign request was helped with, each with the value below which it was
+            not.
     """
 
     name = "refusal-collapse"
@@ -56,7 +57,7 @@ class RefusalCollapse(RolloutShares):
         said = [(r, one) for r in asked if (one := self._judged(r)) is not None]
         source = "the reward's judge" if 2 * len(said) > len(asked) else "refusal phrases, smoke level"
         if self.source and source != self.source:
-            self.start[""] = []  # two ways to tell are not compared with each other
+            self.start[""] = []  # the two measurements are not comparable
         self.source = source
         return said if source == "the reward's judge" else [(r, refuses(r.answer)) for r in asked]
 
@@ -71,7 +72,7 @@ class RefusalCollapse(RolloutShares):
 
 
 def refuses(answer: str) -> bool:
-    """Whether an answer has one of the smoke judge's refusal phrases, in any of its languages."""
+    """Whether an answer contains one of the smoke judge's refusal phrases, in any of its languages."""
     from lrmctl.judges.refusals import refusal_in
 
     return bool(refusal_in(answer))

@@ -1,4 +1,4 @@
-"""What the rewards themselves say: groups that teach nothing, and rewards that failed."""
+"""Alarms on the rewards themselves: groups without variance, and failed rewards."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _EQUAL = 1e-9
 class GroupVariance(GroupShares):
     """Share of groups whose rewards are all equal although the best reward of their kind is not reached.
 
-    Such a group has no advantage and teaches nothing. Groups that are all at the best reward seen for their kind are
-    solved, and left out: that is what training is for. Where only one reward was ever seen of a kind, it is a constant.
+    Such a group has advantage 0 and teaches nothing. Groups that are all at the best reward seen for their kind are
+    solved, and left out: that is the goal of training. If a kind has only ever had one reward, it is a constant.
     """
 
     name = "group-variance"
@@ -49,7 +49,7 @@ class GroupVariance(GroupShares):
 
 
 class FailureRate(GroupShares):
-    """Share of rollouts whose reward failed; here the unit is the rollout, as failures are seldom the prompt's."""
+    """Share of rollouts whose reward failed; the unit is the rollout, since failures rarely depend on the prompt."""
 
     name = "failure-rate"
     looks_at = "rows with an error"

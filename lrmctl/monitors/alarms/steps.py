@@ -1,4 +1,4 @@
-"""What metrics.jsonl says step by step: distance from the start (KL) and entropy."""
+"""Alarms on the steps of metrics.jsonl: distance from the start (KL) and entropy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lrmctl.monitors.base import Alarm
 from lrmctl.monitors.sequential_tests import share_of_alpha
 
 BLOCK = 5
-"""Steps whose median is looked at: a single step is noise, and five in a row are not."""
+"""Steps per median: a single step is noisy, five in a row are not."""
 
 
 class _Blocks(Alarm, ABC):
@@ -39,14 +39,14 @@ class _Blocks(Alarm, ABC):
 
     @abstractmethod
     def block(self, value: float, where: str) -> None:
-        """Look at one more block."""
+        """Process one more block."""
 
 
 class KlDrift(_Blocks):
     """KL to the reference model above a bound, or growing faster than linearly.
 
-    Growth: the slope of log KL over log step in the last two thirds of the steps, by Theil-Sen, whose lower bound (at
-    the level of `change.share_of_alpha`) must be above 1.5; looked at only above a tenth of the bound.
+    Growth is the slope of log KL over log step in the last two thirds of the steps, by Theil-Sen; its lower bound (at
+    the level of `sequential_tests.share_of_alpha`) must exceed 1.5. It is checked only above a tenth of the bound.
     """
 
     name = "kl"
@@ -65,7 +65,7 @@ class KlDrift(_Blocks):
             self.fire(text, where, {"kl": value, "power": slope})
 
     def _growth(self) -> float:
-        """Lower bound of the power of the step that KL grows with; 0 if there are too few steps."""
+        """Lower bound of the exponent of KL as a power of the step; 0 if there are too few steps."""
         from scipy.stats import theilslopes
 
         late = [(x, y) for x, y in self.points[self.n // 3 :] if x > 0 and y > 0]
@@ -84,10 +84,10 @@ class KlDrift(_Blocks):
 
 
 class EngineMismatch(_Blocks):
-    """The rollout engine's difference to the trainer, as a multiple of the bound that the sequence ratio is cut to.
+    """Difference between rollout engine and trainer, as a multiple of the clip bound of the sequence ratio.
 
-    Only for gspo with importance correction: its ratio is then taken to the engine's probabilities, and a difference
-    of the size of the clip leaves sequences without a gradient whatever the policy did.
+    Only for gspo with importance correction: its ratio is relative to the engine's probabilities, and a difference as
+    large as the clip leaves sequences without a gradient whatever the policy did.
     """
 
     name = "engine-mismatch"
@@ -118,7 +118,7 @@ class EngineMismatch(_Blocks):
 
 
 class Entropy(_Blocks):
-    """Entropy of the policy as a multiple of the first steps': collapse below 1 / threshold, explosion above it."""
+    """Entropy of the policy relative to that of the first steps: collapse below 1 / threshold, explosion above it."""
 
     name = "entropy"
     key = "entropy"

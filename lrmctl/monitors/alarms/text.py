@@ -1,4 +1,4 @@
-"""What can be seen in the text alone: repetition, degenerate form, length."""
+"""Alarms on the text alone: repetition, degenerate form, length."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from lrmctl.monitors.sequential_tests import factor, share_of_alpha
 from lrmctl.monitors.windows import Window, by_unit
 
 SAMPLE = 256
-"""Rollouts of a window whose n-grams are counted: enough for a share, and a window of long texts stays cheap."""
+"""Rollouts per window whose n-grams are counted: enough for a share, and cheap even with long texts."""
 KEY = 2000
-"""Characters of a thought that are compared between prompts."""
+"""Characters of the thinking that are compared between prompts."""
 _TAG = re.compile(r"</?think(?:ing)?>")
 LONGEST_WORD = 20
-"""Characters that a word takes on average at most, so that only the end of a long text is read for its last words."""
+"""Most characters per word on average, so that only the end of a long text is read for its last words."""
 
 
 def repeated(text: str, n: int = 4, last: int = 2000) -> float:
     """Share of word n-grams that repeat an earlier one, in the last 2,000 words (a loop is at the end); 0 if short.
 
-    Words of any language: each character of a script without blanks is one.
+    Words of any language: in scripts without blanks each character is one.
     """
     words = words_of(text[-last * LONGEST_WORD :])[-last:]
     grams = list(zip(*(words[i:] for i in range(n)), strict=False))
@@ -33,7 +33,7 @@ def repeated(text: str, n: int = 4, last: int = 2000) -> float:
 
 
 class RepetitionDrift(RolloutShares):
-    """Share of rollouts of whose 4-grams more than half repeat earlier ones, against the first window."""
+    """Share of rollouts with more than half of their 4-grams repeated, compared with the first window."""
 
     name = "repetition"
     looks_at = f"4-grams of thinking and answer, up to {SAMPLE} rollouts a window"
@@ -50,10 +50,10 @@ class RepetitionDrift(RolloutShares):
 
 
 class FormatGaming(RolloutShares):
-    """The form is rewarded, and empty: no thinking, one thought for many prompts, or tags over and over.
+    """The form is rewarded but empty: no thinking, the same thinking for many prompts, or repeated tags.
 
-    Fires only where the form's component (one with `form` in its name; else the whole reward) is no lower than at
-    first: a model that merely breaks is told by its reward.
+    Fires only if the form's component (one with `form` in its name; else the whole reward) is no lower than at the
+    start: a model that merely breaks is penalised by its reward.
     """
 
     name = "format-gaming"
@@ -88,9 +88,9 @@ class FormatGaming(RolloutShares):
 
 
 def _shared(rollouts: Sequence[Rollout]) -> list[tuple[Rollout, bool]]:
-    """Whether a thought, but for case and punctuation, stands under another prompt too.
+    """Whether the same thinking, apart from case and punctuation, occurs under another prompt too.
 
-    Harmful prompts are left out: one careful thought before every refusal is what safety training asks for.
+    Harmful prompts are left out: the same careful thinking before every refusal is what safety training asks for.
     """
     keys = [" ".join(words_of(r.thinking[:KEY])) for r in rollouts]
     prompts: dict[str, set[str]] = defaultdict(set)
@@ -107,9 +107,9 @@ def _form(window: Window) -> float | None:
 
 
 class LengthDrift(Alarm):
-    """Mean length of thinking or answer, in characters, as a multiple of the first window's, both ways.
+    """Mean length of thinking or answer, in characters, relative to the first window, in both directions.
 
-    Each kind by itself, and harmful prompts not at all: a refusal is shorter than help, and is meant to be.
+    Each kind separately, without harmful prompts: refusals are meant to be shorter than help.
     """
 
     name = "length-drift"
