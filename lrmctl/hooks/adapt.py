@@ -1,6 +1,6 @@
-"""Objects of plugins that do not derive from the base class of their kind, made into instances of it.
+"""Wraps plugin objects that do not derive from the base class of their kind.
 
-What such an object has of the base's members is its own; what it lacks is the base's default.
+Members that the object has are used; missing ones have the base's default.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from lrmctl.errors import PluginError
 from lrmctl.hooks.specs import Benchmark, Judge, Reward, Source
 
 BASES: Mapping[str, type] = {"reward": Reward, "judge": Judge, "benchmark": Benchmark, "source": Source}
-"""By the group of the registry."""
+"""Base classes by group of the registry."""
 _NEEDED: Mapping[type, tuple[str, ...]] = {
     Reward: ("score",),
     Judge: ("judge",),
@@ -24,20 +24,20 @@ _NEEDED: Mapping[type, tuple[str, ...]] = {
 
 
 def adapted(group: str, made: Any) -> Any:
-    """The object itself if it derives from its group's base, else an instance of the base in front of it.
+    """The object itself if it derives from its group's base, else an instance of the base that wraps it.
 
     Raises:
-        PluginError: it lacks the method that every object of its kind has.
+        PluginError: it lacks the required method of its kind.
     """
     base = BASES[group]
     return adapted_to(base, _NEEDED[base], made, group)
 
 
 def adapted_to(base: type, needed: tuple[str, ...], made: Any, group: str) -> Any:
-    """The same for a base class that another room has; one of the needed methods has to be there.
+    """The same for a base class of another room; one of the needed methods must exist.
 
     Raises:
-        PluginError: none is.
+        PluginError: none does.
     """
     if isinstance(made, base):
         return made
@@ -59,7 +59,7 @@ def _adapter(base: type, has: frozenset[str]) -> Any:
         self.__dict__["wrapped"] = wrapped
 
     def other(self: Any, name: str) -> Any:
-        if name == "wrapped":  # not there yet while it is copied
+        if name == "wrapped":  # not set yet while it is copied
             raise AttributeError(name)
         return getattr(self.wrapped, name)
 

@@ -1,4 +1,4 @@
-"""The modules through which lrmctl's own plugins register, in the same way as anybody's. Light modules, all of them."""
+"""The modules that register lrmctl's own plugins, in the same way as third-party ones. All are light to import."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Loads plugins so that a broken one is a fact to report and never a broken command.
+"""Loads plugins so that a broken one is reported and never breaks a command.
 
-Each plugin gets a pluggy manager of its own: one that cannot be imported, has a wrong signature or raises while
-it registers becomes a `PluginProblem` and offers nothing. This module loads; who wins a name is decided by `registry`.
+Each plugin has its own pluggy manager: one that cannot be imported, has a wrong signature or raises during registration
+becomes a `PluginProblem` and provides nothing. This module loads; conflicts between names are resolved in `registry`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class PluginEntry:
     Attributes:
         group: `reward`, `judge`, `benchmark`, `source`, `backend`, `thinking-format` or `lexicon`.
         distribution, version: the installed distribution that registered it (`lrmctl` for built-ins).
-        source: the factory, or where it is imported from when it is first needed.
+        source: the factory, or the import path of one that is imported when first needed.
     """
 
     name: str
@@ -99,7 +99,7 @@ class PluginProblem:
 
 @dataclass(frozen=True)
 class LoadedPlugins:
-    """What loading some plugins came to."""
+    """The result of loading some plugins."""
 
     entries: tuple[PluginEntry, ...]
     problems: tuple[PluginProblem, ...]
@@ -140,13 +140,13 @@ def _candidates() -> Iterator[_Candidate]:
 
 
 def _entry_points(distribution: Distribution) -> list[EntryPoint]:
-    """This distribution's entry points for lrmctl; none where its metadata cannot be parsed.
+    """The distribution's entry points for lrmctl; none if its metadata cannot be parsed.
 
     `importlib.metadata.entry_points()` reads all distributions at once, so one bad file would hide every plugin.
     """
     try:
         return list(distribution.entry_points.select(group=ENTRY_POINT_GROUP))
-    except Exception:  # any damage of any installed package; it is not ours to judge
+    except Exception:  # any damage of any installed package, which is not lrmctl's problem
         return []
 
 
@@ -170,11 +170,11 @@ def _load_all(candidates: Iterator[_Candidate]) -> LoadedPlugins:
 
 @contextmanager
 def _contained(interrupted: list[int]) -> Iterator[None]:
-    """Load a plugin: what it prints goes to stderr, it cannot end the process, and `json` stays as it was.
+    """Load a plugin contained: its output goes to stderr, it cannot exit the process, and `json` stays unpatched.
 
     Args:
-        interrupted: gets the number of each signal that comes meanwhile, so that a plugin that raises KeyboardInterrupt
-            is told from a user who does.
+        interrupted: receives the number of each signal that arrives meanwhile, to distinguish a plugin that raises
+            KeyboardInterrupt from a user's interrupt.
     """
     import json
     import os
@@ -196,7 +196,7 @@ def _contained(interrupted: list[int]) -> Iterator[None]:
 
 @contextmanager
 def _signals_noted(interrupted: list[int]) -> Iterator[None]:
-    """Signals are handled as before, and noted. Python lets the main thread alone set handlers."""
+    """Records signals while handling them as before. Python lets only the main thread set handlers."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,7 +1,7 @@
-"""Names to things: which plugin offers a name, and making the thing from a recipe's options.
+"""The registry of names: which plugin provides a name, and making its object from a recipe's options.
 
-Built-in names never need third-party code: other people's plugins are loaded only when a name is asked for that
-is not built in, or for a full list. Nobody can take a built-in name; two plugins that claim one name both lose it.
+Built-in names never need third-party code: third-party plugins are loaded only for a name that is not built in, or for
+a full list. A built-in name cannot be taken; two plugins that claim the same name both lose it.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ class Registry:
         return self._third_party
 
     def names(self, group: str | None = None) -> list[PluginEntry]:
-        """Everything that can be named, of one group or of all, by group and name."""
+        """All registered names, of one group or of all, by group and name."""
         _known_group(group)
         usable = [*self.builtin.entries, *(e for e in self.third_party.entries if not self._rivals(e))]
         chosen = [e for e in usable if group in (None, e.group)]
         return sorted(chosen, key=lambda e: (list(GROUPS).index(e.group), e.name))
 
     def problems(self) -> list[PluginProblem]:
-        """Plugins that did not load, and names that are claimed twice."""
+        """Plugins that did not load, and names claimed twice."""
         conflicts = [
             PluginProblem(entry.distribution, f"{entry.group} {entry.name!r} is also registered by {', '.join(rivals)}")
             for entry in self.third_party.entries
@@ -57,7 +57,7 @@ class Registry:
         """The entry of a name.
 
         Raises:
-            NotFoundError: nobody registers it.
+            NotFoundError: no plugin registers it.
             PluginError: two distributions do.
         """
         _known_group(group)
@@ -75,15 +75,15 @@ class Registry:
     def check(self, group: str, name: str, options: Mapping[str, Any]) -> PluginEntry:
         """Find a name and bind the options to its factory without calling it.
 
-        A factory that is an `OptionsCheck` says more about the values than its signature does.
+        A factory may have `check_options(options)`, which raises a RecipeError for invalid values.
 
         Raises:
-            RecipeError: an option that the factory does not take, or one that it needs and did not get.
+            RecipeError: an option that the factory does not take, or a required one that is missing.
         """
         entry = self.find(group, name)
         try:
             signature = inspect.signature(entry.factory)
-        except (TypeError, ValueError):  # some C callables have none; calling them will tell
+        except (TypeError, ValueError):  # some C callables have none; errors appear when they are called
             return entry
         _bind(entry, signature, options)
         if isinstance(entry.factory, OptionsCheck):
@@ -94,7 +94,7 @@ class Registry:
         return entry
 
     def make(self, group: str, name: str, /, **options: Any) -> Any:
-        """The thing itself: its factory called with the options."""
+        """The object itself: its factory called with the options."""
         entry = self.check(group, name, options)
         try:
             made = entry.factory(**options)

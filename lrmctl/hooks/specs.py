@@ -1,4 +1,4 @@
-"""The contract with plugins: seven hooks, each handed a `register` callback.
+"""The plugin contract: seven hooks, each of which gets a `register` callback.
 
 A plugin is a distribution with an entry point in the group `lrmctl`; its module implements any of these hooks:
 
@@ -35,11 +35,11 @@ UNBOUNDED = (-math.inf, math.inf)
 
 
 class LazyFactory(NamedTuple):
-    """A factory that is imported when it is first needed, so that listing names loads none of them.
+    """A factory that is imported when first needed, so that listing names imports none of them.
 
     Attributes:
         target: `package.module:attribute`.
-        arguments: where there are any, the attribute is called with them and returns the factory.
+        arguments: if there are any, the attribute is called with them and returns the factory.
     """
 
     target: str
@@ -61,12 +61,12 @@ class LazyFactory(NamedTuple):
 
 
 Factory = Callable[..., Any] | LazyFactory | str
-"""What makes the thing from a recipe's options; or where that is: `package.module:attribute`."""
+"""The factory that makes the object from a recipe's options; or its import path: `package.module:attribute`."""
 
 
 @runtime_checkable
 class OptionsCheck(Protocol):
-    """What a factory may be besides a callable: it refuses values of options before anything is made."""
+    """A factory that can also refuse option values before anything is made."""
 
     def check_options(self, options: Mapping[str, Any]) -> None:
         """Raise a RecipeError for values that the factory does not take."""
@@ -75,23 +75,24 @@ class OptionsCheck(Protocol):
 class Register(Protocol):
     """`register(name, factory, summary=...)`: names are lower-case, words joined by `-` or `_`, `/` or `:` allowed.
 
-    A factory that is named (`"my_package.rewards:Brevity"`) is imported when a recipe needs it; say a summary then.
+    A factory given by import path (`"my_package.rewards:Brevity"`) is imported when a recipe needs it; it needs a
+    summary.
     """
 
     def __call__(self, name: str, factory: Factory, *, summary: str = "") -> None: ...
 
 
 class Reward(ABC):
-    """Scores traces. Must be safe to call from several threads.
+    """Scores traces. Must be thread-safe.
 
     Attributes:
-        range: the lowest and the highest score; infinite where nothing is declared.
+        range: the lowest and the highest score; infinite if not declared.
     """
 
     range: tuple[float, float] = UNBOUNDED
 
     def prepare(self) -> None:
-        """Load what is slow to load, before the first trace. Nothing by default."""
+        """Load what is slow to load, before the first trace. Does nothing by default."""
 
     @abstractmethod
     def score(self, traces: Sequence[Trace], part: Part) -> Sequence[Score]:
@@ -102,10 +103,10 @@ class Judge(ABC):
     """Judges one part of each trace.
 
     Attributes:
-        name, version: what verdicts are signed with; the version changes with whatever changes a verdict.
-        parallel: calls at the same time that it can take.
-        cacheable: its verdicts depend on the trace alone, so that they may be remembered.
-        says_refusal: whether its verdicts say if an answer refuses; None finds it out by asking, where that is cheap.
+        name, version: recorded in verdicts; the version changes with everything that changes a verdict.
+        parallel: number of concurrent calls that it supports.
+        cacheable: its verdicts depend on the trace alone, so that they may be cached.
+        says_refusal: whether its verdicts say if an answer refuses; None finds out by a trial call if that is cheap.
     """
 
     name: str = ""
@@ -115,10 +116,11 @@ class Judge(ABC):
     says_refusal: bool | None = None
 
     def check(self) -> None:
-        """Raise an LrmctlError if it cannot be asked (no such model, no key). Loads nothing. Nothing by default."""
+        """Raise an LrmctlError if it cannot be called (no such model, no key). Loads nothing. Does nothing by
+        default."""
 
     def prepare(self) -> None:
-        """Load what is slow to load, before the first trace. Nothing by default."""
+        """Load what is slow to load, before the first trace. Does nothing by default."""
 
     @abstractmethod
     def judge(self, traces: Sequence[Trace], part: Part) -> Sequence[Verdict]:
@@ -130,7 +132,7 @@ class Benchmark(ABC):
 
     Attributes:
         split: the part of a published set; empty if it has none.
-        kinds: of its prompts, as far as that is known before they are loaded; empty if it is not.
+        kinds: kinds of its prompts if known before they are loaded; empty otherwise.
     """
 
     name: str
@@ -144,7 +146,7 @@ class Benchmark(ABC):
         """The prompts, the same at every call."""
 
     def provenance(self) -> Mapping[str, Any]:
-        """Where the prompts come from, as JSON values that go into the result. Nothing by default."""
+        """Where the prompts come from, as JSON values that go into the result. Empty by default."""
         return {}
 
     def why_not_here(self) -> str:
@@ -169,7 +171,7 @@ class Source:
     """Training data: prompts for RL, demonstrations for SFT. A source may offer only one of the two.
 
     Attributes:
-        without_thinking: responses without a thought are right; set where the model does not think.
+        without_thinking: responses without thinking are valid; set if the model does not think.
     """
 
     without_thinking: bool = False
@@ -191,11 +193,11 @@ class Source:
         raise RecipeError(f"the source {type(self).__name__} has prompts only", fix="use it under `prompts:`")
 
     def findings(self) -> Sequence[str]:
-        """What `demonstrations` left out and why, in sentences. Nothing by default."""
+        """What `demonstrations` left out and why, as sentences. Empty by default."""
         return ()
 
     def provenance(self) -> Mapping[str, Any]:
-        """Where the rows come from, as JSON values that the run's lock records. Nothing by default."""
+        """Where the rows come from, as JSON values that the run's lock records. Empty by default."""
         return {}
 
 
