@@ -1,6 +1,6 @@
-"""Results of an evaluation in the forms of other tools: Inspect AI, lm-evaluation-harness, Hugging Face datasets.
+"""Results of an evaluation in the formats of other tools: Inspect AI, lm-evaluation-harness, Hugging Face datasets.
 
-Only forms change here: figures are those of the summary, verdicts those of the rows.
+Only the format changes here: metrics are those of the summary, verdicts those of the rows.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The card of an exported dataset: what it holds, where its prompts are from, what to be careful with."""
+"""The card of an exported dataset: its content, the sources of its prompts, and cautions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WITHOUT = "Texts were left out: ids, verdicts, lengths and scores only."
 
 
 def card(evaluation: ExportedEvaluation, files: Sequence[str], columns: Sequence[str]) -> str:
-    """Markdown with a YAML head; names from the evaluation cannot break either.
+    """Markdown with YAML front matter; names from the evaluation cannot break either.
 
     Args:
         files: of the rows and of the metrics.
@@ -39,7 +39,7 @@ def card(evaluation: ExportedEvaluation, files: Sequence[str], columns: Sequence
 
 
 def plain(text: object) -> str:
-    """A name on one line, with nothing that Markdown or HTML would read."""
+    """A name on one line, without anything that Markdown or HTML would interpret."""
     kept = "".join(c if c.isprintable() else " " for c in str(text))
     return "".join(f"\\{c}" if c in "\\`*_[]<>|#!" else c for c in kept)
 

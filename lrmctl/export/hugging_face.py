@@ -1,7 +1,7 @@
 """Tables that `datasets.load_dataset` opens: `rows` and `metrics` as Parquet, with a dataset card.
 
-A file is named after its content. The library's cache of a local folder goes by the names of folder and files alone: of
-two exports named alike, the second would be answered with the first one's rows.
+Each file is named after its content. The library's cache of a local folder uses only the names of folder and files:
+with equal names, the second of two exports would be served the first one's rows.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from lrmctl.runs.eval_rows import EvalRow
 from lrmctl.types import Verdict
 
 AT_ONCE = 2_000
-"""Rows that are in memory at the same time."""
+"""Rows in memory at the same time."""
 ROWS, METRICS, CARD = "rows.parquet", "metrics.parquet", "README.md"
 _TEXTS = ("messages", "reference", "thinking", "answer", "extracted", "thinking_raw", "answer_raw", "meta", "error")
 
 
 def write_hugging_face(evaluation: ExportedEvaluation, out: Path) -> list[Path]:
-    """Write both tables and the card into the new folder `out`; without texts their columns are left out.
+    """Write both tables and the card to the new folder `out`; without texts their columns are left out.
 
     Raises:
         LrmctlError: there is nothing to export, or `out` is not empty.
@@ -92,7 +92,7 @@ def _fields(pa: Any) -> list[Any]:
 
 
 def _row(row: EvalRow) -> dict[str, Any]:
-    """One row of the table; what has a shape of its own (`meta`, `scores`, `also`) is JSON."""
+    """One row of the table; nested values (`meta`, `scores`, `also`) are JSON."""
     t = row.trace
     return {
         "set": row.set,

@@ -1,7 +1,7 @@
 """Logs of Inspect AI: one `.eval` file per set, kind of prompt and temperature, for `inspect view`.
 
-A sample of a prompt is an epoch, the thinking is reasoning content, each verdict is a score with the judge's words as
-its explanation, each figure a metric with its interval. Needs the package inspect-ai (extra `inspect`).
+A sample of a prompt is an epoch, the thinking is reasoning content, each verdict is a score with the judge's output as
+its explanation, each metric has its interval. Needs the package inspect-ai (extra `inspect`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _STOP = {"stop": "stop", "length": "max_tokens", "error": "unknown"}
 
 
 def write_inspect(evaluation: ExportedEvaluation, out: Path) -> list[Path]:
-    """Write a log for every cell of the evaluation into the new folder `out`.
+    """Write a log for every cell of the evaluation to the new folder `out`.
 
     Raises:
         LrmctlError: inspect-ai is not installed, or `out` is not empty.
@@ -57,7 +57,7 @@ def _time(evaluation: ExportedEvaluation) -> str:
 
 
 def _spec(log: Any, evaluation: ExportedEvaluation, cell: SummaryLine) -> Any:
-    """The head of a log; ids follow from what was evaluated, so that a second export is the same log."""
+    """The head of a log; ids are derived from what was evaluated, so that a second export gives the same log."""
     import hashlib
 
     from lrmctl._util.version import __version__
@@ -98,7 +98,7 @@ def _shown(cell: SummaryLine) -> list[str]:
 
 
 def _metric(log: Any, name: str, figure: Mapping[str, Any]) -> Any:
-    """A figure with its 95 % interval over prompts, as three metrics that the viewer shows side by side."""
+    """A metric with its 95 % interval over prompts, as three metrics that the viewer shows side by side."""
     values = {"mean": figure["value"], "low 95 %": figure.get("low"), "high 95 %": figure.get("high")}
     metrics = {word: log.EvalMetric(name=word, value=v) for word, v in values.items() if v is not None}
     return log.EvalScore(name=name, scorer="lrmctl", metrics=metrics, scored_samples=figure.get("n"))
@@ -149,7 +149,7 @@ def _output(model: Any, name: str, trace: Trace) -> Any:
 
 
 def _error(trace: Trace) -> Any:
-    """A completion that failed: Inspect keeps the sample apart from those that have scores."""
+    """A failed completion: Inspect keeps the sample apart from those that have scores."""
     if trace.finish_reason != "error":
         return None
     text = trace.error or "the completion failed"
@@ -157,7 +157,7 @@ def _error(trace: Trace) -> Any:
 
 
 def _scores(row: EvalRow) -> Iterator[tuple[str, Any]]:
-    """Words, not numbers: `failed` is neither 0 nor 1. A failed completion has no scores."""
+    """Scores as words, not numbers: `failed` is neither 0 nor 1. A failed completion has no scores."""
     score = import_module("inspect_ai.scorer").Score
     if row.trace.finish_reason == "error":
         return
@@ -176,7 +176,7 @@ def _scores(row: EvalRow) -> Iterator[tuple[str, Any]]:
 
 
 def _why(verdict: Verdict) -> str:
-    """What the judge said, as a block that no Markdown in it can leave."""
+    """The judge's output, as a block that Markdown inside cannot end."""
     said = [f"{verdict.judge} {verdict.version}, {verdict.part}: {verdict.outcome}"]
     said += [f"labels: {', '.join(verdict.labels)}"] if verdict.labels else []
     said += [f"p(unsafe) = {verdict.p_unsafe:.3g}"] if verdict.p_unsafe is not None else []

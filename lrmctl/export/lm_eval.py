@@ -1,7 +1,7 @@
-"""Results in the form that lm-evaluation-harness writes: `results_*.json` and one `samples_*.jsonl` per task.
+"""Results in the format of lm-evaluation-harness: `results_*.json` and one `samples_*.jsonl` per task.
 
-Every cell of the summary is a task. The form has a standard error where lrmctl has an interval: half the width of the
-95 % interval over prompts, divided by 1.96. Our own bounds stand in `lrmctl` of the same file.
+Every cell of the summary is a task. The format has a standard error where lrmctl has an interval: half the width of the
+95 % interval over prompts, divided by 1.96. The actual bounds are under `lrmctl` in the same file.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _Z = 1.959963984540054
 
 
 def write_lm_eval(evaluation: ExportedEvaluation, out: Path) -> list[Path]:
-    """Write results and samples into the new folder `out`.
+    """Write results and samples to the new folder `out`.
 
     Raises:
         LrmctlError: there is nothing to export, or `out` is not empty.
@@ -79,7 +79,7 @@ def _figures(cell: SummaryLine) -> Iterator[tuple[str, float | str]]:
 
 
 def _directions(cell: SummaryLine) -> Iterator[tuple[str, bool]]:
-    """Whether more is better; a length is neither good nor bad."""
+    """Whether higher is better; a length is neither."""
     for name in cell.metrics:
         if name not in TOKENS:
             yield name, not lower_is_better(cell.kind, name)
@@ -98,7 +98,7 @@ def _config(cell: SummaryLine, summary: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _samples(evaluation: ExportedEvaluation, cell: SummaryLine) -> Iterator[dict[str, Any]]:
-    """One line per prompt with all its samples, as lm-eval writes a task that repeats."""
+    """One line per prompt with all its samples, like an lm-eval task with repeats."""
     by_prompt: dict[str, list[EvalRow]] = {}
     for row in evaluation.rows(cell):
         by_prompt.setdefault(row.trace.prompt.id, []).append(row)
@@ -134,7 +134,7 @@ def _hash(text: str) -> str:
 
 
 def _means(rows: list[EvalRow]) -> Iterator[tuple[str, float]]:
-    """Each main metric and each figure beside it: the mean over the samples that count."""
+    """Each main metric and each additional one: the mean over the samples that count."""
     kind = rows[0].trace.prompt.kind
     for name in metrics_of(kind):
         values = [value for row in rows if (value := METRICS[kind][name](row)) is not None]
@@ -147,7 +147,7 @@ def _response(row: EvalRow) -> str:
     trace = row.trace
     if trace.thinking_state in ("absent", "off"):
         return trace.answer
-    form = default_format()  # one for all models, so that whoever reads the export knows one format
+    form = default_format()  # the same for all models, so that readers need to know one format
     return f"{form.open}{trace.thinking}" + (f"{form.close}{trace.answer}" if trace.thinking_state == "closed" else "")
 
 

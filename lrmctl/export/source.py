@@ -1,4 +1,4 @@
-"""What is exported: an evaluation folder, one set at one temperature in memory at a time, with or without texts."""
+"""The evaluation to export, one set at one temperature in memory at a time, with or without texts."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ LEFT_OUT = "(text left out)"
 
 @dataclass(frozen=True)
 class SummaryLine:
-    """One kind of prompt of one set at one temperature: a line of the summary.
+    """One line of the summary: a kind of prompt of one set at one temperature.
 
     Attributes:
-        entry: as it lies in summary.json.
-        slug: a name for files and tasks, of plain characters; no other cell of the evaluation has it.
+        entry: as in summary.json.
+        slug: a name for files and tasks, of plain characters; unique within the evaluation.
     """
 
     set: str
@@ -34,7 +34,7 @@ class SummaryLine:
 
     @property
     def metrics(self) -> dict[str, Mapping[str, Any]]:
-        """The figures that there are, by name."""
+        """The available metrics, by name."""
         return {name: m for name, m in self.entry.get("metrics", {}).items() if m.get("value") is not None}
 
     @property
@@ -45,11 +45,11 @@ class SummaryLine:
 
 @dataclass(frozen=True)
 class ExportedEvaluation:
-    """An evaluation that lies in `folder`.
+    """An evaluation in `folder`.
 
     Attributes:
         name: what the user calls it.
-        text: whether texts of prompts, traces and judges are passed on.
+        text: whether texts of prompts, traces and judges are exported.
     """
 
     folder: Path
@@ -64,7 +64,7 @@ class ExportedEvaluation:
 
     @property
     def model(self) -> str:
-        """What was evaluated, in one word."""
+        """The name of the evaluated model."""
         return str(self.summary.get("label") or self.summary.get("model") or self.name)
 
     @cached_property
@@ -91,7 +91,7 @@ class ExportedEvaluation:
 
 
 def _unique(names: Sequence[str]) -> list[str]:
-    """Of plain characters; names that are alike then are numbered."""
+    """Names of plain characters; equal ones are numbered."""
     found: dict[str, None] = {}
     for name in names:
         plain = re.sub(r"[^A-Za-z0-9_.]+", "-", name).strip("-.")
@@ -101,7 +101,7 @@ def _unique(names: Sequence[str]) -> list[str]:
 
 
 def without_text(row: EvalRow) -> EvalRow:
-    """The row with ids, verdicts and scores, and none of what was asked, thought, answered or quoted."""
+    """The row with ids, verdicts and scores, without any text of prompts, traces or judges."""
     trace = row.trace
     messages = tuple({"role": m["role"], "content": LEFT_OUT} for m in trace.prompt.messages)
     prompt = replace(trace.prompt, messages=messages, reference=None, meta={})
@@ -123,7 +123,7 @@ def new_folder(out: Path) -> Path:
     """An empty folder.
 
     Raises:
-        LrmctlError: there is something in it.
+        LrmctlError: it is not empty.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise LrmctlError("this is there already, and is not overwritten", str(out), "name another --out, or remove it")
