@@ -1,4 +1,4 @@
-"""The contracts of plugins as checks for their authors: call one from a test; it raises `ContractError` or returns."""
+"""Contract checks for plugin authors: call one from a test; it raises `ContractError` or returns."""
 
 from __future__ import annotations
 

@@ -31,19 +31,19 @@ T = TypeVar("T")
 
 
 class ContractError(AssertionError):
-    """A plugin that does not keep its side."""
+    """A plugin that violates its contract."""
 
 
 def check_reward(reward: Reward, traces: Sequence[Trace] | None = None) -> None:
-    """One finite, missing or failed `Score` per trace, in order and in the reward's range, whatever else is in the
-    batch, in which order, and from however many threads. `lrmctl reward test` says more, and how long it takes.
+    """One `Score` per trace, in order: finite and in the reward's range, missing, or failed. It must not depend on the
+    batch, its order, or the number of threads. `lrmctl reward test` reports more, and the latency.
     """
     for check in check_contract(reward, traces):
         _require(check.ok, f"{check.name}: {check.found}")
 
 
 def check_judge(judge: Judge, traces: Sequence[Trace] | None = None) -> None:
-    """One `Verdict` per trace, in order, that names its judge; a failed one says nothing else."""
+    """One `Verdict` per trace, in order, that names its judge; a failed one has no other content."""
     traces = sample_traces() if traces is None else list(traces)
     _require(bool(judge.name) and bool(judge.version), "a judge has a name and a version")
     for part in get_args(Part):
@@ -58,7 +58,7 @@ def check_judge(judge: Judge, traces: Sequence[Trace] | None = None) -> None:
 
 
 def check_benchmark(benchmark: Benchmark) -> None:
-    """A named, licensed, fixed list of prompts with ids of their own."""
+    """A named, licensed, fixed list of prompts with unique ids."""
     for field in ("name", "license", "url"):
         _require(isinstance(getattr(benchmark, field, None), str), f"a benchmark has a `{field}`")
     prompts = list(benchmark.load())
@@ -67,7 +67,7 @@ def check_benchmark(benchmark: Benchmark) -> None:
 
 
 def check_source(source: Source) -> None:
-    """Prompts with ids of their own, or demonstrations, or both; what is not offered raises an `LrmctlError`."""
+    """Prompts with unique ids, or demonstrations, or both; what is not offered raises an `LrmctlError`."""
     offered = 0
     for method in ("prompts", "demonstrations"):
         try:
@@ -80,7 +80,7 @@ def check_source(source: Source) -> None:
 
 
 def check_thinking_format(form: ThinkingFormat) -> None:
-    """Thinking and answer come back as they were written in it; markers that are only mentioned are text."""
+    """Thinking and answer survive a round trip; markers that are only mentioned are text."""
     _require(isinstance(form, ThinkingFormat), f"{type(form).__name__} is not a ThinkingFormat")
     _require(ThinkingFormat.from_json(form.to_json()) == form, "the format does not survive JSON")
     said = f"Write `{form.open}` first."

@@ -1,7 +1,7 @@
-"""The contract of a reward as a list of checks, each with what it found, and how long a trace takes.
+"""The contract of a reward as a list of checks, each with its finding, and the latency per trace.
 
-Every check asks the reward itself, without the guard that rewards are asked through while training: what it raises is
-a finding. Knows no command line and no recipe.
+Every check calls the reward directly, without the guard used in training: an exception is a finding. Knows no command
+line and no recipe.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from lrmctl.hooks.specs import Reward
 from lrmctl.types import Kind, Part, Prompt, Score, Trace
 
 TOLERANCE = 1e-4
-"""Two values are equal within this, absolute and relative: a model pads a batch, and its last digits differ."""
+"""Absolute and relative tolerance for equal values: a model pads a batch, which changes the last digits."""
 THREADS = 8
 _PARTS: tuple[Part, ...] = get_args(Part)
 
 
 @dataclass(frozen=True)
 class ContractCheck:
-    """One clause of the contract: kept or not, and what was seen."""
+    """One clause of the contract: whether it holds, and what was observed."""
 
     name: str
     ok: bool
@@ -36,7 +36,7 @@ class ContractCheck:
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds per trace, median and 95th percentile: asked one by one, and within batches of `batch`."""
+    """Milliseconds per trace, median and 95th percentile: called one by one, and in batches of `batch`."""
 
     single_p50: float
     single_p95: float
@@ -46,11 +46,11 @@ class Latency:
 
 
 class _Finding(Exception):
-    """What a check did not like."""
+    """The finding of a failed check."""
 
 
 def sample_traces() -> list[Trace]:
-    """Traces as training and evaluation really produce them: good ones and every way to be odd, of all kinds."""
+    """Traces as training and evaluation produce them: good ones and every kind of odd one, of all prompt kinds."""
     traces: list[Trace] = []
     for kind in get_args(Kind):
         prompt = Prompt.user(
@@ -63,16 +63,16 @@ def sample_traces() -> list[Trace]:
             Trace(prompt, "", "", "closed", "stop", 0, 0, sample=3, irregular=("empty",)),
             Trace(prompt, "x" * 5000, "\u00e9\u4e2d\x00", "closed", "stop", 1250, 4, sample=4, irregular=("nested",)),
             Trace(prompt, "\U0001f9ea \u0627\u0644 \ufeff\n\n\n", "The answer", "closed", "length", 4, 2, 5),
-            Trace(prompt, "", "", "unclosed", "error", sample=6),  # and nobody counted its tokens
+            Trace(prompt, "", "", "unclosed", "error", sample=6),  # and without token counts
         ]
     return traces
 
 
 def check_contract(reward: Reward, traces: Sequence[Trace] | None = None) -> list[ContractCheck]:
-    """Every clause of the contract, tried on these traces (by default on `sample_traces`)."""
+    """Every clause of the contract, checked on these traces (by default on `sample_traces`)."""
     traces = sample_traces() if traces is None else list(traces)
     first = _try("one score per trace", lambda: _one_each(reward, traces))
-    if not first.ok:  # nothing else can be asked of it
+    if not first.ok:  # no other check is possible
         return [first]
     clauses: Sequence[tuple[str, Callable[[], str]]] = (
         ("finite", lambda: _finite(reward, traces)),
@@ -88,7 +88,8 @@ def check_contract(reward: Reward, traces: Sequence[Trace] | None = None) -> lis
 
 
 def check_failures(reward: Reward, traces: Sequence[Trace] | None = None) -> ContractCheck:
-    """Whether whole traces are scored at all. To fail is allowed, but ends a run unless its recipe forgives it."""
+    """Whether well-formed traces are scored at all. Failing is allowed, but ends a run unless its recipe tolerates
+    it."""
     traces = sample_traces() if traces is None else list(traces)
 
     def clause() -> str:
@@ -101,7 +102,7 @@ def check_failures(reward: Reward, traces: Sequence[Trace] | None = None) -> Con
 
 
 def latency(reward: Reward, traces: Sequence[Trace] | None = None, *, seconds: float = 1.0, batch: int = 64) -> Latency:
-    """How long a whole trace takes, over about `seconds` each way; the first call of each is not counted."""
+    """Latency of well-formed traces, over about `seconds` each way; the first call of each is not counted."""
     traces = sample_traces() if traces is None else list(traces)
     many = (list(traces) * (batch // len(traces) + 1))[:batch]
     single = _timed([lambda t=t: reward.score([t], "whole") for t in traces], seconds, 1)  # type: ignore[misc]
@@ -178,7 +179,7 @@ def _alone(reward: Reward, traces: Sequence[Trace]) -> str:
 
 
 def _threads(reward: Reward, traces: Sequence[Trace]) -> str:
-    """Each thread scores the traces in an order of its own, all at once."""
+    """Each thread scores the traces in its own order, all at once."""
     expected = _values(reward, traces, "whole")
     orders = [random.Random(seed).sample(range(len(traces)), len(traces)) for seed in range(THREADS)]
     with ThreadPoolExecutor(THREADS) as pool:
@@ -202,7 +203,7 @@ def _empty(reward: Reward) -> str:
 
 
 def _scores(reward: Reward, traces: Sequence[Trace], part: Part) -> list[Score]:
-    """Scores as training takes them."""
+    """Scores as training accepts them."""
     from lrmctl.rewards.base import checked_score
 
     return [checked_score(score) for score in reward.score(traces, part)]
@@ -229,7 +230,7 @@ def _near(x: float, y: float) -> bool:
 
 
 def _odd(trace: Trace) -> str:
-    """A trace in a few words."""
+    """A short description of a trace."""
     words = (trace.prompt.kind, f"thinking {trace.thinking_state}", *trace.irregular)
     ended = () if trace.finish_reason == "stop" else (f"ended by {trace.finish_reason}",)
     return ", ".join((*words, *ended, "" if trace.answer else "no answer")).rstrip(", ")

@@ -1,4 +1,4 @@
-"""The contract checks on every installed plugin of other people, as data. What a contract is, `testing` knows."""
+"""Runs the contract checks on every installed third-party plugin, and returns the results as data."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _CHECKS: Mapping[str, Callable[[Any], None]] = {
 
 @dataclass(frozen=True)
 class PluginCheck:
-    """One registered name: `skip` where it cannot be made without options or has no contract check."""
+    """One registered name: `skip` if it cannot be made without options or has no contract check."""
 
     group: str
     name: str
@@ -41,7 +41,7 @@ class PluginCheck:
 
 
 def check_installed() -> list[PluginCheck]:
-    """Every name of other people's plugins, and what did not load."""
+    """Every name of third-party plugins, and those that did not load."""
     broken = [PluginCheck("plugin", "", p.distribution, "fail", p.error) for p in registry.problems()]
     return [*broken, *(_check(entry) for entry in registry.names() if not entry.builtin)]
 
@@ -61,6 +61,6 @@ def _check(entry: PluginEntry) -> PluginCheck:
         check(registry.make(entry.group, entry.name))
     except (ContractError, LrmctlError) as error:
         return found("fail", str(error))
-    except Exception as error:  # a plugin may raise anything where its contract says a failed score
+    except Exception as error:  # a plugin may raise anything where its contract requires a failed score
         return found("fail", f"raises {type(error).__name__}: {error}")
     return found("ok")
