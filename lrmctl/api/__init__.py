@@ -1,7 +1,7 @@
 """The Python API: what the commands do, as functions, for notebooks and scripts.
 
-`import lrmctl` offers all of it (`lrmctl.train`, `lrmctl.evaluate`, ...); it is loaded when it is first used. The
-commands call the same functions, so that a notebook and a shell give the same figures.
+`import lrmctl` offers all of it (`lrmctl.train`, `lrmctl.evaluate`, ...), loaded on first use. The commands call the
+same functions, so that a notebook and a shell give the same results.
 """
 
 from __future__ import annotations

@@ -35,24 +35,24 @@ def evaluate(
     """Measure the safety of thinking and answers, over-refusal and reasoning, as `lrmctl eval` does.
 
     Args:
-        target: a model (`lab:tiny`, a folder, a hub id), a run (`run:NAME`, its folder), or a server's name for a
-            model. Results of a run go into its own folder.
-        recipe: of kind eval or study; only the lab's models have one by default.
-        overrides: keys of the recipe set to other values, e.g. `{"evaluation.limit": 20}`.
-        name: of the folder for a model's results; the model's own by default.
-        variant: keep this evaluation beside the run's own; that of the decoding mode by default.
-        rejudge: judge and grade what is stored again; nothing is generated.
-        replace: put an evaluation by other settings aside, into its folder `before-N`.
-        training: what the model was trained on (a run or a recipe), to be looked for among the prompts.
+        target: a model (`lab:tiny`, a folder, a hub id), a run (`run:NAME`, its folder), or a model's name on a server.
+            Results of a run go into its own folder.
+        recipe: of kind eval or study; only the lab's models have a default.
+        overrides: recipe keys to change, e.g. `{"evaluation.limit": 20}`.
+        name: name of the folder for a model's results; the model's own by default.
+        variant: keep this evaluation as a variant beside the run's own; by default named after the decoding mode.
+        rejudge: judge and grade the stored completions again; nothing is generated.
+        replace: move an evaluation with other settings to its folder `before-N`.
+        training: the model's training data (a run or a recipe), to be searched for evaluation prompts.
         runs_dir: folder of all runs; `LRMCTL_RUNS`, else `runs`, by default.
         on_progress: called with (completions done, completions in all).
-        on_warning: told what belongs beside the figures; Python's warnings by default.
+        on_warning: called with cautions about the results; Python's warnings by default.
 
     Raises:
-        RunExistsError: an evaluation by other settings, or of another model, is there; see `replace`.
+        RunExistsError: an evaluation with other settings, or of another model, exists; see `replace`.
         NotFoundError, RecipeError, PluginError: a model, set, judge or task that cannot be made.
         JudgeError: a judge failed on every trace of a set.
-        LrmctlError: more completions failed than the recipe lets pass; the others are stored.
+        LrmctlError: more completions failed than the recipe tolerates; the others are stored.
     """
     from lrmctl.evaluation import rejudge as judge_again
     from lrmctl.evaluation.contamination import sentences
@@ -63,7 +63,7 @@ def evaluate(
     with runs_in(runs_dir) as runs:
         loaded = chosen_recipe(recipe or recipe_for(target, runs), "eval", "study", overrides=overrides)
         asked = loaded.recipe
-        assert asked.kind in ("eval", "study")  # nothing else comes through
+        assert asked.kind in ("eval", "study")  # no other kind is loaded
         section = asked.evaluation
         for _, sentence in unseen_refusals(section):
             warn(sentence)
@@ -91,7 +91,7 @@ def evaluate(
 
 
 def _model(target: str, section: EvalSection, runs_dir: Path) -> Path | str:
-    """The checkpoint's folder; where a server is asked, its name for the model."""
+    """The checkpoint's folder; for a server, the model's name there."""
     from lrmctl.recipe.schema.engines import OpenAiOptions
 
     engine = section.engine
@@ -101,7 +101,7 @@ def _model(target: str, section: EvalSection, runs_dir: Path) -> Path | str:
 
 
 def _training(target: str, named: str | None, folder: Path, runs_dir: Path) -> TrainingPrompts | None:
-    """What the model was trained on: as named, or what the run says of itself."""
+    """The model's training data: as given, or as recorded in the run."""
     from lrmctl.evaluation.contamination import training_of
 
     return training_of(named or (folder if target.startswith("run:") else None), runs_dir)

@@ -8,13 +8,13 @@ from lrmctl.hooks.specs import Judge, Reward
 
 
 def make_judge(name: str, **options: Any) -> Judge:
-    """A judge, built in or of a plugin (`lrmctl judge list`).
+    """A judge, built in or from a plugin (`lrmctl judge list`).
 
-    `judge.judge(traces, "thinking")` gives one `Verdict` for each trace. Weights are loaded when it is first asked;
-    judges of equal options share them.
+    `judge.judge(traces, "thinking")` returns one `Verdict` per trace. Weights are loaded at the first call; judges with
+    equal options share them.
 
     Raises:
-        LrmctlError: unknown name, options that it does not take, or a plugin that cannot be loaded.
+        LrmctlError: unknown name, options that the judge does not take, or a plugin that cannot be loaded.
     """
     from lrmctl.judges.base import make_judge
 
@@ -22,11 +22,11 @@ def make_judge(name: str, **options: Any) -> Judge:
 
 
 def make_reward(name: str, **options: Any) -> Reward:
-    """A reward, built in or of a plugin (`lrmctl reward list`). `reward.score(traces, "whole")` gives one `Score` for
-    each trace.
+    """A reward, built in or from a plugin (`lrmctl reward list`). `reward.score(traces, "whole")` returns one `Score`
+    per trace.
 
     Raises:
-        LrmctlError: unknown name, options that it does not take, or a plugin that cannot be loaded.
+        LrmctlError: unknown name, options that the reward does not take, or a plugin that cannot be loaded.
     """
     from lrmctl.rewards.base import make_reward
 

@@ -1,4 +1,4 @@
-"""What every function takes: a recipe of the kind that it runs, and the folder of all runs."""
+"""Arguments common to all functions: a recipe of the right kind, and the folder of all runs."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from lrmctl.runs.names import RUNS_DIR_VARIABLE, runs_folder
 from lrmctl.runs.output import refuse_no_folder
 
 AnyRecipeRef = str | Path | LoadedRecipe
-"""A recipe's file, a shipped name, or a recipe that is loaded already."""
+"""A recipe's file, a shipped name, or a loaded recipe."""
 
 Overrides = Mapping[str, Any] | Sequence[str]
-"""Keys of a recipe set to other values: `{"algorithm.steps": 4}`, or texts as `--set` takes them."""
+"""Recipe keys to change: `{"algorithm.steps": 4}`, or texts as for `--set`."""
 
 _COMMANDS = {"sft": "train", "rl": "train", "eval": "eval --recipe", "study": "study"}
 
@@ -32,7 +32,7 @@ def recipe_of_kind(ref: str | Path, *kinds: str, sets: Sequence[str] = (), on: s
         on: the model that a method is trained on.
 
     Raises:
-        NotFoundError, RecipeError: no such recipe, one that is not valid, or one of another kind.
+        NotFoundError, RecipeError: no such recipe, an invalid one, or one of another kind.
     """
     loaded = load_recipe(ref, sets, on=on)
     kind = loaded.recipe.kind
@@ -48,7 +48,7 @@ def recipe_of_kind(ref: str | Path, *kinds: str, sets: Sequence[str] = (), on: s
 def chosen_recipe(
     recipe: AnyRecipeRef, *kinds: str, overrides: Overrides | None = None, on: str | None = None
 ) -> LoadedRecipe:
-    """The recipe with overrides, which are recorded as the same `--set` would be."""
+    """The recipe with overrides, recorded like the same `--set` options."""
     if not isinstance(recipe, LoadedRecipe):
         return recipe_of_kind(recipe, *kinds, sets=as_sets(overrides), on=on)
     if on is not None:
@@ -59,7 +59,7 @@ def chosen_recipe(
 
 
 def as_sets(overrides: Overrides | None) -> list[str]:
-    """Overrides as `--set` takes them."""
+    """Overrides in the form of `--set`."""
     if isinstance(overrides, Mapping):
         return [f"{key}={json.dumps(value)}" for key, value in overrides.items()]
     return list(overrides or ())
@@ -69,10 +69,10 @@ def as_sets(overrides: Overrides | None) -> list[str]:
 def runs_in(folder: str | Path | None) -> Iterator[Path]:
     """The folder of all runs: the one given, else that of the environment (`LRMCTL_RUNS`), else `runs`.
 
-    Judges and rewards that name a run's model look for it there too, in whatever process they are.
+    Judges and rewards that name a run's model look for it there too, in all processes.
 
     Raises:
-        LrmctlError: there is no folder of this name, and there cannot be one.
+        LrmctlError: there is no folder of this name, and it cannot be created.
     """
     chosen = runs_folder() if folder is None else Path(folder)
     refuse_no_folder(chosen, "runs_dir")

@@ -1,4 +1,4 @@
-"""What a function gives back: a run and its evaluations, read from their folders when they are asked for."""
+"""Results of the API: a run and its evaluations, read from their folders on access."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ class Evaluation:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """All of it: model, engine, settings, warnings, and one entry for each set (docs/evaluation.md)."""
+        """The whole summary: model, engine, settings, warnings, and one entry per set (docs/evaluation.md)."""
         return read_object(self.folder / "summary.json")
 
     @property
     def warnings(self) -> list[str]:
-        """Sentences that belong beside the figures."""
+        """Cautions about the results."""
         return list(self.summary["warnings"])
 
     def figures(self) -> list[dict[str, Any]]:
-        """One flat row for each metric of each set, kind of prompt and temperature; `pandas.DataFrame(...)` takes them.
+        """One flat row per metric of each set, kind of prompt and temperature; `pandas.DataFrame(...)` accepts them.
 
         Keys: `set`, `kind`, `temperature`, `metric`, `value`, `low`, `high` (95 % interval), `n` (what the figure is
         a mean of), `prompts`, `samples`, `judge`, `judge_version`. `value` is None where nothing could be counted.
@@ -59,7 +59,7 @@ class Evaluation:
         ]
 
     def figure(self, metric: str, *, set: str | None = None, temperature: float | None = None) -> dict[str, Any]:
-        """The one figure of this name.
+        """The one row with this metric.
 
         Raises:
             LookupError: there is none, or several sets or temperatures have it.
@@ -77,12 +77,12 @@ class Evaluation:
         return found[0]
 
     def rows(self) -> Iterator[EvalRow]:
-        """Every trace with its verdicts, one after the other."""
+        """Every trace with its verdicts."""
         return (EvalRow.from_json(row) for row in read_jsonl(self.folder / "rows.jsonl"))
 
 
 class Run(RunFolder):
-    """A run: its state, what training logged, and its evaluations. Reads its folder anew each time it is asked."""
+    """A run: its state, training metrics, and evaluations. Reads its folder again on each access."""
 
     @property
     def state(self) -> str:
@@ -90,7 +90,7 @@ class Run(RunFolder):
         return str(self.status().get("state", "not trained here"))
 
     def training_metrics(self) -> list[dict[str, Any]]:
-        """One row for each step of training (docs/training.md); empty if nothing was trained here."""
+        """One row per training step (docs/training.md); empty if nothing was trained here."""
         return list(read_jsonl(self.metrics))
 
     def training_rollouts(self) -> Iterator[dict[str, Any]]:
@@ -98,10 +98,10 @@ class Run(RunFolder):
         return read_jsonl(self.rollouts)
 
     def evaluation(self, variant: str = "") -> Evaluation:
-        """The run's evaluation, or a variant that was kept beside it.
+        """The run's evaluation, or a variant kept beside it.
 
         Raises:
-            NotFoundError: it has not been evaluated so.
+            NotFoundError: there is no such evaluation.
         """
         folder = eval_folder(f"{self.path}@{variant}" if variant else str(self.path), self.path.parent)
         check_summary(folder / "summary.json")
@@ -112,11 +112,11 @@ class Run(RunFolder):
 
 
 def load_run(run: str | Path, *, runs_dir: str | Path | None = None) -> Run:
-    """A run that is there.
+    """Load an existing run.
 
     Args:
         run: `run:NAME`, its name, or its folder.
-        runs_dir: where runs lie that are named by name; `LRMCTL_RUNS`, else `runs`, by default.
+        runs_dir: folder of all runs, for runs given by name; `LRMCTL_RUNS`, else `runs`, by default.
 
     Raises:
         NotFoundError: there is none.

@@ -1,4 +1,4 @@
-"""Several runs beside each other: paired differences, one report, and the study that makes them all."""
+"""Several runs side by side: paired differences, one report, and the study that makes them all."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ def compare(
     metrics: Collection[str] | None = None,
     runs_dir: str | Path | None = None,
 ) -> list[Comparison]:
-    """Paired differences of evaluated runs from a baseline, prompt by prompt, as `lrmctl compare` gives them.
+    """Paired differences of evaluated runs from a baseline, prompt by prompt, as in `lrmctl compare`.
 
     Args:
         baseline, others: `run:NAME`, its name, or its folder; `NAME@VARIANT` for a variant.
-        allow: differences between the evaluations that are wanted (docs/comparing.md).
-        metrics: names of what is paired; the main ones by default, those of `lrmctl.metrics.METRICS` at most.
+        allow: accepted differences between the evaluations (docs/comparing.md).
+        metrics: names of the metrics to compare; the main ones by default, at most those of `lrmctl.metrics.METRICS`.
 
     Returns:
-        One comparison for each of `others`; its `deltas` have interval, p value, wins and losses.
+        One comparison per run in `others`; its `deltas` have interval, p value, wins and losses.
 
     Raises:
-        NotFoundError: a run that is not there or was not evaluated.
+        NotFoundError: a run that does not exist or was not evaluated.
         LrmctlError: nothing to compare with; or prompts, sampling or judges differ, so that pairing would mislead.
     """
     from lrmctl.comparison import compare_all
@@ -60,21 +60,21 @@ def report(
     runs_dir: str | Path | None = None,
     on_warning: Callable[[str], None] | None = None,
 ) -> Path:
-    """One self-contained HTML page from evaluated runs, and its table as JSON beside it, as `lrmctl report` writes it.
+    """Write one self-contained HTML page from evaluated runs, with its table as JSON, like `lrmctl report`.
 
     Args:
         targets: evaluated runs, the base first; or a study.
         out: the HTML file; beside the first run by default.
-        traces: of each arm that the page holds at most; 0 leaves the viewer out.
+        traces: most traces per arm in the page; 0 leaves the viewer out.
         figures: folder for a paper's files: every figure as SVG, PDF and PNG, every table as LaTeX and CSV.
-        force: replace `out`, whatever it holds, and write into `figures`, whatever lies there.
-        on_warning: told what was left out; Python's warnings by default.
+        force: replace `out`, whatever it contains, and write into `figures`, whatever is there.
+        on_warning: called with what was left out; Python's warnings by default.
 
     Returns:
         The page's path.
 
     Raises:
-        NotFoundError: a run that is not there or was not evaluated.
+        NotFoundError: a run that does not exist or was not evaluated.
         LrmctlError: no target, a file of a run that is not valid, `out` is another file, or `figures` holds others.
     """
     from lrmctl.reporting import build_report, check_folder
@@ -103,21 +103,21 @@ def study(
     rebuild_base: bool = False,
     on_event: Callable[[StudyEvent], None] = lambda _: None,
 ) -> Path:
-    """Train every arm of a study, evaluate and analyse each, and report; or go on with it, as `lrmctl study` does.
+    """Run or continue a study, as `lrmctl study` does: train, evaluate and analyse every arm, then report.
 
-    What is done is not repeated.
+    Finished stages are not repeated.
 
     Args:
         recipe: of kind study; `demo` is one.
-        rebuild_base: pretrain the lab's base model anew.
-        on_event: hears every start, progress and end of a stage.
+        rebuild_base: pretrain the lab's base model again.
+        on_event: called at every start, progress and end of a stage.
 
     Returns:
         The report's path.
 
     Raises:
         RecipeError: the recipe or one of its arms cannot run.
-        RunExistsError: the folder holds a study of another recipe.
+        RunExistsError: the folder contains a study of another recipe.
         BackendError: at least one arm failed; the report was written without it.
     """
     from lrmctl.preflight.validate import validate
@@ -130,7 +130,7 @@ def study(
 
 
 def evaluated_folder(run: str, runs_dir: Path) -> Path:
-    """The folder of a run's evaluation; a folder that holds an evaluation is taken as it is.
+    """The folder of a run's evaluation; a folder that contains an evaluation is used as it is.
 
     Raises:
         NotFoundError: no such run, or it has not been evaluated.

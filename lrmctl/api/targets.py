@@ -1,4 +1,4 @@
-"""What a command's TARGET means: a model, or a run by name or folder."""
+"""The TARGET argument of commands: a model, or a run by name or folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lrmctl.runs.names import is_run_name, named_run, quoted
 
 
 def is_run(folder: Path) -> bool:
-    """A folder of a training run, or one that an evaluation made."""
+    """Whether this is the folder of a training run, or one created by an evaluation."""
     files = (MARKER_FILE, "status.json", "lock.json", "eval/summary.json", "eval/rows.jsonl")
     return any((folder / file).exists() for file in files) or any(folder.glob("eval-*/summary.json"))
 
@@ -40,7 +40,7 @@ def run_folder(target: str, runs_dir: Path, *, even_damaged: bool = False) -> Pa
 
 
 def _as_path(target: str) -> list[Path]:
-    """A target as a folder, unless it is a run's name, empty, or only says where one is (`.`, `..`, `../..`)."""
+    """A target as a folder, unless it is a run's name, empty, or only a relative location (`.`, `..`, `../..`)."""
     path = Path(target)
     if target.startswith("run:") or not path.name or set(path.parts) <= {".", ".."}:
         return []
@@ -48,10 +48,10 @@ def _as_path(target: str) -> list[Path]:
 
 
 def eval_folder(target: str, runs_dir: Path) -> Path:
-    """The folder of an evaluation: a run's own, or with `@VARIANT` after the run one that was kept beside it.
+    """The folder of an evaluation: a run's own, or with `RUN@VARIANT` one kept beside it.
 
     Raises:
-        NotFoundError: no such run, or the run has not been evaluated so.
+        NotFoundError: no such run, or no such evaluation of it.
     """
     from lrmctl.runs.folder import eval_folder
 
@@ -73,7 +73,7 @@ def all_runs(runs_dir: Path) -> list[Path]:
 
 
 def _may_be_run(folder: Path) -> bool:
-    """Whether it is a run, or one that nobody may look into: that is shown, and hides no other."""
+    """Whether it is a run, or a folder without read permission, which is listed instead of hiding other runs."""
     try:
         return is_run(folder)
     except PermissionError:
@@ -90,7 +90,7 @@ def target_folder(target: str, runs_dir: Path, name: str | None) -> Path:
 
 
 def target_model(target: str, runs_dir: Path, trust_remote_code: bool = False) -> Path:
-    """The checkpoint of a target.
+    """The checkpoint that a target names.
 
     Raises:
         NotFoundError: there is none.
@@ -104,10 +104,10 @@ def target_model(target: str, runs_dir: Path, trust_remote_code: bool = False) -
 
 
 def recipe_for(target: str, runs_dir: Path) -> str:
-    """The shipped evaluation that is asked where none is named: of the lab's models the lab's, of others there is none.
+    """The default evaluation recipe of a model: the lab's for lab models, none for others.
 
     Raises:
-        RecipeError: another model; which evaluation fits it, only the user can say.
+        RecipeError: another model; only the user can say which evaluation suits it.
         NotFoundError: there is no such model or run.
     """
     from lrmctl.models import is_hub_id
@@ -133,7 +133,7 @@ def _of_the_lab(target: str, runs_dir: Path) -> bool:
         return is_lab_model(target_model(target, runs_dir))
     except NotFoundError:
         if not target.startswith("run:") and not Path(target).is_dir():
-            return False  # a server's name for a model
+            return False  # a model's name on a server
         summaries = target_folder(target, runs_dir, None).glob("eval*/summary.json")
         sets = {entry["set"] for path in summaries for entry in read_object(path).get("sets", ())}
         if not sets:

@@ -35,17 +35,17 @@ def train(
     Args:
         recipe: a file, a shipped name (`lrmctl recipe list`), or a loaded recipe.
         on: the model that a method is trained on, e.g. `train("rl-guard", on="qwen3-8b")`.
-        overrides: keys of the recipe set to other values, e.g. `{"algorithm.steps": 4}`.
-        model: start from this model (a folder, a hub id, `run:NAME`) in place of the recipe's.
+        overrides: recipe keys to change, e.g. `{"algorithm.steps": 4}`.
+        model: start from this model (a folder, a hub id, `run:NAME`) instead of the recipe's.
         name: of the run; the recipe's own by default.
         runs_dir: folder of all runs; `LRMCTL_RUNS`, else `runs`, by default.
-        resume: go on with the run of this name; one that is done is left as it is.
-        from_start: begin that run again.
-        launch, address: where to run, and the Ray cluster's dashboard, in place of the recipe's.
+        resume: continue the run of this name; a finished one is left as it is.
+        from_start: start that run over.
+        launch, address: where to run, and the Ray cluster's dashboard, instead of the recipe's.
         on_progress: called after each step.
 
     Raises:
-        LrmctlError: whatever was wrong with recipe, model, data or name, before anything was started.
+        LrmctlError: an error in recipe, model, data or name, raised before anything starts.
         RewardError: the reward's own error.
         BackendError: the trainer's first root cause; also a full disk.
     """
@@ -66,7 +66,7 @@ def train(
 
 
 def launched(loaded: LoadedRecipe, via: str | None, address: str | None) -> LoadedRecipe:
-    """The recipe with another word on where it runs."""
+    """The recipe with another launch target."""
     given = {"launch.via": via, "launch.address": address}
     overrides = {key: value for key, value in given.items() if value is not None}
     return loaded.override(overrides, "--launch") if overrides else loaded
