@@ -190,7 +190,7 @@ def place_of(row: Row) -> str:
 def column(name: str) -> Callable[[Row], str]:
     """A function that returns the text of a column; empty if missing. Numbers are formatted as people write them.
 
-    It raises RecipeError on a value that is neither.
+    It raises RecipeError on a value that is neither text nor a number.
     """
 
     def read(row: Row) -> str:
