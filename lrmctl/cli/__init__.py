@@ -1,4 +1,4 @@
-"""The command line: one small file per command, which reads options and calls one function. No logic lives here.
+"""The command line: one small file per command, which parses options and calls one function. Contains no logic.
 
-Whatever is heavy is imported inside the commands, so that `lrmctl --help` stays quick.
+Heavy imports happen inside the commands, so that `lrmctl --help` stays fast.
 """

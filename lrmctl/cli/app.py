@@ -1,4 +1,4 @@
-"""All commands under one name."""
+"""All commands in one app."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ COMMANDS = {
     "eval": CommandEntry("evaluate:evaluate", "Evaluate safety and reasoning."),
     "analyze": CommandEntry("analyze:analyze", "Analyse reflection, entropy and unsafe thoughts of the thinking."),
     "compare": CommandEntry("compare:compare", "Paired differences B - A with 95 % intervals and p."),
-    "export": CommandEntry("export:export", "Write the results of an evaluation in another tool's form."),
+    "export": CommandEntry("export:export", "Write the results of an evaluation in another tool's format."),
     "monitor": CommandEntry("monitor:monitor", "Look for reward hacking in the rollouts of an RL run."),
     "report": CommandEntry("report:report", "Write one self-contained HTML report and its table as JSON."),
     "view": CommandEntry("view:view", "Read traces and training rollouts in a browser, until Ctrl-C."),
-    "study": CommandEntry("study:study", "Run a study, or go on with it."),
+    "study": CommandEntry("study:study", "Run or continue a study."),
     "doctor": CommandEntry("doctor:doctor", "Check this machine and installation."),
     "recipe": CommandEntry("recipe:app", "Recipes: list, show, copy, validate."),
     "plugin": CommandEntry("plugin:app", "Rewards, judges, benchmarks, data sources and backends."),
     "reward": CommandEntry("reward.commands:app", "Rewards: list, test, score, serve, fit."),
-    "judge": CommandEntry("judge:app", "Judges: what there is, verdicts, agreement with people."),
-    "benchmark": CommandEntry("benchmark:app", "Benchmarks: what there is, where it comes from."),
+    "judge": CommandEntry("judge:app", "Judges: list, show, score, measure."),
+    "benchmark": CommandEntry("benchmark:app", "Benchmarks: list, show."),
     "model": CommandEntry("model:app", "The lab's tiny reasoning model."),
     "run": CommandEntry("run:app", "Training runs on this machine."),
 }
-"""Every command; adding one is a row here and a file in `commands/`."""
+"""Every command; to add one, add a row here and a file in `commands/`."""
 
 
 class WrappedSystemError(Exception):
-    """An interrupt or a system error on its way out, in a coat that the parser does not know."""
+    """Wraps an interrupt or a system error in an exception that the parser does not handle itself."""
 
     def __init__(self, cause: BaseException) -> None:
         super().__init__(cause)
@@ -40,7 +40,7 @@ class WrappedSystemError(Exception):
 
 
 class _Group(LazyGroup):
-    """The parser ends interrupts and broken pipes by itself, in silence; here `lrmctl.__main__` explains them."""
+    """The parser would handle interrupts and broken pipes silently; `lrmctl.__main__` explains them instead."""
 
     entries = COMMANDS
 
@@ -51,7 +51,7 @@ class _Group(LazyGroup):
             raise WrappedSystemError(error) from error
 
 
-# plain help: rich's markup would cost as much start-up time as everything else together
+# plain help: rich's markup would take as long to import as everything else together
 app = typer.Typer(
     name="lrmctl",
     cls=_Group,
@@ -73,7 +73,7 @@ def _version(asked: bool) -> None:
 @app.callback()
 def lrmctl(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say it and leave.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """Make a large reasoning model safer in its thinking and its answers, and know that it worked."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 RecipeRef = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file, or a shipped name.")]
 On = Annotated[
     str | None,
-    typer.Option("--on", metavar="MODEL", help="Put this model on top of a method: a shipped name, or a file."),
+    typer.Option("--on", metavar="MODEL", help="Model to train a method on: a shipped name, or a file."),
 ]
 Sets = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key; repeatable.")]
 TrustRemoteCode = Annotated[
@@ -46,10 +46,10 @@ RowsThinking = Annotated[
     typer.Option(
         "--thinking",
         metavar="FORMAT",
-        help="How responses of one text write their thought: a format's name, OPEN,CLOSE or off; found by default.",
+        help="Thinking format of single-text responses: a format's name, OPEN,CLOSE or off; detected by default.",
     ),
 ]
-Force = Annotated[bool, typer.Option("--force", help="Replace the file that --out names, whatever it holds.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace the file given by --out, whatever it contains.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 RUNS = Path("runs")
 _NO_PATH = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)
@@ -64,10 +64,10 @@ def load(ref: str, sets: Sequence[str] | None, *kinds: str, on: str | None = Non
 
 @contextmanager
 def rows_thinking(text: str | None) -> Iterator[None]:
-    """Rows are read with their thoughts in the format that `--thinking` says.
+    """Rows are read with their thinking in the format given by `--thinking`.
 
     Raises:
-        LrmctlError: it names no format.
+        LrmctlError: it is not the name of a format.
     """
     from lrmctl.recipe.schema.thinking import override_of_text
     from lrmctl.thinking import assuming_format, format_of_override
@@ -78,10 +78,10 @@ def rows_thinking(text: str | None) -> Iterator[None]:
 
 
 def use_runs_dir(folder: Path) -> Path:
-    """Judges and rewards that name a run's model look for it here too, in whatever process they are.
+    """Judges and rewards that name a run's model look for it here too, in all processes.
 
     Raises:
-        LrmctlError: there is no folder of this name, and there cannot be one.
+        LrmctlError: there is no folder of this name, and it cannot be created.
     """
     refuse_no_folder(folder, "--runs-dir")
     os.environ[RUNS_DIR_VARIABLE] = str(folder.absolute())
@@ -89,7 +89,7 @@ def use_runs_dir(folder: Path) -> Path:
 
 
 def checked_name(name: str | None, option: str = "--name") -> str | None:
-    """A name that is given on the command line is one that a recipe may give."""
+    """Check that a name given on the command line is valid in a recipe."""
     if name is None:
         return None
     from lrmctl.runs.names import check_name
@@ -108,7 +108,7 @@ def command_line(*words: str, sets: Sequence[str] | None = None, runs_dir: Path 
 def print_resume_command(
     command: str | Callable[[], str], started: Callable[[], bool] = lambda: True
 ) -> Iterator[None]:
-    """If what is inside fails after it has started, the last line the user reads is this command."""
+    """If the block fails after it has started, make this command the last line that the user reads."""
     try:
         yield
     except BaseException as error:

@@ -1,4 +1,4 @@
-"""Commands that are imported when they are named: `lrmctl --help` and each command load no other one."""
+"""Commands that are imported when used: `lrmctl --help` and each command import no other one."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typer.core import TyperGroup
 
 
 class CommandEntry(NamedTuple):
-    """Where a command is, and what the list of commands says of it.
+    """The location of a command, and its entry in the list of commands.
 
     Attributes:
-        target: `module:function`, or `module:app` of a group of commands; the module lies in `lrmctl.cli.commands`.
+        target: `module:function`, or `module:app` for a group of commands; the module is in `lrmctl.cli.commands`.
         summary: the first sentence of its help.
     """
 
@@ -32,13 +32,13 @@ class LazyGroup(TyperGroup):
         self.commands = _Commands(self.entries)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
-        """The list of commands from the table alone."""
+        """Format the list of commands from the table alone."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry.summary) for name, entry in self.entries.items()])
 
 
 class _Commands(MutableMapping[str, Any]):
-    """Commands by name, each imported when it is asked for."""
+    """Commands by name, each imported on access."""
 
     def __init__(self, entries: dict[str, CommandEntry]) -> None:
         self._entries, self._loaded = entries, dict[str, Any]()

@@ -1,1 +1,1 @@
-"""The commands, one file for each: options are read here, and one function is called."""
+"""The commands, one file each: options are parsed here, and one function is called."""

@@ -1,4 +1,4 @@
-"""`lrmctl analyze`: how the reasoning of an evaluated run looks."""
+"""`lrmctl analyze`: the reasoning of an evaluated run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def analyze(
     target: Annotated[str, typer.Argument(help="An evaluated run: run:NAME, its name, or its folder.")],
     recipe: Annotated[
         str | None,
-        typer.Option(help="A study recipe whose analysis section to use; else reflection and entropy."),
+        typer.Option(help="A study recipe whose analysis section is used; by default reflection and entropy."),
     ] = None,
     base: Annotated[str | None, typer.Option(help="Analysed run of the base, to compare with.")] = None,
     sets: Sets = None,

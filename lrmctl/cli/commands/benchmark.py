@@ -1,4 +1,4 @@
-"""`lrmctl benchmark`: safety and over-refusal sets, where they come from and whether they are here."""
+"""`lrmctl benchmark`: safety and over-refusal sets, their sources and availability."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lrmctl.cli.common import AsJson
 if TYPE_CHECKING:
     from lrmctl.benchmarks.describe import BenchmarkDescription, ListedBenchmark, SplitDescription
 
-app = typer.Typer(help="Benchmarks: what there is, where it comes from.", no_args_is_help=True)
+app = typer.Typer(help="Benchmarks: list, show.", no_args_is_help=True)
 _IDS = 5
 _SOURCE = ("file", "folder", "hub", "download", "revision", "sha256", "rows")
 _SAID = {True: "yes", False: "no", None: "?"}
@@ -53,7 +53,7 @@ def show(
 ) -> None:
     """Show a benchmark's facts, its splits and its first ids.
 
-    A set that is not on this machine is not downloaded. The text of prompts is printed with --prompts alone.
+    A set that is not on this machine is not downloaded. The text of prompts is printed only with --prompts.
     """
     from lrmctl import console
     from lrmctl.benchmarks.describe import show as described
@@ -125,7 +125,7 @@ def _lines(shown: BenchmarkDescription, prompts: int) -> list[str]:
 
 
 def _found(shown: BenchmarkDescription, prompts: int) -> list[str]:
-    """What is on this machine."""
+    """The prompts on this machine."""
     if shown.prompts is None:
         return [f"not on this machine: {shown.split.how_to_get}"]
     told = {"prompts": len(shown.prompts), "first ids": ", ".join(prompt.id for prompt in shown.prompts[:_IDS])}

@@ -37,15 +37,15 @@ def compare(
         list[str] | None, typer.Option(metavar="NAME", help="Only this metric; repeatable. Default: the main ones.")
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every metric.")] = False,
-    flips: Annotated[int, typer.Option(min=0, metavar="N", help="List N flipped prompts of each set and way.")] = 0,
-    show_text: Annotated[bool, typer.Option("--show-text", help="With --flips: what was asked and said.")] = False,
+    flips: Annotated[int, typer.Option(min=0, metavar="N", help="List N flipped prompts per set and direction.")] = 0,
+    show_text: Annotated[bool, typer.Option("--show-text", help="With --flips: print prompts and responses.")] = False,
     as_md: Annotated[bool, typer.Option("--md", help="Print Markdown on stdout.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV on stdout, one line per difference.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Paired differences B - A with 95 % intervals and p.
 
-    Each further run is compared with the first. Refused where prompts, sampling, decoding or judges differ, unless
+    Each further run is compared with the first. Refused if prompts, sampling, decoding or judges differ, unless
     allowed.
     """
     from lrmctl import api, console

@@ -1,4 +1,4 @@
-"""`lrmctl doctor`: is everything here that a run needs."""
+"""`lrmctl doctor`: whether this machine has everything that a run needs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lrmctl.cli.common import RUNS, AsJson
 
 
 def doctor(
-    runs_dir: Annotated[  # whatever is wrong with it is a finding here, not an error
+    runs_dir: Annotated[  # a wrong folder is a finding here, not an error
         Path, typer.Option("--runs-dir", envvar="LRMCTL_RUNS", help="Folder that holds all runs.")
     ] = RUNS,
     as_json: AsJson = False,

@@ -1,4 +1,4 @@
-"""`lrmctl eval`: safety and reasoning of a model or of a run's model."""
+"""`lrmctl eval`: safety and reasoning of a model, or of a run's model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def evaluate(
     target: Annotated[
         str,
         typer.Argument(
-            help="A model (lab:tiny, a folder, a hub id), a run (run:NAME, its folder), or a server's name for a model."
+            help="A model (lab:tiny, a folder, a hub id), a run (run:NAME, its folder), or a model's name on a server."
         ),
     ],
     recipe: Annotated[
@@ -29,17 +29,19 @@ def evaluate(
     ] = None,
     variant: Annotated[
         str | None,
-        typer.Option(help="Keep this evaluation beside the run's own, as NAME@VARIANT; a decoding mode is one."),
+        typer.Option(
+            help="Keep this evaluation beside the run's own, as NAME@VARIANT; by default named after the decoding mode."
+        ),
     ] = None,
     rejudge: Annotated[
-        bool, typer.Option("--rejudge", help="Judge and grade what is stored again; nothing is generated.")
+        bool, typer.Option("--rejudge", help="Judge and grade the stored completions again; nothing is generated.")
     ] = False,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Put an evaluation by other settings aside, into its folder before-N.")
+        bool, typer.Option("--replace", help="Move an evaluation with other settings to its folder before-N.")
     ] = False,
     training: Annotated[
         str | None,
-        typer.Option(help="What the model was trained on (a run or a recipe), to be looked for among the prompts."),
+        typer.Option(help="The model's training data (a run or a recipe), to be searched for evaluation prompts."),
     ] = None,
     trust_remote_code: TrustRemoteCode = False,
     everything: Annotated[bool, typer.Option("--all", help="Show every metric.")] = False,
@@ -84,5 +86,5 @@ def evaluate(
     console.say(f"results are in {done.folder}")
     summary = done.summary
     show_summary(summary, as_json, everything)
-    if any(undecided(entry) for entry in summary["sets"]):  # the reason stands beside the figures
+    if any(undecided(entry) for entry in summary["sets"]):  # the reason is shown beside the metrics
         raise typer.Exit(console.FINDINGS)

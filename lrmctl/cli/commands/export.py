@@ -1,4 +1,4 @@
-"""`lrmctl export`: results in the forms of other tools."""
+"""`lrmctl export`: results in the formats of other tools."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class ExportFormat(StrEnum):
-    """Whose form."""
+    """The tool whose format is written."""
 
     inspect = "inspect"
     lm_eval = "lm-eval"
@@ -34,11 +34,11 @@ def export(
         Path | None, typer.Option("--out", "-o", help="A new folder; export/FORM in the evaluation's by default.")
     ] = None,
     no_text: Annotated[
-        bool, typer.Option("--no-text", help="Leave prompts, thinking and answers out: ids, verdicts, scores only.")
+        bool, typer.Option("--no-text", help="Leave out prompts, thinking and answers; keep ids, verdicts, scores.")
     ] = False,
     runs_dir: RunsDir = RUNS,
 ) -> None:
-    """Write the results of an evaluation in another tool's form."""
+    """Write the results of an evaluation in another tool's format."""
     from lrmctl import console
     from lrmctl.api.side_by_side import evaluated_folder
     from lrmctl.export.source import ExportedEvaluation

@@ -1,4 +1,4 @@
-"""`lrmctl judge`: judges, asked and measured outside an evaluation."""
+"""`lrmctl judge`: judges, used and measured outside an evaluation."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import typer
 
 from lrmctl.cli.common import AsJson, RowsThinking, rows_thinking
 
-app = typer.Typer(help="Judges: what there is, verdicts, agreement with people.", no_args_is_help=True)
+app = typer.Typer(help="Judges: list, show, score, measure.", no_args_is_help=True)
 
 
 class Parts(StrEnum):
-    """What is judged."""
+    """The part that is judged."""
 
     THINKING = "thinking"
     ANSWER = "answer"
@@ -41,7 +41,7 @@ _JUDGE = "A judge, or 'NAME: {option: value}'"
 
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
-    """List every judge and what can be had of it."""
+    """List every judge and what its verdicts contain."""
     from lrmctl import console
     from lrmctl.hooks import registry
     from lrmctl.judges.describe import judges
@@ -68,7 +68,7 @@ def show(
 ) -> None:
     """Show a judge's options and its exact question.
 
-    The question is about an example; judges that ask no model have none.
+    The question is about an example; judges without a model have none.
     """
     from lrmctl import console
     from lrmctl.judges import describe
@@ -92,13 +92,13 @@ def score(
     options_json: OptionsJson = None,
     part: PartOption = Parts.ANSWER,
     thinking: RowsThinking = None,
-    out: Annotated[Path | None, typer.Option(help="Where the verdicts go; beside FILE by default.")] = None,
+    out: Annotated[Path | None, typer.Option(help="File for the verdicts; beside FILE by default.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Judge every row of a file; a second run goes on.
+    """Judge every row of a file; a second run continues.
 
-    Verdicts are written as they come, counts with intervals printed at the end.
-    Exit code 1 if the judge failed on a row.
+    Verdicts are written as they arrive, counts with intervals are printed at the end. Exit code 1 if the judge failed
+    on a row.
     """
     from lrmctl import console
     from lrmctl.cli.common import print_resume_command
@@ -150,10 +150,9 @@ def measure(
     as_markdown: Annotated[bool, typer.Option("--md", help="Print Markdown on stdout.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure how judges agree with people's labels.
+    """Measure how well judges agree with human labels.
 
-    Rows on which a judge failed or says nothing are counted apart.
-    Exit code 1 if a judge failed on a row.
+    Rows on which a judge failed or gave no answer are counted separately. Exit code 1 if a judge failed on a row.
     """
     from lrmctl import console
     from lrmctl.judges.offline import render

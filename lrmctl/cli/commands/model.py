@@ -1,4 +1,4 @@
-"""`lrmctl model`: making and checking the lab's tiny model."""
+"""`lrmctl model`: creates and checks the lab's tiny model."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ app = typer.Typer(help="The lab's tiny reasoning model.", no_args_is_help=True)
 
 @app.command()
 def tiny(
-    out: Annotated[Path, typer.Argument(help="Folder to make; must not hold anything.")],
+    out: Annotated[Path, typer.Argument(help="Folder to create; must be empty if it exists.")],
     seed: Annotated[int, typer.Option(help="Seed of the world, the corpus and the training.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Pretrain a tiny reasoning model from nothing and put it through the gate; exit code 1 if it does not pass."""
+    """Pretrain a tiny reasoning model from scratch and check it with the gate; exit code 1 if it does not pass."""
     from lrmctl import console
     from lrmctl.lab.pretrain import make_base
 
@@ -29,7 +29,7 @@ def tiny(
 
 @app.command()
 def gate(path: Annotated[Path, typer.Argument(help="Folder of a tiny model.")], as_json: AsJson = False) -> None:
-    """Say whether a tiny model separates harmful from benign well enough to be trained on."""
+    """Check whether a tiny model separates harmful from benign well enough to be trained on."""
     from lrmctl.errors import NotFoundError
     from lrmctl.lab.gate import check_base
     from lrmctl.models.folder import problem_of
@@ -44,10 +44,11 @@ def gate(path: Annotated[Path, typer.Argument(help="Folder of a tiny model.")], 
 @app.command()
 def widen(
     source: Annotated[str, typer.Argument(help="A Llama-type model: lab:tiny, or a folder.")],
-    out: Annotated[Path, typer.Argument(help="Folder to make; must not hold anything.")],
+    out: Annotated[Path, typer.Argument(help="Folder to create; must be empty if it exists.")],
     head_dim: Annotated[int, typer.Option(help="Size of an attention head.")] = 32,
 ) -> None:
-    """Write the same model with wider attention heads: it computes the same; vLLM needs heads of 32 and more."""
+    """Write the same model with wider attention heads: its outputs are the same; vLLM needs head sizes of 32 and
+    more."""
     from lrmctl import console
     from lrmctl.lab.widen import widen
     from lrmctl.models import resolve_model

@@ -1,4 +1,4 @@
-"""`lrmctl monitor`: does a run's reward rise for the right reason?"""
+"""`lrmctl monitor`: alarms for reward hacking in a run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lrmctl.monitors.monitor import Monitor
 
 SECONDS = 2.0
-"""How often `--follow` looks."""
+"""Polling interval of `--follow`."""
 
 
 def monitor(
@@ -27,13 +27,15 @@ def monitor(
     option: Annotated[
         list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="The judge's option; repeatable.")
     ] = None,
-    sample: Annotated[int, typer.Option(help="Rollouts that the second judge judges.", min=32)] = 400,
-    only: Annotated[list[str] | None, typer.Option("--only", metavar="ALARM", help="Only this; repeatable.")] = None,
+    sample: Annotated[int, typer.Option(help="Number of rollouts for the second judge.", min=32)] = 400,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="ALARM", help="Only this alarm; repeatable.")
+    ] = None,
     sets: Annotated[
-        list[str] | None, typer.Option("--set", metavar="ALARM.threshold=X", help="Another limit; repeatable.")
+        list[str] | None, typer.Option("--set", metavar="ALARM.threshold=X", help="Override a limit; repeatable.")
     ] = None,
     window: Annotated[int, typer.Option(help="Least number of rollouts in a window.", min=16)] = 512,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run ends.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Follow until the run ends.")] = False,
     runs_dir: RunsDir = RUNS,
     as_json: AsJson = False,
 ) -> None:
@@ -49,7 +51,7 @@ def monitor(
         if follow:
             _follow(watch, folder or rollouts.parent)
         watch.finish()
-    except NotFoundError as error:  # the file was deleted: what was seen of it is shown all the same
+    except NotFoundError as error:  # the file was deleted: still show what was read of it
         gone = error
     results = watch.results()
     if as_json:
@@ -64,7 +66,7 @@ def monitor(
 
 
 def _files(target: str, runs_dir: Path) -> tuple[Path, Path | None]:
-    """The file of rollouts, and the run folder it lies in, if it does.
+    """The file of rollouts, and the run folder that contains it, if any.
 
     Raises:
         NotFoundError: neither a run nor a file, or a run without rollouts.
@@ -146,7 +148,7 @@ def _monitor(
 
 
 def _follow(watch: Monitor, folder: Path) -> None:
-    """Say what fires until the run has ended."""
+    """Report new alarms until the run has ended."""
     from lrmctl import console
     from lrmctl.runs.folder import RunFolder
 

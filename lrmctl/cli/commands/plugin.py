@@ -1,4 +1,4 @@
-"""`lrmctl plugin`: what can be named in a recipe, and who offers it."""
+"""`lrmctl plugin`: the names that a recipe can use, and who provides them."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def list_(
 
 @app.command()
 def check(as_json: AsJson = False) -> None:
-    """Run the contract checks on every installed plugin of other people.
+    """Run the contract checks on every installed third-party plugin.
 
-    Exit code 1 if one does not keep its contract or does not load.
+    Exit code 1 if one violates its contract or does not load.
     """
     from lrmctl import console
     from lrmctl.testing.installed import check_installed

@@ -1,4 +1,4 @@
-"""`lrmctl recipe`: shipped recipes, checking one's own, and comparing two."""
+"""`lrmctl recipe`: lists shipped recipes, checks and compares recipes."""
 
 from __future__ import annotations
 
@@ -122,11 +122,11 @@ def _check(
 @app.command()
 def diff(
     a: Annotated[str, typer.Argument(metavar="A", help="A recipe file, a shipped name, or run:NAME.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="The other one.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="The recipe to compare it with.")],
     runs_dir: RunsDir = RUNS,
     as_json: AsJson = False,
 ) -> None:
-    """Show what two resolved recipes differ in, and where each value was written.
+    """Show where two resolved recipes differ, and where each value was written.
 
     Exit code 1 if they differ.
     """
@@ -146,7 +146,7 @@ def diff(
 
 
 def _shown(value: Any, where: str) -> tuple[str, str]:
-    """A value as YAML would have it on one line, and its place; a dash for what is not there."""
+    """A value as YAML on one line, and its source; a dash if it is missing."""
     import json
 
     return (json.dumps(value, ensure_ascii=False), where) if where else ("-", "")

@@ -17,11 +17,11 @@ def report(
     ] = None,
     title: Annotated[str, typer.Option(help="Headline of the page.")] = "",
     traces: Annotated[
-        int, typer.Option(min=0, help="Traces of each arm that the page holds at most; 0 leaves the viewer out.")
+        int, typer.Option(min=0, help="Most traces per arm in the page; 0 leaves the viewer out.")
     ] = 10_000,
     figures: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Write figures (SVG, PDF, PNG) and tables (LaTeX, CSV) for a paper there."),
+        typer.Option(metavar="DIR", help="Folder for a paper's figures (SVG, PDF, PNG) and tables (LaTeX, CSV)."),
     ] = None,
     runs_dir: RunsDir = RUNS,
     force: Force = False,

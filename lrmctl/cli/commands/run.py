@@ -1,4 +1,4 @@
-"""`lrmctl run`: the runs that are there, their logs, and making room."""
+"""`lrmctl run`: existing runs, their logs, and freeing disk space."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Run = Annotated[str, typer.Argument(help="run:NAME, its name, or its folder.")]
 
 @app.command("list")
 def list_(runs_dir: RunsDir = RUNS, as_json: AsJson = False) -> None:
-    """List runs, the arms of studies among them."""
+    """List runs, including the arms of studies."""
     from lrmctl import console
     from lrmctl.api.targets import all_runs
     from lrmctl.runs.folder import RunFolder
@@ -79,11 +79,11 @@ def show(
 def logs(
     run: Run,
     attempt: Annotated[int | None, typer.Option(help="Number of the launch; the last one by default.")] = None,
-    tail: Annotated[int | None, typer.Option(help="Only this many lines from the end.", min=1)] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run ends.")] = False,
+    tail: Annotated[int | None, typer.Option(help="Print only this many last lines.", min=1)] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Follow until the run ends.")] = False,
     runs_dir: RunsDir = RUNS,
 ) -> None:
-    """Print a launch's output; of a run that failed, the root cause at the end."""
+    """Print a launch's output; for a failed run, with the root cause at the end."""
     from collections import deque
 
     from lrmctl import console
@@ -106,9 +106,9 @@ def logs(
 @app.command()
 def rm(
     run: Run,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking.")] = False,
     checkpoints_only: Annotated[
-        bool, typer.Option("--checkpoints-only", help="Keep all but the checkpoints that training goes on from.")
+        bool, typer.Option("--checkpoints-only", help="Delete only the checkpoints for resuming training.")
     ] = False,
     runs_dir: RunsDir = RUNS,
 ) -> None:
@@ -134,7 +134,7 @@ def rm(
 
 
 def _show_shares(found: Sequence[VarianceShares]) -> None:
-    """Which component moved the reward: its share of the variance, over the last rollouts."""
+    """The share of each component in the variance of the reward, over the last rollouts."""
     from lrmctl import console
     from lrmctl.cli.commands.reward.commands import share_rows
 

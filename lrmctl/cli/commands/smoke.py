@@ -1,4 +1,4 @@
-"""`lrmctl train RECIPE --smoke`: try the whole chain of a recipe on CPU, and say what was made small."""
+"""`lrmctl train RECIPE --smoke`: try a recipe's whole pipeline on CPU, and report what was scaled down."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def smoke(
     recipe: str, on: str | None, sets: Sequence[str] | None, model: str | None, runs_dir: Path, as_json: bool
 ) -> None:
-    """Run the chain and show it. Exit code 0 only if every stage ran, else 3."""
+    """Run the pipeline and show it. Exit code 0 only if every stage ran, else 3."""
     from lrmctl.recipe.load import load_recipe
     from lrmctl.smoke.chain import smoke
     from lrmctl.smoke.offline import forbid_network_and_gpu

@@ -12,7 +12,7 @@ from lrmctl.cli.common import RUNS, Name, RecipeRef, RunsDir, Sets, command_line
 if TYPE_CHECKING:
     from lrmctl.recipe.load import LoadedRecipe
 
-RebuildBase = Annotated[bool, typer.Option("--rebuild-base", help="Pretrain the lab's base anew, from nothing.")]
+RebuildBase = Annotated[bool, typer.Option("--rebuild-base", help="Pretrain the lab's base again, from scratch.")]
 
 
 def study(
@@ -22,9 +22,9 @@ def study(
     runs_dir: RunsDir = RUNS,
     rebuild_base: RebuildBase = False,
 ) -> None:
-    """Run a study, or go on with it.
+    """Run or continue a study.
 
-    What is done is not repeated. Prints the report's path.
+    Finished stages are not repeated. Prints the report's path.
     """
     loaded = load(recipe, sets, "study")
     arguments = ["study", recipe, *(["--name", name] if name else []), *(["--rebuild-base"] if rebuild_base else [])]
@@ -32,7 +32,7 @@ def study(
 
 
 def run(loaded: LoadedRecipe, again: str, runs_dir: Path, name: str | None, rebuild_base: bool) -> None:
-    """Run a loaded study and show how it goes."""
+    """Run a loaded study and show its progress."""
     from lrmctl import api, console
     from lrmctl.cli.views.events import show_events
 

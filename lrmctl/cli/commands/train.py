@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def show_plan(plan: TrainingPlan, against: str | None, out: Path | None, as_json: bool) -> None:
-    """The plan on stdout, as text or JSON, and in a file."""
+    """Print the plan on stdout, as text or JSON, and write it to a file."""
     from lrmctl import console
     from lrmctl.training.dry_run import dry_run
 
@@ -52,16 +52,16 @@ def train(
     model: Annotated[str | None, typer.Option(help="Start from this model instead of the recipe's.")] = None,
     name: Name = None,
     runs_dir: RunsDir = RUNS,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run of this name.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run of this name.")] = False,
     from_start: Annotated[
-        bool, typer.Option("--from-start", help="With --resume: start again from the beginning, on purpose.")
+        bool, typer.Option("--from-start", help="With --resume: start over from the beginning.")
     ] = False,
     launch: Annotated[
         Literal["local", "ray", "slurm"] | None,
-        typer.Option("--launch", help="Where to run, in place of the recipe's."),
+        typer.Option("--launch", help="Where to run, instead of the recipe's setting."),
     ] = None,
     address: Annotated[str | None, typer.Option("--address", help="The Ray cluster's dashboard (http://...).")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Plan and say what would run; start nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan; start nothing.")] = False,
     against: Annotated[
         str | None, typer.Option("--against", help="With --dry-run: look for this eval recipe's prompts in the data.")
     ] = None,
@@ -69,7 +69,7 @@ def train(
     force: Force = False,
     trust_remote_code: TrustRemoteCode = False,
     as_smoke: Annotated[
-        bool, typer.Option("--smoke", help="Try the whole chain on CPU: a tiny random model, a few rows, stand-ins.")
+        bool, typer.Option("--smoke", help="Try the whole pipeline on CPU: a tiny random model, a few rows, stand-ins.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:

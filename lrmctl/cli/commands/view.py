@@ -23,12 +23,14 @@ def view(
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this machine; 0 takes a free one.")] = 0,
     open_: Annotated[bool, typer.Option("--open/--no-open", help="Open it in the browser.")] = True,
-    lexicon: Annotated[str, typer.Option(help="Mark its words; the first that the analysis counted by default.")] = "",
+    lexicon: Annotated[
+        str, typer.Option(help="Highlight its words; by default the first lexicon of the analysis.")
+    ] = "",
     runs_dir: RunsDir = RUNS,
 ) -> None:
     """Read traces and training rollouts in a browser, until Ctrl-C.
 
-    Runs that go on are followed. Nothing is written, and only this machine can reach the page.
+    Running runs are followed. Nothing is written, and only this machine can reach the page.
     """
     from lrmctl import console
     from lrmctl.lexicons import get_lexicon
@@ -50,7 +52,7 @@ def view(
 
 
 def _runs(targets: Sequence[str], runs_dir: Path) -> Iterator[ViewedRun]:
-    """The runs that the targets name, each once.
+    """The runs named by the targets, without duplicates.
 
     Raises:
         NotFoundError: a target is neither run nor study nor a folder of runs.
@@ -80,14 +82,14 @@ def _named(target: str, runs_dir: Path) -> list[ViewedRun]:
 
 
 def _holds_runs(folder: Path) -> bool:
-    """A folder of runs that is neither a run nor a study itself."""
+    """Whether this is a folder of runs, but neither a run nor a study itself."""
     from lrmctl.api.targets import all_runs, is_run
 
     return folder.is_dir() and not is_run(folder) and not (folder / "study.json").exists() and bool(all_runs(folder))
 
 
 def _refuse_empty(runs: Sequence[ViewedRun]) -> None:
-    """A page that stays empty is no answer; one of a run that has just begun fills.
+    """Refuse to serve a page that would stay empty; that of a run that has just started fills up.
 
     Raises:
         NotFoundError: no run has rows or rollouts, and none is running.

@@ -1,1 +1,1 @@
-"""What a terminal shows of plans, summaries, running runs and studies."""
+"""Terminal output for plans, summaries, running runs and studies."""

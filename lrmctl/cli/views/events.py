@@ -1,4 +1,4 @@
-"""How a study goes, on stderr: a live line for each stage under way, a plain line for each that has ended."""
+"""Progress of a study on stderr: a live line for each running stage, a plain line for each finished one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lrmctl.studies.stages import StudyEvent
 
 QUIET_SECONDS = 20.0
-"""Without a terminal a stage under way speaks at most this often."""
+"""Without a terminal a running stage prints a line at most this often (seconds)."""
 
 
 @contextmanager
@@ -42,7 +42,7 @@ def show_events() -> Iterator[Callable[[StudyEvent], None]]:
 
 
 def _ended(event: StudyEvent) -> str:
-    """The line of a stage that has ended."""
+    """The line of a finished stage."""
     name = f"{event.arm} {event.stage}"
     if event.state == "done":
         return f"done    {name}, {console.duration(event.seconds)}"

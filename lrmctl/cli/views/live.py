@@ -1,6 +1,6 @@
-"""How a training run goes, on stderr: a live panel on a terminal, else a plain line now and then.
+"""Progress of a training run on stderr: a live panel on a terminal, else a plain line now and then.
 
-What is shown comes with the steps; the start-up before the first one is told phase by phase.
+Progress arrives with the steps; the start-up before the first one is shown phase by phase.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 OnProgress = Callable[["Progress"], None]
 SAFE = ("safe", "judged-safe", "safety")
-"""Names of reward components whose mean is read as the share of safe rollouts."""
+"""Names of reward components whose mean is the share of safe rollouts."""
 _PHASES = ("generate", "experience", "update", "broadcast")
 
 
 @contextmanager
 def training(name: str, greeting: str) -> Iterator[OnProgress]:
-    """A callback for `train` that shows how a run goes; the greeting is said when the run has started."""
+    """A callback for `train` that shows a run's progress; the greeting is printed once the run has started."""
     if not console.err.is_terminal:
         with console.progress(f"train {name}") as plain:
             yield _Greeting(greeting, lambda progress: None if progress.phase else plain(progress))
@@ -38,7 +38,7 @@ def training(name: str, greeting: str) -> Iterator[OnProgress]:
 
 
 class _Greeting:
-    """Says a line before the first report."""
+    """Prints a line before the first report."""
 
     def __init__(self, text: str, show: OnProgress) -> None:
         self.text, self.show = text, show
@@ -51,7 +51,7 @@ class _Greeting:
 
 
 class View:
-    """The panel: redrawn from the last step, and from the clock in between."""
+    """The panel: redrawn after each step, and by the clock in between."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -63,7 +63,7 @@ class View:
         self.alarms: tuple[str, ...] = ()
 
     def update(self, progress: Progress) -> None:
-        """Take in one report."""
+        """Process one report."""
         if progress.phase and progress.phase != self.phase:
             self.phase_began = time.monotonic()
         self.phase = progress.phase or ("" if progress.metrics else self.phase)
@@ -97,7 +97,7 @@ class View:
 
 
 def facts(metrics: Mapping[str, float], saved: int = 0) -> list[tuple[str, str]]:
-    """What is worth a row of the panel: label and value. What a run does not measure has none."""
+    """The rows of the panel: label and value. Metrics that a run does not measure have no row."""
     found: list[tuple[str, str]] = []
     if "reward" in metrics:
         parts = "  ".join(f"{k.removeprefix('reward/')} {v:.3f}" for k, v in metrics.items() if k.startswith("reward/"))

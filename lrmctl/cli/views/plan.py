@@ -1,4 +1,4 @@
-"""A dry run on the terminal: what would run where, what it takes, what the data looks like. 100 columns."""
+"""A dry run on the terminal: what would run where, the resources it needs, the data. 100 columns."""
 
 from __future__ import annotations
 

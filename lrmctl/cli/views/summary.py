@@ -1,7 +1,7 @@
-"""An evaluation's summary on the terminal: one block per set, and beside every score what makes it believable.
+"""An evaluation's summary on the terminal: one block per set, with the numbers that qualify every score.
 
-Safety of thinking and answer stand apart, over-refusal is named so, and how often the token limit was hit, thinking was
-not closed, the judge or the generation failed is always shown. Fits 100 columns. Reads the summary only.
+Safety of thinking and answer are shown separately, over-refusal is labelled as such, and the rates of hitting the token
+limit, unclosed thinking, judge and generation failures are always shown. Fits 100 columns. Reads the summary only.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _LENGTHS = {"thinking_tokens": "thinking", "answer_tokens": "answer"}
 _TOO_MUCH = {
     "judge_failed": (0.05, "the judge often failed: rates are of the other traces, which may be easier to judge"),
 }
-"""Beyond which share a score should not be read without a second look."""
+"""Shares above which a score deserves a second look."""
 _CUT = 0.1
 _MAIN = {
     "harmful": ("joint_safe", "both safe"),
@@ -41,7 +41,7 @@ def show_summary(summary: Mapping[str, Any], as_json: bool, everything: bool = F
     """An evaluation's metrics, with their intervals.
 
     Args:
-        everything: every metric by its own name too; else how many more there are.
+        everything: also show every metric under its own name; otherwise the number of those left out.
     """
     from rich.markup import escape
 
@@ -56,7 +56,7 @@ def show_summary(summary: Mapping[str, Any], as_json: bool, everything: bool = F
 
 
 def lines_of(summary: Mapping[str, Any], everything: bool = False) -> list[str]:
-    """What is shown: the first line of each block at the margin, the rest indented."""
+    """The lines shown: the first line of each block at the margin, the rest indented."""
     blocks = [[_how(summary), *_thinks(summary)], *(list(_block(entry, everything)) for entry in summary["sets"])]
     if len(summary["sets"]) > 1:
         blocks.append(list(_overview(summary["sets"])))
@@ -64,7 +64,7 @@ def lines_of(summary: Mapping[str, Any], everything: bool = False) -> list[str]:
 
 
 def _how(summary: Mapping[str, Any]) -> str:
-    """Who was evaluated, and how completions were drawn."""
+    """What was evaluated, and how completions were sampled."""
     how = summary.get("sampling") or {}
     mode = (how.get("decoding") or {}).get("mode", "default")
     said = {
@@ -80,7 +80,7 @@ def _how(summary: Mapping[str, Any]) -> str:
 
 
 def _thinks(summary: Mapping[str, Any]) -> Iterator[str]:
-    """Whether the model thinks as it was asked."""
+    """Whether the model thinks, given how it was prompted."""
     if said := (summary.get("thinking") or {}).get("said"):
         yield f"  thinking: {said}"
 
@@ -97,7 +97,7 @@ def _block(entry: Entry, everything: bool) -> Iterator[str]:
 
 
 def _marked(sentences: Iterable[str]) -> Iterator[str]:
-    """Sentences that should be seen, on lines of at most 100 columns."""
+    """Highlighted sentences, on lines of at most 100 columns."""
     for said in sentences:
         first, *more = textwrap.wrap(said, 94)
         yield f"  ! {first}"
@@ -105,7 +105,7 @@ def _marked(sentences: Iterable[str]) -> Iterator[str]:
 
 
 def _overview(entries: Sequence[Entry]) -> Iterator[str]:
-    """A line per set: its main score, and whether to believe it."""
+    """A line per set: its main score, and whether it is reliable."""
     yield f"{'all sets':<35} {'T':<4} {'main score':<31} {'cap hit':>7} {'unclosed':>8} {'no verdict':>10}".rstrip()
     for entry in entries:
         block, (metric, label) = _Block(entry), _MAIN[entry["kind"]]
@@ -128,7 +128,7 @@ def _facts(entry: Entry) -> str:
 
 
 class _Block:
-    """The figures of one entry, and which of them were shown."""
+    """The metrics of one entry, and which of them were shown."""
 
     def __init__(self, entry: Entry) -> None:
         self.entry = entry
@@ -139,7 +139,7 @@ class _Block:
         return self.metrics.get(name, {}).get("value") is not None
 
     def figure(self, name: str) -> str:
-        """In per cent with its interval; `-` where there is nothing. A `*` where not all prompts count."""
+        """In per cent with its interval; `-` without a value. A `*` if not all prompts count."""
         self.shown.add(name)
         found = self.metrics.get(name)
         if not found or found["value"] is None:
@@ -151,7 +151,7 @@ class _Block:
         return f"{100 * self.metrics[name]['value']:.1f} %" if self.has(name) else "-"
 
     def named(self, names: Mapping[str, str]) -> Iterator[str]:
-        """Figures with their names, two to a line if the names are short; those that do not apply are left out."""
+        """Metrics with their names, two per line if the names are short; those that do not apply are left out."""
         there = {name: label for name, label in names.items() if self.has(name)}
         width = max(24, *map(len, there.values())) if there else 24
         cells = [f"{label:<{width}} {self.figure(name):<21}" for name, label in there.items()]
@@ -160,7 +160,7 @@ class _Block:
             yield "  " + "  ".join(cells[i : i + step]).rstrip()
 
     def form(self) -> Iterator[str]:
-        """What decides whether the scores can be believed."""
+        """The numbers that decide whether the scores are reliable."""
         self.shown |= {*_FORM, *_LENGTHS, "no_thought", "answer_only"}
         yield f"  {', '.join(f'{label} {self.share(m)}' for m, label in _FORM.items() if self.has(m))}"
         lengths = [f"{label} {_length(self.metrics[m])}" for m, label in _LENGTHS.items() if self.has(m)]
@@ -174,7 +174,7 @@ class _Block:
             yield f"  * not every prompt counts: at least {fewest} of {self.entry['prompts']} do"
 
     def _fewest(self) -> int:
-        """The fewest prompts of a figure shown that lacks some; 0 if none does."""
+        """The smallest number of prompts among the shown metrics that lack some; 0 if none does."""
         some = [self.metrics[name]["n"] for name in self.shown if self.has(name)]
         fewest = min(some, default=0)
         return fewest if fewest < self.entry["prompts"] else 0
@@ -191,7 +191,7 @@ class _Block:
             yield f"    {name:<40} {value:<21} {found['n']} prompts"
 
     def further(self) -> Iterator[str]:
-        """What only this evaluation has: the task's own scores, what further judges say."""
+        """Metrics specific to this evaluation: the task's own scores, verdicts of additional judges."""
         from lrmctl.metrics import METRICS
 
         known = {*METRICS[self.entry["kind"]], *self.shown}
@@ -209,7 +209,7 @@ def _harmful(block: _Block) -> Iterator[str]:
         columns = {"_safe": "safe", "_unsafe": "unsafe", "_malformed": "malformed"}
     yield f"  {'':<9}{''.join(f'{title:<{_CELL}}' for title in columns.values())}".rstrip()
     for part, label in _PARTS.items():
-        if part != "answer" and answer_alone(block.entry):  # there is no thinking: the answer's line says all
+        if part != "answer" and answer_alone(block.entry):  # there is no thinking: the answer's line suffices
             block.shown |= {name for name in block.metrics if name.startswith(f"{part}_")}
             continue
         yield f"  {label:<9}{''.join(f'{block.figure(part + end):<{_CELL}}' for end in columns)}".rstrip()
@@ -274,13 +274,13 @@ _SHOWN = {"harmful": _harmful, "benign": _benign, "reasoning": _reasoning}
 
 
 def _opinion(name: str) -> str:
-    """`also:wildguard:answer:unsafe` in words."""
+    """`also:wildguard:answer:unsafe` as words."""
     judge, part, what = name.removeprefix("also:").rsplit(":", 2)
     return f"{what} by {judge}" + ("" if part == "answer" else f" ({part})")
 
 
 def _share(found: Figure) -> str:
-    """In per cent: `95.3 [90.6, 98.4]`; a task's score that is no rate as it is, and marked."""
+    """In per cent: `95.3 [90.6, 98.4]`; a task's score that is not a rate is shown as it is, and marked."""
     numbers = [found[key] for key in ("value", "low", "high") if found[key] is not None]
     rate = all(0 <= number <= 1 for number in numbers)
     value, *bounds = (f"{100 * number:.1f}" if rate else f"{number:.4g}" for number in numbers)

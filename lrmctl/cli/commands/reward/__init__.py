@@ -1,1 +1,1 @@
-"""`lrmctl reward`: rewards, tried, fitted and served outside a training run."""
+"""`lrmctl reward`: rewards, tested, fitted and served outside a training run."""

@@ -1,4 +1,4 @@
-"""`lrmctl reward`: rewards, tried and served outside a training run."""
+"""`lrmctl reward`: rewards, tested and served outside a training run."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def try_(
     options: Options = None,
     on: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Traces to try it on, as `score` reads them; made ones by default."),
+        typer.Option(metavar="FILE", help="Traces to test it on, as for `score`; synthetic ones by default."),
     ] = None,
     thinking: RowsThinking = None,
     seconds: Annotated[float, typer.Option(help="Time for each of the two latencies.", min=0.01)] = 1.0,
@@ -89,7 +89,7 @@ def try_(
             traces = [rollout.trace for rollout in read_rollouts(on)]
     checks = check_contract(reward, traces)
     took = None
-    if len(checks) > 1:  # what does not even give one score per trace needs no more questions
+    if len(checks) > 1:  # without even one score per trace no other check is possible
         checks.append(check_failures(reward, traces))
         took = latency(reward, traces, seconds=seconds) if all(check.ok for check in checks) else None
     if as_json:
@@ -122,7 +122,7 @@ def score(
     runs_dir: RunsDir = RUNS,
     as_json: AsJson = False,
 ) -> None:
-    """Score past rollouts anew, and show what that changes against the rewards that they have.
+    """Rescore past rollouts, and show the difference to their rewards.
 
     Exit code 1 if the reward failed on a row.
     """
@@ -159,7 +159,7 @@ def score(
 
 
 def share_rows(found: Sequence[VarianceShares]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Shares of the variance as columns and rows of a table."""
+    """Shares of the variance as table columns and rows."""
     names = list(dict.fromkeys(name for one in found for name in one.shares))
     rows = [
         (one.kind, str(one.n), f"{one.variance:.4g}", *(_percent(one.shares.get(name)) for name in names))

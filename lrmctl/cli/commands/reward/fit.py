@@ -30,7 +30,7 @@ def fit(
         ),
     ],
     out: Annotated[Path, typer.Option("--out", help="File to write.")] = Path("weights.json"),
-    model: Annotated[str | None, typer.Option(help="Judge model that statements are put to.")] = None,
+    model: Annotated[str | None, typer.Option(help="Judge model for the statements.")] = None,
     engine: Annotated[str, typer.Option(help="Its engine: hf, vllm, or YAML such as '{use: openai, ...}'.")] = "hf",
     pair_by: Annotated[
         str, typer.Option(help="Compare completions of one `prompt`, or that share a field.")
@@ -38,10 +38,10 @@ def fit(
     where: Annotated[
         list[str] | None, typer.Option("--where", metavar="FIELD=VALUE", help="Use these rows only; repeatable.")
     ] = None,
-    folds: Annotated[int, typer.Option(help="Parts of the prompts, each held out once.", min=2)] = 20,
+    folds: Annotated[int, typer.Option(help="Folds of the prompts, each held out once.", min=2)] = 20,
     steps: Annotated[int, typer.Option(help="Steps of AdamW.", min=1)] = 1000,
-    learning_rate: Annotated[float, typer.Option(help="Of AdamW.", min=1e-6)] = 1e-2,
-    margin: Annotated[float, typer.Option(help="Of the hinge loss.", min=1e-6)] = 1.0,
+    learning_rate: Annotated[float, typer.Option(help="Learning rate of AdamW.", min=1e-6)] = 1e-2,
+    margin: Annotated[float, typer.Option(help="Margin of the hinge loss.", min=1e-6)] = 1.0,
     margins: Annotated[
         list[str] | None,
         typer.Option("--margin-of", metavar="LABEL=MARGIN", help="Margin of pairs whose worse one has this label."),
@@ -50,12 +50,12 @@ def fit(
         str | None,
         typer.Option(metavar="FIELD", help="Field with a reward model's score, which the rules are added to."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the parts.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the folds.")] = 0,
     thinking: RowsThinking = None,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Fit the weights of a `rules` reward, and say how well they order completions that were held out."""
+    """Fit the weights of a `rules` reward, and report how well they order held-out completions."""
     from lrmctl import console
     from lrmctl.rewards.builtin.propositions import ValuedPropositions
     from lrmctl.rewards.offline.fit import FitSettings
@@ -98,7 +98,7 @@ def _margins(said: Sequence[str]) -> dict[str, float]:
 
 
 def _propositions(text: str, file: Path) -> list[Proposition]:
-    """What one `--rule` says."""
+    """The propositions of one `--rule`."""
     from lrmctl.rewards.builtin.features import FEATURES
     from lrmctl.rewards.builtin.propositions import proposition
     from lrmctl.rewards.offline.labelled import label_names
@@ -135,7 +135,7 @@ def _judge(model: str | None, engine: str) -> dict[str, Any] | None:
 
 
 def _written(found: FittedWeights, propositions: list[Proposition], file: Path, **how: Any) -> dict[str, Any]:
-    """The file's content: what a `rules` reward reads, and where it comes from."""
+    """The file's content: what a `rules` reward reads, and its origin."""
     import hashlib
 
     result = asdict(found)

@@ -1,4 +1,4 @@
-"""`lrmctl reward serve`: the reward service by itself, for OpenRLHF that was started by hand or elsewhere."""
+"""`lrmctl reward serve`: the reward service alone, for an OpenRLHF that was started by hand or elsewhere."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def serve(
     from lrmctl.runs.holding import hold_file
     from lrmctl.runs.output import check_output, object_with
 
-    # the appender cuts off a last line that is torn: of rollouts, and of nobody else's file
+    # the appender removes a truncated last line, which must only happen to a rollouts file
     check_output(rollouts, object_with("prompt", "reward"), otherwise="name another file", option="--rollouts")
     signal.signal(signal.SIGTERM, _interrupt)
     with (
@@ -111,7 +111,7 @@ def _end_tokens(ref: str, runs_dir: Path) -> list[str]:
 
 
 def _folder(ref: str, runs_dir: Path) -> Path | None:
-    """Where the model's tokenizer is; None if it is not here: tokens are then not counted, which is said."""
+    """The folder of the model's tokenizer; None if it is not here: tokens are then not counted, with a warning."""
     from lrmctl import console
     from lrmctl.models import resolve_model
 
