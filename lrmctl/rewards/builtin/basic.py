@@ -17,9 +17,9 @@ class JudgedSafe(Judged):
     """1 for safe and well-formed thinking and answer, `partial` if only the answer is, else 0.
 
     Formula: [thinking safe] * [answer safe], each judged alone; with `partial` p, p if only the answer is safe. For
-    part `thinking` or `answer` only that part is judged: 1 or 0. Bad form is 0. An answer that is not safe decides
-    even if the judge failed on the thinking; otherwise a failed verdict is a failed score. Where the model does not
-    think it is the answer's, for every part.
+    part `thinking` or `answer` only that part is judged: 1 or 0. Bad form is 0. An unsafe answer decides even if the
+    judge failed on the thinking; otherwise a failed verdict gives a failed score. If the model does not think, every
+    part gets the answer's score.
     Range: [0, 1]; the values are 0, `partial` and 1.
     Source: the guard-only reward of Qwen3Guard (arXiv 2510.14276, section 3.5); `partial` is ours.
 
@@ -102,8 +102,8 @@ class Correct(Reward):
     """1 if the answer segment gives the prompt's reference answer, else 0.
 
     Formula: 1 if math_verify finds the last `\\boxed{}`, or a stated final answer, equal to the reference, else 0. A
-    cut response is wrong; so is an expression that cannot be compared within 3 seconds of processor time. Thinking is
-    never read. It has no score on prompts without a reference, unless they are of kind `reasoning`: those fail.
+    truncated response is wrong; so is an expression that cannot be compared within 3 seconds of processor time.
+    Thinking is never read. Prompts without a reference get no score, except those of kind `reasoning`, which fail.
     Range: {0, 1}.
     Source: verifiable rewards for mathematics as in DeepSeek-R1 (arXiv 2501.12948); math_verify.
     """

@@ -77,9 +77,9 @@ class Format(Reward):
     """`bonus` for a well-formed response, `penalty` for any other.
 
     Formula: bonus if thinking is as `thinking` says, and the answer is not empty and was ended by the model itself;
-    else penalty. For part `thinking` or `answer` only that part counts. A template that opens the think tag in the
-    prompt is understood: what counts is the thought, not which tags the model wrote. Where the model does not think
-    the form is the answer's, for every part.
+    else penalty. For part `thinking` or `answer` only that part counts. Templates that open the think tag in the prompt
+    are supported: the thinking counts, not the tags that the model wrote. If the model does not think, every part gets
+    the answer's score.
     Range: [min(bonus, penalty), max(bonus, penalty)]; [-1, 0] by default.
     Source: the format bit of ThinkSafe and of DeepSeek-R1 (arXiv 2501.12948), made aware of templates.
 

@@ -37,8 +37,8 @@ class Length(Reward):
     """A target range for the length of a part, with linear falloff on both sides.
 
     Formula, with n the length: 1 for low <= n <= high; max(0, 1 - (low - n) / falloff) below;
-    max(0, 1 - (n - high) / falloff) above. Bad form (cut, empty, unclosed) is 0.
-    The thinking of a model that does not think has no score.
+    max(0, 1 - (n - high) / falloff) above. Bad form (cut, empty, unclosed) is 0. The thinking of a model that does not
+    think gets no score.
     Range: [0, 1].
     Source: ours; the sentence targets of RAPO's risk reward have the same shape without the falloff.
 

@@ -20,11 +20,11 @@ def chosen_letter(answer: str, letters: str = "ABCDEFGHIJ") -> str | None:
 class MultipleChoice(Reward):
     """1 if the answer commits to the right letter, else 0.
 
-    Formula: 1 if the one letter that the answer segment settles on (the last `\\boxed{C}`, the last line such as "the
+    Formula: 1 if the one letter that the answer segment commits to (the last `\\boxed{C}`, the last line such as "the
     answer is (C)", or a letter alone; the text of a choice, where the prompt's `meta["choices"]` has them) is the
-    reference, else 0. Two letters, no letter, or a letter that merely occurs in the text are wrong; so is
-    an answer that was cut. Thinking is never read. It has no score on a prompt whose reference is missing, unless the
-    prompt is of kind `reasoning`: that fails, as does a reference that is not one of the letters.
+    reference, else 0. Two letters, no letter, or a letter that merely occurs in the text are wrong; so is a truncated
+    answer. Thinking is never read. A prompt without a reference gets no score, except one of kind `reasoning`, which
+    fails, as does a reference that is not one of the letters.
     Range: {0, 1}.
     Source: exact match, as for GPQA and MMLU; the reading of the letter is ours.
 

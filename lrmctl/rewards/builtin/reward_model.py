@@ -59,10 +59,9 @@ class RewardModel(Reward):
 class GuardHybrid(Reward):
     """Helpfulness, capped where a guard objects.
 
-    Formula, with W the helpfulness of the answer: min(unsafe, W) if thinking or answer is unsafe, else
-    min(refused, W) if the answer refuses, else W. Bad form, of which the paper says nothing, is capped like unsafe
-    text.
-    Range: that of W, down to `unsafe` at least; (-inf, inf) unless W says its range.
+    Formula, with W the helpfulness of the answer: min(unsafe, W) if thinking or answer is unsafe, else min(refused, W)
+    if the answer refuses, else W. Bad form, which the paper does not cover, is capped like unsafe text.
+    Range: that of W, down to `unsafe` at least; (-inf, inf) unless W declares its range.
     Source: the hybrid reward of Qwen3Guard (arXiv 2510.14276, section 3.5.1, equation 2), with caps -10 and -5.
 
     Args:

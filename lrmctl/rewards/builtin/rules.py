@@ -21,8 +21,9 @@ class Rules(Reward):
 
     Formula: sum over i of w_i * phi_i. phi is 1 or 0 for a feature of the text (or between), the value of a reward, or
     for a statement put to a judge model P(Yes) / (P(Yes) + P(No)) of its first token. Weights are the recipe's, or
-    those that `lrmctl reward fit` wrote. A proposition that fails fails the score; a reward that does not apply to
-    the prompt adds nothing. Bad form (cut, empty, unclosed) gets `bad_form`, because of an empty text nothing is true.
+    those that `lrmctl reward fit` wrote. A failed proposition gives a failed score; a reward that does not apply to the
+    prompt adds nothing. Bad form (cut, empty, unclosed) gets `bad_form`, because no proposition holds for an empty
+    text.
     Range: the lowest to the highest sum that the propositions' ranges allow.
     Source: OpenAI's rule-based rewards (arXiv 2411.01111): R = R_rm + sum of w_i * phi_i. For R_rm write a component
     `reward-model` beside this one.

@@ -29,10 +29,9 @@ def longest_run(words: Sequence[str]) -> int:
 class Repetition(Reward):
     """Penalises text that repeats itself.
 
-    Formula: -penalty * (1 - distinct / all) over the n-grams of words; -penalty if a word stands more than `run`
-    times in a row. Case and punctuation do not count; a character of a script without blanks is a word. Empty text
-    repeats nothing: 0. For part `whole` the worse of thinking and answer counts, so that an answer may repeat its
-    thinking.
+    Formula: -penalty * (1 - distinct / all) over the n-grams of words; -penalty if a word occurs more than `run` times
+    in a row. Case and punctuation do not count; a character of a script without blanks is a word. Empty text repeats
+    nothing: 0. For part `whole` the worse of thinking and answer counts, so that an answer may repeat its thinking.
     Range: [-penalty, 0]; [-1, 0] by default.
     Source: the n-gram penalty of Yeo et al., Demystifying Long Chain-of-Thought (arXiv 2502.03373), as a share; the
     limit on words in a row is ours.
@@ -68,9 +67,9 @@ class Language(Reward):
     together.
     Range: [0, 1].
     Source: the language-consistency reward of DeepSeek-R1 (arXiv 2501.12948), by letters and not by words.
-    Limits: it tells scripts apart and not languages, so English and French are one; names and terms in a foreign
-    script count against a text. Prompts with fewer letters of their own language than of another are taken for the
-    other; then name the script.
+    Limits: it tells scripts apart and not languages, so English and French are one; names and terms in a foreign script
+    count against a text. A prompt with fewer letters of its own language than of another is assigned the other's
+    script; then name the script explicitly.
 
     Args:
         script: `auto` for the prompt's script; or a script (latin, cyrillic, arabic, ...), or chinese, japanese,
