@@ -1,4 +1,4 @@
-"""How the reasoning of an evaluated model looks."""
+"""Analysis of the reasoning of an evaluated model."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ def analyze(
     on_warning: Callable[[str], None] | None = None,
     on_note: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """How an evaluated run thinks, as `lrmctl analyze` does; written into its folder too.
+    """Analyse how an evaluated run thinks, as `lrmctl analyze` does; also writes the results to its folder.
 
     Args:
         run: `run:NAME`, its name, or its folder.
-        recipe: of kind study, whose analysis section is used. By default reflection and entropy, and what `overrides`
-            name.
-        base: the analysed run of the base model: its threshold of high entropy is used, its model reads the same
-            tokens, and its unsafe thoughts are those that recovery begins with.
-        overrides: keys of the recipe set to other values, e.g. `{"analysis.entropy": False}`.
+        recipe: of kind study, whose analysis section is used. By default reflection and entropy, and the parts that
+            `overrides` names.
+        base: the analysed run of the base model. Its threshold of high entropy is used, its model scores the same
+            tokens, and its unsafe thinking is the prefix in the recovery analysis.
+        overrides: recipe keys to change, e.g. `{"analysis.entropy": False}`.
         on_progress: called with (done, total) of each part in turn.
-        on_warning: told what was left out; Python's warnings by default.
-        on_note: told what a part that generates will cost before it begins.
+        on_warning: called with what was left out; Python's warnings by default.
+        on_note: called with the cost of a part that generates, before it begins.
 
     Returns:
-        What was written, by file: `reflection`, and `transitions`, `entropy`, `early` and `recovery` where the recipe
-        asks for them; without `entropy` where the model is not there any more and no engine is named.
+        What was written, by file: `reflection`, and `transitions`, `entropy`, `early` and `recovery` if the recipe asks
+        for them; without `entropy` if the model no longer exists and no engine is named.
 
     Raises:
         NotFoundError: no such run, one that was not evaluated, or an unknown lexicon.
@@ -67,7 +67,7 @@ def analyze(
 
 
 def _lexicons(named: tuple[str, ...], model: Path | None) -> tuple[str, ...]:
-    """Without the lab's own words where another model thinks."""
+    """Word lists, without the lab's own if another model is analysed."""
     from lrmctl.lab import is_lab_model
 
     lab = model is not None and is_lab_model(model)

@@ -1,8 +1,8 @@
 """Bounds for the difference of two windows that stay valid under repeated testing.
 
 The unit is the group (all samples of one prompt at one step), never the single rollout. Each look k at one of m series
-spends alpha / (m k (k + 1)); summed over all k that is alpha, so the chance that an alarm on a run without any change
-ever fires is at most about alpha, however long the run is (Bonferroni, with a summable weight for each look).
+spends alpha / (m k (k + 1)); summed over all k that is alpha, so the probability that an alarm ever fires on a
+stationary run is at most about alpha, however long the run is (Bonferroni, with a summable weight for each look).
 """
 
 from __future__ import annotations

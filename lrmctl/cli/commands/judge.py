@@ -35,7 +35,7 @@ Options = Annotated[
     list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="An option of the judge; repeatable.")
 ]
 OptionsJson = Annotated[str | None, typer.Option("--options-json", metavar="JSON", help="Nested options, as JSON.")]
-PartOption = Annotated[Parts, typer.Option("--part", help="What is judged.")]
+PartOption = Annotated[Parts, typer.Option("--part", help="The part to judge.")]
 _JUDGE = "A judge, or 'NAME: {option: value}'"
 
 
