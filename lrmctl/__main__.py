@@ -13,7 +13,7 @@ import sys
 from contextlib import suppress
 from types import FrameType
 
-_LOCKED = "whoever owns it can let you in (`ls -ld` shows who); or name another place"
+_LOCKED = "ask its owner for access (`ls -ld` shows who that is), or choose another path"
 
 
 def main() -> None:
@@ -115,11 +115,11 @@ def _of_the_machine(error: BaseException) -> BaseException | None:
     if "No space left on device" in str(error):
         return error
     if isinstance(error, ValueError) and "null byte" in str(error):
-        return LrmctlError("a name with a zero byte in it is no name of a file", fix="give another one")
+        return LrmctlError("a file name must not contain a zero byte", fix="give another name")
     if isinstance(error, RuntimeError) and "home directory" in str(error):  # `Path.expanduser` of `~nobody`
-        return LrmctlError("a path begins with ~ and the name of nobody here", fix="write the folder out")
+        return LrmctlError("a path begins with ~ and the name of an unknown user", fix="write the full path")
     if isinstance(error, RecursionError):
-        return LrmctlError("something that was given is nested too deeply to be read")
+        return LrmctlError("the input is nested too deeply to be read")
     if isinstance(error, MemoryError):
         return LrmctlError("there is not enough memory for this")
     return None

@@ -188,7 +188,9 @@ class RowSource(Source):
         found = [one for one in told if one is not None]
         if told and not found:
             reason, where = self._left_out[0]
-            raise RecipeError(f"no row can be imitated; this one has {reason}", where, "give other demonstrations")
+            raise RecipeError(
+                f"no row is suitable as a demonstration; this one has {reason}", where, "give other demonstrations"
+            )
         prompts = distinct_ids([one.prompt for one in found])
         return [replace(one, prompt=prompt) for one, prompt in zip(found, prompts, strict=True)]
 

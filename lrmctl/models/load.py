@@ -142,7 +142,7 @@ def load_weights(kind: Any, path: Path, dtype: str, *, brought: Collection[str] 
         raise LrmctlError(f"the model cannot be loaded: {_reason(error)}", str(path), fix) from error
     lost = sorted(map(str, info.get("missing_keys", ())))
     if missing := [name for name in lost if not any(other.endswith(f".{name}") for other in brought)]:
-        what = f"the weights of the model are not whole: {len(missing)} are missing, such as {missing[0]}"
+        what = f"the model's weights are incomplete: {len(missing)} are missing, such as {missing[0]}"
         raise LrmctlError(what, str(path), "they would be random numbers; download or save the model again")
     _check_unused(model, sorted(map(str, info.get("unexpected_keys", ()))), path)
     return model

@@ -64,7 +64,9 @@ def _read(file: str, use: Any, what: str, may_be_off: bool) -> None:
 
     path = Path(file).expanduser()
     if not path.exists():
-        raise NotFoundError(f"there is no file {file}", fix="a relative one lies beside the recipe or where you run it")
+        raise NotFoundError(
+            f"there is no file {file}", fix="relative paths start at the recipe's folder or the working folder"
+        )
     if path.is_file() and path.stat().st_size > _MAX_BYTES:
         return
     if what == "benchmark":

@@ -61,7 +61,7 @@ def check_plugins(loaded: LoadedRecipe) -> list[PluginEntry]:
         except LrmctlError as error:
             problems.append(_message(loaded, path, error))
     if problems:
-        raise RecipeError("\n  ".join(["the recipe names what cannot be used:", *problems]))
+        raise RecipeError("\n  ".join(["the recipe names plugins or functions that cannot be used:", *problems]))
     return entries
 
 

@@ -32,7 +32,7 @@ def refuse_foreign(folder: Path) -> None:
         RunExistsError: it is not empty and not lrmctl's, or not a folder.
     """
     if folder.is_symlink() and not folder.exists():
-        raise RunExistsError("is a link to nothing", str(folder), "choose another --name, or remove it")
+        raise RunExistsError("is a broken link", str(folder), "choose another --name, or remove it")
     if folder.exists() and not folder.is_dir():
         raise RunExistsError("is a file, not a run's folder", str(folder), "choose another --name, or move it away")
     if folder.is_dir() and next(folder.iterdir(), None) is not None and not is_ours(folder):
@@ -97,7 +97,7 @@ def refuse_around(folder: Path, runs_dir: Path) -> None:
     """
     real, runs = folder.resolve(), runs_dir.resolve()
     if real == runs or real in runs.parents:
-        raise LrmctlError("is the runs folder or lies around it, not a run", str(folder), "lrmctl run list")
+        raise LrmctlError("is the runs folder or one of its parents, not a run", str(folder), "lrmctl run list")
 
 
 def refuse_deleting(folder: Path, runs_dir: Path) -> None:
@@ -111,7 +111,7 @@ def refuse_deleting(folder: Path, runs_dir: Path) -> None:
         raise LrmctlError(f"is a link to {real}, not a run's folder", where, "remove the link yourself")
     refuse_around(folder, runs_dir)
     if any(real == kept or real in kept.parents for kept in (Path.cwd(), Path.home())):
-        raise LrmctlError("is the working or the home folder, or lies around it", where, "go elsewhere first")
+        raise LrmctlError("is the working or home folder, or a parent of one", where, "go elsewhere first")
     if not is_ours(folder):
         what = "was not made by lrmctl as far as its files say, so it is not deleted"
         raise LrmctlError(what, where, "look at it, and remove it yourself")

@@ -56,11 +56,11 @@ def refuse_special(path: Path, option: str = "") -> None:
         _refuse_locked(path, where)
         return
     except NotADirectoryError:
-        raise LrmctlError("lies below a file", where, "name a file in a folder") from None
+        raise LrmctlError("has a parent that is a file, not a folder", where, "name a file in a folder") from None
     kinds = {stat.S_IFDIR: "a folder", stat.S_IFLNK: "a link", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
     if not stat.S_ISREG(mode):
         what = kinds.get(stat.S_IFMT(mode), "a device")
-        raise LrmctlError(f"is {what}, not a file that can be written anew", where, "name a file")
+        raise LrmctlError(f"is {what}, not a regular file, so it is not replaced", where, "name a file")
 
 
 def refuse_no_folder(path: Path, option: str) -> None:
@@ -75,9 +75,9 @@ def refuse_no_folder(path: Path, option: str) -> None:
             raise LrmctlError("is no folder", where, fix)
     except FileNotFoundError:
         if path.is_symlink():
-            raise LrmctlError("is a link to nothing", where, fix) from None
+            raise LrmctlError("is a broken link", where, fix) from None
     except NotADirectoryError:
-        raise LrmctlError("lies below a file", where, fix) from None
+        raise LrmctlError("has a parent that is a file, not a folder", where, fix) from None
     except OSError as error:
         raise LrmctlError(f"cannot be a folder: {error.strerror}", where, fix) from None
     except ValueError:

@@ -44,7 +44,7 @@ def wandb_logger(folder: RunFolder, facts: Mapping[str, Any], say: Callable[[str
             run.log(dict(metrics), step=step)
         except Exception as error:  # a failing copy must not end the training
             broken = True
-            say(f"wandb: {error}; the run goes on without it")
+            say(f"wandb: {error}; the run continues without it")
 
     try:
         yield log
@@ -67,7 +67,7 @@ def logged_progress(log: Log, on_progress: Callable[[Any], None]) -> Callable[[A
 def _start(folder: RunFolder, facts: Mapping[str, Any], say: Callable[[str], None]) -> Any:
     """Start the wandb run, or continue it after a resume; None if that fails."""
     if find_spec("wandb") is None:
-        say("wandb is asked for (WANDB_API_KEY) and not installed: metrics are in metrics.jsonl alone")
+        say("wandb is enabled (WANDB_API_KEY) but not installed: metrics are only in metrics.jsonl")
         return None
     try:
         import wandb
@@ -87,7 +87,7 @@ def _start(folder: RunFolder, facts: Mapping[str, Any], say: Callable[[str], Non
         return run
     except Exception as error:  # network, a wrong key, a full disk
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        say(f"wandb: {reason}; the run goes on without it")
+        say(f"wandb: {reason}; the run continues without it")
         return None
 
 

@@ -123,7 +123,7 @@ class _Chain:
             return "the evaluation is made small as it runs"
         small = shrink(self._loaded, self._out.folder, self._runs_dir)
         self._loaded, self._out.changes, self._out.replaced = small.loaded, small.changes, small.replaced
-        return f"{len(small.changes)} values set anew, {len(small.replaced)} things replaced"
+        return f"{len(small.changes)} values changed, {len(small.replaced)} things replaced"
 
     def _train(self) -> str:
         from lrmctl.runs.jsonl import read_jsonl

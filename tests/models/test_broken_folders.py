@@ -79,7 +79,7 @@ BROKEN: dict[str, tuple[Break, str]] = {
         written("model.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"),
         "Git LFS pointer",
     ),
-    "one tensor less": (a_tensor_less, "not whole"),
+    "one tensor less": (a_tensor_less, "incomplete"),
     "weights of another width": (of_another_width, "cannot be loaded"),
     "pickle that is text": (both(without("*.safetensors"), written("pytorch_model.bin", "x")), "no file of PyTorch"),
     "pickle cut off": (both(without("*.safetensors"), written("pytorch_model.bin", b"PK\3\4x")), "cannot be loaded"),

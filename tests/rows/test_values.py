@@ -306,7 +306,7 @@ def test_a_demonstration_of_bad_form_is_left_out_and_told_of(row: dict[str, Any]
     (said,) = source.findings()
     assert reason in said
     assert "are left out: 1, the first is rows.jsonl:1" in said
-    with pytest.raises(RecipeError, match=r"rows\.jsonl:1: no row can be imitated"):
+    with pytest.raises(RecipeError, match=r"rows\.jsonl:1: no row is suitable"):
         RowSource(rows[:1], "rows.jsonl", "benign").demonstrations()
 
 
