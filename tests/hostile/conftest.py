@@ -30,7 +30,7 @@ def made_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder.metrics.write_text('{"step": 1, "total": 2, "reward": 0.5}\n{"step": 2, "total": 2, "reward": 0.75}\n')
     folder.set_status("done", steps=2, attempt=1)
     evaluate(base_path(), study.recipe.evaluation, folder.path, label="a")  # type: ignore[union-attr]
-    analyze(None, folder.path, study.recipe.analysis)  # type: ignore[union-attr]
+    analyze(base_path(), folder.path, study.recipe.analysis)  # type: ignore[union-attr]
     shutil.copytree(folder.path, runs / "b")
     return runs
 
