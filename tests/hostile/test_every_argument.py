@@ -35,7 +35,7 @@ ONLY_TEXT = (
 NAMES = ("--name", "--variant")  # see test_names.py
 STARTS = {("demo", "--runs-dir"), ("study", "--runs-dir"), ("train", "--runs-dir"), ("eval", "--runs-dir"),
           ("train", "--out"),          ("model tiny", "out"), ("model widen", "out"),
-          ("reward serve", "--rollouts")}  # fmt: skip
+          ("reward serve", "--rollouts"), ("view", "targets")}  # fmt: skip
 """Where hours of work begin, or at least seconds, if a path will do."""
 
 
