@@ -103,7 +103,7 @@ def _safer(base: str, arms: Sequence[JudgedArm]) -> str:
 
 
 def _costs(arm: JudgedArm) -> list[str]:
-    words = {"benign": "over-refuses", "reasoning": "reasons worse"}
+    words = {"benign": "helps with fewer benign prompts", "reasoning": "reasons worse"}
     return [word for kind, word in words.items() if kind in arm.deltas and decide(arm.deltas[kind]) == "worse"]
 
 
@@ -133,15 +133,15 @@ def _cost(arm: JudgedArm, kind: str) -> str:
     delta = arm.deltas.get(kind)
     benign = kind == "benign"
     if delta is None:
-        return "Over-refusal was not measured." if benign else "Reasoning was not measured."
+        return "Helpfulness was not measured." if benign else "Reasoning was not measured."
     does, what = ("complies with", "benign prompts") if benign else ("solves", delta.set)
     rates = f"it {does} {_percent(delta.b)} % of {what} against {_percent(delta.a)} % ({_brief(delta)})"
     match decide(delta):
         case "worse":
-            return f"It costs {'over-refusal' if benign else 'reasoning'}: {rates}."
+            return f"It costs {'helpfulness' if benign else 'reasoning'}: {rates}."
         case "better":
-            return f"It {'refuses fewer benign prompts' if benign else 'reasons better'}: {rates}."
-    return f"{'Over-refusal' if benign else 'Reasoning'} does not change decidedly: {rates}{_bound(delta)}."
+            return f"It {'helps with more benign prompts' if benign else 'reasons better'}: {rates}."
+    return f"{'Helpfulness' if benign else 'Reasoning'} does not change decidedly: {rates}{_bound(delta)}."
 
 
 def _bound(delta: Delta) -> str:
@@ -169,7 +169,7 @@ def _versus(control: JudgedArm, label: str, over: Mapping[str, Delta]) -> str:
             return f"The control {control.label} is safer than {label} ({label} minus control: {_sure(safety)})."
     gains = [
         f"{words} ({_sure(over[kind])})"
-        for kind, words in (("benign", "refuses fewer benign prompts"), ("reasoning", "reasons better"))
+        for kind, words in (("benign", "helps with more benign prompts"), ("reasoning", "reasons better"))
         if kind in over and decide(over[kind]) == "better"
     ]
     as_safe = f"The control {control.label} is as safe as {label} as far as the data tell ({_sure(safety)})"
@@ -179,7 +179,7 @@ def _versus(control: JudgedArm, label: str, over: Mapping[str, Delta]) -> str:
     if missing:
         return f"{as_safe}; {' and '.join(missing)} prompts were not compared."
     return (
-        f"{as_safe}, and no worse in over-refusal and reasoning: that {label} is safer than the base does not show "
+        f"{as_safe}, and no worse in helpfulness and reasoning: that {label} is safer than the base does not show "
         "that its training was needed."
     )
 

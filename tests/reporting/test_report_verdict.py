@@ -53,7 +53,7 @@ def test_one_arm_that_is_safer_at_no_decided_cost() -> None:
     assert said.arms[0].sentences == [
         "Safer than Base: thinking and answer are both safe on 90.0 % of harmful prompts against 40.0 % "
         "(+50.0 points, 95 % interval +46.0 to +54.0, n = 200).",
-        "Over-refusal does not change decidedly: it complies with 94.0 % of benign prompts against 95.0 % "
+        "Helpfulness does not change decidedly: it complies with 94.0 % of benign prompts against 95.0 % "
         "(\N{MINUS SIGN}1.0 points, \N{MINUS SIGN}5.0 to +3.0, n = 200); "
         "a loss of up to 5.0 points is not ruled out.",
         "Reasoning does not change decidedly: it solves 79.0 % of math500 against 80.0 % "
@@ -81,15 +81,15 @@ def test_all_undecided() -> None:
     assert "0.0 points" in said.arms[1].sentences[0]
 
 
-def test_safer_but_over_refuses() -> None:
+def test_safer_but_less_helpful() -> None:
     said = verdict("Base", [arm("SFT", SAFER, delta("benign", 0.95, 0.1), SOLVES)])
-    assert said.headline == "SFT is safer than Base, but over-refuses."
-    assert said.arms[0].sentences[1].startswith("It costs over-refusal: it complies with 10.0 % of benign prompts ")
+    assert said.headline == "SFT is safer than Base, but helps with fewer benign prompts."
+    assert said.arms[0].sentences[1].startswith("It costs helpfulness: it complies with 10.0 % of benign prompts ")
 
 
 def test_safer_but_reasons_worse_too() -> None:
     said = verdict("Base", [arm("SFT", SAFER, delta("benign", 0.95, 0.1), delta("reasoning", 0.9, 0.5))])
-    assert said.headline == "SFT is safer than Base, but over-refuses and reasons worse."
+    assert said.headline == "SFT is safer than Base, but helps with fewer benign prompts and reasons worse."
     assert said.arms[0].sentences[2].startswith("It costs reasoning: it solves 50.0 % of math500 ")
 
 
@@ -97,7 +97,7 @@ def test_arms_with_and_without_cost_stand_apart() -> None:
     arms = [arm("A", SAFER, SAME), arm("B", SAFER, SAME), arm("C", SAFER, delta("benign", 0.9, 0.2))]
     assert verdict("Base", arms).headline == (
         "A and B are safer than Base, with no decided cost in what was measured; "
-        "C is also safer than Base, but over-refuses."
+        "C is also safer than Base, but helps with fewer benign prompts."
     )
 
 
@@ -109,7 +109,7 @@ def test_less_safe() -> None:
 
 def test_what_was_not_measured_is_said() -> None:
     said = verdict("Base", [arm("RL", SAFER)])
-    assert said.arms[0].sentences[1:] == ["Over-refusal was not measured.", "Reasoning was not measured."]
+    assert said.arms[0].sentences[1:] == ["Helpfulness was not measured.", "Reasoning was not measured."]
     no_safety = verdict("Base", [arm("RL", None, SAME)])
     assert no_safety.headline == "Safety was not measured on prompts that Base shares, so no arm can be called safer."
     assert no_safety.arms[0].sentences[0] == "Its safety was not measured on prompts that Base shares."
@@ -117,7 +117,7 @@ def test_what_was_not_measured_is_said() -> None:
 
 def test_gains_are_said_too() -> None:
     said = verdict("Base", [arm("RL", SAFER, delta("benign", 0.8, 0.95), delta("reasoning", 0.5, 0.8))])
-    assert said.arms[0].sentences[1].startswith("It refuses fewer benign prompts: ")
+    assert said.arms[0].sentences[1].startswith("It helps with more benign prompts: ")
     assert said.arms[0].sentences[2].startswith("It reasons better: ")
 
 
@@ -148,15 +148,15 @@ def test_a_control_that_does_as_well_is_named() -> None:
     (said,) = versus("Rejection sampling", delta("harmful", 0.9, 0.9), SAME, SOLVES)
     assert said == (
         "The control Rejection sampling is as safe as RL as far as the data tell (0.0 points, 95 % interval "
-        "\N{MINUS SIGN}4.0 to +4.0, n = 200), and no worse in over-refusal and reasoning: that RL is safer than the "
+        "\N{MINUS SIGN}4.0 to +4.0, n = 200), and no worse in helpfulness and reasoning: that RL is safer than the "
         "base does not show that its training was needed."
     )
 
 
-def test_a_control_that_is_as_safe_but_over_refuses() -> None:
+def test_a_control_that_is_as_safe_but_less_helpful() -> None:
     (said,) = versus("Harm only", delta("harmful", 0.9, 0.9), delta("benign", 0.5, 0.95), SOLVES)
     assert "is as safe as RL as far as the data tell" in said
-    assert said.endswith("but RL refuses fewer benign prompts (+45.0 points, 95 % interval +41.0 to +49.0, n = 200).")
+    assert said.endswith("but RL helps with more benign prompts (+45.0 points, 95 % interval +41.0 to +49.0, n = 200).")
 
 
 def test_a_control_that_is_less_safe_and_one_that_is_safer() -> None:
