@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 from lrmctl.engines.base import Engine, GenerationRequest, OnProgress, Sampling
@@ -154,6 +155,7 @@ def pinned_random() -> Iterator[None]:
     """
     import numpy as np
 
+    import_module("rich.style")  # draws a number when it is first imported, which would shift all that follow
     before, before_numpy = random.getstate(), np.random.get_state()
     random.seed(_SEED)
     np.random.seed(_NUMPY_SEED)
