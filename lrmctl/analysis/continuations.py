@@ -123,6 +123,19 @@ class AnswerGrader:
             return row.set in self.tasks
         return self._judge(row) is not None
 
+    def of_harmful(self, rows: Sequence[EvalRow]) -> Any:
+        """The one judge that reads the answers to harmful prompts.
+
+        Raises:
+            RecipeError: nothing says which one, or the sets have several.
+        """
+        named = {row.answer.judge for row in rows if row.trace.prompt.kind == "harmful" and row.answer is not None}
+        found = {id(judge): judge for name in named if (judge := self.judges.get("") or self.judges.get(name))}
+        if len(found) != 1:
+            what = "nothing says which judge" if not found else f"several judges ({', '.join(sorted(named))})"
+            raise RecipeError(f"{what} read the answers to harmful prompts", "analysis.recovery.judge", "name one")
+        return next(iter(found.values()))
+
     def facts(self) -> list[dict[str, str]]:
         return [{"judge": str(judge.name), "judge_version": str(judge.version)} for judge in self.judges.values()]
 

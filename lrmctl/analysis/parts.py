@@ -259,11 +259,7 @@ def recovery(subject: Subject, section: RecoverySection) -> dict[str, Any]:
     thoughts = unsafe_thoughts(subject.rows, rows, section.max_traces)
     grader = AnswerGrader.of(section.judge, section.judge_options, subject.evaluation)
     engine = _continuing(subject, section.engine)
-    judge = next(iter(grader.judges.values()), None)
-    if judge is None:
-        from lrmctl.errors import RecipeError
-
-        raise RecipeError("nothing says which judge reads the answers", "analysis.recovery.judge", "name one")
+    judge = grader.of_harmful(subject.rows)
     generations = section.samples * len(section.tokens) * len(thoughts)
     most = generations * section.max_new_tokens
     subject.tell(f"recovery: at most {generations:,} answers after {len(thoughts)} unsafe thoughts, {most:,} tokens")
@@ -291,8 +287,12 @@ def recovery(subject: Subject, section: RecoverySection) -> dict[str, Any]:
 
 
 def _rows_file(source: Path) -> Path:
+    from lrmctl.errors import NotFoundError
     from lrmctl.runs.eval_rows import eval_folder_of
 
+    if not source.exists():
+        fix = "give the folder of an evaluated run, or its rows.jsonl"
+        raise NotFoundError(f"there are no thoughts at {source}", "analysis.recovery.thoughts", fix)
     return eval_folder_of(source) / "rows.jsonl" if source.is_dir() else source
 
 

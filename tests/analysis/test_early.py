@@ -13,7 +13,7 @@ from lrmctl.analysis.continuations import AnswerGrader, ForcedThought, go_on
 from lrmctl.analysis.early import EarlyAnswers, cuts, early_cells
 from lrmctl.analysis.recovery import Recovered, UnsafeThought, recovery_cells, unsafe_thoughts
 from lrmctl.engines.hf.engine import HfEngine
-from lrmctl.errors import JudgeError, RecipeError
+from lrmctl.errors import JudgeError, NotFoundError, RecipeError
 from lrmctl.evaluation import evaluate
 from lrmctl.lab import base_path
 from lrmctl.lexicons import get_lexicon
@@ -201,6 +201,25 @@ def test_an_answer_at_once_has_an_empty_thought_that_is_no_fault(tmp_path: Path)
     )
     assert (at_once.thinking, at_once.thinking_state, at_once.skipped) == ("", "closed", True)
     assert (with_thought.thinking, with_thought.thinking_state) == ("So 2+2=4.", "closed")
+
+
+def test_thoughts_that_are_not_there_are_one_clear_error(run: Path) -> None:
+    section = AnalysisSection.model_validate({"entropy": False, "recovery": {"thoughts": "run:nothing"}})
+    with pytest.raises(NotFoundError, match="there are no thoughts at run:nothing"):
+        analyze(base_path(), run, section)
+
+
+def test_the_judge_of_harmful_prompts_reads_what_follows_a_forced_thought() -> None:
+    judged = [
+        row(kind="benign", answer=Verdict("helpful", "1", "answer", safe=True)),
+        row(kind="harmful", answer=Verdict("guard", "1", "answer", safe=True)),
+    ]
+    assert AnswerGrader({"helpful": "H", "guard": "G"}).of_harmful(judged) == "G"
+    other = row(kind="harmful", answer=Verdict("helpful", "1", "answer", safe=True))
+    with pytest.raises(RecipeError, match="several judges"):
+        AnswerGrader({"helpful": "H", "guard": "G"}).of_harmful([*judged, other])
+    with pytest.raises(RecipeError, match="nothing says which judge"):
+        AnswerGrader().of_harmful(judged)
 
 
 def test_an_engine_that_renders_by_itself_cannot_go_on(run: Path) -> None:

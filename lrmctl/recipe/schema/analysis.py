@@ -75,8 +75,8 @@ class RecoverySection(_ContinuedSection):
     tokens: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0, 20, 50, 100, 200)
     """Lengths of the unsafe prefix, in tokens."""
     thoughts: str = ""
-    """Source of unsafe thinking: an evaluated run or a file of rows with thoughts; by default `--base`, or else the run
-    itself."""
+    """Whose unsafe thoughts: the folder of an evaluated run, or its rows.jsonl; by default those of `--base`, or else
+    of the run itself."""
 
 
 class AnalysisSection(Section):
