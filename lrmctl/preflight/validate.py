@@ -7,7 +7,7 @@ it supports.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,12 @@ from lrmctl.backends.base import make_backend
 from lrmctl.errors import LrmctlError, RecipeError
 from lrmctl.hooks import registry
 from lrmctl.hooks.manager import PluginEntry
+from lrmctl.preflight.arms import ArmRecipes, replaced_models, study_on
 from lrmctl.recipe.function_ref import check_function
-from lrmctl.recipe.load import LoadedRecipe, load_recipe
+from lrmctl.recipe.load import LoadedRecipe
 from lrmctl.recipe.named_plugins import named_plugins
-from lrmctl.recipe.problems import Problem, ProblemsError, place
-from lrmctl.recipe.schema.recipes import Arm, Component, EvalRecipe, RewardSection, RlRecipe, SftRecipe, StudyRecipe
+from lrmctl.recipe.problems import LocatedProblem, Problem, ProblemsError, place
+from lrmctl.recipe.schema.recipes import Component, EvalRecipe, RewardSection, RlRecipe, SftRecipe, StudyRecipe
 from lrmctl.recipe.yaml import KeyPath, dotted
 
 
@@ -78,57 +79,6 @@ def _message(loaded: LoadedRecipe, path: KeyPath, error: LrmctlError) -> str:
     return f"{loaded.where(*path)}: {dotted(path)}: {what}" + (f"; {error.fix}" if error.fix else "")
 
 
-def load_arms(loaded: LoadedRecipe) -> dict[str, LoadedRecipe]:
-    """The recipes of a study's arms by arm name, with the study's base and the arm's overrides applied.
-
-    Raises:
-        RecipeError: an arm's recipe does not load or does not train; names the arm's line.
-    """
-    study = loaded.recipe
-    if not isinstance(study, StudyRecipe):
-        return {}
-    arms: dict[str, LoadedRecipe] = {}
-    for index, arm in enumerate(study.arms):
-        line = loaded.where("arms", index, "recipe")
-        try:
-            found = load_recipe(arm.recipe, beside=loaded.path)
-            if found.recipe.kind not in ("sft", "rl"):
-                raise RecipeError(f"is a recipe of kind {found.recipe.kind}; an arm trains, with sft or rl")
-            arms[arm.name] = _arm(loaded, study, arm, found, line)
-        except LrmctlError as error:
-            raise RecipeError(f"arm {arm.name!r}: {error}", where=line) from None
-    return arms
-
-
-def _arm(loaded: LoadedRecipe, study: StudyRecipe, arm: Arm, found: LoadedRecipe, line: str) -> LoadedRecipe:
-    """An arm's recipe with the study's base and seed and the arm's overrides applied."""
-    if "model" in arm.set:
-        raise RecipeError(
-            f"`set: {{model: {arm.set['model']}}}` has no effect: every arm of a study starts from its base",
-            fix="say `base:` of the study, or make a study of its own for the other model",
-        )
-    made = found.override({**arm.set, "model": study.base}, f"{line}: set")
-    if "seed" in arm.set or not loaded.is_set("seed"):
-        return made
-    if found.is_set("seed") and made.recipe.seed != study.seed:
-        raise RecipeError(
-            f"its recipe says seed {made.recipe.seed} and the study says {study.seed}",
-            fix="say in the arm's `set: {seed: N}` which one it is, or leave one of the two out",
-        )
-    return made.override({"seed": study.seed}, f"{line}: seed")
-
-
-@dataclass(frozen=True)
-class LocatedProblem:
-    """A problem or a note, and where its key was written."""
-
-    where: str
-    problem: Problem
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.problem.key}: {self.problem}"
-
-
 def find_problems(loaded: LoadedRecipe, runs_dir: Path | None = None) -> list[LocatedProblem]:
     """Problems and notes of a recipe and, for a study, of each arm.
 
@@ -136,9 +86,14 @@ def find_problems(loaded: LoadedRecipe, runs_dir: Path | None = None) -> list[Lo
         RecipeError: unknown names or invalid options; an arm that does not load.
     """
     found = [*_of_one(loaded, "", runs_dir), *_unseen_refusals(loaded)]
-    for name, arm in load_arms(loaded).items():
-        found += [*_replaced(loaded, name), *_of_one(arm, f"arm {name}: ", runs_dir)]
-    return found
+    if isinstance(loaded.recipe, StudyRecipe):
+        recipes, seed = ArmRecipes(loaded), loaded.recipe.training_seeds[0]
+        for base in loaded.recipe.every_base:
+            study_on(loaded, base)
+            for name, arm in recipes.of(base, seed).items():
+                found += _of_one(arm, f"arm {name}: ", runs_dir)
+        found += replaced_models(loaded)
+    return list({str(problem): problem for problem in found}.values())  # bases have most of them in common
 
 
 def _of_one(loaded: LoadedRecipe, prefix: str, runs_dir: Path | None) -> list[LocatedProblem]:
@@ -151,16 +106,6 @@ def _of_one(loaded: LoadedRecipe, prefix: str, runs_dir: Path | None) -> list[Lo
         LocatedProblem(place(loaded, p.key), replace(p, key=prefix + p.key)) for p in local_problems(loaded, runs_dir)
     )
     return [*_by_backend(loaded, prefix), *_reward_notes(loaded, prefix), *seen]
-
-
-def _replaced(loaded: LoadedRecipe, name: str) -> Iterator[LocatedProblem]:
-    """A note if an arm's recipe names a model other than the study's base."""
-    study: Any = loaded.recipe
-    index = [arm.name for arm in study.arms].index(name)
-    own: Any = load_recipe(study.arms[index].recipe, beside=loaded.path).recipe
-    if own.model != study.base:
-        what = f"its recipe is of {own.model}; in this study it starts from the base, {study.base}"
-        yield LocatedProblem(loaded.where("arms", index, "recipe"), Problem(f"arm {name}: model", what, note=True))
 
 
 def _reward_notes(loaded: LoadedRecipe, prefix: str) -> Iterator[LocatedProblem]:

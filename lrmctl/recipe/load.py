@@ -225,7 +225,7 @@ def _fields(model: type[BaseModel], path: KeyPath) -> list[str]:
     for key in (k for k in path if isinstance(k, str)):
         annotations = [m.model_fields[key].annotation for m in models if key in m.model_fields]
         models = [section for annotation in annotations for section in _sections(annotation)]
-    return [name for section in models for name in section.model_fields]
+    return [info.alias or name for section in models for name, info in section.model_fields.items()]
 
 
 def _sections(annotation: Any) -> list[type[BaseModel]]:

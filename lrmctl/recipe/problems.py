@@ -37,6 +37,17 @@ class Problem:
         return f"{self.what}; {self.fix}" if self.fix else self.what
 
 
+@dataclass(frozen=True)
+class LocatedProblem:
+    """A problem or a note, and where its key was written."""
+
+    where: str
+    problem: Problem
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.problem.key}: {self.problem}"
+
+
 class ProblemsError(RecipeError):
     """All problems of a recipe in one error.
 

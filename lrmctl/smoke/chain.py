@@ -78,7 +78,8 @@ def smoke(
     Returns:
         One result per chain; a failed stage is recorded in it and raises nothing.
     """
-    from lrmctl.preflight.validate import load_arms, validate
+    from lrmctl.preflight.arms import load_arms
+    from lrmctl.preflight.validate import validate
 
     validate(loaded)
     recipe, tell = loaded.recipe, on_stage or (lambda _: None)

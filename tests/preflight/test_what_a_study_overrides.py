@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from lrmctl.errors import RecipeError
-from lrmctl.preflight.validate import load_arms, validate
+from lrmctl.preflight.arms import load_arms
+from lrmctl.preflight.validate import validate
 from lrmctl.recipe.load import LoadedRecipe, load_recipe
 
 STUDY = """

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from lrmctl.errors import RecipeError
-from lrmctl.preflight.validate import load_arms, validate
+from lrmctl.preflight.arms import load_arms
+from lrmctl.preflight.validate import validate
 from lrmctl.recipe.find import shipped
 from lrmctl.recipe.load import load_recipe
 from lrmctl.recipe.lock import recipe_hash, write_lock

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from lrmctl.errors import LrmctlError, RecipeError
-from lrmctl.preflight.validate import load_arms, validate
+from lrmctl.preflight.arms import load_arms
+from lrmctl.preflight.validate import validate
 from lrmctl.recipe.function_ref import functions_of
 from lrmctl.recipe.load import LoadedRecipe, load_recipe
 from lrmctl.recipe.lock import make_lock

@@ -11,7 +11,6 @@ from pydantic import Field, model_validator
 
 from lrmctl.recipe.function_ref import FunctionRef
 from lrmctl.recipe.schema.algorithm import Algorithm, RlRollout, RolloutSection, TrainingEval
-from lrmctl.recipe.schema.analysis import AnalysisSection
 from lrmctl.recipe.schema.evaluation import EvalSection
 from lrmctl.recipe.schema.sections import (
     MOST_ROWS,
@@ -20,9 +19,9 @@ from lrmctl.recipe.schema.sections import (
     Layout,
     MisplacedError,
     Mixed,
-    Name,
     Optimizer,
     Positive,
+    RecipeHeader,
     Section,
     SftSource,
     Share,
@@ -31,6 +30,7 @@ from lrmctl.recipe.schema.sections import (
     error_at,
     judge_from_mapping,
 )
+from lrmctl.recipe.schema.study import StudyRecipe as StudyRecipe
 from lrmctl.recipe.schema.thinking import ThinkingOption
 from lrmctl.types import Kind, Scope
 
@@ -230,13 +230,7 @@ class TrainingRecipe(Section):
     """Steps between evaluations of the loss on held-out rows (`data.eval_rows`); after each epoch by default."""
 
 
-class _Recipe(Section):
-    name: Name
-    description: str = ""
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-
-
-class SftRecipe(_Recipe):
+class SftRecipe(RecipeHeader):
     kind: Literal["sft"]
     model: str
     """`lab:tiny`, a local folder, a hub id, `run:NAME`, or `BASE+ADAPTER`."""
@@ -256,7 +250,7 @@ class SftRecipe(_Recipe):
     backend: BackendSection = BackendSection()
 
 
-class RlRecipe(_Recipe):
+class RlRecipe(RecipeHeader):
     kind: Literal["rl"]
     model: str
     trust_remote_code: bool = False
@@ -299,39 +293,10 @@ class RlRecipe(_Recipe):
         return self
 
 
-class EvalRecipe(_Recipe):
+class EvalRecipe(RecipeHeader):
     kind: Literal["eval"]
     model: str
     evaluation: EvalSection
-
-
-class Arm(Section):
-    name: Name
-    recipe: str
-    """Shipped recipe or file; its `model:` is replaced by the study's base."""
-    label: str = ""
-    """Name in the report."""
-    control: bool = False
-    """Mark this arm as a control in the report."""
-    set: dict[str, Any] = {}
-    """Overrides, as with `--set`."""
-
-
-class StudyRecipe(_Recipe):
-    kind: Literal["study"]
-    base: str = "lab:tiny"
-    arms: Annotated[tuple[Arm, ...], Field(min_length=1)]
-    evaluation: EvalSection
-    analysis: AnalysisSection = AnalysisSection()
-    jobs: Positive = 2
-    """Arms trained or evaluated in parallel."""
-
-    @model_validator(mode="after")
-    def _unique(self) -> StudyRecipe:
-        names = ["base", *(a.name for a in self.arms)]
-        if twice := {n for n in names if names.count(n) > 1}:
-            raise ValueError(f"two arms are called {sorted(twice)[0]!r} (`base` is taken)")
-        return self
 
 
 Recipe = Annotated[SftRecipe | RlRecipe | EvalRecipe | StudyRecipe, Field(discriminator="kind")]

@@ -206,3 +206,11 @@ class Optimizer(Section):
         if self.schedule != "cosine" and self.min_lr_ratio != type(self).model_fields["min_lr_ratio"].default:
             raise MisplacedError("only cosine has this; say `schedule: cosine`, or leave it out", ("min_lr_ratio",))
         return self
+
+
+class RecipeHeader(Section):
+    """What every recipe has."""
+
+    name: Name
+    description: str = ""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
