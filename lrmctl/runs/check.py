@@ -48,9 +48,9 @@ _FORMS: Mapping[str, Mapping[str, Any]] = {
     "status.json": {"state": str, "updated": str, "error": str | None, "steps": int | None, "attempt": int | None,
                     "resumed_from": int | None, "job": dict[str, Any] | None},
     "lock.json": {"recipe": dict[str, Any], "recipe_sha256": str, "model": dict[str, Any], "versions": dict[str, Any],
-                  "functions": dict[str, str], "data": dict[str, Any]},
+                  "functions": dict[str, str], "data": dict[str, Any], "lineage": dict[str, Any]},
     "plan.json": {"argv": list[str], "estimates": dict[str, Any]},
-    "study.json": {"recipe": dict[str, Any]},
+    "study.json": {"recipe": dict[str, Any], "cells": list[dict[str, Any]]},
     "analysis/reflection.json": {"cells": list[dict[str, Any]]},
     "analysis/entropy.json": {"cells": list[dict[str, Any]]},
 }  # fmt: skip

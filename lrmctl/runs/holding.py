@@ -23,6 +23,8 @@ from lrmctl.errors import RunExistsError
 from lrmctl.runs.writing import remove_partial_files
 
 LOCK_FILE = ".held"
+_DEEPEST = 4
+"""Folders between a study's and a lock: base, training seed, arm, evaluation."""
 
 
 @contextmanager
@@ -77,7 +79,8 @@ def hold_all(folder: Path, doing: str) -> Iterator[None]:
     """
     with ExitStack() as held:
         held.enter_context(hold(folder, doing))
-        for inside in sorted({p.parent for pattern in ("*", "*/*") for p in folder.glob(f"{pattern}/{LOCK_FILE}")}):
+        patterns = ["/".join("*" * depth) for depth in range(1, _DEEPEST + 1)]
+        for inside in sorted({p.parent for pattern in patterns for p in folder.glob(f"{pattern}/{LOCK_FILE}")}):
             if not inside.is_symlink():
                 held.enter_context(hold(inside, doing))
         yield

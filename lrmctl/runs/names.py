@@ -41,22 +41,22 @@ def check_name(text: str, where: str) -> str:
 
 
 def named_run(ref: str) -> str:
-    """The name in `run:NAME` or `run:STUDY/ARM`; it never points outside the runs folder.
+    """The name in `run:NAME`, `run:STUDY/ARM` or `run:STUDY/BASE/seed-N/ARM`; never outside the runs folder.
 
     Raises:
         NotFoundError: it is not a valid run name.
     """
     name = ref.removeprefix("run:")
     if not is_run_name(name):
-        fix = f"say run:NAME or run:STUDY/ARM; a name is {NAME_RULE}"
+        fix = f"say run:NAME, run:STUDY/ARM or run:STUDY/BASE/seed-N/ARM; a name is {NAME_RULE}"
         raise NotFoundError(f"there cannot be a run {quoted(name)}", fix=fix)
     return name
 
 
 def is_run_name(text: str) -> bool:
-    """Whether a text is a valid name of a run or of a study's arm (`STUDY/ARM`)."""
+    """Whether a text is a valid name of a run or of a study's cell (`STUDY/ARM`, `STUDY/BASE/seed-N/ARM`)."""
     parts = text.split("/")
-    return len(parts) <= 2 and all(is_name(part) for part in parts)
+    return len(parts) <= 4 and all(is_name(part) for part in parts)
 
 
 def quoted(text: str) -> str:

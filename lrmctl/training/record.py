@@ -9,6 +9,7 @@ import yaml
 
 from lrmctl.data.of_recipe import sources_of
 from lrmctl.runs.folder import RunFolder, write_json
+from lrmctl.training.lineage import lineage_of
 from lrmctl.training.plan import TrainingPlan
 
 
@@ -30,8 +31,10 @@ def _facts(plan: TrainingPlan) -> dict[str, Any]:
     resolved, estimates, rows = plan.resolved, plan.backend_plan.estimates, plan.inputs.rows
     assert resolved.model is not None
     assert resolved.tokenizer is not None
+    model = {"ref": resolved.recipe.model, **model_facts(resolved.model)}
     facts: dict[str, Any] = {
-        "model": {"ref": resolved.recipe.model, **model_facts(resolved.model)},
+        "model": model,
+        "lineage": lineage_of(model, resolved.recipe.seed),
         "template_sha256": hashlib.sha256(str(resolved.tokenizer.chat_template).encode()).hexdigest(),
         "backend": {"name": resolved.recipe.backend.name, "versions": dict(resolved.backend.versions())},
         "plan": plan.provenance(),
