@@ -11,7 +11,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from types import FrameType, TracebackType
@@ -26,33 +26,61 @@ _idle.set()
 
 
 class Workers:
-    """A pool of `jobs` processes; each call gets an `emit` callback as its last argument."""
+    """Up to `jobs` processes at a time; each call gets an `emit` callback as its last argument."""
 
-    def __init__(self, jobs: int) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._jobs = jobs
-        self._inbox, outbox = context.Pipe(duplex=False)
+    def __init__(self, jobs: int, *, fresh: bool = False) -> None:
+        """Create the pool.
+
+        Args:
+            fresh: start a new process for each call, e.g. because a process cannot change its GPUs.
+        """
+        self._context = multiprocessing.get_context("spawn")
+        self._jobs, self._fresh = jobs, fresh
+        self._inbox, self._outbox = self._context.Pipe(duplex=False)
+        self._lock = self._context.Lock()
         self._running: dict[str, Future[None]] = {}
-        self._pool = ProcessPoolExecutor(
-            jobs, mp_context=context, initializer=_init_worker, initargs=(outbox, context.Lock(), os.getpid())
+        self._pools: dict[str, ProcessPoolExecutor] = {} if fresh else {"": self._pool(jobs)}
+
+    def _pool(self, jobs: int) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(
+            jobs,
+            mp_context=self._context,
+            initializer=_init_worker,
+            initargs=(self._outbox, self._lock, os.getpid()),
         )
 
     def __enter__(self) -> Workers:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: TracebackType | BaseException | None) -> None:
-        processes = list((self._pool._processes or {}).values())
-        if kind is not None:
-            for process in processes:
-                process.terminate()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        for pool in self._pools.values():
+            for process in list((pool._processes or {}).values()):
+                if kind is not None:
+                    process.terminate()
+        for pool in self._pools.values():
+            pool.shutdown(wait=True, cancel_futures=True)
 
     @property
     def free(self) -> bool:
         return len(self._running) < self._jobs
 
-    def start(self, name: str, function: Callable[..., None], argument: Any) -> None:
-        self._running[name] = self._pool.submit(_call, function, argument)
+    @property
+    def busy(self) -> bool:
+        """Whether a call is running."""
+        return bool(self._running)
+
+    def start(
+        self, name: str, function: Callable[..., None], argument: Any, env: Mapping[str, str] | None = None
+    ) -> None:
+        """Call a function in a worker.
+
+        Args:
+            env: environment variables to set for the call; they stay set in its process.
+        """
+        if self._fresh:
+            self._pools[name] = self._pool(1)
+        pool = self._pools[name if self._fresh else ""]
+        self._running[name] = pool.submit(_call, function, argument, dict(env or {}))
 
     def events(self, wait: float = 0.2) -> Iterator[Any]:
         """Events received so far; waits at most `wait` seconds for the first."""
@@ -64,6 +92,8 @@ class Workers:
         """Calls that have ended, each with its exception or None. A worker that died counts as an exception."""
         for name in [n for n, f in self._running.items() if f.done()]:
             error = self._running.pop(name).exception()
+            if self._fresh:
+                self._pools.pop(name).shutdown(wait=False)
             if isinstance(error, BrokenProcessPool):
                 error = RuntimeError(f"the process running {name} died (killed, or out of memory)")
             if error is not None and not isinstance(error, Exception):
@@ -90,7 +120,8 @@ def _follow(parent: int) -> None:
     os._exit(1)
 
 
-def _call(function: Callable[..., None], argument: Any) -> None:
+def _call(function: Callable[..., None], argument: Any, env: Mapping[str, str]) -> None:
+    os.environ.update(env)
     _idle.clear()
     try:
         function(argument, _emit)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lrmctl.api.recipes import AnyRecipeRef, Overrides, chosen_recipe, runs_in
 from lrmctl.api.targets import eval_folder, run_folder
 from lrmctl.errors import LrmctlError
 from lrmctl.runs.check import check_summary
-from lrmctl.runs.damage import part_of, read_object
-from lrmctl.runs.names import check_name, is_run_name, named_run
+from lrmctl.runs.names import is_run_name, named_run
+from lrmctl.runs.study_cells import CellGroup, groups_of, is_study, read_cells
 
 if TYPE_CHECKING:
     from lrmctl.comparison import Comparison
@@ -63,7 +63,8 @@ def report(
     """Write one self-contained HTML page from evaluated runs, with its table as JSON, like `lrmctl report`.
 
     Args:
-        targets: evaluated runs, the base first; or a study.
+        targets: evaluated runs, the base first; or a study; of a study with several bases or seeds also the arms of
+            one base and seed (`STUDY/BASE/seed-N`).
         out: the HTML file; beside the first run by default.
         traces: most traces per arm in the page; 0 leaves the viewer out.
         figures: folder for a paper's files: every figure as SVG, PDF and PNG, every table as LaTeX and CSV.
@@ -77,20 +78,23 @@ def report(
         NotFoundError: a run that does not exist or was not evaluated.
         LrmctlError: no target, a file of a run that is not valid, `out` is another file, or `figures` holds others.
     """
-    from lrmctl.reporting import build_report, check_folder
+    from lrmctl.reporting import build_report, check_folder, report_study
     from lrmctl.runs.output import check_output, is_report, object_with
 
     if not targets:
         raise LrmctlError("a report needs at least one run")
     with runs_in(runs_dir) as runs:
-        arms = [arm for target in targets for arm in arms_of(str(target), runs)]
         page = Path(out) if out is not None else _beside(str(targets[0]), runs)
         check_output(page, is_report, force=force)
         check_output(page.with_name("table.json"), object_with("deltas"), force=force)
         folder = None if figures is None else Path(figures)
         if folder is not None:
             check_folder(folder, force=force)
-        name, say = title or "lrmctl report", on_warning or _warn
+        say = on_warning or _warn
+        if (study := _matrix_study(targets, runs, folder)) is not None:
+            return report_study(study, out=page, title=title, say=say, traces=traces)
+        arms = [arm for target in targets for arm in arms_of(str(target), runs)]
+        name = title or "lrmctl report"
         return build_report(arms, page, title=name, figures=folder, say=say, traces=traces)
 
 
@@ -141,35 +145,68 @@ def evaluated_folder(run: str, runs_dir: Path) -> Path:
 
 
 def _beside(target: str, runs_dir: Path) -> Path:
-    return (_study_folder(target, runs_dir) or run_folder(target, runs_dir)) / "report.html"
+    return (_study_or_group(target, runs_dir) or run_folder(target, runs_dir)) / "report.html"
 
 
-def _study_folder(target: str, runs_dir: Path) -> Path | None:
+def _study_or_group(target: str, runs_dir: Path) -> Path | None:
+    """The folder of a study, or of one base and training seed of it; None for anything else."""
     name = named_run(target) if target.startswith("run:") else target
     folders = ([runs_dir / name] if is_run_name(name) else []) + ([] if name != target else [Path(target)])
-    return next((folder for folder in folders if (folder / "study.json").is_file()), None)
+    found = (folder for folder in folders if folder.is_dir() and (is_study(folder) or is_study(folder.parent.parent)))
+    return next((folder for folder in found if is_study(folder) or _group_of(folder) is not None), None)
+
+
+def _group_of(folder: Path) -> CellGroup | None:
+    """The arms of one base and training seed, by their folder `STUDY/BASE/seed-N`."""
+    study = folder.parent.parent
+    path = folder.relative_to(study).as_posix()
+    return next((group for group in groups_of(read_cells(study)) if group.path == path), None)
+
+
+def _matrix_study(targets: Sequence[str | Path], runs_dir: Path, figures: Path | None) -> Path | None:
+    """The study of several bases or seeds that is the only target; its report has a page of its own.
+
+    Raises:
+        LrmctlError: figures are asked for, which only the reports of its groups have.
+    """
+    from lrmctl.reporting import is_matrix
+
+    study = _study_or_group(str(targets[0]), runs_dir) if len(targets) == 1 else None
+    if study is None or not is_study(study) or not is_matrix(cells := read_cells(study)):
+        return None
+    if figures is not None:
+        first = groups_of(cells)[0].path
+        what = f"{targets[0]} has several bases or training seeds, each with figures of its own"
+        raise LrmctlError(what, "--figures", f"name one of them, e.g. {targets[0]}/{first}")
+    return study
 
 
 def arms_of(target: str, runs_dir: Path) -> Iterator[ArmFolder]:
-    """The run that a target names, or every arm of a study.
+    """The run that a target names, or every arm of a study, or of one base and training seed of it.
+
+    In a study of several bases or seeds an arm is labelled by its cell, e.g. `Qwen3-4B/seed-0/rl`.
 
     Raises:
         NotFoundError: there is none.
         DamagedError: a file of it is not what lrmctl wrote.
     """
-    from lrmctl.reporting import ArmFolder
+    from lrmctl.reporting import ArmFolder, group_arms, is_matrix
 
-    folder = _study_folder(target, runs_dir)
+    folder = _study_or_group(target, runs_dir)
     if folder is None:
         run = run_folder(target, runs_dir)
         yield ArmFolder(run.name, run.name, False, run)
-        return
-    yield ArmFolder("base", "Base", False, folder / "base")
-    with part_of(folder / "study.json"):
-        listed: list[dict[str, Any]] = list(read_object(folder / "study.json")["recipe"]["arms"])
-        arms = [(check_name(a["name"], "arms"), str(a["label"] or a["name"]), bool(a["control"])) for a in listed]
-    for name, label, control in arms:
-        yield ArmFolder(name, label, control, folder / name)
+    elif not is_study(folder):
+        group = _group_of(folder)
+        assert group is not None
+        yield from group_arms(group)
+    elif is_matrix(cells := read_cells(folder)):
+        for cell in cells:
+            if cell.evaluated:
+                yield ArmFolder(cell.path, cell.path, cell.control, cell.folder)
+    else:
+        for group in groups_of(cells):
+            yield from group_arms(group)
 
 
 def _warn(sentence: str) -> None:

@@ -11,6 +11,7 @@ from lrmctl.runs.check import refuse_damaged
 from lrmctl.runs.damage import part_of, read_object
 from lrmctl.runs.marks import MARKER_FILE, refuse_around, refuse_foreign
 from lrmctl.runs.names import is_run_name, named_run, quoted
+from lrmctl.runs.study_cells import BASE, is_study
 
 
 def is_run(folder: Path) -> bool:
@@ -67,9 +68,11 @@ def eval_folder(target: str, runs_dir: Path) -> Path:
 
 
 def all_runs(runs_dir: Path) -> list[Path]:
-    """Every run folder: directly under the runs folder, or one of a study's arms."""
-    folders = [p for pattern in ("*", "*/*") for p in sorted(runs_dir.glob(pattern)) if p.is_dir() and _may_be_run(p)]
-    return sorted(p for p in folders if p.parent == runs_dir or (p.parent / "study.json").exists())
+    """Every run folder: directly under the runs folder, or one of a study's cells."""
+    direct = sorted(p for p in runs_dir.glob("*") if p.is_dir())
+    patterns = ("*", f"*/{BASE}", "*/seed-*/*")
+    inside = [p for study in direct if is_study(study) for pattern in patterns for p in study.glob(pattern)]
+    return sorted(p for p in {*direct, *inside} if p.is_dir() and _may_be_run(p))
 
 
 def _may_be_run(folder: Path) -> bool:

@@ -9,5 +9,6 @@ from __future__ import annotations
 from lrmctl.reporting.build import build_report
 from lrmctl.reporting.load import ArmFolder
 from lrmctl.reporting.paper import check_folder
+from lrmctl.reporting.study import group_arms, is_matrix, report_study
 
-__all__ = ["ArmFolder", "build_report", "check_folder"]
+__all__ = ["ArmFolder", "build_report", "check_folder", "group_arms", "is_matrix", "report_study"]

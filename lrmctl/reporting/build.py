@@ -18,7 +18,7 @@ from lrmctl.reporting.load import KINDS, ArmData, ArmFolder, load_arms
 from lrmctl.reporting.panels.base import View
 from lrmctl.reporting.questions import QuestionTable, answered, question_table, to_json
 from lrmctl.reporting.samples import SHOWN, comparisons
-from lrmctl.reporting.table import PairedArm, deltas_to_first, main_table
+from lrmctl.reporting.table import PairedArm, deltas_to_first, deltas_to_starts, main_table
 from lrmctl.reporting.traces import trace_viewer
 from lrmctl.runs.holding import one_at_a_time
 from lrmctl.runs.writing import write_json, write_text
@@ -62,15 +62,17 @@ def build_report(
     for told in (cautions := provenance.cautions(data)):
         say(told)
     table = main_table(data, title)
-    paired = deltas_to_first(data)
+    paired, starts = deltas_to_first(data), deltas_to_starts(data)
     sets = every_set(data, paired)
     questions = answered(data)
-    context = _context(data, table, paired, title, [*notes, *cautions], questions)
+    context = _context(data, table, paired, starts, title, [*notes, *cautions], questions)
     viewer = trace_viewer(arms, table["lexicon"], traces)
-    page = _environment().get_template("report.html.j2").render(context, every=sets, viewer=viewer)
+    page = environment().get_template("report.html.j2").render(context, every=sets, viewer=viewer)
     deltas = [_delta_rows(pair) for pair in paired]
     with one_at_a_time(out.parent):
-        written = {**table, "every_set": sets, "deltas": deltas, "questions": to_json(questions)}
+        from_starts = [{**_delta_rows(pair), "start": pair.arm.arm.start} for pair in starts]
+        written = {**table, "every_set": sets, "deltas": deltas, "deltas_to_start": from_starts}
+        written["questions"] = to_json(questions)
         write_json(out.with_name("table.json"), written)
         write_text(out, page)
     if figures is not None:
@@ -110,7 +112,7 @@ def _plain_direction(value: Any) -> Any:
     return value
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
     """Escaping is on for every file: model text is data. Only figures drawn here are marked safe, by the template."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -135,6 +137,7 @@ class _Block:
     plain: Sequence[Mapping[str, Any]]
     controls: Sequence[Mapping[str, Any]]
     paired: Sequence[tuple[PairedArm, Mapping[str, Any]]]
+    from_starts: Sequence[tuple[PairedArm, Mapping[str, Any]]]
     forests: Sequence[panels.Panel]
     tradeoffs: Sequence[panels.Panel]
     thinking: Sequence[panels.Section]
@@ -146,6 +149,7 @@ def _context(
     data: Sequence[ArmData],
     table: Mapping[str, Any],
     paired: Sequence[PairedArm],
+    starts: Sequence[PairedArm],
     title: str,
     notes: Sequence[str],
     questions: Mapping[str, Sequence[Question]],
@@ -160,11 +164,11 @@ def _context(
         "table": table,
         "kinds": [k for k in KINDS if k in table["sets"]],
         "held_out": {kind: is_held_out(name) for kind, name in table["sets"].items()},
-        "blocks": [_block(data, table, paired, drawn, questions, block) for block in table["temperatures"]],
+        "blocks": [_block(data, table, paired, starts, drawn, questions, block) for block in table["temperatures"]],
         "trainings": panels.trainings(data),
         "untrained": panels.untrained(data),
         "comparisons": comparisons(data, table["lexicon"]),
-        "arms": [provenance.arm_facts(a) for a in data],
+        "arms": [provenance.arm_facts(a, data[0].arm.label) for a in data],
         "sets": provenance.set_facts(data),
         "overlaps": provenance.overlaps(data),
         "versions": provenance.versions(data),
@@ -185,6 +189,7 @@ def _block(
     data: Sequence[ArmData],
     table: Mapping[str, Any],
     paired: Sequence[PairedArm],
+    starts: Sequence[PairedArm],
     drawn: Sequence[ArmStyle],
     questions: Mapping[str, Sequence[Question]],
     block: Mapping[str, Any],
@@ -197,6 +202,7 @@ def _block(
         plain=[r for r in block["rows"] if not r["control"]],
         controls=[r for r in block["rows"] if r["control"]],
         paired=[(pair, _by_kind(pair, sets, t)) for pair in paired],
+        from_starts=[(pair, _by_kind(pair, sets, t)) for pair in starts],
         forests=panels.forests(paired, drawn[1:], sets, t),
         tradeoffs=panels.tradeoffs(block, drawn, sets),
         thinking=[section for section in panels.thinking_sections(view) if section.title],

@@ -28,12 +28,14 @@ class ArmFolder(NamedTuple):
         label: what the reader sees.
         control: set apart in the tables.
         path: its run folder.
+        start: name of the arm that its training started from; empty if that is the base.
     """
 
     name: str
     label: str
     control: bool
     path: Path
+    start: str = ""
 
 
 class SampleKey(NamedTuple):

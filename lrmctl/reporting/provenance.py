@@ -22,6 +22,7 @@ class ArmFacts(NamedTuple):
     times: str
     missing: Sequence[str]
     error: str
+    start: str = ""
 
 
 class ReportedSet(NamedTuple):
@@ -79,7 +80,12 @@ def of_the_lab(arms: Sequence[ArmData]) -> bool:
     return bool(sets) and all(name.startswith(("lab-", "lab_")) for name in sets)
 
 
-def arm_facts(arm: ArmData) -> ArmFacts:
+def arm_facts(arm: ArmData, base: str) -> ArmFacts:
+    """Facts of one arm.
+
+    Args:
+        base: label of the report's first arm.
+    """
     recipe = arm.lock.get("recipe", {})
     seed = recipe.get("seed", arm.summary.get("seed"))
     return ArmFacts(
@@ -92,7 +98,16 @@ def arm_facts(arm: ArmData) -> ArmFacts:
         times=", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in _in_order(arm)),
         missing=arm.missing,
         error=str(arm.status.get("error") or ""),
+        start=_start(arm, base),
     )
+
+
+def _start(arm: ArmData, base: str) -> str:
+    """What its training started from: every earlier training if the lock lists them, or the base."""
+    if not arm.lock:
+        return ""
+    stages = arm.lock.get("lineage", {}).get("stages", ())
+    return ", then ".join([base, *(str(stage["run"]) for stage in stages)]) if stages else arm.arm.start or base
 
 
 def _in_order(arm: ArmData) -> list[tuple[str, float]]:

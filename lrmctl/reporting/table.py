@@ -128,6 +128,7 @@ def _row(arm: ArmData, sets: Mapping[str, str], temperature: float, lexicon: str
         "name": arm.arm.name,
         "label": arm.arm.label,
         "control": arm.arm.control,
+        "start": arm.arm.start,
         "state": arm.status.get("state", ""),
         "cells": {c.key: _value(arm, c, sets.get(c.kind), temperature, lexicon) for c in (*COLUMNS, *FORM, *REASONING)},
     }
@@ -150,17 +151,35 @@ def _value(arm: ArmData, column: Column, set_name: str | None, temperature: floa
 
 
 class PairedArm(NamedTuple):
-    """An arm against the base: its deltas, or why it could not be paired."""
+    """An arm against another one, mostly the base: its deltas, or why it could not be paired.
+
+    Attributes:
+        start: label of the other one, if it is the arm's own start.
+    """
 
     arm: ArmData
     deltas: Sequence[Delta]
     reason: str = ""
+    start: str = ""
 
 
 def deltas_to_first(arms: Sequence[ArmData]) -> list[PairedArm]:
     """Every later arm paired with the first; an arm that cannot be paired says why."""
     base, *others = arms
     return [_paired(base, arm) for arm in others]
+
+
+def deltas_to_starts(arms: Sequence[ArmData]) -> list[PairedArm]:
+    """Every arm whose training started from another arm, paired with that one."""
+    by_name = {arm.arm.name: arm for arm in arms}
+    found = []
+    for arm in arms:
+        if arm.arm.start:
+            start = by_name.get(arm.arm.start)
+            absent = PairedArm(arm, (), f"its start, {arm.arm.start}, is not in this report")
+            pair = absent if start is None else _paired(start, arm)
+            found.append(pair._replace(start=arm.arm.start if start is None else start.arm.label))
+    return found
 
 
 def _paired(base: ArmData, arm: ArmData) -> PairedArm:

@@ -1,4 +1,4 @@
-"""Trains, evaluates and analyses one arm of a study, each stage in a worker process and resumable."""
+"""Trains, evaluates and analyses one cell of a study, each stage in a worker process and resumable."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from lrmctl.runs.writing import write_json
-from lrmctl.studies.stages import BASE, OnEvent, StudyEvent, StudyTask
+from lrmctl.studies.stages import OnEvent, StudyEvent, StudyTask
 
 if TYPE_CHECKING:
     from lrmctl.backends.base import Progress
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def run_stage(task: StudyTask, emit: OnEvent) -> None:
     """Run one stage in a worker process, and write its stamp when it is done."""
     start = time.monotonic()
-    {"train": _train, "eval": _evaluate, "analyze": _analyze}[task.stage](task, emit)
+    {"train": _train, "eval": _evaluate, "analyze": _analyze, "remove": _remove}[task.stage](task, emit)
     write_json(task.stamp, {"key": task.key, "seconds": round(time.monotonic() - start, 2)})
 
 
@@ -62,7 +62,14 @@ def _analyze(task: StudyTask, emit: OnEvent) -> None:
         task.model,
         task.folder,
         task.study.analysis,
-        base_dir=None if task.arm == BASE else task.base_folder,
-        base_model=None if task.arm == BASE else task.base_model,
+        base_dir=None if task.is_base else task.base_folder,
+        base_model=None if task.is_base else task.base_model,
         on_progress=lambda done, total: emit(StudyEvent(task.arm, "analyze", "progress", "", done, total)),
     )
+
+
+def _remove(task: StudyTask, emit: OnEvent) -> None:
+    from lrmctl.runs.weights import remove_weights
+
+    freed = remove_weights(task.folder)
+    emit(StudyEvent(task.arm, "remove", "progress", f"{freed:,} bytes freed"))

@@ -1,4 +1,4 @@
-"""A study: one base model x several recipes x one evaluation x one analysis -> one report.
+"""A study: bases x arms x training seeds x one evaluation x one analysis -> one report.
 
 After an interruption the same command resumes. This package only decides order and identity; training, evaluation,
 analysis and reporting are in other packages.
@@ -11,21 +11,24 @@ import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from lrmctl.errors import BackendError, LrmctlError, RunExistsError
+from lrmctl.errors import BackendError, LrmctlError, RecipeError, RunExistsError
 from lrmctl.runs.damage import read_object
 from lrmctl.runs.holding import LOCK_FILE, hold
 from lrmctl.runs.marks import MARKER_FILE
 from lrmctl.runs.marks import mark as mark_own
 from lrmctl.runs.names import check_name
-from lrmctl.runs.writing import write_json
+from lrmctl.runs.study_cells import BASE, STUDY_FILE, cell_path, write_cells, write_holes
 from lrmctl.studies.arms import run_stage
-from lrmctl.studies.stages import BASE, OnEvent, StudyEvent, run_graph, stages_of
+from lrmctl.studies.cells import cells_of
+from lrmctl.studies.graph import run_graph
+from lrmctl.studies.stages import BaseCells, OnEvent, StudyEvent, stages_of
 
 if TYPE_CHECKING:
     from lrmctl.recipe.load import LoadedRecipe
     from lrmctl.recipe.schema.recipes import StudyRecipe
+    from lrmctl.recipe.schema.study import StudyBase
 
 
 def run_study(
@@ -39,34 +42,37 @@ def run_study(
     """Run or resume a study; returns the report's path.
 
     Args:
-        runs_dir: the study's folder is `runs_dir/name`; it holds one run folder per arm.
+        runs_dir: the study's folder is `runs_dir/name`; it holds one run folder per cell (`lrmctl.runs.study_cells`).
         rebuild_base: pretrain the lab's base model instead of using the shipped one.
         on_event: called at every start, progress and end of a stage.
 
     Raises:
         RunExistsError: the folder holds a different study, or something else.
-        BackendError: at least one arm failed; the report was written without it.
+        BackendError: at least one cell failed; the report was written without it.
     """
     recipe: StudyRecipe = loaded.recipe  # type: ignore[assignment]  # the CLI sends only studies here
     folder = (runs_dir / check_name(recipe.name if name is None else name, "--name")).absolute()
+    if rebuild_base and len(recipe.every_base) > 1:
+        raise RecipeError(
+            "only a study of one base can rebuild it", "--rebuild-base", "say `base:` in place of `bases:`"
+        )
     _claim(folder, loaded, rebuild_base)
     with hold(folder, "running the study"):
         return _run_all(loaded, folder, runs_dir, rebuild_base, on_event)
 
 
 def _run_all(loaded: LoadedRecipe, folder: Path, runs_dir: Path, rebuild_base: bool, on_event: OnEvent) -> Path:
-    from lrmctl.preflight.validate import load_arms
+    from lrmctl.reporting.study import report_study
 
     recipe: StudyRecipe = loaded.recipe  # type: ignore[assignment]  # as above
-    model = _base_model(recipe, folder, runs_dir, rebuild_base, on_event)
-    arms = load_arms(loaded)
-    tasks = stages_of(recipe, arms, folder, model)
-    failures = run_graph(tasks, run_stage, recipe.jobs, on_event)
-    report = _report(recipe, folder, _failure_notes(failures))
+    tasks = stages_of(_bases(loaded, folder, runs_dir, rebuild_base, on_event), folder)
+    write_holes(folder, {})
+    failures = run_graph(tasks, run_stage, recipe.jobs, on_event, on_failure=lambda holes: write_holes(folder, holes))
+    report = report_study(folder)
     if failures:
-        arm, error = next(iter(failures.items()))
+        cell, error = next(iter(failures.items()))
         raise BackendError(
-            f"{len(failures)} of {len(recipe.arms) + 1} arms failed; the first, {arm}: {error}",
+            f"{len(failures)} of {len(cells_of(recipe))} arms failed; the first, {cell}: {error}",
             where=str(folder),
             fix=f"the same command goes on; the report without them is {report}",
         )
@@ -75,28 +81,62 @@ def _run_all(loaded: LoadedRecipe, folder: Path, runs_dir: Path, rebuild_base: b
 
 def _claim(folder: Path, loaded: LoadedRecipe, rebuild_base: bool) -> None:
     """Create the study's folder, or check that it belongs to this study."""
-    identity = {"recipe": loaded.resolved, "rebuild_base": rebuild_base}
-    mark = folder / "study.json"
+    recipe: StudyRecipe = loaded.recipe  # type: ignore[assignment]  # as above
+    identity = json.loads(json.dumps({"recipe": loaded.resolved, "rebuild_base": rebuild_base}, default=str))
+    mark = folder / STUDY_FILE
     if mark.exists():
-        if read_object(mark) != json.loads(json.dumps(identity, default=str)):
+        if not _same(read_object(mark), identity):
             raise RunExistsError(
                 f"{folder} holds another study (its recipe differs)",
                 where=str(mark),
                 fix="give this one a name of its own with --name, or remove that folder",
             )
-        return
-    if folder.exists() and (not folder.is_dir() or {p.name for p in folder.iterdir()} - {MARKER_FILE, LOCK_FILE}):
+    elif folder.exists() and (not folder.is_dir() or {p.name for p in folder.iterdir()} - {MARKER_FILE, LOCK_FILE}):
         raise RunExistsError(f"{folder} is taken by something that is not a study", fix="choose another --name")
-    mark_own(folder)
-    write_json(mark, json.loads(json.dumps(identity, default=str)))
+    else:
+        mark_own(folder)
+    write_cells(folder, identity, cells_of(recipe))
 
 
-def _base_model(recipe: StudyRecipe, folder: Path, runs_dir: Path, rebuild: bool, on_event: OnEvent) -> Path:
+def _same(known: Mapping[str, Any], identity: Mapping[str, Any]) -> bool:
+    """Whether a folder is this study's; keys that an older version did not know count as their defaults."""
+    from pydantic import ValidationError
+
+    from lrmctl.recipe.schema.recipes import StudyRecipe
+
+    recipe = known.get("recipe")
+    if recipe != identity["recipe"]:
+        try:
+            recipe = json.loads(json.dumps(StudyRecipe.model_validate(recipe).model_dump(mode="json"), default=str))
+        except ValidationError:
+            return False
+    return bool(recipe == identity["recipe"] and known.get("rebuild_base") == identity["rebuild_base"])
+
+
+def _bases(
+    loaded: LoadedRecipe, folder: Path, runs_dir: Path, rebuild_base: bool, on_event: OnEvent
+) -> list[BaseCells]:
+    """Every base with its model, which is downloaded if needed, and the recipes of its arms."""
+    from lrmctl.preflight.arms import ArmRecipes, study_on
+
+    recipe: StudyRecipe = loaded.recipe  # type: ignore[assignment]  # as above
+    recipes = ArmRecipes(loaded)
+    found = []
+    for base in recipe.every_base:
+        model = _base_model(recipe, base, folder, runs_dir, rebuild_base, on_event)
+        of_seeds = {seed: recipes.of(base, seed) for seed in recipe.training_seeds}
+        found.append(BaseCells(base.folder, model, study_on(loaded, base), of_seeds))
+    return found
+
+
+def _base_model(
+    recipe: StudyRecipe, base: StudyBase, folder: Path, runs_dir: Path, rebuild: bool, on_event: OnEvent
+) -> Path:
     from lrmctl.models import resolve_model
 
     if not rebuild:
-        return resolve_model(recipe.base, runs_dir)
-    out = folder / BASE / "model"
+        return resolve_model(base.model, runs_dir)
+    out = folder / cell_path(base.folder, None, BASE, matrix=recipe.is_matrix) / "model"
     if not (out / "manifest.json").exists():
         shutil.rmtree(out, ignore_errors=True)
         _pretrain(out, recipe.seed, on_event)
@@ -121,15 +161,3 @@ def _pretrain(out: Path, seed: int, on_event: OnEvent) -> None:
             fix=f"try another one: --set seed={seed + 1} --name NAME",
         )
     on_event(StudyEvent(BASE, "pretrain", "done", seconds=time.monotonic() - start))
-
-
-def _report(recipe: StudyRecipe, folder: Path, notes: tuple[str, ...]) -> Path:
-    from lrmctl.reporting.build import ArmFolder, build_report
-
-    arms = [ArmFolder(BASE, "Base", False, folder / BASE)]
-    arms += [ArmFolder(a.name, a.label or a.name, a.control, folder / a.name) for a in recipe.arms]
-    return build_report(arms, folder / "report.html", title=recipe.description or recipe.name, notes=notes)
-
-
-def _failure_notes(failures: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(f"{arm} failed: {error.splitlines()[0]}" for arm, error in failures.items())

@@ -1,36 +1,39 @@
-"""The stages of a study as a graph: dependencies, start order, and which stages are already finished.
+"""The stages of a study's cells: training, evaluation, analysis, and what each of them waits for.
 
-Up to `jobs` stages run at a time in worker processes. A finished stage is stamped with a hash of all its inputs, so
-after an interruption the same command repeats nothing.
+A finished stage is stamped with a hash of all its inputs, so after an interruption the same command repeats nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrmctl.runs.damage import DamagedError, read_object
+from lrmctl.runs.study_cells import BASE, cell_path
+from lrmctl.studies.resources import gpus_of_evaluation, gpus_of_training
 
 if TYPE_CHECKING:
     from lrmctl.recipe.load import LoadedRecipe
     from lrmctl.recipe.schema.recipes import StudyRecipe
+    from lrmctl.recipe.schema.study import StudyArm
 
-BASE = "base"
-STAGES = ("train", "eval", "analyze")
-_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false"}
+STAGES = ("train", "eval", "analyze", "remove")
 
 OnEvent = Callable[["StudyEvent"], None]
 
 
 @dataclass(frozen=True)
 class StudyEvent:
-    """An event of one stage of one arm; `state` is start, progress, done, kept or failed."""
+    """An event of one stage of one cell.
+
+    Attributes:
+        arm: the cell: the arm's name, or `BASE/seed-N/ARM` in a study of several bases or seeds.
+        state: start, progress, done, kept (done before), failed, or skipped (what it needs failed).
+    """
 
     arm: str
     stage: str
@@ -43,7 +46,17 @@ class StudyEvent:
 
 @dataclass(frozen=True)
 class StudyTask:
-    """One stage of one arm, as sent to a worker: plain data, nothing loaded."""
+    """One stage of one cell, as sent to a worker: plain data, nothing loaded.
+
+    Attributes:
+        arm: the cell's path in the study's folder.
+        model: what is trained from, or evaluated.
+        study: the study with its base's overrides of the evaluation.
+        needs: tasks without which this one cannot run; if one fails, it is skipped.
+        after: further tasks that it waits for, whether they succeed or not.
+        gpus: GPUs of this machine that it uses, if the machine has any.
+        on_cpu: it must not see a GPU.
+    """
 
     arm: str
     stage: str
@@ -54,6 +67,10 @@ class StudyTask:
     study: StudyRecipe
     base_folder: Path
     base_model: Path
+    needs: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    gpus: int = 1
+    on_cpu: bool = False
 
     @property
     def name(self) -> str:
@@ -63,98 +80,108 @@ class StudyTask:
     def stamp(self) -> Path:
         return self.folder / "stages" / f"{self.stage}.json"
 
+    @property
+    def is_base(self) -> bool:
+        return self.folder == self.base_folder
 
-def stages_of(
-    recipe: StudyRecipe, arms: Mapping[str, LoadedRecipe], folder: Path, base_model: Path
-) -> dict[str, StudyTask]:
-    """Every stage of every arm by name, in the order training, evaluation, analysis."""
-    from lrmctl._util.version import __version__
-    from lrmctl.models import fingerprint
 
-    base_fingerprint = fingerprint(base_model)
+@dataclass(frozen=True)
+class BaseCells:
+    """One base of a study with the recipes of its arms.
+
+    Attributes:
+        name: of the base.
+        study: with the base's overrides of the evaluation.
+        recipes: by training seed, then by name of the arm or stage.
+    """
+
+    name: str
+    model: Path
+    study: StudyRecipe
+    recipes: Mapping[int | None, Mapping[str, LoadedRecipe]]
+
+
+def stages_of(bases: Iterator[BaseCells] | list[BaseCells], folder: Path) -> dict[str, StudyTask]:
+    """Every stage of every cell by name, in the order training, evaluation, analysis.
+
+    Args:
+        folder: the study's.
+    """
     tasks: dict[str, StudyTask] = {}
-
-    def add(arm: str, stage: str, model: Path, loaded: LoadedRecipe | None, *inputs: Any) -> None:
-        key = _hash(__version__, base_fingerprint, recipe.seed, stage, *inputs)
-        task = StudyTask(arm, stage, folder / arm, model, key, loaded, recipe, folder / BASE, base_model)
-        tasks[task.name] = task
-
-    evaluation, analysis = recipe.evaluation.model_dump(mode="json"), recipe.analysis.model_dump(mode="json")
-    for arm in (None, *recipe.arms):
-        name = arm.name if arm else BASE
-        loaded = arms[name] if arm else None
-        resolved = loaded.resolved if loaded else None
-        model = folder / name / "model" if arm else base_model
-        if arm:
-            add(name, "train", base_model, loaded, resolved)  # regardless of the model in the arm's recipe
-        add(name, "eval", model, None, resolved, evaluation)
-        add(name, "analyze", model, None, resolved, evaluation, analysis)
+    for base in bases:
+        for task in _Tasks(base, folder).all():
+            tasks[task.name] = task
     return tasks
 
 
-def _dependencies(tasks: Mapping[str, StudyTask]) -> dict[str, set[str]]:
-    """Predecessors of each task: own training, own evaluation, and the base's analysis (its entropy threshold)."""
-    dependencies: dict[str, set[str]] = {name: set() for name in tasks}
-    for name, task in tasks.items():
-        earlier = STAGES[: STAGES.index(task.stage)]
-        dependencies[name] |= {f"{stage}:{task.arm}" for stage in earlier[-1:] if f"{stage}:{task.arm}" in tasks}
-        if task.stage == "analyze" and task.arm != BASE:
-            dependencies[name].add(f"analyze:{BASE}")
-    return dependencies
+class _Tasks:
+    """The tasks of one base's cells."""
+
+    def __init__(self, base: BaseCells, folder: Path) -> None:
+        from lrmctl.models import fingerprint
+
+        self._base, self._study, self._folder = base, base.study, folder
+        self._fingerprint = fingerprint(base.model)
+        self._evaluation = base.study.evaluation.model_dump(mode="json")
+        self._analysis = base.study.analysis.model_dump(mode="json")
+
+    def all(self) -> Iterator[StudyTask]:
+        yield from self._evaluated(self._path(None, BASE), self._base.model, (None,), ())
+        for seed, recipes in self._base.recipes.items():
+            yield from self._of_seed(seed, recipes)
+
+    def _of_seed(self, seed: int | None, recipes: Mapping[str, LoadedRecipe]) -> Iterator[StudyTask]:
+        keys: dict[str, str] = {}
+        followers: dict[str, list[str]] = {}
+        arms = list(_starts_first(self._study.trainings))
+        for arm in arms:
+            followers.setdefault(arm.start, []).append(f"train:{self._path(seed, arm.name)}")
+        for arm in arms:
+            path, start = self._path(seed, arm.name), self._path(seed, arm.start)
+            inputs = (recipes[arm.name].resolved, *([keys[arm.start]] if arm.start != BASE else []))
+            model = self._base.model if arm.start == BASE else self._folder / start / "model"
+            train = self._task(path, "train", model, recipes[arm.name], *inputs)
+            keys[arm.name] = train.key
+            needs = () if arm.start == BASE else (f"train:{start}",)
+            gpus, on_cpu = gpus_of_training(recipes[arm.name].recipe)
+            yield replace(train, needs=needs, gpus=gpus, on_cpu=on_cpu)
+            last = train.name
+            if arm.evaluate:
+                yield from self._evaluated(path, self._folder / path / "model", inputs, (last,))
+                last = f"analyze:{path}"
+            if not arm.keep:
+                removal = self._task(path, "remove", self._folder / path / "model", None, train.key)
+                yield replace(removal, needs=(last, *followers.get(arm.name, ())), gpus=0)
+
+    def _evaluated(
+        self, path: str, model: Path, inputs: tuple[Any, ...], needs: tuple[str, ...]
+    ) -> Iterator[StudyTask]:
+        resolved, *starts = inputs
+        evaluated = self._task(path, "eval", model, None, resolved, self._evaluation, *starts)
+        yield replace(evaluated, needs=needs, gpus=gpus_of_evaluation(self._study.evaluation))
+        analysed = self._task(path, "analyze", model, None, resolved, self._evaluation, self._analysis, *starts)
+        base = f"analyze:{self._path(None, BASE)}"  # it gives the entropy threshold
+        yield replace(analysed, needs=(evaluated.name,), after=() if analysed.is_base else (base,))
+
+    def _task(self, path: str, stage: str, model: Path, loaded: LoadedRecipe | None, *inputs: Any) -> StudyTask:
+        from lrmctl._util.version import __version__
+
+        key = _hash(__version__, self._fingerprint, self._study.seed, stage, *inputs)
+        base_folder = self._folder / self._path(None, BASE)
+        folder = self._folder / path
+        return StudyTask(path, stage, folder, model, key, loaded, self._study, base_folder, self._base.model)
+
+    def _path(self, seed: int | None, arm: str) -> str:
+        return cell_path(self._base.name, seed, arm, matrix=self._study.is_matrix)
 
 
-def _priority(task: StudyTask) -> tuple[int, int]:
-    """RL training takes longest, so it starts first; then stages that others depend on."""
-    long = task.loaded is not None and task.loaded.recipe.kind == "rl"
-    return (0 if long else 1 if task.arm == BASE else 2, STAGES.index(task.stage))
-
-
-def run_graph(
-    tasks: Mapping[str, StudyTask],
-    run_stage: Callable[[StudyTask, OnEvent], None],
-    jobs: int,
-    on_event: OnEvent,
-) -> dict[str, str]:
-    """Run all tasks in dependency order; returns failed arms -> reason.
-
-    Args:
-        run_stage: runs one task, in a worker process.
-        jobs: number of worker processes.
-    """
+def _starts_first(arms: tuple[StudyArm, ...]) -> Iterator[StudyArm]:
+    """The trainings, each after the one that it starts from."""
     from graphlib import TopologicalSorter
 
-    from lrmctl._util.workers import Workers
-
-    order: TopologicalSorter[str] = TopologicalSorter(_dependencies(tasks))
-    order.prepare()
-    for name, value in _ONE_THREAD.items():  # inherited by the workers, which share the machine
-        os.environ.setdefault(name, value)
-    failures: dict[str, str] = {}
-    started: dict[str, float] = {}
-    waiting: list[StudyTask] = []
-    with Workers(jobs) as workers:
-        while order.is_active():
-            waiting += [tasks[name] for name in order.get_ready()]
-            waiting.sort(key=_priority)
-            for task in [t for t in waiting if t.arm in failures or is_finished(t)]:
-                waiting.remove(task)
-                on_event(StudyEvent(task.arm, task.stage, "failed" if task.arm in failures else "kept"))
-                order.done(task.name)
-            while waiting and workers.free:
-                task = waiting.pop(0)
-                started[task.name] = time.monotonic()
-                on_event(StudyEvent(task.arm, task.stage, "start"))
-                workers.start(task.name, run_stage, task)
-            for event in workers.events():
-                on_event(event)
-            for name, error in workers.finished():
-                task, seconds = tasks[name], time.monotonic() - started[name]
-                if error is not None:
-                    failures[task.arm] = str(error)
-                state = "done" if error is None else "failed"
-                on_event(StudyEvent(task.arm, task.stage, state, str(error or ""), seconds=seconds))
-                order.done(name)
-    return failures
+    by_name = {arm.name: arm for arm in arms}
+    order = TopologicalSorter({arm.name: [arm.start] for arm in arms}).static_order()
+    return (by_name[name] for name in order if name in by_name)
 
 
 def is_finished(task: StudyTask) -> bool:

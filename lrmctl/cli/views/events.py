@@ -48,7 +48,9 @@ def _ended(event: StudyEvent) -> str:
         return f"done    {name}, {console.duration(event.seconds)}"
     if event.state == "kept":
         return f"kept    {name}, done before"
-    return f"failed  {name}: {event.text}" if event.text else f"skipped {name}: an earlier stage failed"
+    if event.state == "skipped" or not event.text:
+        return f"skipped {name}: {event.text or 'an earlier stage failed'}"
+    return f"failed  {name}: {event.text}"
 
 
 class _Lines:

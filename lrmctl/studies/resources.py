@@ -1,0 +1,74 @@
+"""The GPUs of this machine: how many a stage needs, and which ones it gets, so that no two stages share one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from lrmctl.planning.layout import placement
+from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
+
+if TYPE_CHECKING:
+    from lrmctl.recipe.schema.evaluation import EvalSection
+    from lrmctl.recipe.schema.recipes import AnyRecipe
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+
+
+def gpus_of_training(recipe: AnyRecipe) -> tuple[int, bool]:
+    """GPUs of this machine that a training uses, and whether it must see none because it runs on CPU.
+
+    A training that is launched elsewhere (Slurm, Ray) uses none.
+    """
+    assert isinstance(recipe, (SftRecipe, RlRecipe))
+    if recipe.launch.via != "local":
+        return 0, False
+    if recipe.backend.device == "cpu":
+        return 0, True
+    return placement(recipe, "cuda").gpus, False
+
+
+def gpus_of_evaluation(section: EvalSection) -> int:
+    """GPUs of an evaluation: the engine's; one where only judges may need it."""
+    return int(getattr(section.engine, "tensor_parallel", None) or 1)
+
+
+def visible_gpus() -> tuple[str, ...]:
+    """The GPUs that this process may use, as `CUDA_VISIBLE_DEVICES` names them; empty without any."""
+    import torch
+
+    count = torch.cuda.device_count()
+    named = [name.strip() for name in os.environ.get(VISIBLE, "").split(",") if name.strip()]
+    return tuple(named[:count] if named else map(str, range(count)))
+
+
+class GpuPool:
+    """The free GPUs of this machine. A stage gets its own until it ends."""
+
+    def __init__(self, gpus: Iterable[str]) -> None:
+        self._all = tuple(gpus)
+        self._free = list(self._all)
+        self._taken: dict[str, list[str]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._all)
+
+    def fits(self, gpus: int) -> bool:
+        """Whether so many are free; a stage that asks for more than there are waits for all of them."""
+        return min(gpus, len(self._all)) <= len(self._free)
+
+    def take(self, task: str, gpus: int) -> tuple[str, ...]:
+        """Take GPUs for a task; fewer than asked for if the machine has fewer."""
+        count = min(gpus, len(self._all))
+        taken, self._free = self._free[:count], self._free[count:]
+        self._taken[task] = taken
+        return tuple(taken)
+
+    def give_back(self, task: str) -> None:
+        self._free = sorted([*self._free, *self._taken.pop(task, [])], key=self._all.index)
+
+
+def environment(gpus: tuple[str, ...], *, on_cpu: bool) -> Mapping[str, str]:
+    """The environment of a stage's process that lets it see these GPUs only."""
+    return {VISIBLE: ",".join(gpus)} if gpus or on_cpu else {}

@@ -1,0 +1,41 @@
+"""A stage of a study that only notes that it ran; for worker processes, which import it by name."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import Any
+
+from lrmctl.runs.jsonl import read_jsonl
+from lrmctl.runs.writing import write_json
+from lrmctl.studies.stages import OnEvent, StudyTask
+
+LOG = "ran.jsonl"
+
+
+def noted_stage(task: StudyTask, _emit: OnEvent) -> None:
+    """Append a line to the study's log; fail where the study's folder has a file `fail-STAGE-ARM`."""
+    study = task.folder
+    while not (study / "study.log").exists():
+        study = study.parent
+    began = time.monotonic()
+    time.sleep(float((study / "study.log").read_text() or 0))
+    line = {
+        "task": task.name,
+        "model": str(task.model),
+        "gpus": os.environ.get("CUDA_VISIBLE_DEVICES"),
+        "pid": os.getpid(),
+        "began": began,
+        "ended": time.monotonic(),
+    }
+    with (study / LOG).open("a", encoding="utf-8") as log:
+        log.write(json.dumps(line) + "\n")
+    if (study / f"fail-{task.stage}-{task.arm.replace('/', '-')}").exists():
+        raise RuntimeError(f"no luck with {task.name}\nand more lines")
+    write_json(task.stamp, {"key": task.key, "seconds": 0})
+
+
+def ran(study: Any) -> list[dict[str, Any]]:
+    """What ran, in the order of ending."""
+    return list(read_jsonl(study / LOG))
