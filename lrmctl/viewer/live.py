@@ -1,7 +1,8 @@
 """The traces of runs that may still be going on: files are read on from where the last look ended.
 
 The index stays in memory; texts stay in their files and are read again by their place when somebody opens them. A file
-that was replaced (an evaluation that was made again) begins a new generation, which a page asks for anew.
+that was replaced (an evaluation that was made again) and a part of an analysis that was finished begin a new
+generation, which a page asks for anew.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class LiveTraces:
 
     def state(self) -> dict[str, Any]:
         """What the page shows beside the traces: `{"runs", "lexicon", "generation", "running", "unreadable"}`."""
-        if any(file.replaced() for file in self._files):
+        if any(file.replaced() for file in self._files) or self._analyses != self._found_analyses():
             self.generation += 1
             self._begin()
         states = [RunFolder(run.path).status().get("state") for run in self.runs]
@@ -89,6 +90,12 @@ class LiveTraces:
         chosen = self._name or next((lexicon_of(run.path) for run in self.runs), "")
         self._lexicon = find_lexicon(chosen) if chosen else None
         self._files = [file for run in self.runs for file in _files(run, self._lexicon)]
+        self._analyses = self._found_analyses()
+
+    def _found_analyses(self) -> list[tuple[str, int, int]]:
+        """The results of analyses with what changes when one is written: each is written once, when its part ends."""
+        results = (path for run in self.runs for path in sorted((run.path / "analysis").glob("*.json")))
+        return [(str(path), stat.st_ino, stat.st_mtime_ns) for path in results if (stat := _stat(path))]
 
     def _read_on(self) -> bool:
         left = ROWS_A_LOOK
@@ -117,7 +124,7 @@ class _GrowingFile:
         if not self._path.is_file():
             return
         with self._path.open("rb") as file:
-            self._identity = self._identity or _identity(file.fileno())
+            self._identity = self._identity or _identity(os.fstat(file.fileno()))
             file.seek(self._offset)
             for line in file:
                 if not line.endswith(b"\n"):
@@ -140,20 +147,24 @@ class _GrowingFile:
         """Whether another file lies there than the one that was read, or less of it."""
         if self._identity is None:
             return False
-        try:
-            stat = self._path.stat()
-        except OSError:
-            return True
-        return (stat.st_dev, stat.st_ino) != self._identity or stat.st_size < self._offset
+        stat = _stat(self._path)
+        return stat is None or _identity(stat) != self._identity or stat.st_size < self._offset
 
     def _record(self, line: bytes, number: int) -> Record | None:
         self._read = self._read or self._make_reader()
         return self._read(line, number)
 
 
-def _identity(descriptor: int) -> tuple[int, int]:
-    stat = os.fstat(descriptor)
+def _identity(stat: os.stat_result) -> tuple[int, int]:
     return stat.st_dev, stat.st_ino
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    """None if the file is gone."""
+    try:
+        return path.stat()
+    except OSError:
+        return None
 
 
 def _files(run: ViewedRun, lexicon: Lexicon | None) -> list[_GrowingFile]:

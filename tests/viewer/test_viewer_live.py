@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 from unpacking import read_chunk, read_index
-from viewed_runs import append_rollouts, make_run, rollouts, write_rows
+from viewed_runs import append_rollouts, make_run, rollouts, write_rows, write_tokens
 
 from lrmctl.runs.eval_rows import read_rows
+from lrmctl.runs.writing import write_json
 from lrmctl.viewer import LiveTraces, ViewedRun, live
 
 RECIPE = "kind: rl\nalgorithm: {name: grpo, prompts_per_step: 2, samples_per_prompt: 8}\n"
@@ -85,6 +86,19 @@ def test_an_evaluation_that_was_made_again_begins_anew(tmp_path: Path) -> None:
     write_rows(run.path, read_rows(run.path / "eval" / "rows.jsonl")[:5])
     assert traces.state()["generation"] == before + 1
     assert traces.index(0)["count"] == 5
+    assert traces.state()["generation"] == before + 1
+
+
+def test_an_analysis_that_is_finished_meanwhile_is_shown(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "base", prompts=2, tokens=False)
+    traces = LiveTraces([run])
+    before = traces.state()["generation"]
+    assert {row["entropy"] for row in read_index(traces.index(0))} == {None}
+    write_tokens(run.path, list(read_rows(run.path / "eval" / "rows.jsonl")))
+    assert traces.state()["generation"] == before  # only a finished part counts: a running one writes all the time
+    write_json(run.path / "analysis" / "entropy.json", {})
+    assert traces.state()["generation"] == before + 1
+    assert None not in {row["entropy"] for row in read_index(traces.index(0))}
     assert traces.state()["generation"] == before + 1
 
 
