@@ -12,7 +12,8 @@ VENV ?= .venv
 STAMP := $(VENV)/.lrmctl-setup
 JOBS ?= 2
 # one thread for each process: the tiny model gains nothing from more, and two of them run side by side
-ENV := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE TOKENIZERS_PARALLELISM=false
+# and the hundreds of processes that the tests start find lrmctl compiled
+ENV := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE TOKENIZERS_PARALLELISM=false PYTHONDONTWRITEBYTECODE=
 
 .PHONY: help setup constraints demo test test-all lint clean
 

@@ -69,6 +69,7 @@ def test_a_worker_that_dies_is_an_error_that_names_the_call(workers):
     assert "victim died" in str(ended["victim"])
 
 
+@pytest.mark.e2e
 def test_a_killed_parent_leaves_no_worker(tmp_path):
     script = tmp_path / "parent.py"
     script.write_text(

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from report_fixtures import make_arm
 
 Lrmctl = Callable[..., Any]
 
 
+@pytest.mark.e2e
 def test_figures_and_tables_for_a_paper(lrmctl: Lrmctl, tmp_path: Path) -> None:
     make_arm(tmp_path / "runs", "rft", n=3, temperatures=(0.6,))
     assert lrmctl("report", "rft", "--figures", "paper").code == 0

@@ -41,6 +41,7 @@ def viewing(start: Start, *words: str) -> Iterator[httpx.Client]:
         process.communicate()
 
 
+@pytest.mark.e2e
 def test_it_prints_a_url_that_shows_the_run_and_ends_with_ctrl_c(start: Start, tmp_path: Path) -> None:
     make_run(tmp_path / "runs", "base", prompts=1)
     before = sorted(path for path in tmp_path.rglob("*"))

@@ -35,7 +35,7 @@ ONLY_TEXT = (
 NAMES = ("--name", "--variant")  # see test_names.py
 STARTS = {("demo", "--runs-dir"), ("study", "--runs-dir"), ("train", "--runs-dir"), ("eval", "--runs-dir"),
           ("train", "--out"),          ("model tiny", "out"), ("model widen", "out"),
-          ("reward serve", "--rollouts"), ("view", "targets")}  # fmt: skip
+          ("reward serve", "--rollouts"), ("view", "targets"), ("report", "--figures")}  # fmt: skip
 """Where hours of work begin, or at least seconds, if a path will do."""
 
 
@@ -60,6 +60,7 @@ def test_every_command_haswords_of() -> None:
     assert sorted(commands()) == sorted(COMMANDS)
 
 
+@pytest.mark.e2e
 @pytest.mark.usefixtures("place")
 @pytest.mark.parametrize("name", [name for name, command in commands().items() if _parameters(command)])
 def test_every_word_may_be_bad(lrmctl: Lrmctl, monkeypatch: pytest.MonkeyPatch, name: str) -> None:

@@ -44,6 +44,7 @@ def test_a_short_pretraining_makes_a_checkpoint_that_loads_and_says_how_it_was_m
     assert manifest["command"] == "lrmctl model tiny OUT --seed 5"
 
 
+@pytest.mark.e2e
 def test_an_unfit_base_fails_the_gate_and_hears_why(small_base: Any) -> None:
     gate = small_base[1]["gate"]
     assert gate["passed"] is False
@@ -61,11 +62,13 @@ def test_one_seed_gives_one_base_and_another_seed_another(small_base: Any) -> No
     assert not all(torch.equal(saved[name], other[name]) for name in saved)
 
 
+@pytest.mark.e2e
 def test_a_folder_that_holds_something_is_not_overwritten(small_base: Any) -> None:
     with pytest.raises(RunExistsError, match="not empty"):
         make_base(small_base[0], 5, steps=1)
 
 
+@pytest.mark.e2e
 def test_numbers_stay_one_token_after_a_reload(small_base: Any) -> None:
     tokenizer = verify_tokenizer(small_base[0])
     fresh = build_tokenizer()
@@ -74,6 +77,7 @@ def test_numbers_stay_one_token_after_a_reload(small_base: Any) -> None:
     assert tokenizer.decode(tokenizer.encode("a</think>b"), skip_special_tokens=True) == "a</think>b"
 
 
+@pytest.mark.e2e
 def test_a_model_type_that_replaces_the_tokenizer_is_refused_loudly(small_base: Any, tmp_path: Path) -> None:
     broken = shutil.copytree(small_base[0], tmp_path / "broken")
     config = json.loads((broken / "config.json").read_text())
@@ -124,6 +128,7 @@ def test_the_shipped_base_is_what_its_manifest_says_and_is_small() -> None:
     verify_tokenizer(path)
 
 
+@pytest.mark.e2e
 def test_the_shipped_base_passes_the_gate_here() -> None:
     report = check_base(base_path(), n=128)
     assert report.passed, report.reasons

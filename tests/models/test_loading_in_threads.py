@@ -30,6 +30,7 @@ assert not errors, errors
 """
 
 
+@pytest.mark.e2e
 @pytest.mark.timeout(300)
 def test_tokenizers_and_weights_load_beside_each_other() -> None:
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, timeout=280, check=False)

@@ -16,6 +16,8 @@ from lrmctl.reporting import build_report, check_folder
 from lrmctl.reporting.panels import DataTable
 from lrmctl.reporting.paper import LISTING, latex
 
+pytestmark = pytest.mark.e2e  # dozens of figures, each in three formats
+
 HOSTILE = r"RL_50% & {x} $y$ #1 ~^\input{/etc/passwd} <b>" + "\n" + r"\\end"
 
 

@@ -76,6 +76,7 @@ def test_5_a_temperature_is_a_temperature(base: Path, theirs: Theirs, tmp_path: 
 TAKE_ALL = {"filter_list": [{"name": "all", "filter": [{"function": "take_first_k", "k": 4}]}]}
 
 
+@pytest.mark.e2e
 def test_8_no_model_gets_another_models_completions(
     base: Path, special_tags: Path, theirs: Theirs, tmp_path: Path
 ) -> None:

@@ -144,6 +144,7 @@ PARENT = """
 """
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_nothing_outlives_a_parent_that_a_signal_ends(
     tmp_path: Path, trainer: Callable[..., list[str]], number: signal.Signals

@@ -227,6 +227,7 @@ def test_every_mode_and_option_has_store_keys_of_its_own(engine: HfEngine, promp
     assert engines[4].facts()["decoding"] == {"mode": "budget", "tokens": 12, "closing": ""}
 
 
+@pytest.mark.e2e
 @pytest.mark.timeout(600)
 def test_a_killed_evaluation_keeps_what_was_complete_and_draws_only_the_rest(tmp_path: Path) -> None:
     path, prompts = tmp_path / "c.sqlite", registry.make("benchmark", "lab-harmful").load()[:24]
