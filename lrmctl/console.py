@@ -18,7 +18,6 @@ from typing import Any, Protocol
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 
@@ -28,8 +27,8 @@ class _Console(Console):
         raise BrokenPipeError(errno.EPIPE, "nobody reads the output")
 
 
-out = _Console(soft_wrap=True, highlight=False)
-err = _Console(stderr=True, soft_wrap=True, highlight=False)
+out = _Console(soft_wrap=True, highlight=False, emoji=False)
+err = _Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
 
 OK, FINDINGS, USER_ERROR, BACKEND_FAILED, UNEXPECTED, INTERRUPTED = 0, 1, 2, 3, 70, 130
 _NAME = 48
@@ -85,7 +84,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) 
         shown.add_column(column, overflow="fold", no_wrap=i == 0 and names <= _NAME)
     for row in rows:
         shown.add_row(*(escape(str(cell)) for cell in row))
-    (out if out.is_terminal else _Console(width=_width(columns, rows), highlight=False)).print(shown)
+    (out if out.is_terminal else _Console(width=_width(columns, rows), highlight=False, emoji=False)).print(shown)
 
 
 def _width(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> int:
@@ -140,6 +139,8 @@ def progress(label: str) -> Iterator[OnProgress]:
     if not err.is_terminal:
         yield _Lines(label)
         return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
     spinner = SpinnerColumn("line" if err.options.ascii_only else "dots")
     columns = (spinner, TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), TextColumn("{task.fields[note]}"), console=err) as bar:

@@ -28,7 +28,7 @@ def show(run: DryRun) -> None:
     from lrmctl import console
 
     wide = min(WIDTH, console.out.width) if console.out.is_terminal else WIDTH
-    Console(width=wide, highlight=False).print(Group(*view(run)))
+    Console(width=wide, highlight=False, emoji=False).print(Group(*view(run)))
 
 
 def view(run: DryRun) -> list[Any]:
