@@ -17,6 +17,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from lrmctl._util.installed import versions_of
 from lrmctl.errors import LrmctlError, RunExistsError
 from lrmctl.lab.corpus import CorpusExample, examples
 
@@ -72,7 +73,7 @@ def make_base(
         "steps": steps,
         "parameters": sum(p.numel() for p in model.parameters()),
         "cpu_seconds": round(seconds, 1),
-        "versions": _versions(),
+        "versions": versions_of("lrmctl", "torch", "transformers", "tokenizers"),
         "sha256": dict(sorted(digests(out).items())),
         "gate": check_base(out, n=gate_prompts).to_json(),
     }
@@ -84,16 +85,6 @@ def digests(path: Path) -> dict[str, str]:
     """sha256 of every file of a base except its manifest."""
     files = [f for f in path.iterdir() if f.is_file() and f.name != MANIFEST]
     return {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
-
-
-def _versions() -> dict[str, str]:
-    from importlib.metadata import version
-    from platform import python_version
-
-    return {
-        "python": python_version(),
-        **{name: version(name) for name in ("lrmctl", "torch", "transformers", "tokenizers")},
-    }
 
 
 def pretrain(tokenizer: Any, seed: int, *, steps: int = STEPS, on_progress: OnProgress | None = None) -> Any:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from lrmctl._util.installed import versions_of
 from lrmctl.errors import LrmctlError
 from lrmctl.hooks import registry
 from lrmctl.recipe.function_ref import fingerprints
@@ -32,13 +31,7 @@ def recipe_hash(loaded: LoadedRecipe) -> str:
 
 def versions() -> dict[str, str | None]:
     """Installed versions, without importing the packages; None if not installed."""
-    found: dict[str, str | None] = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = None
-    return found
+    return versions_of(*_PACKAGES)
 
 
 def plugin_versions(loaded: LoadedRecipe) -> dict[str, str]:
