@@ -15,6 +15,7 @@ from typing import Any
 from lrmctl.errors import LrmctlError, NotFoundError
 from lrmctl.models.files import ADAPTER_CONFIG, files_in, read_object
 from lrmctl.models.folder import tensors_in
+from lrmctl.models.import_command import import_command
 
 _KEY = "base_model_name_or_path"
 
@@ -36,7 +37,8 @@ def base_name(path: Path) -> str:
 
 def how_to_name_base(path: Path) -> str:
     """The fix for a missing or wrong base of an adapter."""
-    return f"name the base: BASE+{path} in place of {path}, where BASE is a folder, run:NAME or a hub id"
+    said = f"name the base: BASE+{path} in place of {path}, where BASE is a folder, run:NAME or a hub id"
+    return f"{said}; to write the whole model once: {import_command(f'BASE+{path}')}"
 
 
 def with_base(adapter: Path, base: Path) -> Path:
@@ -64,7 +66,7 @@ def merge(base: Any, path: Path) -> Any:
     try:
         from peft import PeftModel
     except ImportError as error:
-        fix = "pip install peft, or give a whole model (peft's merge_and_unload makes one)"
+        fix = f"pip install peft; to write the whole model once, where peft is: {import_command(path)}"
         raise LrmctlError("an adapter needs the package peft, which is not installed", str(path), fix) from error
     try:
         if rows := _rows_of_embedding(path):

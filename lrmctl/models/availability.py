@@ -12,8 +12,17 @@ def hub_folder() -> Path:
     return Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
 
 
-def hub_snapshot(id: str, kind: str = "models") -> Path | None:
-    """The newest downloaded snapshot of a hub repository, possibly incomplete; None if there is none."""
-    folder = hub_folder() / f"{kind}--{id.replace('/', '--')}" / "snapshots"
-    found = [p for p in folder.glob("*") if p.is_dir()]
-    return max(found, key=lambda p: p.stat().st_mtime) if found else None
+def hub_snapshot(id: str, kind: str = "models", revision: str | None = None) -> Path | None:
+    """The newest downloaded snapshot of a hub repository, possibly incomplete; None if there is none.
+
+    Args:
+        revision: only the snapshot of this branch, tag or commit.
+    """
+    folder = hub_folder() / f"{kind}--{id.replace('/', '--')}"
+    if revision is not None:
+        file = folder / "refs" / revision
+        commit = file.read_text(encoding="utf-8").strip() if file.is_file() else revision
+        found = [path for path in (folder / "snapshots").glob("*") if path.name == commit and path.is_dir()]
+    else:
+        found = [path for path in (folder / "snapshots").glob("*") if path.is_dir()]
+    return max(found, key=lambda path: path.stat().st_mtime) if found else None

@@ -137,6 +137,13 @@ def identity_files(folder: Path) -> list[str]:
     return sorted(chosen | {name for name in names if _decides(name) and not _plays_no_part(name)})
 
 
+def tokenizer_files(folder: Path) -> list[str]:
+    """Sorted names of the files of a folder's tokenizer and chat templates, with code that belongs to it."""
+    names = files_in(folder)
+    others = ("config.json", "generation_config.json", ADAPTER_CONFIG)
+    return [name for name in names if name not in others and _decides(name) and not _plays_no_part(name)]
+
+
 def _decides(name: str) -> bool:
     path = PurePosixPath(name)
     inside = len(path.parts) == 1 or path.suffix == ".jinja"

@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from lrmctl.models.code import SWITCH, code_allowed
 from lrmctl.models.files import ADAPTER_CONFIG, files_in, read_object, reader, weights_of
+from lrmctl.models.import_command import import_command
 
 Head = Literal["text", "scalar"]
 """A model's output: tokens (a causal language model), or one number (a reward model)."""
@@ -95,16 +96,13 @@ def _has_weights(names: Collection[str]) -> bool:
 
 def _of_file(path: Path) -> ModelProblem:
     if path.suffix == ".gguf":
-        return ModelProblem("is a GGUF file, which transformers and trainers do not run", _gguf(path.name))
+        return ModelProblem("is a GGUF file, which transformers and trainers do not run", _gguf(path))
     return ModelProblem("is a file, not a folder", f"give the folder that holds a whole model; {path.parent} may be it")
 
 
-def _gguf(name: str) -> str:
-    return (
-        "evaluate it behind a server (llama-server, and `engine: {use: openai, base_url: ...}`), give the original "
-        f"model, or convert it once: from_pretrained(FOLDER, gguf_file={name!r}) of AutoModelForCausalLM and of "
-        "AutoTokenizer, save_pretrained(OUT) of both; then look at the end of text (docs/models.md)"
-    )
+def _gguf(source: str | Path) -> str:
+    server = "evaluate it behind a server (llama-server, and `engine: {use: openai, base_url: ...}`)"
+    return f"{server}, or make a folder of it and give that one: {import_command(source)}"
 
 
 def _nested(path: Path) -> str:
@@ -121,7 +119,7 @@ def _without_config(path: Path, names: Collection[str]) -> ModelProblem:
         return ModelProblem(f"is {kind}, not a causal language model", _CHAT)
     odd = [name for name in names if name not in ("model.safetensors", "pytorch_model.bin")]
     if any(fnmatchcase(name, pattern) for name in odd for pattern, _, _ in _FOREIGN):
-        return without_weights(odd)
+        return without_weights(odd, path)
     return ModelProblem("has no config.json", "a checkpoint folder holds config.json, weights and a tokenizer")
 
 
@@ -142,12 +140,16 @@ _FOREIGN = (
 )
 
 
-def without_weights(names: Collection[str]) -> ModelProblem:
-    """Explain what a folder or repository without weights for transformers contains."""
+def without_weights(names: Collection[str], where: str | Path) -> ModelProblem:
+    """Explain what a folder or repository without weights for transformers contains.
+
+    Args:
+        where: the folder, or the repository's id.
+    """
     plain = [n for n in names if n not in ("training_args.bin", "optimizer.pt", "scheduler.pt", "rng_state.pth")]
     for pattern, what, fix in _FOREIGN:
         if found := [name for name in plain if fnmatchcase(name, pattern)]:
-            return ModelProblem(what, fix or _gguf(found[0]))
+            return ModelProblem(what, fix or _gguf(f"{where}/{found[0]}"))
     fix = "a checkpoint needs model.safetensors, or its shards with their index; download or save it again"
     return ModelProblem("has no weights", fix)
 
@@ -229,7 +231,7 @@ def _of_weights(path: Path, names: Collection[str]) -> ModelProblem | None:
     if weights is None:
         if ADAPTER_CONFIG in names:
             return ModelProblem("is an adapter without weights", "save or download adapter_model.safetensors again")
-        return without_weights(names)
+        return without_weights(names, path)
     if missing := [name for name in weights.files if not (path / name).is_file()]:
         what = f"lacks {missing[0]}, {len(missing)} of the {len(weights.files)} shards that {weights.index} names"
         return ModelProblem(what, "download it again; an interrupted download goes on where it was")

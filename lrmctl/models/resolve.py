@@ -17,7 +17,13 @@ from lrmctl.runs.names import named_run, runs_folder
 
 
 def resolve_model(
-    ref: str, runs_dir: Path, *, head: Head = "text", whole: bool = True, trust_remote_code: bool = False
+    ref: str,
+    runs_dir: Path,
+    *,
+    head: Head = "text",
+    whole: bool = True,
+    trust_remote_code: bool = False,
+    revision: str | None = None,
 ) -> Path:
     """The absolute local folder of a model reference; a hub id is downloaded into the hub's own cache.
 
@@ -25,6 +31,7 @@ def resolve_model(
         head: the required output: text, or the one number of a reward model.
         whole: weights and tokenizer are required; otherwise a configuration suffices, for planning.
         trust_remote_code: the user trusts the Python code in the model's folder, which may then run.
+        revision: branch, tag or commit of a hub id.
 
     Raises:
         NotFoundError: there is no such model, or the folder is not a usable model.
@@ -53,7 +60,7 @@ def resolve_model(
         return with_base(found, resolve_model(base, runs_dir, whole=whole, trust_remote_code=trust_remote_code))
     if not is_hub_id(ref):
         raise NotFoundError(f"no model {ref!r}", fix="give a local folder, a hub id (owner/name), run:NAME or lab:tiny")
-    return _checked(download(ref), ref, head, whole, trust_remote_code)
+    return _checked(download(ref, revision), ref, head, whole, trust_remote_code)
 
 
 def _checked(path: Path, ref: str, head: Head, whole: bool, trust: bool) -> Path:

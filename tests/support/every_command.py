@@ -38,6 +38,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
     "judge measure": {"file": "labelled.jsonl", "--judge": "lab", "--label": "unsafe"},
     "benchmark list": {},
     "benchmark show": {"name": "lab-harmful"},
+    "model import": {"source": "nothing", "out": "new"},
     "model tiny": {"out": "rows.jsonl"},
     "model gate": {"path": "nothing"},
     "model widen": {"source": "nothing", "out": "new"},

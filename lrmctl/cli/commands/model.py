@@ -1,15 +1,58 @@
-"""`lrmctl model`: creates and checks the lab's tiny model."""
+"""`lrmctl model`: imports models; creates and checks the lab's tiny model."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from lrmctl.cli.common import AsJson
+from lrmctl.cli.common import RUNS, AsJson, RunsDir, TrustRemoteCode
 
-app = typer.Typer(help="The lab's tiny reasoning model.", no_args_is_help=True)
+app = typer.Typer(help="Import a model; create and check the lab's tiny one.", no_args_is_help=True)
+
+
+class WrittenDtype(StrEnum):
+    """Precision of the written weights."""
+
+    auto = "auto"
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    float16 = "float16"
+
+
+@app.command("import")
+def import_(
+    source: Annotated[
+        str, typer.Argument(help="A folder, a GGUF file, an adapter, BASE+ADAPTER, run:NAME, or a hub id.")
+    ],
+    out: Annotated[Path, typer.Argument(help="Folder to create; must be empty if it exists.")],
+    set_template: Annotated[
+        str | None,
+        typer.Option(metavar="FILE_OR_NAME", help="Chat template: a jinja file, or chatml, llama-3, plain."),
+    ] = None,
+    dtype: Annotated[
+        WrittenDtype, typer.Option(help="Of the written weights; auto: the source's, float32 for quantized ones.")
+    ] = WrittenDtype.auto,
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a model of the hub.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what an earlier import wrote to OUT.")] = False,
+    trust_remote_code: TrustRemoteCode = False,
+    runs_dir: RunsDir = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Write a model of any common form as a plain Hugging Face folder, with the right end of text, and check it."""
+    from lrmctl import console
+    from lrmctl.cli.views.imported import show_imported
+    from lrmctl.models.importing import ImportOptions, import_model
+
+    options = ImportOptions(set_template, dtype.value, revision, force, trust_remote_code)
+    with console.progress("import") as on_progress:
+        manifest = import_model(source, out, options, runs_dir=runs_dir, on_progress=on_progress)
+    if as_json:
+        console.emit_json("import", {"path": out, **manifest})
+    else:
+        show_imported(manifest, out)
 
 
 @app.command()
