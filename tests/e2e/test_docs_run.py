@@ -61,6 +61,7 @@ NOT_RUN = {
     r"^lrmctl study": "trains every arm; tests/e2e does",
     r"--smoke": "tests/smoke tries every shipped recipe",
     r"^lrmctl train RECIPE$|^lrmctl train my\.yaml$": "trains in full; the same recipe is trained for two steps here",
+    r"model import .*(gguf|owner/)": "needs a model of the hub; tests/models/importing imports the like of each",
     r"judge measure rbr-gold": "needs a data set of the hub",
     r"decoding=zero-think|@zero-think": "tests/engines/decoding/test_modes.py draws in every mode",
     r"benchmark show harmbench": "needs a data set of the hub",

@@ -169,6 +169,17 @@ def test_a_file_in_place_of_a_folder_says_so(name: str, copy: Path, lrmctl: Any)
         assert ("GGUF" if name.endswith("gguf") else "is a file, not a folder") in " ".join(done.err.split())
 
 
+@pytest.mark.parametrize("where", ["in the folder", "the file"])
+def test_a_gguf_file_is_told_the_command_that_imports_it(where: str, copy: Path, lrmctl: Any, tmp_path: Path) -> None:
+    only("model-Q4_1.gguf", "GGUF")(copy)
+    ref = copy if where == "in the folder" else copy / "model-Q4_1.gguf"
+    command = f"lrmctl model import {copy}/model-Q4_1.gguf model-Q4_1"
+    (tmp_path / "sft.yaml").write_text(SFT.format(model=ref))
+    for words in (("train", "sft.yaml", "--dry-run"), ("eval", ref, "--recipe", "eval.yaml")):
+        done = lrmctl(*words)
+        assert (done.code, done.err.strip().endswith(command)) == (2, True), done.err
+
+
 SFT = """
 kind: sft
 name: small
