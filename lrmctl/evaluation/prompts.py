@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from lrmctl.data.availability import why_not_here
 from lrmctl.errors import LrmctlError
 from lrmctl.evaluation.benchmarks import set_name
+from lrmctl.preflight.local import added_over_refusal_set
 from lrmctl.recipe.schema.recipes import EvalRecipe, RlRecipe, StudyRecipe
 from lrmctl.types import Prompt
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from lrmctl.recipe.schema.evaluation import EvalSection, ReasoningUse, SafetySet
 
 _LAB = "lab/eval"
+_TOLD = "not compared with"
 Sets = dict[str, Sequence[Prompt]]
 
 
@@ -30,13 +32,33 @@ def evaluation_prompts(loaded: LoadedRecipe, against: LoadedRecipe | None) -> tu
     unseen: list[str] = []
     _during_training(loaded, sets, unseen)
     section = _section(loaded, against)
-    for chosen in section.safety if section else ():
-        _try(lambda chosen=chosen: _benchmark(chosen), chosen.use, sets, unseen)  # type: ignore[misc]
-    for task in section.reasoning if section else ():
-        _try(lambda task=task: _task(task, section.limit if section else None), task.use, sets, unseen)  # type: ignore[misc]
     if section is None:
         unseen.append("not compared with evaluation sets: name them with --against EVAL_RECIPE")
+    else:
+        _of_section(section, _TOLD, sets, unseen)
     return sets, unseen
+
+
+def section_prompts(section: EvalSection) -> tuple[Sets, list[str]]:
+    """The prompts of an evaluation by set, as far as they are on this machine, and a sentence for each other set.
+
+    The over-refusal set that an evaluation adds is included; `limit` is applied to reasoning tasks only.
+    """
+    sets: Sets = {}
+    unseen: list[str] = []
+    _of_section(section, "not counted:", sets, unseen)
+    kinds = {prompt.kind for prompts in sets.values() for prompt in prompts}
+    if section.safety and (use := added_over_refusal_set(section, kinds)):
+        added = section.safety[0].model_copy(update=use)
+        _try(lambda: _benchmark(added), added.use, "not counted:", sets, unseen)
+    return sets, unseen
+
+
+def _of_section(section: EvalSection, what: str, sets: Sets, unseen: list[str]) -> None:
+    for chosen in section.safety:
+        _try(lambda chosen=chosen: _benchmark(chosen), chosen.use, what, sets, unseen)  # type: ignore[misc]
+    for task in section.reasoning:
+        _try(lambda task=task: _task(task, section.limit), task.use, what, sets, unseen)  # type: ignore[misc]
 
 
 def _section(loaded: LoadedRecipe, against: LoadedRecipe | None) -> EvalSection | None:
@@ -59,15 +81,21 @@ def _during_training(loaded: LoadedRecipe, sets: Sets, unseen: list[str]) -> Non
     if missing:
         unseen.append(f"not compared with `evaluation`: {missing[0]}")
     else:
-        _try(lambda: ("evaluation while training", load_prompts(uses, seed=recipe.seed)), "evaluation", sets, unseen)
+        _try(
+            lambda: ("evaluation while training", load_prompts(uses, seed=recipe.seed)),
+            "evaluation",
+            _TOLD,
+            sets,
+            unseen,
+        )
 
 
-def _try(load: Callable[[], tuple[str, Sequence[Prompt]]], name: str, sets: Sets, unseen: list[str]) -> None:
+def _try(load: Callable[[], tuple[str, Sequence[Prompt]]], name: str, what: str, sets: Sets, unseen: list[str]) -> None:
     try:
         label, prompts = load()
         sets[label] = [*sets.get(label, ()), *prompts]
     except LrmctlError as error:
-        unseen.append(f"not compared with {name}: {error.what}")
+        unseen.append(f"{what} {name}: {error.what}")
 
 
 def _benchmark(chosen: SafetySet) -> tuple[str, Sequence[Prompt]]:

@@ -135,6 +135,7 @@ def plan_training(
     resume: bool = False,
     restart: resuming.Restart = "refuse",
     allow_missing: bool = False,
+    render: bool = True,
 ) -> TrainingPlan:
     """Decide everything about one training run.
 
@@ -146,6 +147,8 @@ def plan_training(
         restart: with `resume`: whether a run without a checkpoint may restart, or any run must.
         allow_missing: plan without a model, data or GPUs that are not on this machine, and download nothing. Otherwise
             models and data are downloaded, and anything unavailable is an error.
+        render: render every row; otherwise rows are only counted, also those that turn out too long, which is faster
+            and enough for numbers, but not to execute the plan.
 
     Raises:
         LrmctlError: a problem with the recipe, model, data, name, or the run to resume.
@@ -154,7 +157,8 @@ def plan_training(
     folder = RunFolder(Path(runs_dir) / check_name(resolved.recipe.name if name is None else name, "--name"))
     continuation = _continuation(resolved, folder, resume, restart)
     known = resolved.has_data
-    inputs = inputs_of(resolved.recipe, resolved.model, resolved.tokenizer) if known else TrainingInputs()
+    model_and_tokenizer = (resolved.model, resolved.tokenizer) if render else (None, None)
+    inputs = inputs_of(resolved.recipe, *model_and_tokenizer) if known else TrainingInputs()
     plan = _planned(resolved, inputs, _job(resolved, inputs, folder, continuation), continuation)
     if not is_held(folder.path):  # otherwise starting the run will be refused
         check_continuation(plan)

@@ -21,14 +21,41 @@ def study(
     name: Name = None,
     runs_dir: RunsDir = RUNS,
     rebuild_base: RebuildBase = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print cells, GPUs, judge calls and disk; start nothing.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --dry-run: print JSON on stdout.")] = False,
 ) -> None:
-    """Run or continue a study.
+    """Run or continue a study: every arm on every base with every training seed.
 
     Finished stages are not repeated. Prints the report's path.
     """
     loaded = load(recipe, sets, "study")
+    if dry_run:
+        show_plan(loaded, runs_dir, as_json)
+        return
+    if as_json:
+        from lrmctl.errors import LrmctlError
+
+        raise LrmctlError("--json is for --dry-run", fix="the results are in table.json beside the report")
     arguments = ["study", recipe, *(["--name", name] if name else []), *(["--rebuild-base"] if rebuild_base else [])]
     run(loaded, command_line(*arguments, sets=sets, runs_dir=runs_dir), runs_dir, name, rebuild_base)
+
+
+def show_plan(loaded: LoadedRecipe, runs_dir: Path, as_json: bool) -> None:
+    """Print what a study will take."""
+    from lrmctl import console
+    from lrmctl.preflight.validate import validate
+    from lrmctl.studies.dry_run import plan_study
+
+    notes = validate(loaded, runs_dir)
+    plan = plan_study(loaded, runs_dir)
+    if as_json:
+        console.emit_json("study-plan", {**plan.to_json(), "notes": [str(note) for note in notes]})
+        return
+    from lrmctl.cli.views.study_plan import show
+
+    show(plan, [str(note) for note in notes])
 
 
 def run(loaded: LoadedRecipe, again: str, runs_dir: Path, name: str | None, rebuild_base: bool) -> None:

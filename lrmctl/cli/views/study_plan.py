@@ -1,0 +1,63 @@
+"""A study's dry run on the terminal: what each arm takes on each base, and all of it together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from lrmctl import console
+from lrmctl.planning import render as words
+
+if TYPE_CHECKING:
+    from lrmctl.studies.dry_run import StageEstimate, StudyPlan, Total
+
+UNKNOWN = "not known"
+
+
+def show(plan: StudyPlan, notes: Sequence[str]) -> None:
+    """Print all tables on stdout.
+
+    Args:
+        notes: of validating the recipe.
+    """
+    from lrmctl.studies.dry_run import NO_HOURS, unknowns
+
+    seeds = [str(seed) for seed in plan.seeds if seed is not None]
+    told = f"{len(seeds)} training seeds ({', '.join(seeds)})" if len(seeds) > 1 else "one training seed"
+    size = f"{plan.cells} cells on {len(plan.bases)} base(s) with {told}"
+    console.out.print(f"{plan.name}: {size}; at most {plan.jobs} stages at a time", markup=False)
+    columns = ("base", "arm", "stage", "starts from", "runs", "GPUs", "completions", "judge calls", "disk each")
+    console.table("one run of each stage", columns, [_row(one) for one in plan.stages])
+    console.table("all runs", ("stage", "runs", "completions", "judge calls", "disk at most", "kept"), _totals(plan))
+    console.out.print(f"hours and GPU hours: {NO_HOURS}", markup=False)
+    for note in [*unknowns(plan.stages), *notes]:
+        console.out.print(f"- {note}", markup=False)
+    console.out.print("planned; nothing was started", markup=False)
+
+
+def _row(one: StageEstimate) -> tuple[object, ...]:
+    disk = words.size(one.disk_bytes) if one.stage == "train" else "-"
+    figures = (_count(one.completions), _count(one.judge_calls))
+    return (one.base, one.arm, one.stage, one.start or "-", one.runs, one.gpus or "-", *figures, disk)
+
+
+def _totals(plan: StudyPlan) -> list[tuple[object, ...]]:
+    names = list(dict.fromkeys(one.stage for one in plan.stages))
+    rows = []
+    for name in [*names, ""]:
+        disk = [_total(plan.total(key, "train"), size=True) for key in ("disk_bytes", "kept_bytes")]
+        figures = [_total(plan.total(key, name)) for key in ("completions", "judge_calls")]
+        rows.append((name or "all", plan.runs(name), *figures, *(disk if name in ("train", "") else ("-", "-"))))
+    return rows
+
+
+def _total(total: Total, *, size: bool = False) -> str:
+    """A sum, which is a lower bound where some of it is not known."""
+    if total.unknown and not total.known:
+        return UNKNOWN
+    text = words.size(total.known) if size else words.number(total.known)
+    return f"{text} + {total.unknown} runs {UNKNOWN}" if total.unknown else text
+
+
+def _count(value: int | None) -> str:
+    return UNKNOWN if value is None else words.number(value) if value else "-"

@@ -1,0 +1,214 @@
+"""What a study will take, before anything runs: cells, completions, judge calls, GPUs and disk, by stage and in all.
+
+The numbers of a training are those of its training plan, as in `lrmctl train --dry-run`, except that rows are counted
+before those that are too long are dropped; training seeds do not change them,
+so each arm is planned once per base. Nothing here estimates hours: no measurement of throughput exists beforehand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lrmctl.recipe.schema.recipes import SftRecipe
+from lrmctl.recipe.schema.study import BASE
+from lrmctl.studies.resources import gpus_of_evaluation
+
+if TYPE_CHECKING:
+    from lrmctl.recipe.load import LoadedRecipe
+    from lrmctl.recipe.schema.evaluation import EvalSection
+    from lrmctl.recipe.schema.recipes import StudyRecipe
+    from lrmctl.recipe.schema.study import StudyArm, StudyBase
+    from lrmctl.training.plan import TrainingPlan
+
+NO_HOURS = "not estimated: how fast these models train and generate on these GPUs has not been measured"
+
+
+@dataclass(frozen=True)
+class StageEstimate:
+    """One stage of one arm on one base; it runs once per training seed.
+
+    Attributes:
+        runs: how often it runs, once per training seed; a base's evaluation once.
+        gpus: that one run occupies; 0 on CPU. Evaluations and analyses use theirs only if the machine has any.
+        completions: of one run, generated or, in SFT, trained on; None if not known yet.
+        judge_calls: of one run, at most; None if not known.
+        disk_bytes: of one run, at most: checkpoints and the final model; None if not known, or not a training.
+        kept_bytes: of these, what stays when the study is finished.
+        notes: what is not known, one sentence each.
+    """
+
+    base: str
+    arm: str
+    stage: str
+    start: str
+    runs: int
+    gpus: int
+    completions: int | None
+    judge_calls: int | None
+    disk_bytes: int | None = None
+    kept_bytes: int | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Total:
+    """A sum over stages; `unknown` of them are not in it."""
+
+    known: int
+    unknown: int
+
+    def to_json(self) -> dict[str, int]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class StudyPlan:
+    """The stages of a study, base by base."""
+
+    name: str
+    bases: Sequence[str]
+    seeds: Sequence[int | None]
+    cells: int
+    jobs: int
+    stages: Sequence[StageEstimate]
+
+    def total(self, key: str, stage: str = "") -> Total:
+        """The sum of one number over all runs, of one stage or of all."""
+        values = [(getattr(one, key), one.runs) for one in self._of(stage)]
+        return Total(sum(v * runs for v, runs in values if v is not None), sum(r for v, r in values if v is None))
+
+    def runs(self, stage: str = "") -> int:
+        return sum(one.runs for one in self._of(stage))
+
+    def _of(self, stage: str) -> list[StageEstimate]:
+        return [one for one in self.stages if stage in ("", one.stage)]
+
+    def to_json(self) -> dict[str, Any]:
+        names = list(dict.fromkeys(one.stage for one in self.stages))
+        return {
+            "study": self.name,
+            "bases": list(self.bases),
+            "seeds": list(self.seeds),
+            "cells": self.cells,
+            "jobs": self.jobs,
+            "hours": {"not_estimated": NO_HOURS},
+            "gpu_hours": {"not_estimated": NO_HOURS},
+            "stages": [asdict(one) for one in self.stages],
+            "totals": {name: self._totals(name) for name in names},
+            "all": self._totals(""),
+        }
+
+    def _totals(self, stage: str) -> dict[str, Any]:
+        """Sums of one stage; the disk is that of trainings, beside which an evaluation's is small."""
+        found = {key: self.total(key, stage).to_json() for key in ("completions", "judge_calls")}
+        if stage in ("", "train"):
+            found |= {key: self.total(key, "train").to_json() for key in ("disk_bytes", "kept_bytes")}
+        return {"runs": self.runs(stage), **found}
+
+
+def plan_study(loaded: LoadedRecipe, runs_dir: Path) -> StudyPlan:
+    """Plan every stage of a study; starts and downloads nothing.
+
+    Raises:
+        LrmctlError: a problem with a recipe, a local model or local data.
+    """
+    from lrmctl.preflight.arms import ArmRecipes, study_on
+    from lrmctl.studies.cells import cells_of
+
+    study: StudyRecipe = loaded.recipe  # type: ignore[assignment]  # the CLI sends only studies here
+    recipes, stages = ArmRecipes(loaded), list[StageEstimate]()
+    for base in study.every_base:
+        stages += _of_base(study_on(loaded, base), base, recipes.of(base, study.training_seeds[0]), runs_dir)
+    bases = [base.folder for base in study.every_base]
+    return StudyPlan(study.name, bases, study.training_seeds, len(cells_of(study)), study.jobs, stages)
+
+
+def _of_base(
+    study: StudyRecipe, base: StudyBase, recipes: dict[str, LoadedRecipe], runs_dir: Path
+) -> Iterator[StageEstimate]:
+    evaluated = _evaluation(study.evaluation, base.folder)
+    analysed = _analysis(study, base.folder)
+    yield from (evaluated, analysed)
+    runs = len(study.training_seeds)
+    for arm in study.trainings:
+        yield _training(arm, base.folder, recipes[arm.name], runs, runs_dir)
+        if arm.evaluate:
+            yield from (replace(one, arm=arm.name, start=arm.start, runs=runs) for one in (evaluated, analysed))
+
+
+def _training(arm: StudyArm, base: str, loaded: LoadedRecipe, runs: int, runs_dir: Path) -> StageEstimate:
+    from lrmctl.training.plan import plan_training
+
+    plan = plan_training(loaded, runs_dir=runs_dir, name=arm.name, allow_missing=True, render=False)
+    numbers = plan.summary.derived
+    kept = numbers.disk_bytes if arm.keep else 0
+    sampled = _rejection_calls(plan)
+    return StageEstimate(
+        base,
+        arm.name,
+        "train",
+        arm.start,
+        runs,
+        plan.summary.placement.gpus,
+        numbers.samples,
+        sum(numbers.judge_calls.values()) if sampled is None else sampled,
+        numbers.disk_bytes,
+        kept,
+        plan.missing,
+    )
+
+
+def _rejection_calls(plan: TrainingPlan) -> int | None:
+    """Judge calls of rejection sampling, at most; None for a recipe that samples nothing first."""
+    recipe = plan.resolved.recipe
+    if not isinstance(recipe, SftRecipe) or (rejection := recipe.data.rejection) is None:
+        return None
+    prompts = plan.inputs.sampled_from
+    calls = 0
+    for component in rejection.reward.components:
+        if component.use and component.options.get("judge"):
+            asked = sum(prompt.kind in component.kinds for prompt in prompts)
+            calls += asked * rejection.samples_per_prompt * (2 if component.part in ("whole", "both") else 1)
+    return calls
+
+
+def _evaluation(section: EvalSection, base: str) -> StageEstimate:
+    from lrmctl.evaluation.prompts import section_prompts
+
+    sets, notes = section_prompts(section)
+    each = sum(1 if temperature == 0 else section.samples for temperature in section.temperatures)
+    limit = section.limit
+    sizes = {name: min(len(prompts), limit) if limit else len(prompts) for name, prompts in sets.items()}
+    safety = sum(n for name, n in sizes.items() if any(p.kind != "reasoning" for p in sets[name]))
+    judges = max((_judged_parts(section, i) for i in range(len(section.safety))), default=0)
+    known = not notes
+    completions = each * sum(sizes.values()) if known else None
+    calls = each * safety * judges if known else None
+    gpus = gpus_of_evaluation(section) if section.engine.use != "openai" else 0
+    return StageEstimate(base, BASE, "eval", "", 1, gpus, completions, calls, notes=tuple(notes))
+
+
+def _judged_parts(section: EvalSection, index: int) -> int:
+    """Judge calls per completion of a benchmark, at most: two parts by its judge, and those of further judges."""
+    chosen = section.judged()[index]
+    return 2 + sum(2 if also.part in ("both", "whole") else 1 for also in chosen.also or ())
+
+
+def _analysis(study: StudyRecipe, base: str) -> StageEstimate:
+    section = study.analysis
+    asked = [name for name in ("confirm", "transitions", "early", "recovery") if getattr(section, name) is not None]
+    what = f"what the analysis generates and judges depends on the traces: {', '.join(asked)}"
+    amount = None if asked else 0
+    return StageEstimate(base, BASE, "analyze", "", 1, 1, amount, amount, notes=(what,) if asked else ())
+
+
+def unknowns(stages: Iterable[StageEstimate]) -> list[str]:
+    """Every note once, with the stages that it is about."""
+    found: dict[str, dict[str, None]] = {}
+    for one in stages:
+        for note in one.notes:
+            found.setdefault(note, {})[f"{one.arm} {one.stage}"] = None
+    return [f"{', '.join(names)}: {note}" for note, names in found.items()]

@@ -1,0 +1,85 @@
+"""A study's dry run: what it says is what the training plans say, and what nobody knows is said to be unknown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lrmctl.recipe.load import load_recipe
+from lrmctl.studies.dry_run import StudyPlan, plan_study
+from lrmctl.training.plan import plan_training
+
+STUDY = """
+kind: study
+name: planned
+bases: [lab:tiny, {name: other, model: lab:tiny}]
+seeds: [0, 1, 2]
+arms:
+  - {name: rft, recipe: lab/rft, keep: false, set: {data.rejection.samples_per_prompt: 2}}
+  - {name: rl, recipe: lab/rl, from: rft, set: {algorithm.steps: 4}}
+evaluation:
+  safety: [{use: lab-harmful, options: {n: 8}}, {use: lab-benign, options: {n: 8}}]
+  samples: 4
+  temperatures: [0, 0.6]
+"""
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory: pytest.TempPathFactory) -> StudyPlan:
+    file = tmp_path_factory.mktemp("plan") / "study.yaml"
+    file.write_text(STUDY)
+    return plan_study(load_recipe(file), file.parent / "runs")
+
+
+def test_every_stage_runs_once_per_seed_and_the_bases_once(plan: StudyPlan) -> None:
+    assert plan.cells == 2 * (1 + 2 * 3)
+    assert (plan.runs("train"), plan.runs("eval"), plan.runs("analyze")) == (12, 14, 14)
+    assert [(one.arm, one.stage, one.start, one.runs) for one in plan.stages if one.base == "other"] == [
+        ("base", "eval", "", 1),
+        ("base", "analyze", "", 1),
+        ("rft", "train", "base", 3),
+        ("rft", "eval", "base", 3),
+        ("rft", "analyze", "base", 3),
+        ("rl", "train", "rft", 3),
+        ("rl", "eval", "rft", 3),
+        ("rl", "analyze", "rft", 3),
+    ]
+
+
+def test_a_trainings_numbers_are_those_of_its_training_plan(plan: StudyPlan, tmp_path: Path) -> None:
+    stage = next(one for one in plan.stages if (one.arm, one.stage) == ("rl", "train"))
+    loaded = load_recipe("lab/rl", ["algorithm.steps=4"])
+    derived = plan_training(loaded, runs_dir=tmp_path, allow_missing=True).summary.derived
+    assert (stage.completions, stage.judge_calls, stage.disk_bytes) == (
+        derived.samples,
+        sum(derived.judge_calls.values()),
+        derived.disk_bytes,
+    )
+
+
+def test_greedy_decoding_is_sampled_once_and_each_part_is_judged(plan: StudyPlan) -> None:
+    stage = next(one for one in plan.stages if one.stage == "eval")
+    assert (stage.completions, stage.judge_calls) == (16 * (1 + 4), 16 * (1 + 4) * 2)
+
+
+def test_what_is_not_known_is_no_zero(plan: StudyPlan) -> None:
+    stage = next(one for one in plan.stages if (one.arm, one.stage) == ("rft", "train"))
+    assert stage.completions is None
+    assert stage.judge_calls
+    assert plan.total("completions", "train").unknown == 6
+    assert plan.to_json()["hours"]["not_estimated"]
+
+
+def test_weights_that_are_removed_are_not_counted_as_kept(plan: StudyPlan) -> None:
+    of_rl = next(one for one in plan.stages if (one.arm, one.stage) == ("rl", "train"))
+    assert plan.total("kept_bytes", "train").known == 6 * (of_rl.disk_bytes or 0)
+
+
+def test_sets_that_are_not_here_are_named_and_nothing_is_counted(tmp_path: Path) -> None:
+    text = STUDY.replace("{use: lab-benign, options: {n: 8}}", "{use: harmbench, judge: refusal-phrases}")
+    (tmp_path / "study.yaml").write_text(text)
+    found = plan_study(load_recipe(tmp_path / "study.yaml"), tmp_path)
+    evaluated = next(one for one in found.stages if one.stage == "eval")
+    assert evaluated.completions is None
+    assert any(note.startswith("not counted: harmbench") for note in evaluated.notes)
