@@ -7,6 +7,7 @@ the difference is what they want to see. Reads the folders of evaluations; knows
 
 from __future__ import annotations
 
+from lrmctl.comparison.across import AcrossCells, AcrossDelta, BaseDelta, compare_across
 from lrmctl.comparison.comparison import ComparedEvaluation, Comparison, Diagnostics, compare, compare_all
 from lrmctl.comparison.flips import Flip, flips
 from lrmctl.comparison.pairing import ALLOWED, Delta, main_deltas, main_metric, pair
@@ -17,6 +18,9 @@ from lrmctl.comparison.tally import MAIN, Evaluated, PromptScores, SliceKey, tal
 __all__ = [
     "ALLOWED",
     "MAIN",
+    "AcrossCells",
+    "AcrossDelta",
+    "BaseDelta",
     "ComparedEvaluation",
     "Comparison",
     "Delta",
@@ -30,6 +34,7 @@ __all__ = [
     "answer_questions",
     "by_question",
     "compare",
+    "compare_across",
     "compare_all",
     "differences",
     "flips",

@@ -1,6 +1,6 @@
 """The reports of a study: one per base and training seed, and a page with all cells and their headline figures.
 
-A cell that failed is a hole with its reason; nothing is averaged over cells here.
+A cell that failed is a hole with its reason, and no figure takes its place.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from lrmctl.comparison import AcrossCells, compare_across
+from lrmctl.reporting.across import across_section
 from lrmctl.reporting.build import build_report, environment
 from lrmctl.reporting.load import ArmData, ArmFolder
 from lrmctl.reporting.table import COLUMNS, FORMAT, Column, main_table
@@ -17,6 +19,7 @@ from lrmctl.runs.damage import part_of, read_object
 from lrmctl.runs.holding import one_at_a_time
 from lrmctl.runs.study_cells import BASE, STUDY_FILE, CellGroup, StudyCell, groups_of, read_cells
 from lrmctl.runs.writing import write_json, write_text
+from lrmctl.stats.hierarchical import REPLICATES
 from lrmctl.viewer import DEFAULT_LIMIT
 
 HEADLINES = ("joint_safe", "thinking_safe", "answer_safe", "complied", "correct")
@@ -114,6 +117,7 @@ def _write_matrix(study: Path, cells: Sequence[StudyCell], out: Path, title: str
     seeds = list(dict.fromkeys(group.seed for group in groups_of(cells)))
     rows = _rows(cells, seeds, figures)
     columns = [column for column in COLUMNS if column.key in HEADLINES]
+    found = compare_across(study)
     page = (
         environment()
         .get_template("study.html.j2")
@@ -124,6 +128,9 @@ def _write_matrix(study: Path, cells: Sequence[StudyCell], out: Path, title: str
             columns=columns,
             seeds=seeds,
             rows=rows,
+            across=across_section(found.deltas),
+            left_out=found.left_out,
+            replicates=REPLICATES,
             holes=[cell for cell in cells if cell.hole],
             groups=[(group, _link(out, study / group.path / "report.html")) for group in groups_of(cells)],
             sets=table["sets"],
@@ -131,7 +138,7 @@ def _write_matrix(study: Path, cells: Sequence[StudyCell], out: Path, title: str
         )
     )
     with one_at_a_time(out.parent):
-        write_json(out.with_name("table.json"), _as_json(cells, figures, columns, table, title))
+        write_json(out.with_name("table.json"), _as_json(cells, figures, columns, table, title, found))
         write_text(out, page)
     return out
 
@@ -178,6 +185,7 @@ def _as_json(
     columns: Sequence[Column],
     table: Mapping[str, Any],
     title: str,
+    found: AcrossCells,
 ) -> dict[str, Any]:
     """The page as data; `deltas` is empty because differences are in the groups' own tables."""
     return {
@@ -187,4 +195,6 @@ def _as_json(
         "columns": [column._asdict() for column in columns],
         "cells": [{**cell.to_json(), "hole": cell.hole, "figures": figures.get(cell.path, {})} for cell in cells],
         "deltas": [],
+        "across": [delta.to_json() for delta in found.deltas],
+        "left_out": list(found.left_out),
     }

@@ -8,6 +8,7 @@ as long, more than summarizing or comparing an evaluation. Tests check every fun
 """
 
 from lrmctl.stats.correction import corrected_interval, effective_n, rogan_gladen
+from lrmctl.stats.hierarchical import HierarchicalDelta, Spread, hierarchical_delta, spread
 from lrmctl.stats.intervals import RESAMPLES, interval, prompt_means, wilson
 from lrmctl.stats.paired import PERMUTATIONS, PairedDelta, holm, mcnemar_p, paired_delta, sign_flip_p
 from lrmctl.stats.power import prompts_needed, prompts_needed_unpaired
@@ -16,11 +17,14 @@ from lrmctl.stats.subsets import all_of_k, any_of_k
 __all__ = [
     "PERMUTATIONS",
     "RESAMPLES",
+    "HierarchicalDelta",
     "PairedDelta",
+    "Spread",
     "all_of_k",
     "any_of_k",
     "corrected_interval",
     "effective_n",
+    "hierarchical_delta",
     "holm",
     "interval",
     "mcnemar_p",
@@ -30,5 +34,6 @@ __all__ = [
     "prompts_needed_unpaired",
     "rogan_gladen",
     "sign_flip_p",
+    "spread",
     "wilson",
 ]

@@ -31,7 +31,7 @@ def paired_delta(a: Vector, b: Vector, *, confidence: float = 0.95) -> PairedDel
 
     Prompts with a NaN on either side are left out of both. The interval is the BCa bootstrap over prompts; p is from
     the sign-flip permutation test of the differences (see `sign_flip_p`). If all rates differ by the same amount, a
-    bootstrap has zero width: see `_constant`.
+    bootstrap has zero width: see `constant_difference`.
 
     Args:
         a, b: [prompts], per-prompt means in the same order.
@@ -52,7 +52,7 @@ def paired_delta(a: Vector, b: Vector, *, confidence: float = 0.95) -> PairedDel
     delta = float(d.mean())
     if not np.ptp(d):
         rates = all(float(x[counts].min()) >= 0.0 and float(x[counts].max()) <= 1.0 for x in (a, b))
-        low, high = _constant(delta, d.size, confidence) if rates else (delta, delta)
+        low, high = constant_difference(delta, d.size, confidence) if rates else (delta, delta)
         return PairedDelta(delta, low, high, sign_flip_p(d))
     low, high = bca(d, confidence)
     if not (math.isfinite(low) and math.isfinite(high)):
@@ -60,7 +60,7 @@ def paired_delta(a: Vector, b: Vector, *, confidence: float = 0.95) -> PairedDel
     return PairedDelta(delta, low, high, sign_flip_p(d))
 
 
-def _constant(delta: float, n: int, confidence: float) -> tuple[float, float]:
+def constant_difference(delta: float, n: int, confidence: float) -> tuple[float, float]:
     """Interval of the mean difference of rates when all n prompts have the same difference.
 
     Wilson's interval of n out of n bounds the share of unseen prompts that may differ otherwise, by any amount.
