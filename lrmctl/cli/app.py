@@ -25,7 +25,7 @@ COMMANDS = {
     "reward": CommandEntry("reward.commands:app", "Rewards: list, test, score, serve, fit."),
     "judge": CommandEntry("judge:app", "Judges: list, show, score, measure."),
     "benchmark": CommandEntry("benchmark:app", "Benchmarks: list, show."),
-    "model": CommandEntry("model:app", "The lab's tiny reasoning model."),
+    "model": CommandEntry("model:app", "Import a model; create and check the lab's tiny one."),
     "run": CommandEntry("run:app", "Training runs on this machine."),
 }
 """Every command; to add one, add a row here and a file in `commands/`."""
