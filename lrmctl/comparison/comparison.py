@@ -15,6 +15,7 @@ from lrmctl.comparison.settings import SettingDifference, differences, read_json
 from lrmctl.comparison.tally import Evaluated, SliceKey, tally
 from lrmctl.errors import LrmctlError
 from lrmctl.metrics import METRICS
+from lrmctl.runs.damage import part_of
 from lrmctl.runs.eval_rows import eval_folder_of, eval_rows
 from lrmctl.runs.same_judge import same_judge
 from lrmctl.types import Kind
@@ -22,13 +23,19 @@ from lrmctl.types import Kind
 
 @dataclass(frozen=True)
 class ComparedEvaluation:
-    """One evaluation: the name that the user knows it by, its folder, and what was evaluated."""
+    """One evaluation: the name that the user knows it by, its folder, and what was evaluated.
+
+    Attributes:
+        start: what its training started from: the base and every earlier training, e.g. `lab:tiny, then sft`; empty
+            where nobody wrote it down.
+    """
 
     name: str
     folder: Path
     model: str = ""
     label: str = ""
     fingerprint: str = ""
+    start: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return {**vars(self), "folder": str(self.folder)}
@@ -130,7 +137,17 @@ def _known(given: Collection[str], known: Collection[str], option: str) -> None:
 
 def _side(name: str, folder: Path) -> ComparedEvaluation:
     summary = read_json(folder / "summary.json")
-    return ComparedEvaluation(name, folder, *(str(summary.get(key, "")) for key in ("model", "label", "fingerprint")))
+    model, label, fingerprint = (str(summary.get(key, "")) for key in ("model", "label", "fingerprint"))
+    return ComparedEvaluation(name, folder, model, label, fingerprint, _start(folder.parent))
+
+
+def _start(run: Path) -> str:
+    """What a run's training started from, as its lock says."""
+    file = run / "lock.json"
+    with part_of(file):
+        lineage = read_json(file).get("lineage") or {}
+        stages = [str(stage["run"]) for stage in lineage.get("stages", ())]
+        return ", then ".join([str(lineage["base"]["ref"]), *stages]) if lineage else ""
 
 
 def _refuse_settings(a: ComparedEvaluation, b: ComparedEvaluation, allow: Collection[str]) -> None:

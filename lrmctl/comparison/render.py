@@ -104,6 +104,9 @@ def diagnostic_cells(beside: Diagnostics) -> Iterator[tuple[str, ...]]:
 
 def notes(comparison: Comparison) -> Iterator[str]:
     """Sentences: what was let pass, what was not paired, what has flipped, which settings differ."""
+    for letter, side in (("A", comparison.a), ("B", comparison.b)):
+        if side.start:
+            yield f"{letter} was trained from {plain_id(side.start)}"
     yield from (f"allowed: {said}" for said in comparison.allowed)
     yield from (f"careful, {said}" for said in comparison.cautions)
     yield from caution_lines(comparison.beside)

@@ -69,7 +69,14 @@ def _analyze(task: StudyTask, emit: OnEvent) -> None:
 
 
 def _remove(task: StudyTask, emit: OnEvent) -> None:
+    """Delete the weights, unless a model trained from them is an adapter, which needs them."""
+    from lrmctl.models import is_adapter
     from lrmctl.runs.weights import remove_weights
 
+    study = task.folder.parents[task.arm.count("/")]
+    followers = [need.partition(":")[2] for need in task.needs if need.startswith("train:")]
+    if any(is_adapter(study / follower / "model") for follower in followers if follower != task.arm):
+        emit(StudyEvent(task.arm, "remove", "progress", "kept: an adapter was trained on it"))
+        return
     freed = remove_weights(task.folder)
     emit(StudyEvent(task.arm, "remove", "progress", f"{freed:,} bytes freed"))
