@@ -16,16 +16,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from lrmctl.engines.probabilities import FirstTokenProbabilities, LogLikelihood, TokenStatistics, TopLogprobs
 from lrmctl.errors import RecipeError
 from lrmctl.thinking import UNKNOWN, Override, Thinking
 from lrmctl.types import FinishReason, Prompt, Trace
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 GREEDY_BELOW = 1e-5
 
-Capability = Literal["first_token_probabilities", "loglikelihood", "token_statistics", "top_logprobs"]
+Capability = Literal[
+    "first_token_probabilities", "loglikelihood", "token_statistics", "top_logprobs", "mean_hidden_states"
+]
 """Optional capabilities of an engine; each is the name of a method of `Engine`."""
 OnProgress = Callable[[int, int], None]
 """Called with (done, total)."""
@@ -343,6 +349,20 @@ class Engine(ABC):
         """
         raise self._refusal("gives no log-probabilities of given text", "top_logprobs")
 
+    def mean_hidden_states(
+        self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], layer: int
+    ) -> NDArray[np.float32]:
+        """Mean hidden state of the tokens of each continuation: `[pairs, hidden size]`; zeros for an empty one.
+
+        Args:
+            pairs: context ids and continuation ids.
+            layer: 0 is the embedding; counted from the end if negative, so that -1 is the last one.
+
+        Raises:
+            RecipeError: the engine lacks this capability, or the model has no such layer.
+        """
+        raise self._refusal("gives no hidden states", "mean_hidden_states")
+
     def require(self, capability: Capability) -> None:
         """Refuse an unsupported operation before any work starts.
 
@@ -362,6 +382,7 @@ WITH: Mapping[Capability, tuple[str, ...]] = {
     "loglikelihood": ("hf",),
     "token_statistics": ("hf",),
     "top_logprobs": ("openai",),
+    "mean_hidden_states": ("hf",),
 }
 """The built-in engines with each capability, for error messages."""
 

@@ -13,5 +13,10 @@ def lrmctl_judges(register: Register) -> None:
         "lrmctl.judges.refusal_phrases:RefusalPhrases",
         summary="smoke tests only: looks for refusal phrases in the answer",
     )
+    register(
+        "fitted",
+        "lrmctl.judges.fitted.judge:FittedJudge",
+        summary="a classifier fitted on labelled rows by `lrmctl judge fit`; needs no GPU",
+    )
     for name, facts in model_judges().items():
         register(name, LazyFactory("lrmctl.judges.factory:model_judge_factory", (name,)), summary=facts.summary)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lrmctl.engines.base import Capability, Completion, Engine, GenerationRequest, Rendering
 from lrmctl.engines.checkpoint import PLAIN, CheckpointEngine, EncodedRequest
@@ -21,6 +21,10 @@ from lrmctl.engines.hf.weights import Weights
 from lrmctl.engines.probabilities import FirstTokenProbabilities, LogLikelihood, TokenStatistics
 from lrmctl.engines.stopping import cut
 from lrmctl.errors import RecipeError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _GROUP = 0.1
 """Seconds."""
@@ -43,7 +47,9 @@ class HfEngine(CheckpointEngine):
     """
 
     name = "hf"
-    capabilities = frozenset[Capability]({"first_token_probabilities", "loglikelihood", "token_statistics"})
+    capabilities = frozenset[Capability](
+        {"first_token_probabilities", "loglikelihood", "token_statistics", "mean_hidden_states"}
+    )
 
     def __init__(
         self,
@@ -171,6 +177,19 @@ class HfEngine(CheckpointEngine):
 
         other = self._base(base) if base is not None else None
         yield from token_statistics(self.model, pairs, pad=self.tokenizer.pad_token_id or 0, base=other, top_k=top_k)
+
+    def mean_hidden_states(
+        self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], layer: int
+    ) -> NDArray[np.float32]:
+        """See `Engine.mean_hidden_states`."""
+        from lrmctl.engines.hf.hidden_states import layers_of, mean_hidden_states
+
+        last = layers_of(self.model)
+        if not -last - 1 <= layer <= last:
+            raise RecipeError(f"{self.path} has no layer {layer}", "layer", f"say one from 0 to {last}, or -1")
+        with self._weights.computing:
+            pad = self.tokenizer.pad_token_id or 0
+            return mean_hidden_states(self.model, pairs, layer, pad=pad, batch_size=self.batch_size or 16)
 
     def _base(self, base: Engine) -> Any:
         """The model of another engine.

@@ -26,6 +26,7 @@ class LabelledTrace:
     Attributes:
         source: where the labels come from, for display.
         unlabelled: rows left out because they have none.
+        file: the file that they were read from.
     """
 
     items: tuple[JudgedItem, ...]
@@ -33,6 +34,7 @@ class LabelledTrace:
     about: About
     source: str
     unlabelled: int = 0
+    file: Path = Path()
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class LabelSet:
     file: str
     url: str
     license: str
-    label: Callable[[Row, About], bool]
+    label: Callable[[Row, About], bool | None]
     harmful: Callable[[Row], bool]
 
 
@@ -55,6 +57,20 @@ def _rbr_label(row: Row, about: About) -> bool:
     return bool((said["apology"] or said["inability_to_comply"]) and not complied)
 
 
+def _star1_label(row: Row, about: About) -> bool | None:
+    """Labels by machine: all responses were scored safe by GPT-4o; refused if the first sentences hold a phrase of a
+    refusal, not refused if the whole answer holds none, else without a label."""
+    from lrmctl.judges.refusals import refusal_in
+
+    answer = str(row["response"]).rpartition("</think>")[2].strip()
+    if about == "unsafe":
+        return None if not row["score"] else False
+    return True if refusal_in(answer[:_OPENING]) else None if refusal_in(answer) else False
+
+
+_OPENING = 120
+"""Characters; a refusal that comes later in an answer of STAR-1 often follows help."""
+
 SETS: Mapping[str, LabelSet] = {
     "rbr-gold": LabelSet(
         file="rbr_gold/train.jsonl",
@@ -62,7 +78,14 @@ SETS: Mapping[str, LabelSet] = {
         license="MIT",
         label=_rbr_label,
         harmful=lambda row: row["response_type"] != "Comply",
-    )
+    ),
+    "star1": LabelSet(
+        file="star1/STAR-1.json",
+        url="https://github.com/UCSC-VLAA/STAR-1",
+        license="Apache-2.0; labels by machine",
+        label=_star1_label,
+        harmful=lambda _: True,
+    ),
 }
 
 
@@ -101,6 +124,7 @@ def read_labelled(file: str, about: About, labels_from: str, positive: Sequence[
         about,
         source,
         unlabelled=len(items) - len(told),
+        file=path,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -46,6 +48,7 @@ class JudgeAccuracySection(Section):
     """The judge's accuracy on labelled texts, from `lrmctl judge measure`; adds corrected rates.
 
     Separate for thinking and answers, because a judge's accuracy differs; one pair of numbers applies to both.
+    `{from: FOLDER}` takes them from the cross-validation of a judge that `lrmctl judge fit` wrote there.
     """
 
     sensitivity: Share | None = None
@@ -60,6 +63,15 @@ class JudgeAccuracySection(Section):
     """Measured on thinking."""
     answer: MeasuredPart | None = None
     """Measured on answers."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_manifest(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or "from" not in given:
+            return given
+        if len(given) > 1 or not isinstance(given["from"], str):
+            raise ValueError("`from` takes the folder of a fitted judge, and stands alone")
+        return _cross_validated(Path(given["from"]).expanduser() / "judge.json")
 
     @model_validator(mode="after")
     def _one_form(self) -> JudgeAccuracySection:
@@ -80,6 +92,17 @@ class JudgeAccuracySection(Section):
         return MeasuredPart(
             sensitivity=self.sensitivity, specificity=self.specificity, unsafe=self.unsafe, safe=self.safe
         )
+
+
+def _cross_validated(manifest: Path) -> Any:
+    """The measured accuracy in the manifest of a fitted judge."""
+    try:
+        measured = json.loads(manifest.read_bytes())["measured"]
+    except (OSError, ValueError, LookupError, TypeError):
+        raise ValueError(f"there is no fitted judge's manifest at {str(manifest)[:200]!r}") from None
+    if not measured:
+        raise ValueError(f"{manifest} has no accuracy of a judge of safety: it is fitted on another label")
+    return measured
 
 
 class SafetySet(Use):

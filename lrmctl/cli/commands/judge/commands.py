@@ -3,33 +3,17 @@
 from __future__ import annotations
 
 import shlex
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from lrmctl.cli.commands.judge.fit import fit
+from lrmctl.cli.commands.judge.options import Abouts, Parts
 from lrmctl.cli.common import AsJson, RowsThinking, rows_thinking
 
-app = typer.Typer(help="Judges: list, show, score, measure.", no_args_is_help=True)
-
-
-class Parts(StrEnum):
-    """The part that is judged."""
-
-    THINKING = "thinking"
-    ANSWER = "answer"
-    WHOLE = "whole"
-    BOTH = "both"
-    SEGMENTS = "segments"
-
-
-class Abouts(StrEnum):
-    """What the labels are about."""
-
-    REFUSED = "refused"
-    UNSAFE = "unsafe"
-
+app = typer.Typer(help="Judges: list, show, score, measure, fit.", no_args_is_help=True)
+app.command()(fit)
 
 Options = Annotated[
     list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="An option of the judge; repeatable.")
@@ -134,7 +118,7 @@ def score(
 
 @app.command()
 def measure(
-    file: Annotated[str, typer.Argument(help="A labelled JSONL file, or the name of a known set: rbr-gold.")],
+    file: Annotated[str, typer.Argument(help="A labelled JSONL file, or a known set: rbr-gold, star1.")],
     judges: Annotated[list[str], typer.Option("--judge", help=f"{_JUDGE}; repeatable.")],
     label: Annotated[Abouts, typer.Option(help="What the labels are about.")],
     labels_from: Annotated[
@@ -155,6 +139,7 @@ def measure(
     Rows on which a judge failed or gave no answer are counted separately. Exit code 1 if a judge failed on a row.
     """
     from lrmctl import console
+    from lrmctl.judges.fitted.judge import trained_on
     from lrmctl.judges.offline import render
     from lrmctl.judges.offline.labels import read_labelled
     from lrmctl.judges.offline.measure import measure as measured
@@ -174,8 +159,10 @@ def measure(
         console.table("", *render.measure_table(found))
         if found.pairs:
             console.table("", *render.pairs_table(found))
-    for one in found.judges:
+    for one, spec in zip(found.judges, named, strict=True):
         console.say(f"{one.title}: version {one.version}")
+        if spec.name == "fitted" and trained_on(spec.options, labelled.file):
+            console.say(f"{one.title} was fitted on these rows: this is no measurement of it; see its judge.json")
         for failure in one.failures:
             console.say(f"{one.title} failed on {failure['count']}, e.g. {failure['error']}")
     if any(one.failed for one in found.judges):

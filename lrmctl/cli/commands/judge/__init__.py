@@ -1,0 +1,1 @@
+"""`lrmctl judge`: judges, used, measured and fitted outside an evaluation."""
