@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from lrmctl.errors import LrmctlError
 from lrmctl.judges.fitted.text import TextField
 
 if TYPE_CHECKING:
@@ -57,6 +58,9 @@ class TfidfFeatures(TrainingFeatures):
 
     Args:
         texts: prompt and response of each row.
+
+    Raises:
+        LrmctlError: here or when prepared: no term occurs in two of the rows.
     """
 
     def __init__(self, fields: Sequence[TextField], texts: Sequence[tuple[str, str]]) -> None:
@@ -66,7 +70,10 @@ class TfidfFeatures(TrainingFeatures):
         self._terms: dict[str, Any] = {}
         for one in fields:
             counter = CountVectorizer(**one.settings())
-            self._counts[one.name] = counter.fit_transform([one.read(*pair) for pair in texts])
+            try:
+                self._counts[one.name] = counter.fit_transform([one.read(*pair) for pair in texts])
+            except ValueError as error:  # none of the texts has a word
+                raise _too_few(one.name) from error
             self._terms[one.name] = counter.get_feature_names_out()
 
     def prepared(self, rows: Rows) -> PreparedFeatures:
@@ -79,12 +86,19 @@ class TfidfFeatures(TrainingFeatures):
             some = counts[rows]
             in_rows = np.bincount(some.indices, minlength=some.shape[1])
             frequent = np.flatnonzero(in_rows >= LEAST_ROWS)
+            if not len(frequent):
+                raise _too_few(name)
             kept = np.sort(frequent[np.argsort(-in_rows[frequent], kind="stable")[:MOST_TERMS]])
             weighted = TfidfTransformer(sublinear_tf=True).fit(some[:, kept])
             parts.append(weighted.transform(counts[:, kept]))
             terms[name] = self._terms[name][kept].tolist()
             frequencies[name] = np.asarray(weighted.idf_, dtype=np.float64)
         return PreparedFeatures(hstack(parts).tocsr(), terms, frequencies)
+
+
+def _too_few(field: str) -> LrmctlError:
+    what = f"there is nothing to learn from ({field}): no term occurs in {LEAST_ROWS} of the rows"
+    return LrmctlError(what, fix="give more rows, of real text, or fewer --folds")
 
 
 class HiddenFeatures(TrainingFeatures):

@@ -115,7 +115,7 @@ def _counts(rows: TrainingRows) -> NDArray[np.float64]:
     import numpy as np
 
     _, source, sizes = np.unique(rows.sources, return_inverse=True, return_counts=True)
-    return len(rows.sources) / len(sizes) / sizes[source].astype(np.float64)  # type: ignore[no-any-return]
+    return len(rows.sources) / len(sizes) / sizes[source].astype(np.float64)
 
 
 def _layer(features: str) -> tuple[str, int] | None:
@@ -138,9 +138,19 @@ def _features(
         return TfidfSettings(fields), TfidfFeatures(fields, rows.texts)
     from lrmctl.engines.factory import judge_engine
 
+    _check_device(request.device)
     engine = judge_engine(named[0], "hf", batch_size=request.batch_size, device=request.device)
     settings = hidden_settings(named[0], engine, named[1])
     return settings, HiddenFeatures(mean_states(engine, rows.texts, settings))
+
+
+def _check_device(device: str) -> None:
+    import torch
+
+    try:
+        _ = device == "auto" or torch.device(device)
+    except RuntimeError:
+        raise LrmctlError(f"there is no device {device[:200]!r}", "--device", "say auto, cpu, cuda or cuda:1") from None
 
 
 def _shift(weights: NDArray[np.float64], prepared: PreparedFeatures) -> float:

@@ -296,6 +296,13 @@ def test_unknown_features(tmp_path: Path, features: str) -> None:
         fit_judge(FitRequest((str(rows),), "refused", features=features, labels_from="refused"), tmp_path / "judge")
 
 
+def test_an_unknown_device(tmp_path: Path) -> None:
+    rows = write_rows(tmp_path / "rows.jsonl", hazard_rows(prompts=6))
+    request = FitRequest((str(rows),), "refused", features="hidden:lab:tiny", labels_from="refused", device="nonsense")
+    with pytest.raises(LrmctlError, match="there is no device 'nonsense'"):
+        fit_judge(request, tmp_path / "judge")
+
+
 def test_the_command_fits_measures_and_refuses(lrmctl: Lrmctl, tmp_path: Path) -> None:
     write_rows(tmp_path / "rows.jsonl", hazard_rows())
     words = ("judge", "fit", "rows.jsonl", "--label", "unsafe", "--labels-from", "unsafe", "--folds", 3, "--out")

@@ -171,3 +171,9 @@ def test_tfidf_is_scikit_learns_on_the_rows_it_learns_from() -> None:
     reference.fit([texts[i][1] for i in learned])
     assert prepared.terms["w"] == reference.get_feature_names_out().tolist()
     assert np.allclose(prepared.matrix.toarray(), reference.transform([text for _, text in texts]).toarray())
+
+
+@pytest.mark.parametrize("texts", [["a1", "b2", "c3"], ["!", "?", "..."]])
+def test_rows_without_a_common_word_are_an_error(texts: list[str]) -> None:
+    with pytest.raises(LrmctlError, match="nothing to learn from"):
+        TfidfFeatures([TextField("w", "response", "word", 1, 1)], [("", t) for t in texts]).prepared(np.arange(3))

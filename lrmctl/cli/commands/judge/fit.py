@@ -71,8 +71,9 @@ def fit(
 
 
 def _threshold(said: str) -> Threshold:
-    if said == "kappa" or said == "balanced":
-        return said
+    named: dict[str, Threshold] = {"kappa": "kappa", "balanced": "balanced"}
+    if said in named:
+        return named[said]
     try:
         found = float(said)
     except ValueError:
