@@ -63,13 +63,36 @@ def _means(model: Any, pairs: Sequence[Pair], layer: int, pad: int) -> NDArray[n
     counted = real.clone()
     for row, (context, _) in zip(counted, pairs, strict=True):
         row[: len(context)] = 0
-    out = model.base_model(
-        input_ids=torch.tensor(rows, device=model.device),
-        attention_mask=real.to(model.device),
-        output_hidden_states=True,
-        use_cache=False,
-    )
-    states = out.hidden_states[layer].float()
+    inputs = {"input_ids": torch.tensor(rows, device=model.device), "attention_mask": real.to(model.device)}
+    states = _states(model, inputs, layer % (layers_of(model) + 1)).float()
     weights = counted.to(states.device, states.dtype)[:, :, None]
     means = (states * weights).sum(1) / weights.sum(1)
     return means.cpu().numpy()  # type: ignore[no-any-return]
+
+
+class _Reached(Exception):
+    """The layer after the wanted one is about to begin, so the rest need not be computed."""
+
+    def __init__(self, states: Any) -> None:
+        super().__init__()
+        self.states = states
+
+
+def _states(model: Any, inputs: dict[str, Any], layer: int) -> Any:
+    """The hidden states after a layer, `[B, T, hidden size]`; later layers are not computed where they can be left."""
+    body = model.base_model
+    layers = getattr(body, "layers", None)
+    if layers is None or layer >= len(layers):
+        return body(**inputs, output_hidden_states=True, use_cache=False).hidden_states[layer]
+
+    def stop(_: Any, args: tuple[Any, ...], options: dict[str, Any]) -> None:
+        raise _Reached(args[0] if args else options["hidden_states"])
+
+    hook = layers[layer].register_forward_pre_hook(stop, with_kwargs=True)
+    try:
+        body(**inputs, use_cache=False)
+    except _Reached as reached:
+        return reached.states
+    finally:
+        hook.remove()
+    raise RuntimeError(f"layer {layer} was not run")

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 Threshold = float | Literal["kappa", "balanced"]
 """A probability; or the one with the best kappa or balanced accuracy on held-out prompts."""
-STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0)
-"""C, the inverse strength of the L2 penalty."""
+SPARSE_STRENGTHS, DENSE_STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0), (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+"""C, the inverse strength of the L2 penalty, to choose from: for TF-IDF, and for standardised hidden states."""
 _PLATT = 100.0
 """C of the sigmoid: nearly no penalty, and finite where scores separate the classes."""
 
@@ -41,7 +41,7 @@ class ClassifierSettings:
     folds: int = 5
     seed: int = 0
     threshold: Threshold = "kappa"
-    strengths: tuple[float, ...] = STRENGTHS
+    strengths: tuple[float, ...] = SPARSE_STRENGTHS
 
 
 @dataclass(frozen=True)

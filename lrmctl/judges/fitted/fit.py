@@ -5,14 +5,20 @@ No row that a figure is about contributed to the model that judged it: not by it
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrmctl.console import OnProgress
 from lrmctl.errors import LrmctlError
-from lrmctl.judges.fitted.classifier import ClassifierSettings, fit_classifier, grouped_folds
+from lrmctl.judges.fitted.classifier import (
+    DENSE_STRENGTHS,
+    SPARSE_STRENGTHS,
+    ClassifierSettings,
+    fit_classifier,
+    grouped_folds,
+)
 from lrmctl.judges.fitted.cross_validation import HeldOut, by_prompt, by_source
 from lrmctl.judges.fitted.features import HiddenFeatures, PreparedFeatures, TfidfFeatures, TrainingFeatures
 from lrmctl.judges.fitted.folder import check_free, write_folder
@@ -79,6 +85,8 @@ def fit_judge(
     named = _layer(request.features)
     rows = training_rows(request.files, request.about, request.part, request.labels_from, request.positive)
     settings, features = _features(request, rows, named)
+    if named and request.settings.strengths == SPARSE_STRENGTHS:
+        request = replace(request, settings=replace(request.settings, strengths=DENSE_STRENGTHS))
     data = (features, rows.labels, rows.groups, _counts(rows))
     held_out = by_prompt(*data, request.settings, on_progress)
     unseen = by_source(*data, rows.sources, request.settings) if len(rows.files) > 1 else {}

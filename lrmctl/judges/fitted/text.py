@@ -6,6 +6,7 @@ Knows no classifier. A field is a part of a trace and the n-grams that are count
 from __future__ import annotations
 
 import re
+import string
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -19,6 +20,7 @@ from lrmctl.types import Part, Trace
 WORD = r"(?u)\b\w+(?:'\w+)*"
 """A word; `can't` is one."""
 _WORDS = re.compile(WORD)
+_NO_LETTERS = bytes(set(range(256)) - set(string.ascii_letters.encode()))
 COMMON_SCRIPT = 0.01
 """Share of the letters from which a script counts as one that the judge was fitted on."""
 UNKNOWN_FLOOR = 0.5
@@ -69,7 +71,7 @@ class Reach(Struct, frozen=True, forbid_unknown_fields=True):
 
     def far(self, response: str, vocabulary: frozenset[str] | None = None) -> str:
         """Why this response is far from those that the judge was fitted on; empty if it is not."""
-        counts = scripts_in(response)
+        counts = Counter(latin=1) if _plainly_latin(response) else scripts_in(response)
         most = max(counts, key=lambda script: (counts[script], script), default="")
         if most and most not in self.scripts:
             return f"the text is mostly in the script {most}; this judge was fitted on {', '.join(self.scripts)}"
@@ -85,6 +87,12 @@ class Reach(Struct, frozen=True, forbid_unknown_fields=True):
 def texts_of(traces: Sequence[Trace], part: Part) -> list[tuple[str, str]]:
     """Prompt (its last message) and judged part of each trace."""
     return [(trace.prompt.text, part_text(trace, part)) for trace in traces]
+
+
+def _plainly_latin(text: str) -> bool:
+    """Whether there are many times more letters of ASCII than other characters; counting scripts takes longer."""
+    ascii_text = text.encode("ascii", "ignore")
+    return 10 * (len(text) - len(ascii_text)) < len(ascii_text.translate(None, _NO_LETTERS))
 
 
 def known_share(response: str, vocabulary: frozenset[str]) -> float:
