@@ -7,7 +7,7 @@ same functions, so that a notebook and a shell give the same results.
 from __future__ import annotations
 
 from lrmctl.api.analysis import analyze
-from lrmctl.api.evaluation import evaluate
+from lrmctl.api.evaluation import evaluate, evaluate_checkpoints
 from lrmctl.api.plugins import make_judge, make_reward
 from lrmctl.api.results import Evaluation, Run, load_run
 from lrmctl.api.side_by_side import compare, report, study
@@ -19,6 +19,7 @@ __all__ = [
     "analyze",
     "compare",
     "evaluate",
+    "evaluate_checkpoints",
     "load_run",
     "make_judge",
     "make_reward",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lrmctl.api.recipes import AnyRecipeRef, Overrides, chosen_recipe, runs_in
 from lrmctl.api.results import Evaluation
-from lrmctl.api.targets import recipe_for, target_folder, target_model
+from lrmctl.api.targets import recipe_for, run_folder, target_folder, target_model
 from lrmctl.runs.folder import eval_folder
 from lrmctl.runs.names import check_name
 
@@ -88,6 +88,68 @@ def evaluate(
         for sentence in (*summary["warnings"], *sentences(summary["overlap"])):
             warn(sentence)
         return Evaluation(eval_folder(folder, chosen))
+
+
+def evaluate_checkpoints(
+    run: str | Path,
+    recipe: AnyRecipeRef | None = None,
+    *,
+    checkpoints: str = "all",
+    overrides: Overrides | None = None,
+    replace: bool = False,
+    runs_dir: str | Path | None = None,
+    on_checkpoint: Callable[[int, Evaluation | None], None] = lambda _step, _done: None,
+    on_progress: Callable[[int, int], None] | None = None,
+    on_warning: Callable[[str], None] | None = None,
+) -> dict[int, Evaluation]:
+    """Evaluate the models that a training run saved on its way, as `lrmctl eval RUN --checkpoints` does.
+
+    Each is a variant of the run, `RUN@step-N`, on the same prompts; what is finished is not generated again.
+
+    Args:
+        run: `run:NAME`, its name, or its folder.
+        recipe, overrides, replace, runs_dir, on_progress, on_warning: as for `evaluate`.
+        checkpoints: `all`, or `every:N` for steps that N divides.
+        on_checkpoint: called with (step, None) before each evaluation, and with its result after it.
+
+    Returns:
+        The evaluations by step.
+
+    Raises:
+        NotFoundError: no such run, or it kept no model of such a step.
+        LrmctlError: `checkpoints` is neither; and as `evaluate`.
+    """
+    from lrmctl.evaluation.contamination import sentences, training_of
+    from lrmctl.evaluation.run import evaluate
+    from lrmctl.runs.checkpoint_models import chosen_checkpoints, step_variant
+
+    warn, done = on_warning or _warn, dict[int, Evaluation]()
+    with runs_in(runs_dir) as runs:
+        folder = run_folder(str(run), runs)
+        chosen = chosen_checkpoints(folder, checkpoints)
+        loaded = chosen_recipe(recipe or recipe_for(str(run), runs), "eval", "study", overrides=overrides)
+        asked = loaded.recipe
+        assert asked.kind in ("eval", "study")  # no other kind is loaded
+        training = training_of(folder, runs)
+        for step, model in chosen.items():
+            on_checkpoint(step, None)
+            name = step_variant(step)
+            summary = evaluate(
+                model,
+                asked.evaluation,
+                folder,
+                seed=asked.seed,
+                label=f"{run}@{name}",
+                variant=name,
+                training=training,
+                replace=replace,
+                on_progress=on_progress,
+            )
+            for sentence in (*summary["warnings"], *sentences(summary["overlap"])):
+                warn(f"{name}: {sentence}")
+            done[step] = Evaluation(eval_folder(folder, name))
+            on_checkpoint(step, done[step])
+    return done
 
 
 def _model(target: str, section: EvalSection, runs_dir: Path) -> Path | str:

@@ -28,6 +28,7 @@ ELSEWHERE = {
     "trust_remote_code": 'overrides={"trust_remote_code": True}',
     "dry_run": "prints a plan",
     "as_smoke": "tries a recipe",
+    "checkpoints": "evaluate_checkpoints",
 }
 """Options of a command that its function has not, and why or where."""
 OF_DRY_RUN = {"train": {"against", "out", "force"}}

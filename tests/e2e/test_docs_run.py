@@ -59,6 +59,7 @@ NOT_RUN = {
     r"^lrmctl reward serve": "serves until it is ended; tests/cli/test_reward_serve.py does",
     r"--follow": "goes on until the run ends",
     r"^lrmctl study": "trains every arm; tests/e2e does",
+    r"--checkpoints all|@step-": "needs a run that kept its models; tests/api/test_evaluate_checkpoints.py has one",
     r"my-grid": "needs a study of several bases; tests/e2e/test_study_matrix_e2e.py has one",
     r"--smoke": "tests/smoke tries every shipped recipe",
     r"^lrmctl train RECIPE$|^lrmctl train my\.yaml$": "trains in full; the same recipe is trained for two steps here",

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import nullcontext
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lrmctl.cli.common import RUNS, AsJson, RunsDir, Sets, TrustRemoteCode, command_line, load, print_resume_command
+
+if TYPE_CHECKING:
+    from lrmctl.api import Evaluation
+    from lrmctl.recipe.load import LoadedRecipe
 
 
 def evaluate(
@@ -39,6 +45,12 @@ def evaluate(
     replace: Annotated[
         bool, typer.Option("--replace", help="Move an evaluation with other settings to its folder before-N.")
     ] = False,
+    checkpoints: Annotated[
+        str | None,
+        typer.Option(
+            metavar="all|every:N", help="Evaluate the models that the run saved at its steps, as NAME@step-N."
+        ),
+    ] = None,
     training: Annotated[
         str | None,
         typer.Option(help="The model's training data (a run or a recipe), to be searched for evaluation prompts."),
@@ -61,6 +73,14 @@ def evaluate(
     sets = [*(sets or ()), *(["evaluation.trust_remote_code=true"] if trust_remote_code else ())]
     loaded = load(recipe, sets, "eval", "study")
     console.show_own_warnings()
+    if checkpoints is not None:
+        _refuse_beside_checkpoints(
+            {"--name": name, "--variant": variant, "--rejudge": rejudge, "--training": training, "--json": as_json}
+        )
+        words = ["eval", target, "--recipe", recipe, "--checkpoints", checkpoints, *(["--replace"] if replace else [])]
+        with print_resume_command(command_line(*words, sets=sets, runs_dir=runs_dir)):
+            _evaluate_checkpoints(target, loaded, checkpoints, replace, runs_dir)
+        return
     options = (("--name", name), ("--variant", variant), ("--training", training))
     settings = [word for option, value in options if value for word in (option, value)]
     settings += ["--replace"] if replace else []
@@ -88,3 +108,45 @@ def evaluate(
     show_summary(summary, as_json, everything)
     if any(undecided(entry) for entry in summary["sets"]):  # the reason is shown beside the metrics
         raise typer.Exit(console.FINDINGS)
+
+
+def _refuse_beside_checkpoints(given: Mapping[str, object]) -> None:
+    from lrmctl.errors import LrmctlError
+
+    if named := [option for option, value in given.items() if value]:
+        raise LrmctlError(f"{named[0]} has no effect beside --checkpoints", fix="leave one of the two out")
+
+
+def _evaluate_checkpoints(target: str, loaded: LoadedRecipe, which: str, replace: bool, runs_dir: Path) -> None:
+    """Evaluate the models of a run's steps; prints the main figures, one line per step."""
+    from lrmctl import api, console
+
+    def tell(step: int, done: Evaluation | None) -> None:
+        console.say(f"step {step}: results are in {done.folder}" if done else f"step {step}")
+
+    with console.progress(f"eval {target}") as on_progress:
+        found = api.evaluate_checkpoints(
+            target,
+            loaded,
+            checkpoints=which,
+            replace=replace,
+            runs_dir=runs_dir,
+            on_checkpoint=tell,
+            on_progress=on_progress,
+            on_warning=console.warn,
+        )
+    names = ("joint_safe", "thinking_safe", "answer_safe", "complied", "correct")
+    rows = [
+        (step, row["set"], f"{row['temperature']:g}", row["metric"], *_percent(row))
+        for step, done in found.items()
+        for row in done.figures()
+        if row["metric"] in names
+    ]
+    console.table("", ("step", "set", "T", "metric", "%", "95 % interval"), rows)
+
+
+def _percent(row: Mapping[str, Any]) -> tuple[str, str]:
+    if row["value"] is None:
+        return "-", "-"
+    bounded = row["low"] is not None and row["high"] is not None
+    return f"{100 * row['value']:.1f}", f"{100 * row['low']:.1f} to {100 * row['high']:.1f}" if bounded else "-"

@@ -26,9 +26,10 @@ def study(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --dry-run: print JSON on stdout.")] = False,
 ) -> None:
-    """Run or continue a study: every arm on every base with every training seed.
+    """Run or continue a study.
 
-    Finished stages are not repeated. Prints the report's path.
+    Trains and evaluates every arm on every base with every training seed. Finished stages are not repeated.
+    Prints the report's path.
     """
     loaded = load(recipe, sets, "study")
     if dry_run:
