@@ -184,12 +184,13 @@ class _Clocks:
 
 
 class Clock:
-    """Estimates the time left from the pace since a reference report.
+    """Estimates the time left.
 
     Args:
         starts_up: steps take about equally long, but the first includes start-up (training), so the pace is that of the
-            steps after it. If False, the pace is that of everything since the first report; for work that finishes
-            in bursts, as the completions of a batch do.
+            steps after it. If False, the pace is that of everything since the first report. The completions of one
+            batch end together after a long time without any, so that an early pace is wrong by far: an estimate is
+            given once it agrees with that of when half as much was done.
     """
 
     def __init__(self, *, starts_up: bool = False) -> None:
@@ -197,6 +198,8 @@ class Clock:
         self.began = time.monotonic()
         self.seen = 0
         self.first: tuple[int, float] | None = None
+        self._paces: list[tuple[int, float]] = []
+        self._agreed: float | None = None
 
     def left(self, done: int, total: int) -> str:
         now = time.monotonic()
@@ -211,7 +214,25 @@ class Clock:
             self.seen = done
             return ""
         start, since = self.first
-        return f"{duration((now - since) / (done - start) * (total - done))} left" if done > start else ""
+        if done <= start:
+            return ""
+        pace = (now - since) / (done - start)
+        if not self.starts_up:
+            pace = self._settled(done - start, pace)
+        return f"{duration(pace * (total - done))} left" if pace else ""
+
+    def _settled(self, done: int, pace: float) -> float:
+        """The last pace, in seconds for each, that agreed with the one at half as much; 0 before there is one."""
+        half = next((earlier for count, earlier in reversed(self._paces) if count <= done / 2), None)
+        if not self._paces or done > 1.02 * self._paces[-1][0]:
+            self._paces.append((done, pace))
+        if half is not None and 1 / _AGREE <= pace / half <= _AGREE:
+            self._agreed = pace
+        return self._agreed or 0.0
+
+
+_AGREE = 1.35
+"""Most that two paces which agree differ by, as a factor."""
 
 
 def duration(seconds: float) -> str:

@@ -59,9 +59,23 @@ def test_completions_that_end_in_bursts_give_a_true_time_left(clock: Callable[[f
     assert said == "1 min 10 s left"
 
 
+def test_one_batch_that_ends_together_gives_no_wrong_time_left(clock: Callable[[float], None]) -> None:
+    """Seen with 64 completions side by side: "3 h 55 min left" four minutes before the end."""
+    left = console.Clock()
+    left.left(0, 64)
+    seen = ((1, 224), (3, 269), (5, 294), (7, 349), (8, 360), (9, 373), (10, 404), (11, 415), (15, 427), (23, 440))
+    for done, second in seen:
+        clock(second)
+        assert left.left(done, 64) == ""
+    clock(443)
+    assert left.left(64, 64) == "took 7 min 23 s"
+
+
 def test_what_was_stored_before_says_nothing_of_the_pace(clock: Callable[[float], None]) -> None:
     left = console.Clock()
     left.left(900, 1000)
+    clock(5)
+    left.left(905, 1000)
     clock(10)
     assert left.left(910, 1000) == "1 min 30 s left"
 
