@@ -165,7 +165,7 @@ def _context(
         "kinds": [k for k in KINDS if k in table["sets"]],
         "held_out": {kind: is_held_out(name) for kind, name in table["sets"].items()},
         "blocks": [_block(data, table, paired, starts, drawn, questions, block) for block in table["temperatures"]],
-        "trainings": panels.trainings(data),
+        "trainings": [*panels.trainings(data), *panels.over_steps(data)],
         "untrained": panels.untrained(data),
         "comparisons": comparisons(data, table["lexicon"]),
         "arms": [provenance.arm_facts(a, data[0].arm.label) for a in data],

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from lrmctl.analysis.cells import ALL
 from lrmctl.comparison import Evaluated, is_held_out, tally
+from lrmctl.runs.checkpoint_models import step_summaries
 from lrmctl.runs.damage import read_object
 from lrmctl.runs.eval_rows import EvalRow, eval_rows, rows_digest
 from lrmctl.runs.jsonl import read_jsonl
@@ -65,6 +66,8 @@ class ArmData:
     stale: Sequence[str] = ()
     evaluated: Evaluated = field(default_factory=dict)
     samples: dict[SampleKey, EvalRow] = field(default_factory=dict)
+    steps: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    """Summaries of the models of training steps (`lrmctl eval --checkpoints`), by step."""
 
     @property
     def left_out(self) -> list[str]:
@@ -148,6 +151,7 @@ def _files(arm: ArmFolder) -> ArmData:
         status=_json(path / "status.json"),
         lock=_json(path / "lock.json"),
         seconds={stage: s for stage, s in stamps.items() if s is not None},
+        steps={step: _json(file) for step, file in step_summaries(path).items()},
     )
 
 

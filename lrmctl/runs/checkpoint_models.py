@@ -13,6 +13,7 @@ from lrmctl.errors import LrmctlError, NotFoundError
 from lrmctl.runs.folder import RunFolder
 
 _SAVED = re.compile(r"global_step(\d+)_hf")
+_EVALUATED = re.compile(r"eval-step-(\d+)")
 _EVERY = re.compile(r"every:([1-9]\d{0,8})")
 
 
@@ -50,6 +51,12 @@ def chosen_checkpoints(run: Path, which: str) -> Mapping[int, Path]:
             f"no step of the run {run.name!r} fits {which}", "--checkpoints", f"there are {', '.join(map(str, found))}"
         )
     return chosen
+
+
+def step_summaries(run: Path) -> dict[int, Path]:
+    """The summaries of evaluated models of steps, by step."""
+    files = ((_EVALUATED.fullmatch(p.parent.name), p) for p in run.glob("eval-step-*/summary.json"))
+    return dict(sorted((int(match.group(1)), file) for match, file in files if match))
 
 
 def step_variant(step: int) -> str:

@@ -85,6 +85,18 @@ def test_a_start_that_is_not_in_the_report_is_named(tmp_path: Path) -> None:
     assert found["not_paired"] == "its start, warm, is not in this report"
 
 
+def test_evaluated_training_steps_are_drawn_in_one_figure_with_what_it_ends_at(tmp_path: Path) -> None:
+    base, rl = (make_arm(tmp_path, name, n=4) for name in ("base", "rl"))
+    for step, arm in ((20, rl), (3, base)):
+        shutil.copytree(arm.path / "eval", rl.path / f"eval-step-{step}")
+    page = build_report([base, rl], tmp_path / "r.html", title="t", traces=0).read_text()
+    summary = read(rl.path / "eval-step-20" / "summary.json")
+    (entry,) = [e for e in summary["sets"] if (e["kind"], e["temperature"]) == ("benign", 0.6)]
+    assert page.count("Evaluated at training steps, %.") == 1
+    assert f"over-refusal ends at {100 * entry['metrics']['refused']['value']:.1f}" in page
+    assert "2 steps evaluated" in page
+
+
 def test_scores_of_cells_are_read_for_statistics(study: Path) -> None:
     found = {one.cell.path: one for one in cell_scores(study)}
     assert len(found) == 10

@@ -7,7 +7,7 @@ page says that it is missing.
 from __future__ import annotations
 
 from lrmctl.reporting.figures.drawing import ArmStyle, Chart, Drawing, PlottedEstimate, arm_styles, estimate
-from lrmctl.reporting.figures.lines import training_curves
+from lrmctl.reporting.figures.lines import step_estimates, training_curves
 from lrmctl.reporting.figures.render import Canvas
 from lrmctl.reporting.figures.rows import Mark, forest, interval_rows
 from lrmctl.reporting.figures.scatter import tradeoff
@@ -27,6 +27,7 @@ __all__ = [
     "forest",
     "histogram_strips",
     "interval_rows",
+    "step_estimates",
     "tradeoff",
     "training_curves",
 ]

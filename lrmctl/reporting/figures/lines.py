@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from lrmctl.reporting.figures.drawing import Chart, Drawing, Margins, text_width, wrapped
+from lrmctl.reporting.figures.drawing import Chart, Drawing, Margins, PlottedEstimate, text_width, wrapped
 from lrmctl.reporting.figures.scatter import spread
 
 _SMOOTH = 5
@@ -36,6 +37,30 @@ def training_curves(name: str, lines: Sequence[tuple[str, str, Sequence[tuple[fl
     said = "; ".join(f"{label} ends at {ends[-1]:.3g}" for (label, _, _), ends in zip(lines, smooth, strict=True))
     height = max(2.4, 0.7 + 0.2 * len(labels))
     return Drawing(name, f"{title} over training. {said}", 3.2 + right, height, Margins(0.6, right, 0.5, 0.1), draw)
+
+
+def step_estimates(
+    name: str, lines: Sequence[tuple[str, str, Sequence[tuple[int, PlottedEstimate]]]], title: str
+) -> Drawing:
+    """Estimates in % of the models of training steps: (label, colour's name, [(step, estimate)])."""
+    labels = [wrapped(label) for label, _, _ in lines]
+    right = 0.2 + max((text_width(label, bold=True) for label in labels), default=0.0)
+
+    def draw(chart: Chart) -> None:
+        for i, (_, color, points) in enumerate(lines):
+            steps, values = [step for step, _ in points], [found.value for _, found in points]
+            look: dict[str, Any] = {"color": chart.theme[color], "linestyle": _STYLES[i % len(_STYLES)]}
+            chart.axes.plot(steps, values, linewidth=1.8, marker="o", markersize=4, **look)
+            for step, found in points:
+                chart.interval(found, step, color, horizontal=False)
+        chart.axes.margins(x=0.03)
+        chart.axes.set_xlabel("step")
+        chart.axes.set_ylim(0, 100)
+        _ends(chart, [(labels[i], color, points[-1][1].value) for i, (_, color, points) in enumerate(lines)])
+
+    said = "; ".join(f"{label} ends at {points[-1][1].value:.1f}" for label, _, points in lines)
+    height = max(2.4, 0.7 + 0.2 * len(labels))
+    return Drawing(name, f"{title}. {said}", 3.2 + right, height, Margins(0.6, right, 0.5, 0.1), draw)
 
 
 def _ends(chart: Chart, ends: Sequence[tuple[str, str, float]]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lrmctl.reporting.panels.base import FEWEST, DataTable, Panel, Section
 from lrmctl.reporting.panels.results import forests, tradeoffs
 from lrmctl.reporting.panels.thinking import thinking_sections
-from lrmctl.reporting.panels.training import TrainingCurves, trainings, untrained
+from lrmctl.reporting.panels.training import TrainingCurves, over_steps, trainings, untrained
 
 __all__ = [
     "FEWEST",
@@ -14,6 +14,7 @@ __all__ = [
     "Section",
     "TrainingCurves",
     "forests",
+    "over_steps",
     "thinking_sections",
     "tradeoffs",
     "trainings",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
-from lrmctl.reporting.figures import training_curves
+from lrmctl.reporting.figures import PlottedEstimate, estimate, step_estimates, training_curves
 from lrmctl.reporting.figures.theme import KIND_COLORS, SERIES
-from lrmctl.reporting.load import KINDS, ArmData
+from lrmctl.reporting.load import KINDS, ArmData, primary_sets, temperatures
 from lrmctl.reporting.panels.base import Panel, drawing_name
 
 _REST = {
@@ -35,6 +36,39 @@ def trainings(arms: Sequence[ArmData]) -> list[TrainingCurves]:
         elif panels:
             rows.append(TrainingCurves(arm.arm.label, f"RL, {_steps(arm)}", panels))
     return ([TrainingCurves("Fine-tuning", "loss, nats per token", losses)] if losses else []) + rows
+
+
+def over_steps(arms: Sequence[ArmData]) -> list[TrainingCurves]:
+    """For each arm whose training steps were evaluated: safety, over-refusal and reasoning by step."""
+    rows = []
+    for i, arm in enumerate(arms):
+        if arm.steps:
+            title = "Evaluated at training steps, %"
+            drawing = step_estimates(drawing_name("steps", f"{i}_{arm.arm.name}"), list(_step_lines(arm)), title)
+            rows.append(TrainingCurves(arm.arm.label, f"{len(arm.steps)} steps evaluated", [Panel(title, drawing)]))
+    return rows
+
+
+_STEP_METRICS = (
+    ("harmful", "thinking_safe", "thinking safe", SERIES[0]),
+    ("harmful", "answer_safe", "answer safe", SERIES[1]),
+    ("benign", "refused", "over-refusal", SERIES[2]),
+    ("reasoning", "correct", "reasoning", SERIES[3]),
+)
+
+
+def _step_lines(arm: ArmData) -> Iterator[tuple[str, str, list[tuple[int, PlottedEstimate]]]]:
+    """On the set that stands for each kind of prompt, at the lowest temperature."""
+    at_steps = {step: replace(arm, summary=summary) for step, summary in arm.steps.items()}
+    sets, lowest = primary_sets(list(at_steps.values())), min(temperatures(list(at_steps.values())), default=0.0)
+    for kind, metric, label, color in _STEP_METRICS:
+        points = []
+        for step, data in at_steps.items():
+            entry = data.set_entry(kind, sets.get(kind, ""), lowest)
+            if found := estimate(entry["metrics"].get(metric) if entry else None, 100):
+                points.append((step, found))
+        if points:
+            yield label, color, points
 
 
 def untrained(arms: Sequence[ArmData]) -> list[str]:
