@@ -45,7 +45,11 @@ def over_steps(arms: Sequence[ArmData]) -> list[TrainingCurves]:
         if arm.steps:
             title = "Evaluated at training steps, %"
             drawing = step_estimates(drawing_name("steps", f"{i}_{arm.arm.name}"), list(_step_lines(arm)), title)
-            rows.append(TrainingCurves(arm.arm.label, f"{len(arm.steps)} steps evaluated", [Panel(title, drawing)]))
+            rows.append(
+                TrainingCurves(
+                    arm.arm.label, f"{len(arm.steps)} steps evaluated; bars are 95 % intervals", [Panel(title, drawing)]
+                )
+            )
     return rows
 
 
