@@ -18,6 +18,7 @@ RL_MIX: Mapping[Kind, float] = {"harmful": 0.5, "benign": 0.25, "reasoning": 0.2
 TEACHER_MIX: Mapping[str, Mapping[Kind, float]] = {
     "harmful": {"harmful": 1.0},
     "mixed": {"harmful": 0.5, "benign": 0.25, "reasoning": 0.25},
+    "arithmetic": {"reasoning": 1.0},
 }
 
 
@@ -70,12 +71,15 @@ class LabTeacher(Source):
     """Demonstrations of a policy-quoting teacher for SFT.
 
     Args:
-        variant: `harmful` (refusals only) or `mixed` (half harmful, a quarter benign, a quarter arithmetic).
+        variant: `harmful` (refusals only), `mixed` (half harmful, a quarter benign, a quarter arithmetic) or
+            `arithmetic`.
         n: number of demonstrations.
         seed: selects the demonstrations.
     """
 
-    def __init__(self, variant: Literal["harmful", "mixed"] = "harmful", n: int = 640, seed: int = 0) -> None:
+    def __init__(
+        self, variant: Literal["harmful", "mixed", "arithmetic"] = "harmful", n: int = 640, seed: int = 0
+    ) -> None:
         if variant not in TEACHER_MIX:
             raise RecipeError(f"lab-teacher has no variant {variant!r}", fix=f"choose one of {sorted(TEACHER_MIX)}")
         rng = Random(f"{seed}/teacher/{variant}")

@@ -172,9 +172,35 @@ def test_a_file_of_another_set_is_refused_with_the_columns_it_has(data):
 
 
 def test_rows_without_thinking_are_no_demonstrations(data):
-    lay(data, "gsm8k/train.jsonl", [{"question": "1+1?", "answer": "#### 2"}])
+    lay(data, "math/train.jsonl", [{"problem": "1+1?", "solution": "\\boxed{2}", "level": "Level 1", "type": "x"}])
     with pytest.raises(RecipeError, match="prompts only"):
-        mathematics.gsm8k().demonstrations()
+        mathematics.mathematics(path=str(data / "math" / "train.jsonl")).demonstrations()
+
+
+def test_gsm8ks_worked_solution_is_the_thinking(data):
+    worked = {"question": "1+1?", "answer": "Add: 1+1=<<1+1=2>>2 apples.\n#### 2"}
+    lay(data, "gsm8k/train.jsonl", [worked, {"question": "2+2?", "answer": "#### 4"}])
+    (row,) = mathematics.gsm8k().demonstrations()
+    assert (row.thinking, row.answer, row.prompt.reference) == ("Add: 1+1=2 apples.", "\\boxed{2}", "2")
+
+
+def test_seed_tasks_have_one_thought_and_the_answer_of_a_person(data):
+    tasks = [
+        {
+            "id": f"seed_task_{i}",
+            "name": "n",
+            "instruction": "Name a colour.",
+            "instances": [{"input": text, "output": "red"}],
+        }
+        for i, text in enumerate(("", "warm " * 50))
+    ]
+    file = lay(data, "mine.jsonl", tasks)
+    first, second = safety.self_instruct_seed(path=str(file)).demonstrations()
+    assert (first.prompt.text, first.answer, first.prompt.kind) == ("Name a colour.", "red", "benign")
+    assert first.thinking == second.thinking == safety.FIXED_HELP
+    assert second.prompt.text.startswith("Name a colour.\n\nwarm")
+    (short,) = safety.self_instruct_seed(path=str(file), longest=20, thought="Fine.").demonstrations()
+    assert (short.prompt, short.thinking) == (first.prompt, "Fine.")
 
 
 @pytest.mark.usefixtures("data")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 
 from lrmctl.data.builtin.catalogued import CatalogSource, RowReader, always
@@ -19,7 +20,7 @@ def gsm8k(
     path: str | None = None,
     revision: str | None = None,
 ) -> CatalogSource:
-    """GSM8K's training problems (arXiv 2110.14168).
+    """GSM8K's training problems (arXiv 2110.14168); in demonstrations the worked solution is the thinking.
 
     Args:
         instruction: a line appended to the problem; empty for none.
@@ -28,6 +29,7 @@ def gsm8k(
         CATALOG["gsm8k"],
         lambda row: _asked(row["question"], instruction),
         always("reasoning"),
+        _worked,
         reference=lambda row: gsm8k_answer(row["answer"]),
         keep=lambda row: bool(gsm8k_answer(row["answer"])),
     )
@@ -74,6 +76,13 @@ def boxed(solution: str) -> str | None:
     from lrmctl._util.boxed import last_boxed
 
     return last_boxed(solution)
+
+
+def _worked(row: Row) -> tuple[str, str] | None:
+    """The solution without its calculator marks, and the boxed answer."""
+    solution, _, _ = re.sub(r"<<[^>]*>>", "", str(row["answer"])).partition("####")
+    answer = gsm8k_answer(str(row["answer"]))
+    return (solution.strip(), f"\\boxed{{{answer}}}") if answer and solution.strip() else None
 
 
 def gsm8k_answer(text: str) -> str | None:

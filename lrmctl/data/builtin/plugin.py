@@ -21,6 +21,9 @@ def lrmctl_sources(register: Register) -> None:
     register("advbench", f"{_SAFETY}:advbench", summary="AdvBench's harmful behaviours, prompts only")
     register("harmbench-val", f"{_SAFETY}:harmbench_val", summary="HarmBench's validation behaviours, prompts only")
     register("alpaca", f"{_SAFETY}:alpaca", summary="Alpaca's instructions as benign prompts")
+    register(
+        "self-instruct-seed", f"{_SAFETY}:self_instruct_seed", summary="Self-Instruct's seed tasks, answered by people"
+    )
     register("gsm8k", "lrmctl.data.builtin.mathematics:gsm8k", summary="GSM8K's training problems")
     register(
         "math", "lrmctl.data.builtin.mathematics:mathematics", summary="MATH's training problems, none of MATH-500's"

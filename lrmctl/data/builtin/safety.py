@@ -18,6 +18,7 @@ from lrmctl.hooks.specs import Source
 from lrmctl.types import Kind, Prompt
 
 FIXED_THOUGHT = "I should not answer this question!"
+FIXED_HELP = "This is a harmless request. I can help with it."
 FIXED_REFUSAL = "I'm sorry, but I can't help with that."
 WILD_TYPES = ("vanilla_harmful", "adversarial_harmful", "vanilla_benign", "adversarial_benign")
 
@@ -116,6 +117,34 @@ def alpaca(n: int | None = None, seed: int = 0, path: str | None = None, revisio
         always("benign"),
     )
     return CatalogSource(reader, n, seed, path, revision)
+
+
+def self_instruct_seed(
+    thought: str = FIXED_HELP, longest: int | None = None, n: int | None = None, seed: int = 0, path: str | None = None
+) -> CatalogSource:
+    """Self-Instruct's 175 seed tasks (arXiv 2212.10560): everyday instructions with answers, both by people.
+
+    Args:
+        thought: the thinking of every demonstration, because the data has none.
+        longest: words of instruction and answer together; longer ones are left out.
+    """
+    reader = RowReader(
+        CATALOG["self-instruct-seed"],
+        _instruction,
+        always("benign"),
+        lambda row: (thought, str(row["instances"][0]["output"]).strip()),
+        keep=lambda row: longest is None or len(_whole_task(row).split()) <= longest,
+        meta=("name",),
+    )
+    return CatalogSource(reader, n, seed, path, None)
+
+
+def _instruction(row: Row) -> str:
+    return "\n\n".join(filter(None, (str(row["instruction"]).strip(), str(row["instances"][0]["input"]).strip())))
+
+
+def _whole_task(row: Row) -> str:
+    return f"{_instruction(row)} {row['instances'][0]['output']}"
 
 
 def direct_refusal(

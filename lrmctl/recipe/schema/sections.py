@@ -40,7 +40,9 @@ def _kinds(annotation: Any) -> set[Any]:
 class Section(BaseModel):
     """Base of every section: frozen; unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False, defer_build=True
+    )
 
     @model_validator(mode="before")
     @classmethod
