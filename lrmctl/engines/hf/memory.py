@@ -13,6 +13,13 @@ _AT_MOST = 512
 _WORK = 8
 """Float32 copies of a row's logits made by sampling a token: scaled, sorted, filtered, cumulative and so on."""
 
+_NO_CLASS = (
+    "DefaultCPUAllocator: can't allocate",
+    "CUBLAS_STATUS_ALLOC_FAILED",  # a library's own memory, outside torch's allocator
+    "CUDA error: out of memory",
+)
+"""Texts of errors of running out of memory for which torch has no class."""
+
 
 def rows_that_fit(model: Any, tokens: int) -> int:
     """Number of rows that fit into the memory that is free now, at least 1.
@@ -69,5 +76,5 @@ def free_cached() -> None:
 def out_of_memory(error: BaseException) -> bool:
     import torch
 
-    on_cpu = isinstance(error, RuntimeError) and "DefaultCPUAllocator: can't allocate" in str(error)  # no class for it
-    return on_cpu or isinstance(error, (torch.OutOfMemoryError, MemoryError))
+    named = isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_CLASS)
+    return named or isinstance(error, (torch.OutOfMemoryError, MemoryError))
