@@ -71,6 +71,10 @@ def fits_this_machine(recipe: SftRecipe | RlRecipe) -> bool:
     return not needs_gpu or _nvidia_driver()
 
 
+_DRIVER = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg")
+"""Any of these says that there is an NVIDIA driver: the first is hidden in some containers, WSL has only the last."""
+
+
 def _nvidia_driver() -> bool:
     """Whether this machine has an NVIDIA driver, without importing torch."""
-    return Path("/proc/driver/nvidia/version").exists()
+    return any(Path(file).exists() for file in _DRIVER)
