@@ -128,6 +128,9 @@ def devices_of(asked: str) -> list[str]:
     there = torch.cuda.is_available()
     if asked.startswith("cuda") and not there:
         raise LrmctlError("torch sees no GPU", "analysis.device", "say `cpu` or `auto`")
+    count = torch.cuda.device_count() if there else 0
     if asked in ("auto", "cuda") and there:
-        return [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+        return [f"cuda:{i}" for i in range(count)]
+    if asked.startswith("cuda:") and int(asked.removeprefix("cuda:")) >= count:
+        raise LrmctlError(f"there is no {asked}: torch sees {count} GPU(s), from cuda:0", "analysis.device")
     return ["cpu" if asked == "auto" else asked]
