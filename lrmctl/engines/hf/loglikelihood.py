@@ -27,11 +27,14 @@ _SHARE = 0.4
 """Share of the free memory for one batch."""
 
 
+_Ids = tuple[int, ...]
+
+
 class _Span(NamedTuple):
     """Input tokens, and the tokens at their end that are scored."""
 
-    read: tuple[int, ...]
-    scored: tuple[int, ...]
+    read: _Ids
+    scored: _Ids
 
 
 class TextScorer:
@@ -99,7 +102,7 @@ class TextScorer:
             done = end
 
     def _scored(self, spans: Sequence[_Span]) -> list[LogLikelihood]:
-        groups: dict[tuple[int, ...], list[int]] = {}
+        groups: dict[_Ids, list[int]] = {}
         for i, span in enumerate(spans):
             groups.setdefault(span.read, []).append(i)
         found: list[LogLikelihood] = [LogLikelihood(0.0, True)] * len(spans)  # an empty text is certain
@@ -107,9 +110,10 @@ class TextScorer:
         start = 0
         while start < len(reads):
             some = reads[start : start + self._rows(len(reads[start]))]
-            for read, line in zip(some, self._logprobs(some, groups, spans), strict=True):
-                for i in groups[read]:
-                    found[i] = _of_line(line, spans[i].scored)
+            texts = [[spans[i].scored for i in groups[read]] for read in some]
+            for read, scores in zip(some, self._halving(some, texts), strict=True):
+                for i, score in zip(groups[read], scores, strict=True):
+                    found[i] = score
             start += len(some)
         return found
 
@@ -120,10 +124,10 @@ class TextScorer:
         per_row = tokens * (3 * 4 * vocabulary(self._model) + 4 * cache_bytes(self._model))
         return max(1, min(256, int(_SHARE * free_bytes(self._model.device) / per_row)))
 
-    def _logprobs(self, reads: Sequence[Sequence[int]], groups: Any, spans: Sequence[_Span]) -> list[Tensor]:
-        """The log-probabilities `[T, V]` of each row's last positions; in halves when memory is short."""
+    def _halving(self, reads: Sequence[_Ids], texts: Sequence[Sequence[_Ids]]) -> list[list[LogLikelihood]]:
+        """`_forward`, in halves when memory is short."""
         try:
-            return self._forward(reads, [max(len(spans[i].scored) for i in groups[tuple(r)]) for r in reads])
+            return self._forward(reads, texts)
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error) or len(reads) == 1:
                 raise
@@ -131,31 +135,35 @@ class TextScorer:
         half = (len(reads) + 1) // 2
         self._batch_size = half
         warnings.warn(f"out of memory with {len(reads)} texts side by side: going on with {half}", stacklevel=2)
-        return self._logprobs(reads[:half], groups, spans) + self._logprobs(reads[half:], groups, spans)
+        return self._halving(reads[:half], texts[:half]) + self._halving(reads[half:], texts[half:])
 
-    def _forward(self, reads: Sequence[Sequence[int]], last: Sequence[int]) -> list[Tensor]:
-        """One right-padded pass; padding changes nothing that comes before it."""
+    def _forward(self, reads: Sequence[_Ids], texts: Sequence[Sequence[_Ids]]) -> list[list[LogLikelihood]]:
+        """Scores of the texts at the end of each row, by one right-padded pass; padding changes nothing that comes
+        before it. They are computed where the logits are: only two numbers for each text leave the device."""
         import torch
 
         width, device = max(map(len, reads)), self._model.device
+        last = [max(map(len, some)) for some in texts]
         tokens = torch.tensor([[*read, *[0] * (width - len(read))] for read in reads], device=device)
         needed = max(width - len(read) + n for read, n in zip(reads, last, strict=True))
         extra = {"logits_to_keep": needed} if "logits_to_keep" in accepted(self._model) else {}
+        found = []
         with torch.inference_mode():
             logits = self._model(input_ids=tokens, use_cache=False, **extra).logits
-            lines = []
-            for row, read, n in zip(logits, reads, last, strict=True):
+            for row, read, n, some in zip(logits, reads, last, texts, strict=True):
                 end = len(row) - (width - len(read))
-                lines.append(torch.log_softmax(row[end - n : end].float(), -1).cpu())
-        return lines
+                line = torch.log_softmax(row[end - n : end].float(), -1)
+                found.append([_of_line(line, scored) for scored in some])
+        return found
 
 
 def _of_line(line: Tensor, scored: Sequence[int]) -> LogLikelihood:
+    """Score of the tokens at the end of a line of log-probabilities `[T, V]`."""
     import torch
 
     if not scored:
         return LogLikelihood(0.0, True)
-    line, ids = line[-len(scored) :], torch.tensor(scored)
+    line, ids = line[-len(scored) :], torch.tensor(scored, device=line.device)
     total = float(line.gather(1, ids[:, None]).sum())
     if total != total:
         raise ArithmeticError(BROKEN)
