@@ -3,6 +3,7 @@
 #   make demo    one command from a base model to report.html
 #   make test    the tests that take a few minutes
 #   make test-all  these and those that train and kill whole processes
+#   make test-gpu  what only a GPU can show; PYTHON names an interpreter whose torch has CUDA
 #   make lint    ruff, mypy and import-linter
 #   make setup   the environment alone, in .venv, with the versions of constraints.txt
 #   make constraints  writes constraints.txt from the versions in .venv
@@ -15,7 +16,10 @@ JOBS ?= 2
 # and the hundreds of processes that the tests start find lrmctl compiled
 ENV := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE TOKENIZERS_PARALLELISM=false PYTHONDONTWRITEBYTECODE=
 
-.PHONY: help setup constraints demo test test-all lint clean
+# the set-up has no CUDA, so these tests often run in an environment of the machine's own
+PYTHON ?= $(if $(wildcard $(VENV)/bin/python),$(VENV)/bin/python,python3)
+
+.PHONY: help setup constraints demo test test-all test-gpu lint clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -34,11 +38,16 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	@echo "test: pytest with $(JOBS) processes"
-	@$(ENV) $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile -m "not slow and not e2e" $(TESTS)
+	@$(ENV) $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile -m "not slow and not gpu and not e2e" $(TESTS)
 
 test-all: $(STAMP)
 	@echo "test-all: pytest with $(JOBS) processes"
 	@$(ENV) $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(TESTS)
+
+# no set-up and no fixtures of the other tests: torch, transformers, pytest and what lrmctl imports are enough
+test-gpu:
+	@echo "test-gpu: pytest with $(PYTHON); up to ten minutes on one GPU"
+	@PYTHONPATH="$(CURDIR)$${PYTHONPATH:+:$$PYTHONPATH}" TOKENIZERS_PARALLELISM=false $(PYTHON) -m pytest -m gpu --confcutdir=tests/gpu $(or $(TESTS),tests/gpu)
 
 lint: $(STAMP)
 	$(VENV)/bin/ruff check .

@@ -52,12 +52,13 @@ def once(way: str, model: Any, ids: list[int]) -> float:
     start = time.perf_counter()
     if way == "naive":
         with torch.inference_mode():
-            log_p = torch.log_softmax(model(torch.tensor([ids])).logits.float(), dim=-1)
+            tokens = torch.tensor([ids], device=model.device)
+            log_p = torch.log_softmax(model(tokens).logits.float(), dim=-1)
             -(log_p.exp() * log_p).sum(-1)
     else:
         real = module.statistics_of_logits
         if way == "plain":
-            module.statistics_of_logits = lambda logits, *_, **__: logits[..., :4].permute(2, 0, 1)
+            module.statistics_of_logits = lambda logits, *_, **__: logits[..., :4].float().permute(2, 0, 1)
         list(module.token_statistics(model, [(ids[:1], ids[1:])], pad=0))
         module.statistics_of_logits = real
     return time.perf_counter() - start
