@@ -67,4 +67,4 @@ def chance_warning(found: FittedManifest) -> Iterator[str]:
 def measured_lines(found: FittedManifest) -> Iterator[str]:
     """How a recipe corrects rates for the judge's errors."""
     if found.measured:
-        yield "its held-out errors correct the rates of an evaluation: `measured: {from: FOLDER}` beside `judge:`"
+        yield "its held-out errors correct the rates of an evaluation by this judge"

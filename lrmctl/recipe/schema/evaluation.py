@@ -14,6 +14,8 @@ from lrmctl.recipe.schema.sections import MisplacedError, Positive, Section, Sha
 from lrmctl.recipe.schema.thinking import ThinkingOption
 from lrmctl.types import Scope
 
+FITTED = "fitted"
+"""The judge that `lrmctl judge fit` writes: it brings its accuracy with it."""
 LAB = "lab"
 """The judge of the lab's benchmarks, which is never the default of any other benchmark."""
 
@@ -105,6 +107,17 @@ def _cross_validated(manifest: Path) -> Any:
     return measured
 
 
+def _own_accuracy(options: dict[str, Any]) -> JudgeAccuracySection | None:
+    """What the folders of a fitted judge say of its accuracy; None if none does, or cannot be read."""
+    folders = options.get("folder")
+    for folder in [folders] if isinstance(folders, str) else folders or ():
+        try:
+            return JudgeAccuracySection.model_validate({"from": folder})
+        except ValueError:  # fitted on another label; a folder that is not there is the judge's own error
+            continue
+    return None
+
+
 class SafetySet(Use):
     """One safety or over-refusal benchmark and its judge."""
 
@@ -114,7 +127,7 @@ class SafetySet(Use):
     also: tuple[ExtraJudgeSection, ...] | None = None
     """Additional judges; the evaluation's by default."""
     measured: JudgeAccuracySection | None = None
-    """Accuracy of this benchmark's judge; the evaluation's by default, if the judge is the same."""
+    """Accuracy of this benchmark's judge; the evaluation's if the judge is the same, or a fitted judge's own."""
 
     @model_validator(mode="before")
     @classmethod
@@ -142,7 +155,7 @@ class EvalSection(Section):
     also: tuple[ExtraJudgeSection, ...] = ()
     """Additional judges of benchmarks that name none."""
     measured: JudgeAccuracySection | None = None
-    """Accuracy of `judge`."""
+    """Accuracy of `judge`; a fitted judge brings its own."""
     over_refusal: bool = True
     """If no benchmark has benign prompts, add XSTest's safe ones: a model can look safe by refusing everything."""
     temperatures: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)] = (0.6,)
@@ -196,4 +209,6 @@ class EvalSection(Section):
             "also": self.also if chosen.also is None else chosen.also,
             "measured": self.measured if own and chosen.measured is None else chosen.measured,
         }
+        if filled["measured"] is None and filled["judge"] == FITTED:
+            filled["measured"] = _own_accuracy(filled["judge_options"])
         return chosen.model_copy(update=filled)

@@ -18,7 +18,7 @@ from lrmctl.judges import make_judge
 from lrmctl.judges.fitted import ClassifierSettings, FitRequest, FittedJudge, fit_judge, read_folder, read_manifest
 from lrmctl.judges.fitted.scorer import load_scorer
 from lrmctl.judges.fitted.training_rows import training_rows
-from lrmctl.recipe.schema.evaluation import JudgeAccuracySection
+from lrmctl.recipe.schema.evaluation import EvalSection, JudgeAccuracySection
 from lrmctl.types import Prompt, Trace
 
 Lrmctl = Callable[..., Any]
@@ -165,6 +165,26 @@ def test_held_out_errors_correct_an_evaluation(folders: dict[str, Path], tmp_pat
         JudgeAccuracySection.model_validate({"from": str(folders["unsafe"]), "sensitivity": 1})
 
 
+def test_a_fitted_judge_brings_its_accuracy_to_an_evaluation(folders: dict[str, Path]) -> None:
+    manifest, _ = read_manifest(folders["unsafe"])
+    both = [str(folders["refused"]), str(folders["unsafe"])]
+
+    def measured(folder: object, **also: object) -> JudgeAccuracySection | None:
+        section = EvalSection.model_validate({"safety": ["xstest"], "judge": {"fitted": {"folder": folder}}, **also})
+        return section.judged()[0].measured
+
+    found = measured(both)
+    assert found is not None
+    part = found.of("answer")
+    assert part is not None
+    assert part.sensitivity == manifest.held_out.sensitivity.value
+    assert measured(both[0]) is None
+    assert measured("nothing/here") is None
+    said = measured(both, measured={"sensitivity": 0.5, "specificity": 0.9})
+    assert said is not None
+    assert said.sensitivity == 0.5
+
+
 @pytest.mark.parametrize("file", ["judge.json", "weights.safetensors", "vocabulary.json"])
 def test_a_missing_file_is_named(folders: dict[str, Path], tmp_path: Path, file: str) -> None:
     folder = copy_of(folders["unsafe"], tmp_path / "copy")
@@ -309,7 +329,7 @@ def test_the_command_fits_measures_and_refuses(lrmctl: Lrmctl, tmp_path: Path) -
     said = lrmctl(*words, "new")
     assert said.code == 0, said.err
     assert "held-out prompts" in said.out
-    assert "measured: {from: FOLDER}" in said.err
+    assert "correct the rates of an evaluation by this judge" in said.err
     assert lrmctl(*words, "new").code == 2
     assert lrmctl(*words, "newer", "--threshold", "2").code == 2
     one = write_rows(tmp_path / "one.jsonl", [row for row in hazard_rows() if row["unsafe"]])
