@@ -28,7 +28,7 @@ class Subject:
     """What is analysed.
 
     Attributes:
-        model: the checkpoint that produced the rows; None where it is not there any more.
+        model: the checkpoint that produced the rows; None if it no longer exists.
         folder: the run folder, with `eval/` and `analysis/`.
         base_model: checkpoint of the base; None without one.
         tell: hears what something will cost before it begins.
@@ -306,9 +306,7 @@ def _continuing(subject: Subject, options: EngineOptions | None) -> Engine:
 
     rendering = rendering_of(subject.evaluation)
     if subject.model is None and options is None:
-        raise RecipeError(
-            "the evaluated model is not there any more", "analysis.early", "name an `engine:` that has it"
-        )
+        raise RecipeError("the evaluated model no longer exists", "analysis.early", "name an `engine:` that has it")
     name = subject.model or str(read_object(subject.evaluation / "summary.json").get("model") or "")
     section = subject.section
     here = HfOptions(device=section.device, trust_remote_code=section.trust_remote_code)

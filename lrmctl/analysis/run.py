@@ -108,7 +108,7 @@ def _thresholds(base: Path) -> dict[Threshold, float]:
         raise NotFoundError("the base model has no entropy analysis", where=str(path), fix="analyse the base first")
     rows, analysed = base / "eval" / "rows.jsonl", read_object(path)
     if rows.exists() and analysed.get("rows_sha256") != rows_digest(rows):
-        what = "the base's entropy analysis was made of an evaluation that is not there any more"
+        what = "the base's entropy analysis was made of an evaluation that no longer exists"
         raise LrmctlError(what, where=str(path), fix=f"lrmctl analyze {base}")
     if any("p80" not in cell for cell in analysed.get("cells", ())):
         what = "the base's entropies are bounds, which give no threshold"

@@ -51,7 +51,7 @@ def analyze(
         folder = run_folder(str(run), runs)
         model = evaluated_model(folder)
         if model is None and section.entropy and section.engine is None:
-            (on_warning or _warn)("the evaluated model is not there any more: no entropy")
+            (on_warning or _warn)("the evaluated model no longer exists: no entropy")
         if recipe is None and not any(text.startswith("analysis.lexicons") for text in sets):
             section = section.model_copy(update={"lexicons": _lexicons(section.lexicons, model)})
         base_folder = run_folder(str(base), runs) if base is not None else None

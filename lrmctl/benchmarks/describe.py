@@ -146,4 +146,4 @@ def _name(benchmark: Benchmark) -> str:
 
 def _here(benchmark: Benchmark) -> bool:
     """Whether it is on this machine, as far as it reports."""
-    return not benchmark.why_not_here()
+    return not benchmark.unavailable_reason()

@@ -104,7 +104,7 @@ class PublicBenchmark(Benchmark):
         asked = {"prompts_sha256": prompts_sha256(self.load())}
         return {**self._fetched.facts, **known, **gate, **prompts, **asked, **chosen}
 
-    def why_not_here(self) -> str:
+    def unavailable_reason(self) -> str:
         """Why the set would have to be downloaded first; empty if it is on this machine."""
         data = self.selection.data
         if self._path or local_file(data) or (data.hub and hub_snapshot(data.hub, "datasets")):

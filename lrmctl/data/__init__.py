@@ -8,10 +8,10 @@ from lrmctl._util.lazy import lazy_names
 
 if TYPE_CHECKING:
     from lrmctl.data.audit import Audit, Histogram, RenderedRows, Repeats
-    from lrmctl.data.availability import why_not_here
+    from lrmctl.data.availability import unavailable_reason
     from lrmctl.data.catalog import CATALOG, DataSet
     from lrmctl.data.fetch import FOLDER, FetchedRows, Row, local_file, rows_sha256
-    from lrmctl.data.leaks import TrainingTexts, said_by_others, said_by_users
+    from lrmctl.data.leaks import TrainingTexts, other_texts, user_texts
     from lrmctl.data.mix import hold_out, repeated_passes
     from lrmctl.data.of_recipe import demonstrations_of, prompts_of, sources_of
     from lrmctl.data.render import encode_prompt, render_prompt, render_response
@@ -38,16 +38,16 @@ __all__ = [
     "jsonl_source",
     "load_prompts",
     "local_file",
+    "other_texts",
     "prompts_of",
     "provenance",
     "render_prompt",
     "render_response",
     "repeated_passes",
     "rows_sha256",
-    "said_by_others",
-    "said_by_users",
     "sources_of",
-    "why_not_here",
+    "unavailable_reason",
+    "user_texts",
 ]
 
 __getattr__ = lazy_names(
@@ -59,7 +59,7 @@ __getattr__ = lazy_names(
             "RenderedRows",
             "Repeats",
         ),
-        "availability": ("why_not_here",),
+        "availability": ("unavailable_reason",),
         "catalog": (
             "CATALOG",
             "DataSet",
@@ -73,8 +73,8 @@ __getattr__ = lazy_names(
         ),
         "leaks": (
             "TrainingTexts",
-            "said_by_others",
-            "said_by_users",
+            "other_texts",
+            "user_texts",
         ),
         "mix": (
             "hold_out",

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from lrmctl.data.leaks import TrainingTexts, said_by_others, said_by_users
+from lrmctl.data.leaks import TrainingTexts, other_texts, user_texts
 from lrmctl.data.near_duplicates import Corpus, NearMatch
 from lrmctl.rows.prompts import key_of
 from lrmctl.thinking import split_text, split_unseen
@@ -122,7 +122,7 @@ def audit(
     labels = [f"{p.kind} / {_short(p.source)}" for p in prompts]
     distinct = list({(p.source, p.id, key_of(p)): p for p in prompts}.values())  # a mixture repeats whole prompts
     trained = TrainingTexts(
-        [text for p in distinct for text in said_by_users(p)], [text for p in distinct for text in said_by_others(p)]
+        [text for p in distinct for text in user_texts(p)], [text for p in distinct for text in other_texts(p)]
     )
     return Audit(
         rows=len(prompts),

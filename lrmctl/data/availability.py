@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from lrmctl.recipe.schema.sections import Use
 
 
-def why_not_here(use: Use) -> str:
+def unavailable_reason(use: Use) -> str:
     """Why a data source must be downloaded first; empty if it is on this machine or generates its rows."""
     if use.options.get("path"):
         return ""
     if isinstance(inner := use.options.get("of"), dict):  # a source derived from another one
-        return why_not_here(type(use)(use=str(inner.get("use")), options=inner.get("options", {})))
+        return unavailable_reason(type(use)(use=str(inner.get("use")), options=inner.get("options", {})))
     if use.use == "hub":
         id = str(use.options.get("id", ""))
         here = Path(id).exists() or hub_snapshot(id, "datasets")

@@ -25,19 +25,19 @@ _GRAM = 4
 Words = list[str]
 
 
-def said_by_users(prompt: Prompt) -> list[str]:
+def user_texts(prompt: Prompt) -> list[str]:
     """Every user turn."""
     return [m["content"] for m in prompt.messages if m["role"] == "user"]
 
 
-def said_by_others(prompt: Prompt) -> list[str]:
+def other_texts(prompt: Prompt) -> list[str]:
     """System messages and past assistant turns."""
     return [m["content"] for m in prompt.messages if m["role"] != "user"]
 
 
 def asked_texts(prompt: Prompt) -> list[str]:
     """The texts of an evaluation prompt to search for: its substantial user turns, or its last one."""
-    turns = said_by_users(prompt)
+    turns = user_texts(prompt)
     own = [turn for turn in turns if len(normalised(turn).split()) >= OWN_WORDS]
     return (own if len(turns) > 1 else turns) or turns[-1:] or [prompt.text]
 

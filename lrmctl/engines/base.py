@@ -370,7 +370,7 @@ class Engine(ABC):
             RecipeError: the engine lacks this capability.
         """
         if capability not in self.capabilities:
-            raise self._refusal(f"has not the capability {capability!r}", capability)
+            raise self._refusal(f"does not support {capability!r}", capability)
 
     def _refusal(self, what: str, capability: Capability | None = None) -> RecipeError:
         fix = f"use an engine that can, {' or '.join(WITH[capability])}" if capability else "use another engine"

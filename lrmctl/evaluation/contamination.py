@@ -168,13 +168,13 @@ def _lock(folder: Path) -> Mapping[str, Any]:
 
 
 def _of_run(folder: Path, notes: list[str], others: list[str]) -> list[str]:
-    from lrmctl.data.leaks import said_by_others, said_by_users
+    from lrmctl.data.leaks import other_texts, user_texts
     from lrmctl.runs.jsonl import read_jsonl
 
     asked = [_labelled(row["label"]) for row in read_jsonl(folder / "data" / _RL) if "label" in row]
-    texts = [text for prompt in asked for text in said_by_users(prompt)]
+    texts = [text for prompt in asked for text in user_texts(prompt)]
     rendered = [str(row["prompt"]) for row in read_jsonl(folder / "data" / _SFT) if "prompt" in row]
-    others += [text for prompt in asked for text in said_by_others(prompt)]
+    others += [text for prompt in asked for text in other_texts(prompt)]
     others += rendered  # system messages and earlier answers, between the user turns
     return texts + (_unrendered(folder, rendered, notes) if rendered else [])
 
@@ -246,7 +246,7 @@ def _of_recipe(named: str) -> TrainingPrompts:
 
 
 def _of_prompts(name: str, prompts: Sequence[Prompt]) -> TrainingPrompts:
-    from lrmctl.data.leaks import said_by_others, said_by_users
+    from lrmctl.data.leaks import other_texts, user_texts
 
-    users = tuple(text for prompt in prompts for text in said_by_users(prompt))
-    return TrainingPrompts(name, users, others=tuple(text for prompt in prompts for text in said_by_others(prompt)))
+    users = tuple(text for prompt in prompts for text in user_texts(prompt))
+    return TrainingPrompts(name, users, others=tuple(text for prompt in prompts for text in other_texts(prompt)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from lrmctl.data.availability import why_not_here
+from lrmctl.data.availability import unavailable_reason
 from lrmctl.errors import LrmctlError
 from lrmctl.evaluation.benchmarks import set_name
 from lrmctl.preflight.local import added_over_refusal_set
@@ -77,7 +77,7 @@ def _during_training(loaded: LoadedRecipe, sets: Sets, unseen: list[str]) -> Non
     if not isinstance(recipe, RlRecipe) or recipe.evaluation is None:
         return
     uses = recipe.evaluation.prompts
-    missing = [why for use in uses if (why := why_not_here(use))]
+    missing = [why for use in uses if (why := unavailable_reason(use))]
     if missing:
         unseen.append(f"not compared with `evaluation`: {missing[0]}")
     else:
@@ -102,7 +102,7 @@ def _benchmark(chosen: SafetySet) -> tuple[str, Sequence[Prompt]]:
     from lrmctl.hooks import registry
 
     benchmark = registry.make("benchmark", chosen.use, **chosen.options)
-    if why := benchmark.why_not_here():  # nothing is downloaded for this
+    if why := benchmark.unavailable_reason():  # nothing is downloaded for this
         raise LrmctlError(why)
     return set_name(benchmark), benchmark.load()
 

@@ -149,7 +149,7 @@ class Benchmark(ABC):
         """Where the prompts come from, as JSON values that go into the result. Empty by default."""
         return {}
 
-    def why_not_here(self) -> str:
+    def unavailable_reason(self) -> str:
         """Why it would have to be downloaded first; empty, as by default, if it is on this machine."""
         return ""
 

@@ -56,9 +56,9 @@ def missing_model(ref: str, path: Path | None) -> list[str]:
 
 def missing_data(recipe: SftRecipe | RlRecipe) -> list[str]:
     """The data sets that a run would need to download, one sentence each."""
-    from lrmctl.data.availability import why_not_here
+    from lrmctl.data.availability import unavailable_reason
 
-    return list(dict.fromkeys(filter(None, (why_not_here(use) for use in sources_of(recipe)))))
+    return list(dict.fromkeys(filter(None, (unavailable_reason(use) for use in sources_of(recipe)))))
 
 
 def fits_this_machine(recipe: SftRecipe | RlRecipe) -> bool:

@@ -103,7 +103,7 @@ def test_making_a_benchmark_reads_nothing(name):
         assert benchmark.kinds
         assert benchmark.license
         assert benchmark.url.startswith("https://")
-        assert "is not on this machine" in benchmark.why_not_here()
+        assert "is not on this machine" in benchmark.unavailable_reason()
 
 
 @pytest.mark.usefixtures("data")

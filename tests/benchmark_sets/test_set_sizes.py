@@ -86,7 +86,7 @@ def test_a_gated_set_says_where_its_terms_are_and_where_a_file_goes(name):
     data = benchmark.selection.data
     for part in (data.url, "hf auth login", f"$LRMCTL_DATA_DIR/{data.file}"):
         assert part in caught.value.fix
-        assert part in benchmark.why_not_here()
+        assert part in benchmark.unavailable_reason()
 
 
 @pytest.mark.usefixtures("data")

@@ -62,7 +62,7 @@ def test_what_an_object_has_is_its_own_and_the_rest_is_the_default() -> None:
     assert reward.range == UNBOUNDED
     benchmark = adapted("benchmark", PlainBenchmark())
     assert isinstance(benchmark, Benchmark)
-    assert (benchmark.why_not_here(), dict(benchmark.provenance()), benchmark.split) == ("", {}, "")
+    assert (benchmark.unavailable_reason(), dict(benchmark.provenance()), benchmark.split) == ("", {}, "")
     assert len(benchmark.load()) == 1
     source = adapted("source", PlainSource())
     assert isinstance(source, Source)

@@ -194,6 +194,6 @@ def _slurm(*words: str) -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise BackendError(f"{words[0]}: {error}", fix="see that Slurm answers: sinfo") from None
     if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        reason = (done.stderr.strip().splitlines() or ["no error output"])[-1]
         raise BackendError(f"{words[0]} failed: {reason}", fix="see `launch.options`, and that Slurm answers: sinfo")
     return done.stdout.strip()
