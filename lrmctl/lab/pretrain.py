@@ -30,18 +30,27 @@ OnProgress = Callable[[int, int, str], None]
 
 STEPS, BATCH_SIZE, LEARNING_RATE, WARMUP = 800, 48, 5e-3, 40
 POOL = 32  # number of batches drawn and sorted by length together
+ARCHITECTURES = ("llama", "qwen3")
+"""Model types of transformers that a base can have; the first is the shipped one's."""
 MANIFEST = "manifest.json"
 
 Pair = tuple[list[int], list[int]]  # token ids of a prompt and of its response
 
 
 def make_base(
-    out: Path, seed: int, on_progress: OnProgress | None = None, *, steps: int = STEPS, gate_prompts: int = 256
+    out: Path,
+    seed: int,
+    on_progress: OnProgress | None = None,
+    *,
+    architecture: str = "llama",
+    steps: int = STEPS,
+    gate_prompts: int = 256,
 ) -> dict[str, Any]:
     """Pretrain a base model from scratch, save it in Hugging Face format, and check it with the gate.
 
     Args:
         out: folder to create; must be new or empty.
+        architecture: of `ARCHITECTURES`.
         steps: fewer than the default give a worse model in less time.
         gate_prompts: prompts per set in the gate.
 
@@ -61,7 +70,7 @@ def make_base(
         raise RunExistsError(f"{out} is not empty", fix="give a new folder, or remove this one")
     started = time.process_time()
     tokenizer = build_tokenizer()
-    model = pretrain(tokenizer, seed, steps=steps, on_progress=on_progress)
+    model = pretrain(tokenizer, seed, architecture=architecture, steps=steps, on_progress=on_progress)
     seconds = time.process_time() - started
     without_progress_bars()
     model.save_pretrained(out)
@@ -69,7 +78,7 @@ def make_base(
     verify_tokenizer(out)
     manifest = {
         "seed": seed,
-        "command": f"lrmctl model tiny OUT --seed {seed}",
+        "command": f"lrmctl model tiny OUT --seed {seed}" + _said(architecture),
         "steps": steps,
         "parameters": sum(p.numel() for p in model.parameters()),
         "cpu_seconds": round(seconds, 1),
@@ -87,12 +96,23 @@ def digests(path: Path) -> dict[str, str]:
     return {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
 
 
-def pretrain(tokenizer: Any, seed: int, *, steps: int = STEPS, on_progress: OnProgress | None = None) -> Any:
-    """A Llama-shaped model trained on the responses of the seed's corpus, in eval mode."""
+def _said(architecture: str) -> str:
+    return "" if architecture == ARCHITECTURES[0] else f" --architecture {architecture}"
+
+
+def pretrain(
+    tokenizer: Any,
+    seed: int,
+    *,
+    architecture: str = "llama",
+    steps: int = STEPS,
+    on_progress: OnProgress | None = None,
+) -> Any:
+    """A small decoder trained on the responses of the seed's corpus, in eval mode."""
     import torch
 
     with _one_thread():
-        model = _new_model(tokenizer, seed)
+        model = _new_model(tokenizer, seed, architecture)
         optimizers = _optimizers(model)
         for step, batch in enumerate(islice(_batches(tokenizer, seed), steps)):
             rate = LEARNING_RATE * _schedule(step, steps)
@@ -124,19 +144,22 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _new_model(tokenizer: Any, seed: int) -> Any:
+def _new_model(tokenizer: Any, seed: int, architecture: str) -> Any:
+    """The network with random weights: alike in size, different in normalisation of queries and keys (Qwen3)."""
     import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM
 
     from lrmctl.lab.tokenizer import CONTEXT
 
-    config = LlamaConfig(
+    config = AutoConfig.for_model(
+        architecture,
         vocab_size=math.ceil(len(tokenizer) / 8) * 8,
         hidden_size=64,
         intermediate_size=192,
         num_hidden_layers=4,
         num_attention_heads=4,
         num_key_value_heads=2,
+        head_dim=16,
         max_position_embeddings=CONTEXT,
         tie_word_embeddings=True,
         bos_token_id=None,
@@ -146,7 +169,7 @@ def _new_model(tokenizer: Any, seed: int) -> Any:
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model: Any = LlamaForCausalLM(config)  # type: ignore[no-untyped-call]
+        model: Any = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
     return model.train()
 
 

@@ -7,28 +7,25 @@ analysis and reporting are in other packages.
 from __future__ import annotations
 
 import json
-import shutil
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lrmctl.errors import BackendError, LrmctlError, RecipeError, RunExistsError
+from lrmctl.errors import BackendError, RecipeError, RunExistsError
 from lrmctl.runs.damage import read_object
 from lrmctl.runs.holding import LOCK_FILE, hold
 from lrmctl.runs.marks import MARKER_FILE
 from lrmctl.runs.marks import mark as mark_own
 from lrmctl.runs.names import check_name
-from lrmctl.runs.study_cells import BASE, STUDY_FILE, cell_path, write_cells, write_holes
+from lrmctl.runs.study_cells import STUDY_FILE, write_cells, write_holes
 from lrmctl.studies.arms import run_stage
 from lrmctl.studies.cells import cells_of
 from lrmctl.studies.graph import run_graph
-from lrmctl.studies.stages import BaseCells, OnEvent, StudyEvent, stages_of
+from lrmctl.studies.stages import BaseCells, OnEvent, stages_of
 
 if TYPE_CHECKING:
     from lrmctl.recipe.load import LoadedRecipe
     from lrmctl.recipe.schema.recipes import StudyRecipe
-    from lrmctl.recipe.schema.study import StudyBase
 
 
 def run_study(
@@ -117,47 +114,16 @@ def _bases(
     loaded: LoadedRecipe, folder: Path, runs_dir: Path, rebuild_base: bool, on_event: OnEvent
 ) -> list[BaseCells]:
     """Every base with its model, which is downloaded if needed, and the recipes of its arms."""
+    from lrmctl.models import resolve_model
     from lrmctl.preflight.arms import ArmRecipes, study_on
+    from lrmctl.studies.pretrain import pretrain_bases
 
     recipe: StudyRecipe = loaded.recipe  # type: ignore[assignment]  # as above
     recipes = ArmRecipes(loaded)
+    pretrained = pretrain_bases(recipe, folder, rebuild_base, on_event)
     found = []
     for base in recipe.every_base:
-        model = _base_model(recipe, base, folder, runs_dir, rebuild_base, on_event)
+        model = pretrained.get(base.folder) or resolve_model(base.model, runs_dir)
         of_seeds = {seed: recipes.of(base, seed) for seed in recipe.training_seeds}
         found.append(BaseCells(base.folder, model, study_on(loaded, base), of_seeds))
     return found
-
-
-def _base_model(
-    recipe: StudyRecipe, base: StudyBase, folder: Path, runs_dir: Path, rebuild: bool, on_event: OnEvent
-) -> Path:
-    from lrmctl.models import resolve_model
-
-    if not rebuild:
-        return resolve_model(base.model, runs_dir)
-    out = folder / cell_path(base.folder, None, BASE, matrix=recipe.is_matrix) / "model"
-    if not (out / "manifest.json").exists():
-        shutil.rmtree(out, ignore_errors=True)
-        _pretrain(out, recipe.seed, on_event)
-    else:
-        on_event(StudyEvent(BASE, "pretrain", "kept"))
-    return out
-
-
-def _pretrain(out: Path, seed: int, on_event: OnEvent) -> None:
-    from lrmctl.lab.pretrain import make_base
-
-    def progress(done: int, total: int, text: str = "") -> None:
-        on_event(StudyEvent(BASE, "pretrain", "progress", text, done, total))
-
-    start = time.monotonic()
-    on_event(StudyEvent(BASE, "pretrain", "start"))
-    gate = make_base(out, seed, progress)["gate"]
-    if not gate["passed"]:
-        raise LrmctlError(
-            f"the rebuilt base did not pass the gate: {'; '.join(gate['reasons'])}",
-            where=str(out),
-            fix=f"try another one: --set seed={seed + 1} --name NAME",
-        )
-    on_event(StudyEvent(BASE, "pretrain", "done", seconds=time.monotonic() - start))

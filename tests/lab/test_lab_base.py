@@ -45,6 +45,13 @@ def test_a_short_pretraining_makes_a_checkpoint_that_loads_and_says_how_it_was_m
 
 
 @pytest.mark.e2e
+def test_a_base_of_another_architecture_loads_and_names_its_command(tmp_path: Path) -> None:
+    manifest = make_base(tmp_path / "qwen", 5, architecture="qwen3", steps=2, gate_prompts=4)
+    assert load_model(tmp_path / "qwen").config.model_type == "qwen3"
+    assert manifest["command"] == "lrmctl model tiny OUT --seed 5 --architecture qwen3"
+
+
+@pytest.mark.e2e
 def test_an_unfit_base_fails_the_gate_and_hears_why(small_base: Any) -> None:
     gate = small_base[1]["gate"]
     assert gate["passed"] is False

@@ -9,7 +9,8 @@ from typing import Any
 
 from lrmctl.runs.jsonl import read_jsonl
 from lrmctl.runs.writing import write_json
-from lrmctl.studies.stages import OnEvent, StudyTask
+from lrmctl.studies.pretrain import PretrainTask
+from lrmctl.studies.stages import OnEvent, StudyEvent, StudyTask
 
 LOG = "ran.jsonl"
 
@@ -34,6 +35,14 @@ def noted_stage(task: StudyTask, _emit: OnEvent) -> None:
     if (study / f"fail-{task.stage}-{task.arm.replace('/', '-')}").exists():
         raise RuntimeError(f"no luck with {task.name}\nand more lines")
     write_json(task.stamp, {"key": task.key, "seconds": 0})
+
+
+def noted_pretraining(task: PretrainTask, emit: OnEvent) -> None:
+    """Write the manifest of a base that was not pretrained; the one with seed 13 does not pass the gate."""
+    emit(StudyEvent(task.name, "pretrain", "progress", "", 1, 2))
+    if task.seed == 13:
+        raise RuntimeError("no base")
+    write_json(task.out / "manifest.json", {"seed": task.seed, "architecture": task.architecture})
 
 
 def ran(study: Any) -> list[dict[str, Any]]:

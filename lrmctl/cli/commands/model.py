@@ -22,6 +22,13 @@ class WrittenDtype(StrEnum):
     float16 = "float16"
 
 
+class Architecture(StrEnum):
+    """Of the lab's tiny model."""
+
+    llama = "llama"
+    qwen3 = "qwen3"
+
+
 @app.command("import")
 def import_(
     source: Annotated[
@@ -59,6 +66,7 @@ def import_(
 def tiny(
     out: Annotated[Path, typer.Argument(help="Folder to create; must be empty if it exists.")],
     seed: Annotated[int, typer.Option(help="Seed of the world, the corpus and the training.")] = 0,
+    architecture: Annotated[Architecture, typer.Option(help="Of the network.")] = Architecture.llama,
     as_json: AsJson = False,
 ) -> None:
     """Pretrain a tiny reasoning model from scratch and check it with the gate; exit code 1 if it does not pass."""
@@ -66,7 +74,7 @@ def tiny(
     from lrmctl.lab.pretrain import make_base
 
     with console.progress("pretrain") as on_progress:
-        manifest = make_base(out, seed, on_progress)
+        manifest = make_base(out, seed, on_progress, architecture=architecture.value)
     _show_gate(manifest["gate"], out, as_json)
 
 

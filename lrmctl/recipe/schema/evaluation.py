@@ -210,5 +210,5 @@ class EvalSection(Section):
             "measured": self.measured if own and chosen.measured is None else chosen.measured,
         }
         if filled["measured"] is None and filled["judge"] == FITTED:
-            filled["measured"] = _own_accuracy(filled["judge_options"])
+            filled["measured"] = _own_accuracy(self.judge_options if own else chosen.judge_options)
         return chosen.model_copy(update=filled)
