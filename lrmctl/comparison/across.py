@@ -138,7 +138,11 @@ def _seed(cell: StudyCell, reference: str) -> int | None:
 
 
 def _deltas(group: _Pairs, metrics: Collection[str] | None, notes: list[str]) -> Iterator[AcrossDelta]:
-    keys = sorted({key for a, b in group.pairs for key in a.scores.keys() & b.scores.keys()})
+    order = list(MAIN)
+    keys = sorted(
+        {key for a, b in group.pairs for key in a.scores.keys() & b.scores.keys()},
+        key=lambda k: (order.index(k.kind), k),
+    )
     for key in keys:
         pairs = list(_comparable(group.pairs, key, notes))
         names = MAIN[key.kind] if metrics is None else sorted(metrics)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from lrmctl.comparison import AcrossDelta, main_metric
 from lrmctl.reporting.figures import PlottedEstimate, arm_styles, forest
+from lrmctl.reporting.load import KINDS
 from lrmctl.reporting.panels import Panel
 from lrmctl.reporting.panels.base import DASH, DataTable, drawing_name
 from lrmctl.runs.study_cells import BASE
@@ -59,7 +60,7 @@ def across_section(deltas: Sequence[AcrossDelta]) -> AcrossSection:
         DataTable("table-bases", "each base by itself", _OF_BASES, [row for d in deltas for row in _base_rows(d)]),
     ]
     judges = "; ".join(sorted({d.judge for d in deltas if d.judge}))
-    return AcrossSection([_sentence(d) for d in _main(deltas)], list(_panels(deltas)), tables, judges)
+    return AcrossSection(list(_sentences(_main(deltas))), list(_panels(deltas)), tables, judges)
 
 
 def _main(deltas: Sequence[AcrossDelta]) -> list[AcrossDelta]:
@@ -70,15 +71,23 @@ def _main(deltas: Sequence[AcrossDelta]) -> list[AcrossDelta]:
     return [d for d in deltas if d.metric == main_metric(d.kind) and d.temperature == lowest[d.set]]
 
 
-def _sentence(d: AcrossDelta) -> str:
-    against = "the base" if d.reference == BASE else d.reference
-    what = _WORDS[d.kind]
+def _sentences(deltas: Sequence[AcrossDelta]) -> Iterator[str]:
+    """One sentence for each arm and what it is compared with."""
+    of_pair: dict[tuple[str, str], list[AcrossDelta]] = {}
+    for d in deltas:
+        of_pair.setdefault((d.arm, d.reference), []).append(d)
+    for (_, reference), found in of_pair.items():
+        who = found[0].label + (" (control)" if found[0].control else "")
+        said = "; ".join(_finding(d) for d in sorted(found, key=lambda d: KINDS.index(d.kind)))
+        yield f"{who} against {'the base' if reference == BASE else reference}: {said}."
+
+
+def _finding(d: AcrossDelta) -> str:
     if d.low > 0 or d.high < 0:
-        how = f"{what} {'more' if d.delta > 0 else 'less'} often than {against} ({_points(d)} points on {d.set})"
+        how = f"{_WORDS[d.kind]} {'more' if d.delta > 0 else 'less'} often"
     else:
-        how = f"{what} about as often as {against}, or the data cannot tell ({_points(d)} points on {d.set})"
-    control = ", a control," if d.control else ""
-    return f"{d.label}{control} {how}; the difference is clear on {_holds(d)}."
+        how = f"{_WORDS[d.kind]} about as often, or the data cannot tell"
+    return f"{how} ({_points(d)} points on {d.set}, clear on {_holds(d)})"
 
 
 def _holds(d: AcrossDelta) -> str:

@@ -97,11 +97,13 @@ def test_a_cell_with_another_judge_is_not_compared(tmp_path: Path) -> None:
 
 def test_the_page_says_it_in_words_tables_and_data(tmp_path: Path) -> None:
     section = across_section(compare_across(make_study(tmp_path)).deltas)
-    rl = next(s for s in section.sentences if s.startswith("RL thinks"))
-    assert "more often than the base (+42.5 [" in rl
-    assert "clear on 2 of 2 bases" in rl
-    assert any(s.startswith("SFT, a control,") for s in section.sentences)
-    assert any("cannot tell (+0.0 [" in s and "than rl" not in s for s in section.sentences)
+    rl, sft, rl2, rl2_rl = section.sentences
+    assert rl.startswith("RL against the base: thinks and answers safely on harmful prompts more often (+42.5 [")
+    assert rl.endswith("points on s, clear on 2 of 2 bases).")
+    assert sft.startswith("SFT (control) against the base: ")
+    assert rl2.startswith("RL2 against the base: ")
+    assert rl2_rl.startswith("RL2 against rl: ")
+    assert "about as often, or the data cannot tell (+0.0 [" in rl2_rl
     assert [table.name for table in section.tables] == ["table-across", "table-bases"]
     assert len(section.panels) == 1
     json.dumps([d.to_json() for d in compare_across(tmp_path).deltas])
