@@ -107,7 +107,11 @@ def write_holes(study: Path, reasons: Mapping[str, str]) -> None:
 
 
 def is_study(folder: Path) -> bool:
-    return (folder / STUDY_FILE).is_file()
+    """Whether a study lies there; not if the folder cannot be read."""
+    try:
+        return (folder / STUDY_FILE).is_file()
+    except OSError:
+        return False
 
 
 def read_cells(study: Path) -> list[StudyCell]:

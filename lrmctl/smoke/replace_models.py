@@ -9,7 +9,7 @@ from typing import Any
 from lrmctl.hooks import registry
 from lrmctl.smoke.stand_ins import NAME
 
-_SERVED = {"model", "model_name", "url", "base_url", "endpoint"}
+_SERVED = {"model", "model_name", "encoder", "url", "base_url", "endpoint"}
 """Options that indicate that a plugin loads a model or calls a server."""
 _INNER = {"judge": "judge", "helpful": "reward"}
 """Options of a reward that name another plugin -> its group."""

@@ -64,6 +64,7 @@ def test_algorithms_without_a_critic_train(tmp_path: Path, name: str) -> None:
     rl(tmp_path, algorithm__name=name)
 
 
+@pytest.mark.slow
 def test_ppo_trains_a_critic_first_and_adapts_the_kl_coefficient(tmp_path: Path) -> None:
     kl = {"coef": 0.05, "estimator": "k1", "place": "reward", "target": 0.1}
     done = rl(tmp_path, 3, algorithm__name="ppo", algorithm__kl=kl, algorithm__critic={"warmup_steps": 1})

@@ -65,6 +65,7 @@ NOT_RUN = {
     r"^lrmctl train RECIPE$|^lrmctl train my\.yaml$": "trains in full; the same recipe is trained for two steps here",
     r"model import .*(gguf|owner/)": "needs a model of the hub; tests/models/importing imports the like of each",
     r"judge measure rbr-gold": "needs a data set of the hub",
+    r"^lrmctl judge fit": "needs labelled rows; tests/judges/fitted has some",
     r"decoding=zero-think|@zero-think": "tests/engines/decoding/test_modes.py draws in every mode",
     r"benchmark show harmbench": "needs a data set of the hub",
     r"judge score rows\.jsonl": "needs a model of the hub",

@@ -17,7 +17,7 @@ from lrmctl.runs.jsonl import read_jsonl
 from lrmctl.training.run import train
 from lrmctl.types import Prompt
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 ONE_STEP = {
     "algorithm.steps": 1,

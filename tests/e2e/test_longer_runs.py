@@ -55,6 +55,7 @@ def test_other_changes_are_refused_by_name(tmp_path: Path, sets: list[str], said
 
 
 @pytest.mark.e2e
+@pytest.mark.slow
 def test_a_finished_run_gets_more_steps_and_keeps_its_model(tmp_path: Path) -> None:
     from lrmctl.training.run import train
 

@@ -23,7 +23,9 @@ CHAINS = {
     "qwen3-8b/rft": "qwen3",  # sampling, a reward, SFT
     "lab/eval": "",  # evaluation alone
 }
-"""One recipe of each chain but that of GSPO, which runs with the others among the slow tests."""
+"""One recipe of each chain but that of GSPO, and the type of the model that it ends with."""
+QUICK = ("r1-distill-qwen-1.5b/rl-guard", "lab/eval")
+"""Those that are not slow."""
 OTHERS = [name for name in shipped() if name not in CHAINS]
 
 pytestmark = pytest.mark.e2e
@@ -39,7 +41,7 @@ def check(code: int, chains: list[dict[str, Any]], said: str) -> None:
         assert all(s["seconds"] >= 0 and not s["error"] for s in chain["stages"])
 
 
-@pytest.mark.parametrize("name", list(CHAINS))
+@pytest.mark.parametrize("name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in CHAINS])
 def test_a_recipe_of_each_chain_runs_from_end_to_end(smoke, name):
     code, chains, said = smoke(name)
     check(code, chains, said)
@@ -129,6 +131,7 @@ def test_a_users_own_reward_is_kept_and_its_failure_fails_the_run(smoke, tmp_pat
     assert "Traceback" not in said
 
 
+@pytest.mark.slow
 def test_a_function_in_a_file_is_a_reward_without_a_package(smoke, tmp_path):
     """With the other words of a composed reward: a gate, a clip, normalising by kind."""
     (tmp_path / "own.py").write_text("def calm(trace, *, word):\n    return word not in trace.thinking\n")

@@ -18,7 +18,7 @@ from lrmctl.lab import base_path
 from lrmctl.models import fingerprint
 from lrmctl.runs.study_cells import read_cells
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 STUDY = """
 kind: study
