@@ -21,6 +21,8 @@ from lrmctl.recipe.schema.evaluation import EvalSection
 from lrmctl.runs.eval_rows import read_rows
 from lrmctl.runs.jsonl import write_jsonl
 
+pytestmark = pytest.mark.e2e
+
 SYSTEM = "Think about every step and be careful."
 
 

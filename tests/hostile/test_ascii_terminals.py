@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 from every_command import COMMANDS, commands, parser, words_of
 
+pytestmark = pytest.mark.e2e
+
 ODD = "😀 \u202e\u2066 שלום é \x85"
 HALF = f"{ODD} \ud800"
 Ascii = Callable[..., tuple[int, str]]

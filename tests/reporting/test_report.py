@@ -16,6 +16,8 @@ from lrmctl.runs.eval_rows import EvalRow, read_rows
 from lrmctl.runs.jsonl import write_jsonl
 from lrmctl.viewer.assets import content_hash
 
+pytestmark = pytest.mark.e2e
+
 
 class Elements(HTMLParser):
     """Every start tag with its attributes."""

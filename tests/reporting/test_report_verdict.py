@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 from report_fixtures import make_arm, make_study
 
 from lrmctl.comparison import Delta
@@ -175,6 +176,7 @@ def test_controls_without_common_prompts_are_not_compared() -> None:
     assert versus("Control") == []
 
 
+@pytest.mark.e2e
 def test_the_page_begins_with_the_verdict_and_escapes_it(tmp_path: Path) -> None:
     arms = [arm._replace(label=f"<b>{arm.label}") for arm in make_study(tmp_path, n=12, temperatures=(0.6,))]
     page = build_report(arms, tmp_path / "r.html", title="t").read_text()
@@ -185,6 +187,7 @@ def test_the_page_begins_with_the_verdict_and_escapes_it(tmp_path: Path) -> None
     assert page.index('id="verdict"') < page.index('id="results"')
 
 
+@pytest.mark.e2e
 def test_a_page_of_the_base_alone_concludes_nothing(tmp_path: Path) -> None:
     page = build_report([make_arm(tmp_path, "base", n=4)], tmp_path / "r.html", title="t").read_text()
     assert "Only Base was evaluated: there is nothing to compare it with." in page

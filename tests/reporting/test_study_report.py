@@ -14,6 +14,8 @@ from lrmctl.errors import LrmctlError
 from lrmctl.reporting import build_report, report_study
 from lrmctl.runs.study_cells import StudyCell, cell_path, write_cells, write_holes
 
+pytestmark = pytest.mark.e2e
+
 ARMS = (("sft-mixed", "base"), ("rl", "sft-mixed"))
 
 

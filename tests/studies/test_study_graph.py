@@ -16,6 +16,8 @@ from lrmctl.studies.graph import run_graph
 from lrmctl.studies.resources import GpuPool, gpus_of_training, visible_gpus
 from lrmctl.studies.stages import BaseCells, StudyEvent, StudyTask, stages_of
 
+pytestmark = pytest.mark.e2e
+
 STUDY = """
 kind: study
 name: mine

@@ -24,7 +24,10 @@ from lrmctl.recipe.schema.engines import OpenAiOptions
 from lrmctl.types import Prompt, Trace
 
 HOW = Sampling(0.6, 0.95, max_new_tokens=80)
-pytestmark = pytest.mark.filterwarnings("ignore:all samples of")  # twelve tokens are often the same
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.filterwarnings("ignore:all samples of"),  # twelve tokens are often the same
+]
 THOUGHT = "Okay, this is a risky thing. So the plan is hazard-2 then hazard-3."
 
 

@@ -20,6 +20,8 @@ from lrmctl.rewards.service.groups import rounded
 from lrmctl.rewards.service.protocol import numbered
 from lrmctl.types import Prompt
 
+pytestmark = pytest.mark.e2e
+
 FAIL = None
 N = 8
 GROUPS: Mapping[str, Sequence[float | None]] = {

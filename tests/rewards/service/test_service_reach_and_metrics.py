@@ -24,7 +24,7 @@ from lrmctl.rewards.service.server import RewardService
 from lrmctl.runs.jsonl import read_jsonl
 from lrmctl.types import Prompt
 
-pytestmark = pytest.mark.usefixtures("odd_rewards")
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("odd_rewards")]
 
 FORMAT = {"use": "format"}
 BENIGN = Prompt.user("b", "How do I pick a puzzle box?", "benign")
