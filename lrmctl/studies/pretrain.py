@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lrmctl.errors import LrmctlError
+from lrmctl.runs.damage import DamagedError, read_object
 from lrmctl.runs.study_cells import BASE, cell_path
 from lrmctl.studies.stages import OnEvent, StudyEvent
 
@@ -57,13 +58,22 @@ def pretrain_bases(
         LrmctlError: a base does not pass the gate, or pretraining diverged; the others are finished first.
     """
     tasks = list(_tasks(recipe, folder, rebuild))
-    missing = [task for task in tasks if not (task.out / _MANIFEST).exists()]
+    missing = [task for task in tasks if not _is_done(task.out)]
     for task in tasks:
         if task not in missing:
             on_event(StudyEvent(task.name, "pretrain", "kept"))
     if errors := _run(missing, recipe.jobs, on_event, run or pretrain_base):
         raise errors[0]
     return {task.name.partition("/")[0]: task.out for task in tasks}
+
+
+def _is_done(model: Path) -> bool:
+    """Whether a base lies there that passed the gate; one that did not is made again."""
+    try:
+        manifest = read_object(model / _MANIFEST)
+    except DamagedError:
+        return False
+    return bool(manifest) and bool(manifest.get("gate", {}).get("passed"))
 
 
 def _tasks(recipe: StudyRecipe, folder: Path, rebuild: bool) -> Sequence[PretrainTask]:
@@ -125,6 +135,5 @@ def pretrain_base(task: PretrainTask, emit: OnEvent) -> None:
     if not gate["passed"]:
         reasons = gate["reasons"]
         assert isinstance(reasons, Sequence)
-        (task.out / _MANIFEST).rename(task.out / "failed.json")
         what = f"the pretrained base {task.name} did not pass the gate: {'; '.join(map(str, reasons))}"
         raise LrmctlError(what, where=str(task.out), fix=task.fix)

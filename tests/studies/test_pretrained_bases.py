@@ -42,13 +42,21 @@ def test_bases_are_named_and_pretrained_once(tmp_path: Path) -> None:
     found = pretrain_bases(recipe, tmp_path, False, told.append, noted_pretraining)
     assert found == {name: tmp_path / name / "base" / "model" for name in ("qwen3-1", "mine")}
     made = [json.loads((folder / "manifest.json").read_text()) for folder in found.values()]
-    assert made == [{"seed": 1, "architecture": "qwen3"}, {"seed": 2, "architecture": "llama"}]
+    assert [(m["seed"], m["architecture"]) for m in made] == [(1, "qwen3"), (2, "llama")]
     assert {(e.arm, e.state) for e in told} == {
         (f"{name}/base", state) for name in ("qwen3-1", "mine") for state in ("start", "progress", "done")
     }
     told.clear()
     assert pretrain_bases(recipe, tmp_path, False, told.append, noted_pretraining) == found
     assert [event.state for event in told] == ["kept", "kept"]
+
+
+def test_one_that_did_not_pass_the_gate_is_made_again(tmp_path: Path) -> None:
+    told: list[StudyEvent] = []
+    for _ in range(2):
+        told.clear()
+        pretrain_bases(study(tmp_path, seed=7), tmp_path, False, told.append, noted_pretraining)
+    assert {event.arm: event.state for event in told} == {"qwen3-7/base": "done", "mine/base": "kept"}
 
 
 def test_one_that_fails_ends_it_after_the_others(tmp_path: Path) -> None:
