@@ -23,6 +23,21 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
+def held_port(port: int = 0) -> socket.socket:
+    """A port that refuses connections and is given to nobody else, until a server runs on the socket.
+
+    A number alone is not kept: another test's server, or the local end of a connection, may get it meanwhile.
+    """
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    held.bind(("127.0.0.1", port))
+    return held
+
+
+def url_of(held: socket.socket) -> str:
+    return f"http://127.0.0.1:{held.getsockname()[1]}/v1"
+
+
 class Behaviour:
     """What it was asked, and what it answers.
 
@@ -117,21 +132,22 @@ def app_of(behaviour: Behaviour) -> FastAPI:
 
 
 @contextmanager
-def serving(behaviour: Behaviour, port: int | None = None, after: float = 0.0) -> Iterator[str]:
+def serving(behaviour: Behaviour, held: socket.socket | None = None, after: float = 0.0) -> Iterator[str]:
     """The base URL of the server; it comes up `after` seconds."""
-    port = port or free_port()
-    server = uvicorn.Server(uvicorn.Config(app_of(behaviour), "127.0.0.1", port, log_level="error"))
+    held = held or held_port()
+    url = url_of(held)
+    server = uvicorn.Server(uvicorn.Config(app_of(behaviour), log_level="error"))
 
     def run() -> None:
         time.sleep(after)
-        server.run()
+        server.run(sockets=[held])
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     while not after and not server.started:
         time.sleep(0.01)
     try:
-        yield f"http://127.0.0.1:{port}/v1"
+        yield url
     finally:
         server.should_exit = True
         thread.join(10)

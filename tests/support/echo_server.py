@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 import uvicorn
-from chat_server import free_port
+from chat_server import held_port, url_of
 from fastapi import FastAPI
 from fastapi import Request as HttpRequest
 
@@ -45,14 +45,15 @@ def echo_server(model: Any, tokenizer: Any, *, mute: bool = False) -> Iterator[s
         body = await request.json()
         return {"choices": [{"text": "x", "finish_reason": "length"}]} if mute else echoed(model, tokenizer, body)
 
-    port = free_port()
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error"))
-    thread = threading.Thread(target=server.run, daemon=True)
+    held = held_port()
+    url = url_of(held)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
+    thread = threading.Thread(target=lambda: server.run(sockets=[held]), daemon=True)
     thread.start()
     while not server.started:
         time.sleep(0.01)
     try:
-        yield f"http://127.0.0.1:{port}/v1"
+        yield url
     finally:
         server.should_exit = True
         thread.join(10)

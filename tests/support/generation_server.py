@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import socket
 import threading
 import time
 from collections import Counter
@@ -16,7 +17,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
-from chat_server import free_port
+from chat_server import held_port, url_of
 from fastapi import FastAPI, Response
 from fastapi import Request as HttpRequest
 
@@ -124,11 +125,10 @@ def app_of(generation: Generation) -> FastAPI:
 class Served:
     """A server in a thread; `kill` drops its connections with everything that is under way."""
 
-    def __init__(self, generation: Generation, port: int | None = None, after: float = 0.0) -> None:
-        self.port = port or free_port()
-        self.url = f"http://127.0.0.1:{self.port}/v1"
-        config = uvicorn.Config(app_of(generation), "127.0.0.1", self.port, log_level="critical")
-        self.server = uvicorn.Server(config)
+    def __init__(self, generation: Generation, held: socket.socket | None = None, after: float = 0.0) -> None:
+        self._socket = held or held_port()
+        self.url = url_of(self._socket)
+        self.server = uvicorn.Server(uvicorn.Config(app_of(generation), log_level="critical"))
         self._after = after
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
@@ -141,7 +141,7 @@ class Served:
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
-        await self.server.serve()
+        await self.server.serve(sockets=[self._socket])
 
     def _drop(self) -> None:
         self.server.force_exit = self.server.should_exit = True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
+from chat_server import held_port, url_of
 from fastapi import FastAPI, Response
 
 Answer = Callable[[dict[str, Any]], dict[str, Any] | int]
@@ -45,15 +45,13 @@ def serving(answer: Answer) -> Iterator[Recording]:
     def chat(body: dict[str, Any]) -> Response:
         return recording.reply(body)
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(app, "127.0.0.1", port, log_level="error"))
-    thread = threading.Thread(target=server.run, daemon=True)
+    held = held_port()
+    recording.url = url_of(held)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
+    thread = threading.Thread(target=lambda: server.run(sockets=[held]), daemon=True)
     thread.start()
     while not server.started:
         time.sleep(0.01)
-    recording.url = f"http://127.0.0.1:{port}/v1"
     try:
         yield recording
     finally:

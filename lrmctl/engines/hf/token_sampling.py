@@ -41,6 +41,8 @@ class BatchSamplingParams(NamedTuple):
     """Some row uses top-k or top-p."""
     picking: bool
     """Some row is greedy."""
+    drawing: bool
+    """Some row is not."""
 
     @classmethod
     def of(cls, params: Sequence[Sampling], device: torch.device) -> BatchSamplingParams:
@@ -57,12 +59,13 @@ class BatchSamplingParams(NamedTuple):
             top_k=column([s.top_k or everything for s in params], torch.int64),
             filtering=any(s.top_k or s.top_p < 1 for s in params),
             picking=any(s.greedy for s in params),
+            drawing=not all(s.greedy for s in params),
         )
 
     def rows(self, kept: Tensor) -> BatchSamplingParams:
         """The parameters of these rows."""
         columns = (self.temperature[kept], self.greedy[kept], self.top_p[kept], self.top_k[kept])
-        return BatchSamplingParams(*columns, filtering=self.filtering, picking=self.picking)
+        return BatchSamplingParams(*columns, self.filtering, self.picking, self.drawing)
 
 
 def sample_tokens(logits: Tensor, params: BatchSamplingParams, uniform: Tensor) -> tuple[Tensor, Tensor]:
@@ -77,6 +80,8 @@ def sample_tokens(logits: Tensor, params: BatchSamplingParams, uniform: Tensor) 
     if params.filtering:
         scaled = filtered(scaled, params.top_k, params.top_p)
     logp = torch.log_softmax(scaled, -1)
+    if not params.drawing:
+        return logits.argmax(-1, keepdim=True), logp
     drawn = by_inverse_cdf(logp, uniform)
     return torch.where(params.greedy, logits.argmax(-1, keepdim=True), drawn) if params.picking else drawn, logp
 

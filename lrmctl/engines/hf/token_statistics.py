@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lrmctl.engines.hf.forward import last_only
+from lrmctl.engines.hf.memory import free_bytes
 from lrmctl.engines.probabilities import TokenStatistics
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ Pair = tuple[Sequence[int], Sequence[int]]
 TOP_K = 20
 _LOGITS_BUDGET = 1 << 24
 """Elements of logits held at once: 64 MiB in float32, three times that with intermediate results."""
+_GPU_LOGITS_BUDGET = 1 << 27
+"""The same on a GPU, which small chunks leave idle: 16 times as many logits took an eighth of the time on an H200."""
 _LEAST_CHUNK = 64
 """Least number of positions per chunk; a large vocabulary makes batches smaller, not chunks."""
 _CACHED = 1 << 18
@@ -39,7 +42,7 @@ def token_statistics(
     base: Any = None,
     top_k: int = TOP_K,
     batch_size: int = 32,
-    logits_budget: int = _LOGITS_BUDGET,
+    logits_budget: int | None = None,
 ) -> Iterator[list[tuple[int, TokenStatistics]]]:
     """Statistics at each token of the continuations, in groups of pairs, each with its index.
 
@@ -53,8 +56,10 @@ def token_statistics(
         base: a second model with the same vocabulary that scores the same tokens; None leaves its statistics out.
         top_k: number of tokens in `top_mass`.
         batch_size: most sequences per batch; fewer if the vocabulary is large.
-        logits_budget: positions x vocabulary x batch computed at once; long sequences go through in chunks.
+        logits_budget: positions x vocabulary x batch computed at once; long sequences go through in chunks. None
+            takes 2^24, and on a GPU up to 2^27 if they fit into half of the free memory.
     """
+    logits_budget = logits_budget or default_logits_budget(model)
     vocabulary = model.config.get_text_config().vocab_size
     side_by_side = max(1, min(batch_size, logits_budget // (vocabulary * _LEAST_CHUNK)))
     order = sorted(range(len(pairs)), key=lambda i: len(pairs[i][0]) + len(pairs[i][1]))
@@ -64,6 +69,14 @@ def token_statistics(
         chunk = max(1, logits_budget // (len(members) * vocabulary))
         rows = _batch(model, base, [[*pairs[i][0], *pairs[i][1]] for i in members], pad, skip, chunk, top_k)
         yield [(i, _cut(row, pairs[i], skip)) for i, row in zip(members, rows, strict=True)]
+
+
+def default_logits_budget(model: Any) -> int:
+    """Elements of logits to hold at once on the model's device."""
+    if model.device.type == "cpu":
+        return _LOGITS_BUDGET
+    most = free_bytes(model.device) // (2 * 3 * 4)  # half of it, three copies, float32
+    return max(_LOGITS_BUDGET, min(_GPU_LOGITS_BUDGET, most))
 
 
 def _cut(columns: NDArray[np.float32], pair: Pair, skip: int) -> TokenStatistics:

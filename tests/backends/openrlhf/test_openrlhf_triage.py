@@ -21,6 +21,7 @@ RECORDED = Path(__file__).parent / "recorded"
         ("port", "a port that the trainer needs is taken", "MASTER_PORT"),
         ("memory", "the machine ran out of memory", "micro_batch_size"),  # after an import error that was caught
         ("disk", "the disk is full", "free some space"),
+        ("arch", "what TORCH_CUDA_ARCH_LIST names", "without letters"),
         ("busy", "the machine is too busy", "fewer jobs"),
     ],
 )

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chat_server import free_port
+from chat_server import held_port, url_of
 from generation_server import (
     Generation,
     Served,
@@ -121,11 +121,11 @@ def test_a_server_killed_in_mid_run_loses_nothing_and_nothing_is_stored_twice(tm
 def test_a_server_that_comes_back_works_on_whatever_it_says_of_its_models(models: int) -> None:
     one_, other = Generation(pause=0.02), Generation(pause=0.02)
     other.models = models
-    port = free_port()
+    held = held_port()
     with generating(one_) as url:
-        engine = engine_of([url, f"http://127.0.0.1:{port}/v1"], concurrency=2, patience=30)
+        engine = engine_of([url, url_of(held)], concurrency=2, patience=30)
         late: list[Served] = []
-        starting = threading.Thread(target=lambda: one_.wait_for(50) and late.append(Served(other, port)))
+        starting = threading.Thread(target=lambda: one_.wait_for(50) and late.append(Served(other, held)))
         starting.start()
         completions = drawn_by(engine, asked(engine, list(map(str, range(600)))))
         starting.join(10)
@@ -147,8 +147,8 @@ def test_a_server_that_answers_errors_quickly_does_not_swallow_the_work() -> Non
 @pytest.mark.e2e
 @pytest.mark.timeout(110)  # less than 5,000 / 64 times the patience
 def test_when_all_servers_are_away_for_the_patience_everything_fails_once_and_later_calls_do_not_wait_again() -> None:
-    urls = [f"http://127.0.0.1:{free_port()}/v1" for _ in range(2)]
-    engine = engine_of(urls, patience=1.5)
+    away = [held_port() for _ in range(2)]
+    engine = engine_of([url_of(one) for one in away], patience=1.5)
     for _ in range(2):
         completions = drawn_by(engine, asked(engine, list(map(str, range(5000)))))
         assert all("does not answer" in c.error for c in completions)
@@ -204,7 +204,7 @@ def test_a_server_that_heeds_no_seed_is_named_and_one_that_does_is_not(served) -
 
 def test_whatever_servers_do_every_request_ends_once() -> None:
     luck = random.Random(0)
-    kinds = ["fine", "status 500 1", "status 503 1", "status 400 9", "raw {", choice(content=None), "slow 2.5"]
+    kinds = ["fine", "status 500 1", "status 503 1", "status 400 999", "raw {", choice(content=None), "slow 2.5"]
     texts = [f"{luck.choice(kinds)}" if luck.random() < 0.3 else f"fine {i}" for i in range(300)]
     with generating(Generation()) as one_url, generating(Generation()) as other:
         engine = engine_of([one_url, other], concurrency=6, timeout=2, patience=120)

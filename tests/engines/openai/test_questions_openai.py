@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from chat_server import Behaviour, free_port, resetting, serving
+from chat_server import Behaviour, held_port, resetting, serving, url_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -201,27 +201,28 @@ def test_a_connection_that_is_reset_is_tried_again() -> None:
 
 @pytest.mark.e2e
 def test_a_server_that_comes_up_late_is_waited_for() -> None:
-    behaviour, port = Behaviour(), free_port()
-    with serving(behaviour, port, after=1.0) as url:
+    behaviour = Behaviour()
+    with serving(behaviour, after=1.0) as url:
         replies = ask(chat(url, patience=15), [said(str(i)) for i in range(40)])
     assert [r.text for r in replies] == [f"echo {i}" for i in range(40)]
 
 
 @pytest.mark.slow
 def test_a_server_that_is_down_for_20_seconds_is_survived() -> None:
-    behaviour, port = Behaviour(), free_port()
-    with serving(behaviour, port) as url:
+    behaviour, held = Behaviour(), held_port()
+    again = held_port(held.getsockname()[1])
+    with serving(behaviour, held) as url:
         engine = chat(url, patience=90)
         assert one(engine, said("before")).text == "echo before"
-    with serving(behaviour, port, after=20.0):
+    with serving(behaviour, again, after=20.0):
         replies = ask(engine, [said(str(i)) for i in range(100)])
     assert [r.text for r in replies] == [f"echo {i}" for i in range(100)]
 
 
 def test_a_server_that_is_not_there_is_named() -> None:
-    port = free_port()
-    reply = one(chat(f"http://127.0.0.1:{port}/v1", patience=0), said("hello"))
-    assert f"127.0.0.1:{port} does not answer" in reply.error
+    held = held_port()
+    reply = one(chat(url_of(held), patience=0), said("hello"))
+    assert f"127.0.0.1:{held.getsockname()[1]} does not answer" in reply.error
     assert "asked 1 time)" in reply.error
 
 
@@ -249,7 +250,8 @@ def test_many_threads_get_their_own_answers(served) -> None:  # type: ignore[no-
 
 @pytest.mark.timeout(300)  # less than the patience
 def test_an_interrupt_ends_the_patience() -> None:
-    engine = chat(f"http://127.0.0.1:{free_port()}/v1", patience=3600)
+    held = held_port()
+    engine = chat(url_of(held), patience=3600)
     assert isinstance(engine, OpenAiEngine)
     threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
     with pytest.raises(KeyboardInterrupt):

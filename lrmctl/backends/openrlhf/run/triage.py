@@ -72,6 +72,11 @@ FAILURE_PATTERNS: tuple[_FailurePattern, ...] = (
         "lower optimizer.micro_batch_size or max_len, or raise optimizer.zero_stage",
     ),
     _pattern(
+        r"ValueError: invalid literal for int\(\) with base 10: '\d+[a-z]'",
+        "DeepSpeed cannot compile its optimizer for what TORCH_CUDA_ARCH_LIST names",
+        "name compute capabilities without letters, as in TORCH_CUDA_ARCH_LIST=9.0, or unset it",
+    ),
+    _pattern(
         r"running low on memory|[Cc]annot allocate memory|std::bad_alloc|DefaultCPUAllocator: can't allocate"
         r"|^MemoryError|failed to map segment|OpenBLAS error: Memory allocation",
         "the machine ran out of memory",
