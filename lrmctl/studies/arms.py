@@ -20,6 +20,7 @@ def run_stage(task: StudyTask, emit: OnEvent) -> None:
 
 
 def _train(task: StudyTask, emit: OnEvent) -> None:
+    from lrmctl.training.extend import OtherRecipeError
     from lrmctl.training.run import train
 
     def progress(p: Progress) -> None:
@@ -28,15 +29,19 @@ def _train(task: StudyTask, emit: OnEvent) -> None:
         emit(StudyEvent(task.arm, "train", "progress", text, p.step, p.total))
 
     assert task.loaded is not None  # every train task carries its recipe
-    train(
-        task.loaded,
-        runs_dir=task.folder.parent,
-        name=task.folder.name,
-        model=str(task.model),
-        resume=(task.folder / "lock.json").exists(),
-        restart="allow",
-        on_progress=progress,
-    )
+    try:
+        train(
+            task.loaded,
+            runs_dir=task.folder.parent,
+            name=task.folder.name,
+            model=str(task.model),
+            resume=(task.folder / "lock.json").exists(),
+            restart="allow",
+            on_progress=progress,
+        )
+    except OtherRecipeError as error:
+        fix = f"remove {task.folder} to train it again, or take the change back; the other arms are kept"
+        raise OtherRecipeError(error.what, error.where, fix) from None
 
 
 def _evaluate(task: StudyTask, emit: OnEvent) -> None:

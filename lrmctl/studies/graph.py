@@ -1,58 +1,39 @@
-"""Runs a study's stages in dependency order: up to `jobs` at a time in worker processes, each on GPUs of its own."""
+"""Runs a study's stages in dependency order, as many at a time as their executor takes."""
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from graphlib import TopologicalSorter
 
-from lrmctl._util.workers import Workers
-from lrmctl.studies.resources import GpuPool, environment, visible_gpus
+from lrmctl.studies.executors import StageExecutor
 from lrmctl.studies.stages import STAGES, OnEvent, StudyEvent, StudyTask, is_finished
-
-_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false"}
 
 
 def run_graph(
     tasks: Mapping[str, StudyTask],
-    run_stage: Callable[[StudyTask, OnEvent], None],
-    jobs: int,
+    executor: StageExecutor,
     on_event: OnEvent,
-    *,
-    gpus: Sequence[str] | None = None,
     on_failure: Callable[[Mapping[str, str]], None] = lambda _: None,
 ) -> dict[str, str]:
     """Run all tasks in dependency order; returns failed cells -> reason.
 
     Args:
-        run_stage: runs one task, in a worker process.
-        jobs: most stages at a time.
-        gpus: names of the GPUs to share out; those that this process sees by default.
         on_failure: called with the failures so far whenever there is one more.
     """
-    for name, value in _ONE_THREAD.items():  # inherited by the workers, which share the machine
-        os.environ.setdefault(name, value)
-    pool = GpuPool(_gpus(tasks) if gpus is None else gpus)
-    with Workers(jobs, fresh=bool(pool)) as workers:  # a process keeps the GPUs that it first saw
-        return _Graph(tasks, run_stage, workers, pool, on_event, on_failure).run()
-
-
-def _gpus(tasks: Mapping[str, StudyTask]) -> tuple[str, ...]:
-    return visible_gpus() if any(not is_finished(task) for task in tasks.values()) else ()
+    with executor:
+        return _Graph(tasks, executor, on_event, on_failure).run()
 
 
 class _Graph:
     def __init__(
         self,
         tasks: Mapping[str, StudyTask],
-        run_stage: Callable[[StudyTask, OnEvent], None],
-        workers: Workers,
-        pool: GpuPool,
+        executor: StageExecutor,
         on_event: OnEvent,
         on_failure: Callable[[Mapping[str, str]], None],
     ) -> None:
-        self._tasks, self._run_stage, self._workers, self._pool = tasks, run_stage, workers, pool
+        self._tasks, self._executor = tasks, executor
         self._on_event, self._on_failure = on_event, on_failure
         needs = {name: [n for n in (*task.needs, *task.after) if n in tasks] for name, task in tasks.items()}
         self._order: TopologicalSorter[str] = TopologicalSorter(needs)
@@ -71,9 +52,9 @@ class _Graph:
             for task in self._startable(waiting):
                 waiting.remove(task)
                 self._start(task)
-            for event in self._workers.events(0.2 if self._workers.busy else 0.0):
+            for event in self._executor.events(0.2 if self._executor.busy else 0.0):
                 self._on_event(event)
-            for name, error in self._workers.finished():
+            for name, error in self._executor.finished():
                 self._end(self._tasks[name], error)
         return self._holes
 
@@ -81,9 +62,9 @@ class _Graph:
         """Tasks that can start now. Only what needs no GPU overtakes a task that waits for GPUs."""
         blocked = False
         for task in list(waiting):
-            if not self._workers.free:
+            if not self._executor.free:
                 return
-            if task.gpus and (blocked or not self._pool.fits(task.gpus)):
+            if task.gpus and (blocked or not self._executor.fits(task)):
                 blocked = True
                 continue
             yield task
@@ -119,11 +100,9 @@ class _Graph:
     def _start(self, task: StudyTask) -> None:
         self._started[task.name] = time.monotonic()
         self._on_event(StudyEvent(task.arm, task.stage, "start"))
-        env = environment(self._pool.take(task.name, task.gpus), on_cpu=task.on_cpu) if self._pool else {}
-        self._workers.start(task.name, self._run_stage, task, env)
+        self._executor.start(task)
 
     def _end(self, task: StudyTask, error: Exception | None) -> None:
-        self._pool.give_back(task.name)
         if error is not None:
             self._fail(task, str(error))
         state, seconds = "done" if error is None else "failed", time.monotonic() - self._started[task.name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lrmctl.planning.layout import placement
@@ -16,17 +17,35 @@ if TYPE_CHECKING:
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
-def gpus_of_training(recipe: AnyRecipe) -> tuple[int, bool]:
-    """GPUs of this machine that a training uses, and whether it must see none because it runs on CPU.
+@dataclass(frozen=True)
+class TrainingUse:
+    """What a training occupies.
 
-    A training that is launched elsewhere (Slurm, Ray) uses none.
+    Attributes:
+        gpus: on all nodes together.
+        on_cpu: it must not see a GPU.
+        starts_cluster: it starts processes on several GPUs or nodes by itself, through Ray.
+    """
+
+    gpus: int
+    on_cpu: bool = False
+    nodes: int = 1
+    starts_cluster: bool = False
+
+
+def use_of_training(recipe: AnyRecipe, *, on_cluster: bool = False) -> TrainingUse:
+    """What a training occupies: of this machine, or of the cluster that the whole study runs on.
+
+    On this machine a training that is launched elsewhere (Slurm, Ray) uses none of it.
     """
     assert isinstance(recipe, (SftRecipe, RlRecipe))
-    if recipe.launch.via != "local":
-        return 0, False
+    own = isinstance(recipe, RlRecipe)
+    if not on_cluster and recipe.launch.via != "local":
+        return TrainingUse(0)
     if recipe.backend.device == "cpu":
-        return 0, True
-    return placement(recipe, "cuda").gpus, False
+        return TrainingUse(0, on_cpu=True, starts_cluster=own)
+    placed = placement(recipe, "cuda")
+    return TrainingUse(placed.gpus, nodes=placed.nodes, starts_cluster=own)
 
 
 def gpus_of_evaluation(section: EvalSection) -> int:

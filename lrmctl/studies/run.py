@@ -20,12 +20,18 @@ from lrmctl.runs.names import check_name
 from lrmctl.runs.study_cells import STUDY_FILE, write_cells, write_holes
 from lrmctl.studies.arms import run_stage
 from lrmctl.studies.cells import cells_of
+from lrmctl.studies.cluster import check_cluster, stage_jobs
+from lrmctl.studies.executors import StageExecutor, local_executor
 from lrmctl.studies.graph import run_graph
 from lrmctl.studies.stages import BaseCells, OnEvent, stages_of
 
 if TYPE_CHECKING:
     from lrmctl.recipe.load import LoadedRecipe
     from lrmctl.recipe.schema.recipes import StudyRecipe
+    from lrmctl.studies.stages import StudyTask
+
+_ANYWHERE = {"launch"}
+"""Sections that say where a study runs and not what it is: it may go on elsewhere."""
 
 
 def run_study(
@@ -62,9 +68,11 @@ def _run_all(loaded: LoadedRecipe, folder: Path, runs_dir: Path, rebuild_base: b
     from lrmctl.reporting.study import report_study
 
     recipe: StudyRecipe = loaded.recipe  # type: ignore[assignment]  # as above
+    check_cluster(recipe)
     tasks = stages_of(_bases(loaded, folder, runs_dir, rebuild_base, on_event), folder)
     write_holes(folder, {})
-    failures = run_graph(tasks, run_stage, recipe.jobs, on_event, on_failure=lambda holes: write_holes(folder, holes))
+    executor = _executor(loaded, tasks, folder)
+    failures = run_graph(tasks, executor, on_event, on_failure=lambda holes: write_holes(folder, holes))
     report = report_study(folder)
     if failures:
         cell, error = next(iter(failures.items()))
@@ -76,10 +84,23 @@ def _run_all(loaded: LoadedRecipe, folder: Path, runs_dir: Path, rebuild_base: b
     return report
 
 
+def _executor(loaded: LoadedRecipe, tasks: Mapping[str, StudyTask], folder: Path) -> StageExecutor:
+    """This machine, or the cluster of `launch:`."""
+    recipe: StudyRecipe = loaded.recipe  # type: ignore[assignment]  # as above
+    if recipe.launch.via == "local":
+        return local_executor(tasks, run_stage, recipe.jobs)
+    from lrmctl.studies.cluster.executor import ClusterExecutor
+
+    jobs = stage_jobs(recipe.launch)
+    most = recipe.jobs if loaded.is_set("jobs") or not (jobs.keeps_order or jobs.gpus()) else None
+    return ClusterExecutor(jobs, folder, run_stage, tasks, most)
+
+
 def _claim(folder: Path, loaded: LoadedRecipe, rebuild_base: bool) -> None:
     """Create the study's folder, or check that it belongs to this study."""
     recipe: StudyRecipe = loaded.recipe  # type: ignore[assignment]  # as above
-    identity = json.loads(json.dumps({"recipe": loaded.resolved, "rebuild_base": rebuild_base}, default=str))
+    resolved = {key: value for key, value in loaded.resolved.items() if key not in _ANYWHERE}
+    identity = json.loads(json.dumps({"recipe": resolved, "rebuild_base": rebuild_base}, default=str))
     mark = folder / STUDY_FILE
     if mark.exists():
         if not _same(read_object(mark), identity):
@@ -104,9 +125,10 @@ def _same(known: Mapping[str, Any], identity: Mapping[str, Any]) -> bool:
     recipe = known.get("recipe")
     if recipe != identity["recipe"]:
         try:
-            recipe = json.loads(json.dumps(StudyRecipe.model_validate(recipe).model_dump(mode="json"), default=str))
+            whole = StudyRecipe.model_validate(recipe).model_dump(mode="json", exclude=_ANYWHERE)
         except ValidationError:
             return False
+        recipe = json.loads(json.dumps(whole, default=str))
     return bool(recipe == identity["recipe"] and known.get("rebuild_base") == identity["rebuild_base"])
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrmctl.runs.damage import DamagedError, read_object
 from lrmctl.runs.study_cells import BASE, cell_path
-from lrmctl.studies.resources import gpus_of_evaluation, gpus_of_training
+from lrmctl.studies.resources import gpus_of_evaluation, use_of_training
 
 if TYPE_CHECKING:
     from lrmctl.recipe.load import LoadedRecipe
@@ -54,8 +54,10 @@ class StudyTask:
         study: the study with its base's overrides of the evaluation.
         needs: tasks without which this one cannot run; if one fails, it is skipped.
         after: further tasks that it waits for, whether they succeed or not.
-        gpus: GPUs of this machine that it uses, if the machine has any.
+        gpus: that it uses, on all nodes together; on this machine, if it has any.
         on_cpu: it must not see a GPU.
+        nodes: that it runs on; more than one only on a cluster.
+        starts_cluster: its training starts processes on several GPUs or nodes by itself, through Ray.
     """
 
     arm: str
@@ -71,6 +73,8 @@ class StudyTask:
     after: tuple[str, ...] = ()
     gpus: int = 1
     on_cpu: bool = False
+    nodes: int = 1
+    starts_cluster: bool = False
 
     @property
     def name(self) -> str:
@@ -143,8 +147,8 @@ class _Tasks:
             train = self._task(path, "train", model, recipes[arm.name], *inputs)
             keys[arm.name] = train.key
             needs = () if arm.start == BASE else (f"train:{start}",)
-            gpus, on_cpu = gpus_of_training(recipes[arm.name].recipe)
-            yield replace(train, needs=needs, gpus=gpus, on_cpu=on_cpu)
+            use = use_of_training(recipes[arm.name].recipe, on_cluster=self._study.launch.via != "local")
+            yield replace(train, needs=needs, **asdict(use))
             last = train.name
             if arm.evaluate:
                 yield from self._evaluated(path, self._folder / path / "model", inputs, (last,))

@@ -14,6 +14,10 @@ LENGTH = {"rl": "algorithm.steps", "sft": "train.epochs"}
 _ELSEWHERE = ("launch", "model")
 
 
+class OtherRecipeError(RunExistsError):
+    """The run was started from another recipe."""
+
+
 def check_longer(folder: RunFolder, was: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Check that a recipe differs from the one that the run was started with only in being longer.
 
@@ -21,21 +25,21 @@ def check_longer(folder: RunFolder, was: Mapping[str, Any], now: Mapping[str, An
         was, now: the resolved recipes.
 
     Raises:
-        RunExistsError: another key differs (named in the error), or the run would be shorter.
+        OtherRecipeError: another key differs (named in the error), or the run would be shorter.
     """
     key = LENGTH.get(str(now.get("kind")), "")
     changed = dict(_changes(_plain(was), _plain(now)))
     others = [f"{name} was {a} and is {b}" for name, (a, b) in changed.items() if name != key]
     if others:
         more = f", and {len(others) - 1} more" if len(others) > 1 else ""
-        raise RunExistsError(
+        raise OtherRecipeError(
             f"the run {folder.name!r} was started from another recipe: {others[0]}{more}",
             str(folder.lock),
             f"go on with {folder.recipe}, of which only {key} may grow; or choose another --name",
         )
     before, after = changed.get(key, (0, 1))  # no key changed: only a number's notation differs
     if not after > before:
-        raise RunExistsError(
+        raise OtherRecipeError(
             f"{key} of the run {folder.name!r} was {before} and is {after}: a run can only grow",
             str(folder.lock),
             "choose another --name",

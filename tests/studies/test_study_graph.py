@@ -6,54 +6,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from study_stages import noted_stage, ran
+from study_stages import noted_stage, ran, tasks_of
 
-from lrmctl.models import resolve_model
-from lrmctl.preflight.arms import ArmRecipes, study_on
 from lrmctl.recipe.load import load_recipe
-from lrmctl.recipe.schema.study import StudyRecipe
+from lrmctl.studies.executors import LocalExecutor
 from lrmctl.studies.graph import run_graph
-from lrmctl.studies.resources import GpuPool, gpus_of_training, visible_gpus
-from lrmctl.studies.stages import BaseCells, StudyEvent, StudyTask, stages_of
+from lrmctl.studies.resources import GpuPool, TrainingUse, use_of_training, visible_gpus
+from lrmctl.studies.stages import StudyEvent, StudyTask
 
 pytestmark = pytest.mark.e2e
-
-STUDY = """
-kind: study
-name: mine
-{top}
-arms:
-{arms}
-evaluation:
-  safety: [lab-harmful, lab-benign]
-"""
-
-
-def tasks_of(folder: Path, *arms: str, top: str = "", seconds: float = 0) -> dict[str, StudyTask]:
-    file = folder / "study.yaml"
-    file.write_text(STUDY.format(arms="\n".join(f"  - {arm}" for arm in arms), top=top))
-    (folder / "study.log").write_text(str(seconds))
-    loaded = load_recipe(file)
-    recipe = loaded.recipe
-    assert isinstance(recipe, StudyRecipe)
-    recipes = ArmRecipes(loaded)
-    bases = [
-        BaseCells(
-            base.folder,
-            resolve_model("lab:tiny", folder),
-            study_on(loaded, base),
-            {seed: recipes.of(base, seed) for seed in recipe.training_seeds},
-        )
-        for base in recipe.every_base
-    ]
-    return stages_of(bases, folder)
 
 
 def run(
     tasks: dict[str, StudyTask], *, jobs: int = 2, gpus: Sequence[str] = ()
 ) -> tuple[dict[str, str], list[StudyEvent]]:
     events: list[StudyEvent] = []
-    return run_graph(tasks, noted_stage, jobs, events.append, gpus=gpus), events
+    return run_graph(tasks, LocalExecutor(noted_stage, jobs, gpus), events.append), events
 
 
 CHAIN = ("{name: sft, recipe: lab/sft-mixed}", "{name: rl, recipe: lab/rl, from: sft}")
@@ -206,4 +174,13 @@ def test_the_gpus_are_those_that_this_process_sees(
 
 
 def test_a_training_on_cpu_sees_no_gpu() -> None:
-    assert gpus_of_training(load_recipe("lab/rl", ["backend.device=cpu"]).recipe) == (0, True)
+    recipe = load_recipe("lab/rl", ["backend.device=cpu"]).recipe
+    assert use_of_training(recipe) == TrainingUse(0, on_cpu=True, starts_cluster=True)
+
+
+def test_a_training_that_is_launched_elsewhere_uses_none_of_this_machine_but_its_own_of_a_cluster() -> None:
+    recipe = load_recipe("qwen3-8b/rl-guard", ["launch.via=slurm", "layout.nodes=2"]).recipe
+    assert use_of_training(recipe).gpus == 0
+    found = use_of_training(recipe, on_cluster=True)
+    assert (found.nodes, found.starts_cluster) == (2, True)
+    assert found.gpus >= 2

@@ -5,14 +5,50 @@ from __future__ import annotations
 import json
 import os
 import time
+from pathlib import Path
 from typing import Any
 
+from lrmctl.models import resolve_model
+from lrmctl.preflight.arms import ArmRecipes, study_on
+from lrmctl.recipe.load import load_recipe
+from lrmctl.recipe.schema.study import StudyRecipe
 from lrmctl.runs.jsonl import read_jsonl
 from lrmctl.runs.writing import write_json
 from lrmctl.studies.pretrain import PretrainTask
-from lrmctl.studies.stages import OnEvent, StudyEvent, StudyTask
+from lrmctl.studies.stages import BaseCells, OnEvent, StudyEvent, StudyTask, stages_of
 
 LOG = "ran.jsonl"
+
+
+STUDY = """
+kind: study
+name: mine
+{top}
+arms:
+{arms}
+evaluation:
+  safety: [lab-harmful, lab-benign]
+"""
+
+
+def tasks_of(folder: Path, *arms: str, top: str = "", seconds: float = 0) -> dict[str, StudyTask]:
+    file = folder / "study.yaml"
+    file.write_text(STUDY.format(arms="\n".join(f"  - {arm}" for arm in arms), top=top))
+    (folder / "study.log").write_text(str(seconds))
+    loaded = load_recipe(file)
+    recipe = loaded.recipe
+    assert isinstance(recipe, StudyRecipe)
+    recipes = ArmRecipes(loaded)
+    bases = [
+        BaseCells(
+            base.folder,
+            resolve_model("lab:tiny", folder),
+            study_on(loaded, base),
+            {seed: recipes.of(base, seed) for seed in recipe.training_seeds},
+        )
+        for base in recipe.every_base
+    ]
+    return stages_of(bases, folder)
 
 
 def noted_stage(task: StudyTask, _emit: OnEvent) -> None:

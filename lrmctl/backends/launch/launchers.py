@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from lrmctl.backends.launch.base import Abort, Launcher, LaunchJob, OnLines, OnStarted, run
+
+IN_RAY_JOB = "LRMCTL_RAY_JOB"
+"""Variable that is set in a job of a Ray cluster that lrmctl itself runs in."""
 
 
 def launcher(section: Mapping[str, Any]) -> Launcher:
     """The launcher that a recipe's `launch:` section (as JSON) asks for; an empty section means this machine."""
     via = section.get("via", "local")
+    if via == "ray" and os.environ.get(IN_RAY_JOB):
+        return InRayJob()
     if via == "ray":
         from lrmctl.backends.launch.ray import RayJobs
 
@@ -39,3 +46,12 @@ class Local:
 
     def preview(self, job: LaunchJob) -> str:  # noqa: ARG002
         return ""
+
+
+class InRayJob(Local):
+    """A subprocess of this process, which is itself a job of the Ray cluster that the trainer uses."""
+
+    def run(self, job: LaunchJob, on_lines: OnLines, abort: Abort, on_started: OnStarted) -> int:
+        from lrmctl.backends.launch.ray import of_the_cluster
+
+        return super().run(replace(job, env=of_the_cluster(job.env)), on_lines, abort, on_started)

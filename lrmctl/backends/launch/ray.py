@@ -76,6 +76,50 @@ class RayJobs:
         except (LrmctlError, RuntimeError):
             return False
 
+    @property
+    def address(self) -> str:
+        """Of the cluster's dashboard."""
+        return self._address
+
+    def nodes(self) -> list[dict[str, float]]:
+        """The resources of every node that is alive, e.g. `{"CPU": 8.0, "GPU": 4.0}`."""
+        from ray.util.state import list_nodes
+
+        with _without(_ADDRESSES):
+            found = list_nodes(address=self._address, filters=[("state", "=", "ALIVE")], limit=10_000)
+        return [dict(node.resources_total or {}) for node in found]
+
+    def submit(self, name: str, entrypoint: str, env: Mapping[str, str], **wanted: Any) -> None:
+        """Submit a shell command as a job; returns at once.
+
+        Args:
+            name: the job's id, which must be new.
+            env: variables added to those of `options: {env_vars: ...}`, which win.
+            wanted: resources of the command's own process, as Ray's client names them.
+        """
+        theirs = self._options.get("env_vars") or {}
+        runtime_env = {**self._options, "env_vars": {**env, **theirs}}
+        self._submit(self._client(), name, {"entrypoint": entrypoint, "runtime_env": runtime_env, **wanted})
+
+    def status(self, started: Mapping[str, Any]) -> tuple[str, str]:
+        """Ray's status of a job and its message; both empty if the cluster knows no such job.
+
+        Raises:
+            OSError, RuntimeError, LrmctlError: the cluster does not answer.
+        """
+        client = self._client(str(started["address"]))
+        try:
+            info = client.get_job_info(started["id"])
+        except RuntimeError as error:
+            if "status code 404" not in str(error):
+                raise
+            return "", ""
+        return str(getattr(info.status, "value", info.status)), (info.message or "").strip()
+
+    def stop(self, started: Mapping[str, Any]) -> None:
+        """Stop a job that still runs, and wait until it has ended."""
+        _stop(self._client(str(started["address"])), str(started["id"]))
+
     def stop_command(self, started: Mapping[str, Any]) -> str:
         return shlex.join(["ray", "job", "stop", str(started["id"]), "--address", str(started["address"])])
 
@@ -113,12 +157,7 @@ class RayJobs:
             time.sleep(_JOB_POLL_INTERVAL_S)
 
     def _request(self, job: LaunchJob, temp: Path) -> dict[str, Any]:
-        env = {
-            k: v.replace(TEMP, str(temp))
-            for k, v in job.env.items()
-            if not k.startswith("RAY_") or k in _FORWARDED_VARIABLES
-        }
-        env |= {"RAY_OVERRIDE_JOB_RUNTIME_ENV": "1"}  # OpenRLHF gives variables of its own to ray.init
+        env = {key: value.replace(TEMP, str(temp)) for key, value in of_the_cluster(job.env).items()}
         theirs = self._options.get("env_vars") or {}
         alone = job.kind == "sft"  # trains in the job's own process, which must be on the node with the GPUs
         return {
@@ -147,6 +186,12 @@ class RayJobs:
                             "see that it runs; --resume goes on",
                         ) from None
             time.sleep(POLL_INTERVAL_S)
+
+
+def of_the_cluster(env: Mapping[str, str]) -> dict[str, str]:
+    """Variables of a trainer that uses a cluster which is there, without those of a Ray of its own."""
+    kept = {k: v for k, v in env.items() if not k.startswith("RAY_") or k in _FORWARDED_VARIABLES}
+    return {**kept, "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1"}  # OpenRLHF gives variables of its own to ray.init
 
 
 class _LogFollower(threading.Thread):

@@ -27,7 +27,7 @@ JOB_POLL_INTERVAL_S = 2.0
 _EXIT_CODE_TIMEOUT_S = 30.0
 """Seconds to wait for a job's exit code on the shared disk after the scheduler has forgotten the job."""
 _SIGNALS = (137, 143)
-_ACTIVE_STATES = (
+ACTIVE_STATES = (
     "PENDING",
     "CONFIGURING",
     "RUNNING",
@@ -56,22 +56,27 @@ class Slurm:
             raise LrmctlError("sbatch is not here", "launch.via", "start lrmctl on a login node, or `--launch local`")
 
     def run(self, job: LaunchJob, on_lines: OnLines, abort: Abort, on_started: OnStarted) -> int:
-        self.check()
         tail = FileTail(job.log, from_end=True)
-        job.log.touch()
-        script = job.log.with_name("job.sh")
-        script.touch(mode=0o700)
-        script.write_text(self.preview(job), encoding="utf-8")
-        number = _slurm("sbatch", "--parsable", str(script)).split(";")[0]
+        number = self.submit(job)
         on_started({"via": "slurm", "id": number})
         try:
             return self._wait(number, job.log, tail, on_lines, abort)
         finally:
-            _cancel(number)
+            cancel(number)
             on_lines(tail.lines())
 
+    def submit(self, job: LaunchJob) -> str:
+        """Write the batch script beside the log and submit it; returns the job's number at once."""
+        self.check()
+        job.log.touch()
+        _exit_file(job.log).unlink(missing_ok=True)
+        script = job.log.with_name("job.sh")
+        script.touch(mode=0o700)
+        script.write_text(self.preview(job), encoding="utf-8")
+        return _slurm("sbatch", "--parsable", str(script)).split(";")[0]
+
     def is_running(self, started: Mapping[str, Any]) -> bool:
-        return _state(str(started["id"])) in _ACTIVE_STATES
+        return state_of(str(started["id"])) in ACTIVE_STATES
 
     def stop_command(self, started: Mapping[str, Any]) -> str:
         return f"scancel {started['id']}"
@@ -108,14 +113,14 @@ class Slurm:
         while True:
             raise_if(abort())
             on_lines(tail.lines())
-            if (code := _exit_code(log)) is not None:
+            if (code := exit_code(log)) is not None:
                 return code if code not in _SIGNALS else _ended(number, _settled(number), log)
             if (now := time.monotonic()) - asked >= JOB_POLL_INTERVAL_S:
-                asked, state = now, _state(number)
+                asked, state = now, state_of(number)
                 if state != reported:
                     reported = state
                     on_lines([f"slurm: job {number} is {state or 'gone'}"])
-                gone = 0.0 if state in _ACTIVE_STATES else gone or now
+                gone = 0.0 if state in ACTIVE_STATES else gone or now
                 if gone and now - gone > (0.0 if state not in ("", "COMPLETED", "FAILED") else _EXIT_CODE_TIMEOUT_S):
                     return _ended(number, state, log)
             time.sleep(POLL_INTERVAL_S)
@@ -144,7 +149,7 @@ def _exit_file(log: Path) -> Path:
     return log.with_name("exit-code")
 
 
-def _exit_code(log: Path) -> int | None:
+def exit_code(log: Path) -> int | None:
     with contextlib.suppress(OSError, ValueError):
         return int(_exit_file(log).read_text(encoding="utf-8"))
     return None
@@ -153,7 +158,7 @@ def _exit_code(log: Path) -> int | None:
 def _settled(number: str, patience: float = 60.0) -> str:
     """The final state of a job that is about to end."""
     end = time.monotonic() + patience
-    while (state := _state(number)) in _ACTIVE_STATES and time.monotonic() < end:
+    while (state := state_of(number)) in ACTIVE_STATES and time.monotonic() < end:
         time.sleep(POLL_INTERVAL_S)
     return state
 
@@ -162,10 +167,10 @@ def _ended(number: str, state: str, log: Path) -> int:
     """Log the scheduler's reason for a job that was ended by a signal, since causes are looked for in the log."""
     with log.open("a", encoding="utf-8") as out:
         out.write(f"slurm: job {number} ended as {state or 'UNKNOWN'}\n")
-    return 143 if state.startswith("CANCELLED") else _exit_code(log) or 1
+    return 143 if state.startswith("CANCELLED") else exit_code(log) or 1
 
 
-def _state(number: str) -> str:
+def state_of(number: str) -> str:
     """The scheduler's state of a job; empty if it knows no job of this id."""
     with contextlib.suppress(BackendError):
         if state := _slurm("squeue", "-h", "-j", number, "-o", "%T"):
@@ -179,9 +184,9 @@ def _state(number: str) -> str:
     return ""
 
 
-def _cancel(number: str) -> None:
+def cancel(number: str) -> None:
     """Cancel a job that is still running, and wait a while until it has ended."""
-    if _state(number) not in _ACTIVE_STATES:
+    if state_of(number) not in ACTIVE_STATES:
         return
     with contextlib.suppress(BackendError):
         _slurm("scancel", number)
@@ -197,3 +202,11 @@ def _slurm(*words: str) -> str:
         reason = (done.stderr.strip().splitlines() or ["no error output"])[-1]
         raise BackendError(f"{words[0]} failed: {reason}", fix="see `launch.options`, and that Slurm answers: sinfo")
     return done.stdout.strip()
+
+
+def number_of(name: str) -> str:
+    """The number of a job of this name that waits or runs; empty if there is none."""
+    with contextlib.suppress(BackendError):
+        if name and (numbers := _slurm("squeue", "-h", "--name", name, "-o", "%i")):
+            return numbers.split()[0]
+    return ""

@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from lrmctl.recipe.schema.analysis import AnalysisSection
 from lrmctl.recipe.schema.evaluation import EvalSection
-from lrmctl.recipe.schema.sections import MisplacedError, Name, Positive, RecipeHeader, Section, error_at
+from lrmctl.recipe.schema.sections import Launch, MisplacedError, Name, Positive, RecipeHeader, Section, error_at
 
 BASE = "base"
 """Name of the untrained model among a study's arms."""
@@ -159,7 +159,10 @@ class StudyRecipe(RecipeHeader):
     evaluation: EvalSection
     analysis: AnalysisSection = AnalysisSection()
     jobs: Positive = 2
-    """Arms trained or evaluated in parallel; fewer if they need the same GPUs."""
+    """Arms trained or evaluated in parallel; fewer if they need the same GPUs. On a Ray cluster with GPUs, unless it is
+    said here, as many as there are GPUs for; on Slurm its queue decides."""
+    launch: Launch = Launch()
+    """Every stage as a job of a cluster: `{via: ray, address: ...}` or `{via: slurm, options: ...}`."""
 
     @model_validator(mode="after")
     def _unique(self) -> StudyRecipe:

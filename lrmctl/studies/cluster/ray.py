@@ -1,0 +1,72 @@
+"""Stages as jobs of a running Ray cluster, through Ray's own job client, with the GPUs that each stage says.
+
+A stage whose training starts actors of its own (RL) asks for no GPU itself: Ray gives them to its actors. Study folder,
+models and the Python environment must be at the same paths on every node.
+"""
+
+from __future__ import annotations
+
+import shlex
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from lrmctl.backends.launch.launchers import IN_RAY_JOB
+from lrmctl.backends.launch.ray import RayJobs
+from lrmctl.studies.cluster.jobs import JobState, Record, StageJob, StageJobs, State
+
+if TYPE_CHECKING:
+    from lrmctl.recipe.schema.sections import Launch
+    from lrmctl.studies.stages import StudyTask
+
+_STATES: Mapping[str, State] = {
+    "PENDING": "waiting",
+    "RUNNING": "running",
+    "SUCCEEDED": "done",
+    "FAILED": "failed",
+    "STOPPED": "failed",
+}
+
+
+class RayStageJobs(StageJobs):
+    """The jobs of the Ray cluster whose dashboard `launch.address` names."""
+
+    def __init__(self, launch: Launch) -> None:
+        super().__init__(launch)
+        self._cluster = RayJobs(launch.model_dump(mode="json"))
+
+    def check(self) -> None:
+        self._cluster.check()
+
+    def gpus(self) -> int:
+        return sum(int(node.get("GPU", 0)) for node in self._cluster.nodes())
+
+    def offers_ray(self, task: StudyTask) -> bool:  # noqa: ARG002 (any job of the cluster)
+        return True
+
+    def new_record(self, job: StageJob) -> Record:
+        return {"via": "ray", "id": f"lrmctl-{job.name}-{uuid.uuid4().hex[:8]}", "address": self._cluster.address}
+
+    def submit(self, job: StageJob, record: Record) -> Record:
+        # its output goes to a file of the study, which outlives the cluster
+        command = f"exec {shlex.join(job.argv)} >>{shlex.quote(str(job.log))} 2>&1"
+        env = {**job.env, IN_RAY_JOB: "1"}
+        # a driver needs a core as well: without any, Ray runs every job on the head node
+        wanted: dict[str, Any] = {"entrypoint_num_cpus": 1}
+        if job.gpus and not job.cluster:
+            wanted["entrypoint_num_gpus"] = job.gpus
+        self._cluster.submit(str(record["id"]), f"cd {shlex.quote(str(job.cwd))} && {command}", env, **wanted)
+        return record
+
+    def states(self, records: Sequence[Record]) -> list[JobState]:
+        return [self._state(record) for record in records]
+
+    def _state(self, record: Record) -> JobState:
+        status, message = self._cluster.status(record)
+        return JobState(_STATES[status], f"Ray job {record['id']}: {message}") if status else JobState("gone")
+
+    def stop(self, record: Record) -> None:
+        self._cluster.stop(record)
+
+    def stop_command(self, record: Record) -> str:
+        return self._cluster.stop_command(record)
