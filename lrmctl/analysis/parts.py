@@ -128,7 +128,7 @@ def entropy(
 
     def engines(of: Path) -> list[Engine]:
         trust = section.trust_remote_code
-        options = [HfOptions(device=device, dtype=dtype, trust_remote_code=trust) for device in devices]
+        options = [HfOptions(device=device, dtype=dtype, workers=1, trust_remote_code=trust) for device in devices]
         return [make_engine(of, each) for each in options]
 
     here = engines(model)

@@ -82,6 +82,9 @@ def _on(options: EngineOptions, device: str) -> EngineOptions:
         if options.device not in ("auto", device):
             what = f"the judge is put on {device!r}, and its engine on {options.device!r}"
             raise RecipeError(what, "engine.device", "say one of the two")
+        if options.workers != 1 and ":" in device:
+            what = f"the judge is put on {device!r}, one GPU, and its engine has workers: {options.workers}"
+            raise RecipeError(what, "engine.workers", "say `workers: 1`, or `device: cuda`")
         return options.model_copy(update={"device": device})
     if device not in ("cuda", "cpu"):
         fix = "choose GPUs with the environment variable CUDA_VISIBLE_DEVICES, or use the engine hf or openai"
@@ -98,17 +101,7 @@ def _plain(
     model: Path | str, options: EngineOptions, batch_size: int | None, rendering: Rendering, shared: bool
 ) -> Engine:
     if isinstance(options, HfOptions):
-        from lrmctl.engines.hf.engine import HfEngine
-
-        return HfEngine(
-            model,
-            batch_size=batch_size,
-            device=options.device,
-            dtype=options.dtype,
-            rendering=rendering,
-            trust_remote_code=options.trust_remote_code,
-            shared=shared,
-        )
+        return _hf(model, options, batch_size, rendering, shared)
     if isinstance(options, OpenAiOptions):
         from lrmctl.engines.openai.engine import OpenAiEngine
 
@@ -116,3 +109,18 @@ def _plain(
     from lrmctl.engines.vllm.engine import VllmEngine
 
     return VllmEngine(model, options, batch_size=None if shared else batch_size, rendering=rendering)
+
+
+def _hf(model: Path | str, options: HfOptions, batch_size: int | None, rendering: Rendering, shared: bool) -> Engine:
+    from lrmctl.engines.hf.engine import HfEngine
+    from lrmctl.engines.spread import SpreadEngine, crew_of
+
+    settings: dict[str, Any] = {
+        "batch_size": batch_size,
+        "dtype": options.dtype,
+        "rendering": rendering,
+        "trust_remote_code": options.trust_remote_code,
+    }
+    if crew := crew_of(options.workers, options.device):
+        return SpreadEngine(HfEngine, model, settings, crew)
+    return HfEngine(model, device=options.device, shared=shared, **settings)

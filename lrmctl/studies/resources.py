@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lrmctl.planning.layout import placement
+from lrmctl.recipe.schema.engines import HfOptions
 from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
 
 if TYPE_CHECKING:
@@ -49,8 +50,12 @@ def use_of_training(recipe: AnyRecipe, *, on_cluster: bool = False) -> TrainingU
 
 
 def gpus_of_evaluation(section: EvalSection) -> int:
-    """GPUs of an evaluation: the engine's; one where only judges may need it."""
-    return int(getattr(section.engine, "tensor_parallel", None) or 1)
+    """GPUs of an evaluation: the engine's; one where only judges may need it, and where `workers: auto` takes what it
+    is given."""
+    engine = section.engine
+    if isinstance(engine, HfOptions):
+        return engine.workers if isinstance(engine.workers, int) and engine.device != "cpu" else 1
+    return int(getattr(engine, "tensor_parallel", None) or 1)
 
 
 def visible_gpus() -> tuple[str, ...]:

@@ -9,9 +9,10 @@ import pytest
 from study_stages import noted_stage, ran, tasks_of
 
 from lrmctl.recipe.load import load_recipe
+from lrmctl.recipe.schema.evaluation import EvalSection
 from lrmctl.studies.executors import LocalExecutor
 from lrmctl.studies.graph import run_graph
-from lrmctl.studies.resources import GpuPool, TrainingUse, use_of_training, visible_gpus
+from lrmctl.studies.resources import GpuPool, TrainingUse, gpus_of_evaluation, use_of_training, visible_gpus
 from lrmctl.studies.stages import StudyEvent, StudyTask
 
 pytestmark = pytest.mark.e2e
@@ -184,3 +185,16 @@ def test_a_training_that_is_launched_elsewhere_uses_none_of_this_machine_but_its
     found = use_of_training(recipe, on_cluster=True)
     assert (found.nodes, found.starts_cluster) == (2, True)
     assert found.gpus >= 2
+
+
+@pytest.mark.parametrize(
+    ("engine", "gpus"),
+    [
+        ("hf", 1),
+        ({"use": "hf", "workers": 4}, 4),
+        ({"use": "hf", "workers": 4, "device": "cpu"}, 1),
+        ({"use": "vllm", "tensor_parallel": 2}, 2),
+    ],
+)
+def test_an_evaluation_takes_a_gpu_for_each_worker(engine: object, gpus: int) -> None:
+    assert gpus_of_evaluation(EvalSection.model_validate({"safety": ["lab-harmful"], "engine": engine})) == gpus

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from lrmctl._util.suggest import did_you_mean
 from lrmctl.errors import RecipeError
@@ -19,15 +19,27 @@ Url = Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
 
 
 class HfOptions(Section):
-    """transformers, in this process."""
+    """transformers, in this process or in one worker process per GPU."""
 
     use: Literal["hf"] = "hf"
     dtype: Dtype = "auto"
     """`auto` is float32 on CPU and bfloat16 on CUDA."""
     device: str = "auto"
     """`auto`, `cpu`, `cuda` or one GPU, e.g. `cuda:1`. Same as a judge's option `device`."""
+    workers: Positive | Literal["auto"] = "auto"
+    """Processes that share the completions, each with the whole model; never changes what is stored. `auto`: one for
+    each GPU that this process sees, one without any or if `device` names one. 1 for a judge."""
     trust_remote_code: bool = False
     """Run the Python code in the model's folder. Read that code first."""
+
+    @model_validator(mode="after")
+    def _one_device_for_one_worker(self) -> HfOptions:
+        if isinstance(self.workers, int) and self.workers > 1 and ":" in self.device:
+            raise ValueError(
+                f"{self.workers} workers, and `device: {self.device}` names one GPU: say `workers: 1`, or"
+                " `device: cuda` and choose the GPUs with the environment variable CUDA_VISIBLE_DEVICES"
+            )
+        return self
 
 
 class VllmOptions(Section):
@@ -86,7 +98,11 @@ class OpenAiOptions(Section):
 
 EngineOptions = HfOptions | VllmOptions | OpenAiOptions
 _ENGINES: dict[str, type[EngineOptions]] = {"hf": HfOptions, "vllm": VllmOptions, "openai": OpenAiOptions}
-JUDGE_DEFAULTS: Mapping[str, Mapping[str, Any]] = {"vllm": {"memory": 0.3}, "openai": {"timeout": 60.0}}
+JUDGE_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "hf": {"workers": 1},
+    "vllm": {"memory": 0.3},
+    "openai": {"timeout": 60.0},
+}
 """Different defaults for a judge's engine, which may run next to a model in training and replies briefly."""
 
 
@@ -132,6 +148,8 @@ def _misfit(name: str, error: ValidationError) -> RecipeError:
     first = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(step) for step in ("engine", *first["loc"]))
     key = str(first["loc"][0]) if first["loc"] else ""
+    if not key:
+        return RecipeError(first["msg"].removeprefix("Value error, "), where)
     if first["type"] == "missing":
         return RecipeError(f"the engine {name!r} needs the option {key!r}", where, f"add `{key}:` to the engine")
     return RecipeError(f"the engine {name!r} does not take this {key}: {first['msg']}", where)

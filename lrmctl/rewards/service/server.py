@@ -23,10 +23,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
+from lrmctl._util.child_process import ChildProcess, how_it_ended
 from lrmctl.errors import LrmctlError, RewardError
 from lrmctl.recipe.schema.recipes import RewardSection
 from lrmctl.rewards.compose import ComposedReward
-from lrmctl.rewards.service.child_process import ChildProcess, how_it_ended
 from lrmctl.rewards.service.config import ServiceSpec
 from lrmctl.rewards.service.logs import check_names
 from lrmctl.rewards.service.sockets import listen

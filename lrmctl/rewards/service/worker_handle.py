@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from lrmctl.rewards.service.child_process import ChildProcess, how_it_ended
+from lrmctl._util.child_process import ChildProcess, how_it_ended
 from lrmctl.rewards.service.config import ServiceSpec
 from lrmctl.types import Trace
 

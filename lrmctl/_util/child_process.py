@@ -13,7 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 from multiprocessing.connection import Connection
@@ -23,7 +23,7 @@ from typing import Any
 # the search path comes first, since everything else is found through it
 _BOOT = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[2]); "
-    "from lrmctl.rewards.service.child_process import main; main(sys.argv[3:])"
+    "from lrmctl._util.child_process import main; main(sys.argv[3:])"
 )
 _PR_SET_PDEATHSIG = 1
 
@@ -37,20 +37,43 @@ class ChildProcess:
         argument: any picklable value.
         sockets: duplicated into the process.
         log: file that its stdout and stderr are appended to; this process's stderr by default.
-
-    On Linux the process is killed when the thread that created it ends, so create it in one that lives on.
+        env: environment variables to set in it, besides this process's own.
+        watched: the kernel kills it with its parent, on Linux: when the thread that created it ends, so create it in
+            one that lives on. Otherwise its function has to notice the closed pipe.
     """
 
     def __init__(
-        self, title: str, main: str, argument: Any, *, sockets: Sequence[socket.socket] = (), log: Path | None = None
+        self,
+        title: str,
+        main: str,
+        argument: Any,
+        *,
+        sockets: Sequence[socket.socket] = (),
+        log: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        watched: bool = True,
     ) -> None:
         ours, theirs = socket.socketpair()
         files = [theirs.fileno(), *(s.fileno() for s in sockets)]
-        words = [sys.executable, "-c", _BOOT, title, json.dumps(sys.path), str(os.getpid()), *map(str, files)]
+        words = [
+            sys.executable,
+            "-c",
+            _BOOT,
+            title,
+            json.dumps(sys.path),
+            str(os.getpid() if watched else 0),
+            *map(str, files),
+        ]
         with theirs, _output(log) as output:
             # a session of its own: the parent handles Ctrl-C
             self.process = subprocess.Popen(
-                words, pass_fds=files, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+                words,
+                pass_fds=files,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                env={**os.environ, **(env or {})},
             )
         self.pipe = Connection(ours.detach())
         with suppress(OSError):  # already dead; the reader of the pipe will notice
@@ -87,9 +110,11 @@ def how_it_ended(code: int | None) -> str:
 
 
 def main(words: Sequence[str]) -> None:
-    """The entry point of the process: arguments are the parent's id and the file descriptors of pipe and sockets."""
+    """The entry point of the process: arguments are the parent's id (0: not watched) and the file descriptors of pipe
+    and sockets."""
     parent, *files = map(int, words)
-    _die_with(parent)
+    if parent:
+        _die_with(parent)
     for file in files:
         os.set_inheritable(file, False)  # or a process that a reward starts would keep the pipe open
     pipe = Connection(files[0])
