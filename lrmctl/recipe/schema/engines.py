@@ -145,11 +145,16 @@ def _unknown(name: str, key: str) -> str:
 
 
 def _misfit(name: str, error: ValidationError) -> RecipeError:
-    first = error.errors(include_url=False, include_input=False)[0]
-    where = ".".join(str(step) for step in ("engine", *first["loc"]))
-    key = str(first["loc"][0]) if first["loc"] else ""
-    if not key:
-        return RecipeError(first["msg"].removeprefix("Value error, "), where)
+    found = error.errors(include_url=False, include_input=False)
+    first = found[0]
+    if not first["loc"]:
+        return RecipeError(first["msg"].removeprefix("Value error, "), "engine")
+    key = str(first["loc"][0])
     if first["type"] == "missing":
-        return RecipeError(f"the engine {name!r} needs the option {key!r}", where, f"add `{key}:` to the engine")
-    return RecipeError(f"the engine {name!r} does not take this {key}: {first['msg']}", where)
+        return RecipeError(
+            f"the engine {name!r} needs the option {key!r}", f"engine.{key}", f"add `{key}:` to the engine"
+        )
+    steps = first["loc"] if len(found) == 1 else (key,)  # several: the branches of a union, which are no keys
+    where = ".".join(str(step) for step in ("engine", *steps))
+    told = dict.fromkeys(each["msg"] for each in found if each["loc"][:1] == first["loc"][:1])
+    return RecipeError(f"the engine {name!r} does not take this {key}: {', or '.join(told)}", where)

@@ -297,7 +297,7 @@ def test_a_judge_has_one_worker() -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"workers": 0}, "greater than 0"),
+        ({"workers": 0}, "engine.workers: .* greater than 0, or Input should be 'auto'"),
         ({"workers": "many"}, "valid integer"),
         ({"workers": 2, "device": "cuda:1"}, "2 workers, and `device: cuda:1` names one GPU: say `workers: 1`"),
     ],
