@@ -70,7 +70,10 @@ def test_a_controller_that_died_finds_its_jobs_again_and_starts_none_twice(tmp_p
 
 
 @pytest.mark.e2e
-def test_a_job_that_vanished_is_a_failure_and_the_next_run_submits_it_again(tmp_path: Path) -> None:
+def test_a_job_that_vanished_is_a_failure_and_the_next_run_submits_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "STAMP_TIMEOUT_S", 0.0)
     tasks, cluster = tasks_of(tmp_path, CHAIN[0], seconds=60), FakeCluster()
     executor = ClusterExecutor(cluster, tmp_path, noted_stage, tasks, 2)
     executor.start(tasks["train:sft"])

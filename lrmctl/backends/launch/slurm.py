@@ -8,12 +8,13 @@ was killed; its id is in the run's status.
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ JOB_POLL_INTERVAL_S = 2.0
 """Seconds between two polls of the scheduler."""
 _EXIT_CODE_TIMEOUT_S = 30.0
 """Seconds to wait for a job's exit code on the shared disk after the scheduler has forgotten the job."""
-_SIGNALS = (137, 143)
+SIGNALS = (137, 143)
+"""Exit codes of what was ended from outside; only the scheduler knows why."""
 ACTIVE_STATES = (
     "PENDING",
     "CONFIGURING",
@@ -37,7 +39,9 @@ ACTIVE_STATES = (
     "REQUEUE_HOLD",
     "RESIZING",
 )
-_GPU_OPTIONS = ("gpus", "gpus-per-node", "gpus-per-task", "gres")
+NEVER = "DEPENDENCY_NEVER_SATISFIED"
+"""State of a job that waits for one that has failed; Slurm itself calls it PENDING."""
+GPU_OPTIONS = ("gpus", "gpus-per-node", "gpus-per-task", "gres")
 
 
 class Slurm:
@@ -69,7 +73,6 @@ class Slurm:
         """Write the batch script beside the log and submit it; returns the job's number at once."""
         self.check()
         job.log.touch()
-        _exit_file(job.log).unlink(missing_ok=True)
         script = job.log.with_name("job.sh")
         script.touch(mode=0o700)
         script.write_text(self.preview(job), encoding="utf-8")
@@ -94,7 +97,7 @@ class Slurm:
             setup=self._setup,
             env={key: _quoted(value) for key, value in job.env.items()},
             cwd=shlex.quote(str(job.cwd)),
-            exit_file=shlex.quote(str(_exit_file(job.log))),
+            exit_file=f'{shlex.quote(str(_exit_file(job.log, "")))}"$SLURM_JOB_ID"',
             cluster=cluster,
             nodes=job.nodes,
             ray=shlex.join([sys.executable, "-m", "ray.scripts.scripts"]),
@@ -103,7 +106,7 @@ class Slurm:
         )
 
     def _sbatch(self, job: LaunchJob) -> dict[str, Any]:
-        gpus = {"gpus-per-node": job.gpus} if job.gpus and not any(o in self._options for o in _GPU_OPTIONS) else {}
+        gpus = {"gpus-per-node": job.gpus} if job.gpus and not any(o in self._options for o in GPU_OPTIONS) else {}
         own = {"job-name": f"lrmctl-{job.name}", "nodes": job.nodes, "ntasks-per-node": 1, **gpus}
         where = {"output": job.log, "error": job.log, "open-mode": "append", "no-requeue": None}
         return {key: _directive(value) for key, value in {**own, **self._options, **where}.items()}
@@ -113,10 +116,14 @@ class Slurm:
         while True:
             raise_if(abort())
             on_lines(tail.lines())
-            if (code := exit_code(log)) is not None:
-                return code if code not in _SIGNALS else _ended(number, _settled(number), log)
+            if (code := exit_code(log, number)) is not None:
+                return code if code not in SIGNALS else _ended(number, _settled(number), log)
             if (now := time.monotonic()) - asked >= JOB_POLL_INTERVAL_S:
-                asked, state = now, state_of(number)
+                asked = now
+                try:
+                    state = state_of(number)
+                except BackendError:  # Slurm does not answer now; the job goes on without it
+                    continue
                 if state != reported:
                     reported = state
                     on_lines([f"slurm: job {number} is {state or 'gone'}"])
@@ -145,52 +152,76 @@ def _quoted(value: str) -> str:
     return shlex.quote(value).replace(TEMP, "'\"$LRMCTL_TEMP\"'")
 
 
-def _exit_file(log: Path) -> Path:
-    return log.with_name("exit-code")
+def _exit_file(log: Path, number: str) -> Path:
+    return log.with_name(f"exit-code-{number}")
 
 
-def exit_code(log: Path) -> int | None:
+def exit_code(log: Path, number: str) -> int | None:
+    """The code that a job's script wrote beside its log when it ended; None if there is none (yet)."""
     with contextlib.suppress(OSError, ValueError):
-        return int(_exit_file(log).read_text(encoding="utf-8"))
+        return int(_exit_file(log, number).read_text(encoding="utf-8"))
     return None
 
 
-def _settled(number: str, patience: float = 60.0) -> str:
-    """The final state of a job that is about to end."""
-    end = time.monotonic() + patience
-    while (state := state_of(number)) in ACTIVE_STATES and time.monotonic() < end:
+def _settled(*numbers: str, patience: float = 60.0) -> str:
+    """The final state of jobs that are about to end; of several the last one's."""
+    end, states = time.monotonic() + patience, dict[str, str]()
+    while time.monotonic() < end:
+        with contextlib.suppress(BackendError):
+            states = states_of(numbers)
+            if not any(states.get(number) in ACTIVE_STATES for number in numbers):
+                break
         time.sleep(POLL_INTERVAL_S)
-    return state
+    return states.get(numbers[-1], "")
 
 
 def _ended(number: str, state: str, log: Path) -> int:
     """Log the scheduler's reason for a job that was ended by a signal, since causes are looked for in the log."""
     with log.open("a", encoding="utf-8") as out:
         out.write(f"slurm: job {number} ended as {state or 'UNKNOWN'}\n")
-    return 143 if state.startswith("CANCELLED") else exit_code(log) or 1
+    return 143 if state.startswith("CANCELLED") else exit_code(log, number) or 1
 
 
 def state_of(number: str) -> str:
-    """The scheduler's state of a job; empty if it knows no job of this id."""
-    with contextlib.suppress(BackendError):
-        if state := _slurm("squeue", "-h", "-j", number, "-o", "%T"):
-            return state.split()[0]
-    with contextlib.suppress(BackendError):  # needs accounting, which not every cluster has
-        if state := _slurm("sacct", "-n", "-X", "-P", "-j", number, "-o", "State"):
-            return state.split()[0]
-    with contextlib.suppress(BackendError):
-        shown = dict(w.split("=", 1) for w in _slurm("scontrol", "show", "job", number, "-o").split() if "=" in w)
-        return shown.get("JobState", "")
-    return ""
+    """The scheduler's state of a job; empty if it knows no job of this id.
+
+    Raises:
+        BackendError: Slurm does not answer.
+    """
+    return states_of([number]).get(number, "")
 
 
-def cancel(number: str) -> None:
-    """Cancel a job that is still running, and wait a while until it has ended."""
-    if state_of(number) not in ACTIVE_STATES:
-        return
-    with contextlib.suppress(BackendError):
-        _slurm("scancel", number)
-    _settled(number)
+def states_of(numbers: Sequence[str]) -> dict[str, str]:
+    """The scheduler's states of jobs, in one question for all; a job that it does not know is left out.
+
+    A job that can never start, because one that it depends on has failed, is `NEVER`.
+
+    Raises:
+        BackendError: Slurm does not answer.
+    """
+    # all jobs of this user: squeue takes a list of ids too, but fails if it has forgotten the only one
+    found = dict[str, str]()
+    for line in _slurm("squeue", "-h", "-u", str(os.getuid()), "-t", "all", "-o", "%i|%T|%r").splitlines():
+        number, state, reason = line.strip().split("|", 2)
+        found[number] = NEVER if reason == "DependencyNeverSatisfied" else state
+    if forgotten := [number for number in numbers if number not in found]:
+        with contextlib.suppress(BackendError):  # needs accounting, which not every cluster has
+            for line in _slurm("sacct", "-n", "-X", "-P", "-j", ",".join(forgotten), "-o", "JobID,State").splitlines():
+                number, _, state = line.strip().partition("|")
+                found[number] = state.split()[0] if state else ""
+    return {number: found[number] for number in numbers if found.get(number)}
+
+
+def cancel(*numbers: str) -> None:
+    """Cancel jobs that are still there, all at once so that none starts in another's place, and wait for their end."""
+    try:
+        states = states_of(numbers)
+    except BackendError:
+        states = dict.fromkeys(numbers, "RUNNING")
+    if active := [number for number in numbers if states.get(number) in (*ACTIVE_STATES, NEVER)]:
+        with contextlib.suppress(BackendError):
+            _slurm("scancel", *active)
+            _settled(*active)
 
 
 def _slurm(*words: str) -> str:
@@ -205,8 +236,10 @@ def _slurm(*words: str) -> str:
 
 
 def number_of(name: str) -> str:
-    """The number of a job of this name that waits or runs; empty if there is none."""
-    with contextlib.suppress(BackendError):
-        if name and (numbers := _slurm("squeue", "-h", "--name", name, "-o", "%i")):
-            return numbers.split()[0]
-    return ""
+    """The number of a job of this name that waits or runs; empty if there is none.
+
+    Raises:
+        BackendError: Slurm does not answer.
+    """
+    numbers = _slurm("squeue", "-h", "--name", name, "-o", "%i").split()
+    return numbers[0] if numbers else ""

@@ -7,15 +7,17 @@ import os
 import re
 import sys
 import time
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from pathlib import Path
 from types import TracebackType
 
 from lrmctl._util.tail import FileTail
 from lrmctl.errors import BackendError, LrmctlError
 from lrmctl.runs.writing import write_json
-from lrmctl.studies.cluster.job import JobFiles, RunStage
+from lrmctl.studies.cluster.job import STAMP_TIMEOUT_S, TOKEN, JobFiles, RunStage
 from lrmctl.studies.cluster.jobs import JobState, Record, StageJob, StageJobs
 from lrmctl.studies.executors import ONE_THREAD
 from lrmctl.studies.resources import VISIBLE, GpuPool
@@ -23,16 +25,16 @@ from lrmctl.studies.stages import StudyEvent, StudyTask, is_finished
 
 SILENCE_TIMEOUT_S = 300.0
 """Seconds without an answer from the cluster after which the study is given up; its jobs go on."""
-STAMP_TIMEOUT_S = 30.0
-"""Seconds to wait for the results of a job that ended well: a network file system may show them late."""
 _FORWARDED = re.compile(r"LRMCTL_|HF_|TRANSFORMERS_|PYTHONPATH$|OMP_NUM_THREADS$|TOKENIZERS_PARALLELISM$")
 _SECRET = re.compile(r"TOKEN|KEY|SECRET|PASSWORD")
 
 
 @dataclass
 class _Running:
+    """A stage that was started; its record is None while the cluster does not take its job."""
+
     task: StudyTask
-    record: Record
+    record: Record | None
     tail: FileTail
     ended: JobState | None = None
     since: float = 0.0
@@ -60,21 +62,24 @@ class ClusterExecutor:
         gpus = jobs.gpus()
         self._pool = None if gpus is None else GpuPool(map(str, range(gpus)))
         self._running: dict[str, _Running] = {}
-        self._queued: dict[str, Record] = {}
+        self._records: dict[str, Record] = {}  # of every job that may be there
         self._pending: list[StudyEvent] = []
         self._asked = self._heard = time.monotonic()
+        self._silent = False
 
     def __enter__(self) -> ClusterExecutor:
         if self._jobs.keeps_order:
-            self._queue()
+            try:
+                self._queue()
+            except BaseException as error:
+                self.__exit__(type(error))
+                raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: TracebackType | BaseException | None) -> None:
-        if kind is None:
-            return
-        for record in {**self._queued, **{name: one.record for name, one in self._running.items()}}.values():
+        if kind is not None and not self._silent:
             with contextlib.suppress(LrmctlError, OSError):
-                self._jobs.stop(record)
+                self._jobs.stop_all(list(self._records.values()))
 
     @property
     def free(self) -> bool:
@@ -92,8 +97,10 @@ class ClusterExecutor:
             self._pool.take(task.name, task.gpus)
         files = JobFiles.of(self._folder, task)
         tail = FileTail(files.events, from_end=True)
-        record = self._queued.get(task.name) or self._attached(task, files) or self._submit(task, files)
-        self._running[task.name] = _Running(task, record, tail)
+        one = _Running(task, self._records.get(task.name) or self._attached(task), tail)
+        self._running[task.name] = one
+        if one.record is None:
+            self._try_to_submit(one)
 
     def events(self, wait: float) -> Iterator[StudyEvent]:
         if not self._pending:
@@ -108,26 +115,34 @@ class ClusterExecutor:
         for name, one in list(self._running.items()):
             if one.ended is None:
                 continue
-            done = is_finished(one.task)
-            if not done and one.ended.state == "done" and time.monotonic() - one.since < STAMP_TIMEOUT_S:
+            done, seconds = is_finished(one.task), time.monotonic() - one.since
+            if not done and one.ended.state in ("done", "gone") and seconds < STAMP_TIMEOUT_S:
                 continue
             self._pending += JobFiles.of(self._folder, one.task).new_events(one.tail)
             del self._running[name]
+            self._records.pop(name, None)
             if self._pool is not None:
                 self._pool.give_back(name)
+            if done and one.ended.state != "done":
+                self._take_back_followers(name)
             yield name, None if done else self._error(one)
 
     def _ask(self) -> None:
         """Ask where the jobs stand, not too often."""
-        waiting = [one for one in self._running.values() if one.ended is None]
         now = time.monotonic()
+        waiting = [one for one in self._running.values() if one.ended is None]
         if not waiting or now - self._asked < self._jobs.poll_interval:
             return
         self._asked = now
+        for one in waiting:
+            if one.record is None:
+                self._try_to_submit(one)
+        known = {name: one.record for name, one in self._running.items() if one.record and one.ended is None}
         try:
-            states = self._jobs.states([one.record for one in waiting])
+            states = self._jobs.states(list(known.values()))
         except (OSError, RuntimeError, LrmctlError) as error:
             if now - self._heard > SILENCE_TIMEOUT_S:
+                self._silent = True
                 raise BackendError(
                     f"the cluster does not answer any more: {error}",
                     str(self._folder),
@@ -135,9 +150,20 @@ class ClusterExecutor:
                 ) from None
             return
         self._heard = now
-        for one, state in zip(waiting, states, strict=True):
+        for name, state in zip(known, states, strict=True):
             if not state.active:
-                one.ended, one.since = state, now
+                self._running[name].ended, self._running[name].since = state, now
+
+    def _try_to_submit(self, one: _Running) -> None:
+        """Submit; what the cluster does not take now is tried again while other jobs are there, or for a while."""
+        now = time.monotonic()
+        one.since = one.since or now
+        try:
+            one.record = self._submit(one.task, JobFiles.of(self._folder, one.task))
+        except BackendError as error:
+            others = any(other.record and other.ended is None for other in self._running.values())
+            if not (self._jobs.may_take_later(error) and (others or now - one.since < SILENCE_TIMEOUT_S)):
+                one.ended = JobState("failed", str(error))
 
     def _error(self, one: _Running) -> Exception:
         files = JobFiles.of(self._folder, one.task)
@@ -145,23 +171,47 @@ class ClusterExecutor:
         said = files.read_error() or one.ended.reason or "it ended without a result"
         return BackendError(said, str(files.log))
 
-    def _attached(self, task: StudyTask, files: JobFiles) -> Record | None:
+    def _attached(self, task: StudyTask) -> Record | None:
         """The record of a job for the same task that an earlier process started and that still runs."""
-        record: Record = files.read_record()
-        if record.get("key") != task.key or not (record := self._jobs.found(record)).get("id"):
+        record, state = self._earlier([task]).get(task.name, ({}, JobState("gone")))
+        if record.get("key") != task.key or not state.active:
             return None
-        (state,) = self._jobs.states([record])
-        if not state.active:
-            return None
+        return self._keep(task, record)
+
+    def _earlier(self, tasks: Sequence[StudyTask]) -> dict[str, tuple[Record, JobState]]:
+        """Jobs that an earlier process submitted for these tasks, and where they stand."""
+        records: dict[str, Record] = {}
+        for task in tasks:
+            record: Record = JobFiles.of(self._folder, task).read_record()
+            if record and record.get("via", self._jobs.launch.via) == self._jobs.launch.via:
+                record = self._jobs.found(record)
+            if record.get("id"):
+                records[task.name] = record
+        states = self._jobs.states(list(records.values())) if records else []
+        return {name: (records[name], state) for name, state in zip(records, states, strict=True)}
+
+    def _keep(self, task: StudyTask, record: Record) -> Record:
+        self._records[task.name] = record
+        write_json(JobFiles.of(self._folder, task).record, record)
         self._pending.append(StudyEvent(task.arm, task.stage, "progress", f"goes on as job {record['id']}"))
         return record
 
     def _submit(self, task: StudyTask, files: JobFiles, queued: bool = False) -> Record:
-        files.write(self._jobs.placed(task), self._run_stage)
+        needs = [self._tasks[name] for name in task.needs if name in self._tasks]
+        files.write(self._jobs.placed(task), needs, self._run_stage)
         job = self._job(task, files, queued)
-        record = {**self._jobs.new_record(job), "key": task.key}
+        more = {
+            "key": task.key,
+            "token": job.env[TOKEN],
+            "after": [str(one["id"]) for one in (*job.after, *job.afterwards)],
+        }
+        self._records[task.name] = record = {**self._jobs.new_record(job), **more}
         write_json(files.record, record)
-        record = {**self._jobs.submit(job, record), "key": task.key}
+        try:
+            self._records[task.name] = record = {**self._jobs.submit(job, record), **more}
+        except LrmctlError:
+            del self._records[task.name]
+            raise
         write_json(files.record, record)
         return record
 
@@ -170,31 +220,70 @@ class ClusterExecutor:
         return StageJob(
             name=re.sub(r"[^A-Za-z0-9.-]+", "-", f"{self._folder.name}-{task.stage}-{task.arm}"),
             argv=[sys.executable, "-m", "lrmctl.studies.cluster.job", str(files.task)],
-            env=_environment(task),
+            env={**_environment(task), TOKEN: uuid.uuid4().hex},
             cwd=self._folder,
             log=files.log,
             nodes=task.nodes,
             gpus=per_node,
             cluster=task.starts_cluster,
-            after=self._records(task.needs) if queued else (),
-            afterwards=self._records(task.after) if queued else (),
+            after=self._records_of(task.needs) if queued else (),
+            afterwards=self._records_of(task.after) if queued else (),
         )
 
-    def _records(self, names: Sequence[str]) -> list[Record]:
-        return [self._queued[name] for name in names if name in self._queued]
+    def _records_of(self, names: Sequence[str]) -> list[Record]:
+        return [self._records[name] for name in names if name in self._records]
 
     def _queue(self) -> None:
         """Submit every unfinished stage at once; the cluster starts each when what it needs has ended."""
-        from graphlib import TopologicalSorter
+        order = TopologicalSorter({name: self._before(task) for name, task in self._tasks.items()}).static_order()
+        left = [self._tasks[name] for name in order if not is_finished(self._tasks[name])]
+        for task in left:
+            self._jobs.placed(task)  # what no job can run is refused before anything is submitted
+        self._jobs.stop_all(self._keep_earlier(left))
+        refused: set[str] = set()
+        for task in left:
+            if task.name in self._records or is_finished(task):
+                continue
+            if not refused.isdisjoint(self._before(task)):
+                refused.add(task.name)  # submitted when what it needs has finished
+                continue
+            try:
+                self._submit(task, JobFiles.of(self._folder, task), queued=True)
+            except BackendError as error:
+                refused.add(task.name)
+                self._pending.append(StudyEvent(task.arm, task.stage, "progress", f"not taken yet: {error.what}"))
 
-        needs = {
-            name: [n for n in (*task.needs, *task.after) if n in self._tasks] for name, task in self._tasks.items()
-        }
-        for name in TopologicalSorter(needs).static_order():
-            task = self._tasks[name]
-            if not is_finished(task):
-                files = JobFiles.of(self._folder, task)
-                self._queued[name] = self._attached(task, files) or self._submit(task, files, queued=True)
+    def _keep_earlier(self, tasks: Sequence[StudyTask]) -> list[Record]:
+        """Keep jobs of an earlier process; returns those to stop, which are out of date or wait for the wrong jobs."""
+        earlier, outdated = self._earlier(tasks), list[Record]()
+        for task in tasks:
+            record, state = earlier.get(task.name, ({}, JobState("gone")))
+            if not state.active:
+                continue
+            before = [name for name in self._before(task) if not is_finished(self._tasks[name])]
+            ids = {str(self._records.get(name, {}).get("id")) for name in before}
+            right = state.state == "running" or ids <= set(record.get("after", ()))
+            if right and record.get("key") == task.key:
+                self._keep(task, record)
+            else:
+                outdated.append(record)
+        return outdated
+
+    def _take_back_followers(self, finished: str) -> None:
+        """Forget waiting jobs of what follows a stage that finished though its job failed: they would never start."""
+        names = {name for name, task in self._tasks.items() if finished in task.needs}
+        while more := {name for name, task in self._tasks.items() if not names.isdisjoint(self._before(task))} - names:
+            names |= more
+        queued = {name: self._records[name] for name in names if name in self._records and name not in self._running}
+        if not queued:
+            return
+        with contextlib.suppress(LrmctlError, OSError):
+            states = self._jobs.states(list(queued.values()))
+            ended = [name for name, state in zip(queued, states, strict=True) if state.state not in ("running", "done")]
+            self._jobs.stop_all([self._records.pop(name) for name in ended])
+
+    def _before(self, task: StudyTask) -> list[str]:
+        return [name for name in (*task.needs, *task.after) if name in self._tasks]
 
 
 def _environment(task: StudyTask) -> dict[str, str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from lrmctl.errors import BackendError
     from lrmctl.recipe.schema.sections import Launch
     from lrmctl.studies.stages import StudyTask
 
@@ -103,7 +104,11 @@ class StageJobs(ABC):
         """How the job will be found; written to disk before `submit`, so that none is started twice."""
 
     def found(self, record: Record) -> Record:
-        """A record that was written before its job was submitted, completed if the cluster knows that job."""
+        """A record that was written before its job was submitted, completed if the cluster knows that job.
+
+        Raises:
+            OSError, BackendError: the cluster does not answer now.
+        """
         return record
 
     @abstractmethod
@@ -113,6 +118,10 @@ class StageJobs(ABC):
         Raises:
             BackendError: the cluster does not take it.
         """
+
+    def may_take_later(self, error: BackendError) -> bool:  # noqa: ARG002
+        """Whether a submission that failed in this way may succeed later, e.g. when other jobs have ended."""
+        return False
 
     @abstractmethod
     def states(self, records: Sequence[Record]) -> list[JobState]:
@@ -125,6 +134,11 @@ class StageJobs(ABC):
     @abstractmethod
     def stop(self, record: Record) -> None:
         """Stop a job that is still running; one that has ended is left alone."""
+
+    def stop_all(self, records: Sequence[Record]) -> None:
+        """Stop several jobs."""
+        for record in records:
+            self.stop(record)
 
     @abstractmethod
     def stop_command(self, record: Record) -> str:

@@ -6,8 +6,10 @@ must be at the same paths on every node.
 
 from __future__ import annotations
 
+import contextlib
+import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,10 +17,16 @@ from typing import TYPE_CHECKING
 from lrmctl.backends.launch import slurm
 from lrmctl.backends.launch.base import LaunchJob
 from lrmctl.backends.launch.launchers import IN_RAY_JOB
+from lrmctl.errors import BackendError, RecipeError
 from lrmctl.studies.cluster.jobs import JobState, Record, StageJob, StageJobs
 
 if TYPE_CHECKING:
     from lrmctl.studies.stages import StudyTask
+
+
+_WAITING = ("PENDING", "REQUEUED", "REQUEUE_HOLD")
+_LATER = re.compile(r"limit|unable to contact|timed? ?out|temporar|connection|socket", re.IGNORECASE)
+"""What sbatch says where the same job may be taken later: too many jobs of this user, or no answer."""
 
 
 class SlurmStageJobs(StageJobs):
@@ -37,20 +45,43 @@ class SlurmStageJobs(StageJobs):
         return {"via": "slurm", "id": "", "name": f"{job.name}-{uuid.uuid4().hex[:8]}", "log": str(job.log)}
 
     def found(self, record: Record) -> Record:
-        return record if record.get("id") else {**record, "id": slurm.number_of(str(record.get("name", "")))}
+        return record if record.get("id") else {**record, "id": slurm.number_of(str(record["name"]))}
+
+    def placed(self, task: StudyTask) -> StudyTask:
+        if task.nodes > 1 and not task.starts_cluster:
+            raise RecipeError(
+                f"{task.arm}: an SFT on {task.nodes} nodes cannot be a stage of a study on Slurm",
+                "layout.nodes",
+                "train it on one node, or by itself: lrmctl train RECIPE --launch slurm",
+            )
+        return super().placed(task)
 
     def submit(self, job: StageJob, record: Record) -> Record:
-        order = _order(job)
-        options = {**self.launch.options, "job-name": record["name"], **order}
-        section = {"options": options, "setup": self.launch.setup}
+        given = self.launch.options
+        if not job.gpus:
+            given = {key: value for key, value in given.items() if key not in slurm.GPU_OPTIONS}
+        section = {"options": {**given, "job-name": record["name"], **_order(job)}, "setup": self.launch.setup}
         return {**record, "id": slurm.Slurm(section).submit(_launched(job))}
 
+    def may_take_later(self, error: BackendError) -> bool:
+        return bool(_LATER.search(error.what))
+
     def states(self, records: Sequence[Record]) -> list[JobState]:
-        return [_state(record) for record in records]
+        codes = [slurm.exit_code(Path(str(record["log"])), str(record["id"])) for record in records]
+        unclear = [str(one["id"]) for one, code in zip(records, codes, strict=True) if code in (None, *slurm.SIGNALS)]
+        known = slurm.states_of(unclear) if unclear else {}
+        return [_state(str(one["id"]), code, known) for one, code in zip(records, codes, strict=True)]
 
     def stop(self, record: Record) -> None:
-        if record.get("id"):
-            slurm.cancel(str(record["id"]))
+        self.stop_all([record])
+
+    def stop_all(self, records: Sequence[Record]) -> None:
+        numbers = []
+        for record in records:
+            with contextlib.suppress(BackendError):
+                numbers += [str(number)] if (number := self.found(record).get("id")) else []
+        if numbers:
+            slurm.cancel(*numbers)
 
     def stop_command(self, record: Record) -> str:
         return f"scancel {record['id']}"
@@ -70,14 +101,15 @@ def _launched(job: StageJob) -> LaunchJob:
     return replace(launched, env={**job.env, IN_RAY_JOB: "1"}) if several else launched
 
 
-def _state(record: Record) -> JobState:
-    number, log = str(record["id"]), Path(str(record["log"]))
-    code = slurm.exit_code(log)
-    if code is not None:
-        return JobState("failed" if code else "done", f"Slurm job {number} ended with code {code}")
-    state = slurm.state_of(number)
+def _state(number: str, code: int | None, known: Mapping[str, str]) -> JobState:
+    """Where a job stands, by the code that its script wrote, and what Slurm says of jobs without a clear one."""
+    state = known.get(number, "")
     if state in slurm.ACTIVE_STATES:
-        return JobState("waiting" if state == "PENDING" else "running")
-    if state == "COMPLETED":
+        return JobState("waiting" if state in _WAITING else "running")
+    if code == 0 or (code is None and state == "COMPLETED"):
         return JobState("done")
+    if state == slurm.NEVER:
+        return JobState("failed", f"Slurm job {number} waits for a job that failed")
+    if state in ("", "COMPLETED", "FAILED") and code is not None:
+        return JobState("failed", f"Slurm job {number} ended with code {code}")
     return JobState("failed" if state else "gone", f"Slurm job {number} ended as {state or 'unknown to Slurm'}")

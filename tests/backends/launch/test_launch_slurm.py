@@ -81,7 +81,7 @@ def test_values_arrive_in_the_job_as_they_were_and_its_code_is_written_down(tmp_
     temp = f"/tmp/lrtest{os.getpid()}"
     assert done.stdout.strip() == f"a 'b' $c {temp} {temp}/datasets"
     assert done.returncode == 7
-    assert made.log.with_name("exit-code").read_text().strip() == "7"
+    assert made.log.with_name(f"exit-code-test{os.getpid()}").read_text().strip() == "7"
     assert not Path(temp).exists()
 
 
