@@ -6,6 +6,7 @@ Every node must see the checkpoint under the same path.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
@@ -15,6 +16,8 @@ from lrmctl.engines.spread.crew import Call, ChildEngine, Crew, Failed, Message,
 from lrmctl.errors import LrmctlError
 
 _PASSED_ON = ("PYTHONPATH", "HF_HOME", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+_PATIENCE = 120.0
+"""Seconds without any worker after which a warning says what is waited for."""
 
 
 class Worker:
@@ -85,7 +88,12 @@ class RayCrew(Crew):
     def receive(self) -> list[tuple[int, Message]]:
         import ray
 
-        ready, _ = ray.wait([*self._begun, *self._answers], num_returns=1)
+        refs = [*self._begun, *self._answers]
+        ready, _ = ray.wait(refs, num_returns=1, timeout=None if self._answers else _PATIENCE)
+        if not ready:
+            unit = "GPU" if self.device == "cuda" else "CPU"
+            warnings.warn(f"no worker has got a {unit} of the Ray cluster yet; waiting", RuntimeWarning, stacklevel=2)
+            ready, _ = ray.wait(refs, num_returns=1)
         return [found for each in ready for found in self._next(each)]
 
     def stop(self) -> None:

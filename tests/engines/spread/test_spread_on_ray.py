@@ -13,7 +13,7 @@ from gated_engine import GatedEngine
 from lrmctl.engines.base import Completion, Engine, GenerationRequest, Sampling
 from lrmctl.engines.factory import make_engine
 from lrmctl.engines.hf.engine import HfEngine
-from lrmctl.engines.spread import RayCrew, SpreadEngine
+from lrmctl.engines.spread import RayCrew, SpreadEngine, ray_actors
 from lrmctl.errors import LrmctlError
 from lrmctl.recipe.schema.engines import HfOptions
 
@@ -53,10 +53,12 @@ def test_actors_draw_what_one_worker_draws(checkpoint: Path) -> None:
     three.release()
 
 
-def test_a_killed_actor_is_named(checkpoint: Path, tmp_path: Path) -> None:
+def test_a_killed_actor_is_named(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_actors, "_PATIENCE", 0.0)
     engine = SpreadEngine(GatedEngine, checkpoint, {"gate": tmp_path / "never"}, RayCrew(2))
     coming = engine.generate(ASKED)
-    found = next(coming)
+    with pytest.warns(RuntimeWarning, match="no worker has got a CPU of the Ray cluster yet"):
+        found = next(coming)
     actors = [each for each in psutil.Process().children(recursive=True) if "ray::Worker" in " ".join(each.cmdline())]
     actors[0].kill()
     with pytest.raises(LrmctlError, match=r"worker . of 2, a Ray actor on CPU died"):
