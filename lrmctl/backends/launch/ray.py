@@ -82,11 +82,21 @@ class RayJobs:
         return self._address
 
     def nodes(self) -> list[dict[str, float]]:
-        """The resources of every node that is alive, e.g. `{"CPU": 8.0, "GPU": 4.0}`."""
-        from ray.util.state import list_nodes
+        """The resources of every node that is alive, e.g. `{"CPU": 8.0, "GPU": 4.0}`.
 
-        with _without(_ADDRESSES):
-            found = list_nodes(address=self._address, filters=[("state", "=", "ALIVE")], limit=10_000)
+        Raises:
+            LrmctlError: the cluster does not answer.
+        """
+        from ray.util.state import list_nodes
+        from ray.util.state.exception import RayStateApiException
+
+        alive = [("state", "=", "ALIVE")]
+        try:
+            with _without(_ADDRESSES):  # dead nodes count as missing output
+                found = list_nodes(address=self._address, filters=alive, limit=10_000, raise_on_missing_output=False)
+        except RayStateApiException as error:
+            what = f"the Ray cluster at {self._address} does not tell its nodes: {_first_line(error)}"
+            raise LrmctlError(what, "launch.address", "see that its dashboard works") from None
         return [dict(node.resources_total or {}) for node in found]
 
     def submit(self, name: str, entrypoint: str, env: Mapping[str, str], **wanted: Any) -> None:

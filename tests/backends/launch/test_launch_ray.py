@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ray_cluster import ray_cluster
 from training_recipes import RL, SFT, merged
 
 from lrmctl.backends.launch.base import LaunchJob
@@ -68,64 +65,11 @@ def test_several_nodes_are_refused_where_there_is_one(tmp_path: Path) -> None:
     assert not (tmp_path / "runs").exists()
 
 
-def free_port(low: int) -> int:
-    """A free port outside the range that Ray keeps for its workers (10002 to 19999)."""
-    for port in range(low, 10000):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)):
-                return port
-    raise AssertionError("no free port")
-
-
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[str]:
     """The dashboard of a Ray head with GPUs that it only counts."""
-    temp = tempfile.mkdtemp(prefix="lrray")
-    ports = free_port(6400), free_port(8300)
-    env = {**os.environ, "RAY_OVERRIDE_RESOURCES": json.dumps({"CPU": 6, "GPU": 4}), "RAY_USAGE_STATS_ENABLED": "0"}
-    words = ["start", "--head", "--block", "--port", str(ports[0]), "--dashboard-host", "127.0.0.1"]
-    words += ["--dashboard-port", str(ports[1]), "--temp-dir", temp, "--disable-usage-stats"]
-    words += ["--dashboard-agent-listen-port", str(free_port(5300))]
-    head = subprocess.Popen(
-        [sys.executable, "-m", "ray.scripts.scripts", *words],
-        env=env,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    address = f"http://127.0.0.1:{ports[1]}"
-    try:
-        wait_for(address, head)
+    with ray_cluster() as address:
         yield address
-    finally:
-        head.send_signal(signal.SIGINT)
-        try:
-            head.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            head.kill()
-        with_group_gone(head.pid)
-        shutil.rmtree(temp, ignore_errors=True)
-
-
-def with_group_gone(group: int) -> None:
-    try:
-        os.killpg(group, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-
-
-def wait_for(address: str, head: subprocess.Popen[bytes], patience: float = 120.0) -> None:
-    end = time.monotonic() + patience
-    while True:
-        try:
-            launcher({"via": "ray", "address": address}).check()
-            time.sleep(3)  # the agent that starts jobs comes a moment after the dashboard
-            return
-        except LrmctlError:
-            assert head.poll() is None, "the Ray head ended"
-            if time.monotonic() > end:
-                pytest.skip("a Ray head with a dashboard did not come up here")
-            time.sleep(1)
 
 
 @pytest.mark.slow
