@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -52,6 +53,10 @@ class InRayJob(Local):
     """A subprocess of this process, which is itself a job of the Ray cluster that the trainer uses."""
 
     def run(self, job: LaunchJob, on_lines: OnLines, abort: Abort, on_started: OnStarted) -> int:
-        from lrmctl.backends.launch.ray import of_the_cluster
+        from lrmctl.backends.launch.ray import env_in_a_job
 
-        return super().run(replace(job, env=of_the_cluster(job.env)), on_lines, abort, on_started)
+        temp = job.cwd / "temp"
+        try:
+            return super().run(replace(job, env=env_in_a_job(job.env, temp)), on_lines, abort, on_started)
+        finally:
+            shutil.rmtree(temp, ignore_errors=True)

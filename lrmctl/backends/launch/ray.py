@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import re
 import shlex
@@ -29,6 +30,8 @@ _SILENCE_TIMEOUT_S = 300.0
 _AGENT_TIMEOUT_S = 60.0
 _JOB_POLL_INTERVAL_S = 1.0
 _FORWARDED_VARIABLES = ("RAY_DEDUP_LOGS", "RAY_OVERRIDE_JOB_RUNTIME_ENV")
+_JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""Ray's variable with the configuration of a job, as JSON: what its driver and actors start with."""
 _ADDRESSES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 
 
@@ -167,7 +170,7 @@ class RayJobs:
             time.sleep(_JOB_POLL_INTERVAL_S)
 
     def _request(self, job: LaunchJob, temp: Path) -> dict[str, Any]:
-        env = {key: value.replace(TEMP, str(temp)) for key, value in of_the_cluster(job.env).items()}
+        env = _of_the_cluster(job.env, temp)
         theirs = self._options.get("env_vars") or {}
         alone = job.kind == "sft"  # trains in the job's own process, which must be on the node with the GPUs
         return {
@@ -198,9 +201,23 @@ class RayJobs:
             time.sleep(POLL_INTERVAL_S)
 
 
-def of_the_cluster(env: Mapping[str, str]) -> dict[str, str]:
+def env_in_a_job(env: Mapping[str, str], temp: Path) -> dict[str, str]:
+    """Variables for a trainer that is started inside a job of a cluster, and for all its actors.
+
+    Args:
+        temp: folder for temporary files that all nodes share.
+    """
+    own = _of_the_cluster(env, temp)
+    config = json.loads(os.environ.get(_JOB_CONFIG, "{}"))
+    runtime_env = dict(config.get("runtime_env") or {})
+    runtime_env["env_vars"] = {**(runtime_env.get("env_vars") or {}), **own}
+    return {**own, _JOB_CONFIG: json.dumps({**config, "runtime_env": runtime_env})}
+
+
+def _of_the_cluster(env: Mapping[str, str], temp: Path) -> dict[str, str]:
     """Variables of a trainer that uses a cluster which is there, without those of a Ray of its own."""
     kept = {k: v for k, v in env.items() if not k.startswith("RAY_") or k in _FORWARDED_VARIABLES}
+    kept = {key: value.replace(TEMP, str(temp)) for key, value in kept.items()}
     return {**kept, "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1"}  # OpenRLHF gives variables of its own to ray.init
 
 

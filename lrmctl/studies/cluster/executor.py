@@ -291,4 +291,5 @@ def _environment(task: StudyTask) -> dict[str, str]:
     found = {k: v for k, v in os.environ.items() if _FORWARDED.match(k) and not _SECRET.search(k)}
     if not task.gpus:
         found = {**ONE_THREAD, **found}
-    return {**found, VISIBLE: ""} if task.on_cpu else found
+    # the actors of a training inherit the variables, and Ray tells them which GPUs are theirs
+    return {**found, VISIBLE: ""} if task.on_cpu and not task.starts_cluster else found

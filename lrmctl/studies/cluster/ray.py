@@ -41,6 +41,10 @@ class RayStageJobs(StageJobs):
     def gpus(self) -> int:
         return sum(int(node.get("GPU", 0)) for node in self._cluster.nodes())
 
+    def _largest(self) -> int:
+        """GPUs of the node that has most."""
+        return max((int(node.get("GPU", 0)) for node in self._cluster.nodes()), default=0)
+
     def offers_ray(self, task: StudyTask) -> bool:  # noqa: ARG002 (any job of the cluster)
         return True
 
@@ -53,8 +57,8 @@ class RayStageJobs(StageJobs):
         env = {**job.env, IN_RAY_JOB: "1"}
         # a driver needs a core as well: without any, Ray runs every job on the head node
         wanted: dict[str, Any] = {"entrypoint_num_cpus": 1}
-        if job.gpus and not job.cluster:
-            wanted["entrypoint_num_gpus"] = job.gpus
+        if job.gpus and not job.cluster and job.gpus <= self._largest():
+            wanted["entrypoint_num_gpus"] = job.gpus  # more than a node has are taken by an evaluation's own actors
         self._cluster.submit(str(record["id"]), f"cd {shlex.quote(str(job.cwd))} && {command}", env, **wanted)
         return record
 
@@ -63,10 +67,17 @@ class RayStageJobs(StageJobs):
 
     def _state(self, record: Record) -> JobState:
         status, message = self._cluster.status(record)
-        return JobState(_STATES[status], f"Ray job {record['id']}: {message}") if status else JobState("gone")
+        reason = f"Ray job {record['id']}: {' ... '.join(_ends(message))}"
+        return JobState(_STATES[status], reason) if status else JobState("gone", f"Ray forgot job {record['id']}")
 
     def stop(self, record: Record) -> None:
         self._cluster.stop(record)
 
     def stop_command(self, record: Record) -> str:
         return self._cluster.stop_command(record)
+
+
+def _ends(message: str) -> list[str]:
+    """The first and the last line of Ray's message: what happened, and why."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    return lines if len(lines) < 2 else [lines[0], lines[-1]]
