@@ -1,8 +1,9 @@
 """What a study will take, before anything runs: cells, completions, judge calls, GPUs and disk, by stage and in all.
 
 The numbers of a training are those of its training plan, as in `lrmctl train --dry-run`, except that rows are counted
-before those that are too long are dropped; training seeds do not change them,
-so each arm is planned once per base. Nothing here estimates hours: no measurement of throughput exists beforehand.
+before those that are too long are dropped; training seeds do not change them, so each arm is planned once per base.
+Hours are those of stages that this study has finished already, with other seeds or before it was stopped; nothing is
+guessed from the number of tokens.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrmctl.recipe.schema.recipes import SftRecipe
 from lrmctl.recipe.schema.study import BASE
+from lrmctl.runs.damage import DamagedError, read_object
 from lrmctl.studies.resources import gpus_of_evaluation
 
 if TYPE_CHECKING:
@@ -23,7 +25,10 @@ if TYPE_CHECKING:
     from lrmctl.recipe.schema.study import StudyArm, StudyBase
     from lrmctl.training.plan import TrainingPlan
 
-NO_HOURS = "not estimated: how fast these models train and generate on these GPUs has not been measured"
+NO_HOURS = (
+    "not estimated: this study has finished no stage here that would say how fast these models train and generate; "
+    "after the first seed, or an hour, ask again"
+)
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,7 @@ class StageEstimate:
         judge_calls: of one run, at most; None if not known.
         disk_bytes: of one run, at most: checkpoints and the final model; None if not known, or not a training.
         kept_bytes: of these, what stays when the study is finished.
+        seconds: that one run took here, the mean of those that this study has finished; None if it has none.
         notes: what is not known, one sentence each.
     """
 
@@ -50,6 +56,7 @@ class StageEstimate:
     judge_calls: int | None
     disk_bytes: int | None = None
     kept_bytes: int | None = None
+    seconds: float | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -74,6 +81,24 @@ class StudyPlan:
     cells: int
     jobs: int
     stages: Sequence[StageEstimate]
+    via: str = "local"
+
+    @property
+    def limit(self) -> str:
+        """How many stages run at a time, in words."""
+        where = {"ray": "as many stages at a time as its cluster has GPUs for", "slurm": "all submitted at once"}
+        return where.get(self.via, f"at most {self.jobs} stages at a time")
+
+    def hours(self, stage: str = "", *, gpu: bool = False) -> tuple[float, int]:
+        """Hours of all runs of which they are known, one after the other, and the number of the others.
+
+        Args:
+            gpu: GPU hours; none where nothing trains on a GPU, as evaluations then run on the CPU too.
+        """
+        on_gpus = any(one.gpus for one in self._of("train"))
+        known = [one for one in self._of(stage) if one.seconds is not None]
+        seconds = sum((one.seconds or 0.0) * one.runs * (one.gpus * on_gpus if gpu else 1) for one in known)
+        return seconds / 3600, self.runs(stage) - sum(one.runs for one in known)
 
     def total(self, key: str, stage: str = "") -> Total:
         """The sum of one number over all runs, of one stage or of all."""
@@ -94,12 +119,18 @@ class StudyPlan:
             "seeds": list(self.seeds),
             "cells": self.cells,
             "jobs": self.jobs,
-            "hours": {"not_estimated": NO_HOURS},
-            "gpu_hours": {"not_estimated": NO_HOURS},
+            "hours": self._hours(gpu=False),
+            "gpu_hours": self._hours(gpu=True),
             "stages": [asdict(one) for one in self.stages],
             "totals": {name: self._totals(name) for name in names},
             "all": self._totals(""),
         }
+
+    def _hours(self, *, gpu: bool) -> dict[str, Any]:
+        hours, unknown = self.hours(gpu=gpu)
+        if unknown == self.runs():
+            return {"not_estimated": NO_HOURS}
+        return {"known": round(hours, 3), "unknown_runs": unknown}
 
     def _totals(self, stage: str) -> dict[str, Any]:
         """Sums of one stage; the disk is that of trainings, beside which an evaluation's is small."""
@@ -109,8 +140,11 @@ class StudyPlan:
         return {"runs": self.runs(stage), **found}
 
 
-def plan_study(loaded: LoadedRecipe, runs_dir: Path) -> StudyPlan:
+def plan_study(loaded: LoadedRecipe, runs_dir: Path, name: str | None = None) -> StudyPlan:
     """Plan every stage of a study; starts and downloads nothing.
+
+    Args:
+        name: of the study's folder, in which finished stages say how long they take.
 
     Raises:
         LrmctlError: a problem with a recipe, a local model or local data.
@@ -123,7 +157,30 @@ def plan_study(loaded: LoadedRecipe, runs_dir: Path) -> StudyPlan:
     for base in study.every_base:
         stages += _of_base(study_on(loaded, base), base, recipes.of(base, study.training_seeds[0]), runs_dir)
     bases = [base.folder for base in study.every_base]
-    return StudyPlan(study.name, bases, study.training_seeds, len(cells_of(study)), study.jobs, stages)
+    took = _measured(runs_dir / (name or study.name), study)
+    stages = [replace(one, seconds=took.get((one.base, one.arm, one.stage))) for one in stages]
+    cells, seeds = len(cells_of(study)), study.training_seeds
+    return StudyPlan(study.name, bases, seeds, cells, study.jobs, stages, study.launch.via)
+
+
+def _measured(folder: Path, study: StudyRecipe) -> dict[tuple[str, str, str], float]:
+    """Mean seconds of the stages that a study has finished, by base, arm and stage."""
+    from lrmctl.studies.cells import cells_of
+
+    found: dict[tuple[str, str, str], list[float]] = {}
+    for cell in cells_of(study):
+        for stage in ("train", "eval", "analyze"):
+            seconds = _seconds(folder / cell.path / "stages" / f"{stage}.json")
+            if seconds:
+                found.setdefault((cell.base, cell.arm, stage), []).append(seconds)
+    return {key: sum(values) / len(values) for key, values in found.items()}
+
+
+def _seconds(stamp: Path) -> float:
+    try:
+        return float(read_object(stamp).get("seconds", 0.0))
+    except (DamagedError, TypeError, ValueError):
+        return 0.0
 
 
 def _of_base(

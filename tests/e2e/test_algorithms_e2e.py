@@ -114,6 +114,7 @@ def test_partial_rollouts_with_oversampling(tmp_path: Path) -> None:
     rl(tmp_path, 4, rollout__mode="partial", rollout__oversample=2, rollout__queue=2)
 
 
+@pytest.mark.slow
 def test_the_best_checkpoint_by_a_safety_metric_becomes_the_model(tmp_path: Path) -> None:
     done = rl(tmp_path, 3, evaluation={**HELD_OUT, "best": "safe"})
     found = list(read_jsonl(done.path / "evaluations.jsonl"))

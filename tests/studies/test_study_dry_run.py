@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lrmctl.recipe.load import load_recipe
+from lrmctl.runs.writing import write_json
 from lrmctl.studies.dry_run import StudyPlan, plan_study
 from lrmctl.training.plan import plan_training
 
@@ -69,6 +70,18 @@ def test_what_is_not_known_is_no_zero(plan: StudyPlan) -> None:
     assert stage.judge_calls
     assert plan.total("completions", "train").unknown == 6
     assert plan.to_json()["hours"]["not_estimated"]
+
+
+def test_hours_are_those_of_stages_that_the_study_has_finished(tmp_path: Path) -> None:
+    loaded = load_recipe("lab/families")
+    base = plan_study(loaded, tmp_path).bases[0]
+    for seed, seconds in ((0, 1800.0), (1, 5400.0)):
+        write_json(tmp_path / "families" / base / f"seed-{seed}" / "rl" / "stages/train.json", {"seconds": seconds})
+    second = plan_study(loaded, tmp_path, "families")
+    (one,) = [s for s in second.stages if s.seconds is not None]
+    assert (one.base, one.arm, one.stage, one.seconds) == (base, "rl", "train", 3600.0)
+    assert second.hours() == (2.0, second.runs() - 2)
+    assert second.to_json()["hours"] == {"known": 2.0, "unknown_runs": second.runs() - 2}
 
 
 def test_weights_that_are_removed_are_not_counted_as_kept(plan: StudyPlan) -> None:

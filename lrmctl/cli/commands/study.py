@@ -33,7 +33,7 @@ def study(
     """
     loaded = load(recipe, sets, "study")
     if dry_run:
-        show_plan(loaded, runs_dir, as_json)
+        show_plan(loaded, runs_dir, as_json, name)
         return
     if as_json:
         from lrmctl.errors import LrmctlError
@@ -43,14 +43,14 @@ def study(
     run(loaded, command_line(*arguments, sets=sets, runs_dir=runs_dir), runs_dir, name, rebuild_base)
 
 
-def show_plan(loaded: LoadedRecipe, runs_dir: Path, as_json: bool) -> None:
+def show_plan(loaded: LoadedRecipe, runs_dir: Path, as_json: bool, name: str | None = None) -> None:
     """Print what a study will take."""
     from lrmctl import console
     from lrmctl.preflight.validate import validate
     from lrmctl.studies.dry_run import plan_study
 
     notes = validate(loaded, runs_dir)
-    plan = plan_study(loaded, runs_dir)
+    plan = plan_study(loaded, runs_dir, name)
     if as_json:
         console.emit_json("study-plan", {**plan.to_json(), "notes": [str(note) for note in notes]})
         return

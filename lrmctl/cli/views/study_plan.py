@@ -25,11 +25,11 @@ def show(plan: StudyPlan, notes: Sequence[str]) -> None:
     seeds = [str(seed) for seed in plan.seeds if seed is not None]
     told = f"{len(seeds)} training seeds ({', '.join(seeds)})" if len(seeds) > 1 else "one training seed"
     size = f"{plan.cells} cells on {len(plan.bases)} base(s) with {told}"
-    console.out.print(f"{plan.name}: {size}; at most {plan.jobs} stages at a time", markup=False)
-    columns = ("base", "arm", "stage", "starts from", "runs", "GPUs", "completions", "judge calls", "disk each")
+    console.out.print(f"{plan.name}: {size}; {plan.limit}", markup=False)
+    columns = ("base", "arm", "stage", "starts from", "runs", "GPUs", "completions", "judge calls", "disk each", "took")
     console.table("one run of each stage", columns, [_row(one) for one in plan.stages])
     console.table("all runs", ("stage", "runs", "completions", "judge calls", "disk at most", "kept"), _totals(plan))
-    console.out.print(f"hours and GPU hours: {NO_HOURS}", markup=False)
+    console.out.print(f"hours and GPU hours: {_hours(plan) or NO_HOURS}", markup=False)
     for note in [*unknowns(plan.stages), *notes]:
         console.out.print(f"- {note}", markup=False)
     console.out.print("planned; nothing was started", markup=False)
@@ -38,7 +38,17 @@ def show(plan: StudyPlan, notes: Sequence[str]) -> None:
 def _row(one: StageEstimate) -> tuple[object, ...]:
     disk = words.size(one.disk_bytes) if one.stage == "train" else "-"
     figures = (_count(one.completions), _count(one.judge_calls))
-    return (one.base, one.arm, one.stage, one.start or "-", one.runs, one.gpus or "-", *figures, disk)
+    took = "-" if one.seconds is None else console.duration(one.seconds)
+    return (one.base, one.arm, one.stage, one.start or "-", one.runs, one.gpus or "-", *figures, disk, took)
+
+
+def _hours(plan: StudyPlan) -> str:
+    """Hours one after the other, as far as they are known; empty if nothing is."""
+    (hours, unknown), (gpu_hours, _) = plan.hours(), plan.hours(gpu=True)
+    if unknown == plan.runs():
+        return ""
+    rest = f", and {unknown} of {plan.runs()} runs of which none has finished yet" if unknown else ""
+    return f"{hours:.1f} h one after the other, {gpu_hours:.1f} GPU hours, as long as finished ones took{rest}"
 
 
 def _totals(plan: StudyPlan) -> list[tuple[object, ...]]:

@@ -110,6 +110,7 @@ def test_a_decoding_mode_steers_the_workers(three: Engine, checkpoint: Path) -> 
     assert drawn(there, requests) == drawn(here, requests)
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 def test_statistics_are_computed_here_after_the_workers_have_ended(checkpoint: Path) -> None:
     engine = make_engine(checkpoint, HfOptions(workers=2), batch_size=4)
@@ -134,6 +135,7 @@ def test_no_requests_start_no_worker(checkpoint: Path) -> None:
     assert crew.pids == []
 
 
+@pytest.mark.slow
 def test_completions_come_before_their_chunk_ends(checkpoint: Path, tmp_path: Path) -> None:
     engine = gated(checkpoint, gate=tmp_path / "gate")
     requests = requests_of(engine)
@@ -194,6 +196,7 @@ def test_a_worker_s_error_can_be_sent(raised: Exception, told: str, checkpoint: 
     assert told in str(back)
 
 
+@pytest.mark.slow
 def test_a_worker_s_error_is_raised_here(checkpoint: Path) -> None:
     engine = gated(checkpoint, fails=ArithmeticError("the logits are NaN"))
     with pytest.raises(ArithmeticError, match="the logits are NaN") as error:
@@ -203,6 +206,7 @@ def test_a_worker_s_error_is_raised_here(checkpoint: Path) -> None:
     assert engine.crew.pids == []
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 def test_a_generator_that_is_left_ends_the_workers(checkpoint: Path, tmp_path: Path) -> None:
     engine = gated(checkpoint, gate=tmp_path / "never")
@@ -229,6 +233,7 @@ for some in engine.generate(asked):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["SIGKILL", "Ctrl-C"])
 def test_workers_end_with_their_parent(how: signal.Signals, checkpoint: Path, tmp_path: Path) -> None:
