@@ -12,9 +12,11 @@ from typing import Any
 from lrmctl.errors import LrmctlError
 from lrmctl.preflight.positions import position_problems
 from lrmctl.recipe.load import LoadedRecipe
+from lrmctl.recipe.named_plugins import named_plugins
 from lrmctl.recipe.problems import Problem
 from lrmctl.recipe.schema.evaluation import EvalSection, SafetySet
 from lrmctl.recipe.schema.recipes import EvalRecipe, RlRecipe, SftRecipe, StudyRecipe
+from lrmctl.recipe.yaml import KeyPath, dotted
 
 _FILES = ("path", "file")
 _MAX_BYTES = 64 * 2**20
@@ -23,7 +25,22 @@ _MAX_BYTES = 64 * 2**20
 
 def local_problems(loaded: LoadedRecipe, runs_dir: Path | None = None) -> list[Problem]:
     """Missing or unreadable local files, lengths beyond the model's maximum, and a note on added prompts."""
-    return [*position_problems(loaded, runs_dir), *_files(loaded.recipe), *_joins(loaded.recipe)]
+    here = (*_files(loaded.recipe), *_joins(loaded.recipe), *_fitted_judges(loaded))
+    return [*position_problems(loaded, runs_dir), *here]
+
+
+def _fitted_judges(loaded: LoadedRecipe) -> Iterator[Problem]:
+    """A note on classifiers that have not been fitted here yet; a recipe is often checked before its judges exist."""
+    missing: dict[str, KeyPath] = {}
+    for named in named_plugins(loaded):
+        if (named.group, named.name) == ("judge", "fitted"):
+            given = named.options.get("folder")
+            for folder in [given] if isinstance(given, str) else given or ():
+                if not (Path(str(folder)) / "judge.json").is_file():
+                    missing.setdefault(str(folder), named.path)
+    if missing:
+        what = f"there is no fitted judge in {', '.join(missing)}: fit it before the run, with `lrmctl judge fit`"
+        yield Problem(dotted(next(iter(missing.values()))), what, note=True)
 
 
 def _files(recipe: Any) -> Iterator[Problem]:
