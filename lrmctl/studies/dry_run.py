@@ -214,7 +214,7 @@ def _training(arm: StudyArm, base: str, loaded: LoadedRecipe, runs: int, runs_di
         sum(numbers.judge_calls.values()) if sampled is None else sampled,
         numbers.disk_bytes,
         kept,
-        plan.missing,
+        notes=plan.missing,
     )
 
 

@@ -93,7 +93,7 @@ class RayJobs:
         from ray.util.state import list_nodes
         from ray.util.state.exception import RayStateApiException
 
-        alive = [("state", "=", "ALIVE")]
+        alive: list[Any] = [("state", "=", "ALIVE")]
         try:
             with _without(_ADDRESSES):  # dead nodes count as missing output
                 found = list_nodes(address=self._address, filters=alive, limit=10_000, raise_on_missing_output=False)
