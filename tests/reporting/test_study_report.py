@@ -6,38 +6,21 @@ import shutil
 from pathlib import Path
 
 import pytest
+from grid_study import grid_study
 from report_fixtures import make_arm, read
 
 from lrmctl.comparison import compare
 from lrmctl.comparison.study_cells import cell_scores
 from lrmctl.errors import LrmctlError
 from lrmctl.reporting import build_report, report_study
-from lrmctl.runs.study_cells import StudyCell, cell_path, write_cells, write_holes
 
 pytestmark = pytest.mark.e2e
-
-ARMS = (("sft-mixed", "base"), ("rl", "sft-mixed"))
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two bases, two seeds, two arms; one cell failed in training."""
-    folder = tmp_path_factory.mktemp("runs") / "grid"
-    made = tmp_path_factory.mktemp("made")
-    for name in ("base", "sft-mixed", "rl"):
-        make_arm(made, name, n=6)
-    cells = []
-    for base in ("x", "y"):
-        cells.append(StudyCell(base, None, "base", cell_path(base, None, "base", matrix=True), "Base"))
-        for seed in (0, 1):
-            for arm, start in ARMS:
-                path = cell_path(base, seed, arm, matrix=True)
-                cells.append(StudyCell(base, seed, arm, path, arm.upper(), start=start))
-    for cell in cells:
-        if cell.path != "y/seed-1/rl":
-            shutil.copytree(made / cell.arm, folder / cell.path)
-    write_cells(folder, {"recipe": {"name": "grid", "description": "A grid"}, "rebuild_base": False}, cells)
-    write_holes(folder, {"y/seed-1/rl": "no <memory>\nand more"})
+    folder = grid_study(tmp_path_factory.mktemp("runs") / "grid", tmp_path_factory.mktemp("made"))
     report_study(folder, traces=0)
     return folder
 

@@ -17,7 +17,8 @@ Runs = Annotated[
     list[str],
     typer.Argument(
         metavar="A B [C ...]",
-        help="Evaluated runs, the baseline first: run:NAME, its name, its folder; NAME@VARIANT for a variant.",
+        help="Evaluated runs, the baseline first: run:NAME, its name, its folder; NAME@VARIANT for a variant."
+        " One study alone: its arms over all bases and seeds.",
     ),
 ]
 
@@ -46,10 +47,17 @@ def compare(
     """Paired differences B - A with 95 % intervals and p.
 
     Each further run is compared with the first. Refused if prompts, sampling, decoding or judges differ, unless
-    allowed.
+    allowed. A study by itself: its arms over all bases and training seeds.
     """
     from lrmctl import api, console
 
+    if len(runs) == 1 and not (flips or show_text or metric or every or allow):
+        from lrmctl.cli.views.across import show_across, study_at
+
+        if (folder := study_at(runs[0], runs_dir)) is not None:
+            _check([*runs, ""], flips, show_text, [as_md, as_csv, as_json])
+            show_across(folder, "json" if as_json else "csv" if as_csv else "md" if as_md else "")
+            return
     _check(runs, flips, show_text, [as_md, as_csv, as_json])
     found = api.compare(*runs, allow=allow or (), metrics=_metrics(metric, every), runs_dir=runs_dir)
     if as_json:
