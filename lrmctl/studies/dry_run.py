@@ -37,7 +37,8 @@ class StageEstimate:
 
     Attributes:
         runs: how often it runs, once per training seed; a base's evaluation once.
-        gpus: that one run occupies; 0 on CPU. Evaluations and analyses use theirs only if the machine has any.
+        gpus: that one run occupies, on all nodes together; 0 on CPU. Evaluations and analyses use theirs only if the
+            machine has any.
         completions: of one run, generated or, in SFT, trained on; None if not known yet.
         judge_calls: of one run, at most; None if not known.
         disk_bytes: of one run, at most: checkpoints and the final model; None if not known, or not a training.
@@ -58,6 +59,7 @@ class StageEstimate:
     kept_bytes: int | None = None
     seconds: float | None = None
     notes: tuple[str, ...] = ()
+    nodes: int = 1
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,7 @@ class StudyPlan:
             "seeds": list(self.seeds),
             "cells": self.cells,
             "jobs": self.jobs,
+            "via": self.via,
             "hours": self._hours(gpu=False),
             "gpu_hours": self._hours(gpu=True),
             "stages": [asdict(one) for one in self.stages],
@@ -191,7 +194,10 @@ def _of_base(
     yield from (evaluated, analysed)
     runs = len(study.training_seeds)
     for arm in study.trainings:
-        yield _training(arm, base.folder, recipes[arm.name], runs, runs_dir)
+        loaded = recipes[arm.name]
+        if study.launch.via != "local":
+            loaded = loaded.override({"launch": study.launch.model_dump(mode="json")}, "the study's launch")
+        yield _training(arm, base.folder, loaded, runs, runs_dir)
         if arm.evaluate:
             yield from (replace(one, arm=arm.name, start=arm.start, runs=runs) for one in (evaluated, analysed))
 
@@ -215,6 +221,7 @@ def _training(arm: StudyArm, base: str, loaded: LoadedRecipe, runs: int, runs_di
         numbers.disk_bytes,
         kept,
         notes=plan.missing,
+        nodes=plan.summary.placement.nodes,
     )
 
 

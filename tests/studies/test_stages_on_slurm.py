@@ -284,6 +284,19 @@ def test_what_slurm_has_forgotten_is_known_from_its_files(study: Path, slurm: Fa
     assert "no luck with eval:sft" in failures["sft"]
 
 
+def test_why_a_job_waits_is_told(study: Path, slurm: FakeSlurm) -> None:
+    tasks = tasks_of(study, CHAIN[0], top=ON_SLURM)
+    slurm.set("hold", "PartitionNodeLimit")
+    running = executor(study, tasks)
+    running.__enter__()
+    running.start(tasks["train:sft"])
+    told: list[str] = []
+    while not told:
+        assert list(running.finished()) == []
+        told = [event.text for event in running.events(0.02)]
+    assert told == [f"Slurm job {slurm.job('-train-sft-')['id']} waits: PartitionNodeLimit"]
+
+
 def test_no_answer_is_not_an_ended_job(study: Path, slurm: FakeSlurm) -> None:
     tasks = tasks_of(study, CHAIN[0], top=ON_SLURM)
     slurm.set("hold")

@@ -1,8 +1,8 @@
 """A Slurm made of one script: sbatch, squeue, scancel and sacct keep its jobs in a folder; asking squeue runs them.
 
-Files of the folder change what it does: `hold` (nothing starts), `refuse` (sbatch answers with its text if the job's
-name contains its first word), `kill` (sbatch takes the job and then kills who asked), `forget` (squeue knows no job
-that has ended), `silent` (nothing answers).
+Files of the folder change what it does: `hold` (nothing starts, for the reason in it), `refuse` (sbatch answers with
+its text if the job's name contains its first word), `kill` (sbatch takes the job and then kills who asked), `forget`
+(squeue knows no job that has ended), `silent` (nothing answers).
 """
 
 from __future__ import annotations
@@ -121,8 +121,12 @@ def _run_jobs(folder: Path, jobs: dict[str, Job]) -> None:
 
 
 def _squeue(folder: Path, jobs: dict[str, Job], words: Sequence[str]) -> int:
-    if not (folder / "hold").exists():
+    held = folder / "hold"
+    if not held.exists():
         _run_jobs(folder, jobs)
+    elif reason := held.read_text():
+        for job in jobs.values():
+            job["reason"] = reason
     name = words[words.index("--name") + 1] if "--name" in words else ""
     everything = "all" in words and not (folder / "forget").exists()
     form = words[words.index("-o") + 1]

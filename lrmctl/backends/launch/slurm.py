@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lrmctl._util.tail import FileTail
 from lrmctl.backends.launch.base import POLL_INTERVAL_S, Abort, LaunchJob, OnLines, OnStarted, raise_if
@@ -165,14 +165,14 @@ def exit_code(log: Path, number: str) -> int | None:
 
 def _settled(*numbers: str, patience: float = 60.0) -> str:
     """The final state of jobs that are about to end; of several the last one's."""
-    end, states = time.monotonic() + patience, dict[str, str]()
+    end, states = time.monotonic() + patience, dict.fromkeys(numbers, Known())
     while time.monotonic() < end:
         with contextlib.suppress(BackendError):
             states = states_of(numbers)
-            if not any(states.get(number) in ACTIVE_STATES for number in numbers):
+            if not any(states[number].state in ACTIVE_STATES for number in numbers):
                 break
         time.sleep(POLL_INTERVAL_S)
-    return states.get(numbers[-1], "")
+    return states[numbers[-1]].state
 
 
 def _ended(number: str, state: str, log: Path) -> int:
@@ -188,28 +188,39 @@ def state_of(number: str) -> str:
     Raises:
         BackendError: Slurm does not answer.
     """
-    return states_of([number]).get(number, "")
+    return states_of([number])[number].state
 
 
-def states_of(numbers: Sequence[str]) -> dict[str, str]:
-    """The scheduler's states of jobs, in one question for all; a job that it does not know is left out.
+class Known(NamedTuple):
+    """What the scheduler knows of a job.
 
-    A job that can never start, because one that it depends on has failed, is `NEVER`.
+    Attributes:
+        state: empty if it knows no such job; `NEVER` if it can never start, because one that it depends on has failed.
+        reason: why a job waits, e.g. `Resources`, or has ended; empty if it tells none.
+    """
+
+    state: str = ""
+    reason: str = ""
+
+
+def states_of(numbers: Sequence[str]) -> dict[str, Known]:
+    """What the scheduler knows of these jobs, in one question for all.
 
     Raises:
         BackendError: Slurm does not answer.
     """
     # all jobs of this user: squeue takes a list of ids too, but fails if it has forgotten the only one
-    found = dict[str, str]()
+    found = dict[str, Known]()
     for line in _slurm("squeue", "-h", "-u", str(os.getuid()), "-t", "all", "-o", "%i|%T|%r").splitlines():
         number, state, reason = line.strip().split("|", 2)
-        found[number] = NEVER if reason == "DependencyNeverSatisfied" else state
+        state = NEVER if reason == "DependencyNeverSatisfied" and state == "PENDING" else state
+        found[number] = Known(state, "" if reason == "None" else reason)
     if forgotten := [number for number in numbers if number not in found]:
         with contextlib.suppress(BackendError):  # needs accounting, which not every cluster has
             for line in _slurm("sacct", "-n", "-X", "-P", "-j", ",".join(forgotten), "-o", "JobID,State").splitlines():
                 number, _, state = line.strip().partition("|")
-                found[number] = state.split()[0] if state else ""
-    return {number: found[number] for number in numbers if found.get(number)}
+                found[number] = Known(state.split()[0] if state else "")
+    return {number: found.get(number, Known()) for number in numbers}
 
 
 def cancel(*numbers: str) -> None:
@@ -217,8 +228,8 @@ def cancel(*numbers: str) -> None:
     try:
         states = states_of(numbers)
     except BackendError:
-        states = dict.fromkeys(numbers, "RUNNING")
-    if active := [number for number in numbers if states.get(number) in (*ACTIVE_STATES, NEVER)]:
+        states = dict.fromkeys(numbers, Known("RUNNING"))
+    if active := [number for number in numbers if states[number].state in (*ACTIVE_STATES, NEVER)]:
         with contextlib.suppress(BackendError):
             _slurm("scancel", *active)
             _settled(*active)

@@ -71,9 +71,10 @@ class _Lines:
     def _progress(self, name: str, event: StudyEvent) -> None:
         clock = self.clocks.setdefault(name, console.Clock(starts_up=event.stage == "train"))
         left = clock.left(event.done, event.total)
+        done = f"{event.done}/{event.total}" if event.total else ""
         if time.monotonic() - self.said.get(name, 0.0) >= QUIET_SECONDS:
             self.said[name] = time.monotonic()
-            console.say(f"        {name} {', '.join(filter(None, (f'{event.done}/{event.total}', event.text, left)))}")
+            console.say(f"        {name} {', '.join(filter(None, (done, event.text, left)))}")
 
 
 class _Bars:

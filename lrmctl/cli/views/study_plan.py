@@ -39,7 +39,7 @@ def _row(one: StageEstimate) -> tuple[object, ...]:
     disk = words.size(one.disk_bytes) if one.stage == "train" else "-"
     figures = (_count(one.completions), _count(one.judge_calls))
     took = "-" if one.seconds is None else console.duration(one.seconds)
-    return (one.base, one.arm, one.stage, one.start or "-", one.runs, one.gpus or "-", *figures, disk, took)
+    return (one.base, one.arm, one.stage, one.start or "-", one.runs, _gpus(one), *figures, disk, took)
 
 
 def _hours(plan: StudyPlan) -> str:
@@ -49,6 +49,10 @@ def _hours(plan: StudyPlan) -> str:
         return ""
     rest = f", and {unknown} of {plan.runs()} runs of which none has finished yet" if unknown else ""
     return f"{hours:.1f} h one after the other, {gpu_hours:.1f} GPU hours, as long as finished ones took{rest}"
+
+
+def _gpus(one: StageEstimate) -> str:
+    return f"{one.gpus} on {one.nodes} nodes" if one.nodes > 1 else str(one.gpus or "-")
 
 
 def _totals(plan: StudyPlan) -> list[tuple[object, ...]]:

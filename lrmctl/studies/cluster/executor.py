@@ -38,6 +38,7 @@ class _Running:
     tail: FileTail
     ended: JobState | None = None
     since: float = 0.0
+    told: str = ""
 
 
 class ClusterExecutor:
@@ -151,8 +152,12 @@ class ClusterExecutor:
             return
         self._heard = now
         for name, state in zip(known, states, strict=True):
+            one = self._running[name]
             if not state.active:
-                self._running[name].ended, self._running[name].since = state, now
+                one.ended, one.since = state, now
+            elif state.reason != one.told:
+                one.told = state.reason
+                self._pending.append(StudyEvent(one.task.arm, one.task.stage, "progress", state.reason))
 
     def _try_to_submit(self, one: _Running) -> None:
         """Submit; what the cluster does not take now is tried again while other jobs are there, or for a while."""

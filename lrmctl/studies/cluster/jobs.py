@@ -53,7 +53,7 @@ class JobState:
 
     Attributes:
         state: `gone` if the cluster knows no such job any more.
-        reason: the cluster's own words about a job that failed.
+        reason: the cluster's own words about a job that failed, or that waits or runs.
     """
 
     state: State

@@ -101,11 +101,13 @@ def _launched(job: StageJob) -> LaunchJob:
     return replace(launched, env={**job.env, IN_RAY_JOB: "1"}) if several else launched
 
 
-def _state(number: str, code: int | None, known: Mapping[str, str]) -> JobState:
+def _state(number: str, code: int | None, known: Mapping[str, slurm.Known]) -> JobState:
     """Where a job stands, by the code that its script wrote, and what Slurm says of jobs without a clear one."""
-    state = known.get(number, "")
+    state, reason = known.get(number, slurm.Known())
+    if state in _WAITING:
+        return JobState("waiting", f"Slurm job {number} waits" + (f": {reason}" if reason else ""))
     if state in slurm.ACTIVE_STATES:
-        return JobState("waiting" if state in _WAITING else "running")
+        return JobState("running", f"Slurm job {number} runs")
     if code == 0 or (code is None and state == "COMPLETED"):
         return JobState("done")
     if state == slurm.NEVER:
