@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from lrmctl._util.workers import Workers
+from lrmctl.studies.host_memory import HostMemory
 from lrmctl.studies.resources import GpuPool, environment, visible_gpus
 from lrmctl.studies.stages import OnEvent, StudyEvent, StudyTask, is_finished
 
@@ -28,7 +29,7 @@ class StageExecutor(Protocol):
         ...
 
     def fits(self, task: StudyTask) -> bool:
-        """Whether the GPUs that a task needs are free."""
+        """Whether the GPUs and the memory that a task needs are free."""
         ...
 
     def start(self, task: StudyTask) -> None:
@@ -55,16 +56,24 @@ class LocalExecutor:
         run_stage: runs one task, in a worker process.
         jobs: most stages at a time.
         gpus: names of the GPUs to share out; those that this process sees if None.
+        memory: of this machine.
     """
 
     def __init__(
-        self, run_stage: Callable[[StudyTask, OnEvent], None], jobs: int, gpus: Sequence[str] | None = None
+        self,
+        run_stage: Callable[[StudyTask, OnEvent], None],
+        jobs: int,
+        gpus: Sequence[str] | None = None,
+        memory: HostMemory | None = None,
     ) -> None:
         for name, value in ONE_THREAD.items():  # inherited by the workers, which share the machine
             os.environ.setdefault(name, value)
         self._run_stage = run_stage
         self._pool = GpuPool(visible_gpus() if gpus is None else gpus)
         self._workers = Workers(jobs, fresh=bool(self._pool))  # a process keeps the GPUs that it first saw
+        self._memory = memory or HostMemory()
+        self._waits: dict[str, StudyEvent] = {}
+        self._told: set[str] = set()
 
     def __enter__(self) -> LocalExecutor:
         self._workers.__enter__()
@@ -82,20 +91,31 @@ class LocalExecutor:
         return self._workers.busy
 
     def fits(self, task: StudyTask) -> bool:
-        return self._pool.fits(task.gpus)
+        if not self._pool.fits(task.gpus):
+            return False
+        if self._memory.fits(task):
+            return True
+        if task.name not in self._told:
+            self._told.add(task.name)
+            self._waits[task.name] = StudyEvent(task.arm, task.stage, "progress", self._memory.why(task))
+        return False
 
     def start(self, task: StudyTask) -> None:
         env: Mapping[str, str] = {}
         if self._pool:
             env = environment(self._pool.take(task.name, task.gpus), on_cpu=task.on_cpu)
+        self._memory.take(task)
         self._workers.start(task.name, self._run_stage, task, env)
 
     def events(self, wait: float) -> Iterator[Any]:
-        return self._workers.events(wait)
+        while self._waits:
+            yield self._waits.popitem()[1]
+        yield from self._workers.events(wait)
 
     def finished(self) -> Iterator[tuple[str, Exception | None]]:
         for name, error in self._workers.finished():
             self._pool.give_back(name)
+            self._memory.give_back(name)
             yield name, error
 
 

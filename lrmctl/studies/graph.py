@@ -59,12 +59,12 @@ class _Graph:
         return self._holes
 
     def _startable(self, waiting: Sequence[StudyTask]) -> Iterator[StudyTask]:
-        """Tasks that can start now. Only what needs no GPU overtakes a task that waits for GPUs."""
+        """Tasks that can start now. Only what needs no GPU overtakes a task that waits for GPUs or memory."""
         blocked = False
         for task in list(waiting):
             if not self._executor.free:
                 return
-            if task.gpus and (blocked or not self._executor.fits(task)):
+            if (task.gpus and blocked) or not self._executor.fits(task):
                 blocked = True
                 continue
             yield task

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,13 @@ from study_stages import noted_stage, ran, tasks_of
 
 from lrmctl.recipe.load import load_recipe
 from lrmctl.recipe.schema.evaluation import EvalSection
+from lrmctl.studies import host_memory
 from lrmctl.studies.executors import LocalExecutor
 from lrmctl.studies.graph import run_graph
+from lrmctl.studies.host_memory import HostMemory, planned_bytes
 from lrmctl.studies.resources import GpuPool, TrainingUse, gpus_of_evaluation, use_of_training, visible_gpus
 from lrmctl.studies.stages import StudyEvent, StudyTask
+from lrmctl.training.plan import plan_training
 
 pytestmark = pytest.mark.e2e
 
@@ -198,3 +202,32 @@ def test_a_training_that_is_launched_elsewhere_uses_none_of_this_machine_but_its
 )
 def test_an_evaluation_takes_a_gpu_for_each_worker(engine: object, gpus: int) -> None:
     assert gpus_of_evaluation(EvalSection.model_validate({"safety": ["lab-harmful"], "engine": engine})) == gpus
+
+
+def test_trainings_on_cpu_that_do_not_fit_side_by_side_run_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arms = ("{name: a, recipe: lab/sft-mixed}", "{name: b, recipe: lab/sft-harmful}")
+    tasks = tasks_of(tmp_path, *arms, top="jobs: 2", seconds=0.3)
+    tasks = {name: replace(task, on_cpu=True) for name, task in tasks.items()}
+    monkeypatch.setattr(host_memory, "planned_bytes", lambda task: 6 * 1024**3 if task.stage == "train" else 0)
+    events: list[StudyEvent] = []
+    executor = LocalExecutor(noted_stage, 4, (), HostMemory(total=10 * 1024**3))
+    assert run_graph(tasks, executor, events.append) == {}
+    spans = {line["task"]: (line["began"], line["ended"]) for line in ran(tmp_path)}
+    (first, second) = sorted((spans["train:a"], spans["train:b"]))
+    assert first[1] <= second[0]
+    (told,) = [event.text for event in events if event.text.startswith("waits")]
+    assert told in {f"waits: it needs 6.0 GiB, {arm} 6.0, and this machine has 10.0" for arm in ("a", "b")}
+
+
+def test_the_memory_of_a_training_is_that_of_its_plan_and_a_small_model_s_is_not_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = replace(tasks_of(tmp_path, "{name: a, recipe: lab/sft-mixed}")["train:a"], on_cpu=True)
+    assert planned_bytes(task) == 0
+    monkeypatch.setattr(host_memory, "SMALL", 0)
+    assert task.loaded is not None
+    plan = plan_training(task.loaded, runs_dir=tmp_path, name="a", model=str(task.model), render=False)
+    assert plan.summary.memory is not None
+    assert planned_bytes(task) == plan.summary.memory.peak > 0
