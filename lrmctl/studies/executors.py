@@ -93,18 +93,22 @@ class LocalExecutor:
     def fits(self, task: StudyTask) -> bool:
         if not self._pool.fits(task.gpus):
             return False
-        if self._memory.fits(task):
+        if not self._on_cpu(task) or self._memory.fits(task):
             return True
         if task.name not in self._told:
             self._told.add(task.name)
             self._waits[task.name] = StudyEvent(task.arm, task.stage, "progress", self._memory.why(task))
         return False
 
+    def _on_cpu(self, task: StudyTask) -> bool:
+        return task.on_cpu or not self._pool
+
     def start(self, task: StudyTask) -> None:
         env: Mapping[str, str] = {}
         if self._pool:
             env = environment(self._pool.take(task.name, task.gpus), on_cpu=task.on_cpu)
-        self._memory.take(task)
+        if self._on_cpu(task):
+            self._memory.take(task)
         self._workers.start(task.name, self._run_stage, task, env)
 
     def events(self, wait: float) -> Iterator[Any]:

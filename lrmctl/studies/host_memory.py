@@ -61,7 +61,7 @@ def planned_bytes(task: StudyTask) -> int:
 
     0 for a small model, for other stages, which take what is free, and where there is no plan.
     """
-    if task.stage != "train" or not task.on_cpu or task.loaded is None or _weights(task) < SMALL:
+    if task.stage != "train" or task.loaded is None or _weights(task) < SMALL:
         return 0
     from lrmctl.training.plan import plan_training
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -209,7 +208,6 @@ def test_trainings_on_cpu_that_do_not_fit_side_by_side_run_one_after_the_other(
 ) -> None:
     arms = ("{name: a, recipe: lab/sft-mixed}", "{name: b, recipe: lab/sft-harmful}")
     tasks = tasks_of(tmp_path, *arms, top="jobs: 2", seconds=0.3)
-    tasks = {name: replace(task, on_cpu=True) for name, task in tasks.items()}
     monkeypatch.setattr(host_memory, "planned_bytes", lambda task: 6 * 1024**3 if task.stage == "train" else 0)
     events: list[StudyEvent] = []
     executor = LocalExecutor(noted_stage, 4, (), HostMemory(total=10 * 1024**3))
@@ -224,7 +222,7 @@ def test_trainings_on_cpu_that_do_not_fit_side_by_side_run_one_after_the_other(
 def test_the_memory_of_a_training_is_that_of_its_plan_and_a_small_model_s_is_not_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    task = replace(tasks_of(tmp_path, "{name: a, recipe: lab/sft-mixed}")["train:a"], on_cpu=True)
+    task = tasks_of(tmp_path, "{name: a, recipe: lab/sft-mixed}")["train:a"]
     assert planned_bytes(task) == 0
     monkeypatch.setattr(host_memory, "SMALL", 0)
     assert task.loaded is not None
