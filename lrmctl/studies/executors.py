@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol
 
+from lrmctl._util.accelerators import visible_gpus
 from lrmctl._util.workers import Workers
 from lrmctl.studies.host_memory import HostMemory
-from lrmctl.studies.resources import GpuPool, environment, visible_gpus
+from lrmctl.studies.resources import GpuPool, environment
 from lrmctl.studies.stages import OnEvent, StudyEvent, StudyTask, is_finished
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false"}

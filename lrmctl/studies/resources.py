@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lrmctl._util.accelerators import VISIBLE
 from lrmctl.planning.layout import placement
 from lrmctl.recipe.schema.engines import HfOptions
 from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
@@ -14,8 +14,6 @@ from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
 if TYPE_CHECKING:
     from lrmctl.recipe.schema.evaluation import EvalSection
     from lrmctl.recipe.schema.recipes import AnyRecipe
-
-VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 @dataclass(frozen=True)
@@ -56,15 +54,6 @@ def gpus_of_evaluation(section: EvalSection) -> int:
     if isinstance(engine, HfOptions):
         return engine.workers if isinstance(engine.workers, int) and engine.device != "cpu" else 1
     return int(getattr(engine, "tensor_parallel", None) or 1)
-
-
-def visible_gpus() -> tuple[str, ...]:
-    """The GPUs that this process may use, as `CUDA_VISIBLE_DEVICES` names them; empty without any."""
-    import torch
-
-    count = torch.cuda.device_count()
-    named = [name.strip() for name in os.environ.get(VISIBLE, "").split(",") if name.strip()]
-    return tuple(named[:count] if named else map(str, range(count)))
 
 
 class GpuPool:

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 from study_stages import noted_stage, ran, tasks_of
 
+from lrmctl._util.accelerators import visible_gpus
 from lrmctl.recipe.load import load_recipe
 from lrmctl.recipe.schema.evaluation import EvalSection
 from lrmctl.studies import host_memory
 from lrmctl.studies.executors import LocalExecutor
 from lrmctl.studies.graph import run_graph
 from lrmctl.studies.host_memory import HostMemory, planned_bytes
-from lrmctl.studies.resources import GpuPool, TrainingUse, gpus_of_evaluation, use_of_training, visible_gpus
+from lrmctl.studies.resources import GpuPool, TrainingUse, gpus_of_evaluation, use_of_training
 from lrmctl.studies.stages import StudyEvent, StudyTask
 from lrmctl.training.plan import plan_training
 

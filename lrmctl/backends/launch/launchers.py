@@ -8,10 +8,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from lrmctl._util.accelerators import IN_RAY_JOB
 from lrmctl.backends.launch.base import Abort, Launcher, LaunchJob, OnLines, OnStarted, run
-
-IN_RAY_JOB = "LRMCTL_RAY_JOB"
-"""Variable that is set in a job of a Ray cluster that lrmctl itself runs in."""
 
 
 def launcher(section: Mapping[str, Any]) -> Launcher:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 from typing import Literal
 
+from lrmctl._util.accelerators import IN_RAY_JOB, visible_gpus
 from lrmctl.engines.spread.crew import Crew
-from lrmctl.engines.spread.processes import VISIBLE, ProcessCrew
-
-IN_RAY_JOB = "LRMCTL_RAY_JOB"
-"""Environment variable: set in a job of a Ray cluster, whose GPUs may be on other nodes."""
+from lrmctl.engines.spread.processes import ProcessCrew
 
 
 def crew_of(workers: int | Literal["auto"], device: str) -> Crew | None:
@@ -31,12 +29,3 @@ def crew_of(workers: int | Literal["auto"], device: str) -> Crew | None:
 
         return RayCrew(count, device)
     return ProcessCrew(count, gpus, device)
-
-
-def visible_gpus() -> tuple[str, ...]:
-    """The GPUs that this process may use, as `CUDA_VISIBLE_DEVICES` names them; empty without any."""
-    import torch
-
-    count = torch.cuda.device_count()
-    named = [name.strip() for name in os.environ.get(VISIBLE, "").split(",") if name.strip()]
-    return tuple(named[:count] if named else map(str, range(count)))

@@ -10,10 +10,10 @@ from multiprocessing.connection import Connection, wait
 from queue import SimpleQueue
 from typing import Any
 
+from lrmctl._util.accelerators import VISIBLE
 from lrmctl._util.child_process import ChildProcess, how_it_ended
 from lrmctl.engines.spread.crew import Call, ChildEngine, Crew, Failed, Message, Started, answers, died
 
-VISIBLE = "CUDA_VISIBLE_DEVICES"
 _THREADS = "OMP_NUM_THREADS"
 _FOLLOW = 0.5
 """Seconds between two looks at the parent."""

@@ -14,13 +14,14 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from types import TracebackType
 
+from lrmctl._util.accelerators import VISIBLE
 from lrmctl._util.tail import FileTail
 from lrmctl.errors import BackendError, LrmctlError
 from lrmctl.runs.writing import write_json
 from lrmctl.studies.cluster.job import STAMP_TIMEOUT_S, TOKEN, JobFiles, RunStage
 from lrmctl.studies.cluster.jobs import JobState, Record, StageJob, StageJobs
 from lrmctl.studies.executors import ONE_THREAD
-from lrmctl.studies.resources import VISIBLE, GpuPool
+from lrmctl.studies.resources import GpuPool
 from lrmctl.studies.stages import StudyEvent, StudyTask, is_finished
 
 SILENCE_TIMEOUT_S = 300.0

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lrmctl.backends.launch.launchers import IN_RAY_JOB
+from lrmctl._util.accelerators import IN_RAY_JOB
 from lrmctl.backends.launch.ray import RayJobs
 from lrmctl.studies.cluster.jobs import JobState, Record, StageJob, StageJobs, State
 

@@ -14,9 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lrmctl._util.accelerators import IN_RAY_JOB
 from lrmctl.backends.launch import slurm
 from lrmctl.backends.launch.base import LaunchJob
-from lrmctl.backends.launch.launchers import IN_RAY_JOB
 from lrmctl.errors import BackendError, RecipeError
 from lrmctl.studies.cluster.jobs import JobState, Record, StageJob, StageJobs
 
