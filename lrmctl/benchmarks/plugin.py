@@ -20,6 +20,11 @@ def lrmctl_benchmarks(register: Register) -> None:
         f"{two_way}:WILDGUARDTEST_SET",
         summary="WildGuardTest: prompts by the annotators' label (gated)",
     )
+    register(
+        "prompts-of",
+        "lrmctl.benchmarks.of_source:SourceBenchmark",
+        summary="the prompts of a training source, by its name",
+    )
     register("prompts-file", f"{custom}:prompts_file", summary="your own prompts: a CSV, JSONL, text or Parquet file")
     register(
         "prompts-hub", f"{custom}:prompts_hub", summary="your own prompts: a data set of the hub, or a copy of one"
