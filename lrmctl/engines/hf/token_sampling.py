@@ -18,6 +18,9 @@ BLOCK = 64
 """Numbers generated at a time. torch fills tensors of 16 numbers or more in another order, so that equal blocks make a
 stream independent of its length."""
 
+_CANDIDATES, _SHARE_OF_CANDIDATES = 1024, 8
+"""Largest logits among which the limit of top-p and top-k is looked for, if the vocabulary is so many times larger."""
+
 BROKEN = "the model's logits are not numbers (NaN): its weights or its dtype are broken"
 
 
@@ -110,16 +113,52 @@ def uniforms(seeds: Sequence[int], limits: Sequence[int], width: int) -> Tensor:
 
 def filtered(scaled: Tensor, top_k: Tensor, top_p: Tensor) -> Tensor:
     """Logits `[R, V]` with tokens removed by top-k, then top-p, at -inf; rows without filters are unchanged."""
-    import torch
 
     rows = ((top_p < 1) | (top_k < scaled.shape[-1])).squeeze(1).nonzero()[:, 0]
-    values, order = scaled[rows].sort(dim=-1, descending=True, stable=True)
-    rank = torch.arange(scaled.shape[-1], device=scaled.device)
-    values = values.masked_fill(rank >= top_k[rows], float("-inf"))
-    probs = values.softmax(-1)
-    dropped = (rank >= top_k[rows]) | (probs.cumsum(-1) - probs >= top_p[rows])
-    kept = scaled[rows].masked_fill(dropped.scatter(1, order, dropped), float("-inf"))
+    chosen, top_k, top_p = scaled[rows], top_k[rows], top_p[rows]
+    if scaled.shape[-1] < _SHARE_OF_CANDIDATES * _CANDIDATES:
+        return scaled.index_copy(0, rows, _by_sorting(chosen, top_k, top_p))
+    least, settled = _least_kept(chosen, top_k, top_p)
+    kept = chosen.masked_fill(chosen < least, float("-inf"))
+    rest = (~settled).nonzero()[:, 0]
+    if len(rest):
+        kept = kept.index_copy(0, rest, _by_sorting(chosen[rest], top_k[rest], top_p[rest]))
     return scaled.index_copy(0, rows, kept)
+
+
+def _by_sorting(logits: Tensor, top_k: Tensor, top_p: Tensor) -> Tensor:
+    """Logits `[R, V]`, filtered; of equal ones at the limit, those with the lowest token ids are kept."""
+    import torch
+
+    values, order = logits.sort(dim=-1, descending=True, stable=True)
+    rank = torch.arange(logits.shape[-1], device=logits.device)
+    values = values.masked_fill(rank >= top_k, float("-inf"))
+    probs = values.softmax(-1)
+    dropped = (rank >= top_k) | (probs.cumsum(-1) - probs >= top_p)
+    return logits.masked_fill(dropped.scatter(1, order, dropped), float("-inf"))
+
+
+def _least_kept(logits: Tensor, top_k: Tensor, top_p: Tensor) -> tuple[Tensor, Tensor]:
+    """The least logit that each row keeps `[R, 1]`, from its largest ones alone, and whether they are enough `[R]`.
+
+    They are not if the limit lies beyond them or between equal logits. Sorting a vocabulary of 50,000 takes as long as
+    a small model's pass.
+    """
+    import torch
+
+    vocabulary = logits.shape[-1]
+    values = logits.topk(_CANDIDATES, dim=-1).values
+    rank = torch.arange(_CANDIDATES, device=logits.device)
+    beyond = rank >= top_k
+    among = values.masked_fill(beyond, float("-inf")).logsumexp(-1, keepdim=True)
+    total = torch.where(top_k < vocabulary, among, logits.logsumexp(-1, keepdim=True))
+    probs = (values - total).exp().masked_fill(beyond, 0.0)
+    dropped = beyond | (probs.cumsum(-1) - probs >= top_p)
+    last = (~dropped).sum(-1, keepdim=True).clamp(1, _CANDIDATES - 1) - 1
+    least = values.gather(1, last)
+    known = ((top_k <= _CANDIDATES) | (top_k >= vocabulary))[:, 0]
+    settled = known & dropped[:, -1] & (values.gather(1, last + 1) < least)[:, 0]
+    return least, settled
 
 
 def by_inverse_cdf(logp: Tensor, uniform: Tensor) -> Tensor:
