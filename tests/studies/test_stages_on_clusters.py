@@ -42,6 +42,7 @@ def test_every_stage_is_one_job_and_a_second_run_submits_nothing(tmp_path: Path)
     assert {event.state for event in events} == {"kept"}
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 def test_a_job_that_fails_gives_its_own_reason_and_what_starts_from_it_is_not_submitted(tmp_path: Path) -> None:
     tasks, cluster = tasks_of(tmp_path, *CHAIN), FakeCluster()
@@ -69,6 +70,7 @@ def test_a_controller_that_died_finds_its_jobs_again_and_starts_none_twice(tmp_p
     assert len(names) == len(set(names)) == len(tasks)
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 def test_a_job_that_vanished_is_a_failure_and_the_next_run_submits_it_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -87,6 +89,7 @@ def test_a_job_that_vanished_is_a_failure_and_the_next_run_submits_it_again(
     assert run(tmp_path, tasks, cluster)[0] == {}
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 def test_an_interrupt_stops_what_runs(tmp_path: Path) -> None:
     tasks, cluster = tasks_of(tmp_path, CHAIN[0], seconds=60), FakeCluster()
@@ -99,6 +102,7 @@ def test_an_interrupt_stops_what_runs(tmp_path: Path) -> None:
     assert ran(tmp_path) == []
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 def test_a_cluster_that_is_silent_for_a_while_is_waited_for(tmp_path: Path) -> None:
     tasks, cluster = tasks_of(tmp_path, CHAIN[0]), FakeCluster()

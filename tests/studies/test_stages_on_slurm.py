@@ -187,6 +187,7 @@ def test_a_job_whose_number_was_never_written_down_is_found_by_its_name(study: P
     assert len(ids) == len(tasks)
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 def test_a_job_that_appears_after_its_stage_was_submitted_again_does_nothing(study: Path, slurm: FakeSlurm) -> None:
     tasks = tasks_of(study, CHAIN[0], top=ON_SLURM)
@@ -230,6 +231,7 @@ def test_an_interrupt_while_jobs_are_submitted_cancels_those(
     assert [job["state"] for job in slurm.jobs] == ["CANCELLED"] * 3
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 def test_a_job_that_slurm_never_takes_is_its_stages_failure_and_the_rest_goes_on(study: Path, slurm: FakeSlurm) -> None:
     tasks = tasks_of(study, *CHAIN, OTHER, top=ON_SLURM)
@@ -240,6 +242,7 @@ def test_a_job_that_slurm_never_takes_is_its_stages_failure_and_the_rest_goes_on
     assert is_finished(tasks["analyze:other"])
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 def test_a_job_over_the_limit_of_submitted_jobs_is_submitted_when_others_have_ended(
     study: Path, slurm: FakeSlurm
@@ -258,6 +261,7 @@ def test_a_job_over_the_limit_of_submitted_jobs_is_submitted_when_others_have_en
     assert len(ran(study)) == len(tasks) == len(slurm.jobs)
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 @pytest.mark.usefixtures("slurm")
 def test_a_stage_that_finished_though_its_job_failed_does_not_keep_others_from_starting(study: Path) -> None:
@@ -274,6 +278,7 @@ def crashing_at_exit(task: StudyTask, emit: object) -> None:
         raise RuntimeError("after everything was written")
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 def test_what_slurm_has_forgotten_is_known_from_its_files(study: Path, slurm: FakeSlurm) -> None:
     tasks = tasks_of(study, *CHAIN, top=ON_SLURM)

@@ -75,6 +75,7 @@ def three(checkpoint: Path) -> Iterator[Engine]:
     engine.release()
 
 
+@pytest.mark.e2e
 def test_three_workers_draw_what_one_draws(three: Engine, checkpoint: Path, tmp_path: Path) -> None:
     one = HfEngine(checkpoint, batch_size=4)
     requests = requests_of(one)
@@ -89,6 +90,7 @@ def test_three_workers_draw_what_one_draws(three: Engine, checkpoint: Path, tmp_
     assert three.local._weights.model is None  # this process has no weights
 
 
+@pytest.mark.e2e
 def test_questions_and_probabilities_come_from_the_workers_too(three: Engine, checkpoint: Path) -> None:
     one = HfEngine(checkpoint, batch_size=4)
     asked = [one.question([{"role": "user", "content": f"say {i}"}], 5) for i in range(20)]
@@ -103,6 +105,7 @@ def test_questions_and_probabilities_come_from_the_workers_too(three: Engine, ch
     assert three.rolling_loglikelihood(texts) == pytest.approx(one.rolling_loglikelihood(texts), rel=1e-4)
 
 
+@pytest.mark.e2e
 def test_a_decoding_mode_steers_the_workers(three: Engine, checkpoint: Path) -> None:
     mode = Budget(mode="budget", tokens=10, closing="")
     here, there = steered(HfEngine(checkpoint, batch_size=4), mode), steered(three, mode)
