@@ -12,6 +12,7 @@ from report_fixtures import make_arm
 Lrmctl = Callable[..., Any]
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 def test_figures_and_tables_for_a_paper(lrmctl: Lrmctl, tmp_path: Path) -> None:
     make_arm(tmp_path / "runs", "rft", n=3, temperatures=(0.6,))

@@ -116,6 +116,7 @@ def check(found: dict[str, Any], points: int) -> None:
     assert found["integrity"] == "ok"
 
 
+@pytest.mark.slow
 def test_killed_three_times_nothing_is_lost_and_nothing_drawn_twice(tmp_path: Path) -> None:
     check(killed(tmp_path, [1, 2, 3], prompts=300), 3)
 
