@@ -29,6 +29,11 @@ class StageExecutor(Protocol):
         """Whether a stage is running."""
         ...
 
+    @property
+    def shares_gpus(self) -> bool:
+        """Whether there are GPUs that stages may have to wait for."""
+        ...
+
     def fits(self, task: StudyTask) -> bool:
         """Whether the GPUs and the memory that a task needs are free."""
         ...
@@ -90,6 +95,10 @@ class LocalExecutor:
     @property
     def busy(self) -> bool:
         return self._workers.busy
+
+    @property
+    def shares_gpus(self) -> bool:
+        return bool(self._pool)
 
     def fits(self, task: StudyTask) -> bool:
         if not self._pool.fits(task.gpus):

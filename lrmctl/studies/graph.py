@@ -59,13 +59,15 @@ class _Graph:
         return self._holes
 
     def _startable(self, waiting: Sequence[StudyTask]) -> Iterator[StudyTask]:
-        """Tasks that can start now. Only what needs no GPU overtakes a task that waits for GPUs or memory."""
+        """Tasks that can start now. Only what needs no GPU overtakes a task that waits for GPUs."""
         blocked = False
         for task in list(waiting):
             if not self._executor.free:
                 return
-            if (task.gpus and blocked) or not self._executor.fits(task):
-                blocked = True
+            if task.gpus and blocked:
+                continue
+            if not self._executor.fits(task):
+                blocked = blocked or (task.gpus > 0 and self._executor.shares_gpus)
                 continue
             yield task
 

@@ -216,6 +216,7 @@ def test_trainings_on_cpu_that_do_not_fit_side_by_side_run_one_after_the_other(
     spans = {line["task"]: (line["began"], line["ended"]) for line in ran(tmp_path)}
     (first, second) = sorted((spans["train:a"], spans["train:b"]))
     assert first[1] <= second[0]
+    assert spans["eval:base"][0] < first[1]  # what needs little memory does not wait
     (told,) = [event.text for event in events if event.text.startswith("waits")]
     assert told in {f"waits: it needs 6.0 GiB, {arm} 6.0, and this machine has 10.0" for arm in ("a", "b")}
 

@@ -91,6 +91,10 @@ class ClusterExecutor:
     def busy(self) -> bool:
         return bool(self._running)
 
+    @property
+    def shares_gpus(self) -> bool:
+        return bool(self._pool)
+
     def fits(self, task: StudyTask) -> bool:
         return self._pool is None or self._pool.fits(task.gpus)
 
