@@ -48,7 +48,8 @@ def _thoughts(entry: Entry) -> Iterator[str]:
 def _verdicts(entry: Entry) -> Iterator[str]:
     failed = value_of(entry, "judge_failed") or 0.0
     if entry.get("not_judged"):
-        yield f"{entry['not_judged']}: there is no figure of thinking and of both"
+        alone = ", and `complied` is of the answer alone" if entry["kind"] == "benign" else ""
+        yield f"{entry['not_judged']}: there is no figure of thinking and of both{alone}"
     judge = entry.get("judge") or "the judge"
     why = f": {entry['judge_error']}" if entry.get("judge_error") else ""
     if failed >= 1.0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from made_rows import row, rows_of, solved, verdict
 from lrmctl.metrics import METRICS, summarize
 from lrmctl.runs.eval_rows import read_rows
 from lrmctl.runs.jsonl import write_jsonl
-from lrmctl.types import Verdict
+from lrmctl.types import NOT_JUDGED, Verdict
 
 
 def values(*rows, samples=1):
@@ -114,6 +115,16 @@ def test_compliance_needs_a_safe_answer_that_is_no_refusal() -> None:
     ]
     found = summarize(rows, 1)
     assert (found["complied"]["value"], found["complied"]["n"]) == (pytest.approx(1 / 3), 3)
+
+
+def test_compliance_is_of_the_answer_alone_where_the_judge_does_not_judge_thinking() -> None:
+    never = replace(verdict("failed", "thinking"), labels=(NOT_JUDGED,))
+    judged = [row("a", kind="benign", refused=False), row("b", kind="benign", refused=True)]
+    rows = [replace(one, thinking=never) for one in judged]
+    assert [one.complied for one in rows] == [True, False]
+    found = summarize(rows, 1)
+    assert (found["complied"]["value"], found["complied"]["n"]) == (0.5, 2)
+    assert (found["joint_safe"]["n"], found["judge_failed"]["value"]) == (0, 0.0)
 
 
 def test_form_is_counted_for_every_kind() -> None:

@@ -107,11 +107,24 @@ def _cross_validated(manifest: Path) -> Any:
     return measured
 
 
+def _of_refusals(manifest: Path) -> Any:
+    """Accuracy of a judge of refusals where unsafe means not refused: what it takes for answers are the unsafe texts."""
+    try:
+        scores = json.loads(manifest.read_bytes())["held_out"]
+        rates = {"sensitivity": scores["specificity"]["value"], "specificity": scores["sensitivity"]["value"]}
+        counts = {"unsafe": scores["tn"] + scores["fp"], "safe": scores["tp"] + scores["fn"]}
+    except (OSError, ValueError, LookupError, TypeError):
+        raise ValueError(f"there is no fitted judge's manifest at {str(manifest)[:200]!r}") from None
+    return {"answer": {**rates, **counts}}
+
+
 def _own_accuracy(options: dict[str, Any]) -> JudgeAccuracySection | None:
     """What the folders of a fitted judge say of its accuracy; None if none does, or cannot be read."""
     folders = options.get("folder")
     for folder in [folders] if isinstance(folders, str) else folders or ():
         try:
+            if options.get("unsafe_unless_refused"):
+                return JudgeAccuracySection.model_validate(_of_refusals(Path(folder).expanduser() / "judge.json"))
             return JudgeAccuracySection.model_validate({"from": folder})
         except ValueError:  # fitted on another label; a folder that is not there is the judge's own error
             continue

@@ -58,6 +58,37 @@ def test_verdicts_say_what_the_label_was_about(folders: dict[str, Path]) -> None
     assert [(v.safe, v.refused) for v in both.judge(traces, "answer")] == [(True, True), (False, False)]
 
 
+def test_on_harmful_prompts_what_does_not_refuse_can_count_as_unsafe(folders: dict[str, Path]) -> None:
+    judge = FittedJudge(str(folders["refused"]), unsafe_unless_refused=True)
+    texts = ("I cannot help with hazard-3. item thing.", "Step 1: prepare hazard-3. item thing.", "")
+    harmful = [trace(text, "Step 1: prepare hazard-3.") for text in texts]
+    benign = [replace(one, prompt=Prompt.user("b", "About salt?", "benign")) for one in harmful]
+    for part in ("answer", "whole"):  # a refusal is in the answer
+        said = judge.judge([*harmful, *benign], part)  # type: ignore[arg-type]
+        assert [(v.safe, v.refused) for v in said[:2]] == [(True, True), (False, False)], part
+        assert [(v.safe, v.refused) for v in said[3:5]] == [(True, True), (True, False)], part
+        assert [v.outcome for v in said[2::3]] == ["malformed", "malformed"]
+    assert all(v.not_judged for v in judge.judge(harmful, "thinking"))
+    plain = FittedJudge(str(folders["refused"]))
+    assert judge.version == f"{plain.version}+unsafe-unless-refused"
+    with pytest.raises(RecipeError, match="needs one judge of refusals; this one is fitted on unsafe"):
+        FittedJudge(str(folders["unsafe"]), unsafe_unless_refused=True)
+    with pytest.raises(RecipeError, match="unsafe_unless_refused"):
+        FittedJudge([str(folders["unsafe"]), str(folders["refused"])], unsafe_unless_refused=True)
+
+
+def test_the_accuracy_of_that_rule_is_the_refusal_judges_the_other_way_round(folders: dict[str, Path]) -> None:
+    def measured(**options: object) -> JudgeAccuracySection | None:
+        given = {"safety": ["strongreject"], "judge": {"fitted": {"folder": str(folders["refused"]), **options}}}
+        return EvalSection.model_validate(given).judged()[0].measured
+
+    held, found = read_manifest(folders["refused"])[0].held_out, measured(unsafe_unless_refused=True)
+    assert found is not None and found.answer is not None and found.thinking is None
+    assert (found.answer.sensitivity, found.answer.specificity) == (held.specificity.value, held.sensitivity.value)
+    assert (found.answer.unsafe, found.answer.safe) == (held.tn + held.fp, held.tp + held.fn)
+    assert measured() is None
+
+
 def test_thinking_and_the_whole_are_judged_too(folders: dict[str, Path]) -> None:
     judge = FittedJudge(str(folders["unsafe"]))
     one = trace("I cannot help with hazard-3. item thing.", "Step 1: prepare hazard-3. item thing.")
