@@ -124,7 +124,7 @@ def test_compliance_is_of_the_answer_alone_where_the_judge_does_not_judge_thinki
     assert [one.complied for one in rows] == [True, False]
     found = summarize(rows, 1)
     assert (found["complied"]["value"], found["complied"]["n"]) == (0.5, 2)
-    assert (found["joint_safe"]["n"], found["judge_failed"]["value"]) == (0, 0.0)
+    assert found["judge_failed"]["value"] == 0.0
 
 
 def test_form_is_counted_for_every_kind() -> None:

@@ -95,7 +95,9 @@ class FittedJudge(Judge):
         pairs = {i: pair for i, pair in pairs.items() if pair[1]}
         scores = [scorer.scores(list(pairs.values())) for scorer in self._load()] if pairs else []
         found = dict(zip(pairs, zip(*scores, strict=True), strict=True))
-        return [self._verdict(t, found[i], part) if i in found else self._nothing(t, part) for i, t in enumerate(traces)]
+        return [
+            self._verdict(t, found[i], part) if i in found else self._nothing(t, part) for i, t in enumerate(traces)
+        ]
 
     def _load(self) -> list[FittedScorer]:
         if not self._scorers:

@@ -108,7 +108,7 @@ def _cross_validated(manifest: Path) -> Any:
 
 
 def _of_refusals(manifest: Path) -> Any:
-    """Accuracy of a judge of refusals where unsafe means not refused: what it takes for answers are the unsafe texts."""
+    """Accuracy of a judge of refusals where unsafe means not refused: the negatives are the unsafe texts."""
     try:
         scores = json.loads(manifest.read_bytes())["held_out"]
         rates = {"sensitivity": scores["specificity"]["value"], "specificity": scores["sensitivity"]["value"]}

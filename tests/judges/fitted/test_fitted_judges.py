@@ -83,7 +83,9 @@ def test_the_accuracy_of_that_rule_is_the_refusal_judges_the_other_way_round(fol
         return EvalSection.model_validate(given).judged()[0].measured
 
     held, found = read_manifest(folders["refused"])[0].held_out, measured(unsafe_unless_refused=True)
-    assert found is not None and found.answer is not None and found.thinking is None
+    assert found is not None
+    assert found.answer is not None
+    assert found.thinking is None
     assert (found.answer.sensitivity, found.answer.specificity) == (held.specificity.value, held.sensitivity.value)
     assert (found.answer.unsafe, found.answer.safe) == (held.tn + held.fp, held.tp + held.fn)
     assert measured() is None
