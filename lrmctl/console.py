@@ -190,7 +190,8 @@ class Clock:
         starts_up: steps take about equally long, but the first includes start-up (training), so the pace is that of the
             steps after it. If False, the pace is that of everything since the first report. The completions of one
             batch end together after a long time without any, so that an early pace is wrong by far: an estimate is
-            given once it agrees with that of when half as much was done.
+            given once it agrees with that of when half as much was done. Reports that know how much work is under way
+            (`Done`) are taken at their word.
     """
 
     def __init__(self, *, starts_up: bool = False) -> None:
@@ -214,12 +215,13 @@ class Clock:
             self.seen = done
             return ""
         start, since = self.first
-        if done <= start:
+        work = getattr(done, "work", done)
+        if work <= start or (now - since < _FIRST and work != done):
             return ""
-        pace = (now - since) / (done - start)
-        if not self.starts_up:
+        pace = (now - since) / (work - start)
+        if not self.starts_up and work == done:
             pace = self._settled(done - start, pace)
-        return f"{duration(pace * (total - done))} left" if pace else ""
+        return f"{duration(pace * (total - work))} left" if pace else ""
 
     def _settled(self, done: int, pace: float) -> float:
         """The last pace, in seconds for each, that agreed with the one at half as much; 0 before there is one."""
@@ -231,6 +233,8 @@ class Clock:
         return self._agreed or 0.0
 
 
+_FIRST = 5.0
+"""Seconds before the first estimate from work under way."""
 _AGREE = 1.35
 """Most that two paces which agree differ by, as a factor."""
 

@@ -203,14 +203,15 @@ class Rendering:
 class Engine(ABC):
     """A model that completes prompts.
 
-    An engine implements `fingerprint`, `identity`, `question` and `generate`. Everything else has a default here, which
-    does nothing, or refuses and names the engine.
+    An engine implements `fingerprint`, `identity`, `question` and `generate`; all else has a default that does nothing
+    or refuses.
 
     Attributes:
         name: the name that recipes use.
         capabilities: what it can do besides generating.
         parallel: number of concurrent calls that it benefits from. Calls from several threads are always safe.
         control_tokens: the model's special tokens as text, which judged text must not contain; empty if unknown.
+        running: tokens sampled and token limit of each completion that `generate` works on; empty if unknown.
         tokenizer: the model's tokenizer; None if the engine has none, in which case it cannot continue given text.
     """
 
@@ -218,6 +219,7 @@ class Engine(ABC):
     capabilities: frozenset[Capability] = frozenset()
     parallel: int = 1
     control_tokens: Sequence[str] = ()
+    running: Sequence[tuple[int, int]] = ()
     tokenizer: Any = None
 
     @property
@@ -288,7 +290,7 @@ class Engine(ABC):
 
     @abstractmethod
     def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[list[tuple[int, Completion]]]:
-        """Completions as they finish, in groups, each with the index of its request; every request exactly once."""
+        """Completions as they finish, in groups (some empty), each with its request's index; every request once."""
 
     def trace(self, prompt: Prompt, request: GenerationRequest, completion: Completion) -> Trace:
         """The completion, including the forced text before it, split into thinking and answer. Forced text is part of

@@ -21,7 +21,9 @@ from types import TracebackType
 from typing import NamedTuple
 
 from lrmctl._util.disk import FULL
+from lrmctl._util.progress import Done
 from lrmctl.engines.base import Completion, Engine, GenerationRequest, OnProgress, Sampling, checked
+from lrmctl.engines.work import WorkMeter
 from lrmctl.errors import DiskFullError, LrmctlError
 from lrmctl.types import FinishReason, Prompt, Trace
 
@@ -205,6 +207,24 @@ def _completion(
     )
 
 
+def generate_into(
+    store: Store, engine: Engine, requests: Sequence[GenerationRequest]
+) -> Iterator[tuple[list[tuple[GenerationRequest, Completion]], Done]]:
+    """Generate completions, and store them as they finish; failed ones are returned with their error and not stored.
+
+    Args:
+        requests: distinct ones that are not in the store.
+
+    Yields:
+        Completions that have finished, each with its request, often none; and the number finished so far.
+    """
+    meter = WorkMeter(engine, requests)
+    for batch in engine.generate(requests):
+        found = [(requests[i], checked(requests[i], completion)) for i, completion in batch]
+        store.put(engine.identity, found)
+        yield found, meter.saw(found)
+
+
 def complete(
     engine: Engine, store: Store, requests: Sequence[GenerationRequest], on_progress: OnProgress | None = None
 ) -> list[Completion]:
@@ -217,11 +237,9 @@ def complete(
     todo = list({r: None for i, r in enumerate(requests) if i not in have})  # equal requests are one completion
     tell(len(requests) - len(todo), len(requests))
     drawn: dict[GenerationRequest, Completion] = {}
-    for batch in engine.generate(todo):
-        found = [(todo[i], checked(todo[i], completion)) for i, completion in batch]
-        store.put(engine.identity, found)
+    for found, done in generate_into(store, engine, todo):
         drawn.update(found)
-        tell(len(requests) - len(todo) + len(drawn), len(requests))
+        tell(len(requests) - len(todo) + done, len(requests))
     return [have[i] if i in have else drawn[r] for i, r in enumerate(requests)]
 
 

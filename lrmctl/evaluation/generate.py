@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lrmctl.engines.base import Completion, Engine, GenerationRequest, OnProgress, Sampling, checked
-from lrmctl.engines.store import Store, distinct_samples
+from lrmctl.engines.base import Completion, Engine, GenerationRequest, OnProgress, Sampling
+from lrmctl.engines.store import Store, distinct_samples, generate_into
 from lrmctl.errors import LrmctlError
 from lrmctl.types import Prompt, Trace
 
@@ -53,12 +53,9 @@ class Generation:
         missing = self._missing(asked)
         done = len(asked) - len(missing)
         tell(done, len(asked))
-        for batch in self.engine.generate(missing):
-            found = [(missing[i], checked(missing[i], completion)) for i, completion in batch]
-            self.store.put(self.engine.identity, found)
+        for found, more in generate_into(self.store, self.engine, missing):
             self.failed |= {request: c for request, c in found if c.finish_reason == "error"}
-            done += len(found)
-            tell(done, len(asked))
+            tell(done + more, len(asked))
 
     def traces(self, prompts: Sequence[Prompt], how: Sampling) -> Iterator[list[Trace]]:
         """The traces of generated prompts, by prompt, then sample, some prompts at a time."""

@@ -278,11 +278,11 @@ class _Evaluation:
 
 
 def _once(on_progress: OnProgress, total: int) -> Callable[[int], None]:
-    """Reports each number of completions once, however many parts end with it."""
+    """Reports each number of completions once, however many parts end with it, and work that goes on without any."""
     told = [-1]
 
     def tell(done: int) -> None:
-        if done != told[0]:
+        if done != told[0] or getattr(done, "work", done) != done:
             told[0] = done
             on_progress(done, total)
 

@@ -76,6 +76,11 @@ class SteeredEngine(Engine):
         return self.inner.thinking
 
     @property
+    def running(self) -> Sequence[tuple[int, int]]:  # type: ignore[override]  # read when it is needed
+        """The inner engine's; unknown in modes of several turns, of which that engine sees one."""
+        return () if isinstance(self.mode, Budget | MoreThink) else self.inner.running
+
+    @property
     def form(self) -> ThinkingFormat:
         """The model's thinking format, or the one imposed on a model that has none."""
         return self.inner.thinking.format or default_format()
@@ -148,9 +153,7 @@ class SteeredEngine(Engine):
         batch = list(asks.items())
         asks.clear()
         for some in self.inner.generate([request for _, request in batch]):
-            done = [found for j, said in some for found in _advance(*batch[j], said, under_way, asks)]
-            if done:
-                yield done
+            yield [found for j, said in some for found in _advance(*batch[j], said, under_way, asks)]
 
     def question(
         self,

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_GROUP = 0.1
-"""Seconds."""
+_GROUP, _QUIET = 0.1, 1.0
+"""Seconds between groups of finished rows, and between empty groups."""
 _NO_LIMIT = 1 << 30
 
 
@@ -238,8 +238,9 @@ class HfEngine(CheckpointEngine):
             self.model, size=self._side_by_side(rows), eos=self._eos, pad=self.tokenizer.pad_token_id
         )
         for ended in _in_groups(loop.run(row for row in rows if row.limit), [row for row in rows if not row.limit]):
-            self._used = loop.size
+            self._used, self.running = loop.size, loop.running
             yield [(row.index, c) for row, c in zip(ended, self._completions(requests, ended), strict=True)]
+        self.running = ()
 
     def _rows(self, requests: Sequence[GenerationRequest]) -> list[RunningCompletion]:
         """The requests as rows, longest prompts first, equal prompts side by side."""
@@ -286,11 +287,14 @@ class HfEngine(CheckpointEngine):
 def _in_groups(
     ended: Iterator[list[RunningCompletion]], at_once: list[RunningCompletion]
 ) -> Iterator[list[RunningCompletion]]:
-    """Finished rows in groups, a tenth of a second apart, since storing each group waits for the disk."""
+    """Finished rows in groups, a tenth of a second apart, since storing each group waits for the disk.
+
+    A group is empty if none has finished for a second, so that the caller can show how far the running rows are.
+    """
     group, last = at_once, time.monotonic()
     for some in ended:
         group = group + some
-        if group and time.monotonic() - last >= _GROUP:
+        if time.monotonic() - last >= (_GROUP if group else _QUIET):
             yield group
             group, last = [], time.monotonic()
     if group:

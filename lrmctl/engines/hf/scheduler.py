@@ -94,6 +94,11 @@ class ContinuousBatcher:
         self._params: BatchSamplingParams | None = None
         self._joins: bool | None = None
 
+    @property
+    def running(self) -> list[tuple[int, int]]:
+        """Tokens sampled so far, and the limit, of each running row."""
+        return [(len(row.ids), row.limit) for row in self._running if row is not None]
+
     def run(self, rows: Iterable[RunningCompletion]) -> Iterator[list[RunningCompletion]]:
         """Yield the rows that finished after each step, often none.
 
