@@ -136,6 +136,7 @@ def test_rollouts_from_the_real_vllm_agree_with_the_trainer(tmp_path: Path) -> N
     assert max(row["vllm_kl"] for row in metrics(done)) < 1e-3
 
 
+@pytest.mark.slow
 def test_a_lora_run_ends_with_a_whole_model_and_saw_rows_that_it_did_not_train_on(tmp_path: Path) -> None:
     done = run(tmp_path, SFT, optimizer__lora={"rank": 4}, data__eval_rows=0.25, train__eval_every=2, save_every=2)
     assert (done.path / "adapter" / "adapter_config.json").exists()

@@ -119,6 +119,7 @@ def plugin(site: Path) -> str:
     return str(site)
 
 
+@pytest.mark.slow
 def test_a_users_own_reward_is_kept_and_its_failure_fails_the_run(smoke, tmp_path):
     site = plugin(tmp_path / "site")
     (tmp_path / "mine.yaml").write_text(RECIPE % -1)

@@ -72,6 +72,7 @@ def stamps(folder: Path) -> dict[str, float]:
     return {str(p.relative_to(folder)): p.stat().st_mtime for p in folder.glob("runs/small/*/stages/*.json")}
 
 
+@pytest.mark.slow
 def test_killed_it_goes_on_where_it_was_and_reports_the_arm_that_failed(folder):
     first = start(folder)
     for line in first.stderr:
