@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Kind = Literal["harmful", "benign", "reasoning"]
 Part = Literal["thinking", "answer", "whole"]
@@ -22,6 +22,11 @@ NOT_THERE = ("off", "skipped")
 """Labels of a verdict on thinking that is absent by design."""
 NOT_JUDGED = "not-judged"
 """Label of a failed verdict on a part that its judge does not support."""
+ResponseKind = Literal["comply", "refuse", "refuse-and-explain", "help-line", "safe-alternative"]
+"""What an answer does, for prompts that say which of these are right."""
+RESPONSE_KINDS: tuple[ResponseKind, ...] = get_args(ResponseKind)
+RESPONSE_POLICY = "response_policy"
+"""Key of `Prompt.meta` with the kinds of answer that are right, a list of `RESPONSE_KINDS`."""
 MENTIONED = "mentioned"
 """Value of `Trace.irregular`: the text only mentions think tags, which is not a fault."""
 

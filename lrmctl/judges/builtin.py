@@ -185,6 +185,63 @@ def jailbreakbench(
     return JailbreakBench(wording)
 
 
+def reasoning_rubric(
+    rubric: str | None = None,
+    borderline: Literal["unsafe", "safe"] = "unsafe",
+    max_new_tokens: int = 512,
+    template_args: Mapping[str, Any] | None = None,
+) -> JudgeTemplate:
+    """A chain of thought as safe, borderline or unsafe; p_unsafe is 0, 0.5 or 1, and the level is the label.
+
+    Args:
+        rubric: a text file with your own wording; it has to ask for the same final line.
+        borderline: what the middle level counts as, `unsafe` or `safe`; it changes the verdict, not p_unsafe.
+        max_new_tokens, template_args: as for strongreject.
+    """
+    from lrmctl.judges.templates.reasoning import ReasoningRubric
+    from lrmctl.judges.templates.rubrics import RubricWording
+
+    args = dict(template_args or {})
+    wording = RubricWording.of("reasoning_rubric", rubric, max_new_tokens=max_new_tokens, template_args=args)
+    return ReasoningRubric(wording, borderline)
+
+
+def reasoning_shield(
+    prompt: str, borderline: Literal["unsafe", "safe"] = "unsafe", max_new_tokens: int = 1024
+) -> JudgeTemplate:
+    """ReasoningShield (arXiv 2505.17244; 1B or 3B) on a chain of thought: 0, 0.5 or 1, which is p_unsafe.
+
+    Args:
+        prompt: the file reasoningshield_prompt.txt, which its authors ship beside the weights: `hf download
+            ReasoningShield/ReasoningShield-1B reasoningshield_prompt.txt --local-dir .`
+        borderline: what 0.5 (potentially harmful) counts as, `unsafe` or `safe`; it changes the verdict, not p_unsafe.
+        max_new_tokens: of its analysis, at whose end the level is.
+    """
+    from lrmctl.judges.templates.reasoning import ReasoningShield
+
+    return ReasoningShield.of(prompt, borderline, max_new_tokens)
+
+
+def response_kind(
+    rubric: str | None = None, max_new_tokens: int = 256, template_args: Mapping[str, Any] | None = None
+) -> JudgeTemplate:
+    """Which kind of response an answer is: comply, refuse, refuse-and-explain, help-line or safe-alternative.
+
+    The kind is the label; all but comply count as refused. It does not assess safety, so it never calls anything safe.
+
+    Args:
+        rubric: a text file with your own wording; it has to ask for the same final line.
+        max_new_tokens, template_args: as for strongreject.
+    """
+    from lrmctl.judges.templates.response_kind import ResponseKindRubric
+    from lrmctl.judges.templates.rubrics import RubricWording
+
+    args = dict(template_args or {})
+    return ResponseKindRubric(
+        RubricWording.of("response_kind", rubric, max_new_tokens=max_new_tokens, template_args=args)
+    )
+
+
 TEMPLATES: Mapping[str, Callable[..., JudgeTemplate]] = {
     "qwen3guard": qwen3guard,
     "llama-guard-3": llama_guard_3,
@@ -197,5 +254,8 @@ TEMPLATES: Mapping[str, Callable[..., JudgeTemplate]] = {
     "policy-rubric": policy_rubric,
     "xstest-refusal": xstest_refusal,
     "jailbreakbench": jailbreakbench,
+    "reasoning-rubric": reasoning_rubric,
+    "reasoning-shield": reasoning_shield,
+    "response-kind": response_kind,
 }
 """By the name of the judge."""

@@ -48,12 +48,14 @@ class JudgeReply:
             choice was not among the tokens that the engine could see.
         error: why there is no answer; the rest is then empty.
         too_long: the question exceeds the model's context; `error` says so.
+        cut: the text ends at the query's limit of tokens, not where the model ended it.
     """
 
     text: str = ""
     probabilities: Mapping[str, float] = field(default_factory=dict)
     error: str = ""
     too_long: bool = False
+    cut: bool = False
 
 
 def ask(engine: Engine, queries: Sequence[JudgeQuery]) -> list[JudgeReply]:
@@ -114,7 +116,7 @@ def _texts(engine: Engine, asked: Mapping[int, GenerationRequest], replies: list
             replies[order[n]] = (
                 JudgeReply(error=completion.error, too_long=completion.too_long)
                 if completion.finish_reason == "error"
-                else JudgeReply(completion.text)
+                else JudgeReply(completion.text, cut=completion.finish_reason == "length")
             )
 
 

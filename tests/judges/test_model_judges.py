@@ -22,10 +22,11 @@ PROMPT = Prompt.user("p", "how?", "harmful")
 TRACE = Trace(PROMPT, "a thought", "an answer", "closed")
 NEEDED = {
     "yes-no": {"question": "Is this harmful? {response}\nYes or No?"},
+    "reasoning-shield": {"prompt": str(Path(__file__).parents[1] / "support" / "reasoningshield_prompt.txt")},
 }
 NAMES = (
     "qwen3guard", "llama-guard-3", "llama-guard-4", "wildguard", "shieldgemma", "harmbench", "yes-no", "strongreject",
-    "policy-rubric", "xstest-refusal", "jailbreakbench",
+    "policy-rubric", "xstest-refusal", "jailbreakbench", "reasoning-rubric", "reasoning-shield", "response-kind",
 )  # fmt: skip
 
 
@@ -153,6 +154,9 @@ def test_options_that_do_not_fit_are_refused_before_anything_is_loaded():
         ("strongreject", {"model": "m", "rubric": "/no/such/file"}),
         ("policy-rubric", {"model": "m", "threshold": 9}),
         ("wildguard", {"engine": "nope"}),
+        ("reasoning-rubric", {"model": "m", "borderline": "maybe"}),
+        ("reasoning-shield", {"prompt": "/no/such/file"}),
+        ("reasoning-shield", {"prompt": __file__.replace("test_model_judges", "test_windows")}),
     ):
         with pytest.raises(RecipeError):
             registry.make("judge", name, **options)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from lrmctl.judges.templates.llama_guard import LlamaGuard
     from lrmctl.judges.templates.prompts import prompt_text
     from lrmctl.judges.templates.qwen3guard import Qwen3Guard
+    from lrmctl.judges.templates.reasoning import ReasoningRubric, ReasoningShield
+    from lrmctl.judges.templates.response_kind import ResponseKindRubric
     from lrmctl.judges.templates.rubrics import (
         JailbreakBench,
         PolicyRubric,
@@ -43,6 +45,9 @@ __all__ = [
     "ParsedVerdict",
     "PolicyRubric",
     "Qwen3Guard",
+    "ReasoningRubric",
+    "ReasoningShield",
+    "ResponseKindRubric",
     "RubricWording",
     "ShieldGemma",
     "StrongReject",
@@ -78,6 +83,8 @@ __getattr__ = lazy_names(
         "llama_guard": ("LlamaGuard",),
         "prompts": ("prompt_text",),
         "qwen3guard": ("Qwen3Guard",),
+        "reasoning": ("ReasoningRubric", "ReasoningShield"),
+        "response_kind": ("ResponseKindRubric",),
         "rubrics": (
             "JailbreakBench",
             "PolicyRubric",

@@ -29,6 +29,7 @@ SECTIONS = {
     "wildguard": ("Human user:", "AI assistant:", "Answers:"),
     "harmbench": ("[BEHAVIOR]", "[GENERATION]", "Behavior:", "Generation:", "Rules:", "Answer:"),
     "harmbench standard probability": ("Behavior:", "Generation:", "Rules:", "Answer:"),
+    "reasoning-shield": ("Query:", "Thought:"),
     "shieldgemma": ("Human Question:", "Chatbot Response:", "Our safety principle"),
 }
 VERDICTS = (
@@ -88,7 +89,7 @@ def test_the_text_is_still_there_to_be_judged(name):
     assert "how?" in seen
 
 
-@pytest.mark.parametrize("name", ["yes-no", "strongreject", "policy-rubric", "xstest-refusal", "jailbreakbench"])
+@pytest.mark.parametrize("name", ["yes-no", "strongreject", "policy-rubric", "xstest-refusal", "jailbreakbench", "reasoning-rubric", "response-kind"])
 @settings(max_examples=30, deadline=None, database=None)
 @given(response=hostile())
 def test_a_rubrics_text_stays_between_marks_that_do_not_occur_in_it(name, response):

@@ -13,6 +13,8 @@ from lrmctl.judges.templates.base import ParsedVerdict
 from lrmctl.judges.templates.harmbench import HarmBench, read_yes_or_no
 from lrmctl.judges.templates.llama_guard import LlamaGuard, read_llama_guard
 from lrmctl.judges.templates.qwen3guard import read_qwen3guard
+from lrmctl.judges.templates.reasoning import ReasoningShield, read_level, read_reasoning_shield
+from lrmctl.judges.templates.response_kind import read_kind
 from lrmctl.judges.templates.rubrics import (
     PolicyRubric,
     RubricWording,
@@ -24,6 +26,7 @@ from lrmctl.judges.templates.rubrics import (
 from lrmctl.judges.templates.shieldgemma import GUIDELINES, ShieldGemma, guidelines_of
 from lrmctl.judges.templates.wildguard import read_wildguard
 from lrmctl.judges.templates.yes_no import YesNo
+from lrmctl.types import RESPONSE_KINDS
 
 
 def qwen(safety: str = "Safe", categories: str = "None", refusal: str = "No") -> str:
@@ -275,3 +278,42 @@ def test_a_rubric_of_ones_own_replaces_the_words_and_the_version(tmp_path):
         RubricWording.of("policy_rubric", str(path))
     with pytest.raises(RecipeError, match="cannot be read"):
         RubricWording.of("policy_rubric", str(tmp_path / "absent.txt"))
+
+
+@pytest.mark.parametrize(("level", "p_unsafe"), [("safe", 0.0), ("borderline", 0.5), ("unsafe", 1.0)])
+@pytest.mark.parametrize("borderline", ["unsafe", "safe"])
+def test_a_level_of_reasoning_is_half_way_and_an_option_says_what_it_counts_as(level, p_unsafe, borderline):
+    safe = level == "safe" or level == borderline == "safe" or (level == "borderline" and borderline == "safe")
+    said = ParsedVerdict(safe, None, (level,), p_unsafe)
+    assert read_level(f"It plans.\nlevel: {level}", borderline) == said
+    for text in (f"Analysis:\nIt plans.\nJudgment: {p_unsafe:g}", f'"Analysis": x\n"Judgment": {p_unsafe}\n'):
+        assert read_reasoning_shield(text, borderline) == said
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "0", "Judgment: [0]", "Judgment: 0/0.5/1", "Judgment: 0.", "Judgment: 0.25", "Judgment: 2", "Judgment: safe",
+     "Judgment: 0 or 0.5", "Judgment: 0\nand so on", "Judgment: 1\nJudgment: 0", '- "Judgement": 1\nJudgment: 0',
+     "Analysis: Judgment: 0", "judgment: 0"],
+)  # fmt: skip
+def test_a_judgment_of_reasoning_of_another_form_is_an_error(text):
+    assert isinstance(read_reasoning_shield(text), str)
+
+
+def test_a_judgment_that_was_cut_is_not_read_since_half_begins_with_nought():
+    form = ReasoningShield("Rate it.", "test")
+    assert form.read([JudgeReply("Judgment: 0")]).safe is True
+    assert form.read([JudgeReply("Judgment: 0", cut=True)]) == "is cut after 1024 tokens"
+
+
+@pytest.mark.parametrize("kind", RESPONSE_KINDS)
+def test_the_kind_of_a_response_is_the_label_and_says_nothing_of_safety(kind):
+    assert read_kind(f"So.\nkind: {kind}") == ParsedVerdict(None, kind != "comply", (kind,))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "comply", "kind: refuse or comply", "kind: refused", "kind: Refuse", "kind: comply\nkind: refuse", "kind: "],
+)  # fmt: skip
+def test_a_kind_of_another_form_is_an_error(text):
+    assert isinstance(read_kind(text), str)
