@@ -23,7 +23,7 @@ COMMANDS = {
     "recipe": CommandEntry("recipe:app", "Recipes: list, show, copy, validate."),
     "plugin": CommandEntry("plugin:app", "Rewards, judges, benchmarks, data sources and backends."),
     "reward": CommandEntry("reward.commands:app", "Rewards: list, test, score, serve, fit."),
-    "judge": CommandEntry("judge.commands:app", "Judges: list, show, score, measure, fit."),
+    "judge": CommandEntry("judge.commands:app", "Judges: list, show, score, measure, agree, fit."),
     "benchmark": CommandEntry("benchmark:app", "Benchmarks: list, show."),
     "model": CommandEntry("model:app", "Import a model; create and check the lab's tiny one."),
     "run": CommandEntry("run:app", "Training runs on this machine."),

@@ -8,6 +8,9 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from lrmctl.evaluation.benchmarks import PreparedBenchmark
+from lrmctl.hooks.members import PANEL
+from lrmctl.judges.panel.agreement import agreements, rated
+from lrmctl.judges.panel.judge import panel_facts
 from lrmctl.metrics import summarize
 from lrmctl.runs.eval_rows import EvalRow
 
@@ -23,6 +26,8 @@ def safety_entries(chosen: PreparedBenchmark, rows: Sequence[EvalRow]) -> list[d
 def judge_facts(chosen: PreparedBenchmark) -> dict[str, Any]:
     """The judge's name, version and measured error rates."""
     facts: dict[str, Any] = {"judge": chosen.judge.name, "judge_version": chosen.judge.version}
+    if chosen.judge.name == PANEL:
+        facts["panel"] = panel_facts(chosen.judge)
     if chosen.also:
         facts["also"] = [{"judge": a.judge.name, "version": a.judge.version, "part": a.part} for a in chosen.also]
     if chosen.measured:
@@ -41,9 +46,13 @@ def task_entries(result: TaskResult, rows: Sequence[EvalRow]) -> list[dict[str, 
     return [{**entry, "lm_eval": reported} for entry in _entries(rows, facts)]
 
 
+_JUDGED = ("also", "measured", "judge_error", "not_judged", "panel", "agreement")
+"""Keys of an entry that its judges decide, beside those that every entry has."""
+
+
 def again(entry: Mapping[str, Any], rows: Sequence[EvalRow], facts: Mapping[str, Any], measured: Any) -> dict[str, Any]:
     """An entry of an earlier summary with metrics from rows that were judged again."""
-    kept = {key: value for key, value in entry.items() if key not in ("also", "measured", "judge_error", "not_judged")}
+    kept = {key: value for key, value in entry.items() if key not in _JUDGED}
     (made,) = _entries(rows, {**kept, **facts}, measured)
     return made
 
@@ -67,8 +76,15 @@ def _entry(rows: Sequence[EvalRow], facts: Mapping[str, Any], measured: Any) -> 
         "prompts": len({row.trace.prompt.id for row in rows}),
         "samples": samples,
         **_failure(rows),
+        **_agreement(rows),
         "metrics": summarize(rows, samples, measured) if measured else summarize(rows, samples),
     }
+
+
+def _agreement(rows: Sequence[EvalRow]) -> dict[str, Any]:
+    """How far the members of a panel agree, and the judge with the additional ones."""
+    found = agreements(one for row in rows if row.trace.finish_reason != "error" for one in rated(row))
+    return {"agreement": [one.to_json() for one in found]} if found else {}
 
 
 def _failure(rows: Sequence[EvalRow]) -> dict[str, str]:

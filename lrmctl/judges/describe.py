@@ -15,7 +15,9 @@ from lrmctl.hooks import registry
 from lrmctl.hooks.manager import PluginEntry
 from lrmctl.hooks.specs import Judge
 from lrmctl.judges.model_judge import ModelJudge
+from lrmctl.judges.panel.judge import Panel
 from lrmctl.judges.query import JudgeQuery
+from lrmctl.judges.shared import SharedJudge
 from lrmctl.types import Prompt, Trace
 
 EXAMPLE = Trace(
@@ -153,12 +155,19 @@ def says_refusal(name: str, options: Mapping[str, Any] | None = None) -> bool | 
 
 def _says_refusal(judge: Judge | None, needs_model: bool) -> bool | None:
     """The judge's own `says_refusal`, if it has one; otherwise a judge without a model is tried."""
+    if isinstance(judge, Panel):
+        said = [_says_refusal(one, isinstance(one, ModelJudge)) for one in map(_unshared, judge.members)]
+        return True if True in said else None if None in said else False
     if judge is None or needs_model or judge.says_refusal is not None:
         return judge.says_refusal if judge else None
     try:
         return any(v.refused is not None for v in judge.judge([EXAMPLE, _LABS], "answer"))
     except Exception:  # a third-party judge may raise anything; then it is unknown
         return None
+
+
+def _unshared(judge: Judge) -> Judge:
+    return judge.wrapped if isinstance(judge, SharedJudge) else judge
 
 
 _LABS = Trace(Prompt.user("example", "?", "harmful", meta={"object": "kite"}), "No.", "I cannot help.", "closed")

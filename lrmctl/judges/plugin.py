@@ -18,5 +18,10 @@ def lrmctl_judges(register: Register) -> None:
         "lrmctl.judges.fitted.judge:FittedJudge",
         summary="a classifier fitted on labelled rows by `lrmctl judge fit`; needs no GPU",
     )
+    register(
+        "panel",
+        "lrmctl.judges.panel.judge:Panel",
+        summary="several judges as one: majority, mean or worst; needs what they need",
+    )
     for name, facts in model_judges().items():
         register(name, LazyFactory("lrmctl.judges.factory:model_judge_factory", (name,)), summary=facts.summary)

@@ -142,6 +142,7 @@ class SharedJudge(Judge):
         self.wrapped: Judge = adapted("judge", judge)
         self.name, self.version = judge_name(self.wrapped), self.wrapped.version
         self.says_refusal, self._cacheable = self.wrapped.says_refusal, self.wrapped.cacheable
+        self.parallel, self.cacheable = self.wrapped.parallel, self.wrapped.cacheable  # for panels that have it in them
         self._id = next(_number)  # two judges of one name may differ: nothing is cached beyond a judge's life
         self._batches = QueryBatcher(
             self._call, lambda: (_settings.window, _settings.max_batch), max(1, self.wrapped.parallel)

@@ -65,6 +65,18 @@ def _verdicts(entry: Entry) -> Iterator[str]:
         yield f"complied has no figure: {judge} says nothing of refusals; {REFUSALS}"
 
 
+def agreement_sentences(entry: Entry) -> Iterator[str]:
+    """How far the judges of a set agree, one sentence for each part and question."""
+    for one in entry.get("agreement", ()):
+        who = "members of the panel" if one["of"] == "panel" else "judges"
+        alpha = "no alpha, because all say the same" if one["rows"] else "no row on which two of them say it"
+        if one["alpha"] is not None:
+            bounds = "" if one["low"] is None else f" [{one['low']:.2f}, {one['high']:.2f}]"
+            alpha = f"Krippendorff's alpha {one['alpha']:.2f}{bounds}"
+        differ = f", they differ on {one['differ']} of {one['rows']} rows" if one["rows"] else ""
+        yield f"{len(one['raters'])} {who} on {one['about']} ({one['part']}): {alpha}{differ}"
+
+
 def undecided(entry: Entry) -> bool:
     """Whether the judge failed on every completion: the set was not evaluated."""
     return (value_of(entry, "judge_failed") or 0.0) >= 1.0

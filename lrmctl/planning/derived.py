@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from lrmctl.hooks.members import members_in
 from lrmctl.planning.model_shape import ModelShape
 from lrmctl.planning.training_memory import lora_parameters
 from lrmctl.planning.workload import Lengths
@@ -133,7 +134,14 @@ def _judge_calls(recipe: RlRecipe, data: DataFacts, samples: int) -> dict[str, i
     """Judge calls per component: one per judged part of each sample of its prompt kinds."""
     judged = [c for c in recipe.reward.components if c.use and c.options.get("judge")]
     both = ("whole", "both")
-    return {c.label: round(samples * _share(c, data.kinds)) * (2 if c.part in both else 1) for c in judged}
+    return {
+        c.label: round(samples * _share(c, data.kinds)) * (2 if c.part in both else 1) * _members(c) for c in judged
+    }
+
+
+def _members(component: Component) -> int:
+    """Judges that a component asks: those of a panel, else one."""
+    return len(members_in(str(component.options["judge"]), component.options.get("judge_options"))) or 1
 
 
 def _share(component: Component, kinds: Mapping[str, int] | None) -> float:

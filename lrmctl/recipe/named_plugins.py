@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lrmctl.hooks.members import members_in
 from lrmctl.recipe.load import LoadedRecipe
 from lrmctl.recipe.yaml import KeyPath, walk
 
@@ -50,6 +51,13 @@ def _free_form(path: KeyPath) -> bool:
 def _judges(path: KeyPath, section: Mapping[str, Any]) -> Iterator[NamedPlugin]:
     if "judge" in section:
         if section["judge"] is not None:  # None: the evaluation's judge
-            yield NamedPlugin((*path, "judge"), "judge", section["judge"], section["judge_options"])
+            yield from _with_members((*path, "judge"), section["judge"], section["judge_options"])
     elif isinstance(judge := section["options"].get("judge"), str):
-        yield NamedPlugin((*path, "options", "judge"), "judge", judge, section["options"].get("judge_options") or {})
+        yield from _with_members((*path, "options", "judge"), judge, section["options"].get("judge_options") or {})
+
+
+def _with_members(path: KeyPath, judge: str, options: Any) -> Iterator[NamedPlugin]:
+    """A judge, and the members if it is a panel."""
+    yield NamedPlugin(path, "judge", judge, options)
+    for member in members_in(judge, options):
+        yield NamedPlugin(path, "judge", member.name, member.options)

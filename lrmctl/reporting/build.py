@@ -173,6 +173,7 @@ def _context(
         "overlaps": provenance.overlaps(data),
         "versions": provenance.versions(data),
         "sampling": provenance.sampling(data),
+        "agreements": provenance.agreements(data),
         "lexicons": provenance.lexicons(data),
         "entropies": provenance.entropy_facts(data),
         "base": data[0].arm.label,

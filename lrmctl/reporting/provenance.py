@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from lrmctl.metrics.remarks import remarks
+from lrmctl.metrics.remarks import agreement_sentences, remarks
 from lrmctl.reporting.load import ArmData
 from lrmctl.runs.same_judge import same_judge
 
@@ -66,6 +66,16 @@ def warnings(arms: Sequence[ArmData]) -> list[str]:
         for entry in arm.summary.get("sets", ()):
             found += [f"{arm.arm.label}, {entry['set']} ({entry['kind']}): {said}" for said in remarks(entry)]
     return list(dict.fromkeys(found))
+
+
+def agreements(arms: Sequence[ArmData]) -> list[str]:
+    """How far the judges of each set agree, with the arm's label."""
+    return [
+        f"{arm.arm.label}, {entry['set']} ({entry['kind']}, T = {entry['temperature']:g}): {said}"
+        for arm in arms
+        for entry in arm.summary.get("sets", ())
+        for said in agreement_sentences(entry)
+    ]
 
 
 def cautions(arms: Sequence[ArmData]) -> list[str]:

@@ -11,10 +11,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lrmctl.hooks.members import members_in
+
 
 def same_judge(run: Path, summary: Mapping[str, Any], label: str = "") -> str:
     """The warning to show with the results of an evaluation of this run; empty if the judges differ."""
-    judges = {str(entry["judge"]) for entry in summary.get("sets", ()) if entry.get("kind") != "reasoning"}
+    safety = [entry for entry in summary.get("sets", ()) if entry.get("kind") != "reasoning"]
+    judges = {str(entry["judge"]) for entry in safety if not entry.get("panel")}
+    judges |= {str(member["judge"]) for entry in safety for member in (entry.get("panel") or {}).get("members", ())}
     shared = sorted(rewarding_judges(run) & judges)
     if not shared:
         return ""
@@ -48,12 +52,18 @@ def _recipe(lock: Path) -> Mapping[str, Any]:
 def _judges_of(recipe: Mapping[str, Any]) -> set[str]:
     rejection = (recipe.get("data") or {}).get("rejection") or {}
     reward = recipe.get("reward") or rejection.get("reward") or {}
-    named = (_judge_of(c) for c in reward.get("components", ()) if c.get("use"))
-    return {judge for judge in named if judge}
+    return {judge for c in reward.get("components", ()) if c.get("use") for judge in _judges_in(c)}
+
+
+def _judges_in(component: Mapping[str, Any]) -> set[str]:
+    """The judge of a component; for a panel, its members."""
+    judge = _judge_of(component)
+    members = members_in(judge, (component.get("options") or {}).get("judge_options"))
+    return {member.name for member in members} or ({judge} if judge else set())
 
 
 def _judge_of(component: Mapping[str, Any]) -> str:
-    """The judge that the recipe names, else the reward's default."""
+    """The judge that the recipe names, else the reward's default; empty if there is none."""
     from lrmctl.errors import LrmctlError
     from lrmctl.hooks import registry
 

@@ -7,6 +7,7 @@ Built on scipy.special, which imports in a third of a second; scipy.stats takes 
 as long, more than summarizing or comparing an evaluation. Tests check every function against those two.
 """
 
+from lrmctl.stats.agreement import Alpha, krippendorff_alpha
 from lrmctl.stats.correction import corrected_interval, effective_n, rogan_gladen
 from lrmctl.stats.hierarchical import HierarchicalDelta, Spread, hierarchical_delta, spread
 from lrmctl.stats.intervals import RESAMPLES, interval, prompt_means, wilson
@@ -17,6 +18,7 @@ from lrmctl.stats.subsets import all_of_k, any_of_k
 __all__ = [
     "PERMUTATIONS",
     "RESAMPLES",
+    "Alpha",
     "HierarchicalDelta",
     "PairedDelta",
     "Spread",
@@ -27,6 +29,7 @@ __all__ = [
     "hierarchical_delta",
     "holm",
     "interval",
+    "krippendorff_alpha",
     "mcnemar_p",
     "paired_delta",
     "prompt_means",

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lrmctl.errors import LrmctlError
+from lrmctl.hooks.members import members_in
 from lrmctl.planning.colocated import ColocatedModel
 from lrmctl.planning.model_shape import shape_of
 from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
@@ -56,6 +57,8 @@ def _loaded(recipe: RlRecipe) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def _with_model(group: str, name: str, options: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for member in members_in(name, options) if group == "judge" else ():
+        yield from _with_model(group, member.name, member.options)
     whole = {**_defaults(group, name), **options}
     if isinstance(whole.get("model"), str) and _is_here(whole.get("engine", "hf")):
         yield name, whole

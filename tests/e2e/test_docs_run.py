@@ -39,6 +39,7 @@ ENTRIES = {
 """By what the entries of a list are: the recipe that they are put into."""
 
 NOT_LRMCTL = {
+    "hf download": "needs the hub",
     "make ": "takes minutes; `make demo` and `make test` are what CI runs",
     "pip install": "installs into this environment",
     "inspect view": "serves until it is ended; tests/interop opens the logs with it",

@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
     "judge show": {"name": "lab"},
     "judge score": {"file": "rows.jsonl", "--judge": "lab"},
     "judge measure": {"file": "labelled.jsonl", "--judge": "lab", "--label": "unsafe"},
+    "judge agree": {"targets": "a"},
     "judge fit": {
         "rows": "labelled.jsonl",
         "--label": "refused",

@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from lrmctl.metrics.remarks import answer_alone, cut, remarks
+from lrmctl.metrics.remarks import agreement_sentences, answer_alone, cut, remarks
 
 Entry = Mapping[str, Any]
 Figure = Mapping[str, Any]
@@ -90,6 +90,7 @@ def _block(entry: Entry, everything: bool) -> Iterator[str]:
     yield _title(entry)
     yield f"  {_facts(entry)}"
     yield from _marked(remarks(entry))
+    yield from (f"  {said}" for said in agreement_sentences(entry))
     yield from _SHOWN[entry["kind"]](block)
     yield from block.further()
     yield from block.form()

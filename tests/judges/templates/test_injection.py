@@ -89,7 +89,18 @@ def test_the_text_is_still_there_to_be_judged(name):
     assert "how?" in seen
 
 
-@pytest.mark.parametrize("name", ["yes-no", "strongreject", "policy-rubric", "xstest-refusal", "jailbreakbench", "reasoning-rubric", "response-kind"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "yes-no",
+        "strongreject",
+        "policy-rubric",
+        "xstest-refusal",
+        "jailbreakbench",
+        "reasoning-rubric",
+        "response-kind",
+    ],
+)
 @settings(max_examples=30, deadline=None, database=None)
 @given(response=hostile())
 def test_a_rubrics_text_stays_between_marks_that_do_not_occur_in_it(name, response):

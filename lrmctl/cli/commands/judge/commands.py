@@ -8,12 +8,14 @@ from typing import Annotated
 
 import typer
 
+from lrmctl.cli.commands.judge.agree import agree
 from lrmctl.cli.commands.judge.fit import fit
 from lrmctl.cli.commands.judge.options import Abouts, Parts
 from lrmctl.cli.common import AsJson, RowsThinking, rows_thinking
 
-app = typer.Typer(help="Judges: list, show, score, measure, fit.", no_args_is_help=True)
+app = typer.Typer(help="Judges: list, show, score, measure, agree, fit.", no_args_is_help=True)
 app.command()(fit)
+app.command()(agree)
 
 Options = Annotated[
     list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="An option of the judge; repeatable.")
