@@ -23,6 +23,7 @@ from lrmctl.types import FinishReason, Prompt, Trace
 
 __all__ = [
     "DEFAULT_TAGS",
+    "GIVEN_THOUGHT",
     "SplitCompletion",
     "ThinkTags",
     "closes_thinking",
@@ -31,7 +32,22 @@ __all__ = [
     "split_text",
     "trace_from_ids",
     "trace_from_text",
+    "written_thinking",
 ]
+
+
+GIVEN_THOUGHT = "given_thought"
+"""Key of a prompt's `meta`: the beginning of the thinking, where the model did not write it."""
+
+
+def written_thinking(trace: Trace) -> str:
+    """The thinking that the model wrote itself: without the given beginning, if there is one."""
+    given = trace.prompt.meta.get(GIVEN_THOUGHT)
+    if not isinstance(given, str) or not given:
+        return trace.thinking
+    if trace.thinking.startswith(given):
+        return trace.thinking[len(given) :]
+    return "" if trace.thinking == given.strip() else trace.thinking
 
 
 class ThinkTags(NamedTuple):

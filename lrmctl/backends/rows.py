@@ -14,7 +14,7 @@ from typing import Any
 
 from lrmctl.data.renderer import RenderedPrompt, Renderer
 from lrmctl.data.sources import Demonstration
-from lrmctl.rewards.service.protocol import decode_label, encode_label, thinking_of_label
+from lrmctl.rewards.service.protocol import GivenThought, decode_label, encode_label, thinking_of_label
 from lrmctl.types import Prompt
 
 _ROOM = 2  # OpenRLHF drops SFT prompts that leave less than this many tokens for the response
@@ -95,29 +95,38 @@ def sft_rows(
     )
 
 
-def rl_rows(tokenizer: Any, prompts: Iterable[Prompt], room: int, how: Renderer | None = None) -> TrainingRows:
+def rl_rows(
+    tokenizer: Any,
+    prompts: Iterable[Prompt],
+    room: int,
+    how: Renderer | None = None,
+    given: Mapping[int, GivenThought] | None = None,
+) -> TrainingRows:
     """Prompts with their labels.
 
     Args:
-        room: tokens available for a prompt.
+        room: tokens available for a prompt, and the thought that is given with it.
+        given: by index of the prompt, the beginning of the thinking.
+
+    Raises:
+        RecipeError: a thought is given, and thinking is off.
     """
-    asked, how = list(prompts), how or Renderer(tokenizer)
+    asked, how, given = list(prompts), how or Renderer(tokenizer), given or {}
     rendered = [how.prompt(p) for p in asked]
+    rendered = [how.begun(one, given[i].text) if i in given else one for i, one in enumerate(rendered)]
     texts = [one.text for one in rendered]
     lengths = [len(ids) for ids in _encode(tokenizer, texts)]
     kept = [i for i, n in enumerate(lengths) if n <= room]
     return TrainingRows(
-        rows=tuple({"prompt": texts[i], "label": _label(asked[i], rendered[i])} for i in kept),
+        rows=tuple({"prompt": texts[i], "label": _label(asked[i], rendered[i], given=given.get(i))} for i in kept),
         too_long=len(texts) - len(kept),
         longest=max((lengths[i] for i in kept), default=0),
         asked=tuple(CandidateRow(p, n, n, n <= room) for p, n in zip(asked, lengths, strict=True)),
     )
 
 
-def _label(prompt: Prompt, rendered: RenderedPrompt, metric: str = "") -> str:
-    return encode_label(
-        prompt, opened=rendered.opened, metric=metric, thinking=rendered.thinking, closed=rendered.closed
-    )
+def _label(prompt: Prompt, rendered: RenderedPrompt, *, given: GivenThought | None = None) -> str:
+    return encode_label(prompt, opened=rendered.opened, thinking=rendered.thinking, closed=rendered.closed, given=given)
 
 
 def eval_rows(

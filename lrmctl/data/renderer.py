@@ -15,7 +15,7 @@ from lrmctl._util.text import is_blank
 from lrmctl.data.render import render_prompt, render_response
 from lrmctl.data.sources import Demonstration
 from lrmctl.errors import RecipeError
-from lrmctl.thinking import Override, Thinking, closes_thinking, find_thinking, opens_thinking
+from lrmctl.thinking import Override, Thinking, closes_thinking, default_format, find_thinking, opens_thinking
 from lrmctl.types import Prompt
 
 
@@ -72,6 +72,18 @@ class Renderer:
         text = render_prompt(self.tokenizer, prompt, {**self.template_args, **(also or {})})
         form = thinking.format
         return RenderedPrompt(text, thinking, opens_thinking(text, form), closes_thinking(text, form))
+
+    def begun(self, rendered: RenderedPrompt, thought: str) -> RenderedPrompt:
+        """The prompt followed by the beginning of its thinking.
+
+        Raises:
+            RecipeError: thinking is off.
+        """
+        if rendered.closed or self.override == "off" or _switched_off(rendered.thinking):
+            what = f"a thought is given, and {_why_off(rendered)}"
+            raise RecipeError(what, "template_args", _fix(rendered))
+        start = "" if rendered.opened else (rendered.thinking.format or default_format()).opening
+        return replace(rendered, text=rendered.text + start + thought, opened=True)
 
     def demonstration(self, row: Demonstration) -> tuple[str, str]:
         """Render a demonstration as prompt and response.

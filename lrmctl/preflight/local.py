@@ -25,7 +25,7 @@ _MAX_BYTES = 64 * 2**20
 
 def local_problems(loaded: LoadedRecipe, runs_dir: Path | None = None) -> list[Problem]:
     """Missing or unreadable local files, lengths beyond the model's maximum, and a note on added prompts."""
-    here = (*_files(loaded.recipe), *_joins(loaded.recipe), *_fitted_judges(loaded))
+    here = (*_files(loaded.recipe), *_joins(loaded.recipe), *_fitted_judges(loaded), *_thoughts(loaded.recipe))
     return [*position_problems(loaded, runs_dir), *here]
 
 
@@ -41,6 +41,14 @@ def _fitted_judges(loaded: LoadedRecipe) -> Iterator[Problem]:
     if missing:
         what = f"there is no fitted judge in {', '.join(missing)}: fit it before the run, with `lrmctl judge fit`"
         yield Problem(dotted(next(iter(missing.values()))), what, note=True)
+
+
+def _thoughts(recipe: Any) -> Iterator[Problem]:
+    """A note on given thoughts that have not been made yet; a recipe is often checked before."""
+    for i, entry in enumerate(recipe.prefill if isinstance(recipe, RlRecipe) else ()):
+        if entry.thoughts is not None and not Path(entry.thoughts).expanduser().exists():
+            what = f"there are no thoughts in {entry.thoughts}: make them before the run (docs/training.md)"
+            yield Problem(f"prefill.{i}.thoughts", what, note=True)
 
 
 def _files(recipe: Any) -> Iterator[Problem]:

@@ -131,12 +131,12 @@ def _resolve_files(document: Document) -> None:
 
 
 def _names_a_file(path: KeyPath) -> bool:
-    """Whether the key holds a file: in a plugin's options, or a decoding's `thoughts`."""
+    """Whether the key holds a file: in a plugin's options, or the `thoughts` of a decoding or of RL."""
     if len(path) < 2:
         return False
     section = str(path[-2])
     return (path[-1] in _FILE_OPTIONS and section.endswith("options")) or (
-        path[-1] == "thoughts" and section.endswith("decoding")
+        path[-1] == "thoughts" and (section.endswith("decoding") or "prefill" in map(str, path))
     )
 
 

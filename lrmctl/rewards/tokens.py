@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from lrmctl.trace import written_thinking
 from lrmctl.types import Trace
 
 
@@ -33,7 +34,7 @@ class TokenCounter:
         self._loading.join()
         if self._tokenizer is None:
             return trace
-        thinking, answer = self._lengths([trace.thinking, trace.answer])
+        thinking, answer = self._lengths([written_thinking(trace), trace.answer])
         return replace(
             trace,
             thinking_tokens=thinking if trace.thinking_tokens is None else trace.thinking_tokens,

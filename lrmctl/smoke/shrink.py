@@ -131,12 +131,22 @@ def _rl(recipe: RlRecipe, folder: Path) -> tuple[dict[str, Any], list[str]]:
         "rollout.max_new_tokens": NEW_TOKENS,
         "max_len": _longest(recipe.max_len, recipe.model),
         **_rl_options(recipe, replaced),
+        **_prefill(recipe, replaced),
     }
     if recipe.evaluation is not None:
         held, told = _sources(recipe.evaluation.prompts, folder / "held-out")
         replaced += told
         words |= {"evaluation.prompts": held, "evaluation.every": 1}
     return words, replaced
+
+
+def _prefill(recipe: RlRecipe, replaced: list[str]) -> dict[str, Any]:
+    """Given thoughts as one short text, since the small prompts are others."""
+    if not recipe.prefill:
+        return {}
+    replaced.append("prefill: the given thoughts -> one short text")
+    fixed = {"thought": "Okay, let me think.", "thoughts": None, "source": None, "only": "any", "tokens": None}
+    return {"prefill": [{**entry.model_dump(mode="json"), **fixed} for entry in recipe.prefill]}
 
 
 def _rl_options(recipe: RlRecipe, replaced: list[str]) -> dict[str, Any]:

@@ -113,13 +113,15 @@ def _with_model_notes(rows: TrainingRows, model: Path, tokenizer: Any) -> Traini
 def _rl_rows(recipe: RlRecipe, tokenizer: Any) -> TrainingRows:
     from lrmctl.backends.rows import eval_rows, rl_rows
     from lrmctl.data.sources import load_prompts
+    from lrmctl.training.prefill import given_thoughts
 
     room = recipe.max_len - recipe.rollout.max_new_tokens
     prompts = load_prompts(recipe.prompts, seed=recipe.seed)
     notes = check_references(recipe.reward, prompts)
     rendering = renderer(tokenizer, recipe)
-    rows = rl_rows(tokenizer, prompts, room, rendering)
-    rows = replace(rows, source_notes=(*notes, *rendering.notes()))
+    given, begun = given_thoughts(recipe, prompts, tokenizer)
+    rows = rl_rows(tokenizer, prompts, room, rendering, given)
+    rows = replace(rows, source_notes=(*notes, *begun, *rendering.notes()))
     if recipe.evaluation is None:
         return rows
     asked = load_prompts(recipe.evaluation.prompts, seed=recipe.seed)

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from lrmctl.recipe.function_ref import FunctionRef
 from lrmctl.recipe.schema.algorithm import Algorithm, RlRollout, RolloutSection, TrainingEval
 from lrmctl.recipe.schema.evaluation import EvalSection
+from lrmctl.recipe.schema.prefill import Prefill, check_shares
 from lrmctl.recipe.schema.sections import (
     MOST_ROWS,
     BackendSection,
@@ -260,6 +261,8 @@ class RlRecipe(RecipeHeader):
     thinking: ThinkingOption = None
     """The model's thinking format: a name, two markers, or `off`; detected from the template by default."""
     prompts: Annotated[tuple[Mixed, ...], Field(min_length=1)]
+    prefill: tuple[Prefill, ...] = ()
+    """Thoughts that a share of the rollouts begins with, as in RECAP (arXiv 2510.00938)."""
     reward: RewardSection
     algorithm: Algorithm = Algorithm()
     rollout: RlRollout = RlRollout()
@@ -282,6 +285,8 @@ class RlRecipe(RecipeHeader):
             raise MisplacedError(what, ("algorithm", "steps"))
         with error_at("prompts"):
             all_weighted_or_none(self.prompts)
+        with error_at("prefill"):
+            check_shares(self.prefill)
         if self.evaluation is not None:
             with error_at("evaluation", "prompts"):
                 all_weighted_or_none(self.evaluation.prompts)

@@ -22,6 +22,7 @@ from lrmctl.rewards.service.metrics import ServiceMetrics
 from lrmctl.rewards.service.neutral import NeutralAnswers
 from lrmctl.rewards.service.worker_handle import ScoringJob
 from lrmctl.runs.jsonl import read_jsonl
+from lrmctl.trace import GIVEN_THOUGHT
 from lrmctl.types import Trace
 
 
@@ -201,6 +202,7 @@ class RolloutLedger:
             "irregular": list(trace.irregular) if trace else [],
             "reward": entry.answer.reward if entry.answer else None,
             "total": entry.total,
+            **({"given": given} if (given := _given(trace)) else {}),
             "error": reward.error if reward else entry.failed,
             "components": reward.to_json() if reward else {},
         }
@@ -234,6 +236,11 @@ class RolloutLedger:
         """Rows of the file; none if it is not a regular file."""
         if self._spec.rollouts.is_file():
             yield from read_jsonl(self._spec.rollouts)
+
+
+def _given(trace: Trace | None) -> str:
+    """The beginning of the thinking that the policy did not write."""
+    return str(trace.prompt.meta.get(GIVEN_THOUGHT, "")) if trace else ""
 
 
 def _normaliser(spec: ServiceSpec) -> Any:

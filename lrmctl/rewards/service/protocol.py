@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from lrmctl._util.text import whole_characters
 from lrmctl.errors import RewardError
 from lrmctl.thinking import UNKNOWN, Thinking, builtin_formats
-from lrmctl.trace import trace_from_text
+from lrmctl.trace import GIVEN_THOUGHT, trace_from_text, written_thinking
 from lrmctl.types import FinishReason, Kind, Prompt, Trace
 
 VERSION = 1
@@ -30,8 +30,26 @@ class RewardCall(NamedTuple):
     label: str
 
 
+class GivenThought(NamedTuple):
+    """The beginning of a rollout's thinking that the policy did not write.
+
+    Attributes:
+        text: without an opening tag; it is the end of the rendered prompt, so that it is not trained.
+        rewarded: the thinking that rewards see: all of it, or only what the policy wrote.
+    """
+
+    text: str
+    rewarded: Literal["whole", "written"] = "whole"
+
+
 def encode_label(
-    prompt: Prompt, *, opened: bool, metric: str = "", thinking: Thinking = UNKNOWN, closed: bool = False
+    prompt: Prompt,
+    *,
+    opened: bool,
+    metric: str = "",
+    thinking: Thinking = UNKNOWN,
+    closed: bool = False,
+    given: GivenThought | None = None,
 ) -> str:
     """The label of a training row: one line of ASCII JSON.
 
@@ -40,11 +58,14 @@ def encode_label(
         thinking: the policy's thinking format, and what a rollout without thinking means.
         closed: the rendered prompt ends with closed thinking.
         metric: for a row of evaluation during training: the component whose value is wanted, or `reward`.
+        given: the beginning of the thinking, after which the rendered prompt ends.
     """
     evaluated = {"metric": metric} if metric else {}
     told: dict[str, Any] = {"closed": True} if closed else {}
     if thinking != UNKNOWN:
         told["thinking"] = _told(thinking)
+    if given is not None:
+        told["given"] = given._asdict()
     return json.dumps({"lrmctl": VERSION, "opened": opened, **told, **evaluated, "prompt": prompt.to_json()})
 
 
@@ -63,6 +84,14 @@ def thinking_of_label(label: str) -> tuple[Thinking, bool]:
     if isinstance(named := told.get("format"), str):
         return replace(Thinking.from_json({**told, "format": None}), format=builtin_formats()[named]), _closed(row)
     return Thinking.from_json(told), _closed(row)
+
+
+def given_of_label(label: str) -> GivenThought | None:
+    """The given beginning of the thinking; None if there is none."""
+    told = json.loads(label).get("given") if '"given"' in label else None
+    if not isinstance(told, dict):
+        return None
+    return GivenThought(str(told["text"]), "written" if told.get("rewarded") == "written" else "whole")
 
 
 def _closed(row: Mapping[str, Any]) -> bool:
@@ -149,6 +178,9 @@ def decode_call(query: str, prompt: str, label: str, end_tokens: Sequence[str]) 
         label: made by `encode_label`.
         end_tokens: texts of the tokens that end a response; a response without one was truncated.
 
+    Returns:
+        A given thought is the beginning of the trace's thinking, and in its prompt's `meta`.
+
     Raises:
         RewardError: a foreign label, or a query that does not start with the prompt.
     """
@@ -159,11 +191,17 @@ def decode_call(query: str, prompt: str, label: str, end_tokens: Sequence[str]) 
     text, ended = _without_end(whole_characters(query[len(prompt) :]), end_tokens)
     try:
         thinking, closed = thinking_of_label(label)
+        given = given_of_label(label)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         what = f"the label of prompt {asked.id!r} does not say how the policy thinks ({type(error).__name__}: {error})"
         raise RewardError(what, fix="train on the data set that lrmctl wrote into the run folder") from error
     why: FinishReason = "stop" if ended else "length"
-    return trace_from_text(asked, text, opened=opened, finish_reason=why, thinking=thinking, closed_before=closed)
+    how: dict[str, Any] = {"opened": opened, "finish_reason": why, "thinking": thinking, "closed_before": closed}
+    if given is None:
+        return trace_from_text(asked, text, **how)
+    asked = replace(asked, meta={**asked.meta, GIVEN_THOUGHT: given.text})
+    trace = trace_from_text(asked, given.text + text, **how)
+    return replace(trace, thinking=written_thinking(trace).lstrip()) if given.rewarded == "written" else trace
 
 
 def unread(label: str) -> Trace:
