@@ -25,6 +25,7 @@ LANGUAGES = {"", "yaml", "python", "toml", "text"}
 FRAGMENTS = {
     "evaluation": "kind: eval\nname: shown\nmodel: lab:tiny\n",
     "reward": "kind: rl\nname: shown\nmodel: lab:tiny\nprompts: [lab-prompts]\n",
+    "prefill": "extends: lab/rl\nname: shown\n",
     "data": "kind: sft\nname: shown\nmodel: lab:tiny\n",
     "analysis": "extends: demo\n",
     "extends": "",

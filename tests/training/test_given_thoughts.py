@@ -1,4 +1,4 @@
-"""RL from given thoughts: which prompts begin with one, that it is no part of what is trained, what rewards see of it."""
+"""RL from given thoughts: which prompts begin with one, that none of it is trained, and what rewards see of it."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def test_what_cannot_be_given_is_an_error(entry: dict[str, Any], said: str) -> N
 
 
 def test_shares_of_a_kind_add_up_to_all_of_it_at_most() -> None:
-    with pytest.raises(ValueError, match="the shares of harmful prompts add up to 1.2"):
+    with pytest.raises(ValueError, match=r"the shares of harmful prompts add up to 1\.2"):
         recipe({"thought": "a", "prompts": 0.6}, {"thought": "b", "prompts": 0.6, "when": ["harmful", "benign"]})
     recipe({"thought": "a", "prompts": 0.6}, {"thought": "b", "prompts": 0.6, "when": "benign"})
 
