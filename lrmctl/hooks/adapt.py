@@ -15,7 +15,7 @@ from lrmctl.hooks.specs import Benchmark, Judge, Reward, Source
 BASES: Mapping[str, type] = {"reward": Reward, "judge": Judge, "benchmark": Benchmark, "source": Source}
 """Base classes by group of the registry."""
 _NEEDED: Mapping[type, tuple[str, ...]] = {
-    Reward: ("score",),
+    Reward: ("score", "score_group"),
     Judge: ("judge",),
     Benchmark: ("load",),
     Source: ("prompts", "demonstrations"),

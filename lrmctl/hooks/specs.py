@@ -87,9 +87,12 @@ class Reward(ABC):
 
     Attributes:
         range: the lowest and the highest score; infinite if not declared.
+        of_group: it compares the samples of a prompt with each other, so that `score_group` is called in place of
+            `score`. See `GroupReward`.
     """
 
     range: tuple[float, float] = UNBOUNDED
+    of_group: bool = False
 
     def prepare(self) -> None:
         """Load what is slow to load, before the first trace. Does nothing by default."""
@@ -97,6 +100,35 @@ class Reward(ABC):
     @abstractmethod
     def score(self, traces: Sequence[Trace], part: Part) -> Sequence[Score]:
         """One `Score` per trace, in order."""
+
+    def score_group(self, traces: Sequence[Trace], part: Part) -> Sequence[Score]:
+        """One `Score` per trace, in order, for the samples of one prompt: two at least, and all of them unless some
+        were lost. Called if `of_group` is set. The same as `score` by default."""
+        return self.score(traces, part)
+
+
+class GroupReward(Reward):
+    """A reward that compares the samples of one prompt. A sample without others has no score."""
+
+    of_group = True
+
+    @abstractmethod
+    def score_group(self, traces: Sequence[Trace], part: Part) -> Sequence[Score]:
+        """One `Score` per trace, in order, for the samples of one prompt: two at least."""
+
+    def score(self, traces: Sequence[Trace], part: Part) -> Sequence[Score]:
+        """Scores of traces of any prompts: those of one prompt are a group."""
+        groups: dict[tuple[Any, ...], list[int]] = {}
+        for i, trace in enumerate(traces):
+            messages = tuple((m["role"], m["content"]) for m in trace.prompt.messages)
+            groups.setdefault((trace.prompt.id, messages), []).append(i)
+        scores = [Score()] * len(traces)
+        for members in groups.values():
+            if len(members) > 1:
+                given = self.score_group([traces[i] for i in members], part)
+                for i, score in zip(members, given, strict=True):
+                    scores[i] = score
+        return scores
 
 
 class Judge(ABC):

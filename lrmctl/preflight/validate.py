@@ -16,6 +16,7 @@ from lrmctl.errors import LrmctlError, RecipeError
 from lrmctl.hooks import registry
 from lrmctl.hooks.manager import PluginEntry
 from lrmctl.preflight.arms import ArmRecipes, replaced_models, study_on
+from lrmctl.preflight.group_rewards import group_problems
 from lrmctl.recipe.function_ref import check_function
 from lrmctl.recipe.load import LoadedRecipe
 from lrmctl.recipe.named_plugins import named_plugins
@@ -105,7 +106,8 @@ def _of_one(loaded: LoadedRecipe, prefix: str, runs_dir: Path | None) -> list[Lo
     seen = (
         LocatedProblem(place(loaded, p.key), replace(p, key=prefix + p.key)) for p in local_problems(loaded, runs_dir)
     )
-    return [*_by_backend(loaded, prefix), *_reward_notes(loaded, prefix), *seen]
+    compared = (replace(p, problem=replace(p.problem, key=prefix + p.problem.key)) for p in group_problems(loaded))
+    return [*_by_backend(loaded, prefix), *compared, *_reward_notes(loaded, prefix), *seen]
 
 
 def _reward_notes(loaded: LoadedRecipe, prefix: str) -> Iterator[LocatedProblem]:

@@ -17,7 +17,9 @@ from lrmctl.errors import NotFoundError, RecipeError
 
 BATCH = "traces"
 """A first parameter of this name takes a list of traces; with any other name it takes one trace."""
-_OWN = ("part", BATCH, "trace")
+GROUP = "group"
+"""A first parameter of this name takes the traces of one prompt: the function compares them."""
+_OWN = ("part", BATCH, GROUP, "trace")
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,17 @@ def check_function(text: str, options: Mapping[str, Any], *, part: str = "whole"
     found = _plain(ref, _bound(_tree(ref.file)))
     if found is not None:
         _check_options(found, options, part, f"{ref.file}:{found.lineno}")
+
+
+def compares_samples(text: str) -> bool:
+    """Whether the function takes the samples of one prompt together, as far as its source shows.
+
+    Raises:
+        NotFoundError, RecipeError: as `check_function`.
+    """
+    ref = FunctionRef.parse(text)
+    found = _plain(ref, _bound(_tree(ref.file)))
+    return found is not None and [a.arg for a in (*found.args.posonlyargs, *found.args.args)][:1] == [GROUP]
 
 
 def _plain(ref: FunctionRef, names: Mapping[str, ast.stmt]) -> ast.FunctionDef | None:

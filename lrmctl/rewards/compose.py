@@ -2,8 +2,9 @@
 gated.
 
 total = clip((sum of weight x score) x product of multiplying gates), unless a veto replaces the sum before the clip. A
-component that fails, even a gate, fails its own rollouts only. How failures are handled is decided in `policy`,
-normalisation, which depends on other rollouts, in `normalise`.
+component that fails, even a gate, fails its own rollouts only. Components that compare the samples of a prompt are
+called with whole groups; the others with any traces. How failures are handled is decided in `failure_policy`,
+normalisation, which depends on other rollouts, in `normalise` and `component_group`.
 """
 
 from __future__ import annotations
@@ -11,15 +12,17 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from lrmctl.hooks.specs import Reward
 from lrmctl.recipe.schema.recipes import Component, RewardSection
 from lrmctl.rewards.function import make_component
-from lrmctl.rewards.scopes import score_on
+from lrmctl.rewards.grouping import members_by_group
+from lrmctl.rewards.scopes import score_group_on, score_on
+from lrmctl.rows.prompts import key_of
 from lrmctl.types import Kind, Scope, Score, Trace
 
 SLOW = 0.005
@@ -50,6 +53,18 @@ class RewardTerm:
     below: float = 0.5
     otherwise: float = 0.0
 
+    @property
+    def of_group(self) -> bool:
+        """Whether it compares the samples of a prompt."""
+        return self.reward.of_group
+
+
+class GroupToScore(NamedTuple):
+    """Samples of one prompt, and their scores by the components that compare nothing."""
+
+    traces: Sequence[Trace]
+    components: Sequence[Mapping[str, Score]]
+
 
 @dataclass(frozen=True)
 class RolloutReward:
@@ -62,6 +77,7 @@ class RolloutReward:
         error: `NAME: the error` of the first component that failed.
         weighted: contribution of each available score, clipped and weighted; for a gate, its change to the sum. They
             add up to the total before the section's clip. Without the gates if a component failed.
+        normalised: the reward to train on, where that was computed from the whole group (`component-group`).
     """
 
     total: float | None
@@ -69,6 +85,7 @@ class RolloutReward:
     weights: Mapping[str, float]
     error: str = ""
     weighted: Mapping[str, float] = field(default_factory=dict)
+    normalised: float | None = None
 
     @property
     def failed_component(self) -> str:
@@ -119,19 +136,55 @@ class ComposedReward:
         """Whether any component is added for prompts of this kind. If not, their rewards are always 0."""
         return kind not in self._uncovered
 
-    def score(self, traces: Sequence[Trace]) -> list[RolloutReward]:
-        """Rewards of rollouts, in order; never raises. Components known to be slow are called concurrently."""
+    @property
+    def compared_kinds(self) -> frozenset[Kind]:
+        """Prompt kinds with a component that compares the samples of a prompt."""
+        return frozenset(kind for term in self.terms if term.of_group for kind in term.kinds)
+
+    def score(self, traces: Sequence[Trace], groups: Sequence[Hashable] | None = None) -> list[RolloutReward]:
+        """Rewards of rollouts, in order; never raises. A sample without others gets no score from components that
+        compare samples.
+
+        Args:
+            groups: the group of each trace; by default samples of the same prompt are one group.
+        """
+        scored = self.score_alone(traces)
+        if not self.compared_kinds or not traces:
+            return scored
+        keys = [key_of(trace.prompt) for trace in traces] if groups is None else groups
+        for members in members_by_group(keys):
+            group = GroupToScore([traces[i] for i in members], [scored[i].components for i in members])
+            for i, reward in zip(members, self.score_group(group), strict=True):
+                scored[i] = reward
+        return scored
+
+    def score_alone(self, traces: Sequence[Trace]) -> list[RolloutReward]:
+        """Rewards without the components that compare samples, in order; never raises. Components known to be slow are
+        called concurrently."""
         if not traces:
             return []
-        slow = [t for t in self.terms if self._seconds.get(t.name, 0.0) >= SLOW] if len(traces) > 1 else []
+        terms = [term for term in self.terms if not term.of_group]
+        slow = [t for t in terms if self._seconds.get(t.name, 0.0) >= SLOW] if len(traces) > 1 else []
         started = {term.name: _in_thread(self._timed, term, traces) for term in slow[1:]}  # one runs in this thread
         scores: list[dict[str, Score]] = [{} for _ in traces]
-        here = {term.name: self._timed(term, traces) for term in self.terms if term.name not in started}
-        for term in self.terms:
+        here = {term.name: self._timed(term, traces) for term in terms if term.name not in started}
+        for term in terms:
             given = started[term.name].result() if term.name in started else here[term.name]
             for i, score in given.items():
                 scores[i][term.name] = score
         return [_add_up(components, self.terms, self._clip) for components in scores]
+
+    def score_group(self, group: GroupToScore) -> list[RolloutReward]:
+        """Complete rewards of the samples of one prompt, in order; never raises."""
+        found = [dict(components) for components in group.components]
+        for term in self.terms:
+            if term.of_group and len(group.traces) > 1 and group.traces[0].prompt.kind in term.kinds:
+                given = score_group_on(term.reward, group.traces, term.part)
+                for components, score in zip(found, given, strict=True):
+                    components[term.name] = score
+        order = [term.name for term in self.terms]
+        complete = [{name: scores[name] for name in order if name in scores} for scores in found]
+        return [_add_up(components, self.terms, self._clip) for components in complete]
 
     def _timed(self, term: RewardTerm, traces: Sequence[Trace]) -> dict[int, Score]:
         """Scores, by index, of the traces that the component applies to."""

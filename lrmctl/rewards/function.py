@@ -1,8 +1,9 @@
 """A reward without a package: a Python function in a file, named in the recipe as `fn: ./my_reward.py:score`.
 
-The function takes one trace, or a list of traces if its first parameter is called `traces`; it may take `part`, and
-takes the recipe's options as keyword arguments. It returns a number, True or False, None (does not apply) or a `Score`;
-the list form returns a list of these. Checks that do not execute it are in `recipe.function_ref`.
+The function takes one trace, or a list of traces if its first parameter is called `traces`, or the samples of one
+prompt if it is called `group`; it may take `part`, and takes the recipe's options as keyword arguments. It returns a
+number, True or False, None (does not apply) or a `Score`; the list forms return a list of these. Checks that do not
+execute it are in `recipe.function_ref`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any
 from lrmctl.errors import NotFoundError, RecipeError
 from lrmctl.hooks.specs import Reward
 from lrmctl.judges.base import describe
-from lrmctl.recipe.function_ref import BATCH, FunctionRef, check_function
+from lrmctl.recipe.function_ref import BATCH, GROUP, FunctionRef, check_function
 from lrmctl.recipe.schema.recipes import Component
 from lrmctl.rewards.base import make_reward
 from lrmctl.rewards.values import as_score
@@ -61,7 +62,8 @@ class FunctionReward(Reward):
         self._call = function_of(ref)
         self._options = dict(options or {})
         parameters = list(inspect.signature(self._call).parameters)
-        self._batch = parameters[:1] == [BATCH]
+        self.of_group = parameters[:1] == [GROUP]
+        self._batch = self.of_group or parameters[:1] == [BATCH]
         self._asks_part = "part" in parameters
         if (bounds := getattr(self._call, "range", None)) is not None:
             self.range = tuple(bounds)

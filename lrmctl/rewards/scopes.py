@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from lrmctl.hooks.adapt import adapted
 from lrmctl.hooks.specs import Reward
-from lrmctl.rewards.base import score_part
+from lrmctl.rewards.base import score_group_part, score_part
 from lrmctl.types import Scope, Score, Trace
 
 
@@ -28,6 +28,18 @@ def score_on(reward: Reward, traces: Sequence[Trace], scope: Scope) -> list[Scor
     if scope == "segments":
         return _segments(reward, traces)
     return score_part(reward, traces, scope)
+
+
+def score_group_on(reward: Reward, traces: Sequence[Trace], scope: Scope) -> list[Score]:
+    """The same for the samples of one prompt and a reward that compares them. `segments` fails: the samples have
+    different numbers of them."""
+    reward = adapted("reward", reward)
+    if scope == "both":
+        both = (score_group_part(reward, traces, "thinking"), score_group_part(reward, traces, "answer"))
+        return [_lowest({"thinking": t, "answer": a}, reward) for t, a in zip(*both, strict=True)]
+    if scope == "segments":
+        return [Score(error="a reward that compares samples cannot be applied to segments")] * len(traces)
+    return score_group_part(reward, traces, scope)
 
 
 def _segments(reward: Reward, traces: Sequence[Trace]) -> list[Score]:

@@ -16,12 +16,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, get_args
 
+from lrmctl.hooks.adapt import adapted
 from lrmctl.hooks.specs import Reward
+from lrmctl.rewards.grouping import members_by_group
 from lrmctl.types import Kind, Part, Prompt, Score, Trace
 
 TOLERANCE = 1e-4
 """Absolute and relative tolerance for equal values: a model pads a batch, which changes the last digits."""
 THREADS = 8
+_ALONE, _NOTHING = "alone as in a batch", "empty batch"
 _PARTS: tuple[Part, ...] = get_args(Part)
 
 
@@ -69,8 +72,11 @@ def sample_traces() -> list[Trace]:
 
 
 def check_contract(reward: Reward, traces: Sequence[Trace] | None = None) -> list[ContractCheck]:
-    """Every clause of the contract, checked on these traces (by default on `sample_traces`)."""
-    traces = sample_traces() if traces is None else list(traces)
+    """Every clause of the contract, checked on these traces (by default on `sample_traces`).
+
+    A reward that compares samples is called with the traces of each prompt; prompts with one trace are left out.
+    """
+    reward, traces = adapted("reward", reward), sample_traces() if traces is None else list(traces)
     first = _try("one score per trace", lambda: _one_each(reward, traces))
     if not first.ok:  # no other check is possible
         return [first]
@@ -79,18 +85,20 @@ def check_contract(reward: Reward, traces: Sequence[Trace] | None = None) -> lis
         ("in its range", lambda: _in_range(reward, traces)),
         ("the same twice", lambda: _twice(reward, traces)),
         ("any order", lambda: _any_order(reward, traces)),
-        ("alone as in a batch", lambda: _alone(reward, traces)),
+        (_ALONE, lambda: _alone(reward, traces)),
         ("thread-safe", lambda: _threads(reward, traces)),
         ("pickled traces", lambda: _pickled(reward, traces)),
-        ("empty batch", lambda: _empty(reward)),
+        (_NOTHING, lambda: _empty(reward)),
     )
-    return [first, *(_try(name, clause) for name, clause in clauses)]
+    # a group has two samples at least, and their scores depend on each other
+    left_out = (_ALONE, _NOTHING) if reward.of_group else ()
+    return [first, *(_try(name, clause) for name, clause in clauses if name not in left_out)]
 
 
 def check_failures(reward: Reward, traces: Sequence[Trace] | None = None) -> ContractCheck:
     """Whether well-formed traces are scored at all. Failing is allowed, but ends a run unless its recipe tolerates
     it."""
-    traces = sample_traces() if traces is None else list(traces)
+    reward, traces = adapted("reward", reward), sample_traces() if traces is None else list(traces)
 
     def clause() -> str:
         failed = [(t, s) for t, s in zip(traces, _scores(reward, traces, "whole"), strict=True) if s.failed]
@@ -103,10 +111,14 @@ def check_failures(reward: Reward, traces: Sequence[Trace] | None = None) -> Con
 
 def latency(reward: Reward, traces: Sequence[Trace] | None = None, *, seconds: float = 1.0, batch: int = 64) -> Latency:
     """Latency of well-formed traces, over about `seconds` each way; the first call of each is not counted."""
-    traces = sample_traces() if traces is None else list(traces)
+    reward, traces = adapted("reward", reward), sample_traces() if traces is None else list(traces)
     many = (list(traces) * (batch // len(traces) + 1))[:batch]
-    single = _timed([lambda t=t: reward.score([t], "whole") for t in traces], seconds, 1)  # type: ignore[misc]
-    batched = _timed([lambda: reward.score(many, "whole")], seconds, batch)
+    if reward.of_group:
+        groups = [[traces[i] for i in members] for members in _groups(traces)]
+        single = _timed([lambda g=g: reward.score_group(g, "whole") for g in groups], seconds, len(groups[0]))  # type: ignore[misc]
+    else:
+        single = _timed([lambda t=t: reward.score([t], "whole") for t in traces], seconds, 1)  # type: ignore[misc]
+    batched = _timed([lambda: _call(reward, many, "whole")], seconds, batch)
     return Latency(*_quantiles(single), *_quantiles(batched), batch)
 
 
@@ -125,7 +137,7 @@ def _try(name: str, clause: Callable[[], str]) -> ContractCheck:
 
 def _one_each(reward: Reward, traces: Sequence[Trace]) -> str:
     for part in _PARTS:
-        scores = list(reward.score(traces, part))
+        scores = _call(reward, traces, part)
         if len(scores) != len(traces):
             raise _Finding(f"{len(scores)} results for {len(traces)} traces")
         for score in scores:
@@ -138,7 +150,7 @@ def _finite(reward: Reward, traces: Sequence[Trace]) -> str:
     from lrmctl.rewards.base import checked_score
 
     for part in _PARTS:
-        for trace, score in zip(traces, reward.score(traces, part), strict=True):
+        for trace, score in zip(traces, _call(reward, traces, part), strict=True):
             if score.value is not None and score.failed:
                 raise _Finding("a score that failed must have no value")
             if not score.failed and (checked := checked_score(score)).failed:
@@ -192,7 +204,7 @@ def _threads(reward: Reward, traces: Sequence[Trace]) -> str:
 def _pickled(reward: Reward, traces: Sequence[Trace]) -> str:
     sent = pickle.loads(pickle.dumps(list(traces)))
     _same(traces, _values(reward, traces, "whole"), _values(reward, sent, "whole"), "a score depends on the objects")
-    pickle.dumps(list(reward.score(traces, "whole")))
+    pickle.dumps(_call(reward, traces, "whole"))
     return ""
 
 
@@ -202,11 +214,33 @@ def _empty(reward: Reward) -> str:
     return ""
 
 
+def _groups(traces: Sequence[Trace]) -> list[list[int]]:
+    """Indices of the traces of each prompt with at least two."""
+    found = [m for m in members_by_group([trace.prompt.id for trace in traces]) if len(m) > 1]
+    if not found:
+        raise _Finding("it compares the samples of a prompt, and no prompt has two traces here")
+    return found
+
+
+def _call(reward: Reward, traces: Sequence[Trace], part: Part) -> list[Any]:
+    """What the reward returns; one that compares samples is called group by group."""
+    if not reward.of_group:
+        return list(reward.score(traces, part))
+    scores: list[Any] = [Score()] * len(traces)
+    for members in _groups(traces):
+        given = list(reward.score_group([traces[i] for i in members], part))
+        if len(given) != len(members):
+            raise _Finding(f"{len(given)} results for a group of {len(members)}")
+        for i, score in zip(members, given, strict=True):
+            scores[i] = score
+    return scores
+
+
 def _scores(reward: Reward, traces: Sequence[Trace], part: Part) -> list[Score]:
     """Scores as training accepts them."""
     from lrmctl.rewards.base import checked_score
 
-    return [checked_score(score) for score in reward.score(traces, part)]
+    return [checked_score(score) for score in _call(reward, traces, part)]
 
 
 def _all(reward: Reward, traces: Sequence[Trace]) -> list[tuple[Trace, Score]]:

@@ -17,6 +17,7 @@ from lrmctl.engines.base import Rendering
 from lrmctl.errors import LrmctlError
 from lrmctl.recipe.schema.recipes import Rejection
 from lrmctl.rewards.compose import ComposedReward, RolloutReward
+from lrmctl.rewards.grouping import batches_of_groups
 from lrmctl.rewards.service.failure_policy import FailurePolicy
 from lrmctl.rows.prompts import key_of
 from lrmctl.runs.folder import write_json
@@ -125,15 +126,14 @@ def _sample(
 
 def _score(composed: ComposedReward, traces: Sequence[Trace], rejection: Rejection) -> list[RolloutReward]:
     """Rewards of all samples; raises once failures exceed what the recipe tolerates."""
-    policy, rewards = FailurePolicy(rejection.reward), list[RolloutReward]()
-    for start in range(0, len(traces), SCORE_AT_ONCE):
-        some = traces[start : start + SCORE_AT_ONCE]
-        for trace, reward in zip(some, composed.score(some), strict=True):
-            policy.seen(reward.blame(trace))
-            rewards.append(reward)
+    policy, rewards = FailurePolicy(rejection.reward), dict[int, RolloutReward]()
+    for batch in batches_of_groups([key_of(trace.prompt) for trace in traces], SCORE_AT_ONCE):
+        for i, reward in zip(batch, composed.score([traces[i] for i in batch]), strict=True):
+            policy.seen(reward.blame(traces[i]))
+            rewards[i] = reward
         if policy.failure:
             raise policy.failure
-    return rewards
+    return [rewards[i] for i in range(len(traces))]
 
 
 def _judge(traces: Sequence[Trace], rewards: Sequence[RolloutReward], rejection: Rejection) -> list[Sample]:

@@ -95,7 +95,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, shown in (("thinking", {"thinking": "A thought."}), ("answers", {})):
         told = [json.dumps({"prompt": f"{name} {i}?", "answer": "Blue.", "kind": "benign", **shown}) for i in range(9)]
         (tmp_path / f"{name}.jsonl").write_text("\n".join(told))
-    (tmp_path / "my_reward.py").write_text(_python("docs/rewards.md", "def score"))
+    (tmp_path / "my_reward.py").write_text(_python("docs/rewards.md", "def score("))
     (tmp_path / "my_package").mkdir()
     (tmp_path / "my_package" / "plugin.py").write_text(_python("README.md", "class Brevity"))
     monkeypatch.syspath_prepend(str(tmp_path))

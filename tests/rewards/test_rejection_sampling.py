@@ -101,3 +101,14 @@ def test_a_sample_whose_reward_failed_is_never_accepted(sampled):
     assert not any("boxed" in d.answer for d in kept)
     kinds = json.loads((out / "data" / "rejection.json").read_text())["kinds"]
     assert kinds["reasoning"]["failed"] > 0
+
+
+def test_samples_of_a_prompt_are_compared_with_each_other(sampled, tmp_path, monkeypatch):
+    monkeypatch.setattr("lrmctl.training.rejection.SCORE_AT_ONCE", 6)  # not a multiple of a group
+    out, _ = sampled
+    counted = "def score(group):\n    return [len(group) + 10 * len({t.prompt.id for t in group}) for _ in group]\n"
+    (tmp_path / "own.py").write_text(counted)
+    rejection_sample(base_path(), rejection({"fn": f"{tmp_path / 'own.py'}:score"}), seed=3, out=out)
+    rows = list(read_jsonl(out / "data" / "rejection.jsonl"))
+    assert [row["reward"] for row in rows] == [14.0] * 32  # four samples of one prompt
+    assert [row["sample"] for row in rows] == [0, 1, 2, 3] * 8

@@ -107,7 +107,7 @@ class Component(Section):
 
 
 class RewardServiceSection(Section):
-    """Performance settings of the reward service; scores do not depend on them."""
+    """Performance settings of the reward service; scores do not depend on them, unless samples of a group are lost."""
 
     window: Annotated[float, Field(ge=0, le=1)] = 0.003
     """Seconds that the first rollout of a batch waits for others."""
@@ -117,6 +117,9 @@ class RewardServiceSection(Section):
     """Scoring processes; each loads the judges' models."""
     time_limit: Annotated[float, Field(gt=0, le=170)] = 60.0
     """Seconds after which scoring a rollout is terminated and counts as failed. OpenRLHF waits 180."""
+    group_wait: Annotated[float, Field(gt=0, le=680)] = 600.0
+    """Seconds that rewards which compare the samples of a prompt wait for the last one, from the first one on; then the
+    samples that have come are compared. OpenRLHF gives up after about 900."""
     cache_mb: Annotated[float, Field(ge=0)] = 256
     """Size of the verdict cache in MB; 0 disables it."""
     fsync: bool = False
@@ -133,8 +136,9 @@ class RewardSection(Section):
     """With `neutral`: the run still ends above this share of failed rollouts."""
     clip: tuple[float, float] | None = None
     """Lowest and highest reward of a rollout, before normalization."""
-    normalise: Literal["kind"] | None = None
-    """`kind`: normalize rewards to mean 0 and standard deviation 1 per prompt kind, over the rollouts seen so far."""
+    normalise: Literal["kind", "component-group"] | None = None
+    """`kind`: normalize rewards to mean 0 and standard deviation 1 per prompt kind, over the rollouts seen so far.
+    `component-group`: normalize the scores of each component among the samples of a prompt, then add them (GDPO)."""
     service: RewardServiceSection = RewardServiceSection()
 
     @model_validator(mode="before")
@@ -164,6 +168,18 @@ class RewardSection(Section):
             if c.gate == "veto" and self.clip and not self.clip[0] <= c.otherwise <= self.clip[1]:
                 what = f"{c.otherwise:g} lies outside of the reward's clip [{self.clip[0]:g}, {self.clip[1]:g}]"
                 raise MisplacedError(what, ("components", i, "otherwise"))
+        return self
+
+    @model_validator(mode="after")
+    def _normalises(self) -> RewardSection:
+        if self.normalise == "component-group":
+            why = "`normalise: component-group` normalizes each component by itself"
+            if self.clip is not None:
+                raise MisplacedError(f"{why}, before there is a sum to clip; clip the components", ("clip",))
+            for i, c in enumerate(self.components):
+                if c.gate is not None:
+                    what = f"{why}, and a gate is applied to the sum of raw scores; leave one of the two out"
+                    raise MisplacedError(what, ("components", i, "gate"))
         return self
 
     @property
@@ -198,6 +214,13 @@ class Rejection(Section):
     """A sample is kept if its reward is at least this."""
     max_per_prompt: Positive | None = None
     """Keep at most this many samples of one prompt (the first)."""
+
+    @model_validator(mode="after")
+    def _has_no_advantages(self) -> Rejection:
+        if self.reward.normalise == "component-group":
+            what = "`keep_at_least` is compared with raw rewards, and those of a group always have mean 0; leave it out"
+            raise MisplacedError(what, ("reward", "normalise"))
+        return self
 
 
 class SftData(Section):
@@ -287,6 +310,8 @@ class RlRecipe(RecipeHeader):
             all_weighted_or_none(self.prompts)
         with error_at("prefill"):
             check_shares(self.prefill)
+        if self.reward.normalise == "component-group":
+            self._check_normalising()
         if self.evaluation is not None:
             with error_at("evaluation", "prompts"):
                 all_weighted_or_none(self.evaluation.prompts)
@@ -296,6 +321,22 @@ class RlRecipe(RecipeHeader):
             with error_at("algorithm", "dynamic_filtering", "of"):
                 self.reward.kinds(self.algorithm.dynamic_filtering.of)
         return self
+
+    def _check_normalising(self) -> None:
+        """Raises MisplacedError where advantages would undo `normalise: component-group`."""
+        algorithm = self.algorithm
+        if algorithm.name == "grpo":
+            why = "grpo divides by the group's standard deviation again, which undoes `normalise: component-group`"
+            fix = (
+                "say `name: reinforce_pp`, which divides by the batch's as GDPO does, or dr_grpo, which does not divide"
+            )
+            raise MisplacedError(f"{why}; {fix}", ("algorithm", "name"))
+        if algorithm.samples_per_prompt < 2:
+            what = "`normalise: component-group` compares the samples of a prompt, and there is one; say at least 2"
+            raise MisplacedError(what, ("algorithm", "samples_per_prompt"))
+        if algorithm.truncated_penalty is not None and algorithm.truncated_penalty >= 0:
+            what = "a factor improves negative rewards, and about half of normalized rewards are; say a number below 0"
+            raise MisplacedError(what, ("algorithm", "truncated_penalty"))
 
 
 class EvalRecipe(RecipeHeader):

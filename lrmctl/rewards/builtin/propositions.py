@@ -14,7 +14,7 @@ from lrmctl._util.suggest import did_you_mean
 from lrmctl.errors import RecipeError
 from lrmctl.hooks.specs import Reward
 from lrmctl.judges.base import judge_part, make_judge
-from lrmctl.rewards.base import make_reward, score_part
+from lrmctl.rewards.base import make_inner_reward, score_part
 from lrmctl.rewards.builtin.features import FEATURES
 from lrmctl.types import Part, Trace, Verdict
 
@@ -94,7 +94,7 @@ class ValuedPropositions:
         if asked and judge_options is None:
             raise RecipeError(f"proposition {asked[0].name!r} is a question, and nobody is asked", fix="say `model`")
         self.propositions = tuple(propositions)
-        self._rewards = {p.name: make_reward(p.of, dict(p.options)) for p in propositions if p.source == "reward"}
+        self._rewards = {p.name: make_inner_reward(p.of, dict(p.options)) for p in propositions if p.source == "reward"}
         self._judges = {p.name: make_judge("yes-no", {**(judge_options or {}), "question": _asks(p)}) for p in asked}
 
     def prepare(self) -> None:

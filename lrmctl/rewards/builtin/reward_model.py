@@ -16,7 +16,7 @@ from typing import Any
 from lrmctl.errors import LrmctlError, RecipeError
 from lrmctl.hooks.specs import Reward
 from lrmctl.judges.base import judge_parts, make_judge
-from lrmctl.rewards.base import make_reward, score_part
+from lrmctl.rewards.base import make_inner_reward, score_part
 from lrmctl.rewards.builtin.format import FormatRules, Thinking, without_thinking
 from lrmctl.rewards.builtin.options import number
 from lrmctl.runs.names import runs_folder
@@ -88,7 +88,7 @@ class GuardHybrid(Reward):
         if unsafe > refused:
             raise RecipeError(f"the cap for unsafe ({unsafe:g}) lies above the one for refusals ({refused:g})")
         self._judge = make_judge(judge, dict(judge_options or {}))
-        self._helpful = make_reward(helpful, dict(helpful_options or {}))
+        self._helpful = make_inner_reward(helpful, dict(helpful_options or {}))
         self._unsafe, self._refused, self._form = unsafe, refused, FormatRules(thinking)
         low, high = self._helpful.range
         self.range = (min(low, unsafe), high)

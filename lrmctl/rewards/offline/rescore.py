@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lrmctl.rewards.compose import ComposedReward, RolloutReward
+from lrmctl.rewards.grouping import batches_of_groups
 from lrmctl.rewards.offline.rollouts import RewardedRollout
 from lrmctl.rows.prompts import key_of
 
@@ -66,13 +67,21 @@ class Rescored:
 def rescore(
     reward: ComposedReward, rollouts: Sequence[RewardedRollout], on_progress: Callable[[int, int], None] | None = None
 ) -> Rescored:
-    """New rewards of past rollouts; a component that fails is recorded in its rollouts."""
-    rewards: list[RolloutReward] = []
-    for start in range(0, len(rollouts), BATCH):
-        rewards += reward.score([rollout.trace for rollout in rollouts[start : start + BATCH]])
+    """New rewards of past rollouts; a component that fails is recorded in its rollouts. Samples are compared within
+    the groups of their run, or where rows have no group, with all samples of the same prompt."""
+    rewards: dict[int, RolloutReward] = {}
+    groups = [_group(rollout) for rollout in rollouts]
+    for batch in batches_of_groups(groups, BATCH):
+        given = reward.score([rollouts[i].trace for i in batch], [groups[i] for i in batch])
+        rewards |= dict(zip(batch, given, strict=True))
         if on_progress:
             on_progress(len(rewards), len(rollouts))
-    return Rescored(rollouts, rewards)
+    return Rescored(rollouts, [rewards[i] for i in range(len(rollouts))])
+
+
+def _group(rollout: RewardedRollout) -> tuple[Any, ...]:
+    prompt, row = key_of(rollout.trace.prompt), rollout.row
+    return (prompt, row.get("attempt"), row["group"]) if row.get("group") else (prompt,)
 
 
 def differences(rescored: Rescored) -> list[RewardDifference]:

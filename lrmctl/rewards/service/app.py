@@ -27,6 +27,7 @@ from lrmctl.rewards.service.access import (
 )
 from lrmctl.rewards.service.batcher import Batcher, NoReward
 from lrmctl.rewards.service.config import ServiceSpec
+from lrmctl.rewards.service.gather import GroupGatherer
 from lrmctl.rewards.service.held import AGAIN
 from lrmctl.rewards.service.ledger import RolloutLedger
 from lrmctl.rewards.service.metrics import CONTENT_TYPE_LATEST, ServiceMetrics
@@ -51,8 +52,16 @@ class App:
     a path that starts with the token: OpenRLHF sends no header.
     """
 
-    def __init__(self, spec: ServiceSpec, book: RolloutLedger, batcher: Batcher, metrics: ServiceMetrics) -> None:
+    def __init__(
+        self,
+        spec: ServiceSpec,
+        book: RolloutLedger,
+        batcher: Batcher,
+        gatherer: GroupGatherer,
+        metrics: ServiceMetrics,
+    ) -> None:
         self._spec, self._book, self._batcher, self._metrics = spec, book, batcher, metrics
+        self._gatherer = gatherer
         self._door = AccessControl(spec.token, spec.names)
         self._reading, self._told = 0, set[str]()
         self._began = time.monotonic()
@@ -80,13 +89,13 @@ class App:
                 return None
             if isinstance(body, AccessDenied):
                 return await self._refuse(send, body)
-            if self._batcher.waiting >= self._spec.max_waiting or self._batcher.weight > self._spec.max_waiting_bytes:
+            if self._full():
                 return await self._refuse(send, FULL)
             reply = await self._scored(body, getattr(receive, "__self__", None))
         except asyncio.CancelledError:
             raise
         except Exception as error:  # not the reward's error but ours; it must reach the user all the same
-            self._book.end(error)
+            self._gatherer.end(error)
             reply = self._book.neutral()
         if reply == AGAIN:
             reply = INCOMPLETE
@@ -119,12 +128,19 @@ class App:
         future = asyncio.get_running_loop().create_future()
         metric, row = metric_of(call.label), row_of(call.label)
         job = ScoringJob(trace, metric, key, len(body), time.monotonic(), future, caller, row=row)
-        if outcome := NoReward(unreadable) if unreadable else self._batcher.quarantine.get(key):
-            book.settle([job], [outcome])
+        if self._gatherer.returned(job):
+            pass
+        elif outcome := NoReward(unreadable) if unreadable else self._batcher.quarantine.get(key):
+            self._gatherer.settle([job], [outcome])
         else:
             self._batcher.submit(job)
         reply: bytes = await future
         return reply
+
+    def _full(self) -> bool:
+        spec, batcher, gatherer = self._spec, self._batcher, self._gatherer
+        rollouts, size = batcher.waiting + gatherer.waiting, batcher.weight + gatherer.weight
+        return rollouts >= spec.max_waiting or size > spec.max_waiting_bytes
 
     async def _body(self, receive: Receive) -> bytes | AccessDenied | None:
         """The body of a call; None if the caller has gone. Bytes being read are counted, to limit them."""
@@ -162,7 +178,7 @@ class App:
             "components": list(self._book.names),
             "rollouts": policy.rollouts,
             "failed": policy.failed,
-            "waiting": self._batcher.waiting,
+            "waiting": self._batcher.waiting + self._gatherer.waiting,
             "workers": self._batcher.ready,
             "worker_restarts": self._batcher.restarts,
             "max_batch": self._batcher.max_batch,

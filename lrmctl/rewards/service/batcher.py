@@ -17,7 +17,7 @@ from typing import Any
 from lrmctl.errors import RewardError
 from lrmctl.rewards.compose import RolloutReward
 from lrmctl.rewards.service.config import PATIENCE, THREADS, ServiceSpec
-from lrmctl.rewards.service.worker_handle import IsolationRun, ScorerHandle, ScoringBatch, ScoringJob
+from lrmctl.rewards.service.worker_handle import AnyJob, IsolationRun, ScorerHandle, ScoringBatch
 
 BATCH_DELAY_S = 0.02
 """Seconds that a batch runs before the next one is sent concurrently: quick rewards gain nothing from it."""
@@ -35,11 +35,13 @@ class NoReward:
 
 
 Outcome = RolloutReward | NoReward
-Settle = Callable[[Sequence[ScoringJob], Sequence[Outcome]], None]
+Outcomes = Sequence[Outcome | list[RolloutReward]]
+"""One for each job; a list for a group, with the reward of each member."""
+Settle = Callable[[Sequence[AnyJob], Outcomes], None]
 
 
 class Batcher:
-    """Turns waiting rollouts into batches and their outcomes into rewards.
+    """Turns waiting rollouts, and groups of them, into batches and their outcomes into rewards.
 
     Args:
         settle: receives jobs with their rewards, and answers them.
@@ -62,8 +64,8 @@ class Batcher:
         self.quarantine: dict[bytes, NoReward] = {}
         self.weight = 0
         self.restarts = 0
-        self._queue: deque[ScoringJob] = deque()
-        self._suspects: deque[ScoringJob] = deque()
+        self._queue: deque[AnyJob] = deque()
+        self._suspects: deque[AnyJob] = deque()
         self._scorers: list[ScorerHandle] = []
         self._deaths: deque[float] = deque(maxlen=MAX_DEATHS)
         self._past_judges: list[dict[str, Any]] = []  # of scorers that have ended
@@ -95,7 +97,7 @@ class Batcher:
         for scorer in self._scorers:
             scorer.kill()
 
-    def submit(self, job: ScoringJob) -> None:
+    def submit(self, job: AnyJob) -> None:
         self._waiting += 1
         self.weight += job.weight
         self._queue.append(job)
@@ -162,9 +164,18 @@ class Batcher:
             if not scorer.batches:
                 scorer.send([self._suspects.popleft()])
         elif self._queue and self._has_room(scorer, now) and self._is_due(now):
-            jobs = [self._queue.popleft() for _ in range(min(self.max_batch, len(self._queue)))]
-            self._sent(len(jobs))
+            jobs = self._next_batch()
+            self._sent(sum(job.size for job in jobs))
             scorer.send(jobs)
+
+    def _next_batch(self) -> list[AnyJob]:
+        """At most `max_batch` rollouts from the queue, but one job at least: a group stays together."""
+        jobs = [self._queue.popleft()]
+        room = self.max_batch - jobs[0].size
+        while self._queue and self._queue[0].size <= room:
+            jobs.append(self._queue.popleft())
+            room -= jobs[-1].size
+        return jobs
 
     def _has_room(self, scorer: ScorerHandle, now: float) -> bool:
         return not scorer.batches or (len(scorer.batches) < THREADS and now - scorer.started >= BATCH_DELAY_S)
@@ -222,7 +233,7 @@ class Batcher:
                 else:
                     queue.append(job)
 
-    def _suspect(self, jobs: list[ScoringJob], *, slow: bool) -> None:
+    def _suspect(self, jobs: list[AnyJob], *, slow: bool) -> None:
         isolation = IsolationRun(len(jobs), slow)
         for job in jobs:
             job.isolation = isolation
@@ -245,7 +256,7 @@ class Batcher:
         if isolation.left == 0 and isolation.slow and not isolation.is_culprit:
             self.max_batch = max(1, self.max_batch // 2)
 
-    def _finish(self, jobs: Sequence[ScoringJob], outcomes: Sequence[Outcome]) -> None:
+    def _finish(self, jobs: Sequence[AnyJob], outcomes: Outcomes) -> None:
         self._waiting -= len(jobs)
         self.weight -= sum(job.weight for job in jobs)
         self._settle(jobs, outcomes)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from lrmctl.recipe.schema.recipes import RewardSection
+from lrmctl.types import Kind
 
 PATIENCE = 170.0
 """Seconds that a rollout may wait for its reward, queue included: OpenRLHF 0.11.2 gives up after 180."""
@@ -37,6 +38,7 @@ class ServiceSpec:
         max_reading_bytes: total bytes of incompletely received calls; more are rejected too.
         max_waiting_bytes: total bytes of the calls of waiting rollouts.
         log: file for the output of rewards.
+        compared_kinds: prompt kinds with a component that compares the samples of a prompt.
     """
 
     section: RewardSection
@@ -56,3 +58,4 @@ class ServiceSpec:
     max_waiting_bytes: int = 2**30
     log: Path | None = None
     names: tuple[str, ...] = ()
+    compared_kinds: frozenset[Kind] = frozenset()

@@ -61,10 +61,13 @@ class RolloutLedger:
         """Names of the components, in recipe order."""
         return self._names
 
-    def settle(self, jobs: Sequence[ScoringJob], outcomes: Sequence[Outcome]) -> None:
+    def settle(self, jobs: Sequence[ScoringJob], outcomes: Sequence[Outcome], *, may_wait: bool = True) -> None:
         """Write the rollouts of a batch, then answer them. One whose caller has gone is not written.
 
         A failed one waits for the others of its group if the recipe tolerates failures.
+
+        Args:
+            may_wait: False answers all of them at once, because they have waited for their group.
         """
         waiting = [PendingReply(j, self._entry(j, o)) for j, o in zip(jobs, outcomes, strict=True) if not j.gone]
         if self.policy.failure is not None and all(isinstance(o, NoReward) for o in outcomes):
@@ -72,7 +75,7 @@ class RolloutLedger:
         else:
             for w in waiting:
                 self._place(w.entry)
-            held = [w for w in waiting if self._must_wait(w.entry)]
+            held = [w for w in waiting if may_wait and self._must_wait(w.entry)]
             for w in held:
                 self._held.add(w)
             self._answer([w for w in waiting if w not in held])
@@ -122,6 +125,8 @@ class RolloutLedger:
 
     def _normalised(self, entry: HeldOutcome, total: float) -> float:
         """The reward to train on, normalised by one scale for the whole group."""
+        if entry.reward is not None and entry.reward.normalised is not None:
+            return rounded(entry.reward.normalised)
         if self._normaliser is None or entry.group is None:
             return rounded(total)
         scale: tuple[float, float] = self._normaliser.seen(entry.kind, total)
@@ -244,7 +249,7 @@ def _given(trace: Trace | None) -> str:
 
 
 def _normaliser(spec: ServiceSpec) -> Any:
-    if spec.section.normalise is None:
+    if spec.section.normalise != "kind":
         return None
     from lrmctl.rewards.service.normalise import KindNormaliser
 

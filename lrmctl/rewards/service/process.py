@@ -19,6 +19,7 @@ from lrmctl.rewards.service.app import App
 from lrmctl.rewards.service.batcher import Batcher
 from lrmctl.rewards.service.config import ServiceSpec
 from lrmctl.rewards.service.errors import as_lrmctl_error
+from lrmctl.rewards.service.gather import GroupGatherer
 from lrmctl.rewards.service.ledger import RolloutLedger
 from lrmctl.rewards.service.metrics import ServiceMetrics
 
@@ -38,9 +39,11 @@ async def _serve(spec: ServiceSpec, began: float, pipe: Connection, listener: so
     parent = _Parent(pipe)
     metrics = ServiceMetrics([c.label for c in spec.section.components])
     book = RolloutLedger(spec, metrics, began, parent.told)
-    batcher = Batcher(spec, book.settle, book.end, metrics.batch, metrics.restarted)
+    gatherer = GroupGatherer(spec, book)
+    batcher = Batcher(spec, gatherer.settle, gatherer.end, metrics.batch, metrics.restarted)
+    gatherer.submit = batcher.submit
     metrics.watch(
-        lambda: batcher.waiting,
+        lambda: batcher.waiting + gatherer.waiting,
         lambda: batcher.ready,
         lambda: {"groups": book.groups.complete, "groups_without_variance": book.groups.flat},
         lambda: batcher.judges,
@@ -48,7 +51,7 @@ async def _serve(spec: ServiceSpec, began: float, pipe: Connection, listener: so
     batcher.start()  # the scorers load while this process does
     import uvicorn
 
-    app = App(spec, book, batcher, metrics)
+    app = App(spec, book, batcher, gatherer, metrics)
     config = uvicorn.Config(
         app,
         log_config=None,

@@ -83,7 +83,8 @@ class RewardService:
         log: Path | None = None,
         **limits: int,
     ) -> None:
-        check_names(ComposedReward(section).names)  # can it be made? the scorers make their own
+        composed = ComposedReward(section)  # can it be made? the scorers make their own
+        check_names(composed.names)
         # whoever can reach the service must not be able to guess it
         _check_token(token)
         token = token or secrets.token_urlsafe(16)
@@ -102,6 +103,7 @@ class RewardService:
             tokenizer,
             log=log,
             names=(host, reached_as),
+            compared_kinds=composed.compared_kinds,
             **limits,
         )
         self._address, self._reached_as = (host, port), reached_as or host

@@ -1,7 +1,8 @@
 """The scorer process: makes the composed reward once, then scores the batches that arrive through its pipe.
 
-It may hang, crash or be killed, so it keeps no state. Messages in: `(number, traces)`; out: `("ready",)`, `("broken",
-error)`, `("at", number, component)` when a single trace is scored, `("done", number, rewards, judges)`.
+It may hang, crash or be killed, so it keeps no state. Messages in: `(number, items)`, each a trace or a group to
+compare; out: `("ready",)`, `("broken", error)`, `("at", number, component)` when a single item is scored, `("done",
+number, rewards, judges)`, where `rewards` has one for each trace and a list for each group.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 
 from lrmctl.hooks.specs import Reward
 from lrmctl.judges.base import describe
-from lrmctl.rewards.compose import ComposedReward
+from lrmctl.rewards.compose import ComposedReward, GroupToScore
 from lrmctl.rewards.service.config import THREADS, ServiceSpec
 from lrmctl.rewards.service.errors import as_lrmctl_error
 from lrmctl.types import Part, Score, Trace
@@ -35,8 +36,8 @@ def run(spec: ServiceSpec, pipe: Connection, _: list[socket.socket]) -> None:
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="lrmctl-score")
     try:
         while True:
-            number, traces = pipe.recv()
-            pool.submit(scorer.score, number, traces)
+            number, items = pipe.recv()
+            pool.submit(scorer.score, number, items)
     except (EOFError, OSError):
         os._exit(0)  # threads may hang in a reward, so do not wait for them
 
@@ -53,10 +54,11 @@ class _Scorer:
             replace(term, reward=_Announced(term.reward, self._announce(term.name))) for term in self._reward.terms
         )
 
-    def score(self, number: int, traces: Sequence[Trace]) -> None:
-        self._here.number = number if len(traces) == 1 else None
+    def score(self, number: int, items: Sequence[Trace | GroupToScore]) -> None:
+        self._here.number = number if len(items) == 1 else None
         try:
-            rewards: Any = list(self._reward.score(traces))
+            alone = iter(self._reward.score_alone([item for item in items if isinstance(item, Trace)]))
+            rewards: Any = [next(alone) if isinstance(i, Trace) else self._reward.score_group(i) for i in items]
         except BaseException as error:  # not a component's failure, which is data, but the composition's
             rewards = describe(error)
         self._send("done", number, rewards, self._stats())
@@ -86,7 +88,11 @@ class _Announced(Reward):
 
     def __init__(self, reward: Reward, announce: Callable[[], None]) -> None:
         self._reward, self._tell = reward, announce
-        self.range = reward.range
+        self.range, self.of_group = reward.range, reward.of_group
+
+    def score_group(self, traces: Sequence[Trace], part: Part) -> Sequence[Score]:
+        self._tell()
+        return self._reward.score_group(traces, part)
 
     def score(self, traces: Sequence[Trace], part: Part) -> Sequence[Score]:
         self._tell()

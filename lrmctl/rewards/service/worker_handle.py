@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from lrmctl._util.child_process import ChildProcess, how_it_ended
+from lrmctl.rewards.compose import GroupToScore
 from lrmctl.rewards.service.config import ServiceSpec
 from lrmctl.types import Trace
 
@@ -61,12 +62,53 @@ class ScoringJob:
     def gone(self) -> bool:
         return bool(getattr(self.caller, "disconnected", False))
 
+    @property
+    def phase(self) -> str:
+        return "eval" if self.metric else "train"
+
+    @property
+    def item(self) -> Trace:
+        """What the scorer gets."""
+        return self.trace
+
+    @property
+    def size(self) -> int:
+        """Number of rollouts."""
+        return 1
+
+
+@dataclass(slots=True, eq=False)
+class GroupJob:
+    """The samples of a prompt that wait to be compared, by components that need all of them.
+
+    Attributes:
+        members: whose rollouts they are; known to the sender.
+        key: identifies a repeated call.
+        arrived: time when the group was complete, by `time.monotonic`.
+    """
+
+    item: GroupToScore
+    members: Any
+    key: bytes
+    arrived: float
+    weight: int = 0
+    gone: bool = False
+    isolation: IsolationRun | None = None
+
+    @property
+    def size(self) -> int:
+        """Number of rollouts."""
+        return len(self.item.traces)
+
+
+AnyJob = ScoringJob | GroupJob
+
 
 @dataclass(slots=True, eq=False)
 class ScoringBatch:
     """Jobs sent to a scorer together; `at` is the current component of a single job."""
 
-    jobs: list[ScoringJob]
+    jobs: list[AnyJob]
     started: float
     at: str = ""
 
@@ -113,12 +155,12 @@ class ScorerHandle:
         """Number of batches sent to this process."""
         return self._number
 
-    def send(self, jobs: list[ScoringJob]) -> None:
+    def send(self, jobs: list[AnyJob]) -> None:
         """Score these jobs together."""
         assert self._writer is not None
         self._number += 1
         self.batches[self._number] = ScoringBatch(jobs, time.monotonic())
-        data = pickle.dumps((self._number, [job.trace for job in jobs]), pickle.HIGHEST_PROTOCOL)
+        data = pickle.dumps((self._number, [job.item for job in jobs]), pickle.HIGHEST_PROTOCOL)
         head = _HEAD.pack(len(data)) if len(data) <= 0x7FFFFFFF else _HEAD.pack(-1) + _LONG.pack(len(data))
         self._writer.write(head + data)
 
