@@ -12,7 +12,7 @@ from lrmctl.smoke.stand_ins import NAME
 
 _SERVED = {"model", "model_name", "encoder", "url", "base_url", "endpoint"}
 """Options that indicate that a plugin loads a model or calls a server."""
-_INNER = {"judge": "judge", "helpful": "reward"}
+_INNER = {"judge": "judge", "helpful": "reward", "reward": "reward"}
 """Options of a reward that name another plugin -> its group."""
 
 

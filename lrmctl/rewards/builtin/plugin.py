@@ -69,3 +69,15 @@ def lrmctl_rewards(register: Register) -> None:
     register(
         "reward-model", f"{_HERE}.reward_model:RewardModel", summary="the scalar of a reward model on prompt and answer"
     )
+    register(
+        "pairwise",
+        f"{_HERE}.pairwise:Pairwise",
+        summary="share of the prompt's other samples that a response beats, by a judge model or a reward",
+    )
+    register("ranking", f"{_HERE}.group:Ranking", summary="rank of another reward among the prompt's samples, 0 to 1")
+    register("diversity", f"{_HERE}.group:Diversity", summary="how much a response differs from the prompt's others")
+    register(
+        "relative-helpfulness",
+        f"{_HERE}.group:RelativeHelpfulness",
+        summary="helpfulness above the mean of the prompt's samples, 0 for refusals (AlphaAlign, after a note)",
+    )

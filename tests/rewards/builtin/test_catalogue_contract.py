@@ -34,6 +34,10 @@ OPTIONS = {
     "repetition": {"penalty": 2.0},
     "language": {},
     "rules": {"rules": [{"feature": "apology", "weight": 1}, {"feature": "long", "weight": -1}]},
+    "pairwise": {"reward": "length", "reward_options": {"low": 5, "high": 10}},
+    "ranking": {"reward": "length", "reward_options": {"low": 5, "high": 10}},
+    "diversity": {},
+    "relative-helpfulness": {**SCRIPTED, "helpful": "length", "thinking": "optional"},
     "stand-in": {},
 }
 """Options with which each can be tried without a model; those that need one are below or have tests of their own."""
@@ -76,6 +80,7 @@ def test_rewards_that_ask_a_model_keep_the_contract():
         served = {"model": "judge", "engine": engine}
         check_reward(make_reward("risk-adequacy", served))
         check_reward(make_reward("rules", {"rules": [{"name": "a", "ask": "It is so.", "weight": 1}], **served}))
+        check_reward(make_reward("pairwise", served))
 
 
 @pytest.mark.parametrize("name", JUDGED)
