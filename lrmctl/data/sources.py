@@ -19,11 +19,12 @@ from lrmctl.errors import NotFoundError, RecipeError
 from lrmctl.hooks.specs import Source
 from lrmctl.rows.files import all_rows, existing, file_sha256
 from lrmctl.rows.located import LocatedRow, located
+from lrmctl.rows.policy import FIX, response_kinds
 from lrmctl.rows.prompts import KINDS, asked_of, distinct_ids, gold_of, kind_of, prompt_of, rest_of
 from lrmctl.rows.responses import COLUMNS, RESPONSES, response_of
 from lrmctl.rows.values import missing
 from lrmctl.trace import split_text
-from lrmctl.types import Prompt
+from lrmctl.types import RESPONSE_POLICY, Prompt
 
 if TYPE_CHECKING:
     from lrmctl.recipe.schema.sections import Mixed, Use
@@ -157,6 +158,7 @@ class RowSource(Source):
         rows: plain mappings, or rows with a location.
         name: prefix of ids, and of the location of plain rows in errors.
         kind: prompt kind of rows that do not state one.
+        response_policy: kinds of answer that are right for rows that do not state them.
     """
 
     def __init__(
@@ -165,11 +167,13 @@ class RowSource(Source):
         name: str,
         kind: str | None = None,
         origin: Mapping[str, Any] | None = None,
+        response_policy: Sequence[str] | str | None = None,
     ) -> None:
         if kind is not None and kind not in KINDS:
             raise RecipeError(f"a prompt is of one of the kinds {', '.join(KINDS)}, not {kind!r}", f"source {name}")
         self._rows = [row if isinstance(row, LocatedRow) else located(row, name, i) for i, row in enumerate(rows, 1)]
         self._name, self._kind, self._origin = name, kind, origin or {}
+        self._policy = _policy(response_policy, name)
         self._left_out: list[tuple[str, str]] = []
         self.without_thinking = False
         """Whether responses without thinking are valid."""
@@ -204,7 +208,7 @@ class RowSource(Source):
         spoken = asked.response is not None or any(not missing(row.get(name)) for name in (*RESPONSES, "thinking"))
         reference, column = gold_of(row, kind_of(row, self._kind), answers=not spoken)
         used = (*asked.columns, *COLUMNS, *((column,) if column else ()), "reference", "prompt", "messages", "question")
-        return prompt_of(
+        prompt = prompt_of(
             row,
             asked,
             kind=self._kind,
@@ -213,6 +217,7 @@ class RowSource(Source):
             reference=reference,
             meta=rest_of(row, used),
         )
+        return prompt if RESPONSE_POLICY in prompt.meta else replace(prompt, meta={**prompt.meta, **self._policy})
 
     def _demonstration(self, i: int, row: LocatedRow) -> Demonstration | None:
         """None for an unsuitable row, which is recorded."""
@@ -239,17 +244,34 @@ class RowSource(Source):
         raise row.wrong(f"the response's thinking is {said.state}", fix=fix)
 
 
-def jsonl_source(path: str, kind: str | None = None, n: int | None = None) -> RowSource:
+def _policy(given: Any, name: str) -> dict[str, Any]:
+    """The meta of rows that do not state a response policy.
+
+    Raises:
+        RecipeError: it names something that is no kind of response.
+    """
+    if given is None:
+        return {}
+    try:
+        return {RESPONSE_POLICY: list(response_kinds(given))}
+    except ValueError as error:
+        raise RecipeError(f"`{RESPONSE_POLICY}` {error}", f"source {name}", FIX) from None
+
+
+def jsonl_source(
+    path: str, kind: str | None = None, n: int | None = None, response_policy: Sequence[str] | str | None = None
+) -> RowSource:
     """Rows of a local file: JSON lines, JSON, CSV, TSV, Parquet or text, plain or gzipped (see docs/rows.md).
 
     Args:
         kind: prompt kind of rows that do not state one.
         n: use only the first n rows.
+        response_policy: kinds of answer that are right for rows that do not state them (see docs/rows.md).
     """
     _counted(n)
     file = existing(Path(path))
     origin = {"file": str(path), "sha256": file_sha256(file), "sha256_of": "file"}
-    return RowSource(all_rows(file, n=n), str(path), kind, origin)
+    return RowSource(all_rows(file, n=n), str(path), kind, origin, response_policy)
 
 
 def _counted(n: Any) -> None:
@@ -258,7 +280,12 @@ def _counted(n: Any) -> None:
 
 
 def hub_source(
-    id: str, split: str = "train", config: str | None = None, kind: str | None = None, n: int | None = None
+    id: str,
+    split: str = "train",
+    config: str | None = None,
+    kind: str | None = None,
+    n: int | None = None,
+    response_policy: Sequence[str] | str | None = None,
 ) -> RowSource:
     """Rows of a hub data set, or of a local folder that `datasets` can load."""
     from datasets import load_dataset
@@ -271,4 +298,4 @@ def hub_source(
             f"cannot load data set {id!r}: {error}", fix="check the id and your access, or give a local path"
         ) from error
     chosen = [dict(row) for row in (rows.select(range(min(n, len(rows)))) if n else rows)]
-    return RowSource(chosen, id, kind, {"hub": id, "config": config, "split": split})
+    return RowSource(chosen, id, kind, {"hub": id, "config": config, "split": split}, response_policy)

@@ -21,10 +21,12 @@ from lrmctl.rows.messages import (
     messages_of,
     same_text,
 )
+from lrmctl.rows.policy import FIX as FIX_POLICY
+from lrmctl.rows.policy import response_kinds
 from lrmctl.rows.strict_json import NotStrict, parsed
 from lrmctl.rows.values import id_of, json_value, missing, quoted_value, reference_of, stated_text
 from lrmctl.trace import DEFAULT_TAGS
-from lrmctl.types import Kind, Prompt
+from lrmctl.types import RESPONSE_POLICY, Kind, Prompt
 
 KINDS: tuple[Kind, ...] = ("harmful", "benign", "reasoning")
 CONVERSATIONS = ("messages", "conversations", "conversation")
@@ -176,7 +178,7 @@ def prompt_of(
         ids: columns that may contain the id.
 
     Raises:
-        RecipeError: kind, id or meta cannot be read.
+        RecipeError: kind, id, meta or response policy cannot be read.
     """
     return Prompt(
         id=id_of(row, *ids) or id,
@@ -184,8 +186,20 @@ def prompt_of(
         kind=kind_of(row, kind),
         source=source,
         reference=reference,
-        meta={**(meta or {}), **meta_of(row)},
+        meta=_with_policy(row, {**(meta or {}), **meta_of(row)}),
     )
+
+
+def _with_policy(row: LocatedRow, meta: dict[str, Any]) -> dict[str, Any]:
+    """The meta with the row's response policy, from the column of that name or from the meta itself."""
+    own = row.get(RESPONSE_POLICY)
+    value = meta.pop(RESPONSE_POLICY, None) if missing(own) else own
+    if missing(value):
+        return meta
+    try:
+        return {**meta, RESPONSE_POLICY: list(response_kinds(value))}
+    except ValueError as error:
+        raise row.wrong(str(error), "meta" if missing(own) else RESPONSE_POLICY, FIX_POLICY) from None
 
 
 def kind_of(row: LocatedRow, default: Kind | None) -> Kind:

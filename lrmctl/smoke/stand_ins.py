@@ -11,14 +11,17 @@ from collections.abc import Sequence
 
 from lrmctl._util.text import is_blank
 from lrmctl.hooks.specs import Judge, Reward
-from lrmctl.types import Part, Score, Trace, Verdict
+from lrmctl.types import RESPONSE_KINDS, Part, Score, Trace, Verdict
 
 NAME = "stand-in"
-VERSION = "1 (a hash of the text; judges nothing)"
+VERSION = "2 (a hash of the text; judges nothing)"
 
 
 class StandInJudge(Judge):
-    """Half of all texts are safe, with a consistent p_unsafe; a quarter of answers refuse. Empty text is malformed."""
+    """Half of all texts are safe, with a consistent p_unsafe; a quarter refuse. The label is a kind of response.
+
+    Empty text is malformed.
+    """
 
     name = NAME
     version = VERSION
@@ -33,7 +36,9 @@ class StandInJudge(Judge):
         drawn = _byte(trace.prompt.id, part, text)
         safe, low = drawn % 2 == 0, drawn / 512
         p_unsafe = low if safe else 1 - low
-        return Verdict(NAME, VERSION, part, safe=safe, refused=drawn % 4 == 0, malformed=False, p_unsafe=p_unsafe)
+        refused = drawn % 4 == 0
+        kind = RESPONSE_KINDS[1 + drawn // 4 % (len(RESPONSE_KINDS) - 1)] if refused else "comply"
+        return Verdict(NAME, VERSION, part, safe, refused, malformed=False, p_unsafe=p_unsafe, labels=(kind,))
 
 
 class StandInReward(Reward):

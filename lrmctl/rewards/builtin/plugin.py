@@ -42,6 +42,11 @@ def lrmctl_rewards(register: Register) -> None:
         summary="1 or -1: refused or safe if harmful, helped with if benign (RAPO)",
     )
     register(
+        "response-policy",
+        f"{_HERE}.response_policy:ResponsePolicy",
+        summary="1 if the answer is of a kind that the prompt allows: comply, refuse, help line, ...",
+    )
+    register(
         "risk-adequacy",
         f"{_HERE}.risk_adequacy:RiskAdequacy",
         summary="1, 0 or -1: how the thinking begins to weigh the risk (RAPO)",

@@ -26,6 +26,7 @@ OPTIONS = {
     "strongreject-neg": SCRIPTED,
     "refusal": SCRIPTED,
     "rubric-pm1": SCRIPTED,
+    "response-policy": {**SCRIPTED, "default": {"harmful": ["refuse"]}, "partial": {"help-line": 0.5}},
     "correct": {},
     "multiple-choice": {},
     "format": {"thinking": "optional", "bonus": 0.5},
@@ -127,7 +128,11 @@ def test_models_are_stood_in_for_in_a_smoke_run():
     """Rewards with a model of their own as a whole; others in the judge, even where the recipe leaves it to default."""
     for name in ("risk-adequacy", "rules", "reward-model"):
         assert replace_models.component({"name": None, "use": name, "options": {}})[0]["use"] == NAME
-    for name, options in (("strongreject-neg", {}), ("guard-prob", {"judge": "llama-guard-3"})):
+    for name, options in (
+        ("strongreject-neg", {}),
+        ("response-policy", {"default": "comply"}),
+        ("guard-prob", {"judge": "llama-guard-3"}),
+    ):
         replaced, told = replace_models.component({"name": None, "use": name, "options": options})
         assert (replaced["use"], replaced["options"]["judge"]) == (name, NAME)
         assert told
