@@ -71,6 +71,7 @@ NOT_RUN = {
     r"decoding=zero-think|@zero-think": "tests/engines/decoding/test_modes.py draws in every mode",
     r"benchmark show harmbench": "needs a data set of the hub",
     r"judge score rows\.jsonl": "needs a model of the hub",
+    r"judge measure labelled": "tests/judges/offline/test_measure_words.py has such rows",
 }
 """Commands that are only held against the command line: pattern -> why."""
 NAMES = {"RECIPE": "lab/rl", "./mine.py:score": "./my_reward.py:score", "composed.yaml": "my.yaml"}

@@ -149,13 +149,13 @@ def _of_set(chosen: LabelSet, item: JudgedItem, about: About, where: str) -> tup
 
 def _of_field(item: JudgedItem, field: str, positive: Sequence[str], where: str) -> tuple[JudgedItem, bool | None]:
     try:
-        return item, label_of(_value(item.row, field), positive)
+        return item, label_of(field_of(item.row, field), positive)
     except ValueError as error:
         fix = "say --positive VALUE" if not positive else ""
         raise LrmctlError(f"{error} (in {field!r})", where, fix) from None
 
 
-def _value(row: Row, field: str) -> Any:
+def field_of(row: Row, field: str) -> Any:
     """The column of this name, or with dots a nested field; None if there is none."""
     if field in row:
         return row[field]
@@ -167,7 +167,7 @@ def _value(row: Row, field: str) -> Any:
 
 def _refuse_unknown(items: Sequence[JudgedItem], field: str, positive: Sequence[str], where: str) -> None:
     """Refuse a positive value that no row has: it is a typo, not a file without positives."""
-    words = {plain_text(value).strip() for item in items if not missing(value := _value(item.row, field))}
+    words = {plain_text(value).strip() for item in items if not missing(value := field_of(item.row, field))}
     if lost := sorted(set(positive) - {p for p in positive if canonical([p]) & {w.casefold() for w in words}}):
         found = ", ".join(sorted(words)[:10])
         raise LrmctlError(f"no row has {lost[0]!r} in {field!r}", where, f"--positive is one of: {found}")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from lrmctl.judges.describe import JudgeDescription
 from lrmctl.judges.offline.agreement import AgreementRate
 from lrmctl.judges.offline.measure import Measurement
+from lrmctl.judges.offline.words import WordMeasurement
 
 Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
 _RATES = ("precision", "recall", "specificity", "accuracy", "f1", "kappa")
@@ -60,6 +61,51 @@ def pairs_table(found: Measurement) -> Table:
         (p.first, p.second, str(p.n), str(p.only_first), str(p.only_second), f"{p.p:.2g}") for p in found.pairs
     ]
     return ("judge", "other", "n", "only judge right", "only other right", "McNemar p"), rows
+
+
+def words_table(found: Sequence[WordMeasurement]) -> Table:
+    """One row a judge: how often its word is the label's, over all words."""
+    rows: list[tuple[str, ...]] = [
+        (j.title, str(j.accuracy.n), decimal(j.accuracy), decimal(j.alpha), str(j.silent), str(j.failed)) for j in found
+    ]
+    return ("judge", "rows", "accuracy", "alpha", "no word", "failed"), rows
+
+
+def confusion_table(judge: WordMeasurement) -> Table:
+    """One row a word of the labels: what the judge says there."""
+    rows: list[tuple[str, ...]] = [
+        (
+            one.word,
+            str(one.labelled),
+            ", ".join(f"{word} {n}" for word, n in sorted(judge.confusion[one.word].items(), key=lambda w: -w[1])),
+            decimal(one.precision),
+            decimal(one.recall),
+        )
+        for one in judge.by_word
+    ]
+    return ("label", "rows", f"{judge.title} says", "precision", "recall"), rows
+
+
+def words_markdown(source: str, found: Sequence[WordMeasurement]) -> str:
+    """The same as Markdown."""
+    versions = "\n".join(f"* {j.title}: version {j.version}" for j in found)
+    tables = [words_table(found), *(confusion_table(j) for j in found)]
+    return "\n\n".join([source, *(_markdown(table) for table in tables), versions])
+
+
+def plain_words(found: Sequence[WordMeasurement]) -> list[dict[str, Any]]:
+    """The measurements as JSON values."""
+    return [
+        {
+            **asdict(one),
+            "accuracy": one.accuracy._asdict(),
+            "alpha": one.alpha._asdict(),
+            "by_word": [
+                {**asdict(w), "precision": w.precision._asdict(), "recall": w.recall._asdict()} for w in one.by_word
+            ],
+        }
+        for one in found
+    ]
 
 
 def plain(found: Measurement) -> dict[str, Any]:

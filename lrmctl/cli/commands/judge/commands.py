@@ -10,8 +10,10 @@ import typer
 
 from lrmctl.cli.commands.judge.agree import agree
 from lrmctl.cli.commands.judge.fit import fit
-from lrmctl.cli.commands.judge.options import Abouts, Parts
+from lrmctl.cli.commands.judge.options import Measured, Parts
+from lrmctl.cli.commands.judge.words import measure_and_show
 from lrmctl.cli.common import AsJson, RowsThinking, rows_thinking
+from lrmctl.errors import LrmctlError
 
 app = typer.Typer(help="Judges: list, show, score, measure, agree, fit.", no_args_is_help=True)
 app.command()(fit)
@@ -122,7 +124,9 @@ def score(
 def measure(
     file: Annotated[str, typer.Argument(help="A labelled JSONL file, or a known set: rbr-gold, star1.")],
     judges: Annotated[list[str], typer.Option("--judge", help=f"{_JUDGE}; repeatable.")],
-    label: Annotated[Abouts, typer.Option(help="What the labels are about.")],
+    label: Annotated[
+        Measured, typer.Option(help="What the labels are about; word: the judge's own, such as a level or a kind.")
+    ],
     labels_from: Annotated[
         str | None, typer.Option(metavar="SET|FIELD", help="A known set, or the rows' field; FILE's set by default.")
     ] = None,
@@ -143,13 +147,20 @@ def measure(
     from lrmctl import console
     from lrmctl.judges.fitted.judge import trained_on
     from lrmctl.judges.offline import render
-    from lrmctl.judges.offline.labels import read_labelled
+    from lrmctl.judges.offline.labels import About, read_labelled
     from lrmctl.judges.offline.measure import measure as measured
     from lrmctl.judges.spec import named_judges
 
     named = named_judges(judges, options or (), options_json)
+    if label is Measured.WORD:
+        if positive:
+            raise LrmctlError("words are compared as they are", "--positive", "leave it out, or say --label unsafe")
+        if measure_and_show(named, file, labels_from or "", part, thinking, as_md=as_markdown, as_json=as_json):
+            raise typer.Exit(console.FINDINGS)
+        return
+    about: About = "refused" if label is Measured.REFUSED else "unsafe"
     with rows_thinking(thinking):
-        labelled = read_labelled(file, label.value, labels_from or "", positive or ())
+        labelled = read_labelled(file, about, labels_from or "", positive or ())
     with console.progress(f"measure on {file}") as on_progress:
         found = measured(named, labelled, part.value, on_progress)
     if as_json:

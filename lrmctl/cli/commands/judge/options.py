@@ -23,6 +23,14 @@ class TextParts(StrEnum):
     WHOLE = "whole"
 
 
+class Measured(StrEnum):
+    """What the labels of `judge measure` are about."""
+
+    REFUSED = "refused"
+    UNSAFE = "unsafe"
+    WORD = "word"
+
+
 class Abouts(StrEnum):
     """What the labels are about."""
 
