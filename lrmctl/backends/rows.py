@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lrmctl.data.renderer import RenderedPrompt, Renderer
-from lrmctl.data.sources import Demonstration
+from lrmctl.data.sources import AskedPrompt, Demonstration
 from lrmctl.rewards.service.protocol import GivenThought, decode_label, encode_label, thinking_of_label
 from lrmctl.types import Prompt
 
@@ -97,7 +97,7 @@ def sft_rows(
 
 def rl_rows(
     tokenizer: Any,
-    prompts: Iterable[Prompt],
+    prompts: Iterable[Prompt | AskedPrompt],
     room: int,
     how: Renderer | None = None,
     given: Mapping[int, GivenThought] | None = None,
@@ -111,8 +111,9 @@ def rl_rows(
     Raises:
         RecipeError: a thought is given, and thinking is off.
     """
-    asked, how, given = list(prompts), how or Renderer(tokenizer), given or {}
-    rendered = [how.prompt(p) for p in asked]
+    rows, how, given = _asked(prompts), how or Renderer(tokenizer), given or {}
+    asked = [row.prompt for row in rows]
+    rendered = [how.prompt(row.prompt, row.template_args, row.system) for row in rows]
     rendered = [how.begun(one, given[i].text) if i in given else one for i, one in enumerate(rendered)]
     texts = [one.text for one in rendered]
     lengths = [len(ids) for ids in _encode(tokenizer, texts)]
@@ -125,13 +126,17 @@ def rl_rows(
     )
 
 
+def _asked(prompts: Iterable[Prompt | AskedPrompt]) -> list[AskedPrompt]:
+    return [one if isinstance(one, AskedPrompt) else AskedPrompt(one) for one in prompts]
+
+
 def _label(prompt: Prompt, rendered: RenderedPrompt, *, given: GivenThought | None = None) -> str:
     return encode_label(prompt, opened=rendered.opened, thinking=rendered.thinking, closed=rendered.closed, given=given)
 
 
 def eval_rows(
     tokenizer: Any,
-    prompts: Iterable[Prompt],
+    prompts: Iterable[Prompt | AskedPrompt],
     room: int,
     metric: str,
     kinds: Sequence[str],
@@ -143,8 +148,7 @@ def eval_rows(
         metric: the reward component that is averaged, or `reward`.
         kinds: prompt kinds that the metric is defined on: their rows are averaged under the name `best`.
     """
-    asked = list(prompts)
-    rows = rl_rows(tokenizer, asked, room, how)
+    rows = rl_rows(tokenizer, prompts, room, how)
     labelled = []
     for row in rows.rows:
         prompt, opened = decode_label(row["label"])

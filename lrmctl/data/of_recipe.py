@@ -41,4 +41,4 @@ def demonstrations_of(recipe: SftRecipe, tokenizer: Any = None) -> LoadedRows:
 
 def renderer(tokenizer: Any, recipe: SftRecipe | RlRecipe) -> Renderer:
     """The renderer of a recipe's rows; without a tokenizer it only knows which arguments turn thinking off."""
-    return Renderer(tokenizer, recipe.template_args, override_of(recipe.thinking))
+    return Renderer(tokenizer, recipe.template_args, override_of(recipe.thinking), recipe.system)

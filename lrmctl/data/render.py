@@ -7,6 +7,7 @@ strips it from past turns. Takes any transformers tokenizer; loads none.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from lrmctl.errors import LrmctlError
@@ -29,6 +30,13 @@ def render_prompt(tokenizer: Any, prompt: Prompt, template_args: Mapping[str, An
         return render_chat(tokenizer, prompt.messages, template_args)
     except LrmctlError as error:
         raise type(error)(f"prompt {prompt.id!r}: {error.what}", error.where, error.fix) from error
+
+
+def with_system(prompt: Prompt, system: str) -> Prompt:
+    """The prompt with a system message before its others, if it has none."""
+    if not system or prompt.messages[0]["role"] == "system":
+        return prompt
+    return replace(prompt, messages=({"role": "system", "content": system}, *prompt.messages))
 
 
 def render_response(

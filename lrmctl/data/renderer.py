@@ -12,10 +12,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lrmctl._util.text import is_blank
-from lrmctl.data.render import render_prompt, render_response
+from lrmctl.data.render import render_prompt, render_response, with_system
 from lrmctl.data.sources import Demonstration
 from lrmctl.errors import RecipeError
-from lrmctl.thinking import Override, Thinking, closes_thinking, default_format, find_thinking, opens_thinking
+from lrmctl.thinking import (
+    Override,
+    Thinking,
+    closes_thinking,
+    default_format,
+    find_thinking,
+    opens_thinking,
+    switched_off_by_words,
+)
 from lrmctl.types import Prompt
 
 
@@ -41,11 +49,13 @@ class Renderer:
     Attributes:
         template_args: the recipe's; a source's take precedence.
         override: the recipe's `thinking:`.
+        system: the recipe's system message; a source's takes precedence.
     """
 
     tokenizer: Any
     template_args: Mapping[str, Any] = field(default_factory=dict)
     override: Override = None
+    system: str = ""
     _known: dict[str, Thinking] = field(default_factory=dict)
 
     def thinking(self, also: Mapping[str, Any] | None = None) -> Thinking:
@@ -67,11 +77,16 @@ class Renderer:
         """Whether thinking is off with these arguments."""
         return self.thinking(also).on is False
 
-    def prompt(self, prompt: Prompt, also: Mapping[str, Any] | None = None) -> RenderedPrompt:
+    def prompt(
+        self, prompt: Prompt, also: Mapping[str, Any] | None = None, system: str | None = None
+    ) -> RenderedPrompt:
+        """Render a prompt with its source's template arguments and system message."""
         thinking = self.thinking(also)
-        text = render_prompt(self.tokenizer, prompt, {**self.template_args, **(also or {})})
+        asked = with_system(prompt, self.system if system is None else system)
+        text = render_prompt(self.tokenizer, asked, {**self.template_args, **(also or {})})
         form = thinking.format
-        return RenderedPrompt(text, thinking, opens_thinking(text, form), closes_thinking(text, form))
+        closed = closes_thinking(text, form) or switched_off_by_words(text, thinking)
+        return RenderedPrompt(text, thinking, opens_thinking(text, form), closed)
 
     def begun(self, rendered: RenderedPrompt, thought: str) -> RenderedPrompt:
         """The prompt followed by the beginning of its thinking.
@@ -91,7 +106,7 @@ class Renderer:
         Raises:
             RecipeError: the demonstration has thinking but thinking is off, or the other way round.
         """
-        asked = self.prompt(row.prompt, row.template_args)
+        asked = self.prompt(row.prompt, row.template_args, row.system)
         without = is_blank(row.thinking)
         if not without and (asked.closed or self.override == "off" or _switched_off(asked.thinking)):
             raise RecipeError(

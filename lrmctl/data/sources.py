@@ -44,6 +44,17 @@ class Demonstration:
     answer: str
     template_args: Mapping[str, Any] = field(default_factory=dict)
     """Its source's template arguments, added to the recipe's."""
+    system: str | None = None
+    """Its source's system message, instead of the recipe's."""
+
+
+@dataclass(frozen=True)
+class AskedPrompt:
+    """A prompt with what its source says of how it is rendered; see `Demonstration`."""
+
+    prompt: Prompt
+    template_args: Mapping[str, Any] = field(default_factory=dict)
+    system: str | None = None
 
 
 class LoadedRows(NamedTuple):
@@ -58,7 +69,15 @@ def load_prompts(uses: Sequence[Mixed | Use], *, seed: int = 0) -> list[Prompt]:
 
     Ids shared by different prompts, e.g. if two files both count from 0, are made distinct.
     """
-    return distinct_ids(_mixed([_make(use).prompts() for use in uses], uses, None, seed))
+    return [asked.prompt for asked in load_asked(uses, seed=seed)]
+
+
+def load_asked(uses: Sequence[Mixed | Use], *, seed: int = 0) -> list[AskedPrompt]:
+    """As `load_prompts`, each with its source's template arguments and system message."""
+    groups = [[AskedPrompt(one, *_rendering(use)) for one in _make(use).prompts()] for use in uses]
+    mixed = _mixed(groups, uses, None, seed)
+    prompts = distinct_ids([asked.prompt for asked in mixed])
+    return [replace(asked, prompt=prompt) for asked, prompt in zip(mixed, prompts, strict=True)]
 
 
 def load_demonstrations(
@@ -90,11 +109,11 @@ def load_with_notes(
     """
     sources = [_make(use) for use in uses]
     for source, use in zip(sources, uses, strict=True):
-        if off is not None and off(_args(use)):
+        if off is not None and off(_rendering(use)[0]):
             source.without_thinking = True
     groups = [
-        [replace(one, template_args=_args(use)) for one in source.demonstrations()]
-        for source, use in zip(sources, uses, strict=True)
+        [replace(one, template_args=args, system=system) for one in source.demonstrations()]
+        for source, (args, system) in zip(sources, map(_rendering, uses), strict=True)
     ]
     notes = [note for source in sources for note in source.findings()]
     if turns == "all":
@@ -104,10 +123,9 @@ def load_with_notes(
     return LoadedRows([replace(row, prompt=prompt) for row, prompt in zip(rows, prompts, strict=True)], notes)
 
 
-def _args(use: Use) -> Mapping[str, Any]:
-    """A source's own template arguments."""
-    found: Mapping[str, Any] = getattr(use, "template_args", {})
-    return found
+def _rendering(use: Use) -> tuple[Mapping[str, Any], str | None]:
+    """A source's own template arguments and system message."""
+    return getattr(use, "template_args", {}), getattr(use, "system", None)
 
 
 def provenance(uses: Sequence[Use]) -> list[dict[str, Any]]:

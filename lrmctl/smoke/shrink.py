@@ -68,7 +68,7 @@ def shrink(loaded: LoadedRecipe, folder: Path, runs_dir: Path) -> ShrunkRecipe:
     if how is None:
         words |= {"template_args": {}, "thinking": None}
         replaced.append("thinking: found from the tiny model's own template, which is not that of the recipe's model")
-    made = _rl(recipe, folder) if isinstance(recipe, RlRecipe) else _sft(recipe, folder, how)
+    made = _rl(recipe, folder, how) if isinstance(recipe, RlRecipe) else _sft(recipe, folder, how)
     words |= made[0]
     small = loaded.override(words, "smoke")
     return ShrunkRecipe(small, _changes(loaded, words), [*replaced, *made[1]])
@@ -119,8 +119,8 @@ def _longest(recipe_length: int, model: str) -> int:
     return min(recipe_length, CONTEXT if model == "lab:tiny" else POSITIONS // 2)
 
 
-def _rl(recipe: RlRecipe, folder: Path) -> tuple[dict[str, Any], list[str]]:
-    prompts, replaced = _sources(recipe.prompts, folder / "prompts")
+def _rl(recipe: RlRecipe, folder: Path, how: Renderer | None) -> tuple[dict[str, Any], list[str]]:
+    prompts, replaced = _sources(recipe.prompts, folder / "prompts", how=how)
     words = {
         "prompts": prompts,
         **_reward(recipe.reward, "reward.components", replaced),
@@ -134,7 +134,7 @@ def _rl(recipe: RlRecipe, folder: Path) -> tuple[dict[str, Any], list[str]]:
         **_prefill(recipe, replaced),
     }
     if recipe.evaluation is not None:
-        held, told = _sources(recipe.evaluation.prompts, folder / "held-out")
+        held, told = _sources(recipe.evaluation.prompts, folder / "held-out", how=how)
         replaced += told
         words |= {"evaluation.prompts": held, "evaluation.every": 1}
     return words, replaced
@@ -197,7 +197,8 @@ def _sources(
         off = how is not None and how.is_off(args)
         n = max(3, _ROWS // len(uses))
         small, sentence = small_source(use, file, n, demonstrations=demonstrations, off=off)
-        kept = {"weight": getattr(use, "weight", None), "template_args": args if how else None}
+        kept = {key: getattr(use, key, None) for key in ("weight", "system")}
+        kept["template_args"] = args if how else None
         made.append({**small, **{key: value for key, value in kept.items() if value}})
         told.append(sentence)
     return made, told

@@ -90,7 +90,7 @@ def sampled_rows(recipe: SftRecipe, model: Path, tokenizer: Any, out: Path) -> T
     rejection = recipe.data.rejection
     assert rejection is not None
     notes = check_references(rejection.reward, load_prompts(rejection.prompts))
-    rendering = Rendering("", recipe.template_args, override_of(recipe.thinking))
+    rendering = Rendering(recipe.system, recipe.template_args, override_of(recipe.thinking))
     kept = rejection_sample(model, rejection, seed=recipe.seed, out=out, rendering=rendering)
     return _with_model_notes(_render_demonstrations(recipe, tokenizer, kept, notes), model, tokenizer)
 
@@ -112,19 +112,20 @@ def _with_model_notes(rows: TrainingRows, model: Path, tokenizer: Any) -> Traini
 
 def _rl_rows(recipe: RlRecipe, tokenizer: Any) -> TrainingRows:
     from lrmctl.backends.rows import eval_rows, rl_rows
-    from lrmctl.data.sources import load_prompts
+    from lrmctl.data.sources import load_asked
     from lrmctl.training.prefill import given_thoughts
 
     room = recipe.max_len - recipe.rollout.max_new_tokens
-    prompts = load_prompts(recipe.prompts, seed=recipe.seed)
+    asked = load_asked(recipe.prompts, seed=recipe.seed)
+    prompts = [one.prompt for one in asked]
     notes = check_references(recipe.reward, prompts)
     rendering = renderer(tokenizer, recipe)
     given, begun = given_thoughts(recipe, prompts, tokenizer)
-    rows = rl_rows(tokenizer, prompts, room, rendering, given)
+    rows = rl_rows(tokenizer, asked, room, rendering, given)
     rows = replace(rows, source_notes=(*notes, *begun, *rendering.notes()))
     if recipe.evaluation is None:
         return rows
-    asked = load_prompts(recipe.evaluation.prompts, seed=recipe.seed)
+    asked = load_asked(recipe.evaluation.prompts, seed=recipe.seed)
     metric = recipe.evaluation.best or "reward"
     kinds = recipe.reward.kinds(metric) if recipe.evaluation.best else ()
     held = eval_rows(tokenizer, asked, room, metric, kinds, rendering)

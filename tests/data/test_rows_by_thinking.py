@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from lrmctl.errors import RecipeError
 from lrmctl.lab import base_path
 from lrmctl.models import load_tokenizer
 from lrmctl.recipe.load import load_recipe
+from lrmctl.recipe.schema.recipes import RlRecipe
 from lrmctl.rewards.service.protocol import decode_call
+from lrmctl.training.inputs import inputs_of
 from lrmctl.training.plan import plan_training
 from lrmctl.types import Prompt
 
@@ -177,3 +180,81 @@ def test_smoke_rows_fit_to_the_tiny_models_template(
     rows = [json.loads(line) for line in plan.files[name].splitlines()]
     assert rows
     assert all(row["prompt"].endswith("</think>\n\n") == off for row in rows)
+
+
+def file_of(folder: Path, name: str, *questions: str) -> dict[str, Any]:
+    rows = [json.dumps({"prompt": question, "kind": "benign"}) + "\n" for question in questions]
+    (folder / name).write_text("".join(rows))
+    return {"use": "jsonl", "options": {"path": str(folder / name)}}
+
+
+def rl_recipe(*sources: dict[str, Any], **rest: Any) -> RlRecipe:
+    reward = {"components": [{"use": "format", "options": {"thinking": "optional"}}]}
+    given = {"kind": "rl", "name": "r", "model": "lab:tiny", "prompts": sources, "reward": reward, "max_len": 256}
+    return RlRecipe.model_validate({**given, "rollout": {"max_new_tokens": 64}, **rest})
+
+
+def test_a_mixture_of_prompts_has_rows_with_and_without_thinking(tmp_path: Path) -> None:
+    thinks, answers = file_of(tmp_path, "a.jsonl", "A?"), file_of(tmp_path, "b.jsonl", "B?")
+    recipe = rl_recipe(thinks, {**answers, "template_args": {"enable_thinking": False}})
+    rows = inputs_of(recipe, base_path(), tokenizer_of(SWITCH)).rows
+    assert rows is not None
+    on, off = rows.rows
+    assert on["prompt"].endswith("assistant\n")
+    assert off["prompt"].endswith("<think>\n\n</think>\n\n")
+    states = [decode_call(r["prompt"] + "Blue.", r["prompt"], r["label"], []).thinking_state for r in rows.rows]
+    assert states == ["absent", "off"]
+
+
+def test_a_source_has_its_own_system_message_or_none(tmp_path: Path) -> None:
+    kinds = [{}, {"system": "Think of safety."}, {"system": ""}]
+    sources = [{**file_of(tmp_path, f"{i}.jsonl", f"Q{i}?"), **kind} for i, kind in enumerate(kinds)]
+    recipe = rl_recipe(*sources, system="Be kind.")
+    rows = inputs_of(recipe, base_path(), tokenizer_of(PLAIN)).rows
+    assert rows is not None
+    texts = [row["prompt"] for row in rows.rows]
+    assert "<|im_start|>system\nBe kind.<|im_end|>" in texts[0]
+    assert "<|im_start|>system\nThink of safety.<|im_end|>" in texts[1]
+    assert "system" not in texts[2]
+    asked = decode_call(texts[0] + "Blue.", texts[0], rows.rows[0]["label"], []).prompt
+    assert [m["role"] for m in asked.messages] == ["user"], "rewards and judges see the prompt as it is in the data"
+
+
+def test_a_prompts_own_system_message_stays(tmp_path: Path) -> None:
+    own = [{"role": "system", "content": "Mine."}, {"role": "user", "content": "Q?"}]
+    (tmp_path / "own.jsonl").write_text(json.dumps({"messages": own, "kind": "benign"}))
+    source = {"use": "jsonl", "options": {"path": str(tmp_path / "own.jsonl")}, "system": "Other."}
+    rows = inputs_of(rl_recipe(source), base_path(), tokenizer_of(PLAIN)).rows
+    assert rows is not None
+    assert "Mine." in rows.rows[0]["prompt"]
+    assert "Other." not in rows.rows[0]["prompt"]
+
+
+def test_demonstrations_are_rendered_with_their_sources_system_message() -> None:
+    tokenizer = tokenizer_of(PLAIN)
+    rows = [replace(THINKS, system="Mine."), THINKS]
+    texts = [row["prompt"] for row in sft_rows(tokenizer, rows, 200, Renderer(tokenizer, system="All.")).rows]
+    assert ["Mine." in text for text in texts] == [True, False]
+    assert ["All." in text for text in texts] == [False, True]
+
+
+def test_earlier_turns_of_an_rl_prompt_are_rendered_and_not_trained(tmp_path: Path) -> None:
+    turns = ["A?", "One.", "And?"]
+    messages = [{"role": ("user", "assistant")[i % 2], "content": text} for i, text in enumerate(turns)]
+    (tmp_path / "turns.jsonl").write_text(json.dumps({"messages": messages, "kind": "benign"}))
+    source = {"use": "jsonl", "options": {"path": str(tmp_path / "turns.jsonl")}}
+    rows = inputs_of(rl_recipe(source), base_path(), tokenizer_of(PLAIN)).rows
+    assert rows is not None
+    (row,) = rows.rows
+    assert row["prompt"].endswith("user\nAnd?<|im_end|>\n<|im_start|>assistant")
+    assert "assistant\nOne.<|im_end|>" in row["prompt"]
+    assert len(decode_call(row["prompt"] + "Two.", row["prompt"], row["label"], []).prompt.messages) == 3
+
+
+def test_words_that_turn_thinking_off_are_seen_in_training_too() -> None:
+    tokenizer = tokenizer_of(SWITCH)
+    asked = Prompt.user("p", "Name a colour. /no_think", "benign")
+    (row,) = rl_rows(tokenizer, [asked], 200).rows
+    text = "<think>\n\n</think>\n\nBlue."
+    trace = decode_call(row["prompt"] + text, row["prompt"], row["label"], [])
+    assert (trace.thinking_state, trace.irregular, trace.answer) == ("off", (), "Blue.")

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from lrmctl.recipe.schema.sections import Mixed, Positive, PositiveFloat, Section, Share
+from lrmctl.recipe.schema.sections import Positive, PositiveFloat, PromptSource, Section, Share
 
 AlgorithmName = Literal["grpo", "dr_grpo", "rloo", "reinforce", "reinforce_pp", "flash_reinforce", "ppo"]
 GROUP_ALGORITHMS: tuple[AlgorithmName, ...] = ("grpo", "dr_grpo", "rloo", "reinforce_pp")
@@ -180,7 +180,7 @@ class RlRollout(RolloutSection):
 class TrainingEval(Section):
     """Evaluation during training, on held-out prompts."""
 
-    prompts: Annotated[tuple[Mixed, ...], Field(min_length=1)]
+    prompts: Annotated[tuple[PromptSource, ...], Field(min_length=1)]
     every: Positive = 10
     """Steps."""
     samples_per_prompt: Positive = 1

@@ -19,9 +19,9 @@ from lrmctl.recipe.schema.sections import (
     Launch,
     Layout,
     MisplacedError,
-    Mixed,
     Optimizer,
     Positive,
+    PromptSource,
     RecipeHeader,
     Section,
     SftSource,
@@ -262,6 +262,8 @@ class SftRecipe(RecipeHeader):
     """Run the Python code in the model's folder, here and in the trainer. Read that code first."""
     template_args: dict[str, Any] = {}
     """Keyword arguments of the chat template, e.g. `{enable_thinking: true}`; a source may add its own."""
+    system: str = ""
+    """A system message before prompts that have none; a source may have its own."""
     thinking: ThinkingOption = None
     """The model's thinking format: a name, two markers, or `off` for demonstrations without thinking."""
     data: SftData
@@ -280,10 +282,13 @@ class RlRecipe(RecipeHeader):
     trust_remote_code: bool = False
     """Run the Python code in the model's folder, here and in the trainer. Read that code first."""
     template_args: dict[str, Any] = {}
-    """Keyword arguments of the chat template that the policy is trained with, e.g. `{enable_thinking: false}`."""
+    """Keyword arguments of the chat template that the policy is trained with, e.g. `{enable_thinking: false}`; a source
+    of prompts may add its own."""
+    system: str = ""
+    """A system message before prompts that have none; a source of prompts may have its own."""
     thinking: ThinkingOption = None
     """The model's thinking format: a name, two markers, or `off`; detected from the template by default."""
-    prompts: Annotated[tuple[Mixed, ...], Field(min_length=1)]
+    prompts: Annotated[tuple[PromptSource, ...], Field(min_length=1)]
     prefill: tuple[Prefill, ...] = ()
     """Thoughts that a share of the rollouts begins with, as in RECAP (arXiv 2510.00938)."""
     reward: RewardSection

@@ -104,12 +104,18 @@ class Mixed(Use):
     """This source's share of the rows, relative to the other weights; without weights every row is used once."""
 
 
-class SftSource(Mixed):
-    """A source of demonstrations."""
+class PromptSource(Mixed):
+    """A source of prompts."""
 
     template_args: dict[str, Any] = {}
     """Chat template arguments for these rows, added to the recipe's: e.g. `{enable_thinking: false}` for rows without
     thinking in a mixture."""
+    system: str | None = None
+    """A system message before these prompts, instead of the recipe's; empty for none."""
+
+
+class SftSource(PromptSource):
+    """A source of demonstrations."""
 
 
 def all_weighted_or_none(sources: Sequence[Mixed]) -> None:
