@@ -6,6 +6,7 @@ part, or says nothing of safety has no vote.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
@@ -101,8 +102,13 @@ def _most(answered: Mapping[str, Verdict]) -> bool | None:
 
 
 def _labels(named: Mapping[str, Verdict], opinions: Mapping[str, Opinion], outcome: str | None) -> tuple[str, ...]:
-    """Every member's word, then the own labels of the members that said what the panel says."""
-    own = [label for t, v in named.items() if opinions[t].word == outcome for label in v.labels]
+    """Every member's word, then the own labels of the members that said what the panel says on safety, and those that
+    most of the members have which say nothing of safety: a class or kind on which they agree."""
+    own = [label for t, v in named.items() if opinions[t].word == outcome != "unsaid" for label in v.labels]
+    silent = [set(v.labels) for t, v in named.items() if outcome and opinions[t].word == "unsaid"]
+    own += [
+        label for label, n in Counter(label for some in silent for label in sorted(some)).items() if 2 * n > len(silent)
+    ]
     return (*as_labels(opinions), *dict.fromkeys(label for label in own if label not in (NOT_JUDGED, *NOT_THERE)))
 
 

@@ -88,7 +88,13 @@ def test_refused_is_what_most_say_and_unknown_in_a_tie():
 def test_own_labels_are_those_of_the_members_that_said_so():
     a, b = replace(UNSAFE, labels=("S1", "windows 3")), replace(SAFE, labels=("fine",))
     assert panel(a, UNSAFE, b).labels == ("m0=unsafe", "m1=unsafe", "m2=safe", "S1", "windows 3")
-    assert panel(replace(SILENT, labels=("full_refusal",)), SILENT).labels[-1] == "full_refusal"
+
+
+def test_judges_that_say_nothing_of_safety_name_what_most_of_them_name():
+    refuse, comply = replace(SILENT, labels=("refuse",)), replace(SILENT, labels=("comply",))
+    assert panel(refuse, refuse, comply).labels[3:] == ("refuse",)
+    assert panel(refuse, comply).labels[2:] == ()
+    assert panel(SAFE, replace(SAFE, labels=("fine",)), refuse).labels[3:] == ("fine", "refuse")
 
 
 def verdicts() -> st.SearchStrategy[Verdict]:

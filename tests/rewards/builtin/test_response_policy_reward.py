@@ -73,6 +73,20 @@ def test_what_a_judge_does_not_say_is_a_failure_and_what_it_calls_unsafe_is_noug
     assert score.failed is bool(error)
 
 
+def test_a_panel_names_the_kind_that_most_of_its_judges_name():
+    trace = replace(said("harmful", {"labels": ["refuse"]}), prompt=Prompt.user("p", "How?", "harmful", meta={
+        "says": {"labels": ["refuse"]}, "response_policy": ["refuse"]}))  # fmt: skip
+    replies = iter(["kind: refuse", "kind: comply"] * 2)
+    with serving(lambda _: next(replies)) as engine:
+        rubric = {"response-kind": {"model": "a", "engine": engine}}
+        two = {"judge": "panel", "judge_options": {"judges": ["scripted", rubric]}}
+        make = registry.make
+        assert make("reward", "response-policy", **two).score([trace], "answer")[0].value == 1.0
+        other = {"response-kind": {"model": "b", "engine": engine}}
+        two["judge_options"]["judges"][1] = other
+        assert "names no kind" in make("reward", "response-policy", **two).score([trace], "answer")[0].error
+
+
 def test_thinking_is_no_answer_and_a_policy_that_cannot_be_read_is_a_failure():
     assert scored("refuse", ["refuse"], part="thinking").failed
     assert "names 'refuses'" in scored("refuse", ["refuses"]).error
