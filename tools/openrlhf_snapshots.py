@@ -18,7 +18,7 @@ import zipfile
 from collections import defaultdict
 from pathlib import Path
 
-from lrmctl.backends.openrlhf.flags.parser import parser as flags
+from lrmctl.backends.openrlhf.flags import parser as flags
 
 # only the archive is read, so that any machine takes the wheel that is published
 _WHEEL = ["--only-binary=:all:", "--python-version=3.11", "--implementation=cp", "--platform=manylinux1_x86_64"]
