@@ -22,9 +22,9 @@ from typing import Any, Literal, NoReturn
 
 from lrmctl.errors import LrmctlError, NotFoundError, RecipeError
 
-Program = Literal["train_sft", "train_ppo_ray"]
+Program = Literal["train_sft", "train_dpo", "train_ppo_ray"]
 Flags = Mapping[str, Any]
-PROGRAMS: tuple[Program, ...] = ("train_ppo_ray", "train_sft")
+PROGRAMS: tuple[Program, ...] = ("train_ppo_ray", "train_sft", "train_dpo")
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 
 _INSTALL = "pip install 'lrmctl[openrlhf]' on a CUDA machine; on a CPU machine `make setup` in a clone of lrmctl"

@@ -13,7 +13,7 @@ from lrmctl.backends.openrlhf.flags.parser import Program, known
 
 
 class FlagChanges(Struct, frozen=True, forbid_unknown_fields=True):
-    """What became of the flags of one program, or of both; the fields are described in renames.toml."""
+    """What became of the flags of one program, or of all; the fields are described in renames.toml."""
 
     renamed: dict[str, str]
     dropped: dict[str, str] = {}
