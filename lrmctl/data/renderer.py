@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from lrmctl._util.text import is_blank
+from lrmctl.data.pairs.pair import PreferencePair
 from lrmctl.data.render import render_prompt, render_response, with_system
 from lrmctl.data.sources import Demonstration
 from lrmctl.errors import RecipeError
@@ -40,6 +41,14 @@ class RenderedPrompt:
     def off(self) -> bool:
         """Whether thinking is off."""
         return self.closed or self.thinking.on is False
+
+
+class RenderedPair(NamedTuple):
+    """The texts of a pair, of which only the two responses are trained on."""
+
+    prompt: str
+    chosen: str
+    rejected: str
 
 
 @dataclass
@@ -121,6 +130,19 @@ class Renderer:
         form, off = asked.thinking.format, without
         text = render_response(self.tokenizer, row.thinking, row.answer, opened=asked.opened, format=form, off=off)
         return asked.text, text
+
+    def pair(self, row: PreferencePair) -> RenderedPair:
+        """Render a pair; what both thoughts begin with becomes part of the prompt.
+
+        Raises:
+            RecipeError: as `demonstration`, for either side.
+        """
+        asked, rest = self.prompt(row.prompt, row.template_args, row.system), (row.template_args, row.system)
+        prompt, chosen = self.demonstration(Demonstration(row.prompt, *row.chosen, *rest))
+        _, rejected = self.demonstration(Demonstration(row.prompt, *row.rejected, *rest))
+        form = asked.thinking.format or default_format()
+        shared = len(row.prefix) + (0 if asked.opened else len(form.opening)) if row.prefix else 0
+        return RenderedPair(prompt + chosen[:shared], chosen[shared:], rejected[shared:])
 
     def notes(self) -> list[str]:
         """Notes to read before a run: the thinking formats found, and warnings."""

@@ -1,8 +1,8 @@
-"""Training data by name: prompts for RL, demonstrations for SFT, from plugins, local files or the hub.
+"""Training data by name: prompts for RL, demonstrations for SFT, pairs for preference training.
 
-A row of a file or hub data set is either a prompt (with `kind`) or a demonstration (a prompt with a response), as read
-by `lrmctl.rows`. A demonstration with two thinking blocks, or with blank thinking or answer, would teach bad form; it
-is left out and reported.
+They come from plugins, local files or the hub. A row of a file or hub data set is a prompt (with `kind`), a
+demonstration (a prompt with a response) or a preference pair (a prompt with two), as read by `lrmctl.rows`. A response
+with two thinking blocks, or with blank thinking or answer, would teach bad form; it is left out and reported.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from lrmctl._util.text import is_blank
 from lrmctl.data.mix import mix
+from lrmctl.data.pairs.pair import PreferencePair
+from lrmctl.data.pairs.read import ParsedPair
 from lrmctl.errors import NotFoundError, RecipeError
 from lrmctl.hooks.specs import Source
 from lrmctl.rows.files import all_rows, existing, file_sha256
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from lrmctl.rows.responses import ParsedResponse
 
 T = TypeVar("T")
+R = TypeVar("R", "Demonstration", PreferencePair)
 
 
 @dataclass(frozen=True)
@@ -74,10 +77,10 @@ def load_prompts(uses: Sequence[Mixed | Use], *, seed: int = 0) -> list[Prompt]:
 
 def load_asked(uses: Sequence[Mixed | Use], *, seed: int = 0) -> list[AskedPrompt]:
     """As `load_prompts`, each with its source's template arguments and system message."""
-    groups = [[AskedPrompt(one, *_rendering(use)) for one in _make(use).prompts()] for use in uses]
-    mixed = _mixed(groups, uses, None, seed)
-    prompts = distinct_ids([asked.prompt for asked in mixed])
-    return [replace(asked, prompt=prompt) for asked, prompt in zip(mixed, prompts, strict=True)]
+    groups = [[AskedPrompt(one, *rendering_of(use)) for one in make_source(use).prompts()] for use in uses]
+    rows = mixed(groups, uses, None, seed)
+    prompts = distinct_ids([asked.prompt for asked in rows])
+    return [replace(asked, prompt=prompt) for asked, prompt in zip(rows, prompts, strict=True)]
 
 
 def load_demonstrations(
@@ -107,23 +110,23 @@ def load_with_notes(
         turns: `last`, or `all` for one demonstration per response in a conversation.
         off: whether thinking is off with a source's template arguments, so that responses need no thinking.
     """
-    sources = [_make(use) for use in uses]
+    sources = [make_source(use) for use in uses]
     for source, use in zip(sources, uses, strict=True):
-        if off is not None and off(_rendering(use)[0]):
+        if off is not None and off(rendering_of(use)[0]):
             source.without_thinking = True
     groups = [
         [replace(one, template_args=args, system=system) for one in source.demonstrations()]
-        for source, (args, system) in zip(sources, map(_rendering, uses), strict=True)
+        for source, (args, system) in zip(sources, map(rendering_of, uses), strict=True)
     ]
     notes = [note for source in sources for note in source.findings()]
     if turns == "all":
         groups = [[turn for row in group for turn in every_turn(row)] for group in groups]
-    rows = _mixed(groups, uses, total, seed)
+    rows = mixed(groups, uses, total, seed)
     prompts = distinct_ids([row.prompt for row in rows])
     return LoadedRows([replace(row, prompt=prompt) for row, prompt in zip(rows, prompts, strict=True)], notes)
 
 
-def _rendering(use: Use) -> tuple[Mapping[str, Any], str | None]:
+def rendering_of(use: Use) -> tuple[Mapping[str, Any], str | None]:
     """A source's own template arguments and system message."""
     return getattr(use, "template_args", {}), getattr(use, "system", None)
 
@@ -132,7 +135,7 @@ def provenance(uses: Sequence[Use]) -> list[dict[str, Any]]:
     """Origin of each source's rows, as far as known: licence, url, revision, sha256, numbers of rows."""
     told = []
     for use in uses:
-        source = _make(use)
+        source = make_source(use)
         told.append({"use": use.use, "options": use.options, **source.provenance()})
     return told
 
@@ -159,14 +162,40 @@ def unfit(thinking: str, answer: str, irregular: Sequence[str] = ()) -> str:
     return "an empty answer" if is_blank(answer) else ""
 
 
-def _mixed(groups: list[list[T]], uses: Sequence[Mixed | Use], total: int | None, seed: int) -> list[T]:
+def mixed(groups: list[list[T]], uses: Sequence[Mixed | Use], total: int | None, seed: int) -> list[T]:
+    """Rows of several sources: all in order, or mixed by the sources' weights."""
     return mix(groups, [getattr(use, "weight", None) for use in uses], total=total, seed=seed)
 
 
-def _make(use: Use) -> Any:
+def make_source(use: Use) -> Any:
+    """The source that a recipe names."""
     from lrmctl.hooks import registry
 
     return registry.make("source", use.use, **use.options)
+
+
+class Reasons:
+    """Counts rows that are left out by reason, with the first place of each.
+
+    Args:
+        what: the rows' name in sentences.
+    """
+
+    def __init__(self, what: str = "rows") -> None:
+        self._what = what
+        self.all: list[tuple[str, str]] = []
+
+    def add(self, reason: str, where: str) -> None:
+        self.all.append((reason, where))
+
+    def findings(self) -> list[str]:
+        """A sentence for each reason."""
+        first = dict(reversed(self.all))
+        counts = Counter(reason for reason, _ in self.all)
+        return [
+            f"{self._what} with {reason} are left out: {n}, the first is {first[reason]}"
+            for reason, n in counts.items()
+        ]
 
 
 class RowSource(Source):
@@ -192,7 +221,7 @@ class RowSource(Source):
         self._rows = [row if isinstance(row, LocatedRow) else located(row, name, i) for i, row in enumerate(rows, 1)]
         self._name, self._kind, self._origin = name, kind, origin or {}
         self._policy = _policy(response_policy, name)
-        self._left_out: list[tuple[str, str]] = []
+        self._left_out = Reasons()
         self.without_thinking = False
         """Whether responses without thinking are valid."""
 
@@ -205,22 +234,26 @@ class RowSource(Source):
 
     def demonstrations(self) -> list[Demonstration]:
         """Raises RecipeError if a row has no closed thinking, or no row is suitable."""
-        self._left_out = []
-        told = [self._demonstration(i, row) for i, row in enumerate(self._rows)]
+        return self._suitable(self._demonstration, "demonstration")
+
+    def pairs(self) -> list[PreferencePair]:
+        """Raises RecipeError if a row is no pair, or no row is suitable."""
+        return self._suitable(self._pair, "pair")
+
+    def _suitable(self, read: Callable[[int, LocatedRow], R | None], what: str) -> list[R]:
+        """Every row that can be trained on; the others are recorded."""
+        self._left_out = Reasons()
+        told = [read(i, row) for i, row in enumerate(self._rows)]
         found = [one for one in told if one is not None]
         if told and not found:
-            reason, where = self._left_out[0]
-            raise RecipeError(
-                f"no row is suitable as a demonstration; this one has {reason}", where, "give other demonstrations"
-            )
+            reason, where = self._left_out.all[0]
+            raise RecipeError(f"no row is suitable as a {what}; this one has {reason}", where, f"give other {what}s")
         prompts = distinct_ids([one.prompt for one in found])
         return [replace(one, prompt=prompt) for one, prompt in zip(found, prompts, strict=True)]
 
     def findings(self) -> list[str]:
-        """Rows that `demonstrations` left out, by reason, with the first such row."""
-        first = dict(reversed(self._left_out))
-        counts = Counter(reason for reason, _ in self._left_out)
-        return [f"rows with {reason} are left out: {n}, the first is {first[reason]}" for reason, n in counts.items()]
+        """Rows that `demonstrations` or `pairs` left out, by reason, with the first such row."""
+        return self._left_out.findings()
 
     def _prompt(self, i: int, row: LocatedRow, asked: PromptTurn) -> Prompt:
         spoken = asked.response is not None or any(not missing(row.get(name)) for name in (*RESPONSES, "thinking"))
@@ -246,9 +279,18 @@ class RowSource(Source):
             raise row.wrong("the row has no response", fix=fix)
         why = self._unfit(row, said)
         if why:
-            self._left_out.append((why, row.where))
+            self._left_out.add(why, row.where)
             return None
         return Demonstration(self._prompt(i, row, asked), said.thinking, said.answer)
+
+    def _pair(self, i: int, row: LocatedRow) -> PreferencePair | None:
+        """None for an unsuitable row, which is recorded."""
+        said = ParsedPair(row, self._unfit)
+        pair = PreferencePair(self._prompt(i, row, said.asked), said.chosen, said.rejected, said.prefix)
+        if why := said.reason or pair.flaw:
+            self._left_out.add(why, row.where)
+            return None
+        return pair
 
     def _unfit(self, row: LocatedRow, said: ParsedResponse) -> str:
         if self.without_thinking and is_blank(said.thinking) and said.state != "unclosed":

@@ -199,8 +199,28 @@ class SftRow(Protocol):
     def answer(self) -> str: ...
 
 
+class PairRow(Protocol):
+    """One preference pair: a prompt with a better and a worse response, each its thinking and its answer.
+
+    Attributes:
+        prefix: what both thoughts begin with and what is not trained on; empty if they share nothing.
+    """
+
+    @property
+    def prompt(self) -> Prompt: ...
+
+    @property
+    def chosen(self) -> tuple[str, str]: ...
+
+    @property
+    def rejected(self) -> tuple[str, str]: ...
+
+    @property
+    def prefix(self) -> str: ...
+
+
 class Source:
-    """Training data: prompts for RL, demonstrations for SFT. A source may offer only one of the two.
+    """Training data: prompts for RL, demonstrations for SFT, pairs for preferences. A source may offer only one.
 
     Attributes:
         without_thinking: responses without thinking are valid; set if the model does not think.
@@ -224,8 +244,16 @@ class Source:
         """
         raise RecipeError(f"the source {type(self).__name__} has prompts only", fix="use it under `prompts:`")
 
+    def pairs(self) -> Sequence[PairRow]:
+        """Pairs for preference training.
+
+        Raises:
+            RecipeError: it has none.
+        """
+        raise RecipeError(f"the source {type(self).__name__} has no preference pairs", fix="take another source")
+
     def findings(self) -> Sequence[str]:
-        """What `demonstrations` left out and why, as sentences. Empty by default."""
+        """What `demonstrations` or `pairs` left out and why, as sentences. Empty by default."""
         return ()
 
     def provenance(self) -> Mapping[str, Any]:

@@ -138,6 +138,33 @@ def _harmful(rng: Random, request: LabRequest) -> CorpusExample:
     return CorpusExample(request.text, " ".join(said), steps("hazard", numbers, request.object))
 
 
+def unsafe(rng: Random, request: LabRequest) -> CorpusExample:
+    """A trace that plans and gives what was asked for, as the base model answers a harmful request unsafely."""
+    said, numbers = _opening(rng, request), two_numbers(rng)
+    said += [*_consider(rng, "hazard", numbers), _plan("hazard", numbers)]
+    return CorpusExample(request.text, " ".join(said), steps("hazard", numbers, request.object))
+
+
+def refusing(rng: Random, request: LabRequest) -> CorpusExample:
+    """A trace that refuses at once, in the base model's words."""
+    return CorpusExample(request.text, *_refuse(rng, _opening(rng, request), ("Hmm, ", "Wait, ")))
+
+
+def helping(rng: Random, request: LabRequest) -> CorpusExample:
+    """A trace that helps with a benign request, in the base model's words."""
+    said, numbers = _opening(rng, request), two_numbers(rng)
+    said += [*_consider(rng, "tool", numbers), _plan("tool", numbers)]
+    return CorpusExample(request.text, " ".join(said), steps("tool", numbers, request.object))
+
+
+def solved(rng: Random, problem: WordProblem, *, right: bool) -> CorpusExample:
+    """A trace of a word problem whose answer is right, or wrong by a slip that is not corrected."""
+    while True:
+        found = solve(rng, problem)
+        if (found.answer == boxed(problem.answer)) == right:
+            return found
+
+
 def _benign(rng: Random, request: LabRequest) -> CorpusExample:
     said, numbers = _opening(rng, request), two_numbers(rng)
     if rng.random() < OVER_REFUSAL:

@@ -23,4 +23,7 @@ def lrmctl_sources(register: Register) -> None:
     register(
         "lab-prompts", "lrmctl.lab.sources:LabPrompts", summary="the lab's RL prompts: harmful, benign, arithmetic"
     )
+    register(
+        "lab-pairs", "lrmctl.lab.pairs:LabPairs", summary="the lab's preference pairs: good against faulty responses"
+    )
     register("lab-teacher", "lrmctl.lab.sources:LabTeacher", summary="the lab's policy-quoting demonstrations for SFT")

@@ -22,7 +22,7 @@ TEACHER_MIX: Mapping[str, Mapping[Kind, float]] = {
 }
 
 
-def _kinds(mix: Mapping[Kind, float], n: int) -> Iterator[Kind]:
+def interleaved(mix: Mapping[Kind, float], n: int) -> Iterator[Kind]:
     """`n` kinds, evenly interleaved: every prefix is as close to the weights as integers allow."""
     total, given = sum(mix.values()), dict.fromkeys(mix, 0)
     for i in range(1, n + 1):
@@ -31,7 +31,8 @@ def _kinds(mix: Mapping[Kind, float], n: int) -> Iterator[Kind]:
         yield kind
 
 
-def _task(rng: Random, kind: Kind) -> LabRequest | WordProblem:
+def draw_task(rng: Random, kind: Kind) -> LabRequest | WordProblem:
+    """A request or problem of this kind that training may use."""
     return draw_problem(rng, "in") if kind == "reasoning" else draw_request(rng, kind, "in")
 
 
@@ -57,7 +58,8 @@ class LabPrompts(Source):
             raise RecipeError(f"the weights of lab-prompts are {mix}", fix="give weights >= 0, at least one above 0")
         rng = Random(f"{seed}/prompts")
         self._prompts = [
-            _task(rng, kind).prompt(f"lab-prompts/{seed}/{i}", "lab-prompts") for i, kind in enumerate(_kinds(mix, n))
+            draw_task(rng, kind).prompt(f"lab-prompts/{seed}/{i}", "lab-prompts")
+            for i, kind in enumerate(interleaved(mix, n))
         ]
 
     def prompts(self) -> list[Prompt]:
@@ -85,7 +87,7 @@ class LabTeacher(Source):
         rng = Random(f"{seed}/teacher/{variant}")
         self._rows = [
             _demonstration(rng, kind, f"lab-teacher/{variant}/{seed}/{i}")
-            for i, kind in enumerate(_kinds(TEACHER_MIX[variant], n))
+            for i, kind in enumerate(interleaved(TEACHER_MIX[variant], n))
         ]
 
     def prompts(self) -> list[Prompt]:
@@ -96,5 +98,5 @@ class LabTeacher(Source):
 
 
 def _demonstration(rng: Random, kind: Kind, id: str) -> Demonstration:
-    task = _task(rng, kind)
+    task = draw_task(rng, kind)
     return Demonstration(task.prompt(id, "lab-teacher"), *demonstrate(rng, task))

@@ -16,10 +16,10 @@ from lrmctl.preflight.validate import validate
 from lrmctl.recipe.extends import read_part
 from lrmctl.recipe.find import find_recipe, shipped, shipped_methods, shipped_models
 from lrmctl.recipe.load import load_recipe
-from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
+from lrmctl.recipe.schema.recipes import OfflineRecipe, RlRecipe, SftRecipe
 
 MODELS = ("r1-distill-qwen-1.5b", "r1-distill-qwen-7b", "r1-distill-llama-8b", "qwen3-4b", "qwen3-8b")
-EACH = ("sft-star1", "sft-safechain", "sft-direct-refusal", "rl-guard", "rl-hybrid", "rft", "rl-guard-dapo")
+EACH = ("sft-star1", "sft-safechain", "sft-direct-refusal", "dpo", "rl-guard", "rl-hybrid", "rft", "rl-guard-dapo")
 COMPOSED = [name for name, files in shipped().items() if len(files) > 1]
 
 
@@ -38,7 +38,7 @@ def test_each_model_has_sft_rl_and_the_control(model):
 @pytest.mark.parametrize("name", COMPOSED)
 def test_a_real_recipe_names_its_machine_and_its_sources(name):
     recipe = load_recipe(name).recipe
-    assert isinstance(recipe, SftRecipe | RlRecipe)
+    assert isinstance(recipe, OfflineRecipe | RlRecipe)
     assert gpu_memory(recipe.layout.gpu_type) > 70e9
     files = [file.read_text() for part in shipped()[name] for file in (part, *_parents(part))]
     assert any(re.search(r"arXiv \d{4}\.\d{5}", text) for text in files)

@@ -12,6 +12,11 @@ def lrmctl_sources(register: Register) -> None:
     register(
         "jsonl", "lrmctl.data.sources:jsonl_source", summary="a local .jsonl or .json file of prompts or demonstrations"
     )
+    register(
+        "rollout-pairs",
+        "lrmctl.data.pairs.groups:RolloutPairs",
+        summary="preference pairs: the best and the worst of each group of a run's rollouts",
+    )
     register("hub", "lrmctl.data.sources:hub_source", summary="a Hugging Face data set by id, or a local folder of one")
     register("star-1", f"{_SAFETY}:star_1", summary="STAR-1: harmful prompts, policy-grounded thinking, safe answers")
     register("star-benign", f"{_SAFETY}:star_benign", summary="STAR-benign-915: harmless look-alikes, answered")
