@@ -19,7 +19,7 @@ def test_help_names_every_command(lrmctl: Lrmctl) -> None:
     assert result.code == 0
     commands = re.findall(r"^  ([a-z]+) ", result.out.partition("Commands:")[2], re.MULTILINE)
     words = "demo train eval analyze compare export monitor report view study doctor"
-    nouns = "recipe plugin reward judge benchmark model run"
+    nouns = "recipe plugin reward judge benchmark data model run"
     assert commands == [*words.split(), *nouns.split()]
 
 
@@ -35,6 +35,7 @@ def test_help_names_every_command(lrmctl: Lrmctl) -> None:
         "recipe copy",
         "reward score",
         "judge measure",
+        "data pairs",
         "benchmark show",
         "run show",
         "model tiny",

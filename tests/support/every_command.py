@@ -48,6 +48,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
     },
     "benchmark list": {},
     "benchmark show": {"name": "lab-harmful"},
+    "data pairs": {"source": "rows.jsonl", "--out": "new", "--use": "format", "--force": ""},
     "model import": {"source": "nothing", "out": "new"},
     "model tiny": {"out": "rows.jsonl"},
     "model gate": {"path": "nothing"},

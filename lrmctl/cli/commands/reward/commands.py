@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lrmctl.cli.commands.reward import fit, serve
-from lrmctl.cli.common import RUNS, AsJson, Force, RowsThinking, RunsDir, Sets, load, rows_thinking
-from lrmctl.errors import RecipeError
+from lrmctl.cli.commands.reward.section import reward_section, rows_file
+from lrmctl.cli.common import RUNS, AsJson, Force, RowsThinking, RunsDir, Sets, rows_thinking
 
 if TYPE_CHECKING:
-    from lrmctl.recipe.schema.recipes import RewardSection
     from lrmctl.rewards.describe import RewardDescription
     from lrmctl.rewards.offline.rescore import RewardDifference
     from lrmctl.rewards.offline.variance import VarianceShares
@@ -133,8 +132,8 @@ def score(
     from lrmctl.rewards.offline.variance import shares
     from lrmctl.runs.output import check_output
 
-    section = _section(recipe, use, options, part, sets)
-    path = _file(source, runs_dir)
+    section = reward_section(recipe, use, options, part, sets)
+    path = rows_file(source, runs_dir)
     if out is not None:
         check_output(out, lambda _: False, force=force)
     with rows_thinking(thinking):
@@ -166,51 +165,6 @@ def share_rows(found: Sequence[VarianceShares]) -> tuple[tuple[str, ...], list[t
         for one in found
     ]
     return ("prompts", "rollouts", "variance", *names), rows
-
-
-def _section(
-    recipe: str | None, use: str | None, options: Sequence[str] | None, part: str, sets: Sequence[str] | None
-) -> RewardSection:
-    from pydantic import ValidationError
-
-    from lrmctl.recipe.schema.recipes import RewardSection
-    from lrmctl.rewards.describe import component
-
-    if (recipe is None) == (use is None):
-        raise RecipeError("say exactly one of --recipe and --use", fix="--recipe lab/rl, or --use correct")
-    if recipe is not None:
-        if options or part != "whole":
-            raise RecipeError("--option and --part belong to --use", fix="--set changes a recipe")
-        return _of_recipe(recipe, sets)
-    if sets:
-        raise RecipeError("--set changes a recipe, and there is none", "--set", "--option changes a reward of --use")
-    try:
-        return RewardSection(components=(component(str(use), options or (), part),))
-    except ValidationError as error:
-        raise RecipeError(error.errors()[0]["msg"], "--part" if "part" in str(error) else "--use") from None
-
-
-def _of_recipe(ref: str, sets: Sequence[str] | None) -> RewardSection:
-    from lrmctl.preflight.validate import check_plugins
-
-    loaded = load(ref, sets, "rl", "sft")
-    check_plugins(loaded)
-    trained: Any = loaded.recipe
-    if trained.kind == "rl":
-        return trained.reward  # type: ignore[no-any-return]
-    if trained.data.rejection is None:
-        raise RecipeError("has no reward: it imitates what it is given", str(loaded.path))
-    return trained.data.rejection.reward  # type: ignore[no-any-return]
-
-
-def _file(source: str, runs_dir: Path) -> Path:
-    if not source.startswith("run:"):
-        return Path(source)
-    from lrmctl.api.targets import run_folder
-
-    folder = run_folder(source, runs_dir)
-    files = [folder / name for name in ("rollouts.jsonl", "data/rejection.jsonl", "eval/rows.jsonl")]
-    return next((file for file in files if file.exists()), files[0])
 
 
 def _show_differences(found: Sequence[RewardDifference], varied: Sequence[VarianceShares], rows: int) -> None:

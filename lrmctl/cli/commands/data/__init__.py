@@ -1,0 +1,1 @@
+"""`lrmctl data`: training data."""
