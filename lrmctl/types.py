@@ -214,7 +214,7 @@ class Plan:
     """
 
     backend: str
-    kind: Literal["sft", "rl"]
+    kind: Literal["sft", "preference", "rl"]
     argv: tuple[str, ...]
     env: Mapping[str, str]
     files: Mapping[str, str] = field(default_factory=dict)

@@ -30,7 +30,7 @@ def train(
     address: str | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Run:
-    """Train a model from an SFT or RL recipe, as `lrmctl train` does; returns when the model is finished.
+    """Train a model from a recipe of SFT, preferences or RL, as `lrmctl train` does; returns when it is finished.
 
     Args:
         recipe: a file, a shipped name (`lrmctl recipe list`), or a loaded recipe.
@@ -51,7 +51,7 @@ def train(
     """
     from lrmctl.training.run import train
 
-    loaded = launched(chosen_recipe(recipe, "sft", "rl", overrides=overrides, on=on), launch, address)
+    loaded = launched(chosen_recipe(recipe, "sft", "preference", "rl", overrides=overrides, on=on), launch, address)
     with runs_in(runs_dir) as folder:
         made = train(
             loaded,

@@ -12,7 +12,7 @@ from lrmctl.types import Plan
 
 if TYPE_CHECKING:
     from lrmctl.recipe.problems import Problem
-    from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
+    from lrmctl.recipe.schema.recipes import OfflineRecipe, RlRecipe
 
 
 REWARD_URL = "http://reward-service.invalid/reward"
@@ -36,7 +36,8 @@ class TrainJob:
     Attributes:
         model_path: local folder of the HF checkpoint to start from; it may not exist yet at planning time.
         run_dir: the run folder; a plan's files are relative to it.
-        rows: rendered training rows; SFT `{"prompt", "response"}`, RL `{"prompt", "label"}`, all plain text
+        rows: rendered training rows; SFT `{"prompt", "response"}`, preference
+            `{"prompt", "chosen", "rejected"}`, RL `{"prompt", "label"}`, all plain text
             (`label` is a JSON string that comes back with every reward call).
         reward_url: HTTP endpoint of the reward service; RL only. At planning time it is `REWARD_URL`, which is replaced
             throughout the plan once the service has started.
@@ -46,7 +47,7 @@ class TrainJob:
         made_from: the model's original folder, if `model_path` is created from it just before the launch.
     """
 
-    recipe: SftRecipe | RlRecipe
+    recipe: OfflineRecipe | RlRecipe
     model_path: Path
     run_dir: Path
     rows: Sequence[Mapping[str, str]]
@@ -133,7 +134,7 @@ class Backend(ABC):
         """Versions for the lock file, found without importing the trainer; none by default."""
         return {}
 
-    def check(self, recipe: SftRecipe | RlRecipe) -> Sequence[Problem]:  # noqa: ARG002
+    def check(self, recipe: OfflineRecipe | RlRecipe) -> Sequence[Problem]:  # noqa: ARG002
         """Problems and notes of a recipe, found without a model, data, a GPU or the trainer itself; none by default."""
         return ()
 

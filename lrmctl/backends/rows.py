@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from lrmctl.data.pairs.pair import PreferencePair
 from lrmctl.data.renderer import RenderedPrompt, Renderer
 from lrmctl.data.sources import AskedPrompt, Demonstration
 from lrmctl.rewards.service.protocol import GivenThought, decode_label, encode_label, thinking_of_label
@@ -26,7 +27,7 @@ class CandidateRow:
 
     Attributes:
         prompt_tokens: of the rendered prompt.
-        tokens: of prompt and response together; RL: of the prompt.
+        tokens: of prompt and response together; RL: of the prompt; pairs: with the longer response.
     """
 
     prompt: Prompt
@@ -40,9 +41,9 @@ class TrainingRows:
     """Rendered rows, and what happened to the others.
 
     Attributes:
-        rows: SFT `{"prompt", "response"}`, RL `{"prompt", "label"}`.
+        rows: SFT `{"prompt", "response"}`, preference `{"prompt", "chosen", "rejected"}`, RL `{"prompt", "label"}`.
         too_long: rows dropped because they do not fit.
-        merged: SFT rows in which one token spans the end of the prompt and the start of the response.
+        merged: rows in which one token spans the end of the prompt and the start of the response.
         longest: tokens of the longest row kept (RL: of the longest prompt kept).
         eval_rows: rows to evaluate on during training; RL rows have a `datasource` too.
         asked: every candidate row, in order, with its token counts; empty for rows made elsewhere.
@@ -91,6 +92,32 @@ def sft_rows(
         too_long=len(texts) - len(kept),
         merged=sum(wholes[i][: len(prompts[i])] != prompts[i] for i in kept),
         longest=max((len(wholes[i]) for i in kept), default=0),
+        asked=tuple(CandidateRow(row.prompt, *size, fit) for row, size, fit in zip(asked, sizes, fits, strict=True)),
+    )
+
+
+def preference_rows(
+    tokenizer: Any, pairs: Iterable[PreferencePair], max_len: int, how: Renderer | None = None
+) -> TrainingRows:
+    """Pairs as prompt, chosen and rejected response; the shared beginning of both responses is part of the prompt.
+
+    A pair is dropped if either side is too long.
+    """
+    asked, how = list(pairs), how or Renderer(tokenizer)
+    texts = [how.pair(row) for row in asked]
+    prompts = _encode(tokenizer, [one.prompt for one in texts])
+    wholes = [
+        _encode(tokenizer, [one.prompt + one.chosen for one in texts]),
+        _encode(tokenizer, [one.prompt + one.rejected for one in texts]),
+    ]
+    sizes = [(len(p), max(len(c), len(r))) for p, c, r in zip(prompts, *wholes, strict=True)]
+    fits = [whole <= max_len and prompt < max_len - _ROOM for prompt, whole in sizes]
+    kept = [i for i, fit in enumerate(fits) if fit]
+    return TrainingRows(
+        rows=tuple(texts[i]._asdict() for i in kept),
+        too_long=len(texts) - len(kept),
+        merged=sum(any(whole[i][: len(prompts[i])] != prompts[i] for whole in wholes) for i in kept),
+        longest=max((sizes[i][1] for i in kept), default=0),
         asked=tuple(CandidateRow(row.prompt, *size, fit) for row, size, fit in zip(asked, sizes, fits, strict=True)),
     )
 

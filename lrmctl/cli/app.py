@@ -10,7 +10,7 @@ from lrmctl.cli.lazy import CommandEntry, LazyGroup
 
 COMMANDS = {
     "demo": CommandEntry("demo:demo", "Run the study of the tiny model, on CPU."),
-    "train": CommandEntry("train:train", "Train a model from an SFT or RL recipe."),
+    "train": CommandEntry("train:train", "Train a model from a recipe of SFT, preferences or RL."),
     "eval": CommandEntry("evaluate:evaluate", "Evaluate safety and reasoning."),
     "analyze": CommandEntry("analyze:analyze", "Analyse reflection, entropy and unsafe thoughts of the thinking."),
     "compare": CommandEntry("compare:compare", "Paired differences B - A with 95 % intervals and p."),
@@ -25,6 +25,7 @@ COMMANDS = {
     "reward": CommandEntry("reward.commands:app", "Rewards: list, test, score, serve, fit."),
     "judge": CommandEntry("judge.commands:app", "Judges: list, show, score, measure, agree, fit."),
     "benchmark": CommandEntry("benchmark:app", "Benchmarks: list, show."),
+    "data": CommandEntry("data.commands:app", "Training data: pairs."),
     "model": CommandEntry("model:app", "Import a model; create and check the lab's tiny one."),
     "run": CommandEntry("run:app", "Training runs on this machine."),
 }

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 
 from lrmctl.data.catalog import CATALOG
 from lrmctl.data.fetch import FOLDER, local_file
+from lrmctl.data.pairs.groups import rollout_file
+from lrmctl.errors import LrmctlError
 from lrmctl.models.availability import hub_snapshot
+from lrmctl.recipe.schema.preference import ROLLOUT_PAIRS
 
 if TYPE_CHECKING:
     from lrmctl.recipe.schema.sections import Use
@@ -23,7 +26,17 @@ def unavailable_reason(use: Use) -> str:
         id = str(use.options.get("id", ""))
         here = Path(id).exists() or hub_snapshot(id, "datasets")
         return "" if here else f"the data set {id} is not on this machine"
+    if use.use == ROLLOUT_PAIRS:
+        return _missing_rollouts(str(use.options.get("run", "")))
     data = CATALOG.get(use.use)
     if data is None or local_file(data) or (data.hub and hub_snapshot(data.hub, "datasets")):
         return ""
     return f"the data set {data.name} is not on this machine (fix: put it at ${FOLDER}/{data.file}, or load it once)"
+
+
+def _missing_rollouts(run: str) -> str:
+    try:
+        rollout_file(run)
+    except LrmctlError as error:
+        return f"the rollouts of {run} are not on this machine: {error.what}"
+    return ""

@@ -1,4 +1,4 @@
-"""Numbers derived from a recipe, with the same names for SFT and RL. None of them is measured."""
+"""Numbers derived from a recipe, with the same names for all kinds. None of them is measured."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 from lrmctl.hooks.members import members_in
 from lrmctl.planning.model_shape import ModelShape
 from lrmctl.planning.training_memory import lora_parameters
-from lrmctl.planning.workload import Lengths
-from lrmctl.recipe.schema.recipes import Component, RlRecipe, SftRecipe
+from lrmctl.planning.workload import Lengths, sides
+from lrmctl.recipe.schema.recipes import Component, OfflineRecipe, RlRecipe
 
 KEPT = 2
 """Checkpoints that a run keeps, deleting older ones."""
@@ -24,7 +24,7 @@ class DataFacts:
         rows: training rows; None if they are not on this machine or have yet to be sampled.
         kinds: number of prompts of each kind.
         eval_rows: rows for evaluation during training.
-        tokens: of all rows together, prompt and response (RL: of the prompts).
+        tokens: of all rows together, prompt and response (RL: of the prompts; pairs: with the longer response).
     """
 
     rows: int | None = None
@@ -39,12 +39,12 @@ class DerivedNumbers:
     """Numbers of a run; None if unknown.
 
     Attributes:
-        steps: rollout steps of RL, optimizer steps of SFT.
+        steps: rollout steps of RL, else optimizer steps.
         optimizer_steps: weight updates.
-        prompts_per_step, samples_per_step: for SFT, both are rows.
-        passes: over the prompts (SFT: epochs).
+        prompts_per_step, samples_per_step: without rollouts, both are rows.
+        passes: over the prompts (without rollouts: epochs).
         samples: of the whole run, without evaluation during training.
-        tokens_at_most: upper bound of tokens generated (RL) or read (SFT).
+        tokens_at_most: upper bound of tokens generated (RL) or read.
         judge_calls: upper bound, by reward component with a judge.
         eval_samples: of all evaluations during training.
         checkpoints: number written; `KEPT` of them are kept.
@@ -71,18 +71,18 @@ class DerivedNumbers:
         return asdict(self)
 
 
-def derive(recipe: SftRecipe | RlRecipe, data: DataFacts, shape: ModelShape | None, element: int) -> DerivedNumbers:
+def derive(recipe: OfflineRecipe | RlRecipe, data: DataFacts, shape: ModelShape | None, element: int) -> DerivedNumbers:
     """The derived numbers of a recipe.
 
     Args:
         element: bytes per weight.
     """
-    steps = recipe.algorithm.steps if isinstance(recipe, RlRecipe) else _sft_steps(recipe, data.rows)
-    counts = _rl(recipe, data) if isinstance(recipe, RlRecipe) else _sft(recipe, data, steps)
+    steps = recipe.algorithm.steps if isinstance(recipe, RlRecipe) else _offline_steps(recipe, data.rows)
+    counts = _rl(recipe, data) if isinstance(recipe, RlRecipe) else _offline(recipe, data, steps)
     return DerivedNumbers(steps=steps, **counts, **_disk(recipe, steps, shape, element))
 
 
-def _sft_steps(recipe: SftRecipe, rows: int | None) -> int | None:
+def _offline_steps(recipe: OfflineRecipe, rows: int | None) -> int | None:
     """Optimizer steps as OpenRLHF counts them: whole micro-batches per epoch and process."""
     if rows is None:
         return None
@@ -92,12 +92,12 @@ def _sft_steps(recipe: SftRecipe, rows: int | None) -> int | None:
     return (rows // processes // micro) * recipe.train.epochs // passes if passes else None
 
 
-def _sft(recipe: SftRecipe, data: DataFacts, steps: int | None) -> dict[str, Any]:
+def _offline(recipe: OfflineRecipe, data: DataFacts, steps: int | None) -> dict[str, Any]:
     samples = None if steps is None else steps * recipe.train.batch_size
     if data.tokens is not None:
-        tokens: int | None = data.tokens * recipe.train.epochs
+        tokens: int | None = data.tokens * recipe.train.epochs * sides(recipe)
     else:
-        tokens = None if samples is None else samples * data.lengths.sequence(recipe)
+        tokens = None if samples is None else samples * data.lengths.sequence(recipe) * sides(recipe)
     return {
         "optimizer_steps": steps,
         "prompts_per_step": recipe.train.batch_size,
@@ -151,7 +151,9 @@ def _share(component: Component, kinds: Mapping[str, int] | None) -> float:
     return sum(kinds.get(kind, 0) for kind in component.kinds) / sum(kinds.values())
 
 
-def _disk(recipe: SftRecipe | RlRecipe, steps: int | None, shape: ModelShape | None, element: int) -> dict[str, Any]:
+def _disk(
+    recipe: OfflineRecipe | RlRecipe, steps: int | None, shape: ModelShape | None, element: int
+) -> dict[str, Any]:
     """Disk usage. DeepSpeed saves weights, fp32 master weights and two moments: (e + 12) P; also of PPO's critic."""
     written = None if steps is None else (steps // recipe.save_every if recipe.save_every else 0)
     sizes: dict[str, Any] = {"checkpoints": written, "checkpoint_bytes": None, "model_bytes": None, "disk_bytes": None}

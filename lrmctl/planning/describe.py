@@ -14,7 +14,7 @@ from lrmctl.planning.layout import Placement, placement
 from lrmctl.planning.memory import GpuTarget, MemoryEstimate, estimate
 from lrmctl.planning.model_shape import ModelShape
 from lrmctl.planning.suggestions import RecipeChange, first_change
-from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
+from lrmctl.recipe.schema.recipes import OfflineRecipe, RlRecipe
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class PlanSummary:
 
 
 def describe(
-    recipe: SftRecipe | RlRecipe,
+    recipe: OfflineRecipe | RlRecipe,
     shape: ModelShape | LrmctlError,
     *,
     device: str,
@@ -73,7 +73,7 @@ def describe(
     if isinstance(shape, LrmctlError):
         return PlanSummary(placed, derived, None, None, None, shape.what)
 
-    def again(changed: SftRecipe | RlRecipe) -> MemoryEstimate:
+    def again(changed: OfflineRecipe | RlRecipe) -> MemoryEstimate:
         return estimate(changed, shape, placement(changed, device), target, data.lengths, critic, colocated)
 
     memory = again(recipe)
@@ -81,7 +81,7 @@ def describe(
     return PlanSummary(placed, derived, shape, memory, change)
 
 
-def _target(recipe: SftRecipe | RlRecipe, device: str, dtype: str, host_memory: int | None) -> GpuTarget:
+def _target(recipe: OfflineRecipe | RlRecipe, device: str, dtype: str, host_memory: int | None) -> GpuTarget:
     name = recipe.layout.gpu_type
     if device == "cpu":
         return GpuTarget(device, dtype, host_memory, "this host" if host_memory else "")

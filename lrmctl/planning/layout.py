@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
+from lrmctl.recipe.schema.preference import PreferenceRecipe
+from lrmctl.recipe.schema.recipes import OfflineRecipe, RlRecipe
 
 NODE_GPUS = 8
 """GPUs per node, unless the recipe asks for more on one node."""
@@ -48,7 +49,7 @@ class Placement:
         return asdict(self)
 
 
-def placement(recipe: SftRecipe | RlRecipe, device: str) -> Placement:
+def placement(recipe: OfflineRecipe | RlRecipe, device: str) -> Placement:
     """Where each role of a recipe runs.
 
     Args:
@@ -56,7 +57,7 @@ def placement(recipe: SftRecipe | RlRecipe, device: str) -> Placement:
     """
     if device == "cpu":
         return _on_cpu(recipe)
-    return _rl(recipe) if isinstance(recipe, RlRecipe) else _sft(recipe)
+    return _rl(recipe) if isinstance(recipe, RlRecipe) else _offline(recipe)
 
 
 def has_reference(recipe: RlRecipe) -> bool:
@@ -78,7 +79,7 @@ def rollout_gpus(recipe: RlRecipe) -> int:
     return own or recipe.layout.nodes * recipe.layout.gpus
 
 
-def _on_cpu(recipe: SftRecipe | RlRecipe) -> Placement:
+def _on_cpu(recipe: OfflineRecipe | RlRecipe) -> Placement:
     names = ["trainer"]
     if isinstance(recipe, RlRecipe):
         names = ["actor", "rollout engine", *_extra(recipe), "reward service", "controller"]
@@ -89,12 +90,15 @@ def _extra(recipe: RlRecipe) -> list[str]:
     return ["reference"] * has_reference(recipe) + ["critic"] * has_critic(recipe)
 
 
-def _sft(recipe: SftRecipe) -> Placement:
+def _offline(recipe: OfflineRecipe) -> Placement:
     layout = recipe.layout
     spots = _GpuAllocator(max(NODE_GPUS, layout.gpus))
     sharding = f"data parallel, ZeRO {recipe.optimizer.zero_stage}"
     role = PlacedRole("trainer", layout.nodes * layout.gpus, spots.take(layout.nodes, layout.gpus), "trainer", sharding)
-    return Placement((role,), role.gpus, spots.nodes, False)
+    if not isinstance(recipe, PreferenceRecipe):
+        return Placement((role,), role.gpus, spots.nodes, False)
+    frozen = PlacedRole("reference", role.gpus, role.where, "trainer", "frozen, in the same processes")
+    return Placement((role, frozen), role.gpus, spots.nodes, True)
 
 
 def _rl(recipe: RlRecipe) -> Placement:

@@ -18,7 +18,8 @@ from lrmctl.planning.model_shape import ModelShape
 from lrmctl.planning.serving_memory import GPU_SHARE, ServingMemory, serving
 from lrmctl.planning.training_memory import TrainedModelMemory
 from lrmctl.planning.workload import Lengths, critic, reference, trained
-from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
+from lrmctl.recipe.schema.preference import PreferenceRecipe
+from lrmctl.recipe.schema.recipes import OfflineRecipe, RlRecipe
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class MemoryEstimate:
 
 
 def estimate(
-    recipe: SftRecipe | RlRecipe,
+    recipe: OfflineRecipe | RlRecipe,
     shape: ModelShape,
     placed: Placement,
     target: GpuTarget,
@@ -87,13 +88,26 @@ def estimate(
     model = trained(recipe, shape, lengths, target.device, target.dtype)
     if target.device == "cpu":
         return _on_host(recipe, model, placed, target, critic_shape or shape)
-    if isinstance(recipe, SftRecipe):
-        phases = (StepPhase("update", (*train.process(model, True), *train.update(model))),)
+    if isinstance(recipe, OfflineRecipe):
         per_node = recipe.layout.gpus
-        return MemoryEstimate(target, (GpuGroup("trainer", model.processes, phases),), _host([model], per_node, False))
+        group = GpuGroup("trainer", model.processes, _offline(recipe, model, placed))
+        return MemoryEstimate(target, (group,), _host([model], per_node, False))
     memory = _rl(recipe, model, placed, target, lengths, critic_shape or shape)
     groups = with_colocated(memory.groups, colocated, lengths.sequence(recipe), placed.gpus)
     return replace(memory, groups=tuple(groups))
+
+
+def _offline(recipe: OfflineRecipe, model: TrainedModelMemory, placed: Placement) -> tuple[StepPhase, ...]:
+    """An update; in preference training beside the reference, whose pass comes while the trained model's
+    activations and logits are kept for the backward pass."""
+    base = tuple(train.process(model, True))
+    if not isinstance(recipe, PreferenceRecipe):
+        return (StepPhase("update", (*base, *train.update(model))),)
+    frozen = reference(recipe, model, placed)
+    states = (*train.resident(model), train.weights(frozen))
+    kept = (train.activations(model)[0], train.logits_held(model))
+    comparing = StepPhase("reference pass", nonzero([*base, *states, *kept, *train.forward(frozen)]))
+    return (comparing, StepPhase("update", (*base, train.weights(frozen), *train.update(model))))
 
 
 def _rl(
@@ -207,7 +221,7 @@ def _rl_host(recipe: RlRecipe, actor: TrainedModelMemory, placed: Placement) -> 
 
 
 def _on_host(
-    recipe: SftRecipe | RlRecipe,
+    recipe: OfflineRecipe | RlRecipe,
     model: TrainedModelMemory,
     placed: Placement,
     target: GpuTarget,
@@ -218,6 +232,8 @@ def _on_host(
     names = [r.name for r in placed.roles]
     figures = [MemoryItem(name, "process", base, "600 MiB", RULE) for name in names]
     figures += train.update(model)
+    if isinstance(recipe, PreferenceRecipe):
+        figures.append(train.weights(reference(recipe, model, placed)))
     if isinstance(recipe, RlRecipe):
         size = model.element * model.shape.parameters
         figures.append(MemoryItem("rollout engine", "weights", size, f"{model.element} P", RULE))

@@ -8,9 +8,9 @@ from typing import Any
 
 from lrmctl.planning.memory import MemoryEstimate, gpu_share
 from lrmctl.planning.memory_items import Verdict
-from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
+from lrmctl.recipe.schema.recipes import OfflineRecipe, RlRecipe
 
-Recipe = SftRecipe | RlRecipe
+Recipe = OfflineRecipe | RlRecipe
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from typing import Any
 from lrmctl.planning.layout import Placement
 from lrmctl.planning.model_shape import ModelShape
 from lrmctl.planning.training_memory import TrainedModelMemory
-from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
+from lrmctl.recipe.schema.preference import PreferenceRecipe
+from lrmctl.recipe.schema.recipes import OfflineRecipe, RlRecipe
 
 
 @dataclass(frozen=True)
@@ -21,16 +22,21 @@ class Lengths:
 
     longest: int | None = None
 
-    def sequence(self, recipe: SftRecipe | RlRecipe) -> int:
+    def sequence(self, recipe: OfflineRecipe | RlRecipe) -> int:
         """Tokens of the longest possible training sequence."""
-        if isinstance(recipe, SftRecipe):
+        if isinstance(recipe, OfflineRecipe):
             return min(recipe.data.max_len, self.longest or recipe.data.max_len)
         if self.longest is None:
             return recipe.max_len
         return min(recipe.max_len, self.longest + recipe.rollout.max_new_tokens)
 
 
-def micro_tokens(recipe: SftRecipe | RlRecipe, length: int, *, gradients: bool = True) -> int:
+def sides(recipe: OfflineRecipe | RlRecipe) -> int:
+    """Sequences of one row: two where a pair is compared."""
+    return 2 if isinstance(recipe, PreferenceRecipe) else 1
+
+
+def micro_tokens(recipe: OfflineRecipe | RlRecipe, length: int, *, gradients: bool = True) -> int:
     """Tokens of one micro-batch on one process, if every sequence has `length` tokens.
 
     Passes without gradients use twice as many sequences if that divides the step. Dynamic batches hold at most their
@@ -40,11 +46,11 @@ def micro_tokens(recipe: SftRecipe | RlRecipe, length: int, *, gradients: bool =
     if optimizer.dynamic_batch_tokens is not None and isinstance(recipe, RlRecipe):
         whole = max(optimizer.dynamic_batch_tokens * optimizer.sequence_parallel, length)
     else:
-        whole = length * (optimizer.micro_batch_size if gradients else _forward_batch(recipe))
+        whole = length * sides(recipe) * (optimizer.micro_batch_size if gradients else _forward_batch(recipe))
     return -(-whole // optimizer.sequence_parallel)
 
 
-def _forward_batch(recipe: SftRecipe | RlRecipe) -> int:
+def _forward_batch(recipe: OfflineRecipe | RlRecipe) -> int:
     micro = recipe.optimizer.micro_batch_size
     if not isinstance(recipe, RlRecipe):
         return micro
@@ -53,17 +59,18 @@ def _forward_batch(recipe: SftRecipe | RlRecipe) -> int:
 
 
 def trained(
-    recipe: SftRecipe | RlRecipe, shape: ModelShape, lengths: Lengths, device: str, dtype: str
+    recipe: OfflineRecipe | RlRecipe, shape: ModelShape, lengths: Lengths, device: str, dtype: str
 ) -> TrainedModelMemory:
-    """The model that the recipe trains: the SFT model, or the actor."""
+    """The model that the recipe trains: the actor, or the only one."""
     length, cuda = lengths.sequence(recipe), device == "cuda"
     rl = isinstance(recipe, RlRecipe)
+    compared = isinstance(recipe, PreferenceRecipe)  # with a reference model
     return TrainedModelMemory(
         role="actor" if rl else "trainer",
         shape=shape,
         processes=recipe.layout.nodes * recipe.layout.gpus,
         tokens=micro_tokens(recipe, length),
-        forward_tokens=micro_tokens(recipe, length, gradients=False) if rl else 0,
+        forward_tokens=micro_tokens(recipe, length, gradients=False) if rl or compared else 0,
         head=shape.vocab,
         temperature=recipe.rollout.temperature if isinstance(recipe, RlRecipe) else 1.0,
         entropy=isinstance(recipe, RlRecipe) and recipe.algorithm.entropy_coef != 0,
@@ -88,7 +95,7 @@ def critic(
     )
 
 
-def _states(recipe: SftRecipe | RlRecipe, cuda: bool, dtype: str) -> dict[str, Any]:
+def _states(recipe: OfflineRecipe | RlRecipe, cuda: bool, dtype: str) -> dict[str, Any]:
     optimizer = recipe.optimizer
     return {
         "element": 4 if dtype == "fp32" else 2,
@@ -99,7 +106,7 @@ def _states(recipe: SftRecipe | RlRecipe, cuda: bool, dtype: str) -> dict[str, A
     }
 
 
-def reference(recipe: RlRecipe, actor: TrainedModelMemory, placed: Placement) -> TrainedModelMemory:
+def reference(recipe: PreferenceRecipe | RlRecipe, actor: TrainedModelMemory, placed: Placement) -> TrainedModelMemory:
     """The frozen reference model: sharded in stage 3 only, otherwise whole on every GPU."""
     role = placed.role("reference")
     return TrainedModelMemory(

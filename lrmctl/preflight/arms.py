@@ -38,8 +38,8 @@ class ArmRecipes:
         """An arm's recipe as its file says, without overrides."""
         if arm.recipe not in self._files:
             found = load_recipe(arm.recipe, beside=self._loaded.path)
-            if found.recipe.kind not in ("sft", "rl"):
-                raise RecipeError(f"is a recipe of kind {found.recipe.kind}; an arm trains, with sft or rl")
+            if found.recipe.kind not in ("sft", "preference", "rl"):
+                raise RecipeError(f"is a recipe of kind {found.recipe.kind}; an arm trains, with sft, preference or rl")
             self._files[arm.recipe] = found
         return self._files[arm.recipe]
 

@@ -12,7 +12,7 @@ from typing import Any
 from lrmctl.errors import LrmctlError
 from lrmctl.recipe.load import LoadedRecipe
 from lrmctl.recipe.problems import Problem
-from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
+from lrmctl.recipe.schema.recipes import OfflineRecipe, RlRecipe
 from lrmctl.runs.names import named_run, runs_folder
 
 
@@ -46,7 +46,7 @@ def position_problems(loaded: LoadedRecipe, runs_dir: Path | None = None) -> lis
 def positions(loaded: LoadedRecipe, runs_dir: Path | None = None) -> int | None:
     """Maximum positions of the recipe's model; None if it is not on this machine or does not declare them."""
     model = getattr(loaded.recipe, "model", None)
-    if not isinstance(loaded.recipe, (SftRecipe, RlRecipe)) or not isinstance(model, str):
+    if not isinstance(loaded.recipe, (OfflineRecipe, RlRecipe)) or not isinstance(model, str):
         return None
     try:
         folder = _folder(model, runs_dir or runs_folder())
@@ -73,4 +73,4 @@ def _folder(model: str, runs_dir: Path) -> Path | None:
 def _lengths(recipe: Any) -> dict[str, int]:
     if isinstance(recipe, RlRecipe):
         return {"max_len": recipe.max_len}
-    return {"data.max_len": recipe.data.max_len} if isinstance(recipe, SftRecipe) else {}
+    return {"data.max_len": recipe.data.max_len} if isinstance(recipe, OfflineRecipe) else {}

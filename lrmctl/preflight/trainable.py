@@ -8,12 +8,12 @@ from lrmctl.errors import RecipeError
 from lrmctl.preflight.positions import fit_lengths
 from lrmctl.preflight.validate import validate
 from lrmctl.recipe.load import LoadedRecipe
-from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
+from lrmctl.recipe.schema.recipes import OfflineRecipe, RlRecipe
 
 
 def trainable(
     loaded: LoadedRecipe, model: str | None, runs_dir: Path | None = None
-) -> tuple[LoadedRecipe, SftRecipe | RlRecipe]:
+) -> tuple[LoadedRecipe, OfflineRecipe | RlRecipe]:
     """Override the model if one is given, fit default lengths to the model, and validate the recipe.
 
     Raises:
@@ -23,7 +23,9 @@ def trainable(
         loaded = loaded.override({"model": model}, "--model")
     loaded = fit_lengths(loaded, runs_dir)
     recipe = loaded.recipe
-    if not isinstance(recipe, (SftRecipe, RlRecipe)):
-        raise RecipeError(f"a recipe of kind {recipe.kind} does not train", str(loaded.path), "give an sft or rl one")
+    if not isinstance(recipe, (OfflineRecipe, RlRecipe)):
+        raise RecipeError(
+            f"a recipe of kind {recipe.kind} does not train", str(loaded.path), "give one of kind sft, preference or rl"
+        )
     validate(loaded, runs_dir)
     return loaded, recipe

@@ -21,7 +21,15 @@ from lrmctl.recipe.function_ref import check_function
 from lrmctl.recipe.load import LoadedRecipe
 from lrmctl.recipe.named_plugins import named_plugins
 from lrmctl.recipe.problems import LocatedProblem, Problem, ProblemsError, place
-from lrmctl.recipe.schema.recipes import Component, EvalRecipe, RewardSection, RlRecipe, SftRecipe, StudyRecipe
+from lrmctl.recipe.schema.recipes import (
+    Component,
+    EvalRecipe,
+    OfflineRecipe,
+    RewardSection,
+    RlRecipe,
+    SftRecipe,
+    StudyRecipe,
+)
 from lrmctl.recipe.yaml import KeyPath, dotted
 
 
@@ -133,7 +141,7 @@ def _unseen_refusals(loaded: LoadedRecipe) -> Iterator[LocatedProblem]:
 
 def _by_backend(loaded: LoadedRecipe, prefix: str) -> list[LocatedProblem]:
     recipe = loaded.recipe
-    if not isinstance(recipe, (SftRecipe, RlRecipe)):
+    if not isinstance(recipe, (OfflineRecipe, RlRecipe)):
         return []
     problems: Sequence[Problem] = make_backend(recipe.backend.name).check(recipe)
     return [LocatedProblem(place(loaded, p.key), replace(p, key=prefix + p.key)) for p in problems]

@@ -19,10 +19,16 @@ from lrmctl.errors import RecipeError
 from lrmctl.recipe.extends import read_together
 from lrmctl.recipe.find import exists, find_recipe
 from lrmctl.recipe.function_ref import absolute
-from lrmctl.recipe.schema.recipes import AnyRecipe, EvalRecipe, RlRecipe, SftRecipe, StudyRecipe
+from lrmctl.recipe.schema.recipes import AnyRecipe, EvalRecipe, PreferenceRecipe, RlRecipe, SftRecipe, StudyRecipe
 from lrmctl.recipe.yaml import Document, KeyPath, assign, dotted, leaves, parse_value, walk
 
-_KINDS: Mapping[str, type[AnyRecipe]] = {"sft": SftRecipe, "rl": RlRecipe, "eval": EvalRecipe, "study": StudyRecipe}
+_KINDS: Mapping[str, type[AnyRecipe]] = {
+    "sft": SftRecipe,
+    "preference": PreferenceRecipe,
+    "rl": RlRecipe,
+    "eval": EvalRecipe,
+    "study": StudyRecipe,
+}
 _SHOWN = 40
 _FILE_OPTIONS = ("path", "file")
 _NO_MODEL = "; write one, or give one with `--on MODEL` (`lrmctl recipe list` names them)"

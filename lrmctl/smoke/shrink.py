@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from lrmctl.data.of_recipe import sources_of
 from lrmctl.errors import LrmctlError
 from lrmctl.recipe.load import LoadedRecipe
-from lrmctl.recipe.schema.recipes import RewardSection, RlRecipe, SftRecipe
+from lrmctl.recipe.schema.preference import PreferenceRecipe
+from lrmctl.recipe.schema.recipes import OfflineRecipe, RewardSection, RlRecipe, SftRecipe
 from lrmctl.recipe.schema.sections import Use
 from lrmctl.smoke import replace_models
 from lrmctl.smoke.model import tiny_model
-from lrmctl.smoke.rows import small_source
+from lrmctl.smoke.rows import RowKind, small_source
 
 if TYPE_CHECKING:
     from lrmctl.data.renderer import Renderer
@@ -61,20 +62,20 @@ def shrink(loaded: LoadedRecipe, folder: Path, runs_dir: Path) -> ShrunkRecipe:
         runs_dir: the folder of `run:NAME` models.
     """
     recipe = loaded.recipe
-    assert isinstance(recipe, SftRecipe | RlRecipe)
+    assert isinstance(recipe, OfflineRecipe | RlRecipe)
     model, replaced = tiny_model(recipe.model, folder / "tiny", runs_dir=runs_dir, seed=recipe.seed)
     words: dict[str, Any] = {"model": str(model), **EVERYWHERE}
     how = _renderer(recipe, model)
     if how is None:
         words |= {"template_args": {}, "thinking": None}
         replaced.append("thinking: found from the tiny model's own template, which is not that of the recipe's model")
-    made = _rl(recipe, folder, how) if isinstance(recipe, RlRecipe) else _sft(recipe, folder, how)
+    made = _rl(recipe, folder, how) if isinstance(recipe, RlRecipe) else _offline(recipe, folder, how)
     words |= made[0]
     small = loaded.override(words, "smoke")
     return ShrunkRecipe(small, _changes(loaded, words), [*replaced, *made[1]])
 
 
-def _renderer(recipe: SftRecipe | RlRecipe, model: Path) -> Renderer | None:
+def _renderer(recipe: OfflineRecipe | RlRecipe, model: Path) -> Renderer | None:
     """The renderer for the tiny model's chat template; None if the recipe's thinking settings do not fit it."""
     from lrmctl.data.of_recipe import renderer
     from lrmctl.models import load_tokenizer
@@ -163,7 +164,7 @@ def _rl_options(recipe: RlRecipe, replaced: list[str]) -> dict[str, Any]:
     return words
 
 
-def _sft(recipe: SftRecipe, folder: Path, how: Renderer | None) -> tuple[dict[str, Any], list[str]]:
+def _offline(recipe: OfflineRecipe, folder: Path, how: Renderer | None) -> tuple[dict[str, Any], list[str]]:
     words: dict[str, Any] = {
         "train.epochs": 1,
         "train.batch_size": BATCH,
@@ -171,8 +172,12 @@ def _sft(recipe: SftRecipe, folder: Path, how: Renderer | None) -> tuple[dict[st
         "data.max_len": _longest(recipe.data.max_len, recipe.model),
         "data.rows": None if recipe.data.rows is None else _ROWS,
     }
+    if isinstance(recipe, PreferenceRecipe):
+        pairs, replaced = _sources(recipe.data.sources, folder / "pairs", what="pairs", how=how)
+        return {**words, "data.sources": pairs}, replaced
+    assert isinstance(recipe, SftRecipe)
     if recipe.data.rejection is None:
-        sources, replaced = _sources(recipe.data.sources, folder / "rows", demonstrations=True, how=how)
+        sources, replaced = _sources(recipe.data.sources, folder / "rows", what="demonstrations", how=how)
         return {**words, "data.sources": sources}, replaced
     rejection = recipe.data.rejection
     prompts, replaced = _sources(rejection.prompts, folder / "prompts")
@@ -187,7 +192,7 @@ def _sft(recipe: SftRecipe, folder: Path, how: Renderer | None) -> tuple[dict[st
 
 
 def _sources(
-    uses: Sequence[Use], folder: Path, *, demonstrations: bool = False, how: Renderer | None = None
+    uses: Sequence[Use], folder: Path, *, what: RowKind = "prompts", how: Renderer | None = None
 ) -> tuple[list[Any], list[str]]:
     """A few rows of each source as a file, fewer per source if there are many; weights are kept."""
     made, told = [], []
@@ -196,7 +201,7 @@ def _sources(
         args = getattr(use, "template_args", {})
         off = how is not None and how.is_off(args)
         n = max(3, _ROWS // len(uses))
-        small, sentence = small_source(use, file, n, demonstrations=demonstrations, off=off)
+        small, sentence = small_source(use, file, n, what=what, off=off)
         kept = {key: getattr(use, key, None) for key in ("weight", "system")}
         kept["template_args"] = args if how else None
         made.append({**small, **{key: value for key, value in kept.items() if value}})

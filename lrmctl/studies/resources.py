@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from lrmctl._util.accelerators import VISIBLE
 from lrmctl.planning.layout import placement
 from lrmctl.recipe.schema.engines import HfOptions
-from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
+from lrmctl.recipe.schema.recipes import OfflineRecipe, RlRecipe
 
 if TYPE_CHECKING:
     from lrmctl.recipe.schema.evaluation import EvalSection
@@ -37,7 +37,7 @@ def use_of_training(recipe: AnyRecipe, *, on_cluster: bool = False) -> TrainingU
 
     On this machine a training that is launched elsewhere (Slurm, Ray) uses none of it.
     """
-    assert isinstance(recipe, (SftRecipe, RlRecipe))
+    assert isinstance(recipe, (OfflineRecipe, RlRecipe))
     own = isinstance(recipe, RlRecipe)
     if not on_cluster and recipe.launch.via != "local":
         return TrainingUse(0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lrmctl.data.of_recipe import sources_of
-from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
+from lrmctl.recipe.schema.recipes import OfflineRecipe, RlRecipe
 
 
 def local_model(ref: str, runs_dir: Path, trust_remote_code: bool = False) -> Path | None:
@@ -54,14 +54,14 @@ def missing_model(ref: str, path: Path | None) -> list[str]:
     return [f"the model {ref} cannot be run yet: it {problem.what} (fix: {problem.fix})"] if problem else []
 
 
-def missing_data(recipe: SftRecipe | RlRecipe) -> list[str]:
+def missing_data(recipe: OfflineRecipe | RlRecipe) -> list[str]:
     """The data sets that a run would need to download, one sentence each."""
     from lrmctl.data.availability import unavailable_reason
 
     return list(dict.fromkeys(filter(None, (unavailable_reason(use) for use in sources_of(recipe)))))
 
 
-def fits_this_machine(recipe: SftRecipe | RlRecipe) -> bool:
+def fits_this_machine(recipe: OfflineRecipe | RlRecipe) -> bool:
     """Whether a run can start on this machine: it is launched locally, and the GPUs it needs are here."""
     layout, device = recipe.layout, recipe.backend.device
     if recipe.launch.via != "local":

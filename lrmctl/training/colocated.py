@@ -10,13 +10,13 @@ from lrmctl.errors import LrmctlError
 from lrmctl.hooks.members import members_in
 from lrmctl.planning.colocated import ColocatedModel
 from lrmctl.planning.model_shape import shape_of
-from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
+from lrmctl.recipe.schema.recipes import OfflineRecipe, RlRecipe
 
 _GPU = {"auto": 0, "cuda": 0}
 _NESTED = (("judge", "judge", "judge_options"), ("reward", "helpful", "helpful_options"))
 
 
-def colocated_models(recipe: SftRecipe | RlRecipe) -> tuple[list[ColocatedModel], list[str]]:
+def colocated_models(recipe: OfflineRecipe | RlRecipe) -> tuple[list[ColocatedModel], list[str]]:
     """Models on GPUs of the machine that runs the reward service, and a sentence for each that is not counted."""
     if not isinstance(recipe, RlRecipe) or recipe.launch.via != "local":
         return [], []

@@ -9,7 +9,7 @@ from typing import Any
 from lrmctl.errors import RunExistsError
 from lrmctl.runs.folder import RunFolder
 
-LENGTH = {"rl": "algorithm.steps", "sft": "train.epochs"}
+LENGTH = {"rl": "algorithm.steps", "sft": "train.epochs", "preference": "train.epochs"}
 """Kind of recipe -> the key that may increase."""
 _ELSEWHERE = ("launch", "model")
 

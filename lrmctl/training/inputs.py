@@ -5,22 +5,24 @@ Only rejection sampling (`data.rejection`) writes anything: its samples, in the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lrmctl.data.of_recipe import demonstrations_of, prompts_of, renderer
+from lrmctl.data.of_recipe import demonstrations_of, pairs_of, prompts_of, renderer
 from lrmctl.errors import RecipeError
-from lrmctl.recipe.schema.recipes import RewardSection, RlRecipe, SftRecipe
+from lrmctl.recipe.schema.preference import PreferenceRecipe
+from lrmctl.recipe.schema.recipes import OfflineRecipe, RewardSection, RlRecipe, SftRecipe
 from lrmctl.rows.prompts import opening_of
 
 if TYPE_CHECKING:
     from lrmctl.backends.rows import TrainingRows
+    from lrmctl.data.renderer import Renderer
     from lrmctl.data.sources import Demonstration
     from lrmctl.types import Prompt
 
-Recipe = SftRecipe | RlRecipe
+Recipe = OfflineRecipe | RlRecipe
 
 GRADED_BY_REFERENCE = ("correct", "multiple-choice")
 """Rewards that fail on a reasoning prompt without a gold answer."""
@@ -68,7 +70,7 @@ def inputs_of(recipe: Recipe, model: Path | None, tokenizer: Any | None) -> Trai
         return TrainingInputs(sampled_from=prompts, notes=tuple(notes))
     if model is None or tokenizer is None:
         return _unrendered(recipe)
-    rows = _rl_rows(recipe, tokenizer) if isinstance(recipe, RlRecipe) else _sft_rows(recipe, tokenizer)
+    rows = _rows(recipe, tokenizer)
     return TrainingInputs.of(_with_model_notes(rows, model, tokenizer))
 
 
@@ -100,6 +102,10 @@ def _unrendered(recipe: Recipe) -> TrainingInputs:
     if isinstance(recipe, RlRecipe):
         prompts = prompts_of(recipe)
         return TrainingInputs(prompts=prompts, notes=tuple(check_references(recipe.reward, prompts)))
+    if isinstance(recipe, PreferenceRecipe):
+        pairs, notes = pairs_of(recipe)
+        return TrainingInputs(prompts=[pair.prompt for pair in pairs], notes=tuple(notes))
+    assert isinstance(recipe, SftRecipe)
     demonstrations, notes = demonstrations_of(recipe)
     return TrainingInputs(prompts=[row.prompt for row in demonstrations], notes=tuple(notes))
 
@@ -108,6 +114,22 @@ def _with_model_notes(rows: TrainingRows, model: Path, tokenizer: Any) -> Traini
     from lrmctl.models import describe_changes
 
     return replace(rows, source_notes=(*describe_changes(model, tokenizer), *rows.source_notes))
+
+
+def _rows(recipe: Recipe, tokenizer: Any) -> TrainingRows:
+    if isinstance(recipe, RlRecipe):
+        return _rl_rows(recipe, tokenizer)
+    if isinstance(recipe, PreferenceRecipe):
+        return _preference_rows(recipe, tokenizer)
+    assert isinstance(recipe, SftRecipe)
+    return _sft_rows(recipe, tokenizer)
+
+
+def _preference_rows(recipe: PreferenceRecipe, tokenizer: Any) -> TrainingRows:
+    from lrmctl.backends.rows import preference_rows
+
+    pairs, notes = pairs_of(recipe, tokenizer)
+    return _held_out(recipe, tokenizer, pairs, notes, preference_rows)
 
 
 def _rl_rows(recipe: RlRecipe, tokenizer: Any) -> TrainingRows:
@@ -141,14 +163,29 @@ def _render_demonstrations(
     recipe: SftRecipe, tokenizer: Any, demonstrations: Sequence[Demonstration], notes: Sequence[str]
 ) -> TrainingRows:
     from lrmctl.backends.rows import sft_rows
+
+    return _held_out(recipe, tokenizer, demonstrations, notes, sft_rows)
+
+
+def _held_out(
+    recipe: OfflineRecipe,
+    tokenizer: Any,
+    asked: Sequence[Any],
+    notes: Sequence[str],
+    render: Callable[[Any, Sequence[Any], int, Renderer], TrainingRows],
+) -> TrainingRows:
+    """The rendered rows, of which a share of the prompts is held out.
+
+    Args:
+        asked: demonstrations or pairs, rendered by `render`.
+    """
     from lrmctl.data.mix import hold_out
 
     data, rendering = recipe.data, renderer(tokenizer, recipe)
-    keys = [opening_of(d.prompt) for d in demonstrations]
-    trained, held = hold_out(demonstrations, keys, data.eval_rows, recipe.seed)
-    rows = sft_rows(tokenizer, trained, data.max_len, rendering)
+    trained, held = hold_out(asked, [opening_of(one.prompt) for one in asked], data.eval_rows, recipe.seed)
+    rows = render(tokenizer, trained, data.max_len, rendering)
     rows = replace(rows, source_notes=(*notes, *rendering.notes()))
-    return replace(rows, eval_rows=sft_rows(tokenizer, held, data.max_len, rendering).rows) if held else rows
+    return replace(rows, eval_rows=render(tokenizer, held, data.max_len, rendering).rows) if held else rows
 
 
 def check_references(reward: RewardSection, prompts: Sequence[Prompt]) -> list[str]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from lrmctl.backends.base import REWARD_URL, Checkpoint, TrainJob
 from lrmctl.recipe.function_ref import fingerprints
 from lrmctl.recipe.problems import located
-from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
+from lrmctl.recipe.schema.recipes import OfflineRecipe, RlRecipe
 from lrmctl.runs.folder import RunFolder
 from lrmctl.runs.holding import is_held
 from lrmctl.runs.names import check_name
@@ -219,9 +219,10 @@ def _rows(recipe: Recipe, inputs: TrainingInputs) -> tuple[Sequence[Mapping[str,
     """Training and evaluation rows; if not known yet, as many placeholders as expected."""
     if inputs.rows is not None:
         return inputs.rows.rows, inputs.rows.eval_rows
-    least = recipe.train.batch_size if isinstance(recipe, SftRecipe) else recipe.algorithm.prompts_per_step
-    row = {"prompt": "", "response" if isinstance(recipe, SftRecipe) else "label": ""}
-    evaluates = bool(recipe.data.eval_rows if isinstance(recipe, SftRecipe) else recipe.evaluation)
+    least = recipe.train.batch_size if isinstance(recipe, OfflineRecipe) else recipe.algorithm.prompts_per_step
+    columns = {"sft": ("response",), "preference": ("chosen", "rejected"), "rl": ("label",)}[recipe.kind]
+    row = dict.fromkeys(("prompt", *columns), "")
+    evaluates = bool(recipe.data.eval_rows if isinstance(recipe, OfflineRecipe) else recipe.evaluation)
     return (row,) * max(least, len(inputs.prompts or ())), (row,) * evaluates
 
 

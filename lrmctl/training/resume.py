@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from lrmctl import console
 from lrmctl.backends.base import Checkpoint, make_backend
 from lrmctl.errors import LrmctlError, RunExistsError
-from lrmctl.recipe.schema.recipes import AnyRecipe, RlRecipe, SftRecipe
+from lrmctl.recipe.schema.recipes import AnyRecipe, OfflineRecipe, RlRecipe
 from lrmctl.runs.damage import part_of, read_object
 from lrmctl.runs.folder import RunFolder
 from lrmctl.runs.jsonl import read_jsonl
@@ -80,7 +80,7 @@ def must_start_again(run_dir: Path, recipe: AnyRecipe) -> bool:
     """Whether a run has finished steps but no checkpoint."""
 
     folder = RunFolder(run_dir)
-    if not isinstance(recipe, (SftRecipe, RlRecipe)) or not steps_done(folder):
+    if not isinstance(recipe, (OfflineRecipe, RlRecipe)) or not steps_done(folder):
         return False
     return make_backend(recipe.backend.name).checkpoint(folder.path) is None
 

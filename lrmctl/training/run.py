@@ -42,7 +42,7 @@ def train(
     restart: resuming.Restart = "refuse",
     on_progress: OnProgress | None = None,
 ) -> RunFolder:
-    """Train a model from an SFT or RL recipe: plan the run, then execute the plan.
+    """Train a model from a recipe: plan the run, then execute the plan.
 
     Args:
         name: of the run; the recipe's by default.

@@ -10,7 +10,7 @@ from lrmctl.planning import PlanSummary, describe
 from lrmctl.planning.derived import DataFacts
 from lrmctl.planning.model_shape import ModelShape, shape_of
 from lrmctl.planning.workload import Lengths
-from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
+from lrmctl.recipe.schema.recipes import OfflineRecipe, RlRecipe
 from lrmctl.training.colocated import colocated_models
 from lrmctl.training.inputs import TrainingInputs, samples_first
 from lrmctl.training.resolve import ResolvedRecipe
@@ -77,16 +77,16 @@ def _notes(resolved: ResolvedRecipe, inputs: TrainingInputs, shape: ModelShape |
     recipe = resolved.recipe
     elsewhere = "planned for another machine: its devices, versions and paths are not checked here"
     notes = [] if resolved.here else [elsewhere]
-    longest = recipe.data.max_len if isinstance(recipe, SftRecipe) else recipe.max_len
+    longest = recipe.data.max_len if isinstance(recipe, OfflineRecipe) else recipe.max_len
     if isinstance(shape, ModelShape) and shape.max_positions and longest > shape.max_positions:
         notes.append(f"max_len {longest} is more than the model's {shape.max_positions} positions: the run is refused")
-    if inputs.rows is None and isinstance(recipe, SftRecipe):
+    if inputs.rows is None and isinstance(recipe, OfflineRecipe):
         what = "the model has been sampled" if samples_first(recipe) else "the rows are"
         notes.append(f"steps are known when {what}")
     return [*notes, *_unrewarded(recipe, inputs)]
 
 
-def _unrewarded(recipe: SftRecipe | RlRecipe, inputs: TrainingInputs) -> list[str]:
+def _unrewarded(recipe: OfflineRecipe | RlRecipe, inputs: TrainingInputs) -> list[str]:
     """Counts of prompts that no reward component covers; `recipe validate` only knows the kinds, not the data."""
     if not isinstance(recipe, RlRecipe) or not inputs.prompts:
         return []

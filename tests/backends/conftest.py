@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from training_recipes import RL, SFT, merged
+from training_recipes import PREFERENCE, RL, SFT, merged
 
 from lrmctl.backends.base import TrainJob
 from lrmctl.lab import base_path
+from lrmctl.recipe.schema.preference import PreferenceRecipe
 from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
 
 
@@ -22,6 +23,18 @@ def sft_job(tmp_path: Path) -> Callable[..., TrainJob]:
         recipe = SftRecipe.model_validate(merged(SFT, {k.replace("__", "."): v for k, v in changes.items()}))
         demonstrations = [{"prompt": f"p{i}", "response": "r"} for i in range(rows)]
         return TrainJob(recipe, base_path(), tmp_path / "run", demonstrations)
+
+    return make
+
+
+@pytest.fixture
+def preference_job(tmp_path: Path) -> Callable[..., TrainJob]:
+    """A preference job of 64 pairs; keyword arguments as with `sft_job`."""
+
+    def make(rows: int = 64, **changes: Any) -> TrainJob:
+        changed = merged(PREFERENCE, {k.replace("__", "."): v for k, v in changes.items()})
+        pairs = [{"prompt": f"p{i}", "chosen": "c", "rejected": "r"} for i in range(rows)]
+        return TrainJob(PreferenceRecipe.model_validate(changed), base_path(), tmp_path / "run", pairs)
 
     return make
 

@@ -99,6 +99,7 @@ PRIVATE = {
     "_util",
     "cli",
     "cli.commands",
+    "cli.commands.data",
     "cli.commands.judge",
     "cli.commands.reward",
     "cli.views",

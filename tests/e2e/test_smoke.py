@@ -20,6 +20,7 @@ from lrmctl.testing.checks import check_judge, check_reward, sample_traces
 CHAINS = {
     "qwen3-4b/sft-star1-lora": "qwen3",  # SFT with adapters
     "r1-distill-qwen-1.5b/rl-guard": "qwen2",  # GRPO, guards as judges of two rewards
+    "r1-distill-qwen-1.5b/dpo": "qwen2",  # pairs
     "qwen3-8b/rft": "qwen3",  # sampling, a reward, SFT
     "lab/eval": "",  # evaluation alone
 }

@@ -12,6 +12,14 @@ SFT: dict[str, Any] = {
     "train": {"epochs": 2, "batch_size": 16},
     "optimizer": {"learning_rate": 1e-3, "micro_batch_size": 8},
 }
+PREFERENCE: dict[str, Any] = {
+    "kind": "preference",
+    "name": "tiny-preference",
+    "model": "lab:tiny",
+    "data": {"sources": [{"use": "lab-pairs", "options": {"n": 64}}], "max_len": 256},
+    "train": {"epochs": 2, "batch_size": 16},
+    "optimizer": {"learning_rate": 3e-4, "micro_batch_size": 8},
+}
 RL: dict[str, Any] = {
     "kind": "rl",
     "name": "tiny-rl",

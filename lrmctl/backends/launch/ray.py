@@ -172,7 +172,7 @@ class RayJobs:
     def _request(self, job: LaunchJob, temp: Path) -> dict[str, Any]:
         env = _of_the_cluster(job.env, temp)
         theirs = self._options.get("env_vars") or {}
-        alone = job.kind == "sft"  # trains in the job's own process, which must be on the node with the GPUs
+        alone = job.kind != "rl"  # trains in the job's own process, which must be on the node with the GPUs
         return {
             "entrypoint": f"cd {shlex.quote(str(job.cwd))} && exec {shlex.join(job.argv)}",
             "runtime_env": {**self._options, "env_vars": {**env, **theirs}},

@@ -12,7 +12,7 @@ from lrmctl.backends.base import Backend, Checkpoint, Progress, TrainJob
 from lrmctl.backends.launch.base import LaunchJob
 from lrmctl.backends.launch.launchers import launcher
 from lrmctl.backends.openrlhf.flags import parser
-from lrmctl.backends.openrlhf.plans import rl, sft
+from lrmctl.backends.openrlhf.plans import preference, rl, sft
 from lrmctl.backends.openrlhf.run import checkpoints
 from lrmctl.backends.openrlhf.run.adapters import is_adapter, merge_adapter
 from lrmctl.backends.openrlhf.run.evaluations import Evaluations, keep_best
@@ -20,7 +20,7 @@ from lrmctl.backends.openrlhf.run.metrics import Recorder
 from lrmctl.backends.openrlhf.run.triage import diagnose
 from lrmctl.errors import BackendError
 from lrmctl.recipe.problems import Problem
-from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
+from lrmctl.recipe.schema.recipes import OfflineRecipe, RlRecipe
 from lrmctl.runs.folder import RunFolder
 from lrmctl.runs.writing import private_files
 from lrmctl.types import Plan
@@ -41,9 +41,10 @@ class OpenRlhf(Backend):
             RecipeError: if the recipe asks for something that OpenRLHF cannot do.
             NotFoundError: if OpenRLHF is not installed.
         """
-        return sft.plan(job) if job.recipe.kind == "sft" else rl.plan(job)
+        plans = {"sft": sft.plan, "preference": preference.plan, "rl": rl.plan}
+        return plans[job.recipe.kind](job)
 
-    def check(self, recipe: SftRecipe | RlRecipe) -> Sequence[Problem]:
+    def check(self, recipe: OfflineRecipe | RlRecipe) -> Sequence[Problem]:
         """Problems and notes of a recipe; needs neither OpenRLHF nor a GPU, a model or data."""
         from lrmctl.backends.openrlhf.validate import check
 

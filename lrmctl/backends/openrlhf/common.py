@@ -1,4 +1,4 @@
-"""What SFT and RL plans for OpenRLHF share: the device, flags, the environment."""
+"""What all plans for OpenRLHF share: the device, flags, the environment."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lrmctl.backends.launch.supervisor import TEMP
 from lrmctl.backends.openrlhf.flags import parser as cli
 from lrmctl.errors import NotFoundError, RecipeError
 from lrmctl.planning.layout import placement
-from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
+from lrmctl.recipe.schema.recipes import OfflineRecipe, RlRecipe
 from lrmctl.recipe.schema.sections import BackendSection, Layout, Optimizer
 
 SCHEDULES = {"constant": "constant_with_warmup", "cosine": "cosine_with_min_lr"}
@@ -86,7 +86,7 @@ def program_argv(
     return (*start, *cli.to_argv(arguments))
 
 
-def resources(recipe: SftRecipe | RlRecipe, target: ComputeTarget) -> dict[str, float]:
+def resources(recipe: OfflineRecipe | RlRecipe, target: ComputeTarget) -> dict[str, float]:
     """The resources of a launch: nodes, and GPUs on each of them."""
     placed = placement(recipe, target.device)
     return {"gpus": math.ceil(placed.gpus / max(placed.nodes, 1)), "nodes": placed.nodes}

@@ -7,18 +7,19 @@ then a note. If neither can, the reasons given are those of CUDA, which most run
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 from lrmctl.backends.openrlhf import common, rules
-from lrmctl.backends.openrlhf.flags import parser, rl, sft
+from lrmctl.backends.openrlhf.flags import parser, preference, rl, sft
 from lrmctl.errors import RecipeError
 from lrmctl.recipe.problems import Problem
-from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
+from lrmctl.recipe.schema.preference import PreferenceRecipe
+from lrmctl.recipe.schema.recipes import OfflineRecipe, RlRecipe
 
 Device = Literal["cuda", "cpu"]
 
 
-def check(recipe: SftRecipe | RlRecipe) -> list[Problem]:
+def check(recipe: OfflineRecipe | RlRecipe) -> list[Problem]:
     """All problems, and notes."""
     device = recipe.backend.device
     devices: tuple[Device, ...] = ("cuda", "cpu") if device == "auto" else (device,)
@@ -32,14 +33,21 @@ def check(recipe: SftRecipe | RlRecipe) -> list[Problem]:
     return [*about, *on_gpu, *found[fine[0]]]
 
 
-def on_device(recipe: SftRecipe | RlRecipe, device: Device) -> list[Problem]:
+def on_device(recipe: OfflineRecipe | RlRecipe, device: Device) -> list[Problem]:
     """Problems on one device, and notes; whether this machine has the device is not checked."""
     section = recipe.backend.model_copy(update={"device": device})
     try:
         target = common.compute_target(section, recipe.layout, here=False)
     except RecipeError as error:
         return [Problem(error.where, error.what, error.fix)]
-    made = rl.recipe_flags(recipe, target) if isinstance(recipe, RlRecipe) else sft.recipe_flags(recipe, target)
-    _, found = rules.check_flags(recipe, target, made)
+    _, found = rules.check_flags(recipe, target, _flags(recipe, target))
     # a recipe for several nodes is fine: the launcher may be given on the command line
     return [replace(p, note=True) if p.key == "layout.nodes" else p for p in found]
+
+
+def _flags(recipe: OfflineRecipe | RlRecipe, target: common.ComputeTarget) -> dict[str, Any]:
+    if isinstance(recipe, RlRecipe):
+        return rl.recipe_flags(recipe, target)
+    if isinstance(recipe, PreferenceRecipe):
+        return preference.recipe_flags(recipe, target)
+    return sft.recipe_flags(recipe, target)

@@ -1,4 +1,4 @@
-"""`lrmctl train`: one SFT or RL run."""
+"""`lrmctl train`: one run of SFT, preference training or RL."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def train(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train a model from an SFT or RL recipe.
+    """Train a model from a recipe of SFT, preferences or RL.
 
     A method is trained on a model: `lrmctl train rl-guard --on qwen3-8b`; `lrmctl recipe list` has both.
     """
@@ -88,7 +88,7 @@ def train(
     from lrmctl.training.plan import plan_training
     from lrmctl.training.resume import must_start_again
 
-    loaded = launched(load(recipe, sets, "sft", "rl", on=on), launch, address)
+    loaded = launched(load(recipe, sets, "sft", "preference", "rl", on=on), launch, address)
     called = name or loaded.recipe.name
     if dry_run:
         if out is not None:

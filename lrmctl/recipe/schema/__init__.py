@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from lrmctl.recipe.schema.recipes import (
         AnyRecipe,
         EvalRecipe,
+        OfflineRecipe,
+        PreferenceRecipe,
         Recipe,
         Rejection,
         RewardSection,
@@ -30,7 +32,9 @@ __all__ = [
     "JudgeAccuracySection",
     "Launch",
     "Layout",
+    "OfflineRecipe",
     "Optimizer",
+    "PreferenceRecipe",
     "Recipe",
     "Rejection",
     "RewardSection",
@@ -47,6 +51,8 @@ __getattr__ = lazy_names(
         "recipes": [
             "AnyRecipe",
             "EvalRecipe",
+            "OfflineRecipe",
+            "PreferenceRecipe",
             "Recipe",
             "Rejection",
             "RewardSection",

@@ -12,6 +12,9 @@ from pydantic import Field, model_validator
 from lrmctl.recipe.function_ref import FunctionRef
 from lrmctl.recipe.schema.algorithm import Algorithm, RlRollout, RolloutSection, TrainingEval
 from lrmctl.recipe.schema.evaluation import EvalSection
+from lrmctl.recipe.schema.offline import OfflineData
+from lrmctl.recipe.schema.offline import OfflineRecipe as OfflineRecipe
+from lrmctl.recipe.schema.preference import PreferenceRecipe as PreferenceRecipe
 from lrmctl.recipe.schema.prefill import Prefill, check_shares
 from lrmctl.recipe.schema.sections import (
     MOST_ROWS,
@@ -25,7 +28,6 @@ from lrmctl.recipe.schema.sections import (
     RecipeHeader,
     Section,
     SftSource,
-    Share,
     Use,
     all_weighted_or_none,
     error_at,
@@ -223,19 +225,13 @@ class Rejection(Section):
         return self
 
 
-class SftData(Section):
+class SftData(OfflineData):
     """Source of demonstrations: named sources, or the base model's own samples filtered by a reward."""
 
     sources: tuple[SftSource, ...] = ()
     rejection: Rejection | None = None
-    rows: Annotated[int, Field(gt=0, le=MOST_ROWS)] | None = None
-    """Rows per epoch if sources have weights; by default as many as the sources have together."""
     turns: Literal["last", "all"] = "last"
     """In conversations: train on the last response only, or on one row per response."""
-    eval_rows: Share = 0.0
-    """Share of rows held out; their loss is logged every `train.eval_every` steps."""
-    max_len: Positive = 8192
-    """Tokens of prompt + response; longer rows are dropped and counted."""
 
     @model_validator(mode="after")
     def _one(self) -> SftData:
@@ -246,34 +242,9 @@ class SftData(Section):
         return self
 
 
-class TrainingRecipe(Section):
-    epochs: Positive = 3
-    batch_size: Positive = 16
-    """Sequences per optimizer step."""
-    eval_every: Positive | None = None
-    """Steps between evaluations of the loss on held-out rows (`data.eval_rows`); after each epoch by default."""
-
-
-class SftRecipe(RecipeHeader):
+class SftRecipe(OfflineRecipe):
     kind: Literal["sft"]
-    model: str
-    """`lab:tiny`, a local folder, a hub id, `run:NAME`, or `BASE+ADAPTER`."""
-    trust_remote_code: bool = False
-    """Run the Python code in the model's folder, here and in the trainer. Read that code first."""
-    template_args: dict[str, Any] = {}
-    """Keyword arguments of the chat template, e.g. `{enable_thinking: true}`; a source may add its own."""
-    system: str = ""
-    """A system message before prompts that have none; a source may have its own."""
-    thinking: ThinkingOption = None
-    """The model's thinking format: a name, two markers, or `off` for demonstrations without thinking."""
     data: SftData
-    train: TrainingRecipe = TrainingRecipe()
-    optimizer: Optimizer = Optimizer()
-    save_every: Positive | None = None
-    """Steps between checkpoints that `--resume` can start from; none by default."""
-    layout: Layout = Layout()
-    launch: Launch = Launch()
-    backend: BackendSection = BackendSection()
 
 
 class RlRecipe(RecipeHeader):
@@ -350,5 +321,5 @@ class EvalRecipe(RecipeHeader):
     evaluation: EvalSection
 
 
-Recipe = Annotated[SftRecipe | RlRecipe | EvalRecipe | StudyRecipe, Field(discriminator="kind")]
-AnyRecipe = SftRecipe | RlRecipe | EvalRecipe | StudyRecipe
+Recipe = Annotated[SftRecipe | PreferenceRecipe | RlRecipe | EvalRecipe | StudyRecipe, Field(discriminator="kind")]
+AnyRecipe = SftRecipe | PreferenceRecipe | RlRecipe | EvalRecipe | StudyRecipe

@@ -140,9 +140,9 @@ class Layout(Section):
     """How many GPUs each role runs on. On CPU each role is one process."""
 
     nodes: Positive = 1
-    """Nodes of the actor (SFT: of the job)."""
+    """Nodes of the actor (SFT, preference: of the job)."""
     gpus: Positive = 1
-    """GPUs of the actor on each node (SFT: of the job)."""
+    """GPUs of the actor on each node (SFT, preference: of the job)."""
     placement: Literal["colocated", "separate"] = "colocated"
     """RL. colocated: all roles take turns on the same GPUs; separate: each role has its own."""
     rollout_gpus: Positive | None = None
@@ -173,7 +173,7 @@ class Launch(Section):
 
 
 class Lora(Section):
-    """Train low-rank adapters instead of all weights. SFT only."""
+    """Train low-rank adapters instead of all weights; not for RL."""
 
     rank: Positive = 16
     alpha: Positive = 32
@@ -194,7 +194,7 @@ class Optimizer(Section):
     """Adam's beta parameters."""
     max_grad_norm: PositiveFloat = 1.0
     micro_batch_size: Positive = 8
-    """Sequences per forward and backward pass on one device."""
+    """Sequences (preference: pairs of them) per forward and backward pass on one device."""
     zero_stage: Annotated[int, Field(ge=0, le=3)] = 2
     """What DeepSpeed's ZeRO shards: 1 optimizer states, 2 gradients too, 3 weights too."""
     offload: bool = False

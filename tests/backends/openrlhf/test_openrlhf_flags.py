@@ -24,7 +24,8 @@ from lrmctl.recipe.load import load_recipe
 NEWEST = "0.11.2"
 RL: parser.Program = "train_ppo_ray"
 SFT: parser.Program = "train_sft"
-WORDS = {RL: RESERVED["rl"], SFT: RESERVED["sft"]}
+DPO: parser.Program = "train_dpo"
+WORDS = {RL: RESERVED["rl"], SFT: RESERVED["sft"], DPO: RESERVED["preference"]}
 
 needs_openrlhf = pytest.mark.skipif(parser.installed() is None, reason="OpenRLHF is not installed")
 
@@ -125,6 +126,8 @@ def test_every_old_name_leads_to_a_flag_that_exists(program: parser.Program) -> 
         (RL, "algo.advantage.is_correction_type", "algo.advantage.is_correction_mode", "algorithm.importance.mode"),
         (RL, "grad_accum_dtype", "ds.grad_accum_dtype", "write 'ds.grad_accum_dtype'"),
         (SFT, "learning_rate", "adam.lr", "say it in the recipe: optimizer.learning_rate"),
+        (DPO, "beta", "model.beta", "say it in the recipe: preference.beta"),
+        (DPO, "ref_pretrain", "ref.model_name_or_path", "the reference is the model that the run starts from"),
         (SFT, "pretrain", "model.model_name_or_path", "say it in the recipe: model"),
     ],
 )

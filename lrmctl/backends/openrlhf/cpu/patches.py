@@ -245,6 +245,19 @@ def _sft_dataset(module: Any) -> None:
     module.SFTDataset.__init__ = init
 
 
+@after("openrlhf.datasets.reward_dataset")
+def _pair_dataset(module: Any) -> None:
+    """As `_sft_dataset`, for pairs."""
+    inner = module.RewardDataset.__init__
+
+    def init(self: Any, *args: Any, **options: Any) -> None:
+        inner(self, *args, **{"num_processors": None, **options})
+        for column in ("prompts", "chosens", "rejects", "extras"):
+            setattr(self, column, list(getattr(self, column)))
+
+    module.RewardDataset.__init__ = init
+
+
 @after("openrlhf.trainer.ray.ppo_actor")
 def _broadcast(module: Any) -> None:
     """Send all weights in one message through Ray's object store, instead of NCCL and one message per parameter."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+from lrmctl.backends.openrlhf.flags.offline import OFFLINE_RECIPE_KEYS
+from lrmctl.backends.openrlhf.flags.preference import PREFERENCE_RECIPE_KEYS
 from lrmctl.backends.openrlhf.flags.rl import RL_RECIPE_KEYS
-from lrmctl.backends.openrlhf.flags.sft import SFT_RECIPE_KEYS
 
 _KEYS: Mapping[str, str] = {
     "train.seed": "seed",
@@ -37,12 +38,20 @@ _SHARED: Mapping[str, str] = {
     **dict.fromkeys(("data.input_key", "data.input_template", "data.max_samples", "local_rank", "use_ms"), _OWN),
     "data.apply_chat_template": _RENDERED,
 }
-RESERVED: Mapping[Literal["sft", "rl"], Mapping[str, str]] = {
+RESERVED: Mapping[Literal["sft", "preference", "rl"], Mapping[str, str]] = {
     "sft": {
         **_SHARED,
-        **_set_in_recipe(SFT_RECIPE_KEYS),
+        **_set_in_recipe(OFFLINE_RECIPE_KEYS),
         **dict.fromkeys(("data.output_key", "data.multiturn", "data.tokenizer_chat_template"), _RENDERED),
         "model.pretrain_mode_enable": _RENDERED,
+    },
+    "preference": {
+        **_SHARED,
+        **_set_in_recipe(OFFLINE_RECIPE_KEYS),
+        **_set_in_recipe(PREFERENCE_RECIPE_KEYS),
+        **dict.fromkeys(("data.prompt_key", "data.chosen_key", "data.rejected_key"), _RENDERED),
+        "data.tokenizer_chat_template": _RENDERED,
+        "ref.model_name_or_path": "the reference is the model that the run starts from",
     },
     "rl": {
         **_SHARED,

@@ -1,7 +1,7 @@
-"""Plans of SFT and RL runs: what they share, and what is special to each."""
+"""Plans of SFT, preference and RL runs: what they share, and what is special to each."""
 
 from __future__ import annotations
 
-__all__ = ["rl", "sft"]
+__all__ = ["preference", "rl", "sft"]
 
-from lrmctl.backends.openrlhf.plans import rl, sft
+from lrmctl.backends.openrlhf.plans import preference, rl, sft

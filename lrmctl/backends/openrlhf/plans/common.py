@@ -1,4 +1,4 @@
-"""What SFT and RL planning for OpenRLHF share: how a job is checked, and how it becomes a plan."""
+"""What all plans for OpenRLHF share: how a job is checked, and how it becomes a plan."""
 
 from __future__ import annotations
 

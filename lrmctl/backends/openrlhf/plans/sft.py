@@ -6,19 +6,12 @@ the input template is `{}` (its default would add `User: ` and `Assistant: `) an
 
 from __future__ import annotations
 
-from typing import Any
-
 from lrmctl.backends.base import TrainJob
 from lrmctl.backends.openrlhf import common
 from lrmctl.backends.openrlhf.flags.sft import recipe_flags
-from lrmctl.backends.openrlhf.plans.common import EVAL_DATA, check_job, data_files
-from lrmctl.backends.openrlhf.rules.batch_split import BatchSplit
-from lrmctl.errors import RecipeError
+from lrmctl.backends.openrlhf.plans.offline import offline_plan
 from lrmctl.recipe.schema.recipes import SftRecipe
 from lrmctl.types import Plan
-
-_DATA = "data/train.jsonl"
-_ALL_ROWS = 10**9
 
 
 def plan(job: TrainJob) -> Plan:
@@ -29,55 +22,5 @@ def plan(job: TrainJob) -> Plan:
     """
     recipe = job.recipe
     assert isinstance(recipe, SftRecipe)
-    target, layout = common.compute_target(recipe.backend, recipe.layout, job.here), recipe.layout
-    common.check_positions(job.described_by, recipe.data.max_len, "data.max_len")
-    checked = check_job(job, target, _flags(job, recipe, target))
-    split = BatchSplit.of(recipe, checked.parsed)
-    steps = _steps(recipe, split, len(job.rows))
-    return checked.plan(
-        argv=common.program_argv("train_sft", checked.flags, layout.gpus, layout.nodes),
-        env=_env(target, layout.gpus * layout.nodes),
-        files=data_files(job, _DATA, job.rows),
-        estimates={
-            "steps": steps,
-            "rows": len(job.rows),
-            "sequences": steps * recipe.train.batch_size,
-            "steps_per_epoch": steps / recipe.train.epochs,
-            "backward_passes_per_step": _passes(recipe, split),
-        },
-    )
-
-
-def _steps(recipe: SftRecipe, split: BatchSplit, rows: int) -> int:
-    """Optimizer steps as OpenRLHF counts them: whole micro-batches per epoch, gradient accumulation across epochs."""
-    micro, batch = recipe.optimizer.micro_batch_size, recipe.train.batch_size
-    steps = (rows // split.parallel // micro) * recipe.train.epochs // _passes(recipe, split)
-    if steps == 0:
-        raise RecipeError(
-            f"{rows} rows for {recipe.train.epochs} epochs are less than one step of {batch}",
-            "train.batch_size",
-            "use more data, more epochs or a smaller batch",
-        )
-    return steps
-
-
-def _passes(recipe: SftRecipe, split: BatchSplit) -> int:
-    return recipe.train.batch_size // recipe.optimizer.micro_batch_size // split.parallel
-
-
-def _flags(job: TrainJob, recipe: SftRecipe, target: common.ComputeTarget) -> dict[str, Any]:
-    return {
-        "model.model_name_or_path": str(job.model_path),
-        "data.dataset": str(job.run_dir / _DATA),
-        "data.max_samples": _ALL_ROWS,  # the default would silently truncate a large data set
-        "eval.dataset": str(job.run_dir / EVAL_DATA) if job.eval_rows else None,
-        **recipe_flags(recipe, target),
-        **common.folder_flags(job),
-    }
-
-
-def _env(target: common.ComputeTarget, processes: int) -> dict[str, str]:
-    env = common.environment(target)
-    if processes == 1:  # what torchrun would set; port 0 lets the system choose a free one
-        env |= {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
-    return env
+    target = common.compute_target(recipe.backend, recipe.layout, job.here)
+    return offline_plan(job, "train_sft", target, recipe_flags(recipe, target))

@@ -15,10 +15,10 @@ from lrmctl.backends.openrlhf.flags import parser as cli
 from lrmctl.backends.openrlhf.flags.reserved import RESERVED
 from lrmctl.backends.openrlhf.flags.user_flags import flag_problems
 from lrmctl.backends.openrlhf.rules.batch_split import BatchSplit
-from lrmctl.backends.openrlhf.rules.notes import rl_notes, sft_notes, shared_notes
+from lrmctl.backends.openrlhf.rules.notes import offline_notes, rl_notes, shared_notes
 from lrmctl.backends.openrlhf.rules.rl import rl_problems
 from lrmctl.recipe.problems import Problem
-from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
+from lrmctl.recipe.schema.recipes import OfflineRecipe, RlRecipe
 from lrmctl.recipe.schema.sections import Layout
 
 __all__ = ["check_flags", "notes", "parsed_flags", "problems"]
@@ -28,7 +28,7 @@ _LAYOUT = Layout()
 
 
 def check_flags(
-    recipe: SftRecipe | RlRecipe, target: ComputeTarget, planned: Mapping[str, Any]
+    recipe: OfflineRecipe | RlRecipe, target: ComputeTarget, planned: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[Problem]]:
     """The planned flags with the recipe's `backend.flags` on top, and all problems and notes of both."""
     wrong = flag_problems(_program(recipe), recipe.backend.flags, RESERVED[recipe.kind])
@@ -43,39 +43,40 @@ def check_flags(
     return merged, [*wrong, *problems(recipe, target, merged), *replaced, *notes(recipe, target, merged)]
 
 
-def problems(recipe: SftRecipe | RlRecipe, target: ComputeTarget, flags: Mapping[str, Any]) -> list[Problem]:
+def problems(recipe: OfflineRecipe | RlRecipe, target: ComputeTarget, flags: Mapping[str, Any]) -> list[Problem]:
     """Problems of a recipe on a device; empty if there are none.
 
     Args:
         flags: OpenRLHF's flags of the plan, including the recipe's `backend.flags`. Its parser accepts each of them.
     """
     parsed = parsed_flags(recipe, flags)
-    own = rl_problems(recipe, target, parsed) if isinstance(recipe, RlRecipe) else _sft(recipe)
+    own = rl_problems(recipe, target, parsed) if isinstance(recipe, RlRecipe) else _offline(recipe)
     return [*_devices(recipe, target), *_shared(recipe, target, parsed), *own, *_given(recipe, target, parsed)]
 
 
-def notes(recipe: SftRecipe | RlRecipe, target: ComputeTarget, flags: Mapping[str, Any]) -> list[Problem]:
+def notes(recipe: OfflineRecipe | RlRecipe, target: ComputeTarget, flags: Mapping[str, Any]) -> list[Problem]:
     """Notes on what is allowed but worth knowing."""
     parsed = parsed_flags(recipe, flags)
-    own = rl_notes(recipe, parsed) if isinstance(recipe, RlRecipe) else sft_notes(recipe, target)
+    own = rl_notes(recipe, parsed) if isinstance(recipe, RlRecipe) else offline_notes(recipe, target)
     return [*shared_notes(recipe, parsed), *own]
 
 
-def parsed_flags(recipe: SftRecipe | RlRecipe, flags: Mapping[str, Any]) -> dict[str, Any]:
+def parsed_flags(recipe: OfflineRecipe | RlRecipe, flags: Mapping[str, Any]) -> dict[str, Any]:
     """The flags as OpenRLHF parses them: typed, with its own defaults."""
     return cli.parse(_program(recipe), cli.to_argv(flags))
 
 
-def _program(recipe: SftRecipe | RlRecipe) -> cli.Program:
-    return "train_ppo_ray" if recipe.kind == "rl" else "train_sft"
+def _program(recipe: OfflineRecipe | RlRecipe) -> cli.Program:
+    programs: dict[str, cli.Program] = {"sft": "train_sft", "preference": "train_dpo", "rl": "train_ppo_ray"}
+    return programs[recipe.kind]
 
 
-def _devices(recipe: SftRecipe | RlRecipe, target: ComputeTarget) -> Iterator[Problem]:
+def _devices(recipe: OfflineRecipe | RlRecipe, target: ComputeTarget) -> Iterator[Problem]:
     nodes, via = recipe.layout.nodes, recipe.launch.via
     if nodes > 1 and via == "local":
         yield Problem("layout.nodes", f"{nodes} nodes are not one machine", "--launch slurm, or --launch ray")
-    if nodes > 1 and via == "ray" and recipe.kind == "sft":
-        yield Problem("layout.nodes", "a Ray job of SFT has one node", "--launch slurm")
+    if nodes > 1 and via == "ray" and recipe.kind != "rl":
+        yield Problem("layout.nodes", f"a Ray job of {recipe.kind} has one node", "--launch slurm")
     if target.dtype == "fp16" and recipe.kind == "rl":
         yield Problem(
             "backend.dtype",
@@ -84,7 +85,7 @@ def _devices(recipe: SftRecipe | RlRecipe, target: ComputeTarget) -> Iterator[Pr
         )
 
 
-def _shared(recipe: SftRecipe | RlRecipe, target: ComputeTarget, read: Mapping[str, Any]) -> Iterator[Problem]:
+def _shared(recipe: OfflineRecipe | RlRecipe, target: ComputeTarget, read: Mapping[str, Any]) -> Iterator[Problem]:
     yield from _packing(recipe, target)
     if target.device == "cuda" or recipe.optimizer.sequence_parallel == 1:
         yield from _batches(recipe, read)
@@ -92,7 +93,7 @@ def _shared(recipe: SftRecipe | RlRecipe, target: ComputeTarget, read: Mapping[s
         yield Problem("optimizer.offload", "without ZeRO there is nothing to offload", "say `zero_stage: 1`, 2 or 3")
 
 
-def _packing(recipe: SftRecipe | RlRecipe, target: ComputeTarget) -> Iterator[Problem]:
+def _packing(recipe: OfflineRecipe | RlRecipe, target: ComputeTarget) -> Iterator[Problem]:
     """Ring attention and dynamic batches need packed sequences, and packing needs flash attention."""
     optimizer = recipe.optimizer
     wants = {
@@ -106,7 +107,7 @@ def _packing(recipe: SftRecipe | RlRecipe, target: ComputeTarget) -> Iterator[Pr
             yield Problem(key, f"{what} needs packed sequences", "say `optimizer.packing: true`")
 
 
-def _batches(recipe: SftRecipe | RlRecipe, read: Mapping[str, Any]) -> Iterator[Problem]:
+def _batches(recipe: OfflineRecipe | RlRecipe, read: Mapping[str, Any]) -> Iterator[Problem]:
     """A step must divide evenly over processes and micro-batches: a remainder hangs or ends a distributed run."""
     split = BatchSplit.of(recipe, read)
     if split.processes % split.together:
@@ -148,21 +149,26 @@ def _split_of_tokens(recipe: RlRecipe, read: Mapping[str, Any], split: BatchSpli
 _BATCH = {
     "rl": ("samples an update", "prompts_per_step x samples_per_prompt / updates_per_step"),
     "sft": ("sequences a step", "train.batch_size"),
+    "preference": ("pairs a step", "train.batch_size"),
 }
 
 
-def _sft(recipe: SftRecipe) -> Iterator[Problem]:
+def _offline(recipe: OfflineRecipe) -> Iterator[Problem]:
     data, layout = recipe.data, recipe.layout
     if recipe.optimizer.dynamic_batch_tokens is not None:
-        yield Problem("optimizer.dynamic_batch_tokens", "OpenRLHF's SFT has no batching by tokens", "leave it out")
+        yield Problem(
+            "optimizer.dynamic_batch_tokens",
+            f"OpenRLHF's {recipe.kind} training has no batching by tokens",
+            "leave it out",
+        )
     for word in ("placement", "rollout_gpus", "reference_gpus", "critic_gpus", "tensor_parallel"):
         if getattr(layout, word) != getattr(_LAYOUT, word):
-            yield Problem(f"layout.{word}", "SFT has one role; this is about RL's", "leave it out")
+            yield Problem(f"layout.{word}", "this is about RL's roles", "leave it out")
     if recipe.train.eval_every is not None and not data.eval_rows:
         yield Problem("train.eval_every", "no rows are held back to look at", "say `data.eval_rows: 0.05`")
 
 
-def _given(recipe: SftRecipe | RlRecipe, target: ComputeTarget, read: Mapping[str, Any]) -> Iterator[Problem]:
+def _given(recipe: OfflineRecipe | RlRecipe, target: ComputeTarget, read: Mapping[str, Any]) -> Iterator[Problem]:
     """Rules about options that only `backend.flags` can set."""
     for flag in recipe.backend.flags:
         if reason := _NOT_HERE.get(flag):
@@ -174,7 +180,7 @@ def _given(recipe: SftRecipe | RlRecipe, target: ComputeTarget, read: Mapping[st
         yield Problem("backend.flags.ds.tensor_parallel_size", "tensor parallel training needs bf16", "`dtype: bf16`")
     if read["ckpt.disable_ds"] and recipe.save_every:
         yield Problem("backend.flags.ckpt.disable_ds", "no checkpoint could be resumed from", "leave save_every out")
-    if recipe.kind == "sft" and read["ckpt.save_hf"] and recipe.save_every:
+    if recipe.kind != "rl" and read["ckpt.save_hf"] and recipe.save_every:
         yield Problem(
             "backend.flags.ckpt.save_hf",
             "copies of the model push out the checkpoints that a run is resumed from",
@@ -182,7 +188,7 @@ def _given(recipe: SftRecipe | RlRecipe, target: ComputeTarget, read: Mapping[st
         )
 
 
-def _four_bit(recipe: SftRecipe | RlRecipe, target: ComputeTarget, read: Mapping[str, Any]) -> Iterator[Problem]:
+def _four_bit(recipe: OfflineRecipe | RlRecipe, target: ComputeTarget, read: Mapping[str, Any]) -> Iterator[Problem]:
     key = "backend.flags.ds.load_in_4bit"
     if not read["ds.load_in_4bit"]:
         return

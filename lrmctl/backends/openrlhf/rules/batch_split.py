@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
+from lrmctl.recipe.schema.recipes import OfflineRecipe, RlRecipe
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,10 @@ class BatchSplit:
     batch: int
 
     @classmethod
-    def of(cls, recipe: SftRecipe | RlRecipe, read: Mapping[str, Any]) -> BatchSplit:
+    def of(cls, recipe: OfflineRecipe | RlRecipe, read: Mapping[str, Any]) -> BatchSplit:
         """Args: read: the flags as OpenRLHF reads them."""
         together = recipe.optimizer.sequence_parallel * read.get("ds.tensor_parallel_size", 1)
-        batch = recipe.train.batch_size if isinstance(recipe, SftRecipe) else _per_update(recipe)
+        batch = recipe.train.batch_size if isinstance(recipe, OfflineRecipe) else _per_update(recipe)
         return cls(recipe.layout.nodes * recipe.layout.gpus, max(1, together), batch)
 
     @property

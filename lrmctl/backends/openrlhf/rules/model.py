@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from lrmctl.recipe.problems import Problem
-from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
+from lrmctl.recipe.schema.recipes import OfflineRecipe, RlRecipe
 
 
-def model_problems(recipe: SftRecipe | RlRecipe, model: Path, read: Mapping[str, Any]) -> list[Problem]:
+def model_problems(recipe: OfflineRecipe | RlRecipe, model: Path, read: Mapping[str, Any]) -> list[Problem]:
     """Problems; none if the model's configuration is missing or does not state its heads.
 
     Args:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrmctl.recipe.problems import Problem
 from lrmctl.recipe.schema.algorithm import Algorithm
-from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
+from lrmctl.recipe.schema.recipes import OfflineRecipe, RlRecipe, SftRecipe
 
 if TYPE_CHECKING:
     from lrmctl.backends.openrlhf.common import ComputeTarget
@@ -20,7 +20,7 @@ def _note(key: str, what: str) -> Problem:
     return Problem(key, what, note=True)
 
 
-def shared_notes(recipe: SftRecipe | RlRecipe, read: Read) -> Iterator[Problem]:
+def shared_notes(recipe: OfflineRecipe | RlRecipe, read: Read) -> Iterator[Problem]:
     muon = [flag for flag in ("optim", "actor.optim", "critic.optim") if read.get(flag) == "muon"]
     if muon and recipe.optimizer.max_grad_norm < 100:
         yield _note(
@@ -30,12 +30,12 @@ def shared_notes(recipe: SftRecipe | RlRecipe, read: Read) -> Iterator[Problem]:
         )
 
 
-def sft_notes(recipe: SftRecipe, target: ComputeTarget) -> Iterator[Problem]:
+def offline_notes(recipe: OfflineRecipe, target: ComputeTarget) -> Iterator[Problem]:
     if target.dtype == "fp16":
         yield _note("backend.dtype", "fp16 skips steps whose gradients overflow; bf16 does not")
     if recipe.optimizer.sequence_parallel > 1:
         yield _ring()
-    rejection = recipe.data.rejection
+    rejection = recipe.data.rejection if isinstance(recipe, SftRecipe) else None
     if rejection is not None and rejection.rollout.max_new_tokens >= recipe.data.max_len:
         yield _note(
             "data.rejection.rollout.max_new_tokens",

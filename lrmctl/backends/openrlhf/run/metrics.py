@@ -1,8 +1,8 @@
 """Turns OpenRLHF's output into rows of metrics.jsonl while it runs.
 
-RL prints one line per step, `Global step N: {dict}`, with all metrics. SFT prints only a progress bar (three digits)
-and writes exact values to TensorBoard, which is flushed every two minutes; so rows come from the bar during the run and
-get their exact values at the end. Rows whose line was lost are taken from TensorBoard too.
+RL prints one line per step, `Global step N: {dict}`, with all metrics. SFT and DPO print only a progress bar (three
+digits) and write exact values to TensorBoard, which is flushed every two minutes; so rows come from the bar during the
+run and get their exact values at the end. Rows whose line was lost are taken from TensorBoard too.
 """
 
 from __future__ import annotations
@@ -34,7 +34,15 @@ NAMES: Mapping[str, str] = {
     "truncated": "truncated",
     "policy_loss": "loss",
     "gpt_loss": "loss",
+    "loss": "loss",
     "loss_mean": "loss",
+    "acc": "accuracy",
+    "acc_mean": "accuracy",
+    "chosen_reward": "chosen_reward",
+    "reject_reward": "rejected_reward",
+    "nll_loss": "nll_loss",
+    "eval/eval_loss": "eval_loss",
+    "eval/acc_mean": "eval_accuracy",
     "eval/eval gpt_loss": "eval_loss",
     "critic_loss": "critic_loss",
     "critic_lr": "critic_learning_rate",
@@ -55,10 +63,12 @@ NAMES: Mapping[str, str] = {
     "timing/step_total": "time/step",
 }
 """OpenRLHF's metric names -> ours. Times are seconds, entropy and kl are nats per token, truncated is a share of
-samples."""
+samples. Rewards of
+preference training are beta times the log-ratio to the reference, summed over the response, of the step's last
+micro-batch; accuracy is the share of pairs whose chosen side has the higher one."""
 
 _RL_LINE = re.compile(r"Global step (\d+): (\{.*\})")
-_SFT_LINE = re.compile(r"Train step of epoch (\d+):.*?\| (\d+)/(\d+) \[[^\]]*?, (gpt_loss=[^\]]*)\]")
+_BAR_LINE = re.compile(r"Train step of epoch (\d+):.*?\| (\d+)/(\d+) \[[^\]]*?, ((?:gpt_)?loss=[^\]]*)\]")
 _NOT_FINITE = re.compile(r"(?<![\w'])-?(?:nan|inf)(?![\w'])")
 
 
@@ -74,6 +84,8 @@ def translate(status: Mapping[str, Any]) -> dict[str, float]:
     pairs = {kind: (f"reward_{kind}", f"is_{kind}") for kind in KINDS}
     components = (k.removeprefix("applies_") for k in numbers if k.startswith("applies_"))
     pairs |= {name: (name, f"applies_{name}") for name in components}
+    if {"chosen_reward", "rejected_reward"} <= row.keys():
+        row["reward_margin"] = row["chosen_reward"] - row["rejected_reward"]
     for name, (total, share) in pairs.items():
         if numbers.get(share, 0.0) > 0 and total in numbers:
             row[f"reward/{name}"] = numbers[total] / numbers[share]
@@ -82,7 +94,7 @@ def translate(status: Mapping[str, Any]) -> dict[str, float]:
 
 @dataclass
 class _Bar:
-    """SFT's progress bar: counts backward passes over epochs, of which the first may be partial after a resume."""
+    """The progress bar of SFT and DPO: backward passes over epochs; after a resume the first may be partial."""
 
     passes: int
     start: int
@@ -93,7 +105,7 @@ class _Bar:
 
     def read(self, line: str) -> tuple[int, dict[str, float]] | None:
         """The step that has just ended, with its numbers; known once the bar shows a later one."""
-        found = _SFT_LINE.search(line)
+        found = _BAR_LINE.search(line)
         if found is None:
             return None
         epoch, done, length = (int(g) for g in found.groups()[:3])
@@ -143,7 +155,7 @@ class Recorder:
     def read(self, lines: Iterable[str]) -> Iterator[Progress]:
         """Progress of the steps that ended in these lines of output, each written to the file first."""
         for line in lines:
-            ended = self._bar.read(line) if self.plan.kind == "sft" else _rl_step(line)
+            ended = self._bar.read(line) if self.plan.kind != "rl" else _rl_step(line)
             if ended and ended[0] > self.last:
                 yield self._record(*ended)
             elif self.last == self.start and (phase := startup_phase(line, self._phase)):
@@ -156,7 +168,7 @@ class Recorder:
         for step, (wall, status) in sorted(read_tensorboard(self.tensorboard).items()):
             # the trainer's event has the wall-clock time, which may have been changed since
             known = rows.get(step, {"step": step, "total": self.total, "seconds": self._seconds_of(wall)})
-            if step <= self.total and (step not in rows or self.plan.kind == "sft"):
+            if step <= self.total and (step not in rows or self.plan.kind != "rl"):
                 rows[step] = {**known, **self._measured(translate(status))}
         write_jsonl(self.path, [rows[step] for step in sorted(rows)])
         for step in sorted(s for s in rows if s > self.last):
