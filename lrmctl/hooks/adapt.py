@@ -18,7 +18,7 @@ _NEEDED: Mapping[type, tuple[str, ...]] = {
     Reward: ("score", "score_group"),
     Judge: ("judge",),
     Benchmark: ("load",),
-    Source: ("prompts", "demonstrations"),
+    Source: ("prompts", "demonstrations", "pairs"),
 }
 """Methods of which an object must have at least one."""
 

@@ -67,16 +67,16 @@ def check_benchmark(benchmark: Benchmark) -> None:
 
 
 def check_source(source: Source) -> None:
-    """Prompts with unique ids, or demonstrations, or both; what is not offered raises an `LrmctlError`."""
+    """Prompts with unique ids, demonstrations or preference pairs; what is not offered raises an `LrmctlError`."""
     offered = 0
-    for method in ("prompts", "demonstrations"):
+    for method in ("prompts", "demonstrations", "pairs"):
         try:
             rows = list(getattr(source, method)())
         except LrmctlError:
             continue
         offered += 1
         _check_prompts([row if isinstance(row, Prompt) else row.prompt for row in rows], unique=method == "prompts")
-    _require(offered > 0, "a source offers `prompts` or `demonstrations`")
+    _require(offered > 0, "a source offers `prompts`, `demonstrations` or `pairs`")
 
 
 def check_thinking_format(form: ThinkingFormat) -> None:

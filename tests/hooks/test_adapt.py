@@ -85,7 +85,7 @@ def test_an_object_of_the_base_stays_itself() -> None:
         ("judge", "a judge has a method `judge`"),
         ("reward", "a reward has a method `score`"),
         ("benchmark", "a benchmark has a method `load`"),
-        ("source", "a source has a method `prompts` or `demonstrations`"),
+        ("source", "a source has a method `prompts` or `demonstrations` or `pairs`"),
     ],
 )
 def test_an_object_without_its_method_is_refused_in_one_sentence(group: str, told: str) -> None:

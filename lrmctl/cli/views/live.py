@@ -117,6 +117,9 @@ def facts(metrics: Mapping[str, float], saved: int = 0) -> list[tuple[str, str]]
 _ROWS = (
     ("loss", "loss", "{:.4f}"),
     ("eval_loss", "held-out loss", "{:.4f}"),
+    ("accuracy", "accuracy", "{:.1%} of pairs"),
+    ("eval_accuracy", "held-out accuracy", "{:.1%} of pairs"),
+    ("reward_margin", "margin", "{:.3f} (chosen - rejected)"),
     ("kl", "KL", "{:.4f} nats a token"),
     ("entropy", "entropy", "{:.3f} nats a token"),
     ("response_length", "length", "{:.0f} tokens"),

@@ -81,7 +81,11 @@ def _numbers(run: TrainingPlan) -> list[Any]:
     rows: list[tuple[str, str, str]] = [
         ("steps", words.number(d.steps), "at most: filtered prompts use up more" if filtered else ""),
         ("optimizer steps", words.number(d.optimizer_steps), f"{d.updates_per_step} a step" if rl else ""),
-        ("samples a step", words.number(d.samples_per_step), f"{d.prompts_per_step} prompts" if rl else "rows"),
+        (
+            "samples a step",
+            words.number(d.samples_per_step),
+            f"{d.prompts_per_step} prompts" if rl else "pairs" if plan.kind == "preference" else "rows",
+        ),
         ("samples", words.number(d.samples), "at least, with filtering" if filtered else ""),
         ("tokens at most", words.number(d.tokens_at_most), "generated" if rl else "read"),
         ("passes over the prompts" if rl else "epochs", words.number(d.passes), ""),
