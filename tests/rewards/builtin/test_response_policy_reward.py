@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from rubric_server import serving
@@ -123,3 +125,37 @@ def test_the_rubric_asks_a_model_and_the_stand_in_needs_none():
     verdicts = StandInJudge().judge(traces, "answer")
     assert {label for v in verdicts for label in v.labels} == set(RESPONSE_KINDS)
     assert all(v.refused is (v.labels != ("comply",)) for v in verdicts)
+
+
+def test_the_policy_of_a_row_reaches_the_reward_service_with_its_prompt(tmp_path):
+    """From a file by way of the label that the trainer hands back."""
+    from lrmctl.backends.rows import rl_rows
+    from lrmctl.data.sources import jsonl_source
+    from lrmctl.lab.tokenizer import build_tokenizer
+    from lrmctl.rewards.service.protocol import decode_label
+
+    file = tmp_path / "prompts.jsonl"
+    file.write_text(json.dumps({"prompt": "hazard-3?", "kind": "harmful", "response_policy": ["help-line"]}) + "\n")
+    (row,) = rl_rows(build_tokenizer(), jsonl_source(str(file)).prompts(), 512).rows
+    prompt, _ = decode_label(row["label"])
+    trace = Trace(prompt, "t", "Call 112.", "closed")
+    with serving(lambda _: "kind: help-line") as engine:
+        options = {"judge_options": {"model": "judge", "engine": engine}}
+        assert registry.make("reward", "response-policy", **options).score([trace], "whole")[0].value == 1.0
+
+
+def test_a_recipe_with_it_is_planned_and_a_wrong_word_in_the_data_stops_it(lrmctl):
+    Path("p.jsonl").write_text('{"prompt": "hazard-3?", "kind": "harmful", "response_policy": ["help-line"]}\n' * 16)
+    recipe = (
+        "kind: rl\nname: policy\nextends: lab/rl\nprompts: [{use: jsonl, options: {path: p.jsonl}}]\n"
+        "reward:\n  components:\n"
+        "    - {use: response-policy, part: answer, options: {judge: stand-in, default: {benign: [comply]}}}\n"
+    )
+    Path("policy.yaml").write_text(recipe)
+    planned = lrmctl("train", "policy.yaml", "--dry-run")
+    assert planned.code == 0, planned.err
+    Path("p.jsonl").write_text('{"prompt": "hazard-3?", "kind": "harmful", "response_policy": ["hotline"]}\n')
+    wrong = lrmctl("train", "policy.yaml", "--dry-run")
+    assert wrong.code == 2
+    assert "p.jsonl:1" in wrong.err
+    assert "names 'hotline', which is no kind of response" in wrong.err
