@@ -10,11 +10,22 @@ if TYPE_CHECKING:
     from lrmctl.hooks.adapt import adapted
     from lrmctl.hooks.manager import PluginEntry
     from lrmctl.hooks.registry import make, names
-    from lrmctl.hooks.specs import UNBOUNDED, Benchmark, Judge, LazyFactory, Register, Reward, Source, hookimpl
+    from lrmctl.hooks.specs import (
+        UNBOUNDED,
+        Benchmark,
+        GroupReward,
+        Judge,
+        LazyFactory,
+        Register,
+        Reward,
+        Source,
+        hookimpl,
+    )
 
 __all__ = [
     "UNBOUNDED",
     "Benchmark",
+    "GroupReward",
     "Judge",
     "LazyFactory",
     "PluginEntry",
@@ -39,6 +50,7 @@ __getattr__ = lazy_names(
         "specs": (
             "UNBOUNDED",
             "Benchmark",
+            "GroupReward",
             "Judge",
             "LazyFactory",
             "Register",

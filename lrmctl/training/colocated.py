@@ -13,7 +13,11 @@ from lrmctl.planning.model_shape import shape_of
 from lrmctl.recipe.schema.recipes import OfflineRecipe, RlRecipe
 
 _GPU = {"auto": 0, "cuda": 0}
-_NESTED = (("judge", "judge", "judge_options"), ("reward", "helpful", "helpful_options"))
+_NESTED = (
+    ("judge", "judge", "judge_options"),
+    ("reward", "helpful", "helpful_options"),
+    ("reward", "reward", "reward_options"),
+)
 
 
 def colocated_models(recipe: OfflineRecipe | RlRecipe) -> tuple[list[ColocatedModel], list[str]]:

@@ -78,24 +78,22 @@ class GroupGatherer:
 
     Attributes:
         submit: sends a group to the scorers; set once there is a batcher.
+        weight: total size in bytes of the calls of waiting samples.
     """
 
     def __init__(self, spec: ServiceSpec, ledger: RolloutLedger, patience: float = PATIENCE) -> None:
         self.submit: Callable[[GroupJob], None] = lambda _: None
+        self.weight = 0
         self._spec, self._ledger, self._patience = spec, ledger, patience
         self._groups: dict[GroupKey, GatheredGroup] = {}
-        self._waiting: list[WaitingMember] = []
+        self._waiting: dict[WaitingMember, None] = {}
+        self._by_key: dict[bytes, list[WaitingMember]] = {}
         self._owed: dict[bytes, list[Outcome]] = {}
 
     @property
     def waiting(self) -> int:
         """Number of samples that wait for their group."""
         return len(self._waiting)
-
-    @property
-    def weight(self) -> int:
-        """Total size of their calls in bytes."""
-        return sum(member.job.weight for member in self._waiting)
 
     def returned(self, job: ScoringJob) -> bool:
         """Whether the call is a repeated one whose sample waits here or has its reward; it is then taken care of."""
@@ -105,7 +103,7 @@ class GroupGatherer:
                 del self._owed[job.key]
             self._answer([job], [outcome])
             return True
-        member = next((m for m in self._waiting if m.job.key == job.key and m.is_away), None)
+        member = next((m for m in self._by_key.get(job.key, ()) if m.is_away), None)
         if member is None:
             return False
         member.job = job
@@ -149,7 +147,9 @@ class GroupGatherer:
             group = self._groups[key] = GatheredGroup(key, self._spec.samples[job.phase])
             left = job.arrived + self._spec.section.service.group_wait - time.monotonic()
             group.timer = asyncio.get_running_loop().call_later(max(0.0, left), self._overdue, group)
-        self._waiting.append(member)
+        self._waiting[member] = None
+        self._by_key.setdefault(job.key, []).append(member)
+        self.weight += job.weight
         self._limit(member)
         earlier = tuple(group.members)
         group.members.append(member)
@@ -235,14 +235,23 @@ class GroupGatherer:
         for member, outcome in zip(members, outcomes, strict=True):
             if isinstance(outcome, RolloutReward):  # else it can still be compared with members that come later
                 member.outcome = outcome
-            if member in self._waiting:
-                self._waiting.remove(member)
+            self._leave(member)
             if member.is_away:
                 self._owe(member.job.key, outcome)
             else:
                 here.append((member.job, outcome))
         if here:
             self._answer([job for job, _ in here], [outcome for _, outcome in here])
+
+    def _leave(self, member: WaitingMember) -> None:
+        if member not in self._waiting:
+            return
+        del self._waiting[member]
+        self.weight -= member.job.weight
+        alike = self._by_key[member.job.key]
+        alike.remove(member)
+        if not alike:
+            del self._by_key[member.job.key]
 
     def _answer(self, jobs: Sequence[ScoringJob], outcomes: Sequence[Outcome]) -> None:
         self._ledger.settle(jobs, outcomes, may_wait=False)
@@ -265,7 +274,9 @@ class GroupGatherer:
         failure = self._ledger.policy.failure
         if failure is None or not self._waiting:
             return
-        waiting, self._waiting = self._waiting, []
+        waiting = list(self._waiting)
+        for member in waiting:
+            self._leave(member)
         here = [m.job for m in waiting if not m.is_away]
         for group in list(self._groups.values()):
             self._forget(group)
