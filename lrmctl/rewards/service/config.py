@@ -59,3 +59,8 @@ class ServiceSpec:
     log: Path | None = None
     names: tuple[str, ...] = ()
     compared_kinds: frozenset[Kind] = frozenset()
+
+    def gathers(self, phase: str, kind: Kind) -> bool:
+        """Whether the samples of a prompt are answered together, because their rewards depend on each other."""
+        normalised = self.section.normalise == "component-group" and phase == "train"
+        return self.samples.get(phase, 0) > 1 and (normalised or kind in self.compared_kinds)

@@ -97,6 +97,8 @@ class GroupGatherer:
 
     def returned(self, job: ScoringJob) -> bool:
         """Whether the call is a repeated one whose sample waits here or has its reward; it is then taken care of."""
+        if self._ledger.replay(job):
+            return True
         if owed := self._owed.get(job.key):
             outcome = owed.pop()
             if not owed:
@@ -132,12 +134,11 @@ class GroupGatherer:
 
     def _must_gather(self, job: ScoringJob, outcome: Outcome) -> bool:
         section, ledger = self._spec.section, self._ledger
-        if self._spec.samples.get(job.phase, 0) < 2 or job.gone or ledger.policy.failure is not None:
+        if job.gone or ledger.policy.failure is not None:
             return False
         if section.on_failure == "abort" and outcome.error:
             return False  # it ends the run, and need not wait for that
-        normalised = section.normalise == "component-group" and job.phase == "train"
-        return normalised or job.trace.prompt.kind in self._spec.compared_kinds
+        return self._spec.gathers(job.phase, job.trace.prompt.kind)
 
     def _join(self, member: WaitingMember) -> None:
         job = member.job

@@ -20,6 +20,7 @@ from lrmctl.rewards.service.held import AGAIN, Held, HeldOutcome, PendingReply
 from lrmctl.rewards.service.logs import extra_logs
 from lrmctl.rewards.service.metrics import ServiceMetrics
 from lrmctl.rewards.service.neutral import NeutralAnswers
+from lrmctl.rewards.service.replay import WrittenRollout, WrittenRollouts
 from lrmctl.rewards.service.worker_handle import ScoringJob
 from lrmctl.runs.jsonl import read_jsonl
 from lrmctl.trace import GIVEN_THOUGHT
@@ -49,7 +50,7 @@ class RolloutLedger:
         self.policy = FailurePolicy(spec.section)
         self.groups = Groups(spec.samples)
         self._neutral, self._held = NeutralAnswers(spec), Held(self._answer)
-        self._normaliser = _normaliser(spec)
+        self._normaliser, self._written = _normaliser(spec), WrittenRollouts()
         self._log = JsonlAppender(spec.rollouts, fsync=spec.section.service.fsync)
         self._restore()
 
@@ -82,6 +83,13 @@ class RolloutLedger:
         for job in jobs:
             if job.gone and not job.future.done():
                 job.future.set_result(AGAIN)  # to nobody; OpenRLHF sends it again
+
+    def replay(self, job: ScoringJob) -> bool:
+        """Answer a call again whose rollout an earlier service wrote as one of a complete group."""
+        entry = self._written.take(job)
+        if entry is not None:
+            job.future.set_result(self.reply(entry))
+        return entry is not None
 
     def end(self, error: Exception) -> None:
         """Record an error that always ends the run."""
@@ -228,12 +236,16 @@ class RolloutLedger:
         """Restore a row of this attempt: its place in its group, and its reply."""
         phase, number, total = row["phase"], row.get("row"), row["total"]
         place = self.groups.place(phase, row["prompt_id"], number)
+        score = None
         if total is not None:
             component = (row.get("components") or {}).get(self._spec.score_of) or {}
             value = component.get("value")
-            answer = RewardReply(row["reward"], min(1.0, max(0.0, total if value is None else value)))
+            score = min(1.0, max(0.0, total if value is None else value))
+            answer = RewardReply(row["reward"], score)
             place.group.scored(answer, total)
             self._neutral.scored(phase, row["kind"], answer)
+        if self._spec.gathers(phase, row["kind"]):
+            self._written.add(WrittenRollout(row, place, score))
         if place.group.complete:
             self.groups.close(phase, row["prompt_id"], number, place.group)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import random
@@ -326,59 +325,3 @@ def openrlhf(cases: Sequence[Any]) -> list[list[float]]:
     assert done.returncode == 0, done.stderr
     found: list[list[float]] = json.loads(done.stdout.splitlines()[-1])
     return found
-
-
-def test_a_call_that_is_turned_away_keeps_its_place_and_gets_its_reward_when_it_is_made_again(own, tmp_path):
-    """The gatherer alone, with a patience of a fraction of a second in place of 170."""
-    from lrmctl.rewards.compose import ComposedReward
-    from lrmctl.rewards.service.config import ServiceSpec
-    from lrmctl.rewards.service.gather import GroupGatherer
-    from lrmctl.rewards.service.held import AGAIN
-    from lrmctl.rewards.service.ledger import RolloutLedger
-    from lrmctl.rewards.service.metrics import ServiceMetrics
-    from lrmctl.rewards.service.worker_handle import GroupJob, ScoringJob
-
-    section = own("value", "above")._spec.section
-    composed = ComposedReward(section)
-    spec = ServiceSpec(section, tmp_path / "r.jsonl", samples={"train": 3}, compared_kinds=composed.compared_kinds)
-    from lrmctl.types import Trace
-
-    prompt = Prompt.user("p", "question", "harmful")
-
-    async def run() -> tuple[list[bytes], list[bytes]]:
-        loop = asyncio.get_running_loop()
-        book = RolloutLedger(spec, ServiceMetrics(composed.names), loop.time())
-        gatherer = GroupGatherer(spec, book, patience=0.2)
-        compared: list[GroupJob] = []
-        gatherer.submit = compared.append
-
-        def call(value: float) -> ScoringJob:
-            trace = Trace(prompt, "I see.", str(value), "closed")
-            return ScoringJob(trace, "", str(value).encode(), 1, loop.time(), loop.create_future())
-
-        def arrive(job: ScoringJob) -> None:
-            gatherer.settle([job], composed.score_alone([job.trace]))
-
-        first = [call(1.0), call(2.0)]
-        for job in first:
-            arrive(job)
-        turned_away = [await job.future for job in first]
-        assert gatherer.waiting == 2
-        again = call(1.0)
-        assert gatherer.returned(again)
-        last = call(3.0)
-        assert not gatherer.returned(last)
-        arrive(last)
-        (job,) = compared
-        gatherer.settle([job], [composed.score_group(job.item)])
-        late = call(2.0)  # comes back after its group was compared
-        assert gatherer.returned(late)
-        answers = [await one.future for one in (again, last, late)]
-        assert not gatherer.returned(call(2.0))
-        assert gatherer.waiting == 0
-        book.close()
-        return turned_away, answers
-
-    turned_away, answers = asyncio.run(run())
-    assert turned_away == [AGAIN, AGAIN]
-    assert [json.loads(a)["rewards"] for a in answers] == [1.0, 4.0, 2.5]
