@@ -21,7 +21,14 @@ AnyRecipeRef = str | Path | LoadedRecipe
 Overrides = Mapping[str, Any] | Sequence[str]
 """Recipe keys to change: `{"algorithm.steps": 4}`, or texts as for `--set`."""
 
-_COMMANDS = {"sft": "train", "preference": "train", "rl": "train", "eval": "eval --recipe", "study": "study"}
+_COMMANDS = {
+    "sft": "train",
+    "preference": "train",
+    "rl": "train",
+    "eval": "eval --recipe",
+    "study": "study",
+    "data": "data build",
+}
 
 
 def recipe_of_kind(ref: str | Path, *kinds: str, sets: Sequence[str] = (), on: str | None = None) -> LoadedRecipe:

@@ -25,7 +25,7 @@ COMMANDS = {
     "reward": CommandEntry("reward.commands:app", "Rewards: list, test, score, serve, fit."),
     "judge": CommandEntry("judge.commands:app", "Judges: list, show, score, measure, agree, fit."),
     "benchmark": CommandEntry("benchmark:app", "Benchmarks: list, show."),
-    "data": CommandEntry("data.commands:app", "Training data: pairs."),
+    "data": CommandEntry("data.commands:app", "Training data: build, pairs."),
     "model": CommandEntry("model:app", "Import a model; create and check the lab's tiny one."),
     "run": CommandEntry("run:app", "Training runs on this machine."),
 }

@@ -22,6 +22,10 @@ def unavailable_reason(use: Use) -> str:
         return ""
     if isinstance(inner := use.options.get("of"), dict):  # a source derived from another one
         return unavailable_reason(type(use)(use=str(inner.get("use")), options=inner.get("options", {})))
+    if use.use == "run":
+        from lrmctl.data.of_run import unbuilt_reason
+
+        return unbuilt_reason(str(use.options.get("name", "")))
     if use.use == "hub":
         id = str(use.options.get("id", ""))
         here = Path(id).exists() or hub_snapshot(id, "datasets")

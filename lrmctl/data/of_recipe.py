@@ -9,14 +9,16 @@ from lrmctl.data.pairs.load import LoadedPairs, load_pairs
 from lrmctl.data.renderer import Renderer
 from lrmctl.data.sources import LoadedRows, load_prompts, load_with_notes
 from lrmctl.recipe.schema.preference import PreferenceRecipe
-from lrmctl.recipe.schema.recipes import OfflineRecipe, RlRecipe, SftRecipe
+from lrmctl.recipe.schema.recipes import DataRecipe, OfflineRecipe, RlRecipe, SftRecipe
 from lrmctl.recipe.schema.sections import Use
 from lrmctl.recipe.schema.thinking import override_of
 from lrmctl.types import Prompt
 
 
-def sources_of(recipe: OfflineRecipe | RlRecipe) -> tuple[Use, ...]:
+def sources_of(recipe: OfflineRecipe | RlRecipe | DataRecipe) -> tuple[Use, ...]:
     """Every data source that a recipe names."""
+    if isinstance(recipe, DataRecipe):
+        return recipe.prompts
     if isinstance(recipe, RlRecipe):
         return (*recipe.prompts, *(recipe.evaluation.prompts if recipe.evaluation else ()))
     if isinstance(recipe, PreferenceRecipe):

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from lrmctl._util.markdown import plain_markdown
 from lrmctl.export.source import ExportedEvaluation
 
 WARNING = (
@@ -25,7 +26,7 @@ def card(evaluation: ExportedEvaluation, files: Sequence[str], columns: Sequence
     """
     head = yaml.safe_dump(_head(evaluation, *files), sort_keys=False, allow_unicode=True)
     lines = [
-        f"# Evaluation of {plain(evaluation.model)}",
+        f"# Evaluation of {plain_markdown(evaluation.model)}",
         WARNING if evaluation.text else WITHOUT,
         "## Tables",
         "`rows`: one line per sample. `metrics`: each figure with its 95 % interval over prompts.",
@@ -36,12 +37,6 @@ def card(evaluation: ExportedEvaluation, files: Sequence[str], columns: Sequence
         _how(evaluation),
     ]
     return f"---\n{head}---\n\n" + "\n\n".join(lines) + "\n"
-
-
-def plain(text: object) -> str:
-    """A name on one line, without anything that Markdown or HTML would interpret."""
-    kept = "".join(c if c.isprintable() else " " for c in str(text))
-    return "".join(f"\\{c}" if c in "\\`*_[]<>|#!" else c for c in kept)
 
 
 def _head(evaluation: ExportedEvaluation, rows: str, metrics: str) -> dict[str, Any]:
@@ -64,7 +59,9 @@ def _sets(evaluation: ExportedEvaluation) -> str:
     for cell in evaluation.cells:
         words = (cell.set, cell.kind, cell.entry["prompts"], cell.entry["samples"], cell.source.get("license"))
         source = (*words, cell.source.get("url"))
-        lines.append(f"| {' | '.join(plain(word if word not in (None, '') else 'not stated') for word in source)} |")
+        lines.append(
+            f"| {' | '.join(plain_markdown(word if word not in (None, '') else 'not stated') for word in source)} |"
+        )
     return "\n".join(dict.fromkeys(lines))
 
 
@@ -72,5 +69,5 @@ def _how(evaluation: ExportedEvaluation) -> str:
     from lrmctl._util.version import __version__
 
     told = {k: evaluation.summary.get(k) for k in ("model", "fingerprint", "seed", "sampling")}
-    said = "\n".join(f"- {key}: {plain(value)}" for key, value in told.items() if value not in (None, "", {}))
+    said = "\n".join(f"- {key}: {plain_markdown(value)}" for key, value in told.items() if value not in (None, "", {}))
     return f"Written by lrmctl {__version__}.\n\n{said}"

@@ -16,7 +16,7 @@ from lrmctl.recipe.named_plugins import named_plugins
 from lrmctl.recipe.problems import Problem
 from lrmctl.recipe.schema.evaluation import EvalSection, SafetySet
 from lrmctl.recipe.schema.preference import PreferenceRecipe
-from lrmctl.recipe.schema.recipes import EvalRecipe, RlRecipe, SftRecipe, StudyRecipe
+from lrmctl.recipe.schema.recipes import DataRecipe, EvalRecipe, RlRecipe, SftRecipe, StudyRecipe
 from lrmctl.recipe.yaml import KeyPath, dotted
 
 _FILES = ("path", "file")
@@ -74,6 +74,8 @@ def _uses(recipe: Any) -> Iterator[tuple[str, Any, str]]:
         yield from ((f"evaluation.prompts.{i}", use, "prompts") for i, use in enumerate(held))
     elif isinstance(recipe, PreferenceRecipe):
         yield from ((f"data.sources.{i}", use, "pairs") for i, use in enumerate(recipe.data.sources))
+    elif isinstance(recipe, DataRecipe):
+        yield from ((f"prompts.{i}", use, "prompts") for i, use in enumerate(recipe.prompts))
     elif isinstance(recipe, SftRecipe):
         yield from ((f"data.sources.{i}", use, "demonstrations") for i, use in enumerate(recipe.data.sources))
         asked = recipe.data.rejection.prompts if recipe.data.rejection else ()

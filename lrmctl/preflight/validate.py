@@ -23,6 +23,7 @@ from lrmctl.recipe.named_plugins import named_plugins
 from lrmctl.recipe.problems import LocatedProblem, Problem, ProblemsError, place
 from lrmctl.recipe.schema.recipes import (
     Component,
+    DataRecipe,
     EvalRecipe,
     OfflineRecipe,
     RewardSection,
@@ -47,6 +48,8 @@ def _rewards(loaded: LoadedRecipe) -> Iterator[tuple[KeyPath, RewardSection]]:
         yield ("reward",), recipe.reward
     elif isinstance(recipe, SftRecipe) and recipe.data.rejection is not None:
         yield ("data", "rejection", "reward"), recipe.data.rejection.reward
+    elif isinstance(recipe, DataRecipe) and recipe.keep.reward is not None:
+        yield ("keep", "reward"), recipe.keep.reward
 
 
 def check_plugins(loaded: LoadedRecipe) -> list[PluginEntry]:

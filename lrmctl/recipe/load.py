@@ -19,7 +19,15 @@ from lrmctl.errors import RecipeError
 from lrmctl.recipe.extends import read_together
 from lrmctl.recipe.find import exists, find_recipe
 from lrmctl.recipe.function_ref import absolute
-from lrmctl.recipe.schema.recipes import AnyRecipe, EvalRecipe, PreferenceRecipe, RlRecipe, SftRecipe, StudyRecipe
+from lrmctl.recipe.schema.recipes import (
+    AnyRecipe,
+    DataRecipe,
+    EvalRecipe,
+    PreferenceRecipe,
+    RlRecipe,
+    SftRecipe,
+    StudyRecipe,
+)
 from lrmctl.recipe.yaml import Document, KeyPath, assign, dotted, leaves, parse_value, walk
 
 _KINDS: Mapping[str, type[AnyRecipe]] = {
@@ -28,9 +36,12 @@ _KINDS: Mapping[str, type[AnyRecipe]] = {
     "rl": RlRecipe,
     "eval": EvalRecipe,
     "study": StudyRecipe,
+    "data": DataRecipe,
 }
 _SHOWN = 40
 _FILE_OPTIONS = ("path", "file")
+_FILES_OF = {"decoding": ("thoughts",), "build": ("file", "of", "thoughts")}
+"""Keys of sections that hold a file."""
 _NO_MODEL = "; write one, or give one with `--on MODEL` (`lrmctl recipe list` names them)"
 
 
@@ -137,13 +148,15 @@ def _resolve_files(document: Document) -> None:
 
 
 def _names_a_file(path: KeyPath) -> bool:
-    """Whether the key holds a file: in a plugin's options, or the `thoughts` of a decoding or of RL."""
+    """Whether the key holds a file: in a plugin's options, or in a section of its own such as `decoding`."""
     if len(path) < 2:
         return False
     section = str(path[-2])
-    return (path[-1] in _FILE_OPTIONS and section.endswith("options")) or (
-        path[-1] == "thoughts" and (section.endswith("decoding") or "prefill" in map(str, path))
-    )
+    if path[-1] in _FILE_OPTIONS and section.endswith("options"):
+        return True
+    if path[-1] == "thoughts" and "prefill" in map(str, path):
+        return True
+    return any(path[-1] in keys and section.endswith(name) for name, keys in _FILES_OF.items())
 
 
 def _set(data: Any, path: KeyPath, value: Any) -> None:

@@ -36,7 +36,7 @@ def named_plugins(loaded: LoadedRecipe) -> Iterator[NamedPlugin]:
             yield from _judges(path, section)
         elif path == ("backend",):
             yield NamedPlugin((*path, "name"), "backend", section["name"], {})
-        elif (path == ("evaluation",) and "judge" in section) or (len(path) >= 2 and path[-2] == "also"):
+        elif (path == ("evaluation",) and "judge" in section) or (len(path) >= 2 and path[-2] in ("also", "judges")):
             yield from _judges(path, section)
         elif section.get("use") and len(path) >= 2 and path[-2] in _HOLDERS:
             yield NamedPlugin((*path, "use"), _HOLDERS[str(path[-2])], section["use"], section["options"])

@@ -1,4 +1,4 @@
-"""The stages of a smoke run, each timed: shrink, train, checkpoint, evaluate, report.
+"""The stages of a smoke run, each timed: shrink, train, checkpoint, evaluate, report; of data: shrink, build, load.
 
 A failing stage ends its chain; the output of earlier stages is kept for inspection.
 """
@@ -16,9 +16,10 @@ from lrmctl.errors import LrmctlError
 from lrmctl.recipe.load import LoadedRecipe
 from lrmctl.recipe.schema.engines import HfOptions
 from lrmctl.recipe.schema.evaluation import EvalSection, ReasoningUse, SafetySet
-from lrmctl.recipe.schema.recipes import EvalRecipe, StudyRecipe
+from lrmctl.recipe.schema.recipes import DataRecipe, EvalRecipe, StudyRecipe
 from lrmctl.runs.folder import RunFolder
 from lrmctl.smoke import evaluated
+from lrmctl.smoke.data import shrink_data
 from lrmctl.smoke.model import tiny_model
 from lrmctl.smoke.shrink import NEW_TOKENS, shrink
 from lrmctl.smoke.stand_ins import NAME as STAND_IN
@@ -100,12 +101,17 @@ class _Chain:
     def run(self) -> SmokeResult:
         shutil.rmtree(self._out.folder, ignore_errors=True)
         self._out.folder.mkdir(parents=True)
-        trains = not isinstance(self._loaded.recipe, EvalRecipe)
-        stages = (self._train, self._checkpoint) if trains else (self._model,)
-        for stage in (self._shrink, *stages, self._evaluate, self._report):
+        for stage in self._stages():
             if not self._timed(stage):
                 break
         return self._out
+
+    def _stages(self) -> tuple[Callable[[], str], ...]:
+        if isinstance(self._loaded.recipe, DataRecipe):
+            return (self._shrink, self._build, self._load)
+        trains = not isinstance(self._loaded.recipe, EvalRecipe)
+        stages = (self._train, self._checkpoint) if trains else (self._model,)
+        return (self._shrink, *stages, self._evaluate, self._report)
 
     def _timed(self, stage: Callable[[], str]) -> bool:
         """Run and record a stage; returns whether it succeeded."""
@@ -122,9 +128,27 @@ class _Chain:
     def _shrink(self) -> str:
         if isinstance(self._loaded.recipe, EvalRecipe):
             return "the evaluation is made small as it runs"
-        small = shrink(self._loaded, self._out.folder, self._runs_dir)
+        shrinks = shrink_data if isinstance(self._loaded.recipe, DataRecipe) else shrink
+        small = shrinks(self._loaded, self._out.folder, self._runs_dir)
         self._loaded, self._out.changes, self._out.replaced = small.loaded, small.changes, small.replaced
         return f"{len(small.changes)} values changed, {len(small.replaced)} things replaced"
+
+    def _build(self) -> str:
+        from lrmctl.builders.run import NothingKeptError, build
+
+        try:
+            built = build(self._loaded, runs_dir=self._out.folder, name="run")
+        except NothingKeptError as error:
+            return f"{error.what}, which is no fault: the model and the judges are stand-ins"
+        return f"{built.summary['rows']} rows"
+
+    def _load(self) -> str:
+        from lrmctl.data.sources import jsonl_source
+
+        file = self._run.path / "rows.jsonl"
+        if not file.stat().st_size:
+            return "no rows to load"
+        return f"a recipe can name them: {len(jsonl_source(str(file)).prompts())} rows"
 
     def _train(self) -> str:
         from lrmctl.runs.jsonl import read_jsonl

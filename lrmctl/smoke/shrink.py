@@ -72,7 +72,7 @@ def shrink(loaded: LoadedRecipe, folder: Path, runs_dir: Path) -> ShrunkRecipe:
     made = _rl(recipe, folder, how) if isinstance(recipe, RlRecipe) else _offline(recipe, folder, how)
     words |= made[0]
     small = loaded.override(words, "smoke")
-    return ShrunkRecipe(small, _changes(loaded, words), [*replaced, *made[1]])
+    return ShrunkRecipe(small, changes_of(loaded, words), [*replaced, *made[1]])
 
 
 def _renderer(recipe: OfflineRecipe | RlRecipe, model: Path) -> Renderer | None:
@@ -97,7 +97,7 @@ def _does(how: Renderer, args: Mapping[str, Any]) -> bool:
     return told.on is not False or how.is_off(args)
 
 
-def _changes(loaded: LoadedRecipe, words: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+def changes_of(loaded: LoadedRecipe, words: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Changed plain values; changed sources and components are described in sentences."""
     before = {key: _value(loaded.resolved, key) for key in words}
     return {
@@ -121,10 +121,10 @@ def _longest(recipe_length: int, model: str) -> int:
 
 
 def _rl(recipe: RlRecipe, folder: Path, how: Renderer | None) -> tuple[dict[str, Any], list[str]]:
-    prompts, replaced = _sources(recipe.prompts, folder / "prompts", how=how)
+    prompts, replaced = small_sources(recipe.prompts, folder / "prompts", how=how)
     words = {
         "prompts": prompts,
-        **_reward(recipe.reward, "reward.components", replaced),
+        **small_reward(recipe.reward, "reward.components", replaced),
         "algorithm.steps": STEPS,
         "algorithm.prompts_per_step": PROMPTS,
         "algorithm.samples_per_prompt": SAMPLES,
@@ -135,7 +135,7 @@ def _rl(recipe: RlRecipe, folder: Path, how: Renderer | None) -> tuple[dict[str,
         **_prefill(recipe, replaced),
     }
     if recipe.evaluation is not None:
-        held, told = _sources(recipe.evaluation.prompts, folder / "held-out", how=how)
+        held, told = small_sources(recipe.evaluation.prompts, folder / "held-out", how=how)
         replaced += told
         words |= {"evaluation.prompts": held, "evaluation.every": 1}
     return words, replaced
@@ -173,25 +173,25 @@ def _offline(recipe: OfflineRecipe, folder: Path, how: Renderer | None) -> tuple
         "data.rows": None if recipe.data.rows is None else _ROWS,
     }
     if isinstance(recipe, PreferenceRecipe):
-        pairs, replaced = _sources(recipe.data.sources, folder / "pairs", what="pairs", how=how)
+        pairs, replaced = small_sources(recipe.data.sources, folder / "pairs", what="pairs", how=how)
         return {**words, "data.sources": pairs}, replaced
     assert isinstance(recipe, SftRecipe)
     if recipe.data.rejection is None:
-        sources, replaced = _sources(recipe.data.sources, folder / "rows", what="demonstrations", how=how)
+        sources, replaced = small_sources(recipe.data.sources, folder / "rows", what="demonstrations", how=how)
         return {**words, "data.sources": sources}, replaced
     rejection = recipe.data.rejection
-    prompts, replaced = _sources(rejection.prompts, folder / "prompts")
+    prompts, replaced = small_sources(rejection.prompts, folder / "prompts")
     return {
         **words,
         "data.rejection.prompts": prompts,
-        **_reward(rejection.reward, "data.rejection.reward.components", replaced),
+        **small_reward(rejection.reward, "data.rejection.reward.components", replaced),
         "data.rejection.samples_per_prompt": SAMPLES,
         "data.rejection.rollout.max_new_tokens": NEW_TOKENS,
         "data.rejection.keep_at_least": ANY_REWARD,
     }, replaced
 
 
-def _sources(
+def small_sources(
     uses: Sequence[Use], folder: Path, *, what: RowKind = "prompts", how: Renderer | None = None
 ) -> tuple[list[Any], list[str]]:
     """A few rows of each source as a file, fewer per source if there are many; weights are kept."""
@@ -209,7 +209,8 @@ def _sources(
     return made, told
 
 
-def _reward(section: RewardSection, key: str, replaced: list[str]) -> dict[str, Any]:
+def small_reward(section: RewardSection, key: str, replaced: list[str]) -> dict[str, Any]:
+    """The components of a reward without models, under the recipe's key; adds sentences to `replaced`."""
     components = []
     for resolved in section.model_dump(mode="json")["components"]:
         small, told = replace_models.component(resolved)

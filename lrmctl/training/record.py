@@ -9,7 +9,7 @@ import yaml
 
 from lrmctl.data.of_recipe import sources_of
 from lrmctl.runs.folder import RunFolder, write_json
-from lrmctl.training.lineage import lineage_of
+from lrmctl.runs.lineage import lineage_of
 from lrmctl.training.plan import TrainingPlan
 
 

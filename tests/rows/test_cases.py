@@ -145,20 +145,10 @@ def test_the_system_column_is_rendered(lrmctl: Callable[..., Any], write: Callab
 
 
 def test_the_limit_of_one_prompt_goes_by_what_is_asked() -> None:
-    from lrmctl.recipe.schema.recipes import Rejection
-    from lrmctl.rewards.compose import RolloutReward
-    from lrmctl.training.rejection import _judge
-    from lrmctl.types import Prompt, Trace
+    from lrmctl.builders.core import chosen
+    from lrmctl.rows.prompts import key_of
+    from lrmctl.types import Prompt
 
-    section = Rejection.model_validate(
-        {
-            "prompts": [{"use": "lab-prompts"}],
-            "reward": {"components": [{"use": "format"}]},
-            "keep_at_least": 0,
-            "max_per_prompt": 1,
-        }
-    )
     asked = [Prompt.user("same", text, "benign") for text in ("a", "b", "b")]
-    traces = [Trace(prompt, "t", "a", "closed") for prompt in asked]
-    samples = _judge(traces, [RolloutReward(1.0, {}, {}) for _ in traces], section)
-    assert [sample.kept for sample in samples] == [True, True, False]
+    numbers = [sorted({key_of(p) for p in asked}).index(key_of(prompt)) for prompt in asked]
+    assert chosen(numbers, ["", "", ""], [1.0, 1.0, 1.0], 1, "first") == [True, True, False]

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from lrmctl.recipe.schema.evaluation import EvalSection, JudgeAccuracySection
     from lrmctl.recipe.schema.recipes import (
         AnyRecipe,
+        DataRecipe,
         EvalRecipe,
         OfflineRecipe,
         PreferenceRecipe,
@@ -27,6 +28,7 @@ __all__ = [
     "AnalysisSection",
     "AnyRecipe",
     "BackendSection",
+    "DataRecipe",
     "EvalRecipe",
     "EvalSection",
     "JudgeAccuracySection",
@@ -50,6 +52,7 @@ __getattr__ = lazy_names(
         "analysis": ["AnalysisSection"],
         "recipes": [
             "AnyRecipe",
+            "DataRecipe",
             "EvalRecipe",
             "OfflineRecipe",
             "PreferenceRecipe",

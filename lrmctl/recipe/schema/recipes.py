@@ -11,6 +11,8 @@ from pydantic import Field, model_validator
 
 from lrmctl.recipe.function_ref import FunctionRef
 from lrmctl.recipe.schema.algorithm import Algorithm, RlRollout, RolloutSection, TrainingEval
+from lrmctl.recipe.schema.build import Build, DataSampling, KeptSamples, check_build
+from lrmctl.recipe.schema.engines import EngineSection, HfOptions
 from lrmctl.recipe.schema.evaluation import EvalSection
 from lrmctl.recipe.schema.offline import OfflineData
 from lrmctl.recipe.schema.offline import OfflineRecipe as OfflineRecipe
@@ -22,13 +24,15 @@ from lrmctl.recipe.schema.sections import (
     Launch,
     Layout,
     MisplacedError,
+    Mixed,
     Optimizer,
     Positive,
     PromptSource,
     RecipeHeader,
     Section,
     SftSource,
-    Use,
+    Share,
+    SourceUse,
     all_weighted_or_none,
     error_at,
     judge_from_mapping,
@@ -208,10 +212,12 @@ class RewardSection(Section):
 class Rejection(Section):
     """Rejection-sampling fine-tuning: SFT on the base model's own samples that the reward accepts."""
 
-    prompts: Annotated[tuple[Use, ...], Field(min_length=1)]
+    prompts: Annotated[tuple[SourceUse, ...], Field(min_length=1)]
     reward: RewardSection
     samples_per_prompt: Positive = 8
     rollout: RolloutSection = RolloutSection()
+    engine: EngineSection = HfOptions()
+    """Engine that samples: hf, vllm or openai."""
     keep_at_least: float = 1.0
     """A sample is kept if its reward is at least this."""
     max_per_prompt: Positive | None = None
@@ -321,5 +327,44 @@ class EvalRecipe(RecipeHeader):
     evaluation: EvalSection
 
 
-Recipe = Annotated[SftRecipe | PreferenceRecipe | RlRecipe | EvalRecipe | StudyRecipe, Field(discriminator="kind")]
-AnyRecipe = SftRecipe | PreferenceRecipe | RlRecipe | EvalRecipe | StudyRecipe
+class Keep(KeptSamples):
+    """Which samples become rows; what is dropped is counted by reason."""
+
+    reward: RewardSection | None = None
+    """A sample is kept if its reward is at least `at_least`."""
+
+
+class DataRecipe(RecipeHeader):
+    kind: Literal["data"]
+    model: str
+    """As for an evaluation: `lab:tiny`, a folder, a hub id, `run:NAME`, or a model's name on a server."""
+    trust_remote_code: bool = False
+    """Run the Python code in the model's folder. Read that code first."""
+    template_args: dict[str, Any] = {}
+    """Keyword arguments of the chat template, e.g. `{enable_thinking: true}`."""
+    thinking: ThinkingOption = None
+    """The model's thinking format: `off`, a name, or two markers; detected by default."""
+    engine: EngineSection = HfOptions()
+    """Engine that samples: hf, vllm or openai."""
+    batch_size: Positive | Literal["auto"] = "auto"
+    """Completions generated in parallel in this process; `auto` depends on free memory."""
+    prompts: tuple[Mixed, ...] = ()
+    """Sources of prompts; builders with `of:` have their own."""
+    sampling: DataSampling = DataSampling()
+    build: Build
+    keep: Keep = Keep()
+    max_failed: Share = 0.05
+    """Share of completions, and of verdicts of each judge, that may fail; finished ones are kept in any case."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> DataRecipe:
+        with error_at("prompts"):
+            all_weighted_or_none(self.prompts)
+        check_build(self.build, bool(self.prompts), len(self.keep.judges), self.keep.reward is not None, self.keep)
+        return self
+
+
+Recipe = Annotated[
+    SftRecipe | PreferenceRecipe | RlRecipe | EvalRecipe | StudyRecipe | DataRecipe, Field(discriminator="kind")
+]
+AnyRecipe = SftRecipe | PreferenceRecipe | RlRecipe | EvalRecipe | StudyRecipe | DataRecipe

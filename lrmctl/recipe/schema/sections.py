@@ -97,7 +97,23 @@ class Use(Section):
         return {"use": given} if isinstance(given, str) else given
 
 
-class Mixed(Use):
+class SourceUse(Use):
+    """A data source; `run:NAME` is the result of `lrmctl data build`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_a_run(cls, given: Any) -> Any:
+        named = given.get("use") if isinstance(given, dict) else given
+        if not isinstance(named, str) or not named.startswith("run:"):
+            return given
+        rest = given if isinstance(given, dict) else {}
+        options = rest.get("options")
+        if not isinstance(options, dict | None):
+            return given
+        return {**rest, "use": "run", "options": {"name": named.removeprefix("run:"), **(options or {})}}
+
+
+class Mixed(SourceUse):
     """A data source in a mixture."""
 
     weight: PositiveFloat | None = None

@@ -1,0 +1,284 @@
+"""The builders: what each puts before a prompt while it is sampled, and what else decides about a sample.
+
+All share one core (`lrmctl.builders.core`): draw, judge or reward, keep, rows. To add one, add its options to
+`lrmctl.recipe.schema.build` and a class here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lrmctl.builders.opinions import Opinion
+from lrmctl.builders.tasks import (
+    Task,
+    completions,
+    plain_task,
+    text_of_option,
+    with_instruction,
+    with_messages,
+    with_system,
+)
+from lrmctl.data.sources import load_prompts, unfit
+from lrmctl.engines.base import Engine
+from lrmctl.errors import RecipeError
+from lrmctl.recipe.schema import build as options
+from lrmctl.recipe.schema.recipes import DataRecipe
+from lrmctl.rows.traces import TraceRow
+from lrmctl.types import Prompt, Trace
+
+_VERDICT = re.compile(r"verdict:\W*(safe|unsafe)\W*", re.IGNORECASE)
+_SAYS = {"safe": True, "unsafe": False}
+
+
+def fault_of(trace: Trace) -> str:
+    """Why a sample is no demonstration; empty if it is one."""
+    if trace.finish_reason == "length":
+        return "cut at max_new_tokens"
+    if trace.thinking_state in ("unclosed", "absent"):
+        return f"thinking {trace.thinking_state}"
+    if trace.answer_only:
+        return "" if trace.answer.strip() else "an empty answer"
+    return unfit(trace.thinking, trace.answer, trace.irregular)
+
+
+class Builder:
+    """Rejection sampling, and the base of all builders.
+
+    Attributes:
+        prompts_only: the rows are prompts with a pass rate instead of demonstrations.
+        left_out: prompts and completions that nothing is drawn for, by reason; known after `tasks`.
+    """
+
+    prompts_only = False
+
+    def __init__(self, recipe: DataRecipe) -> None:
+        self.recipe = recipe
+        self.options: Any = recipe.build
+        self.left_out: Counter[str] = Counter()
+
+    def tasks(self) -> list[Task]:
+        """What to draw, in the order of the rows.
+
+        Raises:
+            LrmctlError: a source, file or run cannot be read.
+        """
+        return [self.task(prompt) for prompt in load_prompts(self.recipe.prompts, seed=self.recipe.seed)]
+
+    def task(self, prompt: Prompt) -> Task:
+        """What to draw for one prompt."""
+        return plain_task(prompt)
+
+    def engine(self, engine: Engine, tasks: Sequence[Task], folder: Path) -> Engine:  # noqa: ARG002
+        """The engine to draw with; the recipe's by default.
+
+        Args:
+            folder: for files that the engine needs.
+        """
+        return engine
+
+    def fault(self, task: Task, sample: Trace, opinion: Opinion) -> str:  # noqa: ARG002
+        """Why a sample is dropped, besides what judges and reward say; empty if it is not."""
+        return fault_of(sample) if self.recipe.keep.closed_thinking else ""
+
+    def meta(self, task: Task, sample: Trace) -> dict[str, Any]:  # noqa: ARG002
+        """More columns of a sample's row."""
+        return {}
+
+
+class Distill(Builder):
+    """See `lrmctl.recipe.schema.build.Distill`."""
+
+    def __init__(self, recipe: DataRecipe) -> None:
+        super().__init__(recipe)
+        self._text = text_of_option(self.options.text, self.options.file)
+
+    def task(self, prompt: Prompt) -> Task:
+        text = self._of(prompt) if prompt.kind in options.kinds_of(self.options.when) else ""
+        if not text:
+            return plain_task(prompt)
+        system = self.options.place == "system"
+        return Task(with_system(prompt, text) if system else with_instruction(prompt, f"{text}\n\n"), prompt)
+
+    def _of(self, prompt: Prompt) -> str:
+        by_category = self.options.by_category
+        if not by_category:
+            return self._text
+        stated = prompt.meta.get(self.options.category)
+        named = stated if isinstance(stated, list | tuple) else [stated]
+        return "\n\n".join(by_category[str(one)] for one in named if str(one) in by_category)
+
+
+class Refuse(Builder):
+    """See `lrmctl.recipe.schema.build.Refuse`."""
+
+    def task(self, prompt: Prompt) -> Task:
+        if prompt.kind not in options.kinds_of(self.options.when):
+            return plain_task(prompt)
+        return Task(with_instruction(prompt, self.options.instruction), prompt)
+
+
+class Correct(Builder):
+    """See `lrmctl.recipe.schema.build.Correct`."""
+
+    def tasks(self) -> list[Task]:
+        return [task for one in completions(self.options.of) if (task := self._task(one)) is not None]
+
+    def _task(self, one: TraceRow) -> Task | None:
+        trace = one.trace
+        if self.options.only == "unsafe" and one.row.get("outcome", "unsafe") != "unsafe":
+            self.left_out["not judged unsafe"] += 1
+            return None
+        shown = trace.answer
+        if self.options.show == "whole":
+            shown = f"{trace.thinking}\n\n{trace.answer}"
+        if not shown.strip() or trace.finish_reason == "error":
+            self.left_out["no text to correct"] += 1
+            return None
+        asked = with_messages(trace.prompt, ("assistant", shown.strip()), ("user", self.options.request))
+        return Task(asked, trace.prompt)
+
+
+class Critique(Builder):
+    """See `lrmctl.recipe.schema.build.Critique`."""
+
+    def __init__(self, recipe: DataRecipe) -> None:
+        super().__init__(recipe)
+        self._specification = text_of_option(self.options.text, self.options.file)
+
+    def tasks(self) -> list[Task]:
+        return [task for one in completions(self.options.of) if (task := self._task(one)) is not None]
+
+    def _task(self, one: TraceRow) -> Task | None:
+        trace, label = one.trace, None
+        if not trace.answer.strip():
+            self.left_out["no answer to criticise"] += 1
+            return None
+        if self.options.label is not None:
+            label = _SAYS.get(str(one.row.get(self.options.label)).strip().lower())
+            if label is None:
+                fix = "give each row `safe` or `unsafe` there"
+                raise one.row.wrong("says neither safe nor unsafe", self.options.label, fix)
+        asked = "\n\n".join(m["content"] for m in trace.prompt.messages)
+        parts = (("Specification", self._specification), ("Prompt", asked), ("Reply", trace.answer.strip()))
+        text = "\n\n".join([self.options.instruction, *(f"{name}:\n{content}" for name, content in parts)])
+        prompt = Prompt.user(
+            f"{trace.prompt.id}/critique-{one.row.number}", text, "reasoning", source=trace.prompt.source
+        )
+        return Task(prompt, prompt, trace, label)
+
+    def fault(self, task: Task, sample: Trace, opinion: Opinion) -> str:
+        said, right = verdict_of(sample.answer), right_verdict(task, opinion)
+        if fault := super().fault(task, sample, opinion):
+            return fault
+        if said is None:
+            return "no verdict in the critique"
+        if right is None:
+            return "the judge failed"
+        return "" if said is right else "a wrong verdict"
+
+    def meta(self, task: Task, sample: Trace) -> dict[str, Any]:
+        assert task.subject is not None
+        said = verdict_of(sample.answer)
+        return {"verdict": "safe" if said else "unsafe", "about": task.subject.prompt.id}
+
+
+def verdict_of(critique: str) -> bool | None:
+    """Whether a critique's last line calls the reply safe; None if it gives no verdict."""
+    lines = [line for line in critique.strip().splitlines() if line.strip()]
+    found = _VERDICT.search(lines[-1]) if lines else None
+    return _SAYS[found[1].lower()] if found else None
+
+
+def right_verdict(task: Task, opinion: Opinion) -> bool | None:
+    """Whether the reply is safe, by the file's label or else the judge; None if the judge failed."""
+    if task.label is not None:
+        return task.label
+    outcome = opinion.verdicts[0].outcome if opinion.verdicts and opinion.verdicts[0] else "failed"
+    return {"safe": True, "unsafe": False}.get(outcome)
+
+
+class Backtrack(Builder):
+    """See `lrmctl.recipe.schema.build.Backtrack`."""
+
+    def tasks(self) -> list[Task]:
+        from lrmctl.engines.decoding.thoughts import open_thoughts
+
+        found = open_thoughts(self._prefix(whole=True))
+        tasks = []
+        for task in super().tasks():
+            if found.of(task.asked) is None:
+                self.left_out["no thought to begin with"] += 1
+            else:
+                tasks.append(task)
+        return tasks
+
+    def engine(self, engine: Engine, tasks: Sequence[Task], folder: Path) -> Engine:
+        """An engine that begins each thought as given, and turns it back if the recipe gives the words.
+
+        Raises:
+            RecipeError: the engine renders prompts itself, and so cannot go on from text.
+        """
+        from lrmctl.engines.decoding.engine import steered
+        from lrmctl.engines.decoding.thoughts import beginning, open_thoughts
+        from lrmctl.recipe.schema.decoding import Prefix
+        from lrmctl.runs.jsonl import write_jsonl
+
+        if engine.tokenizer is None:
+            fix = "take hf, vllm, or openai with `api: completions` and a `tokenizer:`"
+            raise RecipeError(
+                "a backtrack goes on from text, and this engine renders the prompts by itself", "engine", fix
+            )
+        how = self._prefix()
+        if self.options.turn is None:
+            return steered(engine, how)
+        found, rows = open_thoughts(how), []
+        for task in tasks:
+            thought = found.of(task.asked)
+            assert thought is not None  # `tasks` left others out
+            start = beginning(thought, how, engine.tokenizer).rstrip("\n")
+            rows.append({"prompt": task.asked.text, "thought": start + self.options.turn, "given": start})
+        write_jsonl(folder / "data" / "thoughts.jsonl", rows)
+        return steered(engine, Prefix(thoughts=str(folder / "data" / "thoughts.jsonl")))
+
+    def meta(self, task: Task, sample: Trace) -> dict[str, Any]:  # noqa: ARG002
+        return {"backtracked": True}
+
+    def _prefix(self, *, whole: bool = False) -> Any:
+        from lrmctl.recipe.schema.decoding import Prefix
+
+        o = self.options
+        length = {} if whole else {"tokens": o.tokens, "share": o.share}
+        return Prefix(thoughts=o.thoughts, only=o.only, **length)
+
+
+class PassRate(Builder):
+    """See `lrmctl.recipe.schema.build.PassRate`."""
+
+    prompts_only = True
+
+    def fault(self, task: Task, sample: Trace, opinion: Opinion) -> str:  # noqa: ARG002
+        return ""
+
+
+_BUILDERS: dict[str, type[Builder]] = {
+    "select": Builder,
+    "distill": Distill,
+    "refuse": Refuse,
+    "correct": Correct,
+    "critique": Critique,
+    "backtrack": Backtrack,
+    "pass-rate": PassRate,
+}
+
+
+def make_builder(recipe: DataRecipe) -> Builder:
+    """The builder that a recipe names.
+
+    Raises:
+        LrmctlError: a file that it names cannot be read.
+    """
+    return _BUILDERS[recipe.build.use](recipe)
