@@ -10,9 +10,11 @@ import yaml
 from training_recipes import PREFERENCE, merged
 
 from lrmctl.errors import RecipeError
+from lrmctl.preflight.arms import load_arms
 from lrmctl.preflight.validate import validate
 from lrmctl.recipe.load import LoadedRecipe, load_recipe
 from lrmctl.recipe.schema.preference import PreferenceRecipe
+from lrmctl.studies.resources import use_of_training
 from lrmctl.training.plan import plan_training
 
 
@@ -110,3 +112,15 @@ def test_rows_that_are_too_few_for_a_step_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="9 pairs are less than one step of 16"):
         plan_training(few, runs_dir=tmp_path)
     assert not (tmp_path / "tiny-preference").exists()
+
+
+def test_a_study_takes_a_preference_arm(tmp_path: Path) -> None:
+    study = tmp_path / "study.yaml"
+    arms = [{"name": "sft", "recipe": "lab/sft-mixed"}, {"name": "dpo", "recipe": "lab/dpo", "from": "sft"}]
+    evaluation = {"safety": ["lab-harmful", "lab-benign"]}
+    study.write_text(yaml.safe_dump({"kind": "study", "name": "s", "arms": arms, "evaluation": evaluation}))
+    loaded = load_recipe(study)
+    found = load_arms(loaded)["dpo"].recipe
+    assert isinstance(found, PreferenceRecipe)
+    assert use_of_training(found).gpus == 1
+    validate(loaded)

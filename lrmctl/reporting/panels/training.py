@@ -19,7 +19,7 @@ _REST = {
 
 
 class TrainingCurves(NamedTuple):
-    """A row of training curves: those of one RL arm, or the losses of all SFT arms."""
+    """A row of training curves: those of one RL arm, or the losses of all others."""
 
     title: str
     detail: str
@@ -35,7 +35,9 @@ def trainings(arms: Sequence[ArmData]) -> list[TrainingCurves]:
             losses += _loss(f"{i}_{arm.arm.name}", arm)
         elif panels:
             rows.append(TrainingCurves(arm.arm.label, f"RL, {_steps(arm)}", panels))
-    return ([TrainingCurves("Fine-tuning", "loss, nats per token", losses)] if losses else []) + rows
+    pairs = any((arm.lock.get("recipe") or {}).get("kind") == "preference" for arm in arms)
+    detail = "loss, nats per token" + ("; of preference training, per pair" if pairs else "")
+    return ([TrainingCurves("Fine-tuning", detail, losses)] if losses else []) + rows
 
 
 def over_steps(arms: Sequence[ArmData]) -> list[TrainingCurves]:
