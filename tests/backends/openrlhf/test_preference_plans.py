@@ -122,6 +122,7 @@ print(json.dumps({"counted": counted.tolist(), "trained": trained, "losses": los
 """
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 @pytest.mark.skipif(importlib.util.find_spec("openrlhf") is None, reason="OpenRLHF is not installed")
 def test_openrlhf_trains_exactly_on_what_follows_the_shared_beginning() -> None:
