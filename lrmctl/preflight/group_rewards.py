@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+from lrmctl.errors import RecipeError
 from lrmctl.hooks import registry
+from lrmctl.hooks.manager import PluginEntry
 from lrmctl.recipe.function_ref import compares_samples
 from lrmctl.recipe.load import LoadedRecipe
 from lrmctl.recipe.problems import LocatedProblem, Problem
@@ -17,6 +20,23 @@ def is_of_group(component: Component) -> bool:
     if component.fn is not None:
         return compares_samples(component.fn)
     return bool(getattr(registry.find("reward", str(component.use)).factory, "of_group", False))
+
+
+def check_inner_rewards(entry: PluginEntry, options: Mapping[str, Any]) -> None:
+    """Check the rewards that a built-in reward uses (`reward:`, `helpful:`); a plugin checks its own.
+
+    Raises:
+        LrmctlError: unknown name or options; a reward that compares the samples of a prompt.
+    """
+    for key in ("reward", "helpful") if entry.builtin and entry.group == "reward" else ():
+        if isinstance(name := options.get(key), str):
+            own = options.get(f"{key}_options") or {}
+            if not isinstance(own, Mapping):
+                raise RecipeError(f"`{key}_options` is {own!r}, not a mapping of names to values")
+            inner = registry.check("reward", name, own)
+            if getattr(inner.factory, "of_group", False):
+                what = f"`{key}: {name}` compares the samples of a prompt and cannot be used inside of another reward"
+                raise RecipeError(what, fix="make it a component of its own")
 
 
 def group_problems(loaded: LoadedRecipe) -> Iterator[LocatedProblem]:

@@ -16,7 +16,7 @@ from lrmctl.errors import LrmctlError, RecipeError
 from lrmctl.hooks import registry
 from lrmctl.hooks.manager import PluginEntry
 from lrmctl.preflight.arms import ArmRecipes, replaced_models, study_on
-from lrmctl.preflight.group_rewards import group_problems
+from lrmctl.preflight.group_rewards import check_inner_rewards, group_problems
 from lrmctl.recipe.function_ref import check_function
 from lrmctl.recipe.load import LoadedRecipe
 from lrmctl.recipe.named_plugins import named_plugins
@@ -66,6 +66,7 @@ def check_plugins(loaded: LoadedRecipe) -> list[PluginEntry]:
                 raise RecipeError(f"the options of {named.group} {named.name!r} are not a mapping of names to values")
             entries.append(registry.check(named.group, named.name, named.options))
             _check_engine(entries[-1], named.options)
+            check_inner_rewards(entries[-1], named.options)
         except LrmctlError as error:
             problems.append(_message(loaded, named.path, error))
     for path, component in _functions(loaded):

@@ -85,3 +85,19 @@ def test_component_group_refuses_what_undoes_it(file: Path, change: str, says: s
 def test_rejection_sampling_has_no_use_for_component_group(file: Path) -> None:
     told = fails(file, "extends: lab/rft\ndata: {rejection: {reward: {normalise: component-group}}}\n")
     assert "`keep_at_least` is compared with raw rewards" in told
+
+
+@pytest.mark.parametrize(
+    ("component", "says"),
+    [
+        ("{use: ranking, options: {reward: diversity}}", "`reward: diversity` compares the samples of a prompt"),
+        ("{use: ranking, options: {reward: lenght}}", "did you mean 'length'"),
+        ("{use: pairwise, options: {reward: length, reward_options: {lowest: 1}}}", "has no option 'lowest'"),
+        ("{use: pairwise}", "exactly one of `model`"),
+        ("{use: relative-helpfulness, options: {judge: lab, helpful: pairwise}}", "exactly one of `model`"),
+    ],
+)
+def test_the_rewards_inside_of_a_reward_are_looked_at(file: Path, component: str, says: str) -> None:
+    told = fails(file, f"extends: lab/rl\nreward:\n  components:\n    - {component}\n")
+    assert says in told
+    assert f"{file}:4: reward.components.0.use" in told

@@ -75,14 +75,19 @@ class Pairwise(GroupReward):
         neighbours: int | None = None,
         thinking: Thinking = "required",
     ) -> None:
-        if (model is None) == (reward is None):
-            raise RecipeError("say exactly one of `model` (a judge model) and `reward` (a registered reward)")
+        self.check_options({"model": model, "reward": reward})
         options = judge_options(model, engine, batch_size, device, template_args)
         question = _QUESTION.replace("<CRITERION>", criterion)
         self._judge = None if options is None else make_judge("yes-no", {**options, "question": question})
         self._reward = None if reward is None else make_inner_reward(reward, dict(reward_options or {}))
         self._neighbours = None if neighbours is None else whole_number("neighbours", neighbours)
         self._form = FormatRules(thinking)
+
+    @classmethod
+    def check_options(cls, options: Mapping[str, Any]) -> None:
+        """Raise a RecipeError unless exactly one of `model` and `reward` is given."""
+        if (options.get("model") is None) == (options.get("reward") is None):
+            raise RecipeError("say exactly one of `model` (a judge model) and `reward` (a registered reward)")
 
     def prepare(self) -> None:
         """Load the model now instead of at the first trace."""

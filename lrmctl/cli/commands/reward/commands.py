@@ -97,7 +97,8 @@ def try_(
         console.table("", ("check", "", "found"), [(c.name, "ok" if c.ok else "FINDING", c.found) for c in checks])
         if took:
             single = f"{took.single_p50:.3g} ms (p95 {took.single_p95:.3g})"
-            console.out.print(f"one trace alone takes {single} at the median, in a batch of {took.batch} ", end="")
+            alone = "one trace in its group" if reward.of_group else "one trace alone"
+            console.out.print(f"{alone} takes {single} at the median, in a batch of {took.batch} ", end="")
             console.out.print(f"{took.batched_p50:.3g} ms (p95 {took.batched_p95:.3g})", markup=False)
     if not all(check.ok for check in checks):
         raise typer.Exit(console.FINDINGS)
