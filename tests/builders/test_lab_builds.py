@@ -13,6 +13,7 @@ from data_recipes import recipe_of
 from lrmctl.builders.run import BuiltData, NothingKeptError, build
 from lrmctl.data.sources import load_demonstrations, load_prompts, provenance
 from lrmctl.errors import NotFoundError, RunExistsError
+from lrmctl.recipe.load import load_recipe
 from lrmctl.recipe.schema.sections import Mixed
 from lrmctl.runs.jsonl import read_jsonl
 
@@ -168,3 +169,27 @@ def _stored_prompts(folder: Path, text: str) -> dict[bool, int]:
 def _per_prompt(rows: list[dict[str, Any]]) -> dict[str, int]:
     ids = [row["id"] for row in rows]
     return {id: ids.count(id) for id in ids}
+
+
+@pytest.mark.parametrize("name", ["select", "refuse", "distill", "pass-rate"])
+def test_a_shipped_recipe_builds_from_a_few_prompts(name: str, tmp_path: Path) -> None:
+    few = ["sampling.samples=4", "prompts=[{use: lab-prompts, options: {n: 8}}]"]
+    done = build(load_recipe(f"lab/data-{name}", few), runs_dir=tmp_path)
+    assert done.summary["rows"] == len(list(read_jsonl(done.folder / "rows.jsonl"))) > 0
+
+
+def test_a_backtracked_thought_begins_as_given_turns_and_goes_on(built: Build, tmp_path: Path) -> None:
+    prompts = [{"use": "lab-prompts", "options": {"n": 2, "harmful": 1, "benign": 0, "reasoning": 0}}]
+    first, other = load_prompts([Mixed.model_validate(prompts[0])])
+    start = f"Okay, the user wants to {first.meta['verb']} {first.meta['object']}. So the plan is"
+    thoughts = tmp_path / "thoughts.jsonl"
+    thoughts.write_text(json.dumps({"id": first.id, "thought": start}) + "\n")
+    turn = " Wait, this is not safe."
+    keep = {"reward": {"components": [{"use": "format"}]}, "at_least": -9, "closed_thinking": False}
+    done = built(prompts=prompts, build={"use": "backtrack", "thoughts": str(thoughts), "turn": turn}, keep=keep)
+    rows = list(read_jsonl(done.folder / "rows.jsonl"))
+    assert {row["id"] for row in rows} == {first.id}
+    assert all(row["thinking"].startswith(start + turn) for row in rows)
+    assert any(row["answer"].strip() for row in rows)
+    assert done.summary["left_out"] == {"no thought to begin with": 1}
+    assert other.text != first.text
