@@ -12,9 +12,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from lrmctl.backends.loss_weights import has_weights, token_weights
+from lrmctl.backends.weight_runs import encoded
 from lrmctl.data.pairs.pair import PreferencePair
 from lrmctl.data.renderer import RenderedPrompt, Renderer
 from lrmctl.data.sources import AskedPrompt, Demonstration
+from lrmctl.models.end_of_text import end_of_text
+from lrmctl.recipe.schema.loss_weights import LossWeights
 from lrmctl.rewards.service.protocol import GivenThought, decode_label, encode_label, thinking_of_label
 from lrmctl.types import Prompt
 
@@ -41,7 +45,8 @@ class TrainingRows:
     """Rendered rows, and what happened to the others.
 
     Attributes:
-        rows: SFT `{"prompt", "response"}`, preference `{"prompt", "chosen", "rejected"}`, RL `{"prompt", "label"}`.
+        rows: SFT `{"prompt", "response"}`, with weights also their run lengths; preference `{"prompt", "chosen",
+            "rejected"}`; RL `{"prompt", "label"}`.
         too_long: rows dropped because they do not fit.
         merged: rows in which one token spans the end of the prompt and the start of the response.
         longest: tokens of the longest row kept (RL: of the longest prompt kept).
@@ -50,11 +55,11 @@ class TrainingRows:
         source_notes: notes of the sources on rows that they left out, on missing fields, and on how the model thinks.
     """
 
-    rows: tuple[Mapping[str, str], ...]
+    rows: tuple[Mapping[str, Any], ...]
     too_long: int = 0
     merged: int = 0
     longest: int = 0
-    eval_rows: tuple[Mapping[str, str], ...] = ()
+    eval_rows: tuple[Mapping[str, Any], ...] = ()
     asked: tuple[CandidateRow, ...] = ()
     source_notes: tuple[str, ...] = ()
 
@@ -74,12 +79,20 @@ class TrainingRows:
 
 
 def sft_rows(
-    tokenizer: Any, demonstrations: Iterable[Demonstration], max_len: int, how: Renderer | None = None
+    tokenizer: Any,
+    demonstrations: Iterable[Demonstration],
+    max_len: int,
+    how: Renderer | None = None,
+    weights: LossWeights | None = None,
 ) -> TrainingRows:
     """Demonstrations as prompt and response; the response ends with the end-of-text token.
 
     Args:
         how: template arguments and thinking format; None uses the template's defaults.
+        weights: of the tokens in the loss; rows have them only if something weighs other than 1.
+
+    Raises:
+        RecipeError: a row's own weight does not fit its response.
     """
     asked, how = list(demonstrations), how or Renderer(tokenizer)
     texts = [how.demonstration(row) for row in asked]
@@ -87,8 +100,16 @@ def sft_rows(
     sizes = [(len(p), len(w)) for p, w in zip(prompts, wholes, strict=True)]
     fits = [whole <= max_len and prompt < max_len - _ROOM for prompt, whole in sizes]
     kept = [i for i, fit in enumerate(fits) if fit]
+    rows: list[Mapping[str, Any]] = [{"prompt": texts[i][0], "response": texts[i][1]} for i in kept]
+    if weights is not None and weights.importance is None and has_weights(asked, weights):
+        end = len(end_of_text(tokenizer).response)
+        for n, i in enumerate(kept):
+            whole = "".join(texts[i])
+            answer_at = len(whole) - end - len(asked[i].answer)
+            values = token_weights(asked[i], whole, answer_at, sizes[i][1] - sizes[i][0], weights, tokenizer)
+            rows[n] = {**rows[n], **encoded(values)}
     return TrainingRows(
-        rows=tuple({"prompt": texts[i][0], "response": texts[i][1]} for i in kept),
+        rows=tuple(rows),
         too_long=len(texts) - len(kept),
         merged=sum(wholes[i][: len(prompts[i])] != prompts[i] for i in kept),
         longest=max((len(wholes[i]) for i in kept), default=0),

@@ -49,6 +49,8 @@ class Demonstration:
     """Its source's template arguments, added to the recipe's."""
     system: str | None = None
     """Its source's system message, instead of the recipe's."""
+    loss_weight: float = 1.0
+    """Its source's weight in the loss."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +117,7 @@ def load_with_notes(
         if off is not None and off(rendering_of(use)[0]):
             source.without_thinking = True
     groups = [
-        [replace(one, template_args=args, system=system) for one in source.demonstrations()]
-        for source, (args, system) in zip(sources, map(rendering_of, uses), strict=True)
+        [_demonstrated(one, use) for one in source.demonstrations()] for source, use in zip(sources, uses, strict=True)
     ]
     notes = [note for source in sources for note in source.findings()]
     if turns == "all":
@@ -129,6 +130,11 @@ def load_with_notes(
 def rendering_of(use: Use) -> tuple[Mapping[str, Any], str | None]:
     """A source's own template arguments and system message."""
     return getattr(use, "template_args", {}), getattr(use, "system", None)
+
+
+def _demonstrated(row: Demonstration, use: Use) -> Demonstration:
+    args, system = rendering_of(use)
+    return replace(row, template_args=args, system=system, loss_weight=getattr(use, "loss_weight", 1.0))
 
 
 def provenance(uses: Sequence[Use]) -> list[dict[str, Any]]:

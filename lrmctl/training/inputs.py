@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -164,7 +165,8 @@ def _render_demonstrations(
 ) -> TrainingRows:
     from lrmctl.backends.rows import sft_rows
 
-    return _held_out(recipe, tokenizer, demonstrations, notes, sft_rows)
+    weighted = partial(sft_rows, weights=recipe.data.loss_weights)
+    return _held_out(recipe, tokenizer, demonstrations, notes, weighted, sft_rows)
 
 
 def _held_out(
@@ -173,11 +175,13 @@ def _held_out(
     asked: Sequence[Any],
     notes: Sequence[str],
     render: Callable[[Any, Sequence[Any], int, Renderer], TrainingRows],
+    render_held: Callable[[Any, Sequence[Any], int, Renderer], TrainingRows] | None = None,
 ) -> TrainingRows:
     """The rendered rows, of which a share of the prompts is held out.
 
     Args:
         asked: demonstrations or pairs, rendered by `render`.
+        render_held: renders the held-out ones; `render` by default.
     """
     from lrmctl.data.mix import hold_out
 
@@ -185,7 +189,8 @@ def _held_out(
     trained, held = hold_out(asked, [opening_of(one.prompt) for one in asked], data.eval_rows, recipe.seed)
     rows = render(tokenizer, trained, data.max_len, rendering)
     rows = replace(rows, source_notes=(*notes, *rendering.notes()))
-    return replace(rows, eval_rows=render(tokenizer, held, data.max_len, rendering).rows) if held else rows
+    other = render_held or render
+    return replace(rows, eval_rows=other(tokenizer, held, data.max_len, rendering).rows) if held else rows
 
 
 def check_references(reward: RewardSection, prompts: Sequence[Prompt]) -> list[str]:

@@ -20,6 +20,7 @@ from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
 from lrmctl.runs.folder import RunFolder
 from lrmctl.runs.tracking import logged_progress, wandb_logger
 from lrmctl.training import resume as resuming
+from lrmctl.training.behaviour import needs_behaviour, with_behaviour
 from lrmctl.training.extend import set_model_aside
 from lrmctl.training.inputs import sampled_rows, samples_first
 from lrmctl.training.plan import TrainingPlan, check_continuation, plan_training, with_sampled_rows
@@ -109,7 +110,7 @@ def _run(plan: TrainingPlan, folder: RunFolder, on_progress: OnProgress) -> RunF
     folder.set_status("running")
     try:
         with _disk_errors(folder.path):
-            _launch(_with_samples(plan), folder, on_progress)
+            _launch(_with_behaviour(_with_samples(plan)), folder, on_progress)
     except LrmctlError as error:
         with suppress(OSError):  # on a full disk this fails too; the run then counts as interrupted
             folder.set_status("failed", error=error.what)
@@ -127,6 +128,16 @@ def _with_samples(plan: TrainingPlan) -> TrainingPlan:
     plan = with_sampled_rows(plan, sampled_rows(recipe, resolved.model, resolved.tokenizer, plan.run_dir))
     write_record(plan)
     return plan
+
+
+def _with_behaviour(plan: TrainingPlan) -> TrainingPlan:
+    """The plan with log-probabilities of the policy that wrote the rows, if the recipe asks for them."""
+    resolved, rows = plan.resolved, plan.inputs.rows
+    if rows is None or not needs_behaviour(resolved.recipe, rows):
+        return plan
+    assert isinstance(resolved.recipe, SftRecipe)
+    weighted = with_behaviour(resolved.recipe, rows, resolved.tokenizer, plan.run_dir.parent)
+    return with_sampled_rows(plan, weighted)
 
 
 def _close(folder: RunFolder) -> RunFolder:

@@ -14,6 +14,7 @@ from lrmctl.recipe.schema.algorithm import Algorithm, RlRollout, RolloutSection,
 from lrmctl.recipe.schema.build import Build, DataSampling, KeptSamples, check_build
 from lrmctl.recipe.schema.engines import EngineSection, HfOptions
 from lrmctl.recipe.schema.evaluation import EvalSection
+from lrmctl.recipe.schema.loss_weights import LossWeights
 from lrmctl.recipe.schema.offline import OfflineData
 from lrmctl.recipe.schema.offline import OfflineRecipe as OfflineRecipe
 from lrmctl.recipe.schema.preference import PreferenceRecipe as PreferenceRecipe
@@ -238,6 +239,8 @@ class SftData(OfflineData):
     rejection: Rejection | None = None
     turns: Literal["last", "all"] = "last"
     """In conversations: train on the last response only, or on one row per response."""
+    loss_weights: LossWeights = LossWeights()
+    """Weights of the tokens in the loss."""
 
     @model_validator(mode="after")
     def _one(self) -> SftData:

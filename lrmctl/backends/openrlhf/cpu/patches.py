@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lrmctl.backends.openrlhf.cpu.shim import after, leave_out, refuse_cuda
+from lrmctl.backends.openrlhf.cpu.shim import refuse_cuda
+from lrmctl.backends.openrlhf.import_hooks import after, leave_out
 
 leave_out("deepspeed.compile.backend")  # DeepCompile is for CUDA, and imports torch's compiler
 

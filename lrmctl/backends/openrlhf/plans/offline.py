@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from lrmctl.backends.base import TrainJob
@@ -17,11 +18,18 @@ DATA = "data/train.jsonl"
 _ALL_ROWS = 10**9
 
 
-def offline_plan(job: TrainJob, program: Program, target: common.ComputeTarget, flags: dict[str, Any]) -> Plan:
+def offline_plan(
+    job: TrainJob,
+    program: Program,
+    target: common.ComputeTarget,
+    flags: dict[str, Any],
+    env: Mapping[str, str] | None = None,
+) -> Plan:
     """The plan of a job that trains on fixed rows.
 
     Args:
         flags: those that follow from the recipe alone, and the program's own.
+        env: further environment variables.
 
     Raises:
         RecipeError: if the recipe asks for something that OpenRLHF cannot do.
@@ -35,7 +43,7 @@ def offline_plan(job: TrainJob, program: Program, target: common.ComputeTarget, 
     steps = _steps(recipe, split, len(job.rows))
     return checked.plan(
         argv=common.program_argv(program, checked.flags, layout.gpus, layout.nodes),
-        env=_env(target, layout.gpus * layout.nodes),
+        env={**_env(target, layout.gpus * layout.nodes), **(env or {})},
         files=data_files(job, DATA, job.rows),
         estimates={
             "steps": steps,
