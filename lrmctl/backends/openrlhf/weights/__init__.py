@@ -12,6 +12,8 @@ from typing import Any
 
 from lrmctl.backends.openrlhf.import_hooks import hook_path
 
+__all__ = ["VARIABLE", "weights_env"]
+
 VARIABLE = "LRMCTL_OPENRLHF_WEIGHTS"
 """Environment variable with the settings of the loss as JSON; without it nothing is changed."""
 

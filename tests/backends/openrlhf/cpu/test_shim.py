@@ -47,7 +47,7 @@ def test_nothing_happens_without_the_variable() -> None:
 @pytest.mark.parametrize(("engine", "first"), [("builtin", True), ("vllm", False)])
 def test_stand_ins_come_before_real_packages_unless_a_real_vllm_is_wanted(engine: str, first: bool) -> None:
     seen = answer(LOOK, **cpu_env("fp32", engine=engine))
-    assert "lrmctl.backends.openrlhf.cpu.shim" in seen
+    assert "lrmctl.backends.openrlhf.import_hooks" in seen
     place = {entry.rsplit("/", 1)[-1]: i for i, entry in enumerate(seen)}
     assert (place["standins"] < place["site-packages"]) is first
 
