@@ -104,7 +104,7 @@ def test_a_sample_whose_reward_failed_is_never_accepted(sampled):
 
 
 def test_samples_of_a_prompt_are_compared_with_each_other(sampled, tmp_path, monkeypatch):
-    monkeypatch.setattr("lrmctl.training.rejection.SCORE_AT_ONCE", 6)  # not a multiple of a group
+    monkeypatch.setattr("lrmctl.builders.opinions.AT_ONCE", 6)  # not a multiple of a group
     out, _ = sampled
     counted = "def score(group):\n    return [len(group) + 10 * len({t.prompt.id for t in group}) for _ in group]\n"
     (tmp_path / "own.py").write_text(counted)
@@ -112,3 +112,22 @@ def test_samples_of_a_prompt_are_compared_with_each_other(sampled, tmp_path, mon
     rows = list(read_jsonl(out / "data" / "rejection.jsonl"))
     assert [row["reward"] for row in rows] == [14.0] * 32  # four samples of one prompt
     assert [row["sample"] for row in rows] == [0, 1, 2, 3] * 8
+
+
+def test_rows_are_those_of_a_plain_loop_over_the_transformers_engine(sampled, tmp_path):
+    """Draw, score, accept, keep: what rejection sampling did before it was a use of the data builders."""
+    from lrmctl.data.sources import load_prompts
+    from lrmctl.engines.base import Rendering, Sampling
+    from lrmctl.engines.hf.engine import HfEngine
+    from lrmctl.engines.store import Store, sample_traces
+    from lrmctl.rewards.compose import ComposedReward
+
+    _, kept = sampled
+    section = rejection()
+    how = Sampling(temperature=1.0, top_p=1.0, max_new_tokens=112)
+    with Store(tmp_path / "plain.sqlite") as store:
+        engine = HfEngine(base_path(), rendering=Rendering())
+        traces = sample_traces(engine, store, load_prompts(section.prompts), how, 4, 3)
+    rewards = ComposedReward(section.reward).score(traces)
+    accepted = [t for t, r in zip(traces, rewards, strict=True) if r.total is not None and r.total >= 1.0]
+    assert [(d.prompt, d.thinking, d.answer) for d in kept] == [(t.prompt, t.thinking, t.answer) for t in accepted]
