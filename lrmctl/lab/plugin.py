@@ -26,4 +26,7 @@ def lrmctl_sources(register: Register) -> None:
     register(
         "lab-pairs", "lrmctl.lab.pairs:LabPairs", summary="the lab's preference pairs: good against faulty responses"
     )
+    register(
+        "lab-thoughts", "lrmctl.lab.thoughts:LabThoughts", summary="the lab's unsafe and over-cautious thoughts, for RL"
+    )
     register("lab-teacher", "lrmctl.lab.sources:LabTeacher", summary="the lab's policy-quoting demonstrations for SFT")

@@ -57,10 +57,8 @@ class LabPrompts(Source):
         if min(mix.values()) < 0 or sum(mix.values()) <= 0:
             raise RecipeError(f"the weights of lab-prompts are {mix}", fix="give weights >= 0, at least one above 0")
         rng = Random(f"{seed}/prompts")
-        self._prompts = [
-            draw_task(rng, kind).prompt(f"lab-prompts/{seed}/{i}", "lab-prompts")
-            for i, kind in enumerate(interleaved(mix, n))
-        ]
+        self.tasks = [draw_task(rng, kind) for kind in interleaved(mix, n)]
+        self._prompts = [task.prompt(f"lab-prompts/{seed}/{i}", "lab-prompts") for i, task in enumerate(self.tasks)]
 
     def prompts(self) -> list[Prompt]:
         return list(self._prompts)

@@ -71,6 +71,7 @@ NOT_RUN = {
     r"^lrmctl judge fit": "needs labelled rows; tests/judges/fitted has some",
     r"decoding=zero-think|@zero-think": "tests/engines/decoding/test_modes.py draws in every mode",
     r"benchmark show harmbench": "needs a data set of the hub",
+    r"judge agree run:past": "needs a run that several judges judged; tests/judges/offline/test_agree.py has one",
     r"judge score rows\.jsonl": "needs a model of the hub",
     r"judge measure labelled": "tests/judges/offline/test_measure_words.py has such rows",
 }
