@@ -30,14 +30,31 @@ def token_weights(
         tokens: number of tokens of the response.
 
     Raises:
-        RecipeError: the row's own weight is none, or its number of tokens is another one.
+        RecipeError: the row's own weight is none, or its number of tokens is another one; or nothing of it weighs
+            anything, which in a step of such rows would be a division by zero.
     """
     thinking = tokens - _answer_tokens(tokenizer, text, answer_at, tokens)
     parts = _own(row, tokens)
     whole = [section.thinking * row.loss_weight] * thinking + [section.answer * row.loss_weight] * (tokens - thinking)
     if isinstance(parts, list):
-        return [a * b for a, b in zip(whole, parts, strict=True)]
-    return [w * (parts[0] if i < thinking else parts[1]) for i, w in enumerate(whole)]
+        values = [a * b for a, b in zip(whole, parts, strict=True)]
+    else:
+        values = [w * (parts[0] if i < thinking else parts[1]) for i, w in enumerate(whole)]
+    if not any(values):
+        raise RecipeError(f"all weights of the row {row.prompt.id!r} are 0", KEY, "leave the row out")
+    return values
+
+
+def refuse_weights(rows: Sequence[Demonstration]) -> None:
+    """Refuse weights of sources and rows where weights are computed while training.
+
+    Raises:
+        RecipeError: a source or a row weighs other than 1.
+    """
+    for row in rows:
+        if row.loss_weight != 1 or KEY in row.prompt.meta:
+            what = f"the row {row.prompt.id!r} has a {KEY}, and importance weights stand alone"
+            raise RecipeError(what, "data.loss_weights.importance", f"leave `{KEY}` out of sources and rows")
 
 
 def _answer_tokens(tokenizer: Any, text: str, answer_at: int, tokens: int) -> int:

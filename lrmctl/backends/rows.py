@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lrmctl.backends.loss_weights import has_weights, token_weights
+from lrmctl.backends.loss_weights import has_weights, refuse_weights, token_weights
 from lrmctl.backends.weight_runs import encoded
 from lrmctl.data.pairs.pair import PreferencePair
 from lrmctl.data.renderer import RenderedPrompt, Renderer
@@ -92,7 +92,7 @@ def sft_rows(
         weights: of the tokens in the loss; rows have them only if something weighs other than 1.
 
     Raises:
-        RecipeError: a row's own weight does not fit its response.
+        RecipeError: a row's own weight does not fit its response, or stands beside importance weights.
     """
     asked, how = list(demonstrations), how or Renderer(tokenizer)
     texts = [how.demonstration(row) for row in asked]
@@ -101,7 +101,9 @@ def sft_rows(
     fits = [whole <= max_len and prompt < max_len - _ROOM for prompt, whole in sizes]
     kept = [i for i, fit in enumerate(fits) if fit]
     rows: list[Mapping[str, Any]] = [{"prompt": texts[i][0], "response": texts[i][1]} for i in kept]
-    if weights is not None and weights.importance is None and has_weights(asked, weights):
+    if weights is not None and weights.importance is not None:
+        refuse_weights(asked)
+    elif weights is not None and has_weights(asked, weights):
         end = len(end_of_text(tokenizer).response)
         for n, i in enumerate(kept):
             whole = "".join(texts[i])

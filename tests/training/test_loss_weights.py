@@ -83,6 +83,20 @@ def test_what_is_no_weight_is_named_with_its_row(tokenizer: Any, wrong: Any) -> 
         weights_of(tokenizer, own(wrong))
 
 
+@pytest.mark.parametrize("weight", [0, {"thinking": 0, "answer": 0}])
+def test_a_row_of_which_nothing_is_trained_is_refused(tokenizer: Any, weight: Any) -> None:
+    """A step of such rows alone would divide by zero."""
+    with pytest.raises(RecipeError, match="all weights of the row '1' are 0"):
+        weights_of(tokenizer, own(weight))
+
+
+def test_importance_weights_do_not_pass_over_others(tokenizer: Any) -> None:
+    section = LossWeights.model_validate({"importance": {"behaviour": "lab:tiny"}})
+    for row in (own(0.5), replace(ROW, loss_weight=2.0)):
+        with pytest.raises(RecipeError, match="importance weights stand alone"):
+            sft_rows(tokenizer, [row], 128, weights=section)
+
+
 def test_sources_and_rows_of_files_have_weights(tmp_path: Path, tokenizer: Any) -> None:
     rows = [{"prompt": "A?", "thinking": "Hm.", "answer": "B.", "kind": "benign"} for _ in range(2)]
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps({**row, "loss_weight": 0.5}) + "\n" for row in rows))

@@ -133,7 +133,7 @@ class PromptSource(Mixed):
 class SftSource(PromptSource):
     """A source of demonstrations."""
 
-    loss_weight: Annotated[float, Field(ge=0)] = 1.0
+    loss_weight: PositiveFloat = 1.0
     """Weight of these rows in the loss. A row of a file may have its own `loss_weight`: a number, one for each part
     (`{thinking: 0.5, answer: 1.0}`), or one for each token of the response."""
 
