@@ -20,6 +20,8 @@ _WHAT = {
     "backtrack": "Thinking that begins with given, possibly unsafe text, turns back and goes on. The beginnings are"
     " part of the rows: training on them trains the unsafe text too.",
     "pass-rate": "Prompts for RL, each with the share of samples of the model that pass.",
+    "rewrite": "Demonstrations that a model wrote again while it saw the originals, which are not in the rows.",
+    "annotate": "Prompts, each with what a model wrote about it in a column of its own.",
 }
 
 
@@ -27,7 +29,7 @@ def licences(sources: Sequence[Mapping[str, Any]]) -> list[str]:
     """The licences of the sources, each once; a build's own sources are counted one by one."""
     found: dict[str, None] = {}
     for one in sources:
-        inner = one.get("licences")
+        inner = one.get("licences") or (licences(one["of"]) if isinstance(one.get("of"), list) else None)
         found |= dict.fromkeys(inner if isinstance(inner, list) else [str(one.get("license") or _UNKNOWN)])
     return list(found)
 

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lrmctl.builders.opinions import Opinion
 from lrmctl.builders.tasks import (
@@ -22,7 +22,8 @@ from lrmctl.builders.tasks import (
     with_messages,
     with_system,
 )
-from lrmctl.data.sources import load_prompts, unfit
+from lrmctl.data.asked import About, check_text, needs_demonstrations
+from lrmctl.data.sources import load_demonstrations, load_prompts, unfit
 from lrmctl.engines.base import Engine
 from lrmctl.errors import RecipeError
 from lrmctl.recipe.schema import build as options
@@ -49,11 +50,11 @@ class Builder:
     """Rejection sampling, and the base of all builders.
 
     Attributes:
-        prompts_only: the rows are prompts with a pass rate instead of demonstrations.
+        writes: what the rows are: `demonstrations`, `rates` (prompts with a pass rate) or `annotated` prompts.
         left_out: prompts and completions that nothing is drawn for, by reason; known after `tasks`.
     """
 
-    prompts_only = False
+    writes: Literal["demonstrations", "rates", "annotated"] = "demonstrations"
 
     def __init__(self, recipe: DataRecipe) -> None:
         self.recipe = recipe
@@ -104,6 +105,8 @@ class Distill(Builder):
         return Task(with_system(prompt, text) if system else with_instruction(prompt, f"{text}\n\n"), prompt)
 
     def _of(self, prompt: Prompt) -> str:
+        if column := self.options.column:
+            return str(prompt.meta.get(column) or "")
         by_category = self.options.by_category
         if not by_category:
             return self._text
@@ -258,10 +261,45 @@ class Backtrack(Builder):
 class PassRate(Builder):
     """See `lrmctl.recipe.schema.build.PassRate`."""
 
-    prompts_only = True
+    writes = "rates"
 
     def fault(self, task: Task, sample: Trace, opinion: Opinion) -> str:  # noqa: ARG002
         return ""
+
+
+class Rewrite(Builder):
+    """See `lrmctl.recipe.schema.build.Rewrite`."""
+
+    def __init__(self, recipe: DataRecipe) -> None:
+        super().__init__(recipe)
+        check_text(self.options.text, "build.text")
+
+    def tasks(self) -> list[Task]:
+        rows = load_demonstrations(self.recipe.prompts, seed=self.recipe.seed)
+        abouts = [About(one.prompt, one.thinking, one.answer) for one in rows]
+        return [Task(about.asked(self.options.text), about.prompt) for about in abouts]
+
+    def meta(self, task: Task, sample: Trace) -> dict[str, Any]:  # noqa: ARG002
+        return {"rewritten": True}
+
+
+class Annotate(Builder):
+    """See `lrmctl.recipe.schema.build.Annotate`."""
+
+    writes = "annotated"
+
+    def __init__(self, recipe: DataRecipe) -> None:
+        super().__init__(recipe)
+        check_text(self.options.text, "build.text")
+        if needs_demonstrations(self.options.text):
+            what = "prompts have no `{thinking}` and no `{answer}`"
+            raise RecipeError(what, "build.text", "take them out, or use the builder `rewrite`")
+
+    def task(self, prompt: Prompt) -> Task:
+        return Task(About(prompt).asked(self.options.text), prompt)
+
+    def meta(self, task: Task, sample: Trace) -> dict[str, Any]:  # noqa: ARG002
+        return {self.options.column: sample.answer.strip()}
 
 
 _BUILDERS: dict[str, type[Builder]] = {
@@ -272,6 +310,8 @@ _BUILDERS: dict[str, type[Builder]] = {
     "critique": Critique,
     "backtrack": Backtrack,
     "pass-rate": PassRate,
+    "rewrite": Rewrite,
+    "annotate": Annotate,
 }
 
 

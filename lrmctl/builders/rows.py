@@ -22,6 +22,14 @@ def demonstration_rows(samples: Iterable[Sample], builder: Builder) -> Iterator[
             yield {**prompt_row(trace.prompt), "thinking": trace.thinking, "answer": trace.answer, **facts}
 
 
+def annotated_rows(samples: Iterable[Sample], builder: Builder) -> Iterator[dict[str, Any]]:
+    """The prompt of each sample that is kept, with the builder's columns in its `meta`."""
+    for one in samples:
+        if one.kept:
+            row = prompt_row(one.trace.prompt)
+            yield {**row, "meta": {**row.get("meta", {}), **builder.meta(one.task, one.trace)}}
+
+
 def prompt_row(prompt: Prompt) -> dict[str, Any]:
     """The columns of a prompt."""
     row: dict[str, Any] = {"id": prompt.id, "kind": prompt.kind, "messages": [dict(m) for m in prompt.messages]}
@@ -36,10 +44,10 @@ class PassRates:
     """Counts how many samples of each prompt pass; samples that could not be drawn or judged do not count.
 
     Args:
-        above, below: a prompt is kept if its rate lies between them, neither included.
+        above, below: a prompt is kept if its rate lies between them, neither included; None is below every rate.
     """
 
-    def __init__(self, above: float, below: float) -> None:
+    def __init__(self, above: float | None, below: float) -> None:
         self._above, self._below = above, below
         self.counts: Counter[str] = Counter()
 
@@ -58,7 +66,7 @@ class PassRates:
     def _why_not(self, rate: float | None) -> str:
         if rate is None:
             return "no sample could be judged"
-        if rate <= self._above:
+        if self._above is not None and rate <= self._above:
             return f"pass rate of {self._above:g} or less"
         return "" if rate < self._below else f"pass rate of {self._below:g} or more"
 

@@ -19,7 +19,7 @@ from lrmctl.builders.kinds import Builder
 from lrmctl.builders.opinions import Opinions
 from lrmctl.builders.plan import PlannedBuild, plan_build, sampling_of
 from lrmctl.builders.record import Record, claim
-from lrmctl.builders.rows import PassRates, demonstration_rows
+from lrmctl.builders.rows import PassRates, annotated_rows, demonstration_rows
 from lrmctl.engines.base import Engine, Rendering
 from lrmctl.engines.store import Store
 from lrmctl.errors import LrmctlError
@@ -170,8 +170,9 @@ def _build(
 
 def _write_rows(folder: RunFolder, draw: Draw, builder: Builder) -> dict[str, int]:
     """Write `rows.jsonl`; returns the prompts by what became of them, if rows are prompts."""
-    if not builder.prompts_only:
-        write_jsonl(folder.path / "rows.jsonl", demonstration_rows(draw.samples(), builder))
+    if builder.writes != "rates":
+        rows = demonstration_rows if builder.writes == "demonstrations" else annotated_rows
+        write_jsonl(folder.path / "rows.jsonl", rows(draw.samples(), builder))
         return {}
     rates = PassRates(builder.options.above, builder.options.below)
     write_jsonl(folder.path / "rows.jsonl", rates.rows(draw.samples()))

@@ -11,6 +11,7 @@ from lrmctl.data.pairs.groups import rollout_file
 from lrmctl.errors import LrmctlError
 from lrmctl.models.availability import hub_snapshot
 from lrmctl.recipe.schema.preference import ROLLOUT_PAIRS
+from lrmctl.recipe.schema.sections import SourceUse
 
 if TYPE_CHECKING:
     from lrmctl.recipe.schema.sections import Use
@@ -20,8 +21,10 @@ def unavailable_reason(use: Use) -> str:
     """Why a data source must be downloaded first; empty if it is on this machine or generates its rows."""
     if use.options.get("path"):
         return ""
-    if isinstance(inner := use.options.get("of"), dict):  # a source derived from another one
-        return unavailable_reason(type(use)(use=str(inner.get("use")), options=inner.get("options", {})))
+    if use.options.get("of"):  # a source derived from others
+        inner = use.options["of"]
+        listed = inner if isinstance(inner, list | tuple) else [inner]
+        return next(filter(None, (unavailable_reason(SourceUse.model_validate(one)) for one in listed)), "")
     if use.use == "run":
         from lrmctl.data.of_run import unbuilt_reason
 

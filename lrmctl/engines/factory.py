@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -51,7 +52,12 @@ def make_engine(
 
 
 def judge_engine(
-    model: str, engine: str | Mapping[str, Any] = "hf", *, batch_size: int = 16, device: str = "auto"
+    model: str,
+    engine: str | Mapping[str, Any] = "hf",
+    *,
+    batch_size: int = 16,
+    device: str = "auto",
+    template_args: Mapping[str, Any] | None = None,
 ) -> Engine:
     """The engine of a judge or reward: equal arguments give the same engine, and other batch sizes share its weights.
 
@@ -61,6 +67,7 @@ def judge_engine(
             `lrmctl.recipe.schema.engines`.
         batch_size: questions per batch, if the engine runs in this process.
         device: `auto`, `cpu`, `cuda` or one GPU, e.g. `cuda:1`, if the engine runs in this process.
+        template_args: for the model's chat template, where its own prompts are rendered; questions bring theirs.
 
     Raises:
         RecipeError: an unknown engine or option, or an invalid value.
@@ -71,7 +78,8 @@ def judge_engine(
     if device != "auto":
         options = _on(options, device)
     with _making:
-        return _judge_engine(model, options.model_dump_json(), type(options), batch_size)
+        args = json.dumps(template_args or {}, sort_keys=True)
+        return _judge_engine(model, options.model_dump_json(), type(options), batch_size, args)
 
 
 def _on(options: EngineOptions, device: str) -> EngineOptions:
@@ -93,8 +101,10 @@ def _on(options: EngineOptions, device: str) -> EngineOptions:
 
 
 @lru_cache(maxsize=8)
-def _judge_engine(model: str, options: str, section: type[EngineOptions], batch_size: int) -> Engine:
-    return make_engine(model, section.model_validate_json(options), batch_size=batch_size, shared=True)
+def _judge_engine(model: str, options: str, section: type[EngineOptions], batch_size: int, args: str) -> Engine:
+    rendering = Rendering(template_args=json.loads(args))
+    how = section.model_validate_json(options)
+    return make_engine(model, how, batch_size=batch_size, rendering=rendering, shared=True)
 
 
 def _plain(

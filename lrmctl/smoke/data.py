@@ -11,11 +11,13 @@ from lrmctl.builders.tasks import completions
 from lrmctl.data.sources import load_prompts
 from lrmctl.errors import NotFoundError
 from lrmctl.recipe.load import LoadedRecipe
+from lrmctl.recipe.schema.build import Rewrite
 from lrmctl.recipe.schema.engines import HfOptions
 from lrmctl.recipe.schema.recipes import DataRecipe
 from lrmctl.recipe.schema.sections import Mixed
 from lrmctl.smoke import replace_models
 from lrmctl.smoke.model import tiny_model
+from lrmctl.smoke.rows import RowKind
 from lrmctl.smoke.shrink import ANY_REWARD, NEW_TOKENS, SAMPLES, ShrunkRecipe, changes_of, small_reward, small_sources
 from lrmctl.smoke.stand_ins import NAME
 
@@ -48,7 +50,8 @@ def shrink_data(loaded: LoadedRecipe, folder: Path, runs_dir: Path) -> ShrunkRec
         words["engine"] = "hf"
         replaced.append(f"engine: {recipe.engine.use} -> hf")
     if recipe.prompts:
-        words["prompts"], told = small_sources(recipe.prompts, folder / "prompts")
+        what: RowKind = "demonstrations" if isinstance(recipe.build, Rewrite) else "prompts"
+        words["prompts"], told = small_sources(recipe.prompts, folder / "prompts", what=what)
         replaced += told
     if recipe.keep.reward is not None:
         words |= small_reward(recipe.keep.reward, "keep.reward.components", replaced)

@@ -18,6 +18,11 @@ def lrmctl_sources(register: Register) -> None:
         summary="preference pairs: the best and the worst of each group of a run's rollouts",
     )
     register("run", "lrmctl.data.of_run:run_source", summary="the rows of a data build; `run:NAME` is short for it")
+    register(
+        "asked",
+        "lrmctl.data.asked:AskedAbout",
+        summary="prompts that ask about the rows of other sources",
+    )
     register("hub", "lrmctl.data.sources:hub_source", summary="a Hugging Face data set by id, or a local folder of one")
     register("star-1", f"{_SAFETY}:star_1", summary="STAR-1: harmful prompts, policy-grounded thinking, safe answers")
     register("star-benign", f"{_SAFETY}:star_benign", summary="STAR-benign-915: harmless look-alikes, answered")

@@ -98,6 +98,9 @@ class Distill(Section):
     """The policy, specification or system message."""
     file: str | None = None
     """Instead of `text`: a text file, relative to the recipe."""
+    column: Text | None = None
+    """Instead of one text: the column of the prompts' rows that holds each row's own, e.g. the hint that `annotate`
+    wrote. Rows without it are sampled without any."""
     by_category: dict[str, Text] = {}
     """Instead of one text: a text for each category that a prompt's row states; others are sampled without any."""
     category: str = "category"
@@ -109,8 +112,8 @@ class Distill(Section):
 
     @model_validator(mode="after")
     def _one_text(self) -> Self:
-        if sum(map(bool, (self.text, self.file, self.by_category))) != 1:
-            raise ValueError("say exactly one of `text:`, `file:` and `by_category:`")
+        if sum(map(bool, (self.text, self.file, self.column, self.by_category))) != 1:
+            raise ValueError("say exactly one of `text:`, `file:`, `column:` and `by_category:`")
         return self
 
 
@@ -187,20 +190,40 @@ class PassRate(Section):
     """Prompts for RL by the share of samples that pass `keep`: drops what the model always or never solves."""
 
     use: Literal["pass-rate"]
-    above: Share = 0.0
-    """Prompts are kept whose rate is above this,"""
+    above: Share | None = 0.0
+    """Prompts are kept whose rate is above this; `null` keeps those never solved too,"""
     below: Share = 1.0
     """and below this."""
 
     @model_validator(mode="after")
     def _room(self) -> Self:
-        if self.above >= self.below:
+        if self.above is not None and self.above >= self.below:
             raise ValueError(f"no rate is above {self.above:g} and below {self.below:g}")
         return self
 
 
+class Rewrite(Section):
+    """Demonstrations written again by a model that sees them, e.g. a mapper that was trained for it (as DART does)."""
+
+    use: Literal["rewrite"]
+    text: Text
+    """What the model is asked, with the places `{prompt}`, `{reference}`, `{thinking}` and `{answer}` for parts of the
+    demonstration; the row has the original prompt. For a trained mapper the text of its prompts."""
+
+
+class Annotate(Section):
+    """Prompts with what a model writes about each of them, e.g. the sub-questions of a decomposer (as A2D does)."""
+
+    use: Literal["annotate"]
+    text: Text
+    """What the model is asked, with the places `{prompt}` and `{reference}`. For a trained decomposer the text of its
+    prompts."""
+    column: Text = "hint"
+    """Column of the rows that gets the answer."""
+
+
 Build = Annotated[
-    Select | Distill | Refuse | Correct | Critique | Backtrack | PassRate,
+    Select | Distill | Refuse | Correct | Critique | Backtrack | PassRate | Rewrite | Annotate,
     Field(discriminator="use"),
 ]
 """The builder, with its options."""
@@ -225,7 +248,7 @@ def check_build(build: Any, prompts: bool, judges: int, rewarded: bool, keep: Ke
         if rewarded or judges != (build.label is None):
             one = "a critique is kept if its verdict is that of one judge in `keep.judges`, or of the column `label`"
             raise MisplacedError(f"{one}; say one of the two, and no reward", ("keep",))
-    elif not isinstance(build, Distill) and not judges and not rewarded:
+    elif not isinstance(build, (Distill, Rewrite, Annotate)) and not judges and not rewarded:
         raise MisplacedError(f"the builder {build.use!r} needs a judge or a reward in `keep:`", ("keep",))
     if keep.order == "best" and not rewarded:
         raise MisplacedError("the best samples are those with the highest reward; add one", ("keep", "order"))

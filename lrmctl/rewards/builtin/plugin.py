@@ -79,6 +79,16 @@ def lrmctl_rewards(register: Register) -> None:
         f"{_HERE}.pairwise:Pairwise",
         summary="share of the prompt's other samples that a response beats, by a judge model or a reward",
     )
+    register(
+        "proxy-solves",
+        f"{_HERE}.helper:ProxySolves",
+        summary="1 if a frozen model solves the prompt with what was written as a hint, else 0 (A2D, after a note)",
+    )
+    register(
+        "likelihood",
+        f"{_HERE}.helper:Likelihood",
+        summary="mean log-probability per token under a student, of a rewritten demonstration (after DART)",
+    )
     register("ranking", f"{_HERE}.group:Ranking", summary="rank of another reward among the prompt's samples, 0 to 1")
     register("diversity", f"{_HERE}.group:Diversity", summary="how much a response differs from the prompt's others")
     register(
