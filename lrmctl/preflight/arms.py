@@ -9,39 +9,49 @@ from lrmctl.errors import LrmctlError, RecipeError
 from lrmctl.recipe.load import LoadedRecipe, load_recipe
 from lrmctl.recipe.problems import LocatedProblem, Problem
 from lrmctl.recipe.schema.recipes import StudyRecipe
-from lrmctl.recipe.schema.study import BASE, StudyArm, StudyBase
+from lrmctl.recipe.schema.study import BASE, StudyArm
+from lrmctl.recipe.schema.study_base import StudyBase
+from lrmctl.runs.study_cells import cell_path
 
 
 class ArmRecipes:
-    """The recipes of a study's arms and stages; each recipe file is read once.
+    """The recipes of a study's arms, stages and data; each recipe file is read once.
+
+    Args:
+        folder: the study's, relative to the folder of runs; by default its name.
 
     Raises:
         RecipeError: a recipe does not load or does not train; names its line.
     """
 
-    def __init__(self, loaded: LoadedRecipe) -> None:
+    def __init__(self, loaded: LoadedRecipe, folder: str | None = None) -> None:
         assert isinstance(loaded.recipe, StudyRecipe)
         self._loaded, self._study = loaded, loaded.recipe
+        self._folder = folder or loaded.recipe.name
         self._files: dict[str, LoadedRecipe] = {}
 
     def of(self, base: StudyBase, seed: int | None = None) -> dict[str, LoadedRecipe]:
-        """The recipe of every training by its name, with all overrides applied.
+        """The recipe of every training and build by its name, with all overrides applied.
 
-        A training that starts from another one names the base as its model here; the study replaces it.
+        One that starts from another one names the base as its model here; the study replaces it.
 
         Args:
             seed: the training seed; None leaves it to the recipe and the study's `seed:`.
         """
-        return {arm.name: self._one(arm, base, seed) for arm in self._study.trainings}
+        return {arm.name: self._one(arm, base, seed) for arm in (*self._study.trainings, *self._study.builds)}
 
     def file(self, arm: StudyArm) -> LoadedRecipe:
         """An arm's recipe as its file says, without overrides."""
         if arm.recipe not in self._files:
-            found = load_recipe(arm.recipe, beside=self._loaded.path)
-            if found.recipe.kind not in ("sft", "preference", "rl"):
-                raise RecipeError(f"is a recipe of kind {found.recipe.kind}; an arm trains, with sft, preference or rl")
-            self._files[arm.recipe] = found
-        return self._files[arm.recipe]
+            self._files[arm.recipe] = load_recipe(arm.recipe, beside=self._loaded.path)
+        found = self._files[arm.recipe]
+        kind, builds = found.recipe.kind, arm.at[:1] == ("data",)
+        if builds and kind != "data":
+            raise RecipeError(f"is a recipe of kind {kind}; what is in `data:` builds data", fix="put it into `arms:`")
+        if not builds and kind not in ("sft", "preference", "rl"):
+            fix = "put it into `data:`" if kind == "data" else ""
+            raise RecipeError(f"is a recipe of kind {kind}; an arm trains, with sft, preference or rl", fix=fix)
+        return found
 
     def _one(self, arm: StudyArm, base: StudyBase, seed: int | None) -> LoadedRecipe:
         line = self._loaded.where(*arm.at, "recipe")
@@ -59,9 +69,15 @@ class ArmRecipes:
                 fix="say `base:` of the study, or make a study of its own for the other model",
             )
         made = found.override({**arm.set, "model": base.model}, f"{line}: set")
-        if base.set:
+        if base.set and made.recipe.kind != "data":
             made = made.override(base.set, f"{line}: set of the base {base.folder}:")
+        if arm.runs:
+            made = made.with_runs({old: self._run(base, seed, name) for old, name in arm.runs.items()})
         return self._seeded(arm, found, made, seed, line)
+
+    def _run(self, base: StudyBase, seed: int | None, name: str) -> str:
+        """The run of a training or build of this study, as `run:NAME` names it."""
+        return f"{self._folder}/{cell_path(base.folder, seed, name, matrix=self._study.is_matrix)}"
 
     def _seeded(
         self, arm: StudyArm, found: LoadedRecipe, made: LoadedRecipe, seed: int | None, line: str
@@ -115,7 +131,7 @@ def replaced_models(loaded: LoadedRecipe) -> Iterator[LocatedProblem]:
     assert isinstance(study, StudyRecipe)
     recipes, models = ArmRecipes(loaded), [base.model for base in study.every_base]
     bases = f"the base, {models[0]}" if len(models) == 1 else "each of the bases"
-    for arm in study.trainings:
+    for arm in (*study.trainings, *study.builds):
         own: Any = recipes.file(arm).recipe
         if own.model not in models:
             start = bases if arm.start == BASE else f"the arm {arm.start}"

@@ -94,6 +94,24 @@ class LoadedRecipe:
                 assign(document, path, leaf, f"{place} {key}")
         return LoadedRecipe(_validate(document, self.path), self.path, self.sets, self.on, document)
 
+    def with_runs(self, names: Mapping[str, str]) -> LoadedRecipe:
+        """A copy of the recipe in which `run:OLD` is `run:NEW` wherever it is written, for each OLD -> NEW.
+
+        Raises:
+            RecipeError: the recipe names no such run.
+        """
+        document = Document(deepcopy(self._document.data), dict(self._document.marks))
+        missing = set(names)
+        for path, value in list(walk(document.data)):
+            old, at, variant = str(value).removeprefix("run:").partition("@")
+            if isinstance(value, str) and value.startswith("run:") and old in names:
+                _set(document.data, path, f"run:{names[old]}{at}{variant}")
+                missing.discard(old)
+        if missing:
+            what = f"the recipe names no `run:{min(missing)}`"
+            raise RecipeError(what, str(self.path), "name a run that it names, or leave it out of `runs:`")
+        return LoadedRecipe(_validate(document, self.path), self.path, self.sets, self.on, document)
+
 
 def load_recipe(
     ref: str | Path,

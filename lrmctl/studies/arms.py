@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def run_stage(task: StudyTask, emit: OnEvent) -> None:
     """Run one stage in a worker process, and write its stamp when it is done."""
     start = time.monotonic()
-    {"train": _train, "eval": _evaluate, "analyze": _analyze, "remove": _remove}[task.stage](task, emit)
+    _STAGES[task.stage](task, emit)
     write_json(task.stamp, {"key": task.key, "seconds": round(time.monotonic() - start, 2)})
 
 
@@ -42,6 +42,23 @@ def _train(task: StudyTask, emit: OnEvent) -> None:
     except OtherRecipeError as error:
         fix = f"remove {task.folder} to train it again, or take the change back; the other arms are kept"
         raise OtherRecipeError(error.what, error.where, fix) from None
+
+
+def _build(task: StudyTask, emit: OnEvent) -> None:
+    from lrmctl.builders.run import build
+    from lrmctl.errors import RunExistsError
+
+    assert task.loaded is not None  # so does every build
+    try:
+        build(
+            task.loaded.override({"model": str(task.model)}, "the study's model"),
+            runs_dir=task.folder.parent,
+            name=task.folder.name,
+            on_stage=lambda stage, done, total: emit(StudyEvent(task.arm, "build", "progress", stage, done, total)),
+        )
+    except RunExistsError as error:
+        fix = f"remove {task.folder} to build it again, or take the change back; the arms are kept"
+        raise RunExistsError(error.what, error.where, fix) from None
 
 
 def _evaluate(task: StudyTask, emit: OnEvent) -> None:
@@ -85,3 +102,6 @@ def _remove(task: StudyTask, emit: OnEvent) -> None:
         return
     freed = remove_weights(task.folder)
     emit(StudyEvent(task.arm, "remove", "progress", f"{freed:,} bytes freed"))
+
+
+_STAGES = {"train": _train, "build": _build, "eval": _evaluate, "analyze": _analyze, "remove": _remove}

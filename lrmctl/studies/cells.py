@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lrmctl.recipe.schema.recipes import StudyRecipe
-from lrmctl.recipe.schema.study import BASE, StudyBase
+from lrmctl.recipe.schema.study import BASE
+from lrmctl.recipe.schema.study_base import StudyBase
 from lrmctl.runs.study_cells import StudyCell, cell_path
 
 

@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING, Any
 from lrmctl.recipe.schema.recipes import SftRecipe
 from lrmctl.recipe.schema.study import BASE
 from lrmctl.runs.damage import DamagedError, read_object
+from lrmctl.runs.study_cells import cell_path
 from lrmctl.studies.resources import gpus_of_evaluation
 
 if TYPE_CHECKING:
     from lrmctl.recipe.load import LoadedRecipe
     from lrmctl.recipe.schema.evaluation import EvalSection
     from lrmctl.recipe.schema.recipes import StudyRecipe
-    from lrmctl.recipe.schema.study import StudyArm, StudyBase
+    from lrmctl.recipe.schema.study import StudyArm
+    from lrmctl.recipe.schema.study_base import StudyBase
     from lrmctl.training.plan import TrainingPlan
 
 NO_HOURS = (
@@ -156,7 +158,7 @@ def plan_study(loaded: LoadedRecipe, runs_dir: Path, name: str | None = None) ->
     from lrmctl.studies.cells import cells_of
 
     study: StudyRecipe = loaded.recipe  # type: ignore[assignment]  # the CLI sends only studies here
-    recipes, stages = ArmRecipes(loaded), list[StageEstimate]()
+    recipes, stages = ArmRecipes(loaded, name), list[StageEstimate]()
     for base in study.every_base:
         stages += _of_base(study_on(loaded, base), base, recipes.of(base, study.training_seeds[0]), runs_dir)
     bases = [base.folder for base in study.every_base]
@@ -176,6 +178,12 @@ def _measured(folder: Path, study: StudyRecipe) -> dict[tuple[str, str, str], fl
             seconds = _seconds(folder / cell.path / "stages" / f"{stage}.json")
             if seconds:
                 found.setdefault((cell.base, cell.arm, stage), []).append(seconds)
+    for base in study.every_base:
+        for seed in study.training_seeds:
+            for rows in study.builds:
+                path = cell_path(base.folder, seed, rows.name, matrix=study.is_matrix)
+                if seconds := _seconds(folder / path / "stages" / "build.json"):
+                    found.setdefault((base.folder, rows.name, "build"), []).append(seconds)
     return {key: sum(values) / len(values) for key, values in found.items()}
 
 
@@ -193,6 +201,8 @@ def _of_base(
     analysed = _analysis(study, base.folder)
     yield from (evaluated, analysed)
     runs = len(study.training_seeds)
+    for rows in study.builds:
+        yield _build(rows, base.folder, recipes[rows.name], runs, runs_dir)
     for arm in study.trainings:
         loaded = recipes[arm.name]
         if study.launch.via != "local":
@@ -220,8 +230,33 @@ def _training(arm: StudyArm, base: str, loaded: LoadedRecipe, runs: int, runs_di
         sum(numbers.judge_calls.values()) if sampled is None else sampled,
         numbers.disk_bytes,
         kept,
-        notes=plan.missing,
+        notes=tuple(_known(note, arm) for note in plan.missing),
         nodes=plan.summary.placement.nodes,
+    )
+
+
+def _known(note: str, arm: StudyArm) -> str:
+    """The note on missing data, unless this study makes them."""
+    made = next((name for name in arm.runs.values() if f"/{name}'" in note), None)
+    return note if made is None else f"its rows are built first, by {made}"
+
+
+def _build(rows: StudyArm, base: str, loaded: LoadedRecipe, runs: int, runs_dir: Path) -> StageEstimate:
+    from lrmctl.builders.plan import plan_build
+
+    planned = plan_build(loaded, runs_dir=runs_dir, name=rows.name, allow_missing=True)
+    plan = planned.plan
+    known = not plan.missing
+    return StageEstimate(
+        base,
+        rows.name,
+        "build",
+        rows.start,
+        runs,
+        gpus_of_evaluation(planned.recipe),
+        plan.completions if known else None,
+        sum(plan.judge_calls.values()) if known else None,
+        notes=plan.missing,
     )
 
 

@@ -37,7 +37,7 @@ class _Graph:
         self._on_event, self._on_failure = on_event, on_failure
         needs = {name: [n for n in (*task.needs, *task.after) if n in tasks] for name, task in tasks.items()}
         self._order: TopologicalSorter[str] = TopologicalSorter(needs)
-        self._needed = {need for task in tasks.values() if task.stage == "train" for need in task.needs}
+        self._needed = {need for task in tasks.values() if task.stage in ("train", "build") for need in task.needs}
         self._failed: dict[str, str] = {}
         self._holes: dict[str, str] = {}
         self._started: dict[str, float] = {}
@@ -96,8 +96,10 @@ class _Graph:
             self._failed[task.name] = self._failed[broken]
             self._on_event(StudyEvent(task.arm, task.stage, "skipped"))
             return
-        self._fail(task, f"not trained: its start, {start}, failed: {_first_line(self._holes.get(start, ''))}")
-        self._on_event(StudyEvent(task.arm, task.stage, "skipped", f"its start, {start}, failed"))
+        done = "built" if task.stage == "build" else "trained"
+        needed = f"{'its start' if broken.startswith('train:') else 'what it needs'}, {start},"
+        self._fail(task, f"not {done}: {needed} failed: {_first_line(self._holes.get(start, ''))}")
+        self._on_event(StudyEvent(task.arm, task.stage, "skipped", f"{needed} failed"))
 
     def _start(self, task: StudyTask) -> None:
         self._started[task.name] = time.monotonic()

@@ -13,7 +13,7 @@ from lrmctl.recipe.schema.recipes import OfflineRecipe, RlRecipe
 
 if TYPE_CHECKING:
     from lrmctl.recipe.schema.evaluation import EvalSection
-    from lrmctl.recipe.schema.recipes import AnyRecipe
+    from lrmctl.recipe.schema.recipes import AnyRecipe, DataRecipe
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ def use_of_training(recipe: AnyRecipe, *, on_cluster: bool = False) -> TrainingU
     return TrainingUse(placed.gpus, nodes=placed.nodes, starts_cluster=own)
 
 
-def gpus_of_evaluation(section: EvalSection) -> int:
-    """GPUs of an evaluation: the engine's; one where only judges may need it, and where `workers: auto` takes what it
-    is given."""
+def gpus_of_evaluation(section: EvalSection | DataRecipe) -> int:
+    """GPUs of an evaluation or a build: the engine's; one where only judges may need it, and where `workers: auto`
+    takes what it is given."""
     engine = section.engine
     if isinstance(engine, HfOptions):
         return engine.workers if isinstance(engine.workers, int) and engine.device != "cpu" else 1

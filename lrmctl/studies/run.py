@@ -96,6 +96,14 @@ def _executor(loaded: LoadedRecipe, tasks: Mapping[str, StudyTask], folder: Path
     return ClusterExecutor(jobs, folder, run_stage, tasks, most)
 
 
+def _run_name(folder: Path) -> str:
+    """The study's folder as `run:NAME` names it; its own name where its runs are not in the folder of runs."""
+    from lrmctl.runs.names import runs_folder
+
+    here = runs_folder().absolute()
+    return folder.relative_to(here).as_posix() if folder.is_relative_to(here) else folder.name
+
+
 def _claim(folder: Path, loaded: LoadedRecipe, rebuild_base: bool) -> None:
     """Create the study's folder, or check that it belongs to this study."""
     recipe: StudyRecipe = loaded.recipe  # type: ignore[assignment]  # as above
@@ -141,7 +149,7 @@ def _bases(
     from lrmctl.studies.pretrain import pretrain_bases
 
     recipe: StudyRecipe = loaded.recipe  # type: ignore[assignment]  # as above
-    recipes = ArmRecipes(loaded)
+    recipes = ArmRecipes(loaded, _run_name(folder))
     pretrained = pretrain_bases(recipe, folder, rebuild_base, on_event)
     found = []
     for base in recipe.every_base:

@@ -18,10 +18,10 @@ from lrmctl.studies.resources import gpus_of_evaluation, use_of_training
 
 if TYPE_CHECKING:
     from lrmctl.recipe.load import LoadedRecipe
-    from lrmctl.recipe.schema.recipes import StudyRecipe
+    from lrmctl.recipe.schema.recipes import DataRecipe, StudyRecipe
     from lrmctl.recipe.schema.study import StudyArm
 
-STAGES = ("train", "eval", "analyze", "remove")
+STAGES = ("train", "build", "eval", "analyze", "remove")
 
 OnEvent = Callable[["StudyEvent"], None]
 
@@ -137,24 +137,32 @@ class _Tasks:
     def _of_seed(self, seed: int | None, recipes: Mapping[str, LoadedRecipe]) -> Iterator[StudyTask]:
         keys: dict[str, str] = {}
         followers: dict[str, list[str]] = {}
-        arms = list(_starts_first(self._study.trainings))
+        builds = {one.name for one in self._study.builds}
+        made = {name: "build" if name in builds else "train" for name in recipes}
+        arms = list(_needed_first((*self._study.trainings, *self._study.builds)))
         for arm in arms:
-            followers.setdefault(arm.start, []).append(f"train:{self._path(seed, arm.name)}")
+            for name in (arm.start, *arm.runs.values()):
+                followers.setdefault(name, []).append(f"{made[arm.name]}:{self._path(seed, arm.name)}")
         for arm in arms:
             path, start = self._path(seed, arm.name), self._path(seed, arm.start)
-            inputs = (recipes[arm.name].resolved, *([keys[arm.start]] if arm.start != BASE else []))
+            needed = [name for name in (arm.start, *arm.runs.values()) if name != BASE]
+            needs = tuple(dict.fromkeys(f"{made[name]}:{self._path(seed, name)}" for name in needed))
+            inputs = (recipes[arm.name].resolved, *(keys[name] for name in needed))
             model = self._base.model if arm.start == BASE else self._folder / start / "model"
-            train = self._task(path, "train", model, recipes[arm.name], *inputs)
-            keys[arm.name] = train.key
-            needs = () if arm.start == BASE else (f"train:{start}",)
+            task = self._task(path, made[arm.name], model, recipes[arm.name], *inputs)
+            keys[arm.name] = task.key
+            if arm.name in builds:
+                recipe: DataRecipe = recipes[arm.name].recipe  # type: ignore[assignment]  # what `data:` holds
+                yield replace(task, needs=needs, gpus=gpus_of_evaluation(recipe))
+                continue
             use = use_of_training(recipes[arm.name].recipe, on_cluster=self._study.launch.via != "local")
-            yield replace(train, needs=needs, **asdict(use))
-            last = train.name
+            yield replace(task, needs=needs, **asdict(use))
+            last = task.name
             if arm.evaluate:
                 yield from self._evaluated(path, self._folder / path / "model", inputs, (last,))
                 last = f"analyze:{path}"
             if not arm.keep:
-                removal = self._task(path, "remove", self._folder / path / "model", None, train.key)
+                removal = self._task(path, "remove", self._folder / path / "model", None, task.key)
                 yield replace(removal, needs=(last, *followers.get(arm.name, ())), gpus=0)
 
     def _evaluated(
@@ -179,12 +187,12 @@ class _Tasks:
         return cell_path(self._base.name, seed, arm, matrix=self._study.is_matrix)
 
 
-def _starts_first(arms: tuple[StudyArm, ...]) -> Iterator[StudyArm]:
-    """The trainings, each after the one that it starts from."""
+def _needed_first(arms: tuple[StudyArm, ...]) -> Iterator[StudyArm]:
+    """The trainings and builds, each after the one that it starts from and those whose rows it takes."""
     from graphlib import TopologicalSorter
 
     by_name = {arm.name: arm for arm in arms}
-    order = TopologicalSorter({arm.name: [arm.start] for arm in arms}).static_order()
+    order = TopologicalSorter({arm.name: [arm.start, *arm.runs.values()] for arm in arms}).static_order()
     return (by_name[name] for name in order if name in by_name)
 
 

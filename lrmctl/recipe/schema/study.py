@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
@@ -13,12 +12,10 @@ from pydantic import ConfigDict, Field, model_validator
 from lrmctl.recipe.schema.analysis import AnalysisSection
 from lrmctl.recipe.schema.evaluation import EvalSection
 from lrmctl.recipe.schema.sections import Launch, MisplacedError, Name, Positive, RecipeHeader, Section, error_at
+from lrmctl.recipe.schema.study_base import DEFAULT_BASE, Seed, StudyBase
 
 BASE = "base"
 """Name of the untrained model among a study's arms."""
-DEFAULT_BASE = "lab:tiny"
-Architecture = Literal["llama", "qwen3"]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
 class StageUse(Section):
@@ -28,6 +25,8 @@ class StageUse(Section):
     """Shipped recipe or file, as in an arm."""
     set: dict[str, Any] = {}
     """Overrides, as with `--set`."""
+    runs: dict[str, Name] = {}
+    """As in an arm."""
     evaluate: bool | None = None
     """Evaluate and analyse this stage's model; by default only the last stage's, which is the arm's."""
     keep: bool | None = None
@@ -55,6 +54,9 @@ class Arm(Section):
     """Mark this arm as a control in the report."""
     set: dict[str, Any] = {}
     """Overrides, as with `--set`."""
+    runs: dict[str, Name] = {}
+    """Runs of this study in place of those that the recipe names: `{built: rows}` makes `run:built` the result of
+    `rows`, which is one of `data:` or another arm. The arm waits for it."""
     evaluate: bool = True
     """Evaluate and analyse the arm; `false` for one that others only start from."""
     keep: bool = True
@@ -66,60 +68,25 @@ class Arm(Section):
             raise ValueError("say exactly one of `recipe:` (one training) and `stages:` (several, one after the other)")
         if self.stages and self.set:
             raise MisplacedError("has no effect beside `stages:`; say it in the stage that it is for", ("set",))
+        if self.stages and self.runs:
+            raise MisplacedError("has no effect beside `stages:`; say it in the stage that it is for", ("runs",))
         return self
 
 
-class Pretraining(Section):
-    """A model of the lab that the study pretrains first, in about three minutes on one core."""
+class StudyData(Section):
+    """Rows that the study builds with one of its models, on each base and with each training seed."""
 
-    architecture: Architecture = "llama"
-    """Of the network: `llama` or `qwen3`."""
-    seed: Seed = 0
-    """Of the corpus and of pretraining; 0 with `llama` is `lab:tiny`."""
+    model_config = ConfigDict(serialize_by_alias=True)
 
-
-class StudyBase(Section):
-    """One of a study's base models; just the model if nothing else is said."""
-
-    model: str = ""
-    """`lab:tiny`, a local folder, a hub id, or `run:NAME`."""
-    pretrain: Pretraining | None = None
-    """Instead of `model:`, a model of the lab made for this study."""
-    name: Name | None = None
-    """Name of its folder and in the report; by default the last part of the model's name."""
+    name: Name
+    recipe: str
+    """Shipped recipe or file of kind `data`; its `model:` is replaced."""
+    from_: Name | None = Field(None, alias="from")
+    """Arm whose trained model the rows are sampled from; by default the study's `start:`, or its base."""
     set: dict[str, Any] = {}
-    """Overrides of every arm's recipe on this base, applied last, e.g. `{layout.gpus: 4}`."""
-    evaluation: dict[str, Any] = {}
-    """Overrides of the study's evaluation on this base, e.g. `{template_args: {enable_thinking: true}}`."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _by_name(cls, given: Any) -> Any:
-        if isinstance(given, dict) and given.get("pretrain") is not None and "model" not in given:
-            return {**given, "model": DEFAULT_BASE}
-        return {"model": given} if isinstance(given, str) else given
-
-    @model_validator(mode="after")
-    def _one_model(self) -> StudyBase:
-        if not self.model:
-            raise ValueError("say `model:`, or `pretrain:` for a model of the lab")
-        if self.pretrain is not None and self.model != DEFAULT_BASE:
-            raise MisplacedError("say exactly one of `model:` and `pretrain:`", ("model",))
-        return self
-
-    @model_validator(mode="after")
-    def _no_identity(self) -> StudyBase:
-        for key, instead in (("model", "say it in `model:`"), ("seed", "say `seeds:` of the study")):
-            if key in self.set:
-                raise MisplacedError(f"a base does not set its arms' {key}; {instead}", ("set", key))
-        return self
-
-    @property
-    def folder(self) -> str:
-        """The name, or the one made from the model."""
-        if self.name is None and self.pretrain is not None:
-            return f"{self.pretrain.architecture}-{self.pretrain.seed}"
-        return self.name or _name_of(self.model)
+    """Overrides, as with `--set`."""
+    runs: dict[str, Name] = {}
+    """As in an arm: `{noted: hints}` makes `run:noted` in the recipe the rows of `hints`."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +97,7 @@ class StudyArm:
         start: name of the training that it starts from, or `base`.
         evaluate, keep: whether its model is evaluated, and kept afterwards.
         intermediate: a stage and no arm of its own.
+        runs: name of a run in its recipe -> the training or build of this study that stands for it.
         at: where its recipe is written, e.g. `("arms", 0, "stages", 1)`.
     """
 
@@ -142,6 +110,7 @@ class StudyArm:
     evaluate: bool
     keep: bool
     intermediate: bool = False
+    runs: Mapping[str, str] = field(default_factory=dict)
     at: tuple[str | int, ...] = field(default=(), compare=False)
 
 
@@ -156,6 +125,8 @@ class StudyRecipe(RecipeHeader):
     start: Name | None = None
     """Arm that the other arms start from unless they say `from:`, e.g. a short SFT that makes the reasoning model."""
     arms: Annotated[tuple[Arm, ...], Field(min_length=1)]
+    data: tuple[StudyData, ...] = ()
+    """Rows that the study builds, for arms that name them in `runs:`."""
     evaluation: EvalSection
     analysis: AnalysisSection = AnalysisSection()
     jobs: Positive = 2
@@ -166,7 +137,7 @@ class StudyRecipe(RecipeHeader):
 
     @model_validator(mode="after")
     def _unique(self) -> StudyRecipe:
-        names = [BASE, *(a.name for a in self.arms)]
+        names = [BASE, *(a.name for a in self.arms), *(d.name for d in self.data)]
         if twice := {n for n in names if names.count(n) > 1}:
             raise ValueError(f"two arms are called {sorted(twice)[0]!r} (`base` is taken)")
         return self
@@ -192,8 +163,29 @@ class StudyRecipe(RecipeHeader):
             with error_at("arms", index, "from"):
                 self._check_start(arm.from_)
                 _refuse_cycle(arm.name, {a.name: self.start_of(a) for a in self.arms})
-        _ = self.trainings  # the names of stages do not clash
+        for index, rows in enumerate(self.data):
+            with error_at("data", index, "from"):
+                self._check_start(rows.from_)
+        self._check_runs()
         return self
+
+    def _check_runs(self) -> None:
+        from graphlib import CycleError, TopologicalSorter
+
+        from lrmctl._util.suggest import did_you_mean
+
+        steps = (*self.trainings, *self.builds)
+        known = [*(arm.name for arm in self.arms), *(rows.name for rows in self.data)]
+        for step in steps:
+            with error_at(*step.at, "runs"):
+                for name in step.runs.values():
+                    if name not in known:
+                        hint = did_you_mean(name, known)
+                        raise ValueError(f"there is no arm and no data {name!r}" + (f"; {hint}" if hint else ""))
+        try:
+            TopologicalSorter({step.name: [step.start, *step.runs.values()] for step in steps}).prepare()
+        except CycleError as error:
+            raise ValueError(f"arms and data need each other in a circle: {' <- '.join(error.args[1])}") from None
 
     def _check_start(self, name: str | None) -> None:
         from lrmctl._util.suggest import did_you_mean
@@ -203,8 +195,8 @@ class StudyRecipe(RecipeHeader):
             hint = did_you_mean(name, known)
             raise ValueError(f"there is no arm {name!r}" + (f"; {hint}" if hint else ""))
 
-    def start_of(self, arm: Arm) -> str:
-        """What the first training of an arm starts from: `base` or an arm's name."""
+    def start_of(self, arm: Arm | StudyData) -> str:
+        """What the first training of an arm starts from, or data are sampled from: `base` or an arm's name."""
         if arm.from_ is not None:
             return arm.from_
         return BASE if self.start is None or arm.name in self._before_start else self.start
@@ -240,9 +232,17 @@ class StudyRecipe(RecipeHeader):
         """Every training, in the order of the arms; a chain's beginning that several arms share is listed once."""
         return tuple(_Chains(self).trainings())
 
+    @property
+    def builds(self) -> tuple[StudyArm, ...]:
+        """Every build of `data:`."""
+        return tuple(
+            StudyArm(d.name, d.name, False, d.recipe, d.set, self.start_of(d), False, True, True, d.runs, ("data", i))
+            for i, d in enumerate(self.data)
+        )
+
 
 _Step = tuple[str, str]
-"""A recipe and its overrides as JSON: what makes two stages with the same start the same training."""
+"""A recipe, and its overrides and runs as JSON: what makes two stages with the same start the same training."""
 _Chain = tuple[_Step, ...]
 
 
@@ -308,22 +308,22 @@ def _intermediate(
     """A stage before an arm's last one; where arms that share it disagree, its model is evaluated and kept."""
     keep = any(use.keep for use in uses) or all(use.keep is None for use in uses)
     label, evaluate = f"{arm.label or arm.name}, stage {int(at[-1]) + 1}", any(use.evaluate for use in uses)
-    return StudyArm(name, label, arm.control, stage.recipe, stage.set, start, evaluate, keep, True, at)
+    return StudyArm(name, label, arm.control, stage.recipe, stage.set, start, evaluate, keep, True, stage.runs, at)
 
 
 def _of_arm(arm: Arm, last: StageUse, start: str, asked: bool, at: tuple[str | int, ...]) -> StudyArm:
     keep = arm.keep if last.keep is None else last.keep
     evaluate = asked or (arm.evaluate if last.evaluate is None else last.evaluate)
     label = arm.label or arm.name
-    return StudyArm(arm.name, label, arm.control, last.recipe, last.set, start, evaluate, keep, at=at)
+    return StudyArm(arm.name, label, arm.control, last.recipe, last.set, start, evaluate, keep, runs=last.runs, at=at)
 
 
 def _stages(arm: Arm) -> Sequence[StageUse]:
-    return arm.stages or (StageUse(recipe=arm.recipe, set=arm.set),)
+    return arm.stages or (StageUse(recipe=arm.recipe, set=arm.set, runs=arm.runs),)
 
 
 def _step(stage: StageUse) -> _Step:
-    return stage.recipe, json.dumps(stage.set, sort_keys=True, default=str)
+    return stage.recipe, json.dumps([stage.set, stage.runs], sort_keys=True, default=str)
 
 
 def _refuse_cycle(name: str, starts: Mapping[str, str]) -> None:
@@ -337,9 +337,3 @@ def _refuse_cycle(name: str, starts: Mapping[str, str]) -> None:
         if start in chain:
             return  # a circle further up, which its own arms report
         chain.append(start)
-
-
-def _name_of(model: str) -> str:
-    """A folder name from a model reference: `Qwen/Qwen3-8B` -> `Qwen3-8B`, `lab:tiny` -> `lab-tiny`."""
-    last = model.rstrip("/").rpartition("/")[2]
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", last).strip("-._")[:64].strip("-._") or "model"
