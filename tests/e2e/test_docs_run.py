@@ -26,6 +26,7 @@ FRAGMENTS = {
     "evaluation": "kind: eval\nname: shown\nmodel: lab:tiny\n",
     "reward": "kind: rl\nname: shown\nmodel: lab:tiny\nprompts: [lab-prompts]\n",
     "prefill": "extends: lab/rl\nname: shown\n",
+    "prompts": "extends: lab/rl-mapper\nname: shown\n",
     "data": "kind: sft\nname: shown\nmodel: lab:tiny\n",
     "analysis": "extends: demo\n",
     "extends": "",

@@ -42,7 +42,7 @@ OPTIONS = {
     "stand-in": {},
 }
 """Options with which each can be tried without a model; those that need one are below or have tests of their own."""
-WITH_MODEL = {"reward-model", "risk-adequacy"}
+WITH_MODEL = {"reward-model", "risk-adequacy", "proxy-solves", "likelihood"}
 BUILT_IN = [e.name for e in registry.names("reward") if e.distribution == "lrmctl"]
 JUDGED = [name for name, options in OPTIONS.items() if "judge" in options]
 
