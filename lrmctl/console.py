@@ -198,14 +198,21 @@ class Clock:
         self.starts_up = starts_up
         self.began = time.monotonic()
         self.seen = 0
-        self.first: tuple[int, float] | None = None
+        self.first: tuple[float, float] | None = None
+        self._sampling = False
         self._paces: list[tuple[int, float]] = []
         self._agreed: float | None = None
 
     def left(self, done: int, total: int) -> str:
         now = time.monotonic()
+        work = getattr(done, "work", done)
         if done and done == total:
             return f"took {duration(now - self.began)}"
+        if not self._sampling and hasattr(done, "work"):
+            # before the first token weights are loaded and prompts read, which says nothing of the pace
+            self._sampling = done.work > 0
+            self.first = (work, now) if self._sampling else None
+            return ""
         if self.first is None and not self.starts_up:
             self.first = (done, now)
             return ""
@@ -215,12 +222,12 @@ class Clock:
             self.seen = done
             return ""
         start, since = self.first
-        work = getattr(done, "work", done)
-        if work <= start or (now - since < _FIRST and work != done):
+        early = work != done and (now - since < _FIRST or work - start < _LEAST * total)
+        if work <= start or early:
             return ""
         pace = (now - since) / (work - start)
         if not self.starts_up and work == done:
-            pace = self._settled(done - start, pace)
+            pace = self._settled(done - int(start), pace)
         return f"{duration(pace * (total - work))} left" if pace else ""
 
     def _settled(self, done: int, pace: float) -> float:
@@ -235,6 +242,8 @@ class Clock:
 
 _FIRST = 5.0
 """Seconds before the first estimate from work under way."""
+_LEAST = 0.02
+"""Share of the work before that estimate."""
 _AGREE = 1.35
 """Most that two paces which agree differ by, as a factor."""
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from lrmctl import console
+from lrmctl._util.progress import Done
 from lrmctl.comparison import render
 from lrmctl.comparison.comparison import ComparedEvaluation, Comparison
 from lrmctl.comparison.settings import ABSENT, SettingDifference
@@ -78,6 +79,16 @@ def test_what_was_stored_before_says_nothing_of_the_pace(clock: Callable[[float]
     left.left(905, 1000)
     clock(10)
     assert left.left(910, 1000) == "1 min 30 s left"
+
+
+def test_loading_and_reading_prompts_say_nothing_of_the_pace(clock: Callable[[float], None]) -> None:
+    """Seen with a real model on CPU: "5 h 16 min left" five minutes before the end."""
+    left = console.Clock()
+    for second, done in ((0, 0), (20, Done(0, 0.0)), (60, Done(0, 0.0)), (61, Done(0, 0.1)), (70, Done(0, 1.0))):
+        clock(second)
+        assert left.left(done, 100) == ""
+    clock(81)
+    assert left.left(Done(0, 20.1), 100) == "1 min 20 s left"
 
 
 def test_the_start_up_of_a_trainer_is_left_out(clock: Callable[[float], None]) -> None:
