@@ -12,4 +12,5 @@ MODULES = (
     "lrmctl.smoke.plugin",
     "lrmctl.thinking.plugin",
     "lrmctl.lexicons.plugin",
+    "lrmctl.doctor.plugin",
 )

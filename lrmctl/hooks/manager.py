@@ -32,6 +32,7 @@ GROUPS = {
     "backend": "lrmctl_backends",
     "thinking-format": "lrmctl_thinking_formats",
     "lexicon": "lrmctl_lexicons",
+    "doctor-check": "lrmctl_doctor_checks",
 }
 ENTRY_POINT_GROUP = "lrmctl"
 _TARGET = re.compile(r"[\w.]+:[\w.]+")
@@ -43,7 +44,8 @@ class PluginEntry:
     """One registered name.
 
     Attributes:
-        group: `reward`, `judge`, `benchmark`, `source`, `backend`, `thinking-format` or `lexicon`.
+        group: `reward`, `judge`, `benchmark`, `source`, `backend`, `thinking-format`, `lexicon` or
+            `doctor-check`.
         distribution, version: the installed distribution that registered it (`lrmctl` for built-ins).
         source: the factory, or the import path of one that is imported when first needed.
     """

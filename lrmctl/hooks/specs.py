@@ -1,4 +1,4 @@
-"""The plugin contract: seven hooks, each of which gets a `register` callback.
+"""The plugin contract: eight hooks, each of which gets a `register` callback.
 
 A plugin is a distribution with an entry point in the group `lrmctl`; its module implements any of these hooks:
 
@@ -294,3 +294,9 @@ def lrmctl_lexicons(register: Register) -> None:
 @hookspec
 def lrmctl_backends(register: Register) -> None:
     """Register training backends: `register(name, factory)`, factory() -> `Backend`."""
+
+
+@hookspec
+def lrmctl_doctor_checks(register: Register) -> None:
+    """Register checks of `lrmctl doctor`: `register(name, factory)`, factory() -> `lrmctl.doctor.Checker`, a function
+    of a `lrmctl.doctor.Machine` that gives one `lrmctl.doctor.Check` or several."""

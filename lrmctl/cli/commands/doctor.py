@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lrmctl.cli.common import RUNS, AsJson
+
+if TYPE_CHECKING:
+    from lrmctl.doctor import Check
 
 
 def doctor(
@@ -19,7 +22,7 @@ def doctor(
         bool, typer.Option("--cpu-overrides", help="Print what `uv pip install --overrides` needs for OpenRLHF on CPU.")
     ] = False,
 ) -> None:
-    """Check this machine and installation.
+    """Check this machine and installation: versions, GPUs, memory, ports, hub, data, plugins.
 
     Exit code 1 if something must be fixed.
     """
@@ -32,11 +35,18 @@ def doctor(
         return
     from lrmctl.doctor import examine
 
-    checks = examine(runs_dir)
+    checks = []
+    for check in examine(runs_dir):
+        checks.append(check)
+        if not as_json:
+            console.out.print(_line(check), markup=False, highlight=False, soft_wrap=True)
     if as_json:
         console.emit_json("doctor", checks)
-    else:
-        rows = [(c.verdict, c.id, c.reason, c.fix) for c in checks]
-        console.table("", ("verdict", "check", "found", "fix"), rows)
     if any(check.verdict == "fail" for check in checks):
         raise typer.Exit(console.FINDINGS)
+
+
+def _line(check: Check) -> str:
+    """One check as text: the verdict, what was found, and below it what to do."""
+    found = f"{check.verdict:<5} {check.id:<16} {check.reason}"
+    return f"{found}\n{'':<22} fix: {check.fix}" if check.fix else found

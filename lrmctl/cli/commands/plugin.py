@@ -14,7 +14,8 @@ app = typer.Typer(help="Rewards, judges, benchmarks, data sources and backends."
 @app.command("list")
 def list_(
     group: Annotated[
-        str | None, typer.Argument(help="reward, judge, benchmark, source, backend, thinking-format or lexicon.")
+        str | None,
+        typer.Argument(help="E.g. reward, judge, benchmark, source, lexicon or doctor-check."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
