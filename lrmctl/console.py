@@ -72,8 +72,12 @@ def show_own_warnings() -> None:
 def print_error(error: BaseException) -> None:
     """Print what happened, where and the fix to stderr: no traceback, long words cut, control characters escaped."""
     text = _ENDLESS.sub(lambda word: f"{word[0][:120]}...{word[0][-40:]}", str(error) or type(error).__name__)
-    text = _STEERING.sub(lambda sign: ascii(sign[0])[1:-1], text)
-    err.print(f"[bold red]error:[/] {escape(text)}")
+    err.print(f"[bold red]error:[/] {escape(harmless(text))}")
+
+
+def harmless(text: str) -> str:
+    r"""Text from a model without what steers a terminal or turns its text: control characters as `\x1b` or `\u202e`."""
+    return _STEERING.sub(lambda sign: ascii(sign[0])[1:-1], text)
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -17,6 +17,7 @@ COMMANDS = {
     "export": CommandEntry("export:export", "Write the results of an evaluation in another tool's format."),
     "monitor": CommandEntry("monitor:monitor", "Look for reward hacking in the rollouts of an RL run."),
     "report": CommandEntry("report:report", "Write one self-contained HTML report and its table as JSON."),
+    "traces": CommandEntry("traces:traces", "Print the traces of a run that fulfil a condition."),
     "view": CommandEntry("view:view", "Read traces and training rollouts in a browser, until Ctrl-C."),
     "study": CommandEntry("study:study", "Run or continue a study."),
     "doctor": CommandEntry("doctor:doctor", "Check this machine and installation."),

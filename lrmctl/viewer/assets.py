@@ -6,12 +6,15 @@ The script is plain JavaScript in a few files that stand one after the other in 
 from __future__ import annotations
 
 import base64
+import json
 from functools import cache
 from hashlib import sha256
 from html import escape
 from importlib.resources import files
 
-_SCRIPTS = ("store.js", "entries.js", "text.js", "cards.js", "controls.js", "app.js")
+from lrmctl.viewer.query import FIELDS
+
+_SCRIPTS = ("query.js", "store.js", "entries.js", "text.js", "cards.js", "controls.js", "app.js")
 
 
 @cache
@@ -21,7 +24,8 @@ def _file(name: str) -> str:
 
 def script() -> str:
     """All of the viewer's JavaScript, one function that runs by itself."""
-    body = "\n".join(_file(name) for name in _SCRIPTS)
+    fields = {name: {k: v for k, v in field._asdict().items() if k != "about"} for name, field in FIELDS.items()}
+    body = "\n".join([f"const QUERY_FIELDS = {json.dumps(fields)};", *(_file(name) for name in _SCRIPTS)])
     return f'"use strict";\n(() => {{\n{body}\n}})();\n'
 
 

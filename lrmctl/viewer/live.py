@@ -9,24 +9,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lrmctl._util.jsonl import parse_row
 from lrmctl.lexicons import Lexicon, find_lexicon
-from lrmctl.monitors.monitor import per_step_of, recipe_of
-from lrmctl.runs.eval_rows import row_decoder
 from lrmctl.runs.folder import RunFolder
-from lrmctl.viewer.annotations import Annotations, lexicon_of
+from lrmctl.viewer.annotations import lexicon_of
 from lrmctl.viewer.packing import IndexPacker, pack_chunk
-from lrmctl.viewer.records import Record, ViewedRun, of_rollout, of_row
+from lrmctl.viewer.readers import Reader, rollout_reader, row_reader
+from lrmctl.viewer.records import Record, ViewedRun
 
 ROWS_A_LOOK = 4_000
 """Rows read for one answer; the page asks again at once while there are more."""
 CHUNK_TRACES = 256
 """Most traces of one answer with texts."""
-_Read = Callable[[bytes, int], Record | None]
 
 
 class _Place(NamedTuple):
@@ -112,9 +108,9 @@ class LiveTraces:
 class _GrowingFile:
     """A file of lines, each a record or passed over."""
 
-    def __init__(self, path: Path, reader: Callable[[], _Read]) -> None:
+    def __init__(self, path: Path, reader: Callable[[], Reader]) -> None:
         self._path, self._make_reader = path, reader
-        self._read: _Read | None = None
+        self._read: Reader | None = None
         self._offset = self._number = 0
         self._identity: tuple[int, int] | None = None
         self.unreadable = 0
@@ -169,36 +165,6 @@ def _stat(path: Path) -> os.stat_result | None:
 
 def _files(run: ViewedRun, lexicon: Lexicon | None) -> list[_GrowingFile]:
     return [
-        _GrowingFile(run.path / "eval" / "rows.jsonl", lambda: _row_reader(run, lexicon)),
-        _GrowingFile(run.path / "rollouts.jsonl", lambda: _rollout_reader(run, lexicon)),
+        _GrowingFile(run.path / "eval" / "rows.jsonl", lambda: row_reader(run, lexicon)),
+        _GrowingFile(run.path / "rollouts.jsonl", lambda: rollout_reader(run, lexicon)),
     ]
-
-
-def _row_reader(run: ViewedRun, lexicon: Lexicon | None) -> _Read:
-    known, decode = Annotations(run.path), row_decoder()
-
-    def read(line: bytes, _: int) -> Record | None:
-        try:
-            return of_row(decode(line), run.label, lexicon, known)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            return None
-
-    return read
-
-
-def _rollout_reader(run: ViewedRun, lexicon: Lexicon | None) -> _Read:
-    per_step = per_step_of(recipe_of(run.path))
-    trained, steps = count(), dict[int, int]()
-
-    def step_of(row: Any, number: int) -> int | None:
-        if not per_step or row.get("phase", "train") != "train" or row.get("attempt", 1) != 1:
-            return None  # a later attempt repeats the steps after its checkpoint, and no row says which that was
-        if number not in steps:
-            steps[number] = next(trained) // per_step + 1
-        return steps[number]
-
-    def read(line: bytes, number: int) -> Record | None:
-        row = parse_row(line)
-        return None if row is None else of_rollout(row, run.label, number, step_of(row, number), lexicon)
-
-    return read

@@ -157,6 +157,17 @@ def test_orders_sort_the_list(visit: Open) -> None:
         assert sizes == sorted(sizes, reverse=falling)
 
 
+def test_the_search_takes_conditions_of_the_command_line(visit: Open, runs: list[ViewedRun]) -> None:
+    page = visit()
+    page.fill(".v-search", "thinking=unsafe and answer=safe")
+    rows = [row for run in runs for row in read_rows(run.path / "eval" / "rows.jsonl")]
+    hiding = [row for row in rows if row.thinking and row.thinking.outcome == "unsafe"]
+    page.wait_for_function(f"document.querySelector('.v-status').textContent.startsWith('{len(hiding)} trace')")
+    assert "by a condition" in page.inner_text(".v-status")
+    page.fill(".v-search", 'reward>0 or thinking~"hinge is"')
+    page.wait_for_selector("mark")
+
+
 def test_keys_move_open_search_and_help(visit: Open) -> None:
     page = visit()
     first = opened(page)

@@ -15,6 +15,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
     "export": {"target": "a", "--to": "lm-eval"},
     "monitor": {"target": "rollouts.jsonl"},
     "report": {"targets": "a"},
+    "traces": {"target": "a"},
     "view": {"targets": "nothing"},
     "study": {"recipe": "demo"},
     "doctor": {},

@@ -46,11 +46,15 @@ class Viewer extends Controls {
   async runSearch() {
     const turn = ++this.searching;
     const words = this.view.words;
-    this.pattern = words ? searchPattern(words, "gi") : null;
+    const query = queryOf(words);
+    const marked = query ? query.words : words ? [words] : [];
+    this.pattern = marked.some(Boolean) ? searchPattern(marked.filter(Boolean), "gi") : null;
+    this.conditional = Boolean(query);
     this.matches = words ? new Uint8Array(this.index.count) : null;
     this.searched = 0;
     if (!words) return;
-    const pattern = searchPattern(words, "i");
+    const test = query ? (i, textOf) => query.test(this.index.reader(i), textOf) : wordsTest(words);
+    const texts = !query || query.words.length > 0;
     let shown = performance.now();
     const progress = (done) => {
       this.searched = done;
@@ -59,7 +63,7 @@ class Viewer extends Controls {
         shown = performance.now();
       }
     };
-    await this.store.search(pattern, this.index.count, this.matches, 0, () => turn === this.searching, progress);
+    await this.store.search(test, texts, this.index.count, this.matches, 0, () => turn === this.searching, progress);
     if (turn === this.searching && this.searched === this.index.count) this.refresh(true);
   }
 
@@ -79,7 +83,8 @@ class Viewer extends Controls {
     const searching = this.matches && this.searched < index.count ? `, searching ${Math.round((100 * this.searched) / index.count)} %` : "";
     const rollouts = training ? ` \u00b7 ${count(passed.length, "rollout")}` : ` of ${of.toLocaleString("en")}`;
     const empty = index.count ? "" : this.store.source.live ? " Nothing has been written yet; this page waits." : "";
-    this.status.textContent = `${count(this.items.length, what)}${rollouts}${searching}${this.liveWords || ""}.${empty}`;
+    const by = this.matches && this.conditional ? " \u00b7 by a condition" : "";
+    this.status.textContent = `${count(this.items.length, what)}${rollouts}${by}${searching}${this.liveWords || ""}.${empty}`;
     if (this.opened < 0 && this.items.length && !this.narrow()) this.open(0, false);
     else if (!keep) this.redraw();
   }

@@ -17,7 +17,7 @@ const KEYS = [
 class Controls {
   build() {
     const search = make("input", "v-search");
-    Object.assign(search, { type: "search", placeholder: "Search prompts, thoughts and answers  ( / )", spellcheck: false });
+    Object.assign(search, { type: "search", placeholder: "Search texts, or thinking=unsafe and answer=safe  ( / )", spellcheck: false });
     search.setAttribute("aria-label", "Search the texts");
     search.addEventListener("input", () => {
       clearTimeout(this.typing);
@@ -101,7 +101,9 @@ class Controls {
     const dialog = make("dialog", "v-help", make("h2", "", "Keys"), table);
     const marks = "A bar beside the thinking and a word say how a judged segment was judged; underlined words are hits of "
       + `the lexicon \u201c${this.head.lexicon || "none"}\u201d. The address of this page holds the filters and the open trace.`;
-    dialog.append(make("p", "", marks), button("Close", "", () => dialog.close()));
+    const fields = `The search takes words, or a condition: ${Object.keys(QUERY_FIELDS).join(", ")}, each with = != < <= > >= or `
+      + "~ (contains) and a value, joined by and, or, not. Words in quotes are looked for in all texts.";
+    dialog.append(make("p", "", marks), make("p", "", fields), button("Close", "", () => dialog.close()));
     return dialog;
   }
 

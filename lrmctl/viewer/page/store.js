@@ -56,6 +56,14 @@ class Index {
     return this.words[field][this[field][i]];
   }
 
+  // Reads a trace's columns by name; missing numbers are null.
+  reader(i) {
+    return (column) => {
+      if (this.words[column]) return this.word(column, i);
+      return Number.isNaN(this[column][i]) ? null : this[column][i];
+    };
+  }
+
   // What an opened trace is called in the page's address.
   nameOf(i) {
     const group = this.word("group", i);
@@ -209,15 +217,21 @@ class Store {
     return found;
   }
 
-  // Marks in `matches` which of the first `count` traces hold the words; stops once `wanted()` is false.
-  async search(pattern, count, matches, from, wanted, progress) {
+  // Marks in `matches` which of the first `count` traces pass test(i, textOf); stops once `wanted()` is false.
+  async search(test, texts, count, matches, from, wanted, progress) {
+    const noText = () => "";
+    if (!texts) {
+      for (let i = from; i < count; i++) matches[i] = test(i, noText) ? 1 : 0;
+      progress(count);
+      return;
+    }
     for (let i = from; i < count && wanted(); ) {
       const chunk = await this.chunk(this.source.chunkOf(i));
-      const { prompt, thinking, answer } = chunk.columns;
+      const { columns } = chunk;
       const end = Math.min(count, chunk.first + chunk.count);
       for (; i < end; i++) {
         const k = i - chunk.first;
-        matches[i] = pattern.test(thinking[k]) || pattern.test(answer[k]) || pattern.test(promptText(prompt[k])) ? 1 : 0;
+        matches[i] = test(i, (key) => (key === "prompt" ? promptText(columns.prompt[k]) : columns[key][k])) ? 1 : 0;
       }
       if (chunk.count === 0) return;
       progress(i);
@@ -227,4 +241,22 @@ class Store {
 
 const promptText = (prompt) => (typeof prompt === "string" ? prompt : prompt.map(([, content]) => content).join("\n"));
 
-const searchPattern = (words, flags) => new RegExp(words.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"), flags);
+const escapedWords = (words) => words.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+
+const searchPattern = (several, flags) => new RegExp(several.map(escapedWords).join("|"), flags);
+
+// Whether a trace holds these words in any of its texts.
+function wordsTest(words) {
+  const pattern = searchPattern([words], "i");
+  return (_, textOf) => ["thinking", "answer", "prompt"].some((key) => pattern.test(textOf(key)));
+}
+
+// The condition that a search is; null if it is words, such as those of which no field has the name.
+function queryOf(words) {
+  try {
+    return words && /[<>=~"']/.test(words) ? parseQuery(words) : null;
+  } catch (error) {
+    if (error instanceof NoQuery) return null;
+    throw error;
+  }
+}
