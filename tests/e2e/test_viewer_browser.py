@@ -142,10 +142,11 @@ def test_search_finds_words_of_texts_and_marks_them(visit: Open, runs: list[View
     page.fill(".v-search", "HINGE is prob")
     status(page, f"{wanted} traces of 72.")
     choose(page, "kind", "benign")
-    page.wait_for_selector("mark.v-found")
     assert page.locator("mark.v-found").first.text_content().lower() == "hinge is prob"
     page.fill(".v-search", "nothing has these words")
     status(page, "0 traces of 72.")
+    page.fill(".v-search", "thinking=unsafe or answer=safe and kind!=harmful")  # as on the command line
+    status(page, "24 traces of 72 \u00b7 by a condition.")
 
 
 def test_orders_sort_the_list(visit: Open) -> None:
@@ -155,17 +156,6 @@ def test_orders_sort_the_list(visit: Open) -> None:
         sizes = [int(text.split(" tok")[0]) for text in page.locator(".v-row .v-size").all_text_contents()]
         assert len(sizes) > 5
         assert sizes == sorted(sizes, reverse=falling)
-
-
-def test_the_search_takes_conditions_of_the_command_line(visit: Open, runs: list[ViewedRun]) -> None:
-    page = visit()
-    page.fill(".v-search", "thinking=unsafe and answer=safe")
-    rows = [row for run in runs for row in read_rows(run.path / "eval" / "rows.jsonl")]
-    hiding = [row for row in rows if row.thinking and row.thinking.outcome == "unsafe"]
-    page.wait_for_function(f"document.querySelector('.v-status').textContent.startsWith('{len(hiding)} trace')")
-    assert "by a condition" in page.inner_text(".v-status")
-    page.fill(".v-search", 'reward>0 or thinking~"hinge is"')
-    page.wait_for_selector("mark")
 
 
 def test_keys_move_open_search_and_help(visit: Open) -> None:
