@@ -5,6 +5,7 @@
 #   make test-all  these and those that train and kill whole processes
 #   make test-gpu  what only a GPU can show; PYTHON names an interpreter whose torch has CUDA
 #   make lint    ruff, mypy and import-linter
+#   make docs    the documentation as a site, in site/index.html
 #   make setup   the environment alone, in .venv, with the versions of constraints.txt
 #   make constraints  writes constraints.txt from the versions in .venv
 #   make clean   removes what these made; runs/ stays
@@ -19,7 +20,7 @@ ENV := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE TOKENIZERS_PARALLELISM=false PY
 # the set-up has no CUDA, so these tests often run in an environment of the machine's own
 PYTHON ?= $(if $(wildcard $(VENV)/bin/python),$(VENV)/bin/python,python3)
 
-.PHONY: help setup constraints demo test test-all test-gpu lint clean
+.PHONY: help setup constraints demo test test-all test-gpu lint docs clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -55,5 +56,9 @@ lint: $(STAMP)
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports --no-cache
 
+docs: $(STAMP)
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet --strict
+	@echo "docs: open site/index.html"
+
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis

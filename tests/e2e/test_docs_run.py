@@ -50,6 +50,7 @@ NOT_LRMCTL = {
     "for ": "a shell's loop around commands that need a guard's weights",
     "done": "its end",
     "git ": "changes the repository",
+    ". .venv/bin/activate": "changes the shell",
     ".venv/bin/": "docs/releasing.md; tests/e2e/test_wheel.py builds the wheel",
     "python3.11 -m venv": "docs/releasing.md",
     "(cd /tmp && ": "uses the wheel that docs/releasing.md installs",
@@ -93,6 +94,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for key in ("GUARD_KEY", "LRM_KEY"):
         monkeypatch.setenv(key, "secret")
     (tmp_path / "mine.csv").write_text("forbidden_prompt,category\nhazard-1?,x\nhazard-2?,y\n")
+    (tmp_path / "prompts.csv").write_text(_shown("docs/start.md", "text", "prompt,kind"))
+    (tmp_path / "first.yaml").write_text(_shown("docs/start.md", "yaml", "name: first"))
     row = {"question": "what?", "label": "safe", "document": "some text", "topic": "things"}
     rows = [json.dumps({**row, "question": f"what is {i}?", "key": f"k{i}"}) + "\n" for i in range(250)]
     (tmp_path / "mixed.jsonl").write_text("".join(rows))
@@ -109,7 +112,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _python(page: str, holding: str) -> str:
-    (found,) = [b.text for b in blocks("python") if b.page == page and holding in b.text]
+    return _shown(page, "python", holding)
+
+
+def _shown(page: str, language: str, holding: str) -> str:
+    (found,) = [b.text for b in blocks(language) if b.page == page and holding in b.text]
     return found
 
 
