@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from lrmctl.hooks.manager import PluginEntry
     from lrmctl.hooks.registry import make, names
     from lrmctl.hooks.specs import (
+        API_VERSION,
         UNBOUNDED,
         Benchmark,
         GroupReward,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "API_VERSION",
     "UNBOUNDED",
     "Benchmark",
     "GroupReward",
@@ -48,6 +50,7 @@ __getattr__ = lazy_names(
             "names",
         ),
         "specs": (
+            "API_VERSION",
             "UNBOUNDED",
             "Benchmark",
             "GroupReward",

@@ -1,7 +1,8 @@
 """Loads plugins so that a broken one is reported and never breaks a command.
 
-Each plugin has its own pluggy manager: one that cannot be imported, has a wrong signature or raises during registration
-becomes a `PluginProblem` and provides nothing. This module loads; conflicts between names are resolved in `registry`.
+Each plugin has its own pluggy manager: one that cannot be imported, takes too long, has a wrong signature or raises
+during registration becomes a `PluginProblem` and provides nothing. This module loads; conflicts between names are
+resolved in `registry`.
 """
 
 from __future__ import annotations
@@ -9,20 +10,19 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache, partial
-from importlib.metadata import Distribution, EntryPoint, distributions
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 import pluggy
 
+from lrmctl._util.suggest import did_you_mean
 from lrmctl.errors import PluginError
 from lrmctl.hooks import builtins, specs
+from lrmctl.hooks.calls import trace_call, trace_hooks
+from lrmctl.hooks.distributions import PLUGINS_VARIABLE, Candidate, installed
+from lrmctl.hooks.isolation import contained, load_timeout, load_within
 
 GROUPS = {
     "reward": "lrmctl_rewards",
@@ -34,7 +34,7 @@ GROUPS = {
     "lexicon": "lrmctl_lexicons",
     "doctor-check": "lrmctl_doctor_checks",
 }
-ENTRY_POINT_GROUP = "lrmctl"
+_PREFIX = "lrmctl_"
 _TARGET = re.compile(r"[\w.]+:[\w.]+")
 _NAME = re.compile(r"[a-z0-9]+([-_/:.][a-z0-9]+)*")
 
@@ -71,7 +71,7 @@ class PluginEntry:
             return _loaded(self.source)
         interrupted: list[int] = []
         try:
-            with _contained(interrupted):
+            with contained(interrupted), trace_call(f"import {self.source.target}", self.distribution):
                 return _loaded(self.source)
         except BaseException as error:  # a plugin may raise anything; it must not end the command
             if interrupted:
@@ -105,140 +105,104 @@ class LoadedPlugins:
 
     entries: tuple[PluginEntry, ...]
     problems: tuple[PluginProblem, ...]
+    left_out: tuple[str, ...] = ()
+    """Distributions that `LRMCTL_PLUGINS` leaves out."""
 
 
 def load_builtins() -> LoadedPlugins:
     """lrmctl's own plugins."""
     from lrmctl._util.version import __version__
 
-    return _load_all(
-        _Candidate("lrmctl", __version__, partial(importlib.import_module, module), builtin=True)
-        for module in builtins.MODULES
-    )
+    entries: list[PluginEntry] = []
+    for module in builtins.MODULES:
+        entries += _register(Candidate("lrmctl", __version__, partial(importlib.import_module, module), builtin=True))
+    return LoadedPlugins(tuple(entries), ())
 
 
 def load_third_party() -> LoadedPlugins:
-    """Every installed distribution with an entry point in the group `lrmctl`, each in isolation."""
-    return _load_all(_candidates())
+    """Every installed distribution with an entry point in the group `lrmctl`, each in isolation.
 
+    `LRMCTL_PLUGINS` chooses among them; `LRMCTL_PLUGIN_TIMEOUT` is the number of seconds that each may take.
 
-@dataclass(frozen=True)
-class _Candidate:
-    distribution: str
-    version: str
-    load: Callable[[], Any]
-    builtin: bool = False
-
-
-def _candidates() -> Iterator[_Candidate]:
-    seen: set[str] = set()
-    for distribution in distributions():
-        points = _entry_points(distribution)
-        if not points or (name := distribution.name) in seen:
-            continue
-        seen.add(name)
-        for point in points:
-            yield _Candidate(name, distribution.version, point.load)
-
-
-def _entry_points(distribution: Distribution) -> list[EntryPoint]:
-    """The distribution's entry points for lrmctl; none if its metadata cannot be parsed.
-
-    `importlib.metadata.entry_points()` reads all distributions at once, so one bad file would hide every plugin.
+    Raises:
+        RecipeError: `LRMCTL_PLUGIN_TIMEOUT` is no number of seconds.
     """
-    try:
-        if f"[{ENTRY_POINT_GROUP}]" not in (distribution.read_text("entry_points.txt") or ""):
-            return []  # spares parsing hundreds of files
-        return list(distribution.entry_points.select(group=ENTRY_POINT_GROUP))
-    except Exception:  # any damage of any installed package, which is not lrmctl's problem
-        return []
-
-
-def _load_all(candidates: Iterator[_Candidate]) -> LoadedPlugins:
+    found, seconds = installed(), load_timeout()
     entries: list[PluginEntry] = []
-    problems: list[PluginProblem] = []
-    for candidate in candidates:
-        if candidate.builtin:
-            entries.extend(_register(candidate))
-            continue
-        interrupted: list[int] = []
+    problems = [
+        PluginProblem(PLUGINS_VARIABLE, f"{name!r} is not installed, or is no plugin; {hint}".rstrip("; "))
+        for name, hint in found.unknown
+    ]
+    for candidate in found.candidates:
         try:
-            with _contained(interrupted):
-                entries.extend(_register(candidate))
-        except BaseException as error:  # a plugin may raise anything; it must not end the command
-            if interrupted:  # by a signal: Ctrl-C and SIGTERM are the user's
-                raise
+            offered = load_within(seconds, partial(_register, candidate))
+            _check_twice(offered, entries)
+            entries.extend(offered)
+        except PluginError as error:
+            problems.append(PluginProblem(candidate.distribution, "; ".join(filter(None, (error.what, error.fix)))))
+        except Exception as error:  # a plugin may raise anything; it must not end the command
             problems.append(PluginProblem(candidate.distribution, f"{type(error).__name__}: {error}"))
-    return LoadedPlugins(tuple(entries), tuple(problems))
+    return LoadedPlugins(tuple(entries), tuple(problems), found.left_out)
 
 
-@contextmanager
-def _contained(interrupted: list[int]) -> Iterator[None]:
-    """Load a plugin contained: its output goes to stderr, it cannot exit the process, and `json` stays unpatched.
-
-    Args:
-        interrupted: receives the number of each signal that arrives meanwhile, to distinguish a plugin that raises
-            KeyboardInterrupt from a user's interrupt.
-    """
-    import json
-    import os
-    import sys
-
-    leave, kept = os._exit, dict(vars(json))
-
-    def refuse(status: int) -> NoReturn:
-        raise SystemExit(f"it calls os._exit({status})")
-
-    os._exit = refuse
-    try:
-        with _signals_noted(interrupted), redirect_stdout(sys.stderr):
-            yield
-    finally:
-        os._exit = leave
-        vars(json).update(kept)
-
-
-@contextmanager
-def _signals_noted(interrupted: list[int]) -> Iterator[None]:
-    """Records signals while handling them as before. Python lets only the main thread set handlers."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def noted(number: int, frame: FrameType | None) -> None:
-        interrupted.append(number)
-        handler = before[signal.Signals(number)]
-        if callable(handler):
-            handler(number, frame)
-
-    for number, handler in before.items():
-        if callable(handler):
-            signal.signal(number, noted)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            if callable(handler):
-                signal.signal(number, handler)
-
-
-def _register(candidate: _Candidate) -> list[PluginEntry]:
+def _register(candidate: Candidate) -> list[PluginEntry]:
     """Entries of one plugin: all of them, or an exception."""
     manager = pluggy.PluginManager(specs.PROJECT)
     manager.add_hookspecs(specs)
-    plugin = candidate.load()
+    with trace_call("import", candidate.distribution):
+        plugin = candidate.load()
+    _check_api(plugin)
     manager.register(plugin)
-    manager.check_pending()
+    _check_names(plugin, manager)
     if not manager.get_hookcallers(plugin):
         raise TypeError(f"has no lrmctl hook; decorate one of {', '.join(GROUPS.values())} with lrmctl.hookimpl")
+    trace_hooks(manager, candidate.distribution)
     entries: list[PluginEntry] = []
     for group, hook in GROUPS.items():
         getattr(manager.hook, hook)(register=_callback(candidate, group, entries))
     return entries
 
 
-def _callback(candidate: _Candidate, group: str, entries: list[PluginEntry]) -> specs.Register:
+def _check_twice(offered: list[PluginEntry], entries: list[PluginEntry]) -> None:
+    """Raises ValueError for a name that another entry point of the same distribution registers."""
+    for one in offered:
+        if any((e.group, e.name, e.distribution) == (one.group, one.name, one.distribution) for e in entries):
+            raise ValueError(f"two of its entry points register the {one.group} {one.name!r}")
+
+
+def _check_api(plugin: Any) -> None:
+    """Raises PluginError for a plugin that is written for a newer contract than this lrmctl has."""
+    stated = getattr(plugin, specs.API_ATTRIBUTE, specs.API_VERSION)
+    if type(stated) is not int or stated < 1:
+        raise PluginError(f"{specs.API_ATTRIBUTE} is {stated!r}; write a whole number, e.g. {specs.API_VERSION}")
+    if stated > specs.API_VERSION:
+        what = f"is written for version {stated} of the plugin API, and this lrmctl has version {specs.API_VERSION}"
+        raise PluginError(what, fix="upgrade lrmctl, or install an older release of the plugin")
+
+
+def _check_names(plugin: Any, manager: pluggy.PluginManager) -> None:
+    """Raises PluginError for a hook that is misspelt or not decorated: it would never be called."""
+    try:
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        unknown = [name for name, hook in vars(manager.hook).items() if isinstance(hook, pluggy.HookCaller)]
+        for name in unknown:
+            if name.startswith(_PREFIX) and not getattr(manager.hook, name).has_spec():
+                raise PluginError(f"{name} is no hook of lrmctl", fix=did_you_mean(name, GROUPS.values())) from error
+        raise PluginError(f"has a hook that lrmctl does not have: {error}") from error
+    decorated = {caller.name for caller in manager.get_hookcallers(plugin) or ()}
+    module = getattr(plugin, "__name__", None)
+    for name, value in inspect.getmembers(plugin, inspect.isroutine):
+        if not name.startswith(_PREFIX) or name in decorated:
+            continue
+        if inspect.ismodule(plugin) and getattr(value, "__module__", module) != module:
+            continue  # imported from elsewhere
+        hint = "" if name in GROUPS.values() else did_you_mean(name, GROUPS.values())
+        fix = "; ".join(filter(None, (hint, "decorate it with lrmctl.hookimpl, or give a helper another name")))
+        raise PluginError(f"{name} is not decorated with lrmctl.hookimpl, so that it is never called", fix=fix)
+
+
+def _callback(candidate: Candidate, group: str, entries: list[PluginEntry]) -> specs.Register:
     def register(name: str, factory: specs.Factory, *, summary: str = "") -> None:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise ValueError(f"{group} name {name!r} must be lower-case words joined by - _ / : or .")

@@ -1,19 +1,27 @@
 """The registry of names: which plugin provides a name, and making its object from a recipe's options.
 
 Built-in names never need third-party code: third-party plugins are loaded only for a name that is not built in, or for
-a full list. A built-in name cannot be taken; two plugins that claim the same name both lose it.
+a full list. A built-in name cannot be taken; two plugins that claim the same name both lose it, and a recipe names the
+one it wants with its distribution: `use: acme-rewards:brevity`.
+
+A name with a colon is read so: if what is before the first colon is a distribution that registers the rest, it is that
+name of that distribution; otherwise the whole is the name. A plugin whose name reads as that of another distribution
+(`acme-rewards:brevity`, registered by acme-other) loses it like one that another plugin has; with its own distribution
+in front it is never ambiguous, because no distribution has a colon in its name.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from lrmctl._util.suggest import did_you_mean
 from lrmctl.errors import LrmctlError, NotFoundError, PluginError, RecipeError
 from lrmctl.hooks.adapt import BASES, adapted
+from lrmctl.hooks.calls import trace_call
+from lrmctl.hooks.distributions import PLUGINS_VARIABLE, normalized
 from lrmctl.hooks.manager import GROUPS, LoadedPlugins, PluginEntry, PluginProblem, load_builtins, load_third_party
 from lrmctl.hooks.specs import OptionsCheck
 
@@ -38,23 +46,27 @@ class Registry:
         return self._third_party
 
     def names(self, group: str | None = None) -> list[PluginEntry]:
-        """All registered names, of one group or of all, by group and name."""
+        """All names that a recipe can use, of one group or of all, by group and name; qualified where needed."""
         _known_group(group)
-        usable = [*self.builtin.entries, *(e for e in self.third_party.entries if not self._rivals(e))]
-        chosen = [e for e in usable if group in (None, e.group)]
+        offered = [replace(e, name=_qualified(e)) if self._rivals(e) else e for e in self.third_party.entries]
+        chosen = [e for e in (*self.builtin.entries, *offered) if group in (None, e.group)]
         return sorted(chosen, key=lambda e: (list(GROUPS).index(e.group), e.name))
 
     def problems(self) -> list[PluginProblem]:
         """Plugins that did not load, and names claimed twice."""
         conflicts = [
-            PluginProblem(entry.distribution, f"{entry.group} {entry.name!r} is also registered by {', '.join(rivals)}")
+            PluginProblem(
+                entry.distribution,
+                f"{entry.group} {entry.name!r} is also registered by {_owners(rivals)}; "
+                f"write {_qualified(entry)!r} for this one",
+            )
             for entry in self.third_party.entries
             if (rivals := self._rivals(entry))
         ]
         return [*self.builtin.problems, *self.third_party.problems, *conflicts]
 
     def find(self, group: str, name: str) -> PluginEntry:
-        """The entry of a name.
+        """The entry of a name, which may be qualified: `distribution:name`.
 
         Raises:
             NotFoundError: no plugin registers it.
@@ -64,10 +76,16 @@ class Registry:
         for entry in self.builtin.entries:
             if (entry.group, entry.name) == (group, name):
                 return entry
-        claims = [e for e in self.third_party.entries if (e.group, e.name) == (group, name)]
+        entries = [e for e in self.third_party.entries if e.group == group]
+        distribution, colon, rest = name.partition(":")
+        if colon:
+            for entry in entries:
+                if (normalized(entry.distribution), entry.name) == (normalized(distribution), rest):
+                    return replace(entry, name=name)
+        claims = [e for e in entries if e.name == name]
         if len(claims) > 1:
-            owners = " and ".join(sorted(e.distribution for e in claims))
-            raise PluginError(f"{group} {name!r} is registered by {owners}", fix="uninstall one of the two")
+            fix = f"write {' or '.join(repr(_qualified(e)) for e in claims)}"
+            raise PluginError(f"{group} {name!r} is registered by {_owners(claims)}", fix=fix)
         if not claims:
             raise self._not_found(group, name)
         return claims[0]
@@ -97,7 +115,9 @@ class Registry:
         """The object itself: its factory called with the options."""
         entry = self.check(group, name, options)
         try:
-            made = entry.factory(**options)
+            factory = entry.factory
+            with trace_call(f"make {group} {name}", entry.distribution):
+                made = factory(**options)
         except LrmctlError:
             raise
         except (TypeError, ValueError) as error:
@@ -110,12 +130,17 @@ class Registry:
         except PluginError as error:
             raise PluginError(f"{group} {name!r} of {entry.distribution}: {error.what}", fix=error.fix) from error
 
-    def _rivals(self, entry: PluginEntry) -> list[str]:
-        claims: dict[tuple[str, str], set[str]] = defaultdict(set)
-        for other in (*self.builtin.entries, *self.third_party.entries):
-            if other is not entry:
-                claims[other.group, other.name].add(other.distribution)
-        return sorted(claims[entry.group, entry.name])
+    def _rivals(self, entry: PluginEntry) -> list[PluginEntry]:
+        """Other entries that this entry's name may mean."""
+        distribution, colon, rest = entry.name.partition(":")
+        meant = (normalized(distribution), rest) if colon else None
+        return [
+            other
+            for other in (*self.builtin.entries, *self.third_party.entries)
+            if other is not entry
+            and other.group == entry.group
+            and (other.name == entry.name or (normalized(other.distribution), other.name) == meant)
+        ]
 
     def _not_found(self, group: str, name: str) -> LrmctlError:
         hint = did_you_mean(name, (e.name for e in self.names(group)))
@@ -125,6 +150,8 @@ class Registry:
         what = f"there is no {group} called {name!r}"
         if broken := [*self.builtin.problems, *self.third_party.problems]:
             what += "; a plugin that may offer it did not load:" + "".join(f"\n  {problem}" for problem in broken)
+        if left_out := self.third_party.left_out:
+            hint = "; ".join(filter(None, (hint, f"{PLUGINS_VARIABLE} leaves out {', '.join(left_out)}")))
         return NotFoundError(what, fix="; ".join(filter(None, (hint, "`lrmctl plugin list` lists all"))))
 
 
@@ -132,6 +159,15 @@ def _not_taken(entry: PluginEntry, error: Exception) -> LrmctlError:
     if isinstance(error, LrmctlError):
         return error
     return RecipeError(f"{entry.group} {entry.name!r} does not take these options: {error}")
+
+
+def _qualified(entry: PluginEntry) -> str:
+    """The name that means this entry, whatever else is installed."""
+    return f"{normalized(entry.distribution)}:{entry.name}"
+
+
+def _owners(entries: list[PluginEntry]) -> str:
+    return " and ".join(sorted({e.distribution for e in entries}))
 
 
 def _known_group(group: str | None) -> None:

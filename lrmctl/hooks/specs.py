@@ -30,6 +30,10 @@ from lrmctl.types import Part, Prompt, Score, Trace, Verdict
 PROJECT = "lrmctl"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
+API_VERSION = 1
+"""Version of the plugin contract: the hooks, the base classes and the types that they name (docs/plugins.md)."""
+API_ATTRIBUTE = "lrmctl_api"
+"""Attribute by which a plugin's module states the version that it is written for; without it, any will do."""
 UNBOUNDED = (-math.inf, math.inf)
 """The range of a reward that declares none."""
 

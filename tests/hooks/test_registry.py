@@ -48,7 +48,7 @@ def test_third_party_code_is_not_imported_for_a_built_in_name(install: Install) 
         ("raise GeneratorExit", "GeneratorExit"),
         ("def f(:\n", "SyntaxError"),
         ("from lrmctl import hookimpl\n@hookimpl\ndef lrmctl_rewards(registr): ...", "PluginValidationError"),
-        ("from lrmctl import hookimpl\n@hookimpl\ndef lrmctl_rewrads(register): ...", "PluginValidationError"),
+        ("from lrmctl import hookimpl\n@hookimpl\ndef lrmctl_rewrads(register): ...", "did you mean 'lrmctl_rewards'"),
         ("x = 1", "has no lrmctl hook"),
         (
             "from lrmctl import hookimpl\n@hookimpl\ndef lrmctl_rewards(register): register('Bad Name', dict)",
@@ -112,7 +112,7 @@ def test_two_plugins_with_one_name_lose_it_and_both_are_named(install: Install, 
     install("acme-one", "acme_one", reward_source("brevity"))
     install("acme-two", "acme_two", reward_source("brevity"))
     registry = Registry()
-    with pytest.raises(PluginError, match="acme-one and acme-two"):
+    with pytest.raises(PluginError, match=r"acme-one and acme-two\n.*'acme-(one|two):brevity' or 'acme-"):
         registry.make("reward", "brevity")
     assert {p.distribution for p in registry.problems()} == {"acme-one", "acme-two"}
     assert "brevity" not in {e.name for e in registry.names("reward")}
