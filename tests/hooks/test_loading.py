@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -193,17 +194,20 @@ def test_commands_that_need_no_plugin_do_not_wait_for_one_that_hangs(install: In
 
 
 def test_plugin_list_and_doctor_report_one_that_hangs(
-    install: Install, monkeypatch: pytest.MonkeyPatch, lrmctl: Callable[..., object]
+    install: Install, monkeypatch: pytest.MonkeyPatch, lrmctl: Callable[..., Any], tmp_path: Path
 ) -> None:
+    from lrmctl.doctor import Machine, material
     from lrmctl.hooks import registry
 
     install("acme-hang", "acme_hang", HANGS)
     monkeypatch.setenv("LRMCTL_PLUGIN_TIMEOUT", "0.2")
     monkeypatch.setattr(registry._default, "_third_party", None)
     listed = lrmctl("plugin", "list", "--json")
-    (problem,) = json.loads(listed.out)["data"]["problems"]  # type: ignore[attr-defined]
+    (problem,) = json.loads(listed.out)["data"]["problems"]
     assert problem["distribution"] == "acme-hang"
-    assert "acme-hang: took longer than 0.2 s to load" in " ".join(lrmctl("doctor").out.split())  # type: ignore[attr-defined]
+    (check,) = material.plugins(Machine(tmp_path))
+    assert check.verdict == "warn"
+    assert "acme-hang: took longer than 0.2 s to load" in check.reason
 
 
 def _python(site: Path, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
