@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lrmctl import console
 from lrmctl.analysis import parts
 from lrmctl.analysis.cells import ALL
 from lrmctl.analysis.entropy import Threshold
@@ -19,6 +20,7 @@ from lrmctl.runs.eval_rows import eval_rows, rows_digest
 from lrmctl.runs.folder import write_json
 from lrmctl.runs.holding import hold
 from lrmctl.runs.trace_table import write_trace_table
+from lrmctl.runs.tracking import tell as tell_trackers
 
 if TYPE_CHECKING:
     from lrmctl.analysis.early import EarlyAnswers
@@ -63,7 +65,9 @@ def analyze(
         raise NotFoundError("there are no evaluated rows to analyse", where=str(source), fix="run `lrmctl eval` first")
     subject = Subject(model, run_dir, rows, section, base_dir, base_model, tell, on_progress)
     with hold(run_dir / "analysis", "analysing"):
-        return _analyze(subject, rows_digest(source))
+        found = _analyze(subject, rows_digest(source))
+    tell_trackers(run_dir, "analysed", found, say=console.say)
+    return found
 
 
 def _analyze(subject: Subject, rows_sha256: str) -> dict[str, Any]:

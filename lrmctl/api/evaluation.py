@@ -58,6 +58,7 @@ def evaluate(
     from lrmctl.evaluation.contamination import sentences
     from lrmctl.evaluation.run import evaluate, variant_of
     from lrmctl.preflight.unseen_refusals import unseen_refusals
+    from lrmctl.runs.tracking import TrackerUse
 
     target, warn = str(target), on_warning or _warn
     with runs_in(runs_dir) as runs:
@@ -83,6 +84,7 @@ def evaluate(
             variant=chosen,
             training=_training(target, training, folder, runs),
             replace=replace,
+            trackers=[TrackerUse(one.use, one.options) for one in asked.trackers],
             on_progress=on_progress,
         )
         for sentence in (*summary["warnings"], *sentences(summary["overlap"])):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lrmctl import console
 from lrmctl.engines.base import Engine, OnProgress, Rendering, Sampling
 from lrmctl.engines.factory import make_engine
 from lrmctl.engines.store import Store
@@ -33,6 +34,7 @@ from lrmctl.runs.holding import hold
 from lrmctl.runs.jsonl import write_jsonl
 from lrmctl.runs.marks import mark
 from lrmctl.runs.names import check_name
+from lrmctl.runs.tracking import TrackerUse, tell
 from lrmctl.thinking import UNKNOWN, Thinking
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ def evaluate(
     variant: str | None = None,
     training: TrainingPrompts | None = None,
     replace: bool = False,
+    trackers: Sequence[TrackerUse] = (),
     on_progress: OnProgress | None = None,
 ) -> dict[str, Any]:
     """Evaluate a model and write `out/eval/`, or `out/eval-VARIANT/`.
@@ -62,6 +65,7 @@ def evaluate(
         variant: name of an evaluation beside the run's own; by default that of the decoding mode, if there is one.
         training: the model's training data, to be searched for evaluation prompts.
         replace: move a finished evaluation with other settings, or of another model, aside (to `before-N/`).
+        trackers: are told if `out` is no run with trackers of its own.
         on_progress: called with (completions done, completions in all).
 
     Returns:
@@ -83,7 +87,9 @@ def evaluate(
     own = Path(model) == out.absolute() / "model"
     with hold(folder, "evaluating"):
         claim(folder, settings_of(section), seed, run.engine.fingerprint, replace=replace, own=own)
-        return _evaluate(run, model, folder, seed, label, training, notes, on_progress)
+        summary = _evaluate(run, model, folder, seed, label, training, notes, on_progress)
+    tell(out, "evaluated", summary, chosen, also=trackers, say=console.say)
+    return summary
 
 
 def _evaluate(

@@ -33,6 +33,7 @@ GROUPS = {
     "thinking-format": "lrmctl_thinking_formats",
     "lexicon": "lrmctl_lexicons",
     "doctor-check": "lrmctl_doctor_checks",
+    "tracker": "lrmctl_trackers",
 }
 _PREFIX = "lrmctl_"
 _TARGET = re.compile(r"[\w.]+:[\w.]+")
@@ -44,8 +45,8 @@ class PluginEntry:
     """One registered name.
 
     Attributes:
-        group: `reward`, `judge`, `benchmark`, `source`, `backend`, `thinking-format`, `lexicon` or
-            `doctor-check`.
+        group: `reward`, `judge`, `benchmark`, `source`, `backend`, `thinking-format`, `lexicon`,
+            `doctor-check` or `tracker`.
         distribution, version: the installed distribution that registered it (`lrmctl` for built-ins).
         source: the factory, or the import path of one that is imported when first needed.
     """

@@ -1,4 +1,4 @@
-"""The plugin contract: eight hooks, each of which gets a `register` callback.
+"""The plugin contract: nine hooks, each of which gets a `register` callback.
 
 A plugin is a distribution with an entry point in the group `lrmctl`; its module implements any of these hooks:
 
@@ -20,6 +20,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from operator import attrgetter
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import pluggy
@@ -265,6 +266,57 @@ class Source:
         return {}
 
 
+class TrackedRun(NamedTuple):
+    """A run as trackers know it.
+
+    Attributes:
+        recipe: resolved; empty for an evaluation of a model that is no run.
+        attempt: from 1; a resumed run has a higher one.
+        say: tells the user a sentence, e.g. where the run is kept.
+    """
+
+    name: str
+    folder: Path
+    recipe: Mapping[str, Any]
+    attempt: int
+    say: Callable[[str], None]
+
+
+class Tracker:
+    """Hears what happens in a run; every method does nothing by default.
+
+    One object hears one command, in one thread of its own: `run_started` or `run_resumed` first, `finished`, `failed`
+    or `left` last. What a method raises is told once, and ends the tracker and not the run.
+    """
+
+    def run_started(self, run: TrackedRun) -> None:
+        """A training begins, or goes on after an interruption (`attempt` above 1)."""
+
+    def run_resumed(self, run: TrackedRun) -> None:
+        """A command about a run that was trained before begins, e.g. its evaluation."""
+
+    def step(self, step: int, metrics: Mapping[str, float]) -> None:
+        """A training step, from 1, with its metrics as in `metrics.jsonl`."""
+
+    def rollouts(self, step: int, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Rollouts since the step before, as in `rollouts.jsonl`."""
+
+    def evaluated(self, summary: Mapping[str, Any], variant: str) -> None:
+        """An evaluation, as in `summary.json`; `variant` is empty for the run's own."""
+
+    def analysed(self, found: Mapping[str, Any]) -> None:
+        """An analysis: what was written, by name."""
+
+    def finished(self, model: Path) -> None:
+        """The training is done; `model` is the folder of the final model."""
+
+    def failed(self, error: str) -> None:
+        """The training failed or was interrupted."""
+
+    def left(self) -> None:
+        """The command that `run_resumed` began is over."""
+
+
 @hookspec
 def lrmctl_rewards(register: Register) -> None:
     """Register rewards: `register(name, factory)`, factory(**options) -> `Reward`."""
@@ -304,3 +356,8 @@ def lrmctl_backends(register: Register) -> None:
 def lrmctl_doctor_checks(register: Register) -> None:
     """Register checks of `lrmctl doctor`: `register(name, factory)`, factory() -> `lrmctl.doctor.Checker`, a function
     of a `lrmctl.doctor.Machine` that gives one `lrmctl.doctor.Check` or several."""
+
+
+@hookspec
+def lrmctl_trackers(register: Register) -> None:
+    """Register trackers of runs: `register(name, factory)`, factory(**options) -> `Tracker`."""

@@ -15,16 +15,17 @@ from lrmctl.recipe.load import LoadedRecipe
 from lrmctl.recipe.named_plugins import named_plugins
 from lrmctl.runs.writing import write_json
 
+NOT_HASHED = ("launch", "model", "trackers")
 _PACKAGES = ("lrmctl", "torch", "transformers", "openrlhf", "ray", "deepspeed", "lm-eval", "math-verify", "datasets")
 
 
 def recipe_hash(loaded: LoadedRecipe) -> str:
     """sha256 of the resolved recipe, defaults included, so that equivalent recipes have the same hash.
 
-    Excludes where the job runs (`launch`) and where the model is stored (`model`; its fingerprint is locked
-    separately), so that a run can be resumed elsewhere.
+    Excludes where the job runs (`launch`), where the model is stored (`model`; its fingerprint is locked separately)
+    and who is told (`trackers`), so that a run can be resumed elsewhere.
     """
-    settings = {key: value for key, value in loaded.resolved.items() if key not in ("launch", "model")}
+    settings = {key: value for key, value in loaded.resolved.items() if key not in NOT_HASHED}
     text = json.dumps(settings, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -10,7 +10,13 @@ from lrmctl.hooks.members import members_in
 from lrmctl.recipe.load import LoadedRecipe
 from lrmctl.recipe.yaml import KeyPath, walk
 
-_HOLDERS = {"sources": "source", "prompts": "source", "components": "reward", "safety": "benchmark"}
+_HOLDERS = {
+    "sources": "source",
+    "prompts": "source",
+    "components": "reward",
+    "safety": "benchmark",
+    "trackers": "tracker",
+}
 
 
 @dataclass(frozen=True)

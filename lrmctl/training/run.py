@@ -18,7 +18,7 @@ from lrmctl.backends.launch.launchers import launcher
 from lrmctl.errors import BackendError, DiskFullError, LrmctlError, NotFoundError, RecipeError
 from lrmctl.recipe.schema.recipes import RlRecipe, SftRecipe
 from lrmctl.runs.folder import RunFolder
-from lrmctl.runs.tracking import logged_progress, wandb_logger
+from lrmctl.runs.tracking import StepEvents, TrackerUse, run_events
 from lrmctl.training import resume as resuming
 from lrmctl.training.behaviour import needs_behaviour, with_behaviour
 from lrmctl.training.extend import set_model_aside
@@ -157,14 +157,16 @@ def _launch(plan: TrainingPlan, folder: RunFolder, on_progress: OnProgress) -> N
         folder.set_status("running", attempt=resumed.attempt, resumed_from=resumed.step, steps=steps, exit_code=None)
         for note in plan.backend_plan.notes:
             console.say(f"note: {note}")
+        trackers = [TrackerUse(one.use, one.options) for one in resolved.recipe.trackers]
         launched = with_reward_url(plan.backend_plan, service.url) if service else plan.backend_plan
         failure = service.failure if service else (lambda: None)
         try:
             with (
-                wandb_logger(folder, resolved.loaded.resolved, console.say) as log,
+                run_events(folder, trackers, resolved.loaded.resolved, console.say) as events,
                 _watched(plan, folder, on_progress) as watching,
             ):
-                resolved.backend.launch(launched, folder.path, logged_progress(log, watching), failure)
+                progress = StepEvents(events, folder.rollouts, watching)
+                resolved.backend.launch(launched, folder.path, progress, failure)
         except BackendError:
             if error := failure():  # the trainer may have failed because of a failed reward
                 raise error from None

@@ -26,6 +26,7 @@ FRAGMENTS = {
     "evaluation": "kind: eval\nname: shown\nmodel: lab:tiny\n",
     "reward": "kind: rl\nname: shown\nmodel: lab:tiny\nprompts: [lab-prompts]\n",
     "prefill": "extends: lab/rl\nname: shown\n",
+    "trackers": "extends: lab/rl\nname: shown\n",
     "prompts": "extends: lab/rl-mapper\nname: shown\n",
     "data": "kind: sft\nname: shown\nmodel: lab:tiny\n",
     "analysis": "extends: demo\n",
@@ -155,6 +156,8 @@ def _known(text: str) -> str:
     """Without plugins that are not installed here."""
     from lrmctl.hooks import registry
 
+    if "use: mlflow" in text and "mlflow" not in {entry.name for entry in registry.names("tracker")}:
+        text = "trackers: []"
     installed = {entry.name for entry in registry.names("reward")}
     return text if "brevity" in installed else text.replace("use: brevity", "use: length").replace("words:", "low:")
 

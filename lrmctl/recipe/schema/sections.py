@@ -241,4 +241,7 @@ class RecipeHeader(Section):
 
     name: Name
     description: str = ""
+    trackers: tuple[Use, ...] = ()
+    """Trackers that hear what happens in the run, e.g. `[mlflow]` after `pip install lrmctl-mlflow`; they are no part
+    of what the run is. In a study each arm's recipe names its own."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
