@@ -13,4 +13,5 @@ MODULES = (
     "lrmctl.thinking.plugin",
     "lrmctl.lexicons.plugin",
     "lrmctl.doctor.plugin",
+    "lrmctl.runs.tracking.plugin",
 )
