@@ -6,7 +6,7 @@ from lrmctl.cli.views.analysis import notes, rows
 
 
 def estimate(value: float | None) -> dict[str, Any]:
-    return {"value": value, "low": None, "high": None, "n": 3}
+    return {"value": value, "low": value and value / 2, "high": value and value * 2, "n": 3}
 
 
 PLACE = {"set": "s", "kind": "harmful", "temperature": 0.6, "traces": 12}
@@ -22,14 +22,19 @@ REFLECTION = {
 
 def test_the_first_lexicon_and_all_outcomes_together_are_shown() -> None:
     columns, shown = rows({"reflection": REFLECTION})
-    assert columns == ["set", "kind", "T", "traces", "reflections/1k", "depth/trace"]
-    assert shown == [["s", "harmful", "0.6", "12", "2.50", "0.50"]]
+    assert list(columns) == ["set", "kind", "T", "traces", "figure", "value", "95 % interval", "prompts"]
+    place = ["s", "harmful", "0.6", "12"]
+    assert shown == [
+        [*place, "reflections per 1,000 tokens", "2.50", "1.25 to 5.00", "3"],
+        [*place, "reflection depth a trace", "0.50", "0.25 to 1.00", "3"],
+    ]
     assert list(notes({"reflection": REFLECTION})) == ["reflections: lexicon strict, version 1"]
 
 
-def test_parts_that_were_asked_for_have_their_columns_and_a_figure_that_is_missing_is_blank() -> None:
+def test_parts_that_were_asked_for_have_their_rows_and_a_figure_that_is_missing_is_left_out() -> None:
+    confirmed = {"cells": [{**PLACE, "outcome": "all", "share": estimate(0.5)}]}
     found = {
-        "reflection": REFLECTION,
+        "reflection": {**REFLECTION, "confirmed": confirmed},
         "entropy": {"method": "exact", "cells": [{**PLACE, "outcome": "all", "mean": estimate(0.25), "kl": None}]},
         "transitions": {
             "judge": "j",
@@ -41,11 +46,21 @@ def test_parts_that_were_asked_for_have_their_columns_and_a_figure_that_is_missi
             "cells": [{**PLACE, "curve": [{"tokens": 0, "safe": estimate(1)}, {"tokens": 20, "safe": estimate(0.5)}]}]
         },
     }
-    columns, shown = rows(found)
-    assert columns[4:] == ["reflections/1k", "depth/trace", "onset", "entropy"]
-    assert shown[0][4:] == ["2.50", "0.50", "12.5%", "0.250"]
+    _, shown = rows(found)
+    assert [row[4:] for row in shown][2:] == [
+        ["confirmed reflections", "50.0%", "25.0% to 100.0%", "3"],
+        ["onset: safe to unsafe", "12.5%", "6.2% to 25.0%", "3"],
+        ["entropy, nats", "0.250", "0.125 to 0.500", "3"],
+    ]
     assert list(notes(found))[1:] == [
         "unsafe thoughts: judge j 3, segments by paragraph",
         "entropy: exact",
         "safe after forced unsafe tokens, s at 0.6: 0: 100%, 20: 50%",
     ]
+
+
+def test_one_prompt_has_no_interval() -> None:
+    alone = {"value": 2.0, "low": None, "high": None, "n": 1}
+    cell = {**PLACE, "outcome": "all", "lexicon": "strict", "per_1k": alone}
+    _, shown = rows({"reflection": {"lexicons": {"strict": {"version": "1"}}, "cells": [cell]}})
+    assert shown[0][5:] == ["2.00", "-", "1"]

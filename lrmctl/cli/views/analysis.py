@@ -1,12 +1,12 @@
-"""What `lrmctl analyze` prints: the main figures of each part, by set, kind and temperature."""
+"""What `lrmctl analyze` prints: the main figures of each part with n and intervals, by set, kind and temperature."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 
-class _Column(NamedTuple):
+class _Figure(NamedTuple):
     """A figure: the part that has it, its key there, and how it is written; shares in percent."""
 
     name: str
@@ -15,43 +15,45 @@ class _Column(NamedTuple):
     form: str
 
 
-_COLUMNS = (
-    _Column("reflections/1k", "reflection", "per_1k", "{:.2f}"),
-    _Column("depth/trace", "reflection", "depth_per_trace", "{:.2f}"),
-    _Column("unsafe thoughts", "transitions", "unsafe_share", "{:.1%}"),
-    _Column("onset", "transitions", "onset", "{:.1%}"),
-    _Column("recovery", "transitions", "recovery", "{:.1%}"),
-    _Column("entropy", "entropy", "mean", "{:.3f}"),
-    _Column("entropy from", "entropy", "mean_low", "{:.3f}"),
-    _Column("to", "entropy", "mean_high", "{:.3f}"),
-    _Column("KL to base", "entropy", "kl", "{:.3f}"),
-    _Column("settled at", "early", "settled", "{:.0%}"),
+_FIGURES = (
+    _Figure("reflections per 1,000 tokens", "reflection", "per_1k", "{:.2f}"),
+    _Figure("reflection depth a trace", "reflection", "depth_per_trace", "{:.2f}"),
+    _Figure("confirmed reflections", "confirmed", "share", "{:.1%}"),
+    _Figure("traces with an unsafe thought", "transitions", "unsafe_share", "{:.1%}"),
+    _Figure("onset: safe to unsafe", "transitions", "onset", "{:.1%}"),
+    _Figure("recovery: unsafe to safe", "transitions", "recovery", "{:.1%}"),
+    _Figure("entropy, nats", "entropy", "mean", "{:.3f}"),
+    _Figure("entropy at least, nats", "entropy", "mean_low", "{:.3f}"),
+    _Figure("entropy at most, nats", "entropy", "mean_high", "{:.3f}"),
+    _Figure("KL to the base, nats", "entropy", "kl", "{:.3f}"),
+    _Figure("answer settled after", "early", "settled", "{:.0%}"),
 )
+COLUMNS = ("set", "kind", "T", "traces", "figure", "value", "95 % interval", "prompts")
 _Place = tuple[str, str, float]
 
 
-def rows(found: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """Names of columns and rows of cells; columns without a figure are left out."""
+def rows(found: Mapping[str, Any]) -> tuple[Sequence[str], list[list[str]]]:
+    """Names of columns, and one row for each set, kind and temperature and each figure that has a value there."""
     lexicon = next(iter(found["reflection"]["lexicons"]), "")
-    figures: dict[_Place, dict[str, str]] = {}
-    counts: dict[_Place, int] = {}
-    for column in _COLUMNS:
-        for cell in found.get(column.part, {}).get("cells", ()):
+    parts = {**found, "confirmed": found["reflection"].get("confirmed") or {}}
+    places: dict[_Place, list[list[str]]] = {}
+    for figure in _FIGURES:
+        for cell in parts.get(figure.part, {}).get("cells", ()):
             if cell.get("outcome") != "all" or cell.get("lexicon", lexicon) != lexicon:
                 continue
             place = cell["set"], cell["kind"], cell["temperature"]
-            counts.setdefault(place, cell["traces"])
-            value = (cell.get(column.key) or {}).get("value")
-            if value is not None:
-                figures.setdefault(place, {})[column.name] = column.form.format(value)
-    shown = [column.name for column in _COLUMNS if any(column.name in of for of in figures.values())]
-    return (
-        ["set", "kind", "T", "traces", *shown],
-        [
-            [*map(_text, place), str(n), *(figures.get(place, {}).get(c, "") for c in shown)]
-            for place, n in counts.items()
-        ],
-    )
+            told = cell.get(figure.key) or {}
+            if told.get("value") is not None:
+                shown = [figure.name, figure.form.format(told["value"]), _interval(told, figure.form), str(told["n"])]
+                places.setdefault(place, []).append([*map(_text, place), str(cell["traces"]), *shown])
+    return COLUMNS, [row for rows in places.values() for row in rows]
+
+
+def _interval(told: Mapping[str, Any], form: str) -> str:
+    """Both bounds; a dash where one prompt gives none."""
+    if told["low"] is None or told["high"] is None:
+        return "-"
+    return f"{form.format(told['low'])} to {form.format(told['high'])}"
 
 
 def _text(value: object) -> str:
