@@ -58,7 +58,7 @@ def side(ref: str, runs_dir: Path) -> RecipeSide:
         RecipeError: the recipe is invalid.
     """
     if ref.startswith("run:"):
-        return _of_run(runs_dir / named_run(ref), ref)
+        return side_of_run(runs_dir / named_run(ref), ref)
     loaded = load_recipe(ref)
 
     def where(path: KeyPath) -> str:
@@ -74,7 +74,12 @@ def _unsaid(data: dict[str, Any], path: KeyPath) -> str:
     return f"preset {preset}" if preset and path[1] in PRESETS[preset] else "default"
 
 
-def _of_run(folder: Path, ref: str) -> RecipeSide:
+def side_of_run(folder: Path, ref: str) -> RecipeSide:
+    """The locked recipe of a run's folder.
+
+    Raises:
+        NotFoundError: it has none.
+    """
     lock = folder / "lock.json"
     try:
         data = json.loads(lock.read_text(encoding="utf-8"))["recipe"]

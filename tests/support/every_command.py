@@ -57,6 +57,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
     "model widen": {"source": "nothing", "out": "new"},
     "run list": {},
     "run show": {"run": "a"},
+    "run diff": {"a": "a", "b": "a"},
     "run logs": {"run": "a"},
     "run rm": {"run": "nothing", "--yes": ""},
 }

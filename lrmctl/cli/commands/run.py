@@ -76,6 +76,31 @@ def show(
 
 
 @app.command()
+def diff(
+    a: Annotated[str, typer.Argument(metavar="A", help="run:NAME, its name, or its folder.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="The run to compare it with.")],
+    runs_dir: RunsDir = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Show where two trainings differ: settings, versions, data, models and curves.
+
+    Exit code 1 if settings, versions, data or models differ.
+    """
+    from lrmctl import console
+    from lrmctl.cli.views import run_diff as view
+    from lrmctl.comparison.run_diff import run_diff
+
+    first, second = _folder(a, runs_dir), _folder(b, runs_dir)
+    found = run_diff(first.path, second.path)
+    if as_json:
+        console.emit_json("run-diff", found)
+    else:
+        view.show(found, a.removeprefix("run:"), b.removeprefix("run:"))
+    if not found.same:
+        raise typer.Exit(console.FINDINGS)
+
+
+@app.command()
 def logs(
     run: Run,
     attempt: Annotated[int | None, typer.Option(help="Number of the launch; the last one by default.")] = None,
