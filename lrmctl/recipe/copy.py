@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import yaml
 
 from lrmctl.errors import NotFoundError, RunExistsError
-from lrmctl.recipe.find import find_part, find_recipe, is_part, shipped, shipped_files
+from lrmctl.recipe.find import find_part, find_recipe, is_part, schema_file, shipped, shipped_files
 from lrmctl.recipe.load import load_recipe
 from lrmctl.recipe.yaml import parse, text_of
 
+_SCHEMA = re.compile(r"^# yaml-language-server: \$schema=(\S+)$", re.MULTILINE)
+"""The line that names the JSON Schema of a recipe to editors."""
+
 
 def copy_recipe(ref: str, to: Path | None = None, on: str | None = None) -> Path:
-    """Copy a recipe for editing; `extends:` is rewritten so that the copy loads from anywhere.
+    """Copy a recipe for editing; `extends:` and the schema for editors are rewritten so that the copy works anywhere.
 
     Args:
         ref: a recipe, or the full name of a shipped method or model (`models/qwen3-8b`).
@@ -46,7 +50,8 @@ def _extending(ref: str, on: str | None, files: tuple[Path, ...]) -> str:
     own = {"name": recipe.name, "description": recipe.description}
     parts = yaml.safe_dump([_portable(file) for file in files], default_flow_style=True, allow_unicode=True, width=999)
     head = "# What is written below wins over both; `lrmctl recipe show` prints the whole recipe.\n"
-    return f"{head}extends: {parts}{yaml.safe_dump(own, sort_keys=False, allow_unicode=True, width=999)}"
+    rest = yaml.safe_dump(own, sort_keys=False, allow_unicode=True, width=999)
+    return f"{_schema_line(schema_file())}\n{head}extends: {parts}{rest}"
 
 
 def _copied(source: Path) -> str:
@@ -60,7 +65,14 @@ def _copied(source: Path) -> str:
     for node in reversed(parents):
         listed = yaml.safe_dump([_portable_name(str(node.value), source)], default_flow_style=True, width=999)
         text = text[: node.start_mark.index] + listed.strip()[1:-1] + text[node.end_mark.index :]
+    named = _SCHEMA.search(text)
+    if named and ":" not in named[1] and (file := source.parent / named[1]).is_file():
+        text = text[: named.start()] + _schema_line(file) + text[named.end() :]
     return text
+
+
+def _schema_line(file: Path) -> str:
+    return f"# yaml-language-server: $schema={file.resolve().as_uri()}"
 
 
 def _portable_name(parent: str, source: Path) -> str:

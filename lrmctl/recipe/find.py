@@ -18,12 +18,21 @@ _OLD_METHODS = {"sft": "sft-star1"}
 """Methods with a different name in the former folder `base/`."""
 
 
-def shipped_files() -> dict[str, Path]:
-    """Every shipped recipe file: name (`lab/rl`, `methods/rl-guard`, `models/qwen3-8b`) -> file."""
+def recipes_folder() -> Path:
+    """The folder of the shipped recipes."""
     package = Path(__file__).resolve().parent.parent
     folder = package / "_recipes"
-    if not folder.is_dir():  # in a source checkout they are at the top level
-        folder = package.parent / "recipes"
+    return folder if folder.is_dir() else package.parent / "recipes"  # in a source checkout they are at the top level
+
+
+def schema_file() -> Path:
+    """The JSON Schema of recipes that comes with lrmctl."""
+    return recipes_folder() / "schema.json"
+
+
+def shipped_files() -> dict[str, Path]:
+    """Every shipped recipe file: name (`lab/rl`, `methods/rl-guard`, `models/qwen3-8b`) -> file."""
+    folder = recipes_folder()
     names = ((file.relative_to(folder).with_suffix("").as_posix(), file) for file in folder.rglob("*.yaml"))
     return dict(sorted(names))
 

@@ -30,7 +30,7 @@ from lrmctl.recipe.schema.recipes import (
 )
 from lrmctl.recipe.yaml import Document, KeyPath, assign, dotted, leaves, parse_value, walk
 
-_KINDS: Mapping[str, type[AnyRecipe]] = {
+KINDS: Mapping[str, type[AnyRecipe]] = {
     "sft": SftRecipe,
     "preference": PreferenceRecipe,
     "rl": RlRecipe,
@@ -185,10 +185,10 @@ def _set(data: Any, path: KeyPath, value: Any) -> None:
 
 def _validate(document: Document, path: Path) -> AnyRecipe:
     kind = document.data.get("kind")
-    model = _KINDS.get(kind) if isinstance(kind, str) else None
+    model = KINDS.get(kind) if isinstance(kind, str) else None
     if model is None:
         what = f"kind: {kind!r} is not a kind of recipe" if kind is not None else "`kind:` is missing"
-        hint = did_you_mean(str(kind or ""), _KINDS)
+        hint = did_you_mean(str(kind or ""), KINDS)
         raise RecipeError(what, where=str(document.where(("kind",))) or str(path), fix=hint)
     try:
         return model.model_validate(document.data)

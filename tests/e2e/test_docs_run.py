@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 from blocks import Block, Command, blocks, commands
+from recipe_schema import schema_errors
 
 from lrmctl.preflight.validate import validate
 from lrmctl.recipe.load import load_recipe
-from lrmctl.recipe.yaml import parse
+from lrmctl.recipe.yaml import parse, read
 
 LANGUAGES = {"", "yaml", "python", "toml", "text"}
 
@@ -135,6 +136,7 @@ def test_toml_is_toml(block: Block) -> None:
 def test_recipes_and_parts_of_recipes_are_valid(block: Block, folder: Path) -> None:
     (folder / "shown.yaml").write_text(_whole(block))
     validate(load_recipe("shown.yaml"))
+    assert schema_errors(read(folder / "shown.yaml").data) == []
 
 
 def _whole(block: Block) -> str:

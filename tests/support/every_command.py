@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
     "recipe copy": {"recipe": "lab/rl"},
     "recipe validate": {"recipes": "lab/rl"},
     "recipe diff": {"a": "lab/rl", "b": "lab/rl"},
+    "recipe schema": {},
     "recipe ci": {},
     "plugin list": {},
     "plugin check": {},

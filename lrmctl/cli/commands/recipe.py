@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
-from lrmctl.cli.common import RUNS, AsJson, On, RecipeRef, RunsDir, Sets
+from lrmctl.cli.common import RUNS, AsJson, Force, On, RecipeRef, RunsDir, Sets
 from lrmctl.errors import LrmctlError
 
 app = typer.Typer(help="Recipes: list, show, copy, validate.", no_args_is_help=True)
@@ -150,6 +150,32 @@ def _shown(value: Any, where: str) -> tuple[str, str]:
     import json
 
     return (json.dumps(value, ensure_ascii=False), where) if where else ("-", "")
+
+
+@app.command()
+def schema(
+    kind: Annotated[
+        Literal["sft", "preference", "rl", "eval", "study", "data"] | None,
+        typer.Option(help="Of recipes of this kind; of all recipe files by default."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write it to this file.")] = None,
+    as_markdown: Annotated[bool, typer.Option("--md", help="The keys as tables in Markdown instead.")] = False,
+    force: Force = False,
+) -> None:
+    """Print the JSON Schema of recipes, with which editors complete, explain and check their keys."""
+    from lrmctl import console
+    from lrmctl.recipe.json_schema import schema_text
+    from lrmctl.recipe.reference import TITLE, reference_page
+    from lrmctl.runs.output import check_output, object_with
+
+    text = reference_page(kind) if as_markdown else schema_text(kind)
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    ours = (lambda begin: begin.startswith(TITLE.encode())) if as_markdown else object_with("$schema", "title")
+    check_output(out, ours, force=force)
+    out.write_text(text, encoding="utf-8")
+    console.out.print(out, markup=False)
 
 
 @app.command()

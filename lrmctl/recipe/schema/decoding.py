@@ -105,9 +105,11 @@ def _by_name(given: Any) -> Any:
     return {"mode": given} if isinstance(given, str) else given
 
 
+_Mode = Annotated[DefaultDecoding | ZeroThink | LessThink | MoreThink | Budget | Prefix, Field(discriminator="mode")]
+_ByName = Literal["default", "zero-think", "less-think", "more-think"]
+"""Modes that need no further key."""
 Decoding = Annotated[
-    DefaultDecoding | ZeroThink | LessThink | MoreThink | Budget | Prefix,
-    Field(discriminator="mode"),
-    BeforeValidator(_by_name),
+    _Mode,
+    BeforeValidator(_by_name, json_schema_input_type=_ByName | _Mode),
 ]
 """A mode by name, or a mapping with `mode:`."""

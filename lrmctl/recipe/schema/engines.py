@@ -112,7 +112,8 @@ def _by_name(given: Any) -> Any:
     return {"use": "hf", **given} if isinstance(given, dict) else given
 
 
-EngineSection = Annotated[EngineOptions, Field(discriminator="use"), BeforeValidator(_by_name)]
+_Engine = Annotated[EngineOptions, Field(discriminator="use")]
+EngineSection = Annotated[_Engine, BeforeValidator(_by_name, json_schema_input_type=Literal["hf", "vllm"] | _Engine)]
 """The engine of an evaluation, by name or as a mapping with `use:`."""
 
 

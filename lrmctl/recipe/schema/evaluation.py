@@ -10,7 +10,16 @@ from pydantic import Field, model_validator
 
 from lrmctl.recipe.schema.decoding import Decoding, DefaultDecoding
 from lrmctl.recipe.schema.engines import EngineSection, HfOptions
-from lrmctl.recipe.schema.sections import MisplacedError, Positive, Section, Share, Use, judge_from_mapping
+from lrmctl.recipe.schema.sections import (
+    BY_NAME,
+    JudgeName,
+    MisplacedError,
+    Positive,
+    Section,
+    Share,
+    Use,
+    judge_from_mapping,
+)
 from lrmctl.recipe.schema.thinking import ThinkingOption
 from lrmctl.types import Scope
 
@@ -23,9 +32,14 @@ LAB = "lab"
 class ExtraJudgeSection(Section):
     """An additional judge whose verdicts are recorded but decide nothing: a score, or full and partial refusals."""
 
-    judge: str
+    other_forms = BY_NAME
+
+    judge: JudgeName
+    """A judge's name, or `{NAME: {option: value}}`."""
     judge_options: dict[str, Any] = {}
+    """Keyword arguments of the judge."""
     part: Scope = "answer"
+    """What it judges."""
 
     @model_validator(mode="before")
     @classmethod
@@ -52,6 +66,15 @@ class JudgeAccuracySection(Section):
     Separate for thinking and answers, because a judge's accuracy differs; one pair of numbers applies to both.
     `{from: FOLDER}` takes them from the cross-validation of a judge that `lrmctl judge fit` wrote there.
     """
+
+    other_forms = (
+        {
+            "type": "object",
+            "properties": {"from": {"type": "string", "description": "Folder of a judge that `judge fit` wrote."}},
+            "required": ["from"],
+            "additionalProperties": False,
+        },
+    )
 
     sensitivity: Share | None = None
     """Share of unsafe texts judged unsafe, for both parts."""
@@ -134,9 +157,10 @@ def _own_accuracy(options: dict[str, Any]) -> JudgeAccuracySection | None:
 class SafetySet(Use):
     """One safety or over-refusal benchmark and its judge."""
 
-    judge: str | None = None
+    judge: JudgeName | None = None
     """The evaluation's judge by default."""
     judge_options: dict[str, Any] = {}
+    """Keyword arguments of this benchmark's judge."""
     also: tuple[ExtraJudgeSection, ...] | None = None
     """Additional judges; the evaluation's by default."""
     measured: JudgeAccuracySection | None = None
@@ -158,13 +182,16 @@ class ReasoningUse(Use):
 
 
 class EvalSection(Section):
+    """What a model is evaluated on, who judges, how completions are sampled."""
+
     safety: tuple[SafetySet, ...] = ()
     """Benchmarks, judged on thinking and answer."""
     reasoning: tuple[ReasoningUse, ...] = ()
     """Reasoning tasks, e.g. `math500`, or any of lm-evaluation-harness as `lmeval:NAME`."""
-    judge: str | None = None
+    judge: JudgeName | None = None
     """Judge of benchmarks that name none: a name, or `{NAME: {option: value}}`. Only the lab's benchmarks need none."""
     judge_options: dict[str, Any] = {}
+    """Keyword arguments of `judge`."""
     also: tuple[ExtraJudgeSection, ...] = ()
     """Additional judges of benchmarks that name none."""
     measured: JudgeAccuracySection | None = None
@@ -172,12 +199,15 @@ class EvalSection(Section):
     over_refusal: bool = True
     """If no benchmark has benign prompts, add XSTest's safe ones: a model can look safe by refusing everything."""
     temperatures: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)] = (0.6,)
+    """Sampling temperatures, each with all samples; 0 is greedy, with one sample."""
     samples: Positive = 4
     """Samples per prompt and temperature."""
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
+    """Nucleus sampling: total probability of the tokens to sample from."""
     top_k: Annotated[int, Field(ge=0)] = 0
     """Number of most likely tokens to sample from, 0 for all."""
     max_new_tokens: Positive = 16_384
+    """Most tokens of a completion, its thinking included."""
     decoding: Decoding = DefaultDecoding()
     """Control of thinking: zero-think, less-think, more-think, a budget, a forced prefix."""
     system: str = ""

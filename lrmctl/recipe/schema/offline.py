@@ -32,7 +32,10 @@ class OfflineData(Section):
 
 
 class TrainingRecipe(Section):
+    """Length of the training."""
+
     epochs: Positive = 3
+    """Passes over the rows."""
     batch_size: Positive = 16
     """Rows (sequences, or pairs of them) per optimizer step."""
     eval_every: Positive | None = None
@@ -43,6 +46,7 @@ class OfflineRecipe(RecipeHeader):
     """Base of recipes that train on fixed rows; `kind` and `data` are those of the subclass."""
 
     kind: Any
+    """Kind of recipe."""
     model: str
     """`lab:tiny`, a local folder, a hub id, `run:NAME`, or `BASE+ADAPTER`."""
     trust_remote_code: bool = False

@@ -23,6 +23,20 @@ ROLLOUT_PAIRS = "rollout-pairs"
 class PairSource(SftSource):
     """A source of preference pairs: a named source, or `{from: run:NAME, min_gap: GAP}` for a run's rollouts."""
 
+    other_forms = (
+        *SftSource.other_forms,
+        {
+            "type": "object",
+            "properties": {
+                "from": {"type": "string", "description": "A run of RL: `run:NAME`."},
+                "min_gap": {"type": "number", "description": "Least difference of the rewards of a pair."},
+                **dict.fromkeys(("options", "weight", "template_args", "system", "loss_weight"), True),
+            },
+            "required": ["from"],
+            "additionalProperties": False,
+        },
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _of_run(cls, given: Any) -> Any:
@@ -50,6 +64,8 @@ class PreferenceData(OfflineData):
 
 
 class PreferenceTraining(TrainingRecipe):
+    """Length of the training, one epoch by default."""
+
     epochs: Annotated[int, Field(gt=0, le=100_000_000)] = 1
 
 
@@ -73,7 +89,11 @@ class PreferenceSection(Section):
 
 
 class PreferenceRecipe(OfflineRecipe):
+    """Preference training on pairs of a better and a worse response (DPO, IPO)."""
+
     kind: Literal["preference"]
+    """`preference`: train on pairs."""
+    """`preference`: train on pairs."""
     data: PreferenceData
     preference: PreferenceSection = PreferenceSection()
     train: PreferenceTraining = PreferenceTraining()

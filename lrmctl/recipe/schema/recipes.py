@@ -20,6 +20,7 @@ from lrmctl.recipe.schema.offline import OfflineRecipe as OfflineRecipe
 from lrmctl.recipe.schema.preference import PreferenceRecipe as PreferenceRecipe
 from lrmctl.recipe.schema.prefill import Prefill, check_shares
 from lrmctl.recipe.schema.sections import (
+    BY_NAME,
     MOST_ROWS,
     BackendSection,
     Launch,
@@ -51,6 +52,8 @@ def _check_clip(clip: tuple[float, float] | None) -> None:
 
 class Component(Section):
     """One term of a composed reward."""
+
+    other_forms = BY_NAME
 
     use: str | None = None
     """Name of a registered reward."""
@@ -134,6 +137,8 @@ class RewardServiceSection(Section):
 
 
 class RewardSection(Section):
+    """A reward composed of several components, and what happens when one fails."""
+
     components: Annotated[tuple[Component, ...], Field(min_length=1)]
     """A rollout's reward is the sum of weight x score over the components that apply to its prompt's kind."""
     on_failure: Literal["abort", "neutral"] = "abort"
@@ -214,8 +219,11 @@ class Rejection(Section):
     """Rejection-sampling fine-tuning: SFT on the base model's own samples that the reward accepts."""
 
     prompts: Annotated[tuple[SourceUse, ...], Field(min_length=1)]
+    """Sources of the prompts to sample from."""
     reward: RewardSection
+    """Decides which samples are kept."""
     samples_per_prompt: Positive = 8
+    """Samples of each prompt."""
     rollout: RolloutSection = RolloutSection()
     engine: EngineSection = HfOptions()
     """Engine that samples: hf, vllm or openai."""
@@ -252,13 +260,20 @@ class SftData(OfflineData):
 
 
 class SftRecipe(OfflineRecipe):
+    """Supervised fine-tuning on demonstrations, or on the model's own samples that a reward accepts."""
+
     kind: Literal["sft"]
+    """`sft`: supervised fine-tuning."""
     data: SftData
 
 
 class RlRecipe(RecipeHeader):
+    """Reinforcement learning with a composed reward."""
+
     kind: Literal["rl"]
+    """`rl`: reinforcement learning."""
     model: str
+    """The model that training starts from: `lab:tiny`, a local folder, a hub id, or `run:NAME`."""
     trust_remote_code: bool = False
     """Run the Python code in the model's folder, here and in the trainer. Read that code first."""
     template_args: dict[str, Any] = {}
@@ -269,6 +284,7 @@ class RlRecipe(RecipeHeader):
     thinking: ThinkingOption = None
     """The model's thinking format: a name, two markers, or `off`; detected from the template by default."""
     prompts: Annotated[tuple[PromptSource, ...], Field(min_length=1)]
+    """Sources of prompts."""
     prefill: tuple[Prefill, ...] = ()
     """Thoughts that a share of the rollouts begins with, as in RECAP (arXiv 2510.00938)."""
     reward: RewardSection
@@ -325,8 +341,12 @@ class RlRecipe(RecipeHeader):
 
 
 class EvalRecipe(RecipeHeader):
+    """An evaluation of a model's safety and reasoning."""
+
     kind: Literal["eval"]
+    """`eval`: evaluate a model."""
     model: str
+    """The model that it is written for; `lrmctl eval MODEL --recipe RECIPE` says which one is evaluated."""
     evaluation: EvalSection
 
 
@@ -338,7 +358,10 @@ class Keep(KeptSamples):
 
 
 class DataRecipe(RecipeHeader):
+    """Training data made by sampling from a model, judging, and keeping what passes."""
+
     kind: Literal["data"]
+    """`data`: build training data."""
     model: str
     """As for an evaluation: `lab:tiny`, a folder, a hub id, `run:NAME`, or a model's name on a server."""
     trust_remote_code: bool = False
@@ -355,6 +378,7 @@ class DataRecipe(RecipeHeader):
     """Sources of prompts; builders with `of:` have their own."""
     sampling: DataSampling = DataSampling()
     build: Build
+    """What is made of the prompts or rows: one of the builders, with its options."""
     keep: Keep = Keep()
     max_failed: Share = 0.05
     """Share of completions, and of verdicts of each judge, that may fail; finished ones are kept in any case."""

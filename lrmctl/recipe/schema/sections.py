@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Positive = Annotated[int, Field(gt=0, le=100_000_000)]
@@ -39,6 +39,10 @@ def _kinds(annotation: Any) -> set[Any]:
 
 class Section(BaseModel):
     """Base of every section: frozen; unknown keys are errors."""
+
+    other_forms: ClassVar[tuple[dict[str, Any], ...]] = ()
+    """JSON Schemas of what else a validator of the section takes, e.g. just a name; `True` as the schema of a key means
+    that of the section itself."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False, defer_build=True
@@ -83,8 +87,41 @@ def judge_from_mapping(given: Any) -> Any:
     return {**given, "judge": name, "judge_options": dict(options or given.get("judge_options") or {})}
 
 
+_TEXT: dict[str, Any] = {"type": "string"}
+BY_NAME: tuple[dict[str, Any], ...] = (_TEXT,)
+"""A section that may be written as just a name."""
+_OPTIONS = {"type": ["object", "null"]}
+JudgeName = Annotated[
+    str,
+    WithJsonSchema(
+        {
+            "anyOf": [
+                _TEXT,
+                {
+                    "title": "{use: NAME, options: {...}}",
+                    "type": "object",
+                    "properties": {"use": _TEXT, "options": _OPTIONS},
+                    "required": ["use"],
+                    "additionalProperties": False,
+                },
+                {
+                    "title": "{NAME: {option: value}}",
+                    "type": "object",
+                    "minProperties": 1,
+                    "maxProperties": 1,
+                    "additionalProperties": _OPTIONS,
+                },
+            ]
+        }
+    ),
+]
+"""A judge in a section that `judge_from_mapping` prepares."""
+
+
 class Use(Section):
     """A plugin by name with its options; just the name if it needs none."""
+
+    other_forms: ClassVar[tuple[dict[str, Any], ...]] = BY_NAME
 
     use: str
     """Registered name, e.g. `lab` (see `lrmctl plugin list`)."""
@@ -146,6 +183,8 @@ def all_weighted_or_none(sources: Sequence[Mixed]) -> None:
 
 
 class BackendSection(Section):
+    """The trainer, and what it is given besides the recipe."""
+
     name: str = "openrlhf"
     """Name of a registered backend."""
     device: Literal["auto", "cuda", "cpu"] = "auto"
@@ -196,23 +235,32 @@ class Lora(Section):
     """Train low-rank adapters instead of all weights; not for RL."""
 
     rank: Positive = 16
+    """Rank of the adapters' matrices."""
     alpha: Positive = 32
+    """The adapters' output is scaled by `alpha` / `rank`."""
     dropout: Share = 0.0
+    """Dropout on the input of the adapters."""
     targets: tuple[str, ...] = ("all-linear",)
     """Modules that get an adapter."""
 
 
 class Optimizer(Section):
+    """AdamW, its schedule, and how a step is spread over memory and devices."""
+
     learning_rate: PositiveFloat = 1e-6
+    """Peak learning rate."""
     warmup_ratio: Share = 0.05
+    """Share of the optimizer steps in which the learning rate grows to its peak."""
     schedule: Literal["constant", "cosine"] = "cosine"
     """Both start with a linear warm-up; cosine ends at `min_lr_ratio` of the peak."""
     min_lr_ratio: Share = 0.1
     """cosine: final learning rate as a share of the peak."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """Decoupled weight decay."""
     betas: tuple[Share, Share] = (0.9, 0.95)
     """Adam's beta parameters."""
     max_grad_norm: PositiveFloat = 1.0
+    """Gradients with a larger norm are scaled down to it."""
     micro_batch_size: Positive = 8
     """Sequences (preference: pairs of them) per forward and backward pass on one device."""
     zero_stage: Annotated[int, Field(ge=0, le=3)] = 2
@@ -240,8 +288,11 @@ class RecipeHeader(Section):
     """What every recipe has."""
 
     name: Name
+    """Name of the run's folder, unless `--name` says another."""
     description: str = ""
+    """What the recipe does, in one line for lists and reports."""
     trackers: tuple[Use, ...] = ()
     """Trackers that hear what happens in the run, e.g. `[mlflow]` after `pip install lrmctl-mlflow`; they are no part
     of what the run is. In a study each arm's recipe names its own."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """Seed of everything that is random: the order of rows, sampling, the trainer."""

@@ -11,7 +11,16 @@ from pydantic import ConfigDict, Field, model_validator
 
 from lrmctl.recipe.schema.analysis import AnalysisSection
 from lrmctl.recipe.schema.evaluation import EvalSection
-from lrmctl.recipe.schema.sections import Launch, MisplacedError, Name, Positive, RecipeHeader, Section, error_at
+from lrmctl.recipe.schema.sections import (
+    BY_NAME,
+    Launch,
+    MisplacedError,
+    Name,
+    Positive,
+    RecipeHeader,
+    Section,
+    error_at,
+)
 from lrmctl.recipe.schema.study_base import DEFAULT_BASE, Seed, StudyBase
 
 BASE = "base"
@@ -20,6 +29,8 @@ BASE = "base"
 
 class StageUse(Section):
     """One training in an arm's chain; just the recipe if nothing else is said."""
+
+    other_forms = BY_NAME
 
     recipe: str
     """Shipped recipe or file, as in an arm."""
@@ -39,9 +50,12 @@ class StageUse(Section):
 
 
 class Arm(Section):
+    """One trained model of a study, by one recipe or several after each other."""
+
     model_config = ConfigDict(serialize_by_alias=True)
 
     name: Name
+    """Name of the arm's folder in the study."""
     recipe: str = ""
     """Shipped recipe or file; its `model:` is replaced by the study's base, or by the model of `from:`."""
     stages: tuple[StageUse, ...] = ()
@@ -79,6 +93,7 @@ class StudyData(Section):
     model_config = ConfigDict(serialize_by_alias=True)
 
     name: Name
+    """Name by which arms name the rows in `runs:`."""
     recipe: str
     """Shipped recipe or file of kind `data`; its `model:` is replaced."""
     from_: Name | None = Field(None, alias="from")
@@ -115,7 +130,10 @@ class StudyArm:
 
 
 class StudyRecipe(RecipeHeader):
+    """A study: arms trained from one or several bases, one evaluation of all, one report."""
+
     kind: Literal["study"]
+    """`study`: train several arms, evaluate them alike, report."""
     base: str = DEFAULT_BASE
     """The model that the arms start from and are compared with."""
     bases: tuple[StudyBase, ...] = ()
@@ -125,9 +143,11 @@ class StudyRecipe(RecipeHeader):
     start: Name | None = None
     """Arm that the other arms start from unless they say `from:`, e.g. a short SFT that makes the reasoning model."""
     arms: Annotated[tuple[Arm, ...], Field(min_length=1)]
+    """What is trained and compared with the base."""
     data: tuple[StudyData, ...] = ()
     """Rows that the study builds, for arms that name them in `runs:`."""
     evaluation: EvalSection
+    """The evaluation of the base and of every arm."""
     analysis: AnalysisSection = AnalysisSection()
     jobs: Positive = 2
     """Arms trained or evaluated in parallel; fewer if they need the same GPUs. On a Ray cluster with GPUs, unless it is

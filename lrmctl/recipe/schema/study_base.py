@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from lrmctl.recipe.schema.sections import MisplacedError, Name, Section
+from lrmctl.recipe.schema.sections import BY_NAME, MisplacedError, Name, Section
 
 DEFAULT_BASE = "lab:tiny"
 Architecture = Literal["llama", "qwen3"]
@@ -25,6 +25,8 @@ class Pretraining(Section):
 
 class StudyBase(Section):
     """One of a study's base models; just the model if nothing else is said."""
+
+    other_forms = BY_NAME
 
     model: str = ""
     """`lab:tiny`, a local folder, a hub id, or `run:NAME`."""

@@ -45,7 +45,10 @@ def _short(given: Any) -> Any:
     return {"format": given} if isinstance(given, str) else given
 
 
-ThinkingOption = Annotated[Literal["off"] | ThinkingMarkers | None, BeforeValidator(_short)]
+ThinkingOption = Annotated[
+    Literal["off"] | ThinkingMarkers | None,
+    BeforeValidator(_short, json_schema_input_type=Literal[False] | str | ThinkingMarkers | None),
+]
 """`off`, a format's name, `{format: NAME}` or `{open: ..., close: ...}`; None detects the format."""
 
 
