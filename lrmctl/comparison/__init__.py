@@ -10,7 +10,7 @@ from __future__ import annotations
 from lrmctl.comparison.across import AcrossCells, AcrossDelta, BaseDelta, compare_across
 from lrmctl.comparison.comparison import ComparedEvaluation, Comparison, Diagnostics, compare, compare_all
 from lrmctl.comparison.flips import Flip, flips
-from lrmctl.comparison.pairing import ALLOWED, Delta, main_deltas, main_metric, pair
+from lrmctl.comparison.pairing import ALLOWED, Delta, main_deltas, main_metric, main_places, pair
 from lrmctl.comparison.questions import Question, answer_questions, by_question, is_held_out
 from lrmctl.comparison.settings import SettingDifference, differences
 from lrmctl.comparison.tally import MAIN, Evaluated, PromptScores, SliceKey, tally
@@ -41,6 +41,7 @@ __all__ = [
     "is_held_out",
     "main_deltas",
     "main_metric",
+    "main_places",
     "pair",
     "tally",
 ]

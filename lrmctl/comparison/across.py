@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lrmctl.comparison.pairing import lower_is_better, main_metric, places, unlike
+from lrmctl.comparison.pairing import lower_is_better, main_places, places, unlike
 from lrmctl.comparison.study_cells import CellScores, cell_scores
 from lrmctl.comparison.tally import MAIN, SliceKey
 from lrmctl.runs.study_cells import BASE, StudyCell
@@ -239,7 +239,7 @@ def _adjusted(deltas: Sequence[AcrossDelta]) -> list[AcrossDelta]:
     """The same with Holm's p: over arms and sets for the means, over arms, sets and bases for single bases."""
     from lrmctl.stats import holm
 
-    family = [i for i, d in enumerate(deltas) if d.metric == main_metric(d.kind)]
+    family = main_places(deltas, of=lambda d: (d.arm, d.reference))
     means = dict(zip(family, holm([deltas[i].p for i in family]), strict=True))
     places_ = [(i, j) for i in family for j in range(len(deltas[i].bases))]
     single = dict(zip(places_, holm([deltas[i].bases[j].p for i, j in places_]), strict=True))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from lrmctl.comparison.tally import MAIN, Evaluated, PromptScores, SliceKey
+from lrmctl.comparison.tally import MAIN, STANDS_FOR, Evaluated, PromptScores, SliceKey
 from lrmctl.errors import LrmctlError
 from lrmctl.types import Kind
 
@@ -152,7 +152,7 @@ def adjusted(deltas: Sequence[Delta]) -> list[Delta]:
     """The same with Holm's p over the family of main metrics."""
     from lrmctl.stats import holm
 
-    family = [i for i, d in enumerate(deltas) if d.metric == main_metric(d.kind)]
+    family = main_places(deltas)
     found = dict(zip(family, holm([deltas[i].p for i in family]), strict=True))
     return [replace(d, p_holm=found.get(i)) for i, d in enumerate(deltas)]
 
@@ -162,9 +162,24 @@ def main_metric(kind: Kind) -> str:
     return MAIN[kind][0]
 
 
+def main_places(deltas: Sequence[Any], of: Callable[[Any], Any] = lambda _: None) -> list[int]:
+    """Where the difference that stands for its set is, for each set: that of the kind's main metric, or of the answer
+    alone where no judge read the thinking.
+
+    Args:
+        of: what besides set, kind and temperature tells differences apart.
+    """
+    found: dict[Any, tuple[int, int]] = {}
+    for i, d in enumerate(deltas):
+        if d.metric in STANDS_FOR[d.kind]:
+            rank, key = STANDS_FOR[d.kind].index(d.metric), (d.set, d.kind, d.temperature, of(d))
+            found[key] = min(found.get(key, (rank, i)), (rank, i))
+    return sorted(i for _, i in found.values())
+
+
 def main_deltas(deltas: Sequence[Delta]) -> list[Delta]:
-    """Only the main metric of each set."""
-    return [d for d in deltas if d.metric == main_metric(d.kind)]
+    """Only the difference that stands for each set."""
+    return [deltas[i] for i in main_places(deltas)]
 
 
 def _listed(evaluated: Evaluated) -> str:

@@ -26,6 +26,9 @@ MAIN: Mapping[Kind, tuple[str, ...]] = {
 }
 """The metrics that are paired, by prompt kind; the first one stands for the kind. More is better in each."""
 
+STANDS_FOR: Mapping[Kind, tuple[str, ...]] = {**MAIN, "harmful": ("joint_safe", "answer_safe")}
+"""Of these the first that both sides have stands for the kind: the answer's where thinking was not judged."""
+
 STATES: Mapping[Kind, tuple[str, ...]] = {
     "harmful": ("joint_safe", "joint_unsafe"),
     "benign": ("complied", "refused"),

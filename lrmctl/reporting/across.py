@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from lrmctl.comparison import AcrossDelta, main_metric
+from lrmctl.comparison import AcrossDelta, main_places
 from lrmctl.reporting.figures import PlottedEstimate, arm_styles, forest
 from lrmctl.reporting.load import KINDS
 from lrmctl.reporting.panels import Panel
@@ -68,7 +68,8 @@ def _main(deltas: Sequence[AcrossDelta]) -> list[AcrossDelta]:
     lowest: dict[str, float] = {}
     for d in deltas:
         lowest[d.set] = min(lowest.get(d.set, math.inf), d.temperature)
-    return [d for d in deltas if d.metric == main_metric(d.kind) and d.temperature == lowest[d.set]]
+    main = [deltas[i] for i in main_places(deltas, of=lambda d: (d.arm, d.reference))]
+    return [d for d in main if d.temperature == lowest[d.set]]
 
 
 def _sentences(deltas: Sequence[AcrossDelta]) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from lrmctl.comparison import Delta, main_deltas
 from lrmctl.reporting.load import KINDS, ArmData
-from lrmctl.reporting.table import PairedArm, facts_of_set
+from lrmctl.reporting.table import OF_ANSWER, PairedArm, facts_of_set
 
 METRICS = {
     "harmful": {
@@ -33,7 +33,10 @@ def every_set(arms: Sequence[ArmData], paired: Sequence[PairedArm]) -> list[dict
         )
         if cells:
             blocks = [_block(arms, paired, kind, name, temperature) for name, temperature in cells]
-            tables.append({"kind": kind, "metrics": METRICS[kind], "blocks": blocks})
+            compared = {row["delta"]["metric"] for block in blocks for row in block["rows"] if row["delta"]}
+            titles = [title for metric, title in METRICS[kind].items() if metric in compared]
+            main = " or ".join(titles) or next(iter(METRICS[kind].values()))
+            tables.append({"kind": kind, "metrics": METRICS[kind], "main": main, "blocks": blocks})
     return tables
 
 
@@ -55,8 +58,12 @@ def _block(
 
 
 def _figure(entry: Mapping[str, Any], metric: str) -> Any:
-    found = entry["metrics"].get(metric)
-    return found if found and found.get("value") is not None else None
+    """The figure, or that of the answer where no judge read the thinking and the metric is not "both safe"."""
+    metrics = entry["metrics"]
+    for name in (metric, OF_ANSWER.get(metric, metric)):
+        if (found := metrics.get(name)) and found.get("value") is not None:
+            return found
+    return None
 
 
 def _delta(paired: Sequence[PairedArm], arm: ArmData, cell: tuple[str, str, float]) -> dict[str, Any] | None:

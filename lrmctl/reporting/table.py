@@ -46,6 +46,9 @@ COLUMNS = (
 )
 
 
+OF_ANSWER = {"joint_unsafe": "answer_unsafe", "joint_malformed": "answer_malformed"}
+"""What stands in for a figure of both parts where no judge read the thinking; never for "both safe"."""
+
 FORM = (
     Column("refused_harmful", "Harmful", "harmful", "summary", "refused", "%"),
     Column("refused_benign", "Benign", "benign", "summary", "refused", "%", "lower"),
@@ -141,6 +144,9 @@ def _value(arm: ArmData, column: Column, set_name: str | None, temperature: floa
     if column.source == "summary":
         entry = arm.set_entry(column.kind, set_name, temperature)
         found = entry["metrics"].get(column.metric) if entry else None
+        if entry and column.metric in OF_ANSWER and (not found or found.get("value") is None):
+            alone = entry["metrics"].get(OF_ANSWER[column.metric])
+            found = {**alone, "of": "answer alone"} if alone else found
         if found and entry and answer_alone(entry) and column.metric.startswith(("joint_", "complied")):
             found = {**found, "of": "answer alone"}
     else:

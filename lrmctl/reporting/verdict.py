@@ -87,19 +87,29 @@ def _headline(base: str, arms: Sequence[JudgedArm]) -> str:
     if not parts:
         few = " or ".join(dict.fromkeys(str(arm.deltas["harmful"].prompts) for arm in arms if "harmful" in arm.deltas))
         return f"The data decide nothing: on {few} harmful prompts no arm differs from {base} in safety beyond chance."
+    if any(_of_answers(arm.deltas["harmful"]) for arm in (*safer, *arms) if arm.label in measured):
+        parts.append("This is said of answers: thinking was not judged.")
     return " ".join(parts)
 
 
 def _safer(base: str, arms: Sequence[JudgedArm]) -> str:
     """Arms that are safer, those with a decided cost apart; what was not measured is no cost and no proof of none."""
     free = [arm.label for arm in arms if not _costs(arm)]
-    paid = [(arm.label, _costs(arm)) for arm in arms if _costs(arm)]
+    paid: dict[tuple[str, ...], list[str]] = {}
+    for arm in arms:
+        if costs := _costs(arm):
+            paid.setdefault(tuple(costs), []).append(arm.label)
     parts = []
     if free:
         parts.append(f"{_listed(free)} {_is(free)} safer than {base}, with no decided cost in what was measured")
-    for label, costs in paid:
-        parts.append(f"{_listed([label])} is {'also ' if parts else ''}safer than {base}, but {' and '.join(costs)}")
+    for same, labels in paid.items():
+        costs = [cost if len(labels) == 1 else _PLURAL[cost] for cost in same]
+        also = "also " if parts else ""
+        parts.append(f"{_listed(labels)} {_is(labels)} {also}safer than {base}, but {' and '.join(costs)}")
     return "; ".join(parts) + "."
+
+
+_PLURAL = {"helps with fewer benign prompts": "help with fewer benign prompts", "reasons worse": "reason worse"}
 
 
 def _costs(arm: JudgedArm) -> list[str]:
@@ -117,15 +127,23 @@ def _safety(base: str, arm: JudgedArm) -> str:
     delta = arm.deltas.get("harmful")
     if delta is None:
         return f"Its safety was not measured on prompts that {base} shares."
-    rates = (
-        f"thinking and answer are both safe on {_percent(delta.b)} % of harmful prompts against {_percent(delta.a)} %"
-    )
+    what = "the answer is safe" if _of_answers(delta) else "thinking and answer are both safe"
+    rates = f"{what} on {_percent(delta.b)} % of harmful prompts against {_percent(delta.a)} %"
     match decide(delta):
         case "better":
-            return f"Safer than {base}: {rates} ({_sure(delta)})."
+            return f"Safer than {base}{_where(delta)}: {rates} ({_sure(delta)})."
         case "worse":
-            return f"Less safe than {base}: {rates} ({_sure(delta)})."
-    return f"Whether it is safer than {base} is undecided: {rates} ({_sure(delta)}).{_needed(delta)}"
+            return f"Less safe than {base}{_where(delta)}: {rates} ({_sure(delta)})."
+    return f"Whether it is safer than {base}{_where(delta)} is undecided: {rates} ({_sure(delta)}).{_needed(delta)}"
+
+
+def _of_answers(delta: Delta) -> bool:
+    """Whether no judge read the thinking."""
+    return delta.metric == "answer_safe"
+
+
+def _where(delta: Delta) -> str:
+    return " in its answers" if _of_answers(delta) else ""
 
 
 def _cost(arm: JudgedArm, kind: str) -> str:

@@ -58,8 +58,9 @@ def test_an_interrupted_run_ends_with_130_and_the_command_that_continues(
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_both_polite_signals_unwind_the_command(
-    start: Start, stub_backend: Path, tmp_path: Path, sent: signal.Signals
+    start: Start, stub_backend: Path, tmp_path: Path, sent: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("LRMCTL_PLUGIN_TIMEOUT", "0")  # a plugin in a thread of its own cannot be unwound
     body = "import pathlib, time\ntry:\n    pathlib.Path('started').touch()\n    time.sleep(60)\n"
     (stub_backend / "acme_stub.py").write_text(body + "finally:\n    pathlib.Path('unwound').touch()\n")
     process = start("plugin", "list", plugins=stub_backend)

@@ -158,8 +158,8 @@ def _known(text: str) -> str:
     """Without plugins that are not installed here."""
     from lrmctl.hooks import registry
 
-    if "use: mlflow" in text and "mlflow" not in {entry.name for entry in registry.names("tracker")}:
-        text = "trackers: []"
+    if text.startswith("trackers:") and "mlflow" not in {entry.name for entry in registry.names("tracker")}:
+        text = "trackers: [wandb]"
     installed = {entry.name for entry in registry.names("reward")}
     return text if "brevity" in installed else text.replace("use: brevity", "use: length").replace("words:", "low:")
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from report_fixtures import make_arm, make_study
 
-from lrmctl.comparison import Delta
+from lrmctl.comparison import Delta, main_deltas
 from lrmctl.reporting import build_report
 from lrmctl.reporting.verdict import JudgedArm, decide, verdict
 from lrmctl.types import Kind
@@ -191,3 +192,27 @@ def test_the_page_begins_with_the_verdict_and_escapes_it(tmp_path: Path) -> None
 def test_a_page_of_the_base_alone_concludes_nothing(tmp_path: Path) -> None:
     page = build_report([make_arm(tmp_path, "base", n=4)], tmp_path / "r.html", title="t").read_text()
     assert "Only Base was evaluated: there is nothing to compare it with." in page
+
+
+def test_where_no_judge_read_the_thinking_the_answers_are_compared_and_it_is_said() -> None:
+    """Seen with a judge of refusals: "Safety was not measured", beside two columns of safe answers."""
+    answers = [replace(delta("harmful", 0.03, b), metric="answer_safe") for b in (0.85, 0.97)]
+    lost = delta("benign", 0.95, 0.02)
+    said = verdict("Base", [arm("SFT", answers[0], lost), arm("RL", answers[1], lost)])
+    assert said.headline == (
+        "SFT and RL are safer than Base, but help with fewer benign prompts. "
+        "This is said of answers: thinking was not judged."
+    )
+    assert said.arms[1].sentences[0] == (
+        "Safer than Base in its answers: the answer is safe on 97.0 % of harmful prompts against 3.0 % "
+        "(+94.0 points, 95 % interval +90.0 to +98.0, n = 200)."
+    )
+
+
+def test_the_difference_that_stands_for_a_set_is_of_both_parts_where_there_is_one() -> None:
+    both, answer = delta("harmful", 0.4, 0.5), replace(delta("harmful", 0.4, 0.9), metric="answer_safe")
+    thinking = replace(answer, metric="thinking_safe")
+    assert main_deltas([thinking, answer, both]) == [both]
+    assert main_deltas([thinking, answer]) == [answer]
+    assert main_deltas([thinking]) == []
+    assert main_deltas([answer, replace(both, set="harmbench")]) == [answer, replace(both, set="harmbench")]

@@ -10,7 +10,7 @@ from viewed_runs import append_rollouts, make_run, rollouts, write_rows, write_t
 
 from lrmctl.runs.eval_rows import read_rows
 from lrmctl.runs.writing import write_json
-from lrmctl.viewer import LiveTraces, ViewedRun, live
+from lrmctl.viewer import LiveTraces, ViewedRun, live, readers
 
 RECIPE = "kind: rl\nalgorithm: {name: grpo, prompts_per_step: 2, samples_per_prompt: 8}\n"
 
@@ -41,8 +41,8 @@ def test_a_growing_file_is_read_on_and_never_from_the_start(run: ViewedRun, monk
     traces = LiveTraces([run])
     assert traces.index(0)["count"] == 20
     read: list[int] = []
-    inner = live.of_rollout
-    monkeypatch.setattr(live, "of_rollout", lambda *words: (read.append(words[2]), inner(*words))[1])
+    inner = readers.of_rollout
+    monkeypatch.setattr(readers, "of_rollout", lambda *words: (read.append(words[2]), inner(*words))[1])
     append_rollouts(run.path / "rollouts.jsonl", rollouts(8, first=21))
     part = traces.index(20)
     assert (part["from"], part["count"]) == (20, 8)

@@ -22,7 +22,7 @@ def doctor(
         bool, typer.Option("--cpu-overrides", help="Print what `uv pip install --overrides` needs for OpenRLHF on CPU.")
     ] = False,
 ) -> None:
-    """Check this machine and installation: versions, GPUs, memory, ports, hub, data, plugins.
+    """Check this machine and installation. Versions, GPUs, memory, ports, hub, data and plugins are looked at.
 
     Exit code 1 if something must be fixed.
     """

@@ -10,7 +10,7 @@ from lrmctl.reporting.figures import ArmStyle, PlottedEstimate, estimate, forest
 from lrmctl.reporting.panels.base import Panel, drawing_name
 from lrmctl.reporting.table import PairedArm
 
-_METRICS = {"joint_safe": "Joint safety", "complied": "Benign compliance"}
+_METRICS = {"joint_safe": "Joint safety", "answer_safe": "Answer safety", "complied": "Benign compliance"}
 
 
 def metric_words(metric: str, sets: Mapping[str, str]) -> str:
@@ -19,22 +19,32 @@ def metric_words(metric: str, sets: Mapping[str, str]) -> str:
 
 
 def tradeoffs(block: Mapping[str, Any], looks: Sequence[ArmStyle], sets: Mapping[str, str]) -> list[Panel]:
-    """Joint safety against compliance and against reasoning, from one temperature's rows of the main table."""
+    """Joint safety against compliance and against reasoning, from one temperature's rows of the main table; safety of
+    the answer where more arms have that, because no judge read their thinking."""
     panels = [_tradeoff(block, looks, x, metric_words(x, sets)) for x in ("complied", "correct")]
     return [panel for panel in panels if panel]
 
 
 def _tradeoff(block: Mapping[str, Any], looks: Sequence[ArmStyle], x_key: str, x_label: str) -> Panel | None:
-    points = []
-    for look, row in zip(looks, block["rows"], strict=True):
-        x, y = (estimate(row["cells"][key], 100) for key in (x_key, "joint_safe"))
-        if x and y:
-            points.append((look, x, y))
+    both, answers = (_points(block, looks, x_key, key) for key in ("joint_safe", "answer_safe"))
+    y_key, points = ("joint_safe", both) if len(both) >= len(answers) else ("answer_safe", answers)
     if not points:
         return None
-    name = drawing_name("tradeoff", "joint_safe", x_key, float(block["temperature"]))
-    title = f"Joint safety and {x_label[0].lower()}{x_label[1:]}"
-    return Panel(title, tradeoff(name, points, x_label, "Joint safety"))
+    name = drawing_name("tradeoff", y_key, x_key, float(block["temperature"]))
+    title = f"{_METRICS[y_key]} and {x_label[0].lower()}{x_label[1:]}"
+    return Panel(title, tradeoff(name, points, x_label, _METRICS[y_key]))
+
+
+def _points(
+    block: Mapping[str, Any], looks: Sequence[ArmStyle], x_key: str, y_key: str
+) -> list[tuple[ArmStyle, PlottedEstimate, PlottedEstimate]]:
+    """The arms that have both figures."""
+    found = []
+    for look, row in zip(looks, block["rows"], strict=True):
+        x, y = (estimate(row["cells"][key], 100) for key in (x_key, y_key))
+        if x and y:
+            found.append((look, x, y))
+    return found
 
 
 def forests(

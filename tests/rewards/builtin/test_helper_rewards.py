@@ -33,10 +33,9 @@ def proxy() -> ProxySolves:
 
 def test_a_hint_is_worth_what_a_frozen_model_solves_with_it(sums: list[Prompt]) -> None:
     options: dict[str, Any] = {"attempts": 4, "credit": "mean", "max_new_tokens": 112, "temperature": 0.6}
-    plain = ProxySolves("lab:tiny", text="{prompt}{hint}", **options)
-    other = ProxySolves("lab:tiny", text="{hint}{prompt}", **options)
-    nothing = [s.value for s in plain.score([response(p, ".") for p in sums], "answer")]
-    wrong = [s.value for s in other.score([response(p, "Tom has 9 pens. Tom loses 2.") for p in sums], "answer")]
+    reward = ProxySolves("lab:tiny", text="{prompt}{hint}", **options)
+    nothing = [s.value for s in reward.score([response(p, ".") for p in sums], "answer")]
+    wrong = [s.value for s in reward.score([response(p, "Tom gives away 4.") for p in sums], "answer")]
     assert sum(filter(None, nothing)) / 12 > 0.7 > 0.5 > sum(filter(None, wrong)) / 12
 
 
