@@ -11,12 +11,15 @@ from lrmctl.hooks.specs import TrackedRun
 pytest.importorskip("mlflow")
 
 
-def test_attempts_and_evaluations_are_one_run_with_their_metrics(tmp_path: Path) -> None:
+def test_attempts_and_evaluations_are_one_run_with_their_metrics(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")  # needs no database
     from lrmctl_mlflow import MlflowTracker
     from mlflow import MlflowClient
 
     said: list[str] = []
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    uri = (tmp_path / "mlruns").as_uri()
     recipe = {"kind": "rl", "name": "mine", "reward": {"components": [{"use": "format"}]}}
     run = TrackedRun("mine", tmp_path / "mine", recipe, 1, said.append)
     for attempt, end in ((1, "failed"), (2, "finished")):

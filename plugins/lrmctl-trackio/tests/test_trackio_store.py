@@ -12,8 +12,6 @@ from lrmctl.hooks.specs import TrackedRun
 def test_steps_and_figures_are_in_the_local_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))
     pytest.importorskip("trackio")
-    import sqlite3
-
     from lrmctl_trackio import TrackioTracker
 
     run = TrackedRun("mine", tmp_path / "mine", {"kind": "rl"}, 1, lambda _: None)
@@ -23,8 +21,8 @@ def test_steps_and_figures_are_in_the_local_store(tmp_path: Path, monkeypatch: p
     figure = {"value": 0.9, "low": 0.8, "high": 1.0, "n": 10}
     tracker.evaluated({"sets": [{"set": "ours", "kind": "benign", "metrics": {"complied": figure}}]}, "")
     tracker.finished(tmp_path)
-    (file,) = (tmp_path / "trackio").glob("*.db")
-    with sqlite3.connect(file) as store:
-        text = "\n".join(store.iterdump())
-    assert "reward" in text
-    assert "eval/ours/benign/complied" in text
+    from trackio.sqlite_storage import SQLiteStorage
+
+    logged = SQLiteStorage.get_logs("tried", "mine")
+    assert [one["reward"] for one in logged if "reward" in one] == [0.25]
+    assert any(one.get("eval/ours/benign/complied") == 0.9 for one in logged)
