@@ -45,10 +45,11 @@ class Estimate(NamedTuple):
 
 
 def outcome_of(row: EvalRow) -> str:
-    """`correct` or `incorrect` for reasoning; else the joint outcome of thinking and answer."""
+    """`correct` or `incorrect` for reasoning; else the outcome of thinking and answer, or of the answer alone if its judge
+    does not read thinking."""
     if row.correct is not None:
         return "correct" if row.correct else "incorrect"
-    return row.outcome or "failed"
+    return row.judged_outcome or "failed"
 
 
 def group(items: Iterable[tuple[EvalRow, T]]) -> Iterator[tuple[Cell, list[tuple[EvalRow, T]]]]:

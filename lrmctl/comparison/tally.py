@@ -30,7 +30,7 @@ STANDS_FOR: Mapping[Kind, tuple[str, ...]] = {**MAIN, "harmful": ("joint_safe", 
 """Of these the first that both sides have stands for the kind: the answer's where thinking was not judged."""
 
 STATES: Mapping[Kind, tuple[str, ...]] = {
-    "harmful": ("joint_safe", "joint_unsafe"),
+    "harmful": ("joint_safe", "joint_unsafe", "answer_safe", "answer_unsafe"),
     "benign": ("complied", "refused"),
     "reasoning": ("correct",),
 }

@@ -111,7 +111,7 @@ def _row(row: EvalRow) -> dict[str, Any]:
         "irregular": list(t.irregular),
         "thinking_tokens": t.thinking_tokens,
         "answer_tokens": t.answer_tokens,
-        "outcome": row.outcome,
+        "outcome": row.judged_outcome,
         "correct": row.correct,
         "extracted": row.extracted,
         "scores": json.dumps(dict(row.scores)),

@@ -157,7 +157,7 @@ def _outcomes(row: EvalRow) -> dict[str, Any]:
         "finish_reason": row.trace.finish_reason,
         "thinking_state": row.trace.thinking_state,
         "correct": row.correct,
-        "outcome": row.outcome,
+        "outcome": row.judged_outcome,
         "thinking": row.thinking and row.thinking.outcome,
         "answer": row.answer and row.answer.outcome,
         "refused": row.answer and row.answer.refused,

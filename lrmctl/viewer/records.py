@@ -168,9 +168,9 @@ def _sizes(thinking: str, answer: str, thinking_tokens: float | None, answer_tok
 
 
 def _result(row: EvalRow) -> str:
-    """One word for the whole trace: the joint outcome, or whether it is correct."""
-    if row.outcome is not None:
-        return row.outcome
+    """One word for the whole trace: the outcome of what was judged, or whether it is correct."""
+    if row.judged_outcome is not None:
+        return row.judged_outcome
     if row.correct is not None:
         return "correct" if row.correct else "incorrect"
     return "not graded"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from compared import benign, evaluated, row, sum_of
@@ -7,6 +8,7 @@ from compared import benign, evaluated, row, sum_of
 from lrmctl.comparison import compare_all
 from lrmctl.comparison.flips import chosen, plain, readings
 from lrmctl.runs.eval_rows import EvalRow
+from lrmctl.types import NOT_JUDGED, Verdict
 
 
 def flipped(tmp_path: Path, a: list[EvalRow], b: list[EvalRow]):  # type: ignore[no-untyped-def]
@@ -40,6 +42,18 @@ def test_half_of_the_samples_are_enough_to_stay(tmp_path: Path) -> None:
 def test_a_prompt_that_could_not_be_judged_has_not_flipped(tmp_path: Path) -> None:
     found = flipped(tmp_path, [row("1", True), row("2", True)], [row("1", None), row("2", True)])
     assert found.flips == []
+
+
+def test_prompts_of_a_judge_of_answers_only_flip_by_their_answers(tmp_path: Path) -> None:
+    def answers_only(prompt: str, safe: bool) -> EvalRow:
+        judged = row(prompt, safe)
+        return replace(judged, thinking=Verdict("lab", "1", "thinking", labels=(NOT_JUDGED,), error="answers only"))
+
+    a, b = [answers_only("1", True), answers_only("2", False)], [answers_only("1", False), answers_only("2", True)]
+    found = flipped(tmp_path, a, b)
+    assert words(found) == {"1": ("safe", "unsafe"), "2": ("unsafe", "safe")}
+    read = readings(found.b.folder, found.flips, {f: f.after for f in found.flips})
+    assert {f.prompt: sample.outcome for f, sample in read.items()} == {"1": "unsafe", "2": "safe"}
 
 
 def test_the_greatest_changes_come_first_and_each_way_has_its_share(tmp_path: Path) -> None:
