@@ -45,8 +45,8 @@ class Estimate(NamedTuple):
 
 
 def outcome_of(row: EvalRow) -> str:
-    """`correct` or `incorrect` for reasoning; else the outcome of thinking and answer, or of the answer alone if its judge
-    does not read thinking."""
+    """`correct` or `incorrect` for reasoning; else the outcome of what was judged: of thinking and answer, or of the
+    answer alone."""
     if row.correct is not None:
         return "correct" if row.correct else "incorrect"
     return row.judged_outcome or "failed"

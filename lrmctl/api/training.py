@@ -29,6 +29,7 @@ def train(
     launch: Launcher | None = None,
     address: str | None = None,
     on_progress: Callable[[Progress], None] | None = None,
+    on_sampling: Callable[[int, int], None] | None = None,
 ) -> Run:
     """Train a model from a recipe of SFT, preferences or RL, as `lrmctl train` does; returns when it is finished.
 
@@ -43,6 +44,7 @@ def train(
         from_start: start that run over.
         launch, address: where to run, and the Ray cluster's dashboard, instead of the recipe's.
         on_progress: called after each step.
+        on_sampling: called as (completions done, total) while rejection sampling draws the rows.
 
     Raises:
         LrmctlError: an error in recipe, model, data or name, raised before anything starts.
@@ -61,6 +63,7 @@ def train(
             resume=resume or from_start,
             restart="always" if from_start else "refuse",
             on_progress=on_progress,
+            on_sampling=on_sampling,
         )
     return Run(made.path)
 

@@ -38,6 +38,7 @@ def _train(task: StudyTask, emit: OnEvent) -> None:
             resume=(task.folder / "lock.json").exists(),
             restart="allow",
             on_progress=progress,
+            on_sampling=lambda done, total: emit(StudyEvent(task.arm, "sample", "progress", "", done, total)),
         )
     except OtherRecipeError as error:
         fix = f"remove {task.folder} to train it again, or take the change back; the other arms are kept"

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from lrmctl.types import Prompt
 
 Recipe = OfflineRecipe | RlRecipe
+OnSampling = Callable[[int, int], None]
+"""Called as `(completions done, total)` while rows are sampled from the model, before the training."""
 
 GRADED_BY_REFERENCE = ("correct", "multiple-choice")
 """Rewards that fail on a reasoning prompt without a gold answer."""
@@ -75,11 +77,14 @@ def inputs_of(recipe: Recipe, model: Path | None, tokenizer: Any | None) -> Trai
     return TrainingInputs.of(_with_model_notes(rows, model, tokenizer))
 
 
-def sampled_rows(recipe: SftRecipe, model: Path, tokenizer: Any, out: Path) -> TrainingRows:
+def sampled_rows(
+    recipe: SftRecipe, model: Path, tokenizer: Any, out: Path, on_sampling: OnSampling | None = None
+) -> TrainingRows:
     """Rows from rejection sampling: the model's own samples that a reward accepts.
 
     Args:
         out: the run folder, where the samples are stored.
+        on_sampling: called with (completions done, total).
 
     Raises:
         LrmctlError: nothing was accepted.
@@ -94,7 +99,7 @@ def sampled_rows(recipe: SftRecipe, model: Path, tokenizer: Any, out: Path) -> T
     assert rejection is not None
     notes = check_references(rejection.reward, load_prompts(rejection.prompts))
     rendering = Rendering(recipe.system, recipe.template_args, override_of(recipe.thinking))
-    kept = rejection_sample(model, rejection, seed=recipe.seed, out=out, rendering=rendering)
+    kept = rejection_sample(model, rejection, seed=recipe.seed, out=out, on_progress=on_sampling, rendering=rendering)
     return _with_model_notes(_render_demonstrations(recipe, tokenizer, kept, notes), model, tokenizer)
 
 

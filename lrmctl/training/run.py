@@ -22,7 +22,7 @@ from lrmctl.runs.tracking import StepEvents, TrackerUse, run_events
 from lrmctl.training import resume as resuming
 from lrmctl.training.behaviour import needs_behaviour, with_behaviour
 from lrmctl.training.extend import set_model_aside
-from lrmctl.training.inputs import sampled_rows, samples_first
+from lrmctl.training.inputs import OnSampling, sampled_rows, samples_first
 from lrmctl.training.plan import TrainingPlan, check_continuation, plan_training, with_sampled_rows
 from lrmctl.training.record import write_record
 from lrmctl.training.reward_service import reward_service
@@ -42,6 +42,7 @@ def train(
     resume: bool = False,
     restart: resuming.Restart = "refuse",
     on_progress: OnProgress | None = None,
+    on_sampling: OnSampling | None = None,
 ) -> RunFolder:
     """Train a model from a recipe: plan the run, then execute the plan.
 
@@ -50,6 +51,7 @@ def train(
         model: replaces the recipe's.
         resume: continue the run of this name; a finished one is unchanged.
         restart: with `resume`: whether a run without a checkpoint may restart, or any run must.
+        on_sampling: called as (completions done, total) while rejection sampling draws the rows.
 
     Raises:
         LrmctlError: a problem with the recipe, model, data or name; nothing was started.
@@ -58,10 +60,12 @@ def train(
         DiskFullError: lrmctl itself could not write.
     """
     plan = plan_training(loaded, runs_dir=runs_dir, name=name, model=model, resume=resume, restart=restart)
-    return execute(plan, on_progress)
+    return execute(plan, on_progress, on_sampling)
 
 
-def execute(plan: TrainingPlan, on_progress: OnProgress | None = None) -> RunFolder:
+def execute(
+    plan: TrainingPlan, on_progress: OnProgress | None = None, on_sampling: OnSampling | None = None
+) -> RunFolder:
     """Run a plan; returns the run folder with the finished model.
 
     Raises:
@@ -79,7 +83,7 @@ def execute(plan: TrainingPlan, on_progress: OnProgress | None = None) -> RunFol
         with folder.hold():
             if plan.continuation.resume:
                 _make_room(plan, folder)
-            return _run(plan, folder, on_progress or (lambda _: None))
+            return _run(plan, folder, on_progress or (lambda _: None), on_sampling)
 
 
 def _check_executable(plan: TrainingPlan) -> None:
@@ -105,12 +109,12 @@ def _make_room(plan: TrainingPlan, folder: RunFolder) -> None:
         console.say(f"the run goes on; its model so far is kept in {aside}")
 
 
-def _run(plan: TrainingPlan, folder: RunFolder, on_progress: OnProgress) -> RunFolder:
+def _run(plan: TrainingPlan, folder: RunFolder, on_progress: OnProgress, on_sampling: OnSampling | None) -> RunFolder:
     write_record(plan)
     folder.set_status("running")
     try:
         with _disk_errors(folder.path):
-            _launch(_with_behaviour(_with_samples(plan)), folder, on_progress)
+            _launch(_with_behaviour(_with_samples(plan, on_sampling)), folder, on_progress)
     except LrmctlError as error:
         with suppress(OSError):  # on a full disk this fails too; the run then counts as interrupted
             folder.set_status("failed", error=error.what)
@@ -118,14 +122,15 @@ def _run(plan: TrainingPlan, folder: RunFolder, on_progress: OnProgress) -> RunF
     return _close(folder)
 
 
-def _with_samples(plan: TrainingPlan) -> TrainingPlan:
+def _with_samples(plan: TrainingPlan, on_sampling: OnSampling | None) -> TrainingPlan:
     """The plan with its rows, after rejection sampling if the recipe asks for it."""
     resolved, recipe = plan.resolved, plan.resolved.recipe
     if plan.inputs.rows is not None or not samples_first(recipe):
         return plan
     assert isinstance(recipe, SftRecipe)
     assert resolved.model is not None
-    plan = with_sampled_rows(plan, sampled_rows(recipe, resolved.model, resolved.tokenizer, plan.run_dir))
+    rows = sampled_rows(recipe, resolved.model, resolved.tokenizer, plan.run_dir, on_sampling)
+    plan = with_sampled_rows(plan, rows)
     write_record(plan)
     return plan
 

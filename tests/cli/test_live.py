@@ -83,6 +83,8 @@ SCRIPT = """
 from lrmctl.backends.base import Progress
 from lrmctl.cli.views.live import training
 with training("run", "writing to runs/run") as report:
+    report.sampling(0, 8)
+    report.sampling(8, 8)
     report(Progress(0, 2, phase="loading the model"))
     report(Progress(1, 2, {"reward": 0.5}))
     report(Progress(2, 2, {"reward": 0.75}))
@@ -98,5 +100,6 @@ def test_a_terminal_gets_the_panel_and_a_pipe_gets_lines(monkeypatch: pytest.Mon
     assert "0.750" in terminal
     piped = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True).stderr
     assert piped.splitlines()[0] == "writing to runs/run"
+    assert "sample run: 8/8" in piped
     assert "train run: 2/2, reward 0.75" in piped
     assert "loading" not in piped

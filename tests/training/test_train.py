@@ -18,6 +18,7 @@ from lrmctl.models import load_tokenizer
 from lrmctl.recipe.load import LoadedRecipe, load_recipe
 from lrmctl.runs.folder import RunFolder
 from lrmctl.runs.marks import mark
+from lrmctl.training.inputs import sampled_rows
 from lrmctl.training.plan import plan_training
 from lrmctl.training.run import train
 from lrmctl.types import Prompt
@@ -110,6 +111,23 @@ def test_a_rejection_recipe_is_planned_before_it_has_samples(tmp_path: Path, run
     assert any("sampled" in note for note in plan_training(loaded, runs_dir=runs).backend_plan.notes)
     with pytest.raises(RecipeError, match="no flag"):
         plan_training(loaded.override({"backend.flags": {"nope": 1}}), runs_dir=runs)
+
+
+def test_rejection_sampling_tells_how_far_it_is(tmp_path: Path) -> None:
+    rejection = {
+        "prompts": RL["prompts"],
+        "reward": {"components": [{"use": "format"}]},
+        "samples_per_prompt": 1,
+        "rollout": {"max_new_tokens": 32},
+        "keep_at_least": -1.0,
+    }
+    loaded = recipe(tmp_path, SFT, data={"rejection": rejection, "max_len": 256})
+    seen: list[tuple[int, int]] = []
+    rows = sampled_rows(
+        loaded.recipe, base_path(), load_tokenizer(base_path()), tmp_path, lambda *report: seen.append(report)
+    )
+    assert rows.rows
+    assert seen[-1][0] == seen[-1][1] > 1
 
 
 def test_sft_rows_are_rendered_whole_and_end_with_the_end_of_text() -> None:

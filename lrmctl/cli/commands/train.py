@@ -116,7 +116,7 @@ def train(
 
     with (
         print_resume_command(again, run_dir.exists),
-        training(called, f"writing to {run_dir}; if it breaks: {command}") as on_progress,
+        training(called, f"writing to {run_dir}; if it breaks: {command}") as view,
     ):
         run = api.train(
             loaded,
@@ -125,7 +125,8 @@ def train(
             model=model,
             resume=resume,
             from_start=from_start,
-            on_progress=on_progress,
+            on_progress=view,
+            on_sampling=view.sampling,
         )
     console.say(f"the model is in {run.model}")
     console.out.print(run.path, markup=False)

@@ -88,6 +88,8 @@ class _Bars:
             if name not in self.tasks:
                 self.tasks[name] = self.bars.add_task(name, total=None, note="")
             self.bars.update(self.tasks[name], completed=event.done, total=event.total or None, note=escape(event.text))
+            if event.stage == "sample" and event.done == event.total:  # no stage of its own, so nothing else ends it
+                self.bars.remove_task(self.tasks.pop(name))
             return
         if name in self.tasks:
             self.bars.remove_task(self.tasks.pop(name))

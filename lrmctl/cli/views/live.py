@@ -18,36 +18,44 @@ if TYPE_CHECKING:
     from lrmctl.backends.base import Progress
 
 OnProgress = Callable[["Progress"], None]
+OnSampling = Callable[[int, int], None]
 SAFE = ("safe", "judged-safe", "safety")
 """Names of reward components whose mean is the share of safe rollouts."""
 _PHASES = ("generate", "experience", "update", "broadcast")
 
 
 @contextmanager
-def training(name: str, greeting: str) -> Iterator[OnProgress]:
-    """A callback for `train` that shows a run's progress; the greeting is printed once the run has started."""
+def training(name: str, greeting: str) -> Iterator[Callbacks]:
+    """Callbacks for `train` that show a run's progress; the greeting is printed once the run has started."""
     if not console.err.is_terminal:
-        with console.progress(f"train {name}") as plain:
-            yield _Greeting(greeting, lambda progress: None if progress.phase else plain(progress))
+        with console.progress(f"sample {name}") as sampling, console.progress(f"train {name}") as plain:
+            yield Callbacks(greeting, lambda progress: None if progress.phase else plain(progress), sampling)
         return
     from rich.live import Live
 
     view = View(name)
     with Live(view, console=console.err, refresh_per_second=2, transient=False):
-        yield _Greeting(greeting, view.update)
+        yield Callbacks(greeting, view.update, view.sample)
 
 
-class _Greeting:
-    """Prints a line before the first report."""
+class Callbacks:
+    """What `train` calls: itself after each step, `sampling` while it draws rows. Prints a line before the first."""
 
-    def __init__(self, text: str, show: OnProgress) -> None:
-        self.text, self.show = text, show
+    def __init__(self, greeting: str, step: OnProgress, sampling: OnSampling) -> None:
+        self.greeting, self._step, self._sampling = greeting, step, sampling
 
     def __call__(self, progress: Progress) -> None:
-        if self.text:
-            console.say(self.text)
-            self.text = ""
-        self.show(progress)
+        self._greet()
+        self._step(progress)
+
+    def sampling(self, done: int, total: int) -> None:
+        self._greet()
+        self._sampling(done, total)
+
+    def _greet(self) -> None:
+        if self.greeting:
+            console.say(self.greeting)
+            self.greeting = ""
 
 
 class View:
@@ -56,7 +64,7 @@ class View:
     def __init__(self, name: str) -> None:
         self.name = name
         self.began, self.phase_began = time.monotonic(), time.monotonic()
-        self.clock = console.Clock(starts_up=True)
+        self.clock, self.sampling_clock = console.Clock(starts_up=True), console.Clock()
         self.step, self.total, self.saved = 0, 0, 0
         self.phase, self.left = "starting", ""
         self.metrics: Mapping[str, float] = {}
@@ -72,6 +80,13 @@ class View:
         self.metrics = progress.metrics or self.metrics
         self.alarms = progress.alarms or self.alarms
         self.left = self.clock.left(progress.step, progress.total)
+
+    def sample(self, done: int, total: int) -> None:
+        """Process a report of rejection sampling, before the training."""
+        left = self.sampling_clock.left(done, total)
+        self.phase = ", ".join(filter(None, (f"sampling, {int(done):,} of {total:,} completions", left)))
+        if done == total:
+            self.phase, self.phase_began = "starting", time.monotonic()
 
     def __rich__(self) -> RenderableType:
         from rich.console import Group
