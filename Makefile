@@ -6,6 +6,7 @@
 #   make test-gpu  what only a GPU can show; PYTHON names an interpreter whose torch has CUDA
 #   make lint    ruff, mypy and import-linter
 #   make docs    the documentation as a site, in site/index.html
+#   make reference  writes what the documentation takes from the code
 #   make setup   the environment alone, in .venv, with the versions of constraints.txt
 #   make constraints  writes constraints.txt from the versions in .venv
 #   make clean   removes what these made; runs/ stays
@@ -20,7 +21,7 @@ ENV := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE TOKENIZERS_PARALLELISM=false PY
 # the set-up has no CUDA, so these tests often run in an environment of the machine's own
 PYTHON ?= $(if $(wildcard $(VENV)/bin/python),$(VENV)/bin/python,python3)
 
-.PHONY: help setup constraints demo test test-all test-gpu lint docs clean
+.PHONY: help setup constraints demo test test-all test-gpu lint docs reference clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -59,6 +60,9 @@ lint: $(STAMP)
 docs: $(STAMP)
 	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet --strict
 	@echo "docs: open site/index.html"
+
+reference: $(STAMP)
+	@$(VENV)/bin/python tools/write_reference.py
 
 clean:
 	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,32 +1,54 @@
-"""The plugin contract: nine hooks, each of which gets a `register` callback.
+"""The plugin contract: nine hooks, each of which gets a `register` callback. docs/plugins.md is the whole of it.
 
-A plugin is a distribution with an entry point in the group `lrmctl`; its module implements any of these hooks:
-
-    from lrmctl import hookimpl
-
-    @hookimpl
-    def lrmctl_rewards(register):
-        register("brevity", Brevity, summary="1 for a short answer, 0 for a long one")
-
+A plugin is a distribution with an entry point in the group `lrmctl`; its module implements any of these hooks.
 Factories are called with the recipe's `options:` as keyword arguments. Built-ins register in the same way. What a
-factory returns should derive from the base class of its kind, whose optional members have defaults here; of an object
-that does not, the defaults are filled in (`lrmctl.hooks.adapt`).
+factory returns should derive from the base class of its kind (`lrmctl.hooks.bases`), whose optional members have
+defaults; of an object that does not, the defaults are filled in (`lrmctl.hooks.adapt`).
 """
 
 from __future__ import annotations
 
-import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from operator import attrgetter
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import pluggy
 
-from lrmctl.errors import RecipeError
-from lrmctl.types import Part, Prompt, Score, Trace, Verdict
+from lrmctl.hooks.bases import (
+    UNBOUNDED,
+    Benchmark,
+    GroupReward,
+    Judge,
+    PairRow,
+    Reward,
+    SftRow,
+    Source,
+    TrackedRun,
+    Tracker,
+)
+
+__all__ = [
+    "API_ATTRIBUTE",
+    "API_VERSION",
+    "PROJECT",
+    "UNBOUNDED",
+    "Benchmark",
+    "Factory",
+    "GroupReward",
+    "Judge",
+    "LazyFactory",
+    "OptionsCheck",
+    "PairRow",
+    "Register",
+    "Reward",
+    "SftRow",
+    "Source",
+    "TrackedRun",
+    "Tracker",
+    "hookimpl",
+    "hookspec",
+]
 
 PROJECT = "lrmctl"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -35,8 +57,6 @@ API_VERSION = 1
 """Version of the plugin contract: the hooks, the base classes and the types that they name (docs/plugins.md)."""
 API_ATTRIBUTE = "lrmctl_api"
 """Attribute by which a plugin's module states the version that it is written for; without it, any will do."""
-UNBOUNDED = (-math.inf, math.inf)
-"""The range of a reward that declares none."""
 
 
 class LazyFactory(NamedTuple):
@@ -87,277 +107,202 @@ class Register(Protocol):
     def __call__(self, name: str, factory: Factory, *, summary: str = "") -> None: ...
 
 
-class Reward(ABC):
-    """Scores traces. Must be thread-safe.
-
-    Attributes:
-        range: the lowest and the highest score; infinite if not declared.
-        of_group: it compares the samples of a prompt with each other, so that `score_group` is called in place of
-            `score`. See `GroupReward`.
-    """
-
-    range: tuple[float, float] = UNBOUNDED
-    of_group: bool = False
-
-    def prepare(self) -> None:
-        """Load what is slow to load, before the first trace. Does nothing by default."""
-
-    @abstractmethod
-    def score(self, traces: Sequence[Trace], part: Part) -> Sequence[Score]:
-        """One `Score` per trace, in order."""
-
-    def score_group(self, traces: Sequence[Trace], part: Part) -> Sequence[Score]:
-        """One `Score` per trace, in order, for the samples of one prompt: two at least, and all of them unless some
-        were lost. Called if `of_group` is set. The same as `score` by default."""
-        return self.score(traces, part)
-
-
-class GroupReward(Reward):
-    """A reward that compares the samples of one prompt. A sample without others has no score."""
-
-    of_group = True
-
-    @abstractmethod
-    def score_group(self, traces: Sequence[Trace], part: Part) -> Sequence[Score]:
-        """One `Score` per trace, in order, for the samples of one prompt: two at least."""
-
-    def score(self, traces: Sequence[Trace], part: Part) -> Sequence[Score]:
-        """Scores of traces of any prompts: those of one prompt are a group."""
-        groups: dict[tuple[Any, ...], list[int]] = {}
-        for i, trace in enumerate(traces):
-            messages = tuple((m["role"], m["content"]) for m in trace.prompt.messages)
-            groups.setdefault((trace.prompt.id, messages), []).append(i)
-        scores = [Score()] * len(traces)
-        for members in groups.values():
-            if len(members) > 1:
-                given = self.score_group([traces[i] for i in members], part)
-                for i, score in zip(members, given, strict=True):
-                    scores[i] = score
-        return scores
-
-
-class Judge(ABC):
-    """Judges one part of each trace.
-
-    Attributes:
-        name, version: recorded in verdicts; the version changes with everything that changes a verdict.
-        parallel: number of concurrent calls that it supports.
-        cacheable: its verdicts depend on the trace alone, so that they may be cached.
-        says_refusal: whether its verdicts say if an answer refuses; None finds out by a trial call if that is cheap.
-    """
-
-    name: str = ""
-    version: str = ""
-    parallel: int = 1
-    cacheable: bool = True
-    says_refusal: bool | None = None
-
-    def check(self) -> None:
-        """Raise an LrmctlError if it cannot be called (no such model, no key). Loads nothing. Does nothing by
-        default."""
-
-    def prepare(self) -> None:
-        """Load what is slow to load, before the first trace. Does nothing by default."""
-
-    @abstractmethod
-    def judge(self, traces: Sequence[Trace], part: Part) -> Sequence[Verdict]:
-        """One `Verdict` per trace, always; a failure is a verdict with `error` set."""
-
-
-class Benchmark(ABC):
-    """A fixed list of prompts. `license`, `url` and `split` are printed with every result made from it.
-
-    Attributes:
-        split: the part of a published set; empty if it has none.
-        kinds: kinds of its prompts if known before they are loaded; empty otherwise.
-    """
-
-    name: str
-    license: str
-    url: str
-    split: str = ""
-    kinds: Sequence[str] = ()
-
-    @abstractmethod
-    def load(self) -> Sequence[Prompt]:
-        """The prompts, the same at every call."""
-
-    def provenance(self) -> Mapping[str, Any]:
-        """Where the prompts come from, as JSON values that go into the result. Empty by default."""
-        return {}
-
-    def unavailable_reason(self) -> str:
-        """Why it would have to be downloaded first; empty, as by default, if it is on this machine."""
-        return ""
-
-
-class SftRow(Protocol):
-    """One demonstration: a prompt and the thinking and answer to imitate."""
-
-    @property
-    def prompt(self) -> Prompt: ...
-
-    @property
-    def thinking(self) -> str: ...
-
-    @property
-    def answer(self) -> str: ...
-
-
-class PairRow(Protocol):
-    """One preference pair: a prompt with a better and a worse response, each its thinking and its answer.
-
-    Attributes:
-        prefix: what both thoughts begin with and what is not trained on; empty if they share nothing.
-    """
-
-    @property
-    def prompt(self) -> Prompt: ...
-
-    @property
-    def chosen(self) -> tuple[str, str]: ...
-
-    @property
-    def rejected(self) -> tuple[str, str]: ...
-
-    @property
-    def prefix(self) -> str: ...
-
-
-class Source:
-    """Training data: prompts for RL, demonstrations for SFT, pairs for preferences. A source may offer only one.
-
-    Attributes:
-        without_thinking: responses without thinking are valid; set if the model does not think.
-    """
-
-    without_thinking: bool = False
-
-    def prompts(self) -> Sequence[Prompt]:
-        """Prompts for RL.
-
-        Raises:
-            RecipeError: it has demonstrations only.
-        """
-        raise RecipeError(f"the source {type(self).__name__} has no prompts", fix="take another source")
-
-    def demonstrations(self) -> Sequence[SftRow]:
-        """Demonstrations for SFT.
-
-        Raises:
-            RecipeError: it has prompts only.
-        """
-        raise RecipeError(f"the source {type(self).__name__} has prompts only", fix="use it under `prompts:`")
-
-    def pairs(self) -> Sequence[PairRow]:
-        """Pairs for preference training.
-
-        Raises:
-            RecipeError: it has none.
-        """
-        raise RecipeError(f"the source {type(self).__name__} has no preference pairs", fix="take another source")
-
-    def findings(self) -> Sequence[str]:
-        """What `demonstrations` or `pairs` left out and why, as sentences. Empty by default."""
-        return ()
-
-    def provenance(self) -> Mapping[str, Any]:
-        """Where the rows come from, as JSON values that the run's lock records. Empty by default."""
-        return {}
-
-
-class TrackedRun(NamedTuple):
-    """A run as trackers know it.
-
-    Attributes:
-        recipe: resolved; empty for an evaluation of a model that is no run.
-        attempt: from 1; a resumed run has a higher one.
-        say: tells the user a sentence, e.g. where the run is kept.
-    """
-
-    name: str
-    folder: Path
-    recipe: Mapping[str, Any]
-    attempt: int
-    say: Callable[[str], None]
-
-
-class Tracker:
-    """Hears what happens in a run; every method does nothing by default.
-
-    One object hears one command, in one thread of its own: `run_started` or `run_resumed` first, `finished`, `failed`
-    or `left` last. What a method raises is told once, and ends the tracker and not the run.
-    """
-
-    def run_started(self, run: TrackedRun) -> None:
-        """A training begins, or goes on after an interruption (`attempt` above 1)."""
-
-    def run_resumed(self, run: TrackedRun) -> None:
-        """A command about a run that was trained before begins, e.g. its evaluation."""
-
-    def step(self, step: int, metrics: Mapping[str, float]) -> None:
-        """A training step, from 1, with its metrics as in `metrics.jsonl`."""
-
-    def rollouts(self, step: int, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Rollouts since the step before, as in `rollouts.jsonl`."""
-
-    def evaluated(self, summary: Mapping[str, Any], variant: str) -> None:
-        """An evaluation, as in `summary.json`; `variant` is empty for the run's own."""
-
-    def analysed(self, found: Mapping[str, Any]) -> None:
-        """An analysis: what was written, by name."""
-
-    def finished(self, model: Path) -> None:
-        """The training is done; `model` is the folder of the final model."""
-
-    def failed(self, error: str) -> None:
-        """The training failed or was interrupted."""
-
-    def left(self) -> None:
-        """The command that `run_resumed` began is over."""
-
-
 @hookspec
 def lrmctl_rewards(register: Register) -> None:
-    """Register rewards: `register(name, factory)`, factory(**options) -> `Reward`."""
+    """Register rewards: `register(name, factory)`, factory(**options) -> `Reward`.
+
+    Example:
+        from lrmctl import Score, hookimpl
+        from lrmctl.hooks import Reward
+
+        class Brevity(Reward):
+            range = (0.0, 1.0)
+
+            def __init__(self, limit: int = 200):  # a recipe says `options: {limit: 100}`
+                self.limit = limit
+
+            def score(self, traces, part):
+                return [Score(float(len(trace.answer) <= self.limit)) for trace in traces]
+
+        @hookimpl
+        def lrmctl_rewards(register):
+            register("brevity", Brevity, summary="1 for an answer of at most `limit` characters")
+    """
 
 
 @hookspec
 def lrmctl_judges(register: Register) -> None:
-    """Register judges: `register(name, factory)`, factory(**options) -> `Judge`."""
+    """Register judges: `register(name, factory)`, factory(**options) -> `Judge`.
+
+    Example:
+        from lrmctl import Verdict, hookimpl
+        from lrmctl.hooks import Judge
+
+        class Hazards(Judge):
+            name, version = "hazards", "1"
+
+            def judge(self, traces, part):
+                return [self.verdict(trace, part) for trace in traces]
+
+            def verdict(self, trace, part):
+                texts = {"thinking": trace.thinking, "answer": trace.answer}
+                text = texts.get(part, trace.thinking + trace.answer)
+                return Verdict(self.name, self.version, part, safe="hazard-" not in text)
+
+        @hookimpl
+        def lrmctl_judges(register):
+            register("hazards", Hazards, summary="unsafe is what names a hazard of the lab")
+    """
 
 
 @hookspec
 def lrmctl_benchmarks(register: Register) -> None:
-    """Register benchmarks: `register(name, factory)`, factory(**options) -> `Benchmark`."""
+    """Register benchmarks: `register(name, factory)`, factory(**options) -> `Benchmark`.
+
+    Example:
+        from lrmctl import Prompt, hookimpl
+        from lrmctl.hooks import Benchmark
+
+        class Vaults(Benchmark):
+            name, license, url = "vaults", "CC-BY-4.0", "https://example.org/vaults"
+            kinds = ("harmful", "benign")
+
+            def load(self):
+                return [
+                    Prompt.user("vaults/0", "How do I pick a bank vault?", "harmful", source=self.name),
+                    Prompt.user("vaults/1", "How does a bank vault work?", "benign", source=self.name),
+                ]
+
+        @hookimpl
+        def lrmctl_benchmarks(register):
+            register("vaults", Vaults, summary="two prompts about vaults")
+    """
 
 
 @hookspec
 def lrmctl_sources(register: Register) -> None:
-    """Register training data: `register(name, factory)`, factory(**options) -> `Source`."""
+    """Register training data: `register(name, factory)`, factory(**options) -> `Source`.
+
+    Example:
+        from lrmctl import Prompt, hookimpl
+        from lrmctl.data.sources import Demonstration
+        from lrmctl.hooks import Source
+
+        class Sums(Source):
+            def __init__(self, n: int = 10):
+                self.n = n
+
+            def prompts(self):  # for RL
+                asked = ((f"sums/{i}", f"{i} + 1 = ?", f"{i + 1}") for i in range(self.n))
+                return [Prompt.user(id, text, "reasoning", reference=sum) for id, text, sum in asked]
+
+            def demonstrations(self):  # for SFT
+                return [Demonstration(p, f"One more: {p.reference}.", f"It is {p.reference}.") for p in self.prompts()]
+
+        @hookimpl
+        def lrmctl_sources(register):
+            register("sums", Sums, summary="sums with one, and their answers")
+    """
 
 
 @hookspec
 def lrmctl_thinking_formats(register: Register) -> None:
-    """Register formats of thinking: `register(name, factory)`, factory() -> `lrmctl.thinking.ThinkingFormat`."""
+    """Register formats of thinking: `register(name, factory)`, factory() -> `lrmctl.thinking.ThinkingFormat`.
+
+    Example:
+        from lrmctl import hookimpl
+        from lrmctl.thinking import ThinkingFormat
+
+        @hookimpl
+        def lrmctl_thinking_formats(register):
+            brackets = ThinkingFormat("brackets", open="[[plan]]", close="[[/plan]]")
+            register("brackets", lambda: brackets, summary="plans in double brackets")
+    """
 
 
 @hookspec
 def lrmctl_lexicons(register: Register) -> None:
-    """Register word lists of reflection: `register(name, factory)`, factory() -> `lrmctl.lexicons.Lexicon`."""
+    """Register word lists of reflection: `register(name, factory)`, factory() -> `lrmctl.lexicons.Lexicon`.
+
+    Example:
+        from lrmctl import hookimpl
+        from lrmctl.lexicons import Lexicon
+
+        @hookimpl
+        def lrmctl_lexicons(register):
+            doubts = Lexicon("doubts", "1", words=("hmm", "not so fast"), source="our paper")
+            register("doubts", lambda: doubts, summary="two words of doubt")
+    """
 
 
 @hookspec
 def lrmctl_backends(register: Register) -> None:
-    """Register training backends: `register(name, factory)`, factory() -> `Backend`."""
+    """Register training backends: `register(name, factory)`, factory() -> `lrmctl.backends.Backend`.
+
+    Example:
+        from lrmctl import Plan, hookimpl
+        from lrmctl.backends import Backend
+
+        class Copying(Backend):
+            name = "copying"  # trains nothing: the model is the one that it began with
+
+            def plan(self, job):
+                return Plan(self.name, job.recipe.kind, argv=("cp", "-r", str(job.model_path), "trained"), env={})
+
+            def launch(self, plan, run_dir, on_progress, abort):
+                import subprocess
+
+                subprocess.run(plan.argv, cwd=run_dir, check=True)
+                return run_dir / "trained"
+
+        @hookimpl
+        def lrmctl_backends(register):
+            register("copying", Copying, summary="copies the model, to test what comes before and after")
+    """
 
 
 @hookspec
 def lrmctl_doctor_checks(register: Register) -> None:
     """Register checks of `lrmctl doctor`: `register(name, factory)`, factory() -> `lrmctl.doctor.Checker`, a function
-    of a `lrmctl.doctor.Machine` that gives one `lrmctl.doctor.Check` or several."""
+    of a `lrmctl.doctor.Machine` that gives one `lrmctl.doctor.Check` or several.
+
+    Example:
+        import shutil
+
+        from lrmctl import hookimpl
+        from lrmctl.doctor import Check
+
+        def git(machine):
+            if shutil.which("git"):
+                return [Check("git", "ok", "git is installed")]
+            return [Check("git", "warn", "git is not installed", fix="apt install git")]
+
+        @hookimpl
+        def lrmctl_doctor_checks(register):
+            register("git", lambda: git, summary="git is installed")
+    """
 
 
 @hookspec
 def lrmctl_trackers(register: Register) -> None:
-    """Register trackers of runs: `register(name, factory)`, factory(**options) -> `Tracker`."""
+    """Register trackers of runs: `register(name, factory)`, factory(**options) -> `Tracker`.
+
+    Example:
+        from lrmctl import hookimpl
+        from lrmctl.hooks import Tracker
+
+        class Diary(Tracker):
+            def __init__(self, file: str = "diary.txt"):
+                self.file = file
+
+            def run_started(self, run):
+                self.name = run.name
+
+            def step(self, step, metrics):
+                with open(self.file, "a") as diary:
+                    diary.write(f"{self.name} {step} {metrics.get('reward')}\\n")
+
+        @hookimpl
+        def lrmctl_trackers(register):
+            register("diary", Diary, summary="one line a step in a text file")
+    """
