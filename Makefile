@@ -4,6 +4,7 @@
 #   make test    the tests that take a few minutes
 #   make test-all  these and those that train and kill whole processes
 #   make test-gpu  what only a GPU can show; PYTHON names an interpreter whose torch has CUDA
+#   make test-plugins  each package of plugins/ with its dependencies from the package index; PLUGINS names some
 #   make lint    ruff, mypy and import-linter
 #   make docs    the documentation as a site, in site/index.html
 #   make reference  writes what the documentation takes from the code
@@ -21,7 +22,7 @@ ENV := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE TOKENIZERS_PARALLELISM=false PY
 # the set-up has no CUDA, so these tests often run in an environment of the machine's own
 PYTHON ?= $(if $(wildcard $(VENV)/bin/python),$(VENV)/bin/python,python3)
 
-.PHONY: help setup constraints demo test test-all test-gpu lint docs reference clean
+.PHONY: help setup constraints demo test test-all test-gpu test-plugins lint docs reference clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -51,6 +52,9 @@ test-gpu:
 	@echo "test-gpu: pytest with $(PYTHON); up to ten minutes on one GPU"
 	@PYTHONPATH="$(CURDIR)$${PYTHONPATH:+:$$PYTHONPATH}" TOKENIZERS_PARALLELISM=false $(PYTHON) -m pytest -m gpu --confcutdir=tests/gpu $(or $(TESTS),tests/gpu)
 
+test-plugins: $(STAMP)
+	@$(ENV) VENV="$(VENV)" bash tools/test_plugins.sh $(PLUGINS)
+
 lint: $(STAMP)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -65,4 +69,4 @@ reference: $(STAMP)
 	@$(VENV)/bin/python tools/write_reference.py
 
 clean:
-	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .plugins build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lrmctl.hooks.specs import TrackedRun
+from lrmctl.hooks import TrackedRun
 
 pytest.importorskip("mlflow")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lrmctl.hooks.specs import TrackedRun
+from lrmctl.hooks import TrackedRun
 
 
 def test_steps_and_figures_are_in_the_local_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

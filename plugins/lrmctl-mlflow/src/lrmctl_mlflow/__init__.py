@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from lrmctl import hookimpl
-from lrmctl.hooks.specs import Register, TrackedRun, Tracker
+from lrmctl.hooks import Register, TrackedRun, Tracker
 
+lrmctl_api = 1
 LONGEST = 500  # characters of a parameter's value that every MLflow store takes
 AT_ONCE = 100  # parameters of one request
 

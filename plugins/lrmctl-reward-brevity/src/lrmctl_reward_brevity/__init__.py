@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lrmctl import Part, Score, Trace, hookimpl
-from lrmctl.hooks.specs import Register
+from lrmctl.hooks import Register
+
+lrmctl_api = 1
 
 
 class Brevity:

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from lrmctl import hookimpl
-from lrmctl.hooks.specs import Register, TrackedRun, Tracker
+from lrmctl.hooks import Register, TrackedRun, Tracker
+
+lrmctl_api = 1
 
 
 class TrackioTracker(Tracker):
