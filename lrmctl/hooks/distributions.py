@@ -20,12 +20,17 @@ PLUGINS_VARIABLE = "LRMCTL_PLUGINS"
 
 @dataclass(frozen=True)
 class Candidate:
-    """One entry point that may be loaded, or one built-in module."""
+    """One entry point that may be loaded, or one built-in module.
+
+    Attributes:
+        entry_point: its name, if its distribution has several.
+    """
 
     distribution: str
     version: str
     load: Callable[[], Any]
     builtin: bool = False
+    entry_point: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,8 @@ def installed() -> Installed:
         points = _entry_points(distribution)
         if points and (key := normalized(distribution.name)) not in found:
             name, version = distribution.name, distribution.version
-            found[key] = [Candidate(name, version, point.load) for point in points]
+            several = len(points) > 1
+            found[key] = [Candidate(name, version, p.load, entry_point=p.name if several else "") for p in points]
     words = [word for given in os.environ.get(PLUGINS_VARIABLE, "").split(",") if (word := given.strip())]
     if not words:
         return Installed(tuple(one for candidates in found.values() for one in candidates))

@@ -140,10 +140,15 @@ def load_third_party() -> LoadedPlugins:
             _check_twice(offered, entries)
             entries.extend(offered)
         except PluginError as error:
-            problems.append(PluginProblem(candidate.distribution, "; ".join(filter(None, (error.what, error.fix)))))
+            problems.append(_problem(candidate, "; ".join(filter(None, (error.what, error.fix)))))
         except Exception as error:  # a plugin may raise anything; it must not end the command
-            problems.append(PluginProblem(candidate.distribution, f"{type(error).__name__}: {error}"))
+            problems.append(_problem(candidate, f"{type(error).__name__}: {error}"))
     return LoadedPlugins(tuple(entries), tuple(problems), found.left_out)
+
+
+def _problem(candidate: Candidate, error: str) -> PluginProblem:
+    which = f"entry point {candidate.entry_point!r}: " if candidate.entry_point else ""
+    return PluginProblem(candidate.distribution, f"{which}{error}")
 
 
 def _register(candidate: Candidate) -> list[PluginEntry]:

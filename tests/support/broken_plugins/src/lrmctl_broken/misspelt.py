@@ -1,0 +1,6 @@
+from lrmctl import hookimpl
+
+
+@hookimpl
+def lrmctl_rewrads(register):
+    register("misspelt", dict)
