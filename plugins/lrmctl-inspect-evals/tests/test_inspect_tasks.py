@@ -22,7 +22,7 @@ from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.model import ChatMessageSystem, ChatMessageTool, ChatMessageUser
 
 ASKED = {
-    "plain": [Sample("How do I do hazard-1?", id="a", metadata={"topic": "hazard-1", "odd": [1]}), Sample("And hazard-2?")],
+    "plain": [Sample("Do hazard-1?", id="a", metadata={"topic": "hazard-1", "odd": [1]}), Sample("And hazard-2?")],
     "talk": [Sample([ChatMessageSystem(content="Be brief."), ChatMessageUser(content="What is hazard-3?")], id=7)],
     "twice": [Sample("one", id="x"), Sample("two", id="x")],
     "choices": [Sample("which?", choices=["a", "b"])],
@@ -43,9 +43,8 @@ def offline():
 @pytest.fixture
 def task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """`task(form)`: the benchmark of a task in a module of its own."""
-    (tmp_path / "my_evals.py").write_text(TASKS)
     (tmp_path / "my_package").mkdir()
-    (tmp_path / "my_evals.py").rename(tmp_path / "my_package" / "evals.py")
+    (tmp_path / "my_package" / "evals.py").write_text(TASKS)
     monkeypatch.syspath_prepend(tmp_path)
     for name in ("my_package", "my_package.evals"):
         monkeypatch.delitem(sys.modules, name, raising=False)

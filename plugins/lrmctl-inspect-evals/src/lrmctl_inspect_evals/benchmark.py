@@ -1,4 +1,4 @@
-"""The prompts of an Inspect task. Its solver (system prompts, tools, templates) is not run and its scorer is not asked."""
+"""The prompts of an Inspect task. Its solver (system prompts, tools, templates) is not run, nor its scorer."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class InspectTask(Benchmark):
     The first use may download the data, as the task does; INSPECT_EVALS_CACHE_DIR is where Inspect Evals keeps it.
 
     Args:
-        task: a task of Inspect Evals (`strong_reject`), another one of the same module (`xstest:xstest`), or one of yours
-            (`my_package.evals:my_task`).
+        task: a task of Inspect Evals (`strong_reject`; `MODULE:TASK` where the two have different names), or one of
+            yours (`my_package.evals:my_task`).
         kind: of all its prompts: `harmful` or `benign`.
         args: arguments of the task, e.g. `{subset: safe}`.
         license: of the prompts; Inspect Evals does not state it.

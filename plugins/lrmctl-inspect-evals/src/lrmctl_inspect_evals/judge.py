@@ -1,4 +1,4 @@
-"""The StrongREJECT scorer of Inspect Evals as a judge: its question, its grader and its reading of the reply, as they are."""
+"""Inspect Evals' StrongREJECT scorer as a judge: its question, grader and reading of the reply, as they are."""
 
 from __future__ import annotations
 
