@@ -115,6 +115,7 @@ def lrmctl_rewards(register: Register) -> None:
         from lrmctl import Score, hookimpl
         from lrmctl.hooks import Reward
 
+
         class Brevity(Reward):
             range = (0.0, 1.0)
 
@@ -123,6 +124,7 @@ def lrmctl_rewards(register: Register) -> None:
 
             def score(self, traces, part):
                 return [Score(float(len(trace.answer) <= self.limit)) for trace in traces]
+
 
         @hookimpl
         def lrmctl_rewards(register):
@@ -138,6 +140,7 @@ def lrmctl_judges(register: Register) -> None:
         from lrmctl import Verdict, hookimpl
         from lrmctl.hooks import Judge
 
+
         class Hazards(Judge):
             name, version = "hazards", "1"
 
@@ -148,6 +151,7 @@ def lrmctl_judges(register: Register) -> None:
                 texts = {"thinking": trace.thinking, "answer": trace.answer}
                 text = texts.get(part, trace.thinking + trace.answer)
                 return Verdict(self.name, self.version, part, safe="hazard-" not in text)
+
 
         @hookimpl
         def lrmctl_judges(register):
@@ -163,6 +167,7 @@ def lrmctl_benchmarks(register: Register) -> None:
         from lrmctl import Prompt, hookimpl
         from lrmctl.hooks import Benchmark
 
+
         class Vaults(Benchmark):
             name, license, url = "vaults", "CC-BY-4.0", "https://example.org/vaults"
             kinds = ("harmful", "benign")
@@ -172,6 +177,7 @@ def lrmctl_benchmarks(register: Register) -> None:
                     Prompt.user("vaults/0", "How do I pick a bank vault?", "harmful", source=self.name),
                     Prompt.user("vaults/1", "How does a bank vault work?", "benign", source=self.name),
                 ]
+
 
         @hookimpl
         def lrmctl_benchmarks(register):
@@ -188,6 +194,7 @@ def lrmctl_sources(register: Register) -> None:
         from lrmctl.data.sources import Demonstration
         from lrmctl.hooks import Source
 
+
         class Sums(Source):
             def __init__(self, n: int = 10):
                 self.n = n
@@ -198,6 +205,7 @@ def lrmctl_sources(register: Register) -> None:
 
             def demonstrations(self):  # for SFT
                 return [Demonstration(p, f"One more: {p.reference}.", f"It is {p.reference}.") for p in self.prompts()]
+
 
         @hookimpl
         def lrmctl_sources(register):
@@ -212,6 +220,7 @@ def lrmctl_thinking_formats(register: Register) -> None:
     Example:
         from lrmctl import hookimpl
         from lrmctl.thinking import ThinkingFormat
+
 
         @hookimpl
         def lrmctl_thinking_formats(register):
@@ -228,6 +237,7 @@ def lrmctl_lexicons(register: Register) -> None:
         from lrmctl import hookimpl
         from lrmctl.lexicons import Lexicon
 
+
         @hookimpl
         def lrmctl_lexicons(register):
             doubts = Lexicon("doubts", "1", words=("hmm", "not so fast"), source="our paper")
@@ -243,6 +253,7 @@ def lrmctl_backends(register: Register) -> None:
         from lrmctl import Plan, hookimpl
         from lrmctl.backends import Backend
 
+
         class Copying(Backend):
             name = "copying"  # trains nothing: the model is the one that it began with
 
@@ -254,6 +265,7 @@ def lrmctl_backends(register: Register) -> None:
 
                 subprocess.run(plan.argv, cwd=run_dir, check=True)
                 return run_dir / "trained"
+
 
         @hookimpl
         def lrmctl_backends(register):
@@ -272,10 +284,12 @@ def lrmctl_doctor_checks(register: Register) -> None:
         from lrmctl import hookimpl
         from lrmctl.doctor import Check
 
+
         def git(machine):
             if shutil.which("git"):
                 return [Check("git", "ok", "git is installed")]
             return [Check("git", "warn", "git is not installed", fix="apt install git")]
+
 
         @hookimpl
         def lrmctl_doctor_checks(register):
@@ -291,6 +305,7 @@ def lrmctl_trackers(register: Register) -> None:
         from lrmctl import hookimpl
         from lrmctl.hooks import Tracker
 
+
         class Diary(Tracker):
             def __init__(self, file: str = "diary.txt"):
                 self.file = file
@@ -301,6 +316,7 @@ def lrmctl_trackers(register: Register) -> None:
             def step(self, step, metrics):
                 with open(self.file, "a") as diary:
                     diary.write(f"{self.name} {step} {metrics.get('reward')}\\n")
+
 
         @hookimpl
         def lrmctl_trackers(register):

@@ -51,3 +51,14 @@ def test_files_of_a_run_folder_are_described() -> None:
     files = (run.model, run.metrics, run.rollouts, run.logs, run.data, run.checkpoints, run.eval, run.analysis,
              run.recipe, run.lock, run.plan, run.status_file)  # fmt: skip
     assert [file.name for file in files if f"`{file.name}" not in page] == []
+
+
+def test_the_site_needs_nothing_from_elsewhere_when_it_is_read() -> None:
+    text = (ROOT / "mkdocs.yml").read_text()
+    site = yaml.safe_load(text)
+    assert "offline" in site["plugins"]
+    assert site["theme"]["font"] is False
+    files = [*site["extra"]["polyfills"], *site.get("extra_css", []), *site.get("extra_javascript", [])]
+    assert [file for file in files if not (ROOT / "docs" / file).is_file()] == []
+    pages = {page.name: page.read_text() for page in (ROOT / "docs").glob("*.md")}
+    assert [name for name, page in pages.items() if re.search(r"!\[[^\]]*\]\(https?://|<(?:img|script)\b", page)] == []
