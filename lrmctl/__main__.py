@@ -30,10 +30,13 @@ def _terminate(_signal: int, _frame: FrameType | None) -> None:
 def run() -> int:
     """Run the command line in `sys.argv` and return the exit code. Raises nothing."""
     from lrmctl.cli.app import app
+    from lrmctl.cli.completion import VARIABLE, answer
 
+    if VARIABLE in os.environ:
+        return answer(app)
     _print_anything()
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="lrmctl", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except BaseException as error:

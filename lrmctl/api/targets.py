@@ -9,15 +9,9 @@ from lrmctl._util.suggest import did_you_mean
 from lrmctl.errors import NotFoundError, RecipeError
 from lrmctl.runs.check import refuse_damaged
 from lrmctl.runs.damage import part_of, read_object
-from lrmctl.runs.marks import MARKER_FILE, refuse_around, refuse_foreign
+from lrmctl.runs.listing import all_runs, is_run
+from lrmctl.runs.marks import refuse_around, refuse_foreign
 from lrmctl.runs.names import is_run_name, named_run, quoted
-from lrmctl.runs.study_cells import BASE, is_study
-
-
-def is_run(folder: Path) -> bool:
-    """Whether this is the folder of a training run, or one created by an evaluation."""
-    files = (MARKER_FILE, "status.json", "lock.json", "eval/summary.json", "eval/rows.jsonl")
-    return any((folder / file).exists() for file in files) or any(folder.glob("eval-*/summary.json"))
 
 
 def run_folder(target: str, runs_dir: Path, *, even_damaged: bool = False) -> Path:
@@ -65,22 +59,6 @@ def eval_folder(target: str, runs_dir: Path) -> Path:
         fix = f"there are {', '.join(f'{name}@{other}' for other in others)}" if others else "run `lrmctl eval` first"
         raise NotFoundError(what, str(folder), fix)
     return folder
-
-
-def all_runs(runs_dir: Path) -> list[Path]:
-    """Every run folder: directly under the runs folder, or one of a study's cells."""
-    direct = sorted(p for p in runs_dir.glob("*") if p.is_dir())
-    patterns = ("*", f"*/{BASE}", "*/seed-*/*")
-    inside = [p for study in direct if is_study(study) for pattern in patterns for p in study.glob(pattern)]
-    return sorted(p for p in {*direct, *inside} if p.is_dir() and _may_be_run(p))
-
-
-def _may_be_run(folder: Path) -> bool:
-    """Whether it is a run, or a folder without read permission, which is listed instead of hiding other runs."""
-    try:
-        return is_run(folder)
-    except PermissionError:
-        return True
 
 
 def target_folder(target: str, runs_dir: Path, name: str | None) -> Path:

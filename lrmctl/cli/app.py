@@ -64,8 +64,8 @@ app = typer.Typer(
 )
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(ctx: typer.Context, asked: bool) -> None:
+    if asked and not ctx.resilient_parsing:
         from lrmctl._util.version import __version__
 
         typer.echo(f"lrmctl {__version__}")

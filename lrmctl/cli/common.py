@@ -8,10 +8,11 @@ import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lrmctl.cli import completion
 from lrmctl.errors import DiskFullError, LrmctlError
 from lrmctl.runs.names import RUNS_DIR_VARIABLE
 from lrmctl.runs.output import refuse_no_folder
@@ -19,10 +20,23 @@ from lrmctl.runs.output import refuse_no_folder
 if TYPE_CHECKING:
     from lrmctl.recipe.load import LoadedRecipe
 
-RecipeRef = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file, or a shipped name.")]
+
+def recipe_argument(*kinds: str) -> Any:
+    """The argument RECIPE of a command that takes recipes of these kinds, of all kinds if none is named."""
+    return typer.Argument(
+        metavar="RECIPE", help="A recipe file, or a shipped name.", autocompletion=completion.recipes(*kinds)
+    )
+
+
+RecipeRef = Annotated[str, recipe_argument()]
 On = Annotated[
     str | None,
-    typer.Option("--on", metavar="MODEL", help="Model to train a method on: a shipped name, or a file."),
+    typer.Option(
+        "--on",
+        metavar="MODEL",
+        help="Model to train a method on: a shipped name, or a file.",
+        autocompletion=completion.shipped_models(),
+    ),
 ]
 Sets = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key; repeatable.")]
 TrustRemoteCode = Annotated[
@@ -47,6 +61,7 @@ RowsThinking = Annotated[
         "--thinking",
         metavar="FORMAT",
         help="Thinking format of single-text responses: a format's name, OPEN,CLOSE or off; detected by default.",
+        autocompletion=completion.of_registry("thinking-format", "off"),
     ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace the file given by --out, whatever it contains.")]

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from lrmctl.api.side_by_side import arms_of
-from lrmctl.api.targets import all_runs
 from lrmctl.errors import LrmctlError, NotFoundError
 from lrmctl.runs.damage import DamagedError
 from lrmctl.runs.lineage import lineage_of
+from lrmctl.runs.listing import all_runs
 from lrmctl.runs.names import named_run
 from lrmctl.runs.study_cells import StudyCell, cell_path, groups_of, read_cells, write_cells, write_holes
 from lrmctl.runs.weights import remove_weights

@@ -6,16 +6,25 @@ from typing import Annotated
 
 import typer
 
+from lrmctl.cli import completion
 from lrmctl.cli.common import RUNS, AsJson, RunsDir, Sets
 
 
 def analyze(
-    target: Annotated[str, typer.Argument(help="An evaluated run: run:NAME, its name, or its folder.")],
+    target: Annotated[
+        str,
+        typer.Argument(help="An evaluated run: run:NAME, its name, or its folder.", autocompletion=completion.runs()),
+    ],
     recipe: Annotated[
         str | None,
-        typer.Option(help="A study recipe whose analysis section is used; by default reflection and entropy."),
+        typer.Option(
+            autocompletion=completion.recipes("study"),
+            help="A study recipe whose analysis section is used; by default reflection and entropy.",
+        ),
     ] = None,
-    base: Annotated[str | None, typer.Option(help="Analysed run of the base, to compare with.")] = None,
+    base: Annotated[
+        str | None, typer.Option(help="Analysed run of the base, to compare with.", autocompletion=completion.runs())
+    ] = None,
     sets: Sets = None,
     runs_dir: RunsDir = RUNS,
     as_json: AsJson = False,

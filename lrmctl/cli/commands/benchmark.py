@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lrmctl.cli import completion
 from lrmctl.cli.common import AsJson
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def list_(as_json: AsJson = False) -> None:
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="A benchmark.")],
+    name: Annotated[str, typer.Argument(help="A benchmark.", autocompletion=completion.of_registry("benchmark"))],
     options: Annotated[
         list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="An option, e.g. split=small; repeatable.")
     ] = None,

@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lrmctl.cli import completion
 from lrmctl.cli.common import RUNS, AsJson, RunsDir
 
 if TYPE_CHECKING:
     from lrmctl.comparison import Comparison
     from lrmctl.comparison.flips import Flip, FlipSample
 
+_ALLOWED = ("prompts", "reference", "samples", "sampling", "decoding", "system", "template_args", "judge")
 Runs = Annotated[
     list[str],
     typer.Argument(
         metavar="A B [C ...]",
+        autocompletion=completion.runs(variants=True, studies=True),
         help="Evaluated runs, the baseline first: run:NAME, its name, its folder; NAME@VARIANT for a variant."
         " One study alone: its arms over all bases and seeds.",
     ),
@@ -30,12 +33,18 @@ def compare(
         list[str] | None,
         typer.Option(
             metavar="KEY",
+            autocompletion=completion.of_words(*_ALLOWED),
             help="Pair although this differs: prompts, reference, samples, sampling, decoding, system, template_args,"
             " judge. Repeatable.",
         ),
     ] = None,
     metric: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Only this metric; repeatable. Default: the main ones.")
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Only this metric; repeatable. Default: the main ones.",
+            autocompletion=completion.metrics(),
+        ),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every metric.")] = False,
     flips: Annotated[int, typer.Option(min=0, metavar="N", help="List N flipped prompts per set and direction.")] = 0,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lrmctl.cli import completion
 from lrmctl.cli.common import RUNS, AsJson, RunsDir, Sets, TrustRemoteCode, command_line, load, print_resume_command
 
 if TYPE_CHECKING:
@@ -20,13 +21,15 @@ def evaluate(
     target: Annotated[
         str,
         typer.Argument(
-            help="A model (lab:tiny, a folder, a hub id), a run (run:NAME, its folder), or a model's name on a server."
+            help="A model (lab:tiny, a folder, a hub id), a run (run:NAME, its folder), or a model's name on a server.",
+            autocompletion=completion.runs("lab:tiny", qualified=True),
         ),
     ],
     recipe: Annotated[
         str | None,
         typer.Option(
-            help="An eval or study recipe: a file or a shipped name; only the lab's models have one by default."
+            help="An eval or study recipe: a file or a shipped name; only the lab's models have one by default.",
+            autocompletion=completion.recipes("eval", "study"),
         ),
     ] = None,
     sets: Sets = None,
@@ -53,7 +56,12 @@ def evaluate(
     ] = None,
     training: Annotated[
         str | None,
-        typer.Option(help="The model's training data (a run or a recipe), to be searched for evaluation prompts."),
+        typer.Option(
+            help="The model's training data (a run or a recipe), to be searched for evaluation prompts.",
+            autocompletion=completion.any_of(
+                completion.runs(qualified=True), completion.recipes("sft", "preference", "rl", "data")
+            ),
+        ),
     ] = None,
     trust_remote_code: TrustRemoteCode = False,
     everything: Annotated[bool, typer.Option("--all", help="Show every metric.")] = False,

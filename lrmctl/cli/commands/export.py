@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lrmctl.cli import completion
 from lrmctl.cli.common import RUNS, RunsDir
 
 if TYPE_CHECKING:
@@ -25,7 +26,12 @@ class ExportFormat(StrEnum):
 
 def export(
     target: Annotated[
-        str, typer.Argument(metavar="RUN", help="An evaluated run: run:NAME, its name, its folder, or NAME@VARIANT.")
+        str,
+        typer.Argument(
+            metavar="RUN",
+            help="An evaluated run: run:NAME, its name, its folder, or NAME@VARIANT.",
+            autocompletion=completion.runs(variants=True),
+        ),
     ],
     to: Annotated[
         ExportFormat, typer.Option(help="inspect (its viewer), lm-eval (results JSON), hf (Parquet and a card).")

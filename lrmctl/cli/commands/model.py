@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from lrmctl.cli import completion
 from lrmctl.cli.common import RUNS, AsJson, RunsDir, TrustRemoteCode
 
 app = typer.Typer(help="Import a model; create and check the lab's tiny one.", no_args_is_help=True)
@@ -32,12 +33,20 @@ class Architecture(StrEnum):
 @app.command("import")
 def import_(
     source: Annotated[
-        str, typer.Argument(help="A folder, a GGUF file, an adapter, BASE+ADAPTER, run:NAME, or a hub id.")
+        str,
+        typer.Argument(
+            help="A folder, a GGUF file, an adapter, BASE+ADAPTER, run:NAME, or a hub id.",
+            autocompletion=completion.runs(qualified=True),
+        ),
     ],
     out: Annotated[Path, typer.Argument(help="Folder to create; must be empty if it exists.")],
     set_template: Annotated[
         str | None,
-        typer.Option(metavar="FILE_OR_NAME", help="Chat template: a jinja file, or chatml, llama-3, plain."),
+        typer.Option(
+            metavar="FILE_OR_NAME",
+            help="Chat template: a jinja file, or chatml, llama-3, plain.",
+            autocompletion=completion.of_words("chatml", "llama-3", "plain"),
+        ),
     ] = None,
     dtype: Annotated[
         WrittenDtype, typer.Option(help="Of the written weights; auto: the source's, float32 for quantized ones.")

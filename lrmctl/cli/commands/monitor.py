@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lrmctl.cli import completion
 from lrmctl.cli.common import RUNS, AsJson, RunsDir
 
 if TYPE_CHECKING:
@@ -22,14 +23,23 @@ SECONDS = 2.0
 
 
 def monitor(
-    target: Annotated[str, typer.Argument(help="run:NAME, its name or folder, or a file of rollouts.")],
-    judge: Annotated[str | None, typer.Option(help="A second judge, for judge-disagreement.")] = None,
+    target: Annotated[
+        str,
+        typer.Argument(help="run:NAME, its name or folder, or a file of rollouts.", autocompletion=completion.runs()),
+    ],
+    judge: Annotated[
+        str | None,
+        typer.Option(help="A second judge, for judge-disagreement.", autocompletion=completion.of_registry("judge")),
+    ] = None,
     option: Annotated[
         list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="The judge's option; repeatable.")
     ] = None,
     sample: Annotated[int, typer.Option(help="Number of rollouts for the second judge.", min=32)] = 400,
     only: Annotated[
-        list[str] | None, typer.Option("--only", metavar="ALARM", help="Only this alarm; repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--only", metavar="ALARM", help="Only this alarm; repeatable.", autocompletion=completion.alarms()
+        ),
     ] = None,
     sets: Annotated[
         list[str] | None, typer.Option("--set", metavar="ALARM.threshold=X", help="Override a limit; repeatable.")

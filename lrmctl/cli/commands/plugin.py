@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from lrmctl.cli import completion
 from lrmctl.cli.common import AsJson
 
 app = typer.Typer(help="Rewards, judges, benchmarks, data sources and backends.", no_args_is_help=True)
@@ -15,7 +16,9 @@ app = typer.Typer(help="Rewards, judges, benchmarks, data sources and backends."
 def list_(
     group: Annotated[
         str | None,
-        typer.Argument(help="E.g. reward, judge, benchmark, source, lexicon or doctor-check."),
+        typer.Argument(
+            help="E.g. reward, judge, benchmark, source, lexicon or doctor-check.", autocompletion=completion.groups()
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -7,9 +7,11 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from lrmctl.cli import completion
 from lrmctl.cli.common import RUNS, AsJson, Force, On, RecipeRef, RunsDir, Sets
 from lrmctl.errors import LrmctlError
 
+_ANY = completion.any_of(completion.recipes(), completion.runs(qualified=True))
 app = typer.Typer(help="Recipes: list, show, copy, validate.", no_args_is_help=True)
 
 
@@ -71,7 +73,10 @@ def copy(
 
 @app.command()
 def validate(
-    recipes: Annotated[list[str], typer.Argument(metavar="RECIPE...", help="Files or shipped names.")],
+    recipes: Annotated[
+        list[str],
+        typer.Argument(metavar="RECIPE...", help="Files or shipped names.", autocompletion=completion.recipes()),
+    ],
     on: On = None,
     sets: Sets = None,
     runs_dir: RunsDir = RUNS,
@@ -121,8 +126,10 @@ def _check(
 
 @app.command()
 def diff(
-    a: Annotated[str, typer.Argument(metavar="A", help="A recipe file, a shipped name, or run:NAME.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="The recipe to compare it with.")],
+    a: Annotated[
+        str, typer.Argument(metavar="A", help="A recipe file, a shipped name, or run:NAME.", autocompletion=_ANY)
+    ],
+    b: Annotated[str, typer.Argument(metavar="B", help="The recipe to compare it with.", autocompletion=_ANY)],
     runs_dir: RunsDir = RUNS,
     as_json: AsJson = False,
 ) -> None:

@@ -7,11 +7,19 @@ from typing import Annotated
 
 import typer
 
+from lrmctl.cli import completion
 from lrmctl.cli.common import RUNS, Force, RunsDir
 
 
 def report(
-    targets: Annotated[list[str], typer.Argument(metavar="RUN...", help="Evaluated runs, the base first; or a study.")],
+    targets: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN...",
+            help="Evaluated runs, the base first; or a study.",
+            autocompletion=completion.runs(variants=True, studies=True),
+        ),
+    ],
     output: Annotated[
         Path | None, typer.Option("--out", "-o", help="The HTML file; beside the first run by default.")
     ] = None,

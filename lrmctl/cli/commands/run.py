@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lrmctl.cli import completion
 from lrmctl.cli.common import RUNS, AsJson, RunsDir
 
 if TYPE_CHECKING:
@@ -18,15 +19,15 @@ if TYPE_CHECKING:
     from lrmctl.runs.folder import RunFolder
 
 app = typer.Typer(help="Training runs on this machine.", no_args_is_help=True)
-Run = Annotated[str, typer.Argument(help="run:NAME, its name, or its folder.")]
+Run = Annotated[str, typer.Argument(help="run:NAME, its name, or its folder.", autocompletion=completion.runs())]
 
 
 @app.command("list")
 def list_(runs_dir: RunsDir = RUNS, as_json: AsJson = False) -> None:
     """List runs, including the arms of studies."""
     from lrmctl import console
-    from lrmctl.api.targets import all_runs
     from lrmctl.runs.folder import RunFolder
+    from lrmctl.runs.listing import all_runs
     from lrmctl.runs.overview import run_summary
 
     runs = [
@@ -77,8 +78,12 @@ def show(
 
 @app.command()
 def diff(
-    a: Annotated[str, typer.Argument(metavar="A", help="run:NAME, its name, or its folder.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="The run to compare it with.")],
+    a: Annotated[
+        str, typer.Argument(metavar="A", help="run:NAME, its name, or its folder.", autocompletion=completion.runs())
+    ],
+    b: Annotated[
+        str, typer.Argument(metavar="B", help="The run to compare it with.", autocompletion=completion.runs())
+    ],
     runs_dir: RunsDir = RUNS,
     as_json: AsJson = False,
 ) -> None:

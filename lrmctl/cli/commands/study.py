@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lrmctl.cli.common import RUNS, Name, RecipeRef, RunsDir, Sets, command_line, load, print_resume_command
+from lrmctl.cli.common import RUNS, Name, RunsDir, Sets, command_line, load, print_resume_command, recipe_argument
 
 if TYPE_CHECKING:
     from lrmctl.recipe.load import LoadedRecipe
@@ -16,7 +16,7 @@ RebuildBase = Annotated[bool, typer.Option("--rebuild-base", help="Pretrain the 
 
 
 def study(
-    recipe: RecipeRef,
+    recipe: Annotated[str, recipe_argument("study")],
     sets: Sets = None,
     name: Name = None,
     runs_dir: RunsDir = RUNS,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lrmctl.cli import completion
 from lrmctl.cli.common import RUNS, RunsDir
 
 if TYPE_CHECKING:
@@ -17,7 +18,14 @@ SHOWN = 20
 
 
 def traces(
-    target: Annotated[str, typer.Argument(metavar="RUN", help="run:NAME, its name, its folder, or a study.")],
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN",
+            help="run:NAME, its name, its folder, or a study.",
+            autocompletion=completion.runs(studies=True),
+        ),
+    ],
     where: Annotated[
         str, typer.Option("--where", metavar="CONDITION", help="For example: thinking=unsafe and answer=safe.")
     ] = "",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from lrmctl.cli import completion
 from lrmctl.cli.commands.smoke import smoke
 from lrmctl.cli.common import (
     RUNS,
@@ -14,13 +15,13 @@ from lrmctl.cli.common import (
     Force,
     Name,
     On,
-    RecipeRef,
     RunsDir,
     Sets,
     TrustRemoteCode,
     command_line,
     load,
     print_resume_command,
+    recipe_argument,
 )
 
 if TYPE_CHECKING:
@@ -46,10 +47,16 @@ def show_plan(plan: TrainingPlan, against: str | None, out: Path | None, as_json
 
 
 def train(
-    recipe: RecipeRef,
+    recipe: Annotated[str, recipe_argument("sft", "preference", "rl")],
     on: On = None,
     sets: Sets = None,
-    model: Annotated[str | None, typer.Option(help="Start from this model instead of the recipe's.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Start from this model instead of the recipe's.",
+            autocompletion=completion.runs("lab:tiny", qualified=True),
+        ),
+    ] = None,
     name: Name = None,
     runs_dir: RunsDir = RUNS,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run of this name.")] = False,
@@ -63,7 +70,12 @@ def train(
     address: Annotated[str | None, typer.Option("--address", help="The Ray cluster's dashboard (http://...).")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan; start nothing.")] = False,
     against: Annotated[
-        str | None, typer.Option("--against", help="With --dry-run: look for this eval recipe's prompts in the data.")
+        str | None,
+        typer.Option(
+            "--against",
+            help="With --dry-run: look for this eval recipe's prompts in the data.",
+            autocompletion=completion.recipes("eval", "study"),
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="With --dry-run: write the plan to this JSON file.")] = None,
     force: Force = False,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lrmctl.cli import completion
 from lrmctl.cli.common import RUNS, RunsDir
 
 if TYPE_CHECKING:
@@ -18,13 +19,19 @@ def view(
     targets: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[RUN|STUDY|FOLDER]...", help="What to show; a folder shows its runs. All runs by default."
+            autocompletion=completion.runs(studies=True),
+            metavar="[RUN|STUDY|FOLDER]...",
+            help="What to show; a folder shows its runs. All runs by default.",
         ),
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this machine; 0 takes a free one.")] = 0,
     open_: Annotated[bool, typer.Option("--open/--no-open", help="Open it in the browser.")] = True,
     lexicon: Annotated[
-        str, typer.Option(help="Highlight its words; by default the first lexicon of the analysis.")
+        str,
+        typer.Option(
+            help="Highlight its words; by default the first lexicon of the analysis.",
+            autocompletion=completion.of_registry("lexicon"),
+        ),
     ] = "",
     runs_dir: RunsDir = RUNS,
 ) -> None:
@@ -57,8 +64,8 @@ def _runs(targets: Sequence[str], runs_dir: Path) -> Iterator[ViewedRun]:
     Raises:
         NotFoundError: a target is neither run nor study nor a folder of runs.
     """
-    from lrmctl.api.targets import all_runs
     from lrmctl.errors import NotFoundError
+    from lrmctl.runs.listing import all_runs
     from lrmctl.viewer import ViewedRun
 
     seen = set[Path]()
@@ -83,7 +90,7 @@ def _named(target: str, runs_dir: Path) -> list[ViewedRun]:
 
 def _holds_runs(folder: Path) -> bool:
     """Whether this is a folder of runs, but neither a run nor a study itself."""
-    from lrmctl.api.targets import all_runs, is_run
+    from lrmctl.runs.listing import all_runs, is_run
 
     return folder.is_dir() and not is_run(folder) and not (folder / "study.json").exists() and bool(all_runs(folder))
 

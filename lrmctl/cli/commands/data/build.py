@@ -6,32 +6,44 @@ from typing import Annotated
 
 import typer
 
+from lrmctl.cli import completion
 from lrmctl.cli.commands.smoke import smoke
 from lrmctl.cli.common import (
     RUNS,
     AsJson,
     Name,
-    RecipeRef,
     RunsDir,
     Sets,
     TrustRemoteCode,
     command_line,
     load,
     print_resume_command,
+    recipe_argument,
 )
 
 
 def build(
-    recipe: RecipeRef,
+    recipe: Annotated[str, recipe_argument("data")],
     sets: Sets = None,
-    model: Annotated[str | None, typer.Option(help="Sample from this model instead of the recipe's.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Sample from this model instead of the recipe's.",
+            autocompletion=completion.runs("lab:tiny", qualified=True),
+        ),
+    ] = None,
     name: Name = None,
     runs_dir: RunsDir = RUNS,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the number of completions and judge calls; start nothing.")
     ] = False,
     against: Annotated[
-        str | None, typer.Option("--against", help="Look for this eval recipe's prompts in the rows.")
+        str | None,
+        typer.Option(
+            "--against",
+            help="Look for this eval recipe's prompts in the rows.",
+            autocompletion=completion.recipes("eval", "study"),
+        ),
     ] = None,
     trust_remote_code: TrustRemoteCode = False,
     as_smoke: Annotated[

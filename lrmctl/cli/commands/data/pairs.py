@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lrmctl.cli import completion
 from lrmctl.cli.commands.reward.section import reward_section, rows_file
 from lrmctl.cli.common import RUNS, AsJson, Force, RowsThinking, RunsDir, Sets, rows_thinking
 from lrmctl.errors import RecipeError
@@ -21,12 +22,25 @@ _INTERVENE = ("cues", "trigger", "model", "samples", "temperature", "max_new_tok
 
 def pairs(
     source: Annotated[
-        str, typer.Argument(metavar="FILE", help="JSONL: rollouts, evaluation rows, or plain rows; or run:NAME.")
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help="JSONL: rollouts, evaluation rows, or plain rows; or run:NAME.",
+            autocompletion=completion.runs(qualified=True),
+        ),
     ],
     out: Annotated[Path, typer.Option(help="File for the pairs, which `use: jsonl` of a preference recipe reads.")],
-    recipe: Annotated[str | None, typer.Option(help="Score with the reward of this recipe.")] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(help="Score with the reward of this recipe.", autocompletion=completion.recipes("rl", "sft")),
+    ] = None,
     use: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Score with one reward, registered or ./file.py:function.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Score with one reward, registered or ./file.py:function.",
+            autocompletion=completion.of_registry("reward"),
+        ),
     ] = None,
     options: Annotated[
         list[str] | None,
@@ -39,7 +53,12 @@ def pairs(
         bool, typer.Option("--intervene", help="Lead unsafe thoughts another way before their first cue of compliance.")
     ] = False,
     cues: Annotated[
-        str | None, typer.Option(metavar="LEXICON", help="With --intervene: cues; `compliance-cues` by default.")
+        str | None,
+        typer.Option(
+            metavar="LEXICON",
+            help="With --intervene: cues; `compliance-cues` by default.",
+            autocompletion=completion.of_registry("lexicon"),
+        ),
     ] = None,
     trigger: Annotated[
         list[str] | None,
@@ -47,7 +66,10 @@ def pairs(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(help="With --intervene: the model that goes on; without, each row has a `continuation`."),
+        typer.Option(
+            autocompletion=completion.runs("lab:tiny", qualified=True),
+            help="With --intervene: the model that goes on; without, each row has a `continuation`.",
+        ),
     ] = None,
     samples: Annotated[int | None, typer.Option(min=1, help="With --model: continuations of each thought; 4.")] = None,
     temperature: Annotated[float | None, typer.Option(min=0, help="With --model: of the continuations; 0.7.")] = None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lrmctl.cli import completion
 from lrmctl.cli.commands.judge.options import Abouts, TextParts
 from lrmctl.cli.common import RUNS, AsJson, RunsDir
 
@@ -19,7 +20,9 @@ def agree(
     targets: Annotated[
         list[str],
         typer.Argument(
-            metavar="RUN|FILE...", help="An evaluated run, its rows.jsonl, or verdict files that `judge score` wrote."
+            metavar="RUN|FILE...",
+            help="An evaluated run, its rows.jsonl, or verdict files that `judge score` wrote.",
+            autocompletion=completion.runs(variants=True),
         ),
     ],
     about: Annotated[Abouts, typer.Option(help="The question that is compared.")] = Abouts.UNSAFE,

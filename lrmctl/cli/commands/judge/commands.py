@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from lrmctl.cli import completion
 from lrmctl.cli.commands.judge.agree import agree
 from lrmctl.cli.commands.judge.fit import fit
 from lrmctl.cli.commands.judge.options import Measured, Parts
@@ -49,7 +50,7 @@ def list_(as_json: AsJson = False) -> None:
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="A judge.")],
+    name: Annotated[str, typer.Argument(help="A judge.", autocompletion=completion.of_registry("judge"))],
     options: Options = None,
     options_json: OptionsJson = None,
     as_json: AsJson = False,
@@ -75,7 +76,7 @@ def show(
 @app.command()
 def score(
     file: Annotated[Path, typer.Argument(help="A JSONL file: evaluation rows, rollouts, or prompt and response.")],
-    judge: Annotated[str, typer.Option("--judge", help=f"{_JUDGE}.")],
+    judge: Annotated[str, typer.Option("--judge", help=f"{_JUDGE}.", autocompletion=completion.of_registry("judge"))],
     options: Options = None,
     options_json: OptionsJson = None,
     part: PartOption = Parts.ANSWER,
@@ -122,8 +123,17 @@ def score(
 
 @app.command()
 def measure(
-    file: Annotated[str, typer.Argument(help="A labelled JSONL file, or a known set: rbr-gold, star1.")],
-    judges: Annotated[list[str], typer.Option("--judge", help=f"{_JUDGE}; repeatable.")],
+    file: Annotated[
+        str,
+        typer.Argument(
+            help="A labelled JSONL file, or a known set: rbr-gold, star1.",
+            autocompletion=completion.of_words("rbr-gold", "star1"),
+        ),
+    ],
+    judges: Annotated[
+        list[str],
+        typer.Option("--judge", help=f"{_JUDGE}; repeatable.", autocompletion=completion.of_registry("judge")),
+    ],
     label: Annotated[
         Measured, typer.Option(help="What the labels are about; word: the judge's own, such as a level or a kind.")
     ],

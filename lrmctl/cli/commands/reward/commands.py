@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lrmctl.cli import completion
 from lrmctl.cli.commands.reward import fit, serve
 from lrmctl.cli.commands.reward.section import reward_section, rows_file
 from lrmctl.cli.common import RUNS, AsJson, Force, RowsThinking, RunsDir, Sets, rows_thinking
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Rewards: list, test, score, serve, fit.", no_args_is_help=True)
 app.command("fit")(fit.fit)
 app.command("serve")(serve.serve)
-Reward = Annotated[str, typer.Argument(help="A registered reward, or ./file.py:function.")]
+Reward = Annotated[
+    str,
+    typer.Argument(help="A registered reward, or ./file.py:function.", autocompletion=completion.of_registry("reward")),
+]
 Options = Annotated[
     list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="An option of the reward; repeatable.")
 ]
@@ -107,11 +111,24 @@ def try_(
 @app.command()
 def score(
     source: Annotated[
-        str, typer.Argument(metavar="FILE", help="JSONL: rollouts, evaluation rows, or plain rows; or run:NAME.")
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help="JSONL: rollouts, evaluation rows, or plain rows; or run:NAME.",
+            autocompletion=completion.runs(qualified=True),
+        ),
     ],
-    recipe: Annotated[str | None, typer.Option(help="Score with the reward of this recipe.")] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(help="Score with the reward of this recipe.", autocompletion=completion.recipes("rl", "sft")),
+    ] = None,
     use: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Score with one reward, registered or ./file.py:function.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Score with one reward, registered or ./file.py:function.",
+            autocompletion=completion.of_registry("reward"),
+        ),
     ] = None,
     options: Options = None,
     part: Annotated[str, typer.Option(help="With --use: the part that is scored.")] = "whole",

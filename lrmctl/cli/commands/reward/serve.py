@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lrmctl.cli.common import RUNS, RecipeRef, RunsDir, Sets, load
+from lrmctl.cli.common import RUNS, RunsDir, Sets, load, recipe_argument
 from lrmctl.errors import LrmctlError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def serve(
-    recipe: RecipeRef,
+    recipe: Annotated[str, recipe_argument("rl")],
     sets: Sets = None,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for other machines too.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 0,
