@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import typer
 from typer.core import TyperGroup
 
+from lrmctl.cli.examples import CommandWithExamples
+
 
 class CommandEntry(NamedTuple):
     """The location of a command, and its entry in the list of commands.
@@ -68,10 +70,12 @@ def _load(name: str, target: str) -> Any:
     found = getattr(import_module(f"lrmctl.cli.commands.{module}"), attribute)
     if isinstance(found, typer.Typer):
         found.rich_markup_mode = None
+        for one in found.registered_commands:
+            one.cls = CommandWithExamples
         command: Any = typer.main.get_group(found)
     else:
         alone = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-        alone.command(name)(found)
+        alone.command(name, cls=CommandWithExamples)(found)
         command = typer.main.get_command(alone)
     command.name = name
     return command

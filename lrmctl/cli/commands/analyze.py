@@ -29,7 +29,12 @@ def analyze(
     runs_dir: RunsDir = RUNS,
     as_json: AsJson = False,
 ) -> None:
-    """Analyse reflection, entropy and unsafe thoughts of the thinking."""
+    """Analyse reflection, entropy and unsafe thoughts of the thinking.
+
+    Examples:
+        lrmctl analyze rl --base base
+        lrmctl analyze run:rl --recipe demo --json
+    """
     from lrmctl import api, console
     from lrmctl.api.targets import run_folder
 

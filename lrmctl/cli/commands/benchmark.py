@@ -22,7 +22,11 @@ _SAID = {True: "yes", False: "no", None: "?"}
 
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
-    """List every benchmark and reasoning task: kinds, prompts, licence, whether it is here."""
+    """List every benchmark and reasoning task: kinds, prompts, licence, whether it is here.
+
+    Examples:
+        lrmctl benchmark list
+    """
     from lrmctl import console
     from lrmctl.benchmarks.describe import benchmarks
     from lrmctl.hooks import registry
@@ -55,6 +59,10 @@ def show(
     """Show a benchmark's facts, its splits and its first ids.
 
     A set that is not on this machine is not downloaded. The text of prompts is printed only with --prompts.
+
+    Examples:
+        lrmctl benchmark show strongreject --option split=small
+        lrmctl benchmark show lab-harmful --prompts 3
     """
     from lrmctl import console
     from lrmctl.benchmarks.describe import show as described

@@ -57,6 +57,11 @@ def compare(
 
     Each further run is compared with the first. Refused if prompts, sampling, decoding or judges differ, unless
     allowed. A study by itself: its arms over all bases and training seeds.
+
+    Examples:
+        lrmctl compare base rl
+        lrmctl compare base sft rl --metric joint_safe --flips 5 --show-text
+        lrmctl compare families --md
     """
     from lrmctl import api, console
 

@@ -10,6 +10,10 @@ def demo(sets: Sets = None, name: Name = None, runs_dir: RunsDir = RUNS, rebuild
     """Run the study of the tiny model, on CPU.
 
     Base, SFT, RL and controls: trained, evaluated, reported. Prints the report's path.
+
+    Examples:
+        lrmctl demo
+        lrmctl demo --name first --runs-dir /tmp/runs
     """
     loaded = load("demo", sets, "study")
     words = ["demo", *(["--name", name] if name else []), *(["--rebuild-base"] if rebuild_base else [])]

@@ -25,6 +25,10 @@ def doctor(
     """Check this machine and installation. Versions, GPUs, memory, ports, hub, data and plugins are looked at.
 
     Exit code 1 if something must be fixed.
+
+    Examples:
+        lrmctl doctor
+        lrmctl doctor --cpu-overrides
     """
     from lrmctl import console
 

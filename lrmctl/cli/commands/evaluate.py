@@ -71,6 +71,11 @@ def evaluate(
     """Evaluate safety and reasoning.
 
     Safety is judged in thinking and in answer. Results of a run go into its own folder.
+
+    Examples:
+        lrmctl eval lab:tiny
+        lrmctl eval Qwen/Qwen3-4B --recipe eval/safety-qwen3 --name qwen3-4b
+        lrmctl eval run:rl --recipe eval/safety-quick --checkpoints every:20
     """
     from lrmctl import api, console
     from lrmctl.api.targets import recipe_for

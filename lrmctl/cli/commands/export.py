@@ -44,7 +44,12 @@ def export(
     ] = False,
     runs_dir: RunsDir = RUNS,
 ) -> None:
-    """Write the results of an evaluation in another tool's format."""
+    """Write the results of an evaluation in another tool's format.
+
+    Examples:
+        lrmctl export rl --to inspect
+        lrmctl export rl --to hf --no-text --out rl-rows
+    """
     from lrmctl import console
     from lrmctl.api.side_by_side import evaluated_folder
     from lrmctl.export.source import ExportedEvaluation

@@ -57,7 +57,12 @@ def import_(
     runs_dir: RunsDir = RUNS,
     as_json: AsJson = False,
 ) -> None:
-    """Write a model of any common form as a plain Hugging Face folder, with the right end of text, and check it."""
+    """Write a model of any common form as a plain Hugging Face folder, with the right end of text, and check it.
+
+    Examples:
+        lrmctl model import run:rl rl-model
+        lrmctl model import model.gguf imported --set-template chatml
+    """
     from lrmctl import console
     from lrmctl.cli.views.imported import show_imported
     from lrmctl.models.importing import ImportOptions, import_model
@@ -78,7 +83,12 @@ def tiny(
     architecture: Annotated[Architecture, typer.Option(help="Of the network.")] = Architecture.llama,
     as_json: AsJson = False,
 ) -> None:
-    """Pretrain a tiny reasoning model from scratch and check it with the gate; exit code 1 if it does not pass."""
+    """Pretrain a tiny reasoning model from scratch and check it with the gate; exit code 1 if it does not pass.
+
+    Examples:
+        lrmctl model tiny tiny
+        lrmctl model tiny tiny-qwen3 --architecture qwen3 --seed 1
+    """
     from lrmctl import console
     from lrmctl.lab.pretrain import make_base
 
@@ -89,7 +99,11 @@ def tiny(
 
 @app.command()
 def gate(path: Annotated[Path, typer.Argument(help="Folder of a tiny model.")], as_json: AsJson = False) -> None:
-    """Check whether a tiny model separates harmful from benign well enough to be trained on."""
+    """Check whether a tiny model separates harmful from benign well enough to be trained on.
+
+    Examples:
+        lrmctl model gate tiny
+    """
     from lrmctl.errors import NotFoundError
     from lrmctl.lab.gate import check_base
     from lrmctl.models.folder import problem_of
@@ -108,7 +122,11 @@ def widen(
     head_dim: Annotated[int, typer.Option(help="Size of an attention head.")] = 32,
 ) -> None:
     """Write the same model with wider attention heads: its outputs are the same; vLLM needs head sizes of 32 and
-    more."""
+    more.
+
+    Examples:
+        lrmctl model widen lab:tiny wide --head-dim 32
+    """
     from lrmctl import console
     from lrmctl.lab.widen import widen
     from lrmctl.models import resolve_model

@@ -49,7 +49,12 @@ def monitor(
     runs_dir: RunsDir = RUNS,
     as_json: AsJson = False,
 ) -> None:
-    """Look for reward hacking in the rollouts of an RL run. Exit code 1 if an alarm fires."""
+    """Look for reward hacking in the rollouts of an RL run. Exit code 1 if an alarm fires.
+
+    Examples:
+        lrmctl monitor rl --follow
+        lrmctl monitor rl --judge qwen3guard --option model=Qwen/Qwen3Guard-Gen-0.6B --sample 400
+    """
     from lrmctl import console
     from lrmctl.errors import NotFoundError
 

@@ -22,7 +22,12 @@ def list_(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List every registered name, and plugins that did not load."""
+    """List every registered name, and plugins that did not load.
+
+    Examples:
+        lrmctl plugin list
+        lrmctl plugin list judge --json
+    """
     from lrmctl import console
     from lrmctl.hooks import registry
 
@@ -43,6 +48,9 @@ def check(as_json: AsJson = False) -> None:
     """Run the contract checks on every installed third-party plugin.
 
     Exit code 1 if one violates its contract or does not load.
+
+    Examples:
+        lrmctl plugin check
     """
     from lrmctl import console
     from lrmctl.testing.installed import check_installed

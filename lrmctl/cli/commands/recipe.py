@@ -17,7 +17,11 @@ app = typer.Typer(help="Recipes: list, show, copy, validate.", no_args_is_help=T
 
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
-    """List the recipes that come with lrmctl, methods and models."""
+    """List the recipes that come with lrmctl, methods and models.
+
+    Examples:
+        lrmctl recipe list
+    """
     from lrmctl import console
     from lrmctl.recipe.extends import read_part
     from lrmctl.recipe.find import shipped, shipped_methods, shipped_models
@@ -41,7 +45,12 @@ def list_(as_json: AsJson = False) -> None:
 
 @app.command()
 def show(recipe: RecipeRef, on: On = None, sets: Sets = None, as_json: AsJson = False) -> None:
-    """Show a recipe with everything resolved: what it extends, overrides and every default."""
+    """Show a recipe with everything resolved: what it extends, overrides and every default.
+
+    Examples:
+        lrmctl recipe show lab/rl
+        lrmctl recipe show rl-guard --on qwen3-8b --set algorithm.steps=100
+    """
     import yaml
 
     from lrmctl import console
@@ -64,6 +73,10 @@ def copy(
     """Copy a recipe to edit it; never overwrites.
 
     methods/METHOD and models/MODEL can be copied too, to write another method or model.
+
+    Examples:
+        lrmctl recipe copy lab/rl
+        lrmctl recipe copy rl-guard mine.yaml --on qwen3-8b
     """
     from lrmctl import console
     from lrmctl.recipe.copy import copy_recipe
@@ -85,6 +98,10 @@ def validate(
     """Check recipes without running: keys, values, plugins, the trainer's flags, what goes together, a study's arms.
 
     Needs no GPU, model, data or trainer. Exit code 2 if something is wrong.
+
+    Examples:
+        lrmctl recipe validate mine.yaml
+        lrmctl recipe validate lab/rl --set algorithm.name=rloo --json
     """
     from lrmctl import console
 
@@ -136,6 +153,10 @@ def diff(
     """Show where two resolved recipes differ, and where each value was written.
 
     Exit code 1 if they differ.
+
+    Examples:
+        lrmctl recipe diff lab/rl lab/rl-harmful-only
+        lrmctl recipe diff mine.yaml run:rl
     """
     from lrmctl import console
     from lrmctl.recipe.diff import diff, side
@@ -169,7 +190,12 @@ def schema(
     as_markdown: Annotated[bool, typer.Option("--md", help="The keys as tables in Markdown instead.")] = False,
     force: Force = False,
 ) -> None:
-    """Print the JSON Schema of recipes, with which editors complete, explain and check their keys."""
+    """Print the JSON Schema of recipes, with which editors complete, explain and check their keys.
+
+    Examples:
+        lrmctl recipe schema --out schema.json
+        lrmctl recipe schema --kind rl --md
+    """
     from lrmctl import console
     from lrmctl.recipe.json_schema import schema_text
     from lrmctl.recipe.reference import TITLE, reference_page
@@ -189,7 +215,11 @@ def schema(
 def ci(
     out: Annotated[Path, typer.Option("--out", "-o", help="The new file.")] = Path(".github/workflows/lrmctl.yml"),
 ) -> None:
-    """Write a CI workflow for a repository of recipes and plugins; never overwrites."""
+    """Write a CI workflow for a repository of recipes and plugins; never overwrites.
+
+    Examples:
+        lrmctl recipe ci
+    """
     from lrmctl import console
     from lrmctl.scaffold import write_ci_workflow
 

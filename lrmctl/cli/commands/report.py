@@ -34,7 +34,12 @@ def report(
     runs_dir: RunsDir = RUNS,
     force: Force = False,
 ) -> None:
-    """Write one self-contained HTML report and its table as JSON."""
+    """Write one self-contained HTML report and its table as JSON.
+
+    Examples:
+        lrmctl report base sft rl --out report.html
+        lrmctl report families --figures figures
+    """
     from lrmctl import api, console
 
     page = api.report(

@@ -24,7 +24,12 @@ Run = Annotated[str, typer.Argument(help="run:NAME, its name, or its folder.", a
 
 @app.command("list")
 def list_(runs_dir: RunsDir = RUNS, as_json: AsJson = False) -> None:
-    """List runs, including the arms of studies."""
+    """List runs, including the arms of studies.
+
+    Examples:
+        lrmctl run list
+        lrmctl run list --runs-dir /data/runs --json
+    """
     from lrmctl import console
     from lrmctl.runs.folder import RunFolder
     from lrmctl.runs.listing import all_runs
@@ -51,7 +56,12 @@ def show(
     runs_dir: RunsDir = RUNS,
     as_json: AsJson = False,
 ) -> None:
-    """Show one run: its state, attempts, metrics, checkpoints, disk, evaluation."""
+    """Show one run: its state, attempts, metrics, checkpoints, disk, evaluation.
+
+    Examples:
+        lrmctl run show rl
+        lrmctl run show families/rl --all
+    """
     from lrmctl import console
     from lrmctl.cli.views.summary import show_summary
     from lrmctl.rewards.offline.variance import shares_of_file
@@ -90,6 +100,9 @@ def diff(
     """Show where two trainings differ: settings, versions, data, models and curves.
 
     Exit code 1 if settings, versions, data or models differ.
+
+    Examples:
+        lrmctl run diff rl-lr-1e-6 rl-lr-3e-6
     """
     from lrmctl import console
     from lrmctl.cli.views import run_diff as view
@@ -113,7 +126,12 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Follow until the run ends.")] = False,
     runs_dir: RunsDir = RUNS,
 ) -> None:
-    """Print a launch's output; for a failed run, with the root cause at the end."""
+    """Print a launch's output; for a failed run, with the root cause at the end.
+
+    Examples:
+        lrmctl run logs rl --tail 50
+        lrmctl run logs rl --follow
+    """
     from collections import deque
 
     from lrmctl import console
@@ -142,7 +160,12 @@ def rm(
     ] = False,
     runs_dir: RunsDir = RUNS,
 ) -> None:
-    """Delete a run, or only its checkpoints. A run that is being trained is not touched."""
+    """Delete a run, or only its checkpoints. A run that is being trained is not touched.
+
+    Examples:
+        lrmctl run rm rl --checkpoints-only
+        lrmctl run rm rl --yes
+    """
     from lrmctl import console
     from lrmctl.api.targets import run_folder
     from lrmctl.errors import LrmctlError

@@ -30,6 +30,10 @@ def study(
 
     Trains and evaluates every arm on every base with every training seed. Finished stages are not repeated.
     Prints the report's path.
+
+    Examples:
+        lrmctl study lab/families --dry-run
+        lrmctl study mine.yaml --set jobs=2
     """
     loaded = load(recipe, sets, "study")
     if dry_run:

@@ -43,6 +43,10 @@ def traces(
 
     A condition is FIELD OP VALUE, joined by and, or, not and parentheses; OP is = != < <= > >= or ~ (contains). The
     search of `lrmctl view` takes the same.
+
+    Examples:
+        lrmctl traces rl --where 'thinking=unsafe and answer=safe' --full
+        lrmctl traces rl --rollouts --jsonl
     """
     from itertools import islice
 

@@ -88,6 +88,11 @@ def train(
     """Train a model from a recipe of SFT, preferences or RL.
 
     A method is trained on a model: `lrmctl train rl-guard --on qwen3-8b`; `lrmctl recipe list` has both.
+
+    Examples:
+        lrmctl train lab/rl --smoke
+        lrmctl train rl-guard --on qwen3-8b --dry-run
+        lrmctl train mine.yaml --set optimizer.learning_rate=1e-6 --name lr-1e-6
     """
     sets = [*(sets or ()), *(["trust_remote_code=true"] if trust_remote_code else ())]
     if as_smoke:

@@ -38,6 +38,10 @@ def view(
     """Read traces and training rollouts in a browser, until Ctrl-C.
 
     Running runs are followed. Nothing is written, and only this machine can reach the page.
+
+    Examples:
+        lrmctl view
+        lrmctl view base rl --lexicon compliance-cues
     """
     from lrmctl import console
     from lrmctl.lexicons import get_lexicon

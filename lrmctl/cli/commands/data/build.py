@@ -55,6 +55,10 @@ def build(
 
     Builders: select, distill, refuse, correct, critique, backtrack, pass-rate. The same command again continues a build
     that was interrupted.
+
+    Examples:
+        lrmctl data build lab/data-refuse --dry-run
+        lrmctl data build mine.yaml --model run:rl --against eval/safety
     """
     sets = [*(sets or ()), *(["trust_remote_code=true"] if trust_remote_code else ())]
     if as_smoke:

@@ -83,6 +83,10 @@ def pairs(
 
     Rewards are those that the rows state, unless --recipe or --use scores them anew. With --intervene a pair is an
     unsafe trace and the same one led another way; only what follows their shared beginning is trained on.
+
+    Examples:
+        lrmctl data pairs run:rl --out pairs.jsonl
+        lrmctl data pairs rows.jsonl --use judged-safe --option judge=lab --out pairs.jsonl
     """
     from lrmctl import console
     from lrmctl.data.pairs import pair_row

@@ -35,6 +35,10 @@ def agree(
 
     Compares the members of a panel, and the judges of an evaluation or of several verdict files. Agreement is
     Krippendorff's alpha: 1 is full agreement, 0 what chance would give. No judge is asked.
+
+    Examples:
+        lrmctl judge agree rl --about refused
+        lrmctl judge agree a.verdicts.jsonl b.verdicts.jsonl --limit 50
     """
     from lrmctl import console
     from lrmctl.judges.offline.agree import compared_judges

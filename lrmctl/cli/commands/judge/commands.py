@@ -30,7 +30,11 @@ _JUDGE = "A judge, or 'NAME: {option: value}'"
 
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
-    """List every judge and what its verdicts contain."""
+    """List every judge and what its verdicts contain.
+
+    Examples:
+        lrmctl judge list
+    """
     from lrmctl import console
     from lrmctl.hooks import registry
     from lrmctl.judges.describe import judges
@@ -58,6 +62,10 @@ def show(
     """Show a judge's options and its exact question.
 
     The question is about an example; judges without a model have none.
+
+    Examples:
+        lrmctl judge show qwen3guard
+        lrmctl judge show yes-no --option model=Qwen/Qwen3-4B
     """
     from lrmctl import console
     from lrmctl.judges import describe
@@ -88,6 +96,10 @@ def score(
 
     Verdicts are written as they arrive, counts with intervals are printed at the end. Exit code 1 if the judge failed
     on a row.
+
+    Examples:
+        lrmctl judge score rows.jsonl --judge refusal-phrases --part both
+        lrmctl judge score rows.jsonl --judge qwen3guard --option model=Qwen/Qwen3Guard-Gen-0.6B
     """
     from lrmctl import console
     from lrmctl.cli.common import print_resume_command
@@ -153,6 +165,10 @@ def measure(
     """Measure how well judges agree with human labels.
 
     Rows on which a judge failed or gave no answer are counted separately. Exit code 1 if a judge failed on a row.
+
+    Examples:
+        lrmctl judge measure rbr-gold --judge refusal-phrases --label refused
+        lrmctl judge measure labelled.jsonl --judge lab --label unsafe --labels-from label --positive unsafe
     """
     from lrmctl import console
     from lrmctl.judges.fitted.judge import trained_on

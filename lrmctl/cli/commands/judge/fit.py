@@ -45,6 +45,10 @@ def fit(
 
     Prompts are never in two folds; with several files each is also judged by a model fitted on the others. The judge
     is then named `fitted`, with the option `folder`.
+
+    Examples:
+        lrmctl judge fit rbr-gold --label refused --out my-judge
+        lrmctl judge fit labelled.jsonl --label unsafe --labels-from label --positive unsafe --out my-judge
     """
     from lrmctl import console
     from lrmctl.judges.fitted.classifier import ClassifierSettings

@@ -32,7 +32,11 @@ Options = Annotated[
 
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
-    """List every registered reward."""
+    """List every registered reward.
+
+    Examples:
+        lrmctl reward list
+    """
     from lrmctl import console
     from lrmctl.hooks import registry
     from lrmctl.rewards.describe import rewards
@@ -48,7 +52,11 @@ def list_(as_json: AsJson = False) -> None:
 
 @app.command()
 def show(name: Reward, as_json: AsJson = False) -> None:
-    """Show what a reward does: its documentation, options with defaults, range, and who offers it."""
+    """Show what a reward does: its documentation, options with defaults, range, and who offers it.
+
+    Examples:
+        lrmctl reward show judged-safe
+    """
     from lrmctl import console
     from lrmctl.rewards.describe import describe
 
@@ -78,6 +86,10 @@ def try_(
     """Try a reward on good and odd traces: finite, in range, the same alone, in any order and from threads; how fast.
 
     Exit code 1 on a finding.
+
+    Examples:
+        lrmctl reward test format
+        lrmctl reward test ./rewards.py:brief --on rollouts.jsonl
     """
     from lrmctl import console
     from lrmctl.rewards.describe import component
@@ -142,6 +154,10 @@ def score(
     """Rescore past rollouts, and show the difference to their rewards.
 
     Exit code 1 if the reward failed on a row.
+
+    Examples:
+        lrmctl reward score run:rl --recipe mine.yaml
+        lrmctl reward score rows.jsonl --use judged-safe --option judge=lab --out scored.jsonl
     """
     from lrmctl import console
     from lrmctl.rewards.compose import ComposedReward

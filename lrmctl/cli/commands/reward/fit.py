@@ -55,7 +55,12 @@ def fit(
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Fit the weights of a `rules` reward, and report how well they order held-out completions."""
+    """Fit the weights of a `rules` reward, and report how well they order held-out completions.
+
+    Examples:
+        lrmctl reward fit labelled.jsonl --rule features --out weights.json
+        lrmctl reward fit labelled.jsonl --rule 'apology=The reply apologises.' --model Qwen/Qwen3-4B
+    """
     from lrmctl import console
     from lrmctl.rewards.builtin.propositions import ValuedPropositions
     from lrmctl.rewards.offline.fit import FitSettings

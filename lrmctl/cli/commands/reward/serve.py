@@ -40,6 +40,10 @@ def serve(
     """Serve the reward of an RL recipe over HTTP until Ctrl-C; prints the URL for OpenRLHF's --reward.remote_url.
 
     Exit code 3 if the reward fails in a way that must end the run.
+
+    Examples:
+        lrmctl reward serve lab/rl --port 8000
+        lrmctl reward serve mine.yaml --host 0.0.0.0 --rollouts rollouts.jsonl
     """
     from lrmctl import console
     from lrmctl.runs.holding import hold_file
