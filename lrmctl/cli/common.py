@@ -18,7 +18,11 @@ from lrmctl.runs.names import RUNS_DIR_VARIABLE
 from lrmctl.runs.output import refuse_no_folder
 
 if TYPE_CHECKING:
+    from lrmctl.planning.prices import Prices
     from lrmctl.recipe.load import LoadedRecipe
+
+
+_PRICES = ("gpu_hour", "judge_in", "judge_out", "currency", "train_tokens_per_second", "eval_tokens_per_second")
 
 
 def recipe_argument(*kinds: str) -> Any:
@@ -62,6 +66,16 @@ RowsThinking = Annotated[
         metavar="FORMAT",
         help="Thinking format of single-text responses: a format's name, OPEN,CLOSE or off; detected by default.",
         autocompletion=completion.of_registry("thinking-format", "off"),
+    ),
+]
+PriceTexts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--price",
+        metavar="KEY=VALUE",
+        help="With --dry-run: gpu_hour; judge_in, judge_out (a million tokens); currency; train_tokens_per_second,"
+        " eval_tokens_per_second (of a GPU). Repeatable, or with commas; LRMCTL_PRICES states them for all commands.",
+        autocompletion=completion.of_words(*(f"{key}=" for key in _PRICES)),
     ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace the file given by --out, whatever it contains.")]
@@ -110,6 +124,21 @@ def checked_name(name: str | None, option: str = "--name") -> str | None:
     from lrmctl.runs.names import check_name
 
     return check_name(name, option)
+
+
+def prices_of(texts: Sequence[str] | None, dry_run: bool) -> Prices:
+    """The prices of `--price` and the environment.
+
+    Raises:
+        LrmctlError: they cannot be read, or nothing is planned.
+    """
+    from lrmctl.planning.prices import Prices, stated_prices
+
+    if not dry_run:
+        if texts:
+            raise LrmctlError("--price is for --dry-run", fix="add --dry-run, or leave it out")
+        return Prices()
+    return stated_prices(texts or ())
 
 
 def command_line(*words: str, sets: Sequence[str] | None = None, runs_dir: Path = RUNS) -> str:

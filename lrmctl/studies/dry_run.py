@@ -2,17 +2,19 @@
 
 The numbers of a training are those of its training plan, as in `lrmctl train --dry-run`, except that rows are counted
 before those that are too long are dropped; training seeds do not change them, so each arm is planned once per base.
-Hours are those of stages that this study has finished already, with other seeds or before it was stopped; nothing is
-guessed from the number of tokens.
+Hours are those of stages that this study has finished already, with other seeds or before it was stopped, else those of
+the token limits at a rate that the user states; without either they are not known.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lrmctl.planning.cost import JudgeTokens, gpu_money, hours_at_rate, judge_money, total
+from lrmctl.planning.prices import Prices
 from lrmctl.recipe.schema.recipes import SftRecipe
 from lrmctl.recipe.schema.study import BASE
 from lrmctl.runs.damage import DamagedError, read_object
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
 NO_HOURS = (
     "not estimated: this study has finished no stage here that would say how fast these models train and generate; "
-    "after the first seed, or an hour, ask again"
+    "after the first seed, or an hour, ask again, or state --price train_tokens_per_second=N,eval_tokens_per_second=N"
 )
 
 
@@ -47,6 +49,9 @@ class StageEstimate:
         kept_bytes: of these, what stays when the study is finished.
         seconds: that one run took here, the mean of those that this study has finished; None if it has none.
         notes: what is not known, one sentence each.
+        tokens_at_most: of one run, generated or read.
+        server_judges: calls and tokens of one run's judges on servers, at most; None if not known.
+        rated: `seconds` are an upper bound at a stated rate.
     """
 
     base: str
@@ -62,6 +67,9 @@ class StageEstimate:
     seconds: float | None = None
     notes: tuple[str, ...] = ()
     nodes: int = 1
+    tokens_at_most: int | None = None
+    server_judges: JudgeTokens | None = None
+    rated: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,6 +94,7 @@ class StudyPlan:
     jobs: int
     stages: Sequence[StageEstimate]
     via: str = "local"
+    prices: Prices = field(default_factory=Prices)
 
     @property
     def limit(self) -> str:
@@ -103,6 +112,24 @@ class StudyPlan:
         known = [one for one in self._of(stage) if one.seconds is not None]
         seconds = sum((one.seconds or 0.0) * one.runs * (one.gpus * on_gpus if gpu else 1) for one in known)
         return seconds / 3600, self.runs(stage) - sum(one.runs for one in known)
+
+    @property
+    def server_judges(self) -> JudgeTokens:
+        """Of all runs of which they are known."""
+        return total(one.server_judges * one.runs for one in self.stages if one.server_judges)
+
+    def _money(self) -> dict[str, Any]:
+        """Money of the runs of which it is known."""
+        judges = self.server_judges
+        return {
+            "gpu_money": gpu_money(self.hours(gpu=True)[0], self.prices),
+            "runs_without_hours": self.hours()[1],
+            "judge_money_at_most": judge_money(judges, self.prices),
+            "runs_without_judge_calls": sum(one.runs for one in self.stages if one.server_judges is None),
+            "judge_tokens_read_at_most": judges.read,
+            "judge_tokens_written_at_most": judges.written,
+            "currency": self.prices.currency,
+        }
 
     def total(self, key: str, stage: str = "") -> Total:
         """The sum of one number over all runs, of one stage or of all."""
@@ -126,6 +153,7 @@ class StudyPlan:
             "via": self.via,
             "hours": self._hours(gpu=False),
             "gpu_hours": self._hours(gpu=True),
+            "cost": self._money(),
             "stages": [asdict(one) for one in self.stages],
             "totals": {name: self._totals(name) for name in names},
             "all": self._totals(""),
@@ -145,11 +173,12 @@ class StudyPlan:
         return {"runs": self.runs(stage), **found}
 
 
-def plan_study(loaded: LoadedRecipe, runs_dir: Path, name: str | None = None) -> StudyPlan:
+def plan_study(loaded: LoadedRecipe, runs_dir: Path, name: str | None = None, prices: Prices = Prices()) -> StudyPlan:
     """Plan every stage of a study; starts and downloads nothing.
 
     Args:
         name: of the study's folder, in which finished stages say how long they take.
+        prices: whose rates say how long others take at most.
 
     Raises:
         LrmctlError: a problem with a recipe, a local model or local data.
@@ -163,9 +192,18 @@ def plan_study(loaded: LoadedRecipe, runs_dir: Path, name: str | None = None) ->
         stages += _of_base(study_on(loaded, base), base, recipes.of(base, study.training_seeds[0]), runs_dir)
     bases = [base.folder for base in study.every_base]
     took = _measured(runs_dir / (name or study.name), study)
-    stages = [replace(one, seconds=took.get((one.base, one.arm, one.stage))) for one in stages]
+    stages = [_timed(one, took.get((one.base, one.arm, one.stage)), prices) for one in stages]
     cells, seeds = len(cells_of(study)), study.training_seeds
-    return StudyPlan(study.name, bases, seeds, cells, study.jobs, stages, study.launch.via)
+    return StudyPlan(study.name, bases, seeds, cells, study.jobs, stages, study.launch.via, prices)
+
+
+def _timed(one: StageEstimate, took: float | None, prices: Prices) -> StageEstimate:
+    """A stage with its seconds: as measured, else at the stated rate."""
+    rate = {"train": prices.train_tokens_per_second, "eval": prices.eval_tokens_per_second}.get(one.stage)
+    hours = hours_at_rate(one.tokens_at_most, rate, one.gpus)
+    if took is None and hours is not None:
+        return replace(one, seconds=hours * 3600, rated=True)
+    return replace(one, seconds=took)
 
 
 def _measured(folder: Path, study: StudyRecipe) -> dict[tuple[str, str, str], float]:
@@ -213,6 +251,7 @@ def _of_base(
 
 
 def _training(arm: StudyArm, base: str, loaded: LoadedRecipe, runs: int, runs_dir: Path) -> StageEstimate:
+    from lrmctl.training.cost import server_judges
     from lrmctl.training.plan import plan_training
 
     plan = plan_training(loaded, runs_dir=runs_dir, name=arm.name, allow_missing=True, render=False)
@@ -232,6 +271,8 @@ def _training(arm: StudyArm, base: str, loaded: LoadedRecipe, runs: int, runs_di
         kept,
         notes=tuple(_known(note, arm) for note in plan.missing),
         nodes=plan.summary.placement.nodes,
+        tokens_at_most=numbers.tokens_at_most,
+        server_judges=server_judges(plan),
     )
 
 
@@ -275,25 +316,22 @@ def _rejection_calls(plan: TrainingPlan) -> int | None:
 
 
 def _evaluation(section: EvalSection, base: str) -> StageEstimate:
-    from lrmctl.evaluation.prompts import section_prompts
+    from lrmctl.evaluation.plan import plan_evaluation
 
-    sets, notes = section_prompts(section)
-    each = sum(1 if temperature == 0 else section.samples for temperature in section.temperatures)
-    limit = section.limit
-    sizes = {name: min(len(prompts), limit) if limit else len(prompts) for name, prompts in sets.items()}
-    safety = sum(n for name, n in sizes.items() if any(p.kind != "reasoning" for p in sets[name]))
-    judges = max((_judged_parts(section, i) for i in range(len(section.safety))), default=0)
-    known = not notes
-    completions = each * sum(sizes.values()) if known else None
-    calls = each * safety * judges if known else None
-    gpus = gpus_of_evaluation(section) if section.engine.use != "openai" else 0
-    return StageEstimate(base, BASE, "eval", "", 1, gpus, completions, calls, notes=tuple(notes))
-
-
-def _judged_parts(section: EvalSection, index: int) -> int:
-    """Judge calls per completion of a benchmark, at most: two parts by its judge, and those of further judges."""
-    chosen = section.judged()[index]
-    return 2 + sum(2 if also.part in ("both", "whole") else 1 for also in chosen.also or ())
+    plan = plan_evaluation(section, gpus_of_evaluation(section))
+    return StageEstimate(
+        base,
+        BASE,
+        "eval",
+        "",
+        1,
+        plan.gpus,
+        plan.completions,
+        plan.judge_calls,
+        notes=plan.notes,
+        tokens_at_most=plan.tokens_at_most,
+        server_judges=plan.server_judges,
+    )
 
 
 def _analysis(study: StudyRecipe, base: str) -> StageEstimate:
@@ -301,7 +339,10 @@ def _analysis(study: StudyRecipe, base: str) -> StageEstimate:
     asked = [name for name in ("confirm", "transitions", "early", "recovery") if getattr(section, name) is not None]
     what = f"what the analysis generates and judges depends on the traces: {', '.join(asked)}"
     amount = None if asked else 0
-    return StageEstimate(base, BASE, "analyze", "", 1, 1, amount, amount, notes=(what,) if asked else ())
+    servers = None if asked else JudgeTokens()
+    return StageEstimate(
+        base, BASE, "analyze", "", 1, 1, amount, amount, notes=(what,) if asked else (), server_judges=servers
+    )
 
 
 def unknowns(stages: Iterable[StageEstimate]) -> list[str]:

@@ -10,6 +10,7 @@ from lrmctl.training.plan import TrainingPlan
 
 if TYPE_CHECKING:
     from lrmctl.data.audit import Audit, RenderedRows
+    from lrmctl.planning.cost import CostEstimate
     from lrmctl.recipe.load import LoadedRecipe
 
 
@@ -21,11 +22,13 @@ class DryRun:
         plan: what a run would execute.
         audit: of the data, as far as they are on this machine.
         example: the first rendered row; empty without a tokenizer.
+        cost: hours and money; None where nobody asked.
     """
 
     plan: TrainingPlan
     audit: Audit
     example: Mapping[str, str]
+    cost: CostEstimate | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -33,6 +36,7 @@ class DryRun:
             "audit": self.audit.to_json(),
             "example": dict(self.example),
             "preview": self.plan.preview,
+            **({"cost": self.cost.to_json()} if self.cost else {}),
         }
 
 

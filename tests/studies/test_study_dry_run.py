@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lrmctl.planning.prices import Prices
 from lrmctl.recipe.load import load_recipe
 from lrmctl.runs.writing import write_json
 from lrmctl.studies.dry_run import StudyPlan, plan_study
@@ -82,6 +83,18 @@ def test_hours_are_those_of_stages_that_the_study_has_finished(tmp_path: Path) -
     assert (one.base, one.arm, one.stage, one.seconds) == (base, "rl", "train", 3600.0)
     assert second.hours() == (2.0, second.runs() - 2)
     assert second.to_json()["hours"] == {"known": 2.0, "unknown_runs": second.runs() - 2}
+
+
+def test_money_is_that_of_known_hours_and_the_rest_is_counted(plan: StudyPlan, tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(STUDY)
+    write_json(tmp_path / plan.name / plan.bases[0] / "seed-0" / "rl" / "stages/train.json", {"seconds": 3600.0})
+    prices = Prices(gpu_hour=2.0, currency="EUR", eval_tokens_per_second=1000)
+    found = plan_study(load_recipe(tmp_path / "study.yaml"), tmp_path, prices=prices)
+    evaluated = [one for one in found.stages if one.stage == "eval"]
+    assert all(one.rated and one.seconds == (one.tokens_at_most or 0) / 1000 for one in evaluated)
+    told = found.to_json()["cost"]
+    rest = found.runs() - found.runs("eval") - len(plan.seeds)
+    assert (told["gpu_money"], told["runs_without_hours"], told["currency"]) == (0.0, rest, "EUR")  # the lab has no GPU
 
 
 def test_weights_that_are_removed_are_not_counted_as_kept(plan: StudyPlan) -> None:

@@ -10,11 +10,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lrmctl.cli import completion
-from lrmctl.cli.common import RUNS, AsJson, RunsDir, Sets, TrustRemoteCode, command_line, load, print_resume_command
+from lrmctl.cli.common import (
+    RUNS,
+    AsJson,
+    PriceTexts,
+    RunsDir,
+    Sets,
+    TrustRemoteCode,
+    command_line,
+    load,
+    prices_of,
+    print_resume_command,
+)
 
 if TYPE_CHECKING:
     from lrmctl.api import Evaluation
+    from lrmctl.planning.prices import Prices
     from lrmctl.recipe.load import LoadedRecipe
+    from lrmctl.recipe.schema.evaluation import EvalSection
 
 
 def evaluate(
@@ -63,6 +76,10 @@ def evaluate(
             ),
         ),
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print prompts, completions, judge calls and cost; start nothing.")
+    ] = False,
+    price: PriceTexts = None,
     trust_remote_code: TrustRemoteCode = False,
     everything: Annotated[bool, typer.Option("--all", help="Show every metric.")] = False,
     runs_dir: RunsDir = RUNS,
@@ -73,8 +90,8 @@ def evaluate(
     Safety is judged in thinking and in answer. Results of a run go into its own folder.
 
     Examples:
-        lrmctl eval lab:tiny
         lrmctl eval Qwen/Qwen3-4B --recipe eval/safety-qwen3 --name qwen3-4b
+        lrmctl eval Qwen/Qwen3-4B --recipe lab/eval --dry-run --price eval_tokens_per_second=2000,gpu_hour=2.5
         lrmctl eval run:rl --recipe eval/safety-quick --checkpoints every:20
     """
     from lrmctl import api, console
@@ -85,6 +102,10 @@ def evaluate(
     recipe = recipe or recipe_for(target, runs_dir)
     sets = [*(sets or ()), *(["evaluation.trust_remote_code=true"] if trust_remote_code else ())]
     loaded = load(recipe, sets, "eval", "study")
+    prices = prices_of(price, dry_run)
+    if dry_run:
+        _show_plan(target, loaded, prices, as_json)
+        return
     console.show_own_warnings()
     if checkpoints is not None:
         _refuse_beside_checkpoints(
@@ -121,6 +142,34 @@ def evaluate(
     show_summary(summary, as_json, everything)
     if any(undecided(entry) for entry in summary["sets"]):  # the reason is shown beside the metrics
         raise typer.Exit(console.FINDINGS)
+
+
+def _show_plan(target: str, loaded: LoadedRecipe, prices: Prices, as_json: bool) -> None:
+    """Print what an evaluation of one model takes."""
+    from lrmctl import console
+    from lrmctl.cli.views import cost as view
+    from lrmctl.evaluation.plan import plan_evaluation
+    from lrmctl.planning import render as words
+    from lrmctl.studies.resources import gpus_of_evaluation
+
+    section: EvalSection = loaded.recipe.evaluation  # type: ignore[union-attr, assignment]  # of the kinds asked for
+    plan = plan_evaluation(section, gpus_of_evaluation(section))
+    cost = plan.cost(prices)
+    if as_json:
+        console.emit_json("eval-plan", {"target": target, **plan.to_json(), "cost": cost.to_json()})
+        return
+    console.table("", ("set", "prompts"), [(name, words.number(n)) for name, n in plan.prompts.items()])
+    unknown = view.UNKNOWN
+    figures = {
+        "completions": plan.completions,
+        "tokens generated, at most": plan.tokens_at_most,
+        "judge calls, at most": plan.judge_calls,
+    }
+    rows = [(name, unknown if n is None else words.number(n), "") for name, n in figures.items()]
+    console.table("", ("what", "figure", "from"), [*rows, *view.rows(cost)])
+    for note in plan.notes:
+        console.out.print(f"- {note}", markup=False)
+    console.out.print("planned; nothing was started", markup=False)
 
 
 def _refuse_beside_checkpoints(given: Mapping[str, object]) -> None:

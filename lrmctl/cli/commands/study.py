@@ -7,9 +7,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lrmctl.cli.common import RUNS, Name, RunsDir, Sets, command_line, load, print_resume_command, recipe_argument
+from lrmctl.cli.common import (
+    RUNS,
+    Name,
+    PriceTexts,
+    RunsDir,
+    Sets,
+    command_line,
+    load,
+    prices_of,
+    print_resume_command,
+    recipe_argument,
+)
 
 if TYPE_CHECKING:
+    from lrmctl.planning.prices import Prices
     from lrmctl.recipe.load import LoadedRecipe
 
 RebuildBase = Annotated[bool, typer.Option("--rebuild-base", help="Pretrain the lab's base again, from scratch.")]
@@ -22,8 +34,9 @@ def study(
     runs_dir: RunsDir = RUNS,
     rebuild_base: RebuildBase = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print cells, GPUs, judge calls and disk; start nothing.")
+        bool, typer.Option("--dry-run", help="Print cells, GPUs, judge calls, disk, hours and cost; start nothing.")
     ] = False,
+    price: PriceTexts = None,
     as_json: Annotated[bool, typer.Option("--json", help="With --dry-run: print JSON on stdout.")] = False,
 ) -> None:
     """Run or continue a study.
@@ -33,11 +46,12 @@ def study(
 
     Examples:
         lrmctl study lab/families --dry-run
+        lrmctl study mine.yaml --dry-run --price gpu_hour=2.5,currency=EUR
         lrmctl study mine.yaml --set jobs=2
     """
-    loaded = load(recipe, sets, "study")
+    loaded, prices = load(recipe, sets, "study"), prices_of(price, dry_run)
     if dry_run:
-        show_plan(loaded, runs_dir, as_json, name)
+        show_plan(loaded, runs_dir, as_json, name, prices)
         return
     if as_json:
         from lrmctl.errors import LrmctlError
@@ -47,14 +61,14 @@ def study(
     run(loaded, command_line(*arguments, sets=sets, runs_dir=runs_dir), runs_dir, name, rebuild_base)
 
 
-def show_plan(loaded: LoadedRecipe, runs_dir: Path, as_json: bool, name: str | None = None) -> None:
-    """Print what a study will take."""
+def show_plan(loaded: LoadedRecipe, runs_dir: Path, as_json: bool, name: str | None, prices: Prices) -> None:
+    """Print what a study will take and cost."""
     from lrmctl import console
     from lrmctl.preflight.validate import validate
     from lrmctl.studies.dry_run import plan_study
 
     notes = validate(loaded, runs_dir)
-    plan = plan_study(loaded, runs_dir, name)
+    plan = plan_study(loaded, runs_dir, name, prices)
     if as_json:
         console.emit_json("study-plan", {**plan.to_json(), "notes": [str(note) for note in notes]})
         return

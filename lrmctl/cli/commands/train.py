@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -15,25 +16,32 @@ from lrmctl.cli.common import (
     Force,
     Name,
     On,
+    PriceTexts,
     RunsDir,
     Sets,
     TrustRemoteCode,
     command_line,
     load,
+    prices_of,
     print_resume_command,
     recipe_argument,
 )
 
 if TYPE_CHECKING:
+    from lrmctl.planning.prices import Prices
     from lrmctl.training.plan import TrainingPlan
 
 
-def show_plan(plan: TrainingPlan, against: str | None, out: Path | None, as_json: bool) -> None:
+def show_plan(
+    plan: TrainingPlan, against: str | None, out: Path | None, as_json: bool, prices: Prices, runs_dir: Path
+) -> None:
     """Print the plan on stdout, as text or JSON, and write it to a file."""
     from lrmctl import console
+    from lrmctl.training.cost import training_cost
     from lrmctl.training.dry_run import dry_run
 
     planned = dry_run(plan, load(against, None, "eval", "study") if against else None)
+    planned = replace(planned, cost=training_cost(plan, prices, runs_dir))
     if out is not None:
         from lrmctl.runs.folder import write_json
 
@@ -78,6 +86,7 @@ def train(
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="With --dry-run: write the plan to this JSON file.")] = None,
+    price: PriceTexts = None,
     force: Force = False,
     trust_remote_code: TrustRemoteCode = False,
     as_smoke: Annotated[
@@ -91,7 +100,7 @@ def train(
 
     Examples:
         lrmctl train lab/rl --smoke
-        lrmctl train rl-guard --on qwen3-8b --dry-run
+        lrmctl train rl-guard --on qwen3-8b --dry-run --price gpu_hour=2.5,currency=EUR
         lrmctl train mine.yaml --set optimizer.learning_rate=1e-6 --name lr-1e-6
     """
     sets = [*(sets or ()), *(["trust_remote_code=true"] if trust_remote_code else ())]
@@ -106,7 +115,7 @@ def train(
     from lrmctl.training.resume import must_start_again
 
     loaded = launched(load(recipe, sets, "sft", "preference", "rl", on=on), launch, address)
-    called = name or loaded.recipe.name
+    called, prices = name or loaded.recipe.name, prices_of(price, dry_run)
     if dry_run:
         if out is not None:
             from lrmctl.runs.output import check_output, object_with
@@ -121,7 +130,7 @@ def train(
             restart="always" if from_start else "refuse",
             allow_missing=True,
         )
-        show_plan(plan, against, out, as_json)
+        show_plan(plan, against, out, as_json, prices, runs_dir)
         return
     arguments = ["train", recipe, *(["--on", on] if on else []), *(["--model", model] if model else [])]
     arguments += ["--name", called, "--resume"]

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from lrmctl.cli.views import cost
 from lrmctl.planning import render as words
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def view(run: DryRun) -> list[Any]:
         *_section("Layout", _layout(summary)),
         *_section("Numbers", _numbers(plan)),
         *_section("Memory per GPU" if summary.placement.gpus else "Memory of this host", _memory(summary)),
+        *_section("Cost", [_table(("", "", ""), cost.rows(run.cost))] if run.cost else []),
         *_section("Data", _audit(run.audit)),
         *_section("First row", _example(run)),
         *_section("Command", _command(plan)),

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lrmctl import console
+from lrmctl.cli.views.cost import UNKNOWN, judge_rows
 from lrmctl.planning import render as words
+from lrmctl.planning.cost import gpu_money, judge_money
 
 if TYPE_CHECKING:
     from lrmctl.studies.dry_run import StageEstimate, StudyPlan, Total
-
-UNKNOWN = "not known"
 
 
 def show(plan: StudyPlan, notes: Sequence[str]) -> None:
@@ -30,6 +30,8 @@ def show(plan: StudyPlan, notes: Sequence[str]) -> None:
     console.table("one run of each stage", columns, [_row(one) for one in plan.stages])
     console.table("all runs", ("stage", "runs", "completions", "judge calls", "disk at most", "kept"), _totals(plan))
     console.out.print(f"hours and GPU hours: {_hours(plan) or NO_HOURS}", markup=False)
+    for line in _cost(plan):
+        console.out.print(line, markup=False)
     for note in [*unknowns(plan.stages), *notes]:
         console.out.print(f"- {note}", markup=False)
     console.out.print("planned; nothing was started", markup=False)
@@ -48,7 +50,25 @@ def _hours(plan: StudyPlan) -> str:
     if unknown == plan.runs():
         return ""
     rest = f", and {unknown} of {plan.runs()} runs of which none has finished yet" if unknown else ""
-    return f"{hours:.1f} h one after the other, {gpu_hours:.1f} GPU hours, as long as finished ones took{rest}"
+    rated = sum(one.runs for one in plan.stages if one.rated)
+    how = f"as long as finished ones took, {rated} runs at most by the rates stated" if rated else ""
+    how = how if rated < plan.runs() - unknown else "at most, by the rates stated"
+    how = how or "as long as finished ones took"
+    return f"{hours:.1f} h one after the other, {gpu_hours:.1f} GPU hours, {how}{rest}"
+
+
+def _cost(plan: StudyPlan) -> list[str]:
+    """Money of what is known; nothing without prices."""
+    prices, judges, unknown = plan.prices, plan.server_judges, plan.hours()[1]
+    found = []
+    if prices.gpu_hour is not None:
+        money = gpu_money(plan.hours(gpu=True)[0], prices) or 0.0
+        rest = f", and {unknown} of {plan.runs()} runs whose hours are {UNKNOWN}" if unknown else ""
+        found.append(f"GPUs cost: {UNKNOWN if unknown == plan.runs() else prices.amount(money) + rest}")
+    if judges.calls:
+        lines = judge_rows(judges, judge_money(judges, prices), prices)
+        found += [f"{name}: {figure} ({how})" for name, figure, how in lines]
+    return found
 
 
 def _gpus(one: StageEstimate) -> str:
