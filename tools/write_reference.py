@@ -93,6 +93,7 @@ def _command(name: str, command: Any) -> list[str]:
         f"```text\nlrmctl {name} {usage}\n```",
         "",
         *(["| argument or option | what it is | default |", "|---|---|---|", *shown, ""] if shown else []),
+        *(["```text", *command.examples, "```", ""] if getattr(command, "examples", None) else []),
     ]
 
 
