@@ -68,11 +68,12 @@ NOT_RUN = {
     r"^lrmctl study": "trains every arm; tests/e2e does",
     r"--checkpoints all|@step-": "needs a run that kept its models; tests/api/test_evaluate_checkpoints.py has one",
     r"my-grid": "needs a study of several bases; tests/e2e/test_study_matrix_e2e.py has one",
+    r"^lrmctl train seven-b\.yaml( --resume.*)?$": "trains a model of the hub; its plan is made here",
     r"--smoke": "tests/smoke tries every shipped recipe",
     r"^lrmctl train RECIPE$|^lrmctl train my\.yaml$": "trains in full; the same recipe is trained for two steps here",
     r"model import .*(gguf|owner/)": "needs a model of the hub; tests/models/importing imports the like of each",
     r"judge measure rbr-gold": "needs a data set of the hub",
-    r"^lrmctl judge fit": "needs labelled rows; tests/judges/fitted has some",
+    r"^lrmctl judge fit (?!to-fit)": "needs labelled rows; tests/judges/fitted has some",
     r"decoding=zero-think|@zero-think": "tests/engines/decoding/test_modes.py draws in every mode",
     r"benchmark show harmbench": "needs a data set of the hub",
     r"judge agree run:past": "needs a run that several judges judged; tests/judges/offline/test_agree.py has one",
@@ -98,6 +99,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "mine.csv").write_text("forbidden_prompt,category\nhazard-1?,x\nhazard-2?,y\n")
     (tmp_path / "prompts.csv").write_text(_shown("docs/start.md", "text", "prompt,kind"))
     (tmp_path / "first.yaml").write_text(_shown("docs/start.md", "yaml", "name: first"))
+    (tmp_path / "seven-b.yaml").write_text(_shown("docs/seven-b.md", "yaml", "name: my-rl"))
+    exec(_python("docs/first-judge.md", "to-fit.jsonl"), {})  # writes its files
     row = {"question": "what?", "label": "safe", "document": "some text", "topic": "things"}
     rows = [json.dumps({**row, "question": f"what is {i}?", "key": f"k{i}"}) + "\n" for i in range(250)]
     (tmp_path / "mixed.jsonl").write_text("".join(rows))
