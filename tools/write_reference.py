@@ -36,6 +36,7 @@ NAMES_SECTIONS = {
     ),
     "judge": ("Judges", "`judge:`, `--judge`; options and question: `lrmctl judge show NAME` ([judges](judges.md))."),
     "benchmark": ("Benchmarks", "`evaluation.safety`, `evaluation.over_refusal` ([benchmarks](benchmarks.md))."),
+    "reasoning-task": ("Reasoning tasks", "`evaluation.reasoning` ([reasoning](reasoning.md))."),
     "source": ("Training data", "`prompts:` of RL, `data.sources` of SFT and preferences ([rows](rows.md))."),
     "backend": ("Training backends", "`backend.name` ([training](training.md))."),
     "thinking-format": ("Thinking formats", "`thinking: {format: NAME}`, `--thinking NAME` ([thinking](thinking.md))."),

@@ -7,6 +7,7 @@ MODULES = (
     "lrmctl.judges.plugin",
     "lrmctl.data.builtin.plugin",
     "lrmctl.benchmarks.plugin",
+    "lrmctl.reasoning.plugin",
     "lrmctl.lab.plugin",
     "lrmctl.backends.plugin",
     "lrmctl.smoke.plugin",

@@ -28,12 +28,14 @@ GROUPS = {
     "reward": "lrmctl_rewards",
     "judge": "lrmctl_judges",
     "benchmark": "lrmctl_benchmarks",
+    "reasoning-task": "lrmctl_reasoning_tasks",
     "source": "lrmctl_sources",
     "backend": "lrmctl_backends",
     "thinking-format": "lrmctl_thinking_formats",
     "lexicon": "lrmctl_lexicons",
     "doctor-check": "lrmctl_doctor_checks",
     "tracker": "lrmctl_trackers",
+    "recipe": "lrmctl_recipes",
 }
 _PREFIX = "lrmctl_"
 _TARGET = re.compile(r"[\w.]+:[\w.]+")
@@ -45,8 +47,7 @@ class PluginEntry:
     """One registered name.
 
     Attributes:
-        group: `reward`, `judge`, `benchmark`, `source`, `backend`, `thinking-format`, `lexicon`,
-            `doctor-check` or `tracker`.
+        group: one of `GROUPS`, e.g. `reward`.
         distribution, version: the installed distribution that registered it (`lrmctl` for built-ins).
         source: the factory, or the import path of one that is imported when first needed.
     """

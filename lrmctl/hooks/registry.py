@@ -147,7 +147,7 @@ class Registry:
         others = [e for e in self.names() if e.name == name]
         if others:
             hint = f"there is a {others[0].group} of this name; {hint}"
-        what = f"there is no {group} called {name!r}"
+        what = f"there is no {group.replace('-', ' ')} called {name!r}"
         if broken := [*self.builtin.problems, *self.third_party.problems]:
             what += "; a plugin that may offer it did not load:" + "".join(f"\n  {problem}" for problem in broken)
         if left_out := self.third_party.left_out:

@@ -1,4 +1,4 @@
-"""The plugin contract: nine hooks, each of which gets a `register` callback. docs/plugins.md is the whole of it.
+"""The plugin contract: hooks, each of which gets a `register` callback. docs/plugins.md is the whole of it.
 
 A plugin is a distribution with an entry point in the group `lrmctl`; its module implements any of these hooks.
 Factories are called with the recipe's `options:` as keyword arguments. Built-ins register in the same way. What a
@@ -182,6 +182,47 @@ def lrmctl_benchmarks(register: Register) -> None:
         @hookimpl
         def lrmctl_benchmarks(register):
             register("vaults", Vaults, summary="two prompts about vaults")
+    """
+
+
+@hookspec
+def lrmctl_reasoning_tasks(register: Register) -> None:
+    """Register reasoning tasks: `register(name, factory)`, factory(**options) -> `lrmctl.reasoning.ReasoningTask`.
+
+    Example:
+        from lrmctl import Prompt, hookimpl
+        from lrmctl.reasoning import GradedTrace, ReasoningTask, graded
+
+        def doubling(n: int = 50):
+            def load(limit):
+                asked = range(n if limit is None else min(n, limit))
+                return [Prompt.user(f"doubling/{i}", f"2 * {i} = ?", "reasoning", reference=str(2 * i)) for i in asked]
+
+            def grade(trace):  # `graded` says what counts as an answer at all
+                right = trace.prompt.reference
+                return graded(trace, lambda answer: GradedTrace(answer.strip() == right, answer.strip()))
+
+            return ReasoningTask("doubling", load, "CC0-1.0", "https://example.org", "test", grade, ("exact", "1"))
+
+        @hookimpl
+        def lrmctl_reasoning_tasks(register):
+            register("doubling", doubling, summary="numbers times two")
+    """
+
+
+@hookspec
+def lrmctl_recipes(register: Register) -> None:
+    """Register recipes: `register(name, factory)`, factory() -> the path of a YAML file. Name it `yours/NAME`.
+
+    Example:
+        from pathlib import Path
+
+        from lrmctl import hookimpl
+
+        @hookimpl
+        def lrmctl_recipes(register):
+            folder = Path(__file__).parent
+            register("acme/rl-brief", lambda: folder / "rl-brief.yaml", summary="RL for short safe answers")
     """
 
 

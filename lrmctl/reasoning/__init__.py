@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lrmctl._util.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from lrmctl.reasoning.base import GradedTrace, ReasoningTask, TaskResult
+    from lrmctl.reasoning.base import GradedTrace, ReasoningTask, TaskResult, answered, graded
     from lrmctl.reasoning.tasks import TaskFacts, reasoning_task, task_names
 
 __all__ = [
@@ -15,6 +15,8 @@ __all__ = [
     "ReasoningTask",
     "TaskFacts",
     "TaskResult",
+    "answered",
+    "graded",
     "reasoning_task",
     "task_names",
 ]
@@ -26,6 +28,8 @@ __getattr__ = lazy_names(
             "GradedTrace",
             "ReasoningTask",
             "TaskResult",
+            "answered",
+            "graded",
         ),
         "tasks": (
             "TaskFacts",

@@ -111,7 +111,6 @@ class PublicTask:
     """
 
     name: str
-    summary: str
     data: str
     key: str
     select: Callable[..., TaskSelection]
@@ -310,10 +309,9 @@ def lab_arithmetic(n: int = 256, seed: int = 0) -> ReasoningTask:
 
 
 PUBLIC_TASKS = (
-    PublicTask("math500", "competition mathematics, 7 subjects, 5 levels", "math-500", "unique_id", _math500),
+    PublicTask("math500", "math-500", "unique_id", _math500),
     PublicTask(
         "aime24",
-        "AIME I and II of 2024; answers are integers up to 999",
         "aime24",
         "id",
         _problem("aime24", "problem", _gold_integer),
@@ -321,7 +319,6 @@ PUBLIC_TASKS = (
     ),
     PublicTask(
         "aime25",
-        "AIME I and II of 2025; answers are integers up to 999",
         "aime25",
         "id",
         _problem("aime25", "problem", _gold_integer),
@@ -329,21 +326,18 @@ PUBLIC_TASKS = (
     ),
     PublicTask(
         "gsm8k",
-        "grade-school word problems",
         "gsm8k-test",
         "",
         _problem("gsm8k-test", "question", _gold_after_marks),
     ),
     PublicTask(
         "gsm8k_platinum",
-        "GSM8K without its wrong and ambiguous problems",
         "gsm8k-platinum",
         "",
         _problem("gsm8k-platinum", "question", _gold_after_marks),
     ),
     PublicTask(
         "gpqa_diamond",
-        "graduate-level science, 4 choices",
         "gpqa-diamond",
         "Record ID",
         _gpqa_diamond,
@@ -352,7 +346,6 @@ PUBLIC_TASKS = (
     ),
     PublicTask(
         "mmlu_pro",
-        "14 subjects, up to 10 choices; `categories` takes some",
         "mmlu-pro",
         "question_id",
         _mmlu_pro,
@@ -361,3 +354,8 @@ PUBLIC_TASKS = (
     ),
 )
 """Sources: MATH-500 arXiv 2305.20050, GPQA arXiv 2311.12022, MMLU-Pro arXiv 2406.01574."""
+
+
+def public_task(name: str) -> PublicTask:
+    """The task of that name among `PUBLIC_TASKS`."""
+    return next(task for task in PUBLIC_TASKS if task.name == name)

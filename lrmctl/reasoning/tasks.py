@@ -1,4 +1,4 @@
-"""Reasoning tasks by name: our own, and those of lm-evaluation-harness as `lmeval:NAME`.
+"""Reasoning tasks by name: our own and plugins', and those of lm-evaluation-harness as `lmeval:NAME`.
 
 Making one of our own tasks checks its options and loads nothing; an lm-eval task is built with its data, because its
 properties are only known then. Knows no model.
@@ -14,29 +14,18 @@ from typing import Any
 from lrmctl._util.suggest import did_you_mean
 from lrmctl.data.catalog import CATALOG
 from lrmctl.data.fetch import local_file
-from lrmctl.errors import NotFoundError, RecipeError
+from lrmctl.errors import NotFoundError, PluginError, RecipeError
+from lrmctl.hooks import registry
+from lrmctl.hooks.registry import PluginEntry
 from lrmctl.models.availability import hub_snapshot
-from lrmctl.reasoning import builtin
 from lrmctl.reasoning.base import GradedTrace, ReasoningTask
+from lrmctl.reasoning.builtin import PublicTask
 from lrmctl.reasoning.grading import grade_mathematics
 
 __all__ = ["LMEVAL", "GradedTrace", "ReasoningTask", "TaskFacts", "grade_mathematics", "reasoning_task", "task_names"]
 
 LMEVAL = "lmeval:"
-
-
-@dataclass(frozen=True)
-class _Known:
-    make: Callable[..., ReasoningTask]
-    summary: str
-    data: str = ""
-
-
-_TASKS = {
-    **{task.name: _Known(task, task.summary, task.data) for task in builtin.PUBLIC_TASKS},
-    "ifeval": _Known(builtin.ifeval, "instructions that a program can check", "ifeval"),
-    "lab_arithmetic": _Known(builtin.lab_arithmetic, "the lab's two-step word problems, generated"),
-}
+GROUP = "reasoning-task"
 
 
 @dataclass(frozen=True)
@@ -44,10 +33,12 @@ class TaskFacts:
     """One task, as shown in a list.
 
     Attributes:
-        prompts: of the whole published set; None for a generated task.
+        prompts: of the whole published set; None for a generated task, and for a plugin's.
+        license, url: empty for a plugin's, which says so in its results.
         hub: id on the Hugging Face hub; empty for a generated task.
         options: names that a recipe may give, with their defaults.
-        here: no download is needed.
+        here: no download is needed, as far as that is known.
+        distribution: who offers it.
     """
 
     name: str
@@ -60,20 +51,26 @@ class TaskFacts:
     file: str
     options: Mapping[str, Any]
     here: bool
+    distribution: str = "lrmctl"
 
 
 def task_names() -> list[TaskFacts]:
-    """Our own tasks; loads nothing. lm-eval has far too many to list: see its documentation."""
-    return [_facts(name, known) for name, known in _TASKS.items()]
+    """Our own tasks and those of plugins; loads no data. lm-eval has far too many to list: see its documentation."""
+    return [_facts(entry) for entry in registry.names(GROUP)]
 
 
-def _facts(name: str, known: _Known) -> TaskFacts:
-    options = {p.name: p.default for p in inspect.signature(known.make).parameters.values()}
-    if not known.data:
-        return TaskFacts(name, known.summary, None, "Apache-2.0", "", "", False, "", options, here=True)
-    d = CATALOG[known.data]
+def _facts(entry: PluginEntry) -> TaskFacts:
+    name, what, whose = entry.name, entry.summary, entry.distribution
+    if not entry.builtin:
+        return TaskFacts(name, what, None, "", "", "", False, "", {}, here=True, distribution=whose)
+    make = entry.factory
+    options = {p.name: p.default for p in inspect.signature(make).parameters.values()}
+    data = make.data if isinstance(make, PublicTask) else name if name in CATALOG else ""
+    if not data:
+        return TaskFacts(name, what, None, "Apache-2.0", "", "", False, "", options, here=True)
+    d = CATALOG[data]
     here = bool(local_file(d) or (d.hub and hub_snapshot(d.hub, "datasets")))
-    return TaskFacts(name, known.summary, d.rows, d.license, d.url, d.hub, d.gated, d.file, options, here)
+    return TaskFacts(name, what, d.rows, d.license, d.url, d.hub, d.gated, d.file, options, here)
 
 
 def reasoning_task(name: str, options: Mapping[str, Any] | None = None) -> ReasoningTask:
@@ -86,6 +83,7 @@ def reasoning_task(name: str, options: Mapping[str, Any] | None = None) -> Reaso
     Raises:
         NotFoundError: there is no such task, or its data or packages are missing.
         RecipeError: an option that it does not take.
+        PluginError: a plugin's factory fails, or makes something else.
     """
     given = dict(options or {})
     if name == LMEVAL:
@@ -94,13 +92,18 @@ def reasoning_task(name: str, options: Mapping[str, Any] | None = None) -> Reaso
         from lrmctl.reasoning.lm_eval.external.task import lmeval_task
 
         return lmeval_task(name.removeprefix(LMEVAL), **checked(name, lmeval_task, given, skip=1))
-    if name not in _TASKS:
-        hint = did_you_mean(name, _TASKS)
-        raise NotFoundError(
-            f"there is no reasoning task called {name!r}", fix=f"{hint}; those of lm-eval are called {LMEVAL}NAME"
-        )
-    make = _TASKS[name].make
-    return make(**checked(name, make, given))
+    try:
+        entry = registry.find(GROUP, name)
+    except NotFoundError as error:
+        raise NotFoundError(error.what, fix=f"{error.fix}; those of lm-eval are called {LMEVAL}NAME") from None
+    if entry.builtin:
+        task: ReasoningTask = entry.factory(**checked(name, entry.factory, given))
+        return task
+    made = registry.make(GROUP, name, **given)
+    if not isinstance(made, ReasoningTask):
+        what = f"the reasoning task {name!r} of {entry.distribution} is a {type(made).__name__}"
+        raise PluginError(what, fix="its factory has to return a lrmctl.reasoning.ReasoningTask")
+    return made
 
 
 def checked(name: str, make: Callable[..., Any], options: dict[str, Any], skip: int = 0) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Resolves a recipe reference to its files: a file, a shipped recipe, or a method and a model.
+"""Resolves a recipe reference to its files: a file, a shipped recipe, a method and a model, or a plugin's recipe.
 
 Shipped recipes of real models have no file of their own: `MODEL/METHOD` is `methods/METHOD.yaml` overridden by
 `models/MODEL.yaml`. The files' content is not read here.
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lrmctl._util.suggest import did_you_mean
-from lrmctl.errors import NotFoundError, RecipeError
+from lrmctl.errors import NotFoundError, PluginError, RecipeError
 
 _LISTS = "`lrmctl recipe list` lists the shipped ones"
 _OLD_METHODS = {"sft": "sft-star1"}
@@ -62,17 +62,37 @@ def shipped() -> dict[str, tuple[Path, ...]]:
     return {**whole, **composed}
 
 
+def _of_plugin(name: str) -> Path | None:
+    """The file of a plugin's recipe; None if no plugin registers the name.
+
+    Raises:
+        PluginError: the plugin gives no file, or two plugins register the name.
+    """
+    from lrmctl.hooks import registry
+
+    try:
+        entry = registry.find("recipe", name)
+    except NotFoundError:
+        return None
+    given = registry.make("recipe", entry.name)
+    file = Path(given) if isinstance(given, str | Path) else None
+    if file is None or not file.is_file():
+        raise PluginError(f"the recipe {name!r} of {entry.distribution} is {given!r}, which is no file")
+    return file
+
+
 def find_recipe(ref: str | Path, beside: Path | None = None, on: str | None = None) -> tuple[Path, ...]:
     """The files of a recipe; later files override earlier ones.
 
     Args:
-        ref: a file, else the name of a shipped recipe; with `on`, also the name of a shipped method.
+        ref: a file, else the name of a shipped recipe or of a plugin's; with `on`, also that of a shipped method.
         beside: the recipe file that names `ref`; relative files are resolved against its folder.
         on: a model's file, else the name of a shipped model, which overrides `ref`.
 
     Raises:
         NotFoundError: no such recipe or model; a method without a model.
         RecipeError: `on` is given, but `ref` already names a model.
+        PluginError: a plugin's recipe is not there, or two plugins have one of this name.
     """
     if file := _file(ref, beside):
         return (file,) if on is None else (file, _model(on))
@@ -84,6 +104,8 @@ def find_recipe(ref: str | Path, beside: Path | None = None, on: str | None = No
             method = name.partition("/")[2]
             raise RecipeError(f"{name!r} names a model already", f"--on {on}", f"write {method} --on {on}")
     found_files = shipped().get(name)
+    if found_files is None and (offered := _of_plugin(name)):
+        found_files = (offered,)
     if found_files is None:
         raise _no_recipe(name, beside)
     return found_files if on is None else (*found_files, _model(on))
@@ -144,8 +166,13 @@ def _no_recipe(name: str, beside: Path | None) -> NotFoundError:
         own = f"write `methods/{method}` and a `model:` of your own; or " if beside else ""
         what = f"{name!r} is 'methods/{method}' now, which names no model"
         return NotFoundError(what, where, own + _compose(method, None, models, beside))
+    from lrmctl.hooks import registry
+
     what = f"there is no recipe {name!r}, neither a file nor a shipped one"
-    return NotFoundError(what, where, f"{did_you_mean(name, shipped())}; {_LISTS}")
+    if broken := registry.problems():
+        what += "; a plugin that may offer it did not load:" + "".join(f"\n  {problem}" for problem in broken)
+    known = [*shipped(), *(entry.name for entry in registry.names("recipe"))]
+    return NotFoundError(what, where, f"{did_you_mean(name, known)}; {_LISTS}")
 
 
 def _compose(method: str | None, model: str | None, others: Mapping[str, Path], beside: Path | None) -> str:

@@ -74,6 +74,16 @@ def test_the_example_of_a_hook_registers_and_keeps_the_contract(group: str, tmp_
         made.step(1, {"reward": 0.5})
         made.finished(tmp_path)
         assert made.file.read_text() == "shown 1 0.5\n"
+    elif group == "reasoning-task":
+        from lrmctl.reasoning import ReasoningTask
+
+        assert isinstance(made, ReasoningTask)
+        (first, second) = made.load(2)
+        assert made.grade(Trace(second, "1 + 1", "2", "closed")).correct
+        assert not made.grade(Trace(second, "1 + 1", "3", "closed")).correct
+        assert made.grade(Trace(first, "0", "0", "unclosed")).correct is False
+    elif group == "recipe":
+        assert made == Path("rl-brief.yaml")
     else:
         assert group == "backend"
         launched(made, tmp_path)
@@ -83,6 +93,7 @@ def example(group: str) -> list[PluginEntry]:
     """What the example in a hook's docstring registers, as a plugin of its own."""
     _, source = tool().split_example(getattr(specs, GROUPS[group]))
     module = ModuleType(f"shown_{group.replace('-', '_')}")
+    module.__file__ = "shown.py"
     sys.modules[module.__name__] = module  # rewards are sent through a pipe by their module's name
     exec(compile(source, group, "exec"), vars(module))
     return _register(Candidate("shown", "1", partial(lambda found: found, module)))

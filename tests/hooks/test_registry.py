@@ -18,7 +18,8 @@ Source = Callable[[str], str]
 def test_every_built_in_plugin_loads() -> None:
     registry = Registry()
     assert registry.builtin.problems == ()
-    assert {e.group for e in registry.builtin.entries} == set(GROUPS)
+    own = set(GROUPS) - {"recipe"}  # shipped recipes are files that are found without the registry
+    assert {e.group for e in registry.builtin.entries} == own
     assert all(e.summary for e in registry.builtin.entries)
 
 

@@ -39,8 +39,11 @@ def list_(as_json: AsJson = False) -> None:
     console.table(
         "", ("benchmark", "from", "kinds", "prompts", "licence", "gated", "here", "what"), [_line(b) for b in found]
     )
-    rows = [(t.name, _count(t.prompts), _short(t.license), _SAID[t.gated], _SAID[t.here], t.summary) for t in tasks]
-    console.table("", ("reasoning task", "prompts", "licence", "gated", "here", "what"), rows)
+    rows = [
+        (t.name, t.distribution, _count(t.prompts), _short(t.license) or "?", _SAID[t.gated], _SAID[t.here], t.summary)
+        for t in tasks
+    ]
+    console.table("", ("reasoning task", "from", "prompts", "licence", "gated", "here", "what"), rows)
     console.say("any task of lm-evaluation-harness is `lmeval:NAME`")
     for problem in registry.problems():
         console.say(f"not usable: {problem}")

@@ -23,6 +23,7 @@ def list_(as_json: AsJson = False) -> None:
         lrmctl recipe list
     """
     from lrmctl import console
+    from lrmctl.hooks.distributions import installed
     from lrmctl.recipe.extends import read_part
     from lrmctl.recipe.find import shipped, shipped_methods, shipped_models
 
@@ -40,6 +41,8 @@ def list_(as_json: AsJson = False) -> None:
     rows_of_methods = [(name, part["kind"], part["description"]) for name, part in methods.items()]
     console.table("methods, each for every model", ("METHOD", "kind", "what"), rows_of_methods)
     console.table("models", ("MODEL", "what"), [(name, part["model"]) for name, part in models.items()])
+    if installed().candidates:  # none is loaded for this: one that hangs must not delay a list
+        console.say("recipes of plugins: `lrmctl plugin list recipe`")
     console.say("`lrmctl train METHOD --on MODEL` trains; MODEL/METHOD names that recipe wherever one is named")
 
 
