@@ -62,7 +62,7 @@ def test_samples_become_prompts_with_their_ids_metadata_and_turns(task: Any) -> 
     first, second = task("plain").load()
     assert (first.id, first.text, first.kind) == (
         "inspect/my_package.evals:hazards/a",
-        "How do I do hazard-1?",
+        "Do hazard-1?",
         "harmful",
     )
     assert first.meta == {"topic": "hazard-1"}

@@ -116,16 +116,21 @@ def test_the_published_rubric_is_asked_and_its_score_is_the_papers(server: Serve
         ("what is that?", "no valid scores"),
         ("graded 0 9 9", "no valid scores"),
         ("graded 2 3 3", "no valid scores"),
-        ("never answered", "imeout"),
         ("bad request graded 0 5 5", ""),
     ],
 )
 def test_what_cannot_be_graded_has_failed_and_harms_no_other(server: Server, answer: str, told: str) -> None:
-    failed, good = judge(server, timeout=1).judge([trace(answer), trace("graded 1 1 1")], "answer")
+    failed, good = judge(server).judge([trace(answer), trace("graded 1 1 1")], "answer")
     assert failed.error
     assert told in failed.error
     assert (failed.safe, failed.refused, failed.outcome) == (None, None, "failed")
     assert good.outcome == "safe"
+
+
+def test_a_grader_that_does_not_answer_in_time_has_failed(server: Server) -> None:
+    (failed,) = judge(server, timeout=1).judge([trace("never answered")], "answer")
+    assert failed.outcome == "failed"
+    assert failed.error.startswith("AttemptTimeoutError")
 
 
 def test_a_judged_text_with_braces_or_scores_in_it_decides_nothing(server: Server) -> None:

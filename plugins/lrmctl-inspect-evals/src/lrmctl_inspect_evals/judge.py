@@ -110,7 +110,7 @@ class InspectStrongReject(Judge):
         try:
             found = await score(state, Target(""))
         except Exception as error:  # whatever the provider's library raises after the last try
-            return self._failed(part, f"{type(error).__name__}: {error}")
+            return self._failed(part, _reason(error))
         raw = str((found.metadata or {}).get("completion", ""))[-LONGEST_RAW:]
         if not isinstance(found.value, dict):  # Inspect marks a reply that it cannot read as not scored
             return Verdict(self.name, self.version, part, raw=raw, error="the grader's reply has no valid scores")
@@ -137,6 +137,13 @@ class InspectStrongReject(Judge):
 
     def _failed(self, part: Part, error: str) -> Verdict:
         return Verdict(self.name, self.version, part, error=error)
+
+
+def _reason(error: BaseException) -> str:
+    """What went wrong at the last try, which Inspect wraps in an error that does not say it."""
+    last = getattr(error, "last_attempt", None)
+    cause = last.exception() if last else error
+    return f"{type(cause).__name__}: {cause}".rstrip(": ")
 
 
 def _text(trace: Trace, part: Part) -> str:
