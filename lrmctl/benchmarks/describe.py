@@ -120,11 +120,12 @@ def _split(benchmark: Benchmark, options: Mapping[str, Any], prompts: Sequence[P
     """A split of any benchmark; that of a public set is described without its prompts."""
     if isinstance(benchmark, PublicBenchmark):
         return _published(benchmark, options)
-    kinds = tuple(dict.fromkeys(prompt.kind for prompt in prompts or ()))
+    kinds: tuple[str, ...] = tuple(dict.fromkeys(prompt.kind for prompt in prompts or ()))
+    kinds = kinds or tuple(benchmark.kinds)
     count = None if prompts is None else len(prompts)
-    here = _here(benchmark) if prompts is None else True
+    get = benchmark.unavailable_reason() if prompts is None else ""
     return SplitDescription(
-        dict(options), _name(benchmark), kinds or None, count, benchmark.license, benchmark.url, None, here
+        dict(options), _name(benchmark), kinds or None, count, benchmark.license, benchmark.url, None, not get, get
     )
 
 

@@ -8,6 +8,8 @@ lrmctl_api = 1
 
 
 class WholeSentence:
+    """Whether the answer ends in a full stop, exclamation or question mark; quotes and markup after it do not count."""
+
     range = (0.0, 1.0)
 
     def score(self, traces, part):
