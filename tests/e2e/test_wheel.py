@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -81,3 +82,30 @@ def test_one_version_of_openrlhf_is_named_everywhere() -> None:
 
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     assert extras["openrlhf"] == [f"openrlhf=={OPENRLHF}"]
+
+
+def test_the_readme_on_pypi_has_no_link_that_leads_nowhere_there(wheel: zipfile.ZipFile) -> None:
+    (metadata,) = [name for name in wheel.namelist() if name.endswith(".dist-info/METADATA")]
+    said = Parser().parsestr(wheel.read(metadata).decode())
+    text = str(said.get_payload())
+    assert said["Description-Content-Type"] == "text/markdown"
+    assert text.startswith("# lrmctl\n")
+    links = re.findall(r"\]\(([^)\s]+)\)", text)
+    assert links
+    assert [link for link in links if not link.startswith("https://")] == []
+    assert "ten minutes (`docs/start.md`)" in text
+
+
+def test_with_a_repository_the_readmes_links_and_picture_are_absolute() -> None:
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    spec = spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
+    assert spec
+    assert spec.loader
+    built = module_from_spec(spec)
+    spec.loader.exec_module(built)
+    shown = "See [the page](docs/a.md#b), [c](https://c.org).\n\n![p](docs/p.png)\n"
+    where = "https://example.org/lrmctl/blob/v1"
+    wanted = f"See [the page]({where}/docs/a.md#b), [c](https://c.org).\n\n![p]({where}/docs/p.png)\n"
+    assert built.for_pypi(shown, where) == wanted
+    assert built.for_pypi(shown, "") == "See the page (`docs/a.md#b`), [c](https://c.org).\n\n"
