@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,6 +120,21 @@ def parse_value(text: str, place: str) -> Any:
         return parse(text, Path("value")).data
     except RecipeError as error:
         raise RecipeError(error.what, where=place) from None
+
+
+def parse_options(texts: Sequence[str], flag: str = "--option") -> dict[str, Any]:
+    """Options given on the command line as `key=value`, each value typed as in YAML.
+
+    Raises:
+        RecipeError: one is not `key=value`, or its value is no YAML.
+    """
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise RecipeError("is not an option", f"{flag} {text}", f"write {flag} name=value")
+        found[name.strip()] = parse_value(value, f"{flag} {text}")
+    return found
 
 
 def _mark(file: Path, node: yaml.Node) -> SourcePosition:

@@ -16,7 +16,7 @@ from lrmctl.hooks import registry
 from lrmctl.hooks.specs import UNBOUNDED
 from lrmctl.recipe.function_ref import FunctionRef, absolute, check_function, read_function
 from lrmctl.recipe.schema.recipes import Component
-from lrmctl.recipe.yaml import parse_value
+from lrmctl.recipe.yaml import parse_options
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def component(text: str, options: Sequence[str] = (), part: str = "whole") -> Co
     Raises:
         LrmctlError: unknown name or function, an option that it does not take, or one that is not `key=value`.
     """
-    given = dict(_option(word) for word in options)
+    given = parse_options(options)
     if not is_file(text):
         registry.check("reward", text, given)
         return Component.model_validate({"use": text, "options": given, "part": part})
@@ -104,13 +104,6 @@ def component(text: str, options: Sequence[str] = (), part: str = "whole") -> Co
         raise RecipeError(str(error)) from None
     check_function(fn, given, part=part)
     return Component.model_validate({"fn": fn, "options": given, "part": part})
-
-
-def _option(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not equals or not name.strip():
-        raise RecipeError("is not an option", f"--option {text}", "write --option name=value")
-    return name.strip(), parse_value(value, f"--option {text}")
 
 
 def _options(call: Any) -> list[RewardOption]:

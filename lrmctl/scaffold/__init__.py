@@ -1,4 +1,4 @@
-"""Files that lrmctl generates for users: a CI workflow for recipes, and requirements for OpenRLHF on CPU."""
+"""Files that lrmctl generates for users: plugin packages, a CI workflow, and requirements for OpenRLHF on CPU."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from importlib.resources import files
 from pathlib import Path
 
 from lrmctl.errors import NotFoundError, RunExistsError
+from lrmctl.scaffold.new_plugin import NewPlugin, PluginKind, new_plugin
 
-__all__ = ["ci_workflow", "cpu_overrides", "write_ci_workflow"]
+__all__ = ["NewPlugin", "PluginKind", "ci_workflow", "cpu_overrides", "new_plugin", "write_ci_workflow"]
 
 
 def cpu_overrides() -> str:

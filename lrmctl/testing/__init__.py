@@ -1,25 +1,62 @@
-"""Contract checks for plugin authors: call one from a test; it raises `ContractError` or returns."""
+"""Contract checks for plugin authors: call one from a test; it raises `ContractError` or returns.
+
+`lrmctl.testing.pytest_plugin` has fixtures for their tests. Nothing is imported before it is used.
+"""
 
 from __future__ import annotations
 
-from lrmctl.testing.checks import (
-    ContractError,
-    check_benchmark,
-    check_judge,
-    check_lexicon,
-    check_reward,
-    check_source,
-    check_thinking_format,
-    sample_traces,
-)
+from typing import TYPE_CHECKING
+
+from lrmctl._util.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from lrmctl.testing.backend import check_backend
+    from lrmctl.testing.checks import (
+        ContractError,
+        check_benchmark,
+        check_judge,
+        check_lexicon,
+        check_reward,
+        check_source,
+        check_thinking_format,
+        sample_traces,
+    )
+    from lrmctl.testing.client import RewardClient, reward_client
+    from lrmctl.testing.traces import named_traces
+    from lrmctl.testing.tracker import check_tracker
 
 __all__ = [
     "ContractError",
+    "RewardClient",
+    "check_backend",
     "check_benchmark",
     "check_judge",
     "check_lexicon",
     "check_reward",
     "check_source",
     "check_thinking_format",
+    "check_tracker",
+    "named_traces",
+    "reward_client",
     "sample_traces",
 ]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "backend": ("check_backend",),
+        "checks": (
+            "ContractError",
+            "check_benchmark",
+            "check_judge",
+            "check_lexicon",
+            "check_reward",
+            "check_source",
+            "check_thinking_format",
+            "sample_traces",
+        ),
+        "client": ("RewardClient", "reward_client"),
+        "traces": ("named_traces",),
+        "tracker": ("check_tracker",),
+    },
+)

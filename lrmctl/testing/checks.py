@@ -24,6 +24,7 @@ __all__ = [
     "check_reward",
     "check_source",
     "check_thinking_format",
+    "require",
     "sample_traces",
 ]
 
@@ -39,31 +40,31 @@ def check_reward(reward: Reward, traces: Sequence[Trace] | None = None) -> None:
     batch, its order, or the number of threads. `lrmctl reward test` reports more, and the latency.
     """
     for check in check_contract(reward, traces):
-        _require(check.ok, f"{check.name}: {check.found}")
+        require(check.ok, f"{check.name}: {check.found}")
 
 
 def check_judge(judge: Judge, traces: Sequence[Trace] | None = None) -> None:
     """One `Verdict` per trace, in order, that names its judge; a failed one has no other content."""
     traces = sample_traces() if traces is None else list(traces)
-    _require(bool(judge.name) and bool(judge.version), "a judge has a name and a version")
+    require(bool(judge.name) and bool(judge.version), "a judge has a name and a version")
     for part in get_args(Part):
         for verdict in _one_each(judge.judge(traces, part), traces, Verdict):
-            _require(verdict.judge == judge.name, f"the verdict is signed {verdict.judge!r}, not {judge.name!r}")
-            _require(verdict.part == part, f"asked about {part}, the verdict is about {verdict.part}")
+            require(verdict.judge == judge.name, f"the verdict is signed {verdict.judge!r}, not {judge.name!r}")
+            require(verdict.part == part, f"asked about {part}, the verdict is about {verdict.part}")
             said = (verdict.safe, verdict.refused, verdict.malformed)
-            _require(not verdict.failed or said == (None, None, None), "a failed verdict must not say anything")
+            require(not verdict.failed or said == (None, None, None), "a failed verdict must not say anything")
             probability = verdict.p_unsafe
-            _require(probability is None or 0 <= probability <= 1, f"p_unsafe is {probability}")
-    _require(list(judge.judge([], "whole")) == [], "an empty batch must give no verdicts")
+            require(probability is None or 0 <= probability <= 1, f"p_unsafe is {probability}")
+    require(list(judge.judge([], "whole")) == [], "an empty batch must give no verdicts")
 
 
 def check_benchmark(benchmark: Benchmark) -> None:
     """A named, licensed, fixed list of prompts with unique ids."""
     for field in ("name", "license", "url"):
-        _require(isinstance(getattr(benchmark, field, None), str), f"a benchmark has a `{field}`")
+        require(isinstance(getattr(benchmark, field, None), str), f"a benchmark has a `{field}`")
     prompts = list(benchmark.load())
     _check_prompts(prompts)
-    _require(list(benchmark.load()) == prompts, "loading twice must give the same prompts")
+    require(list(benchmark.load()) == prompts, "loading twice must give the same prompts")
 
 
 def check_source(source: Source) -> None:
@@ -76,13 +77,13 @@ def check_source(source: Source) -> None:
             continue
         offered += 1
         _check_prompts([row if isinstance(row, Prompt) else row.prompt for row in rows], unique=method == "prompts")
-    _require(offered > 0, "a source offers `prompts`, `demonstrations` or `pairs`")
+    require(offered > 0, "a source offers `prompts`, `demonstrations` or `pairs`")
 
 
 def check_thinking_format(form: ThinkingFormat) -> None:
     """Thinking and answer survive a round trip; markers that are only mentioned are text."""
-    _require(isinstance(form, ThinkingFormat), f"{type(form).__name__} is not a ThinkingFormat")
-    _require(ThinkingFormat.from_json(form.to_json()) == form, "the format does not survive JSON")
+    require(isinstance(form, ThinkingFormat), f"{type(form).__name__} is not a ThinkingFormat")
+    require(ThinkingFormat.from_json(form.to_json()) == form, "the format does not survive JSON")
     said = f"Write `{form.open}` first."
     for text, opened, wanted in (
         (f"{form.opening}one two{form.closing}three", False, ("one two", "three", "closed")),
@@ -93,36 +94,37 @@ def check_thinking_format(form: ThinkingFormat) -> None:
     ):
         split = split_text(text, opened=opened, format=form)
         found = (split.thinking, split.answer, split.state)
-        _require(found == wanted, f"{text!r} is taken apart as {found}, not as {wanted}")
-    _require(opens_thinking(f"user: hi\nassistant: {form.opening}", form), "a prompt that ends so opens no thought")
+        require(found == wanted, f"{text!r} is taken apart as {found}, not as {wanted}")
+    require(opens_thinking(f"user: hi\nassistant: {form.opening}", form), "a prompt that ends so opens no thought")
 
 
 def check_lexicon(lexicon: Lexicon) -> None:
     """A named, versioned list that finds each of its own words."""
-    _require(isinstance(lexicon, Lexicon), f"it is a {type(lexicon).__name__}, not a lrmctl.lexicons.Lexicon")
-    _require(bool(lexicon.name and lexicon.version and lexicon.source), "a lexicon has a name, a version and a source")
+    require(isinstance(lexicon, Lexicon), f"it is a {type(lexicon).__name__}, not a lrmctl.lexicons.Lexicon")
+    require(bool(lexicon.name and lexicon.version and lexicon.source), "a lexicon has a name, a version and a source")
     for word in lexicon.words:
-        _require(lexicon.count(f"so {word}, then").total() > 0, f"it does not find its own word {word!r}")
+        require(lexicon.count(f"so {word}, then").total() > 0, f"it does not find its own word {word!r}")
 
 
 def _check_prompts(prompts: Sequence[Prompt], unique: bool = True) -> None:
-    _require(bool(prompts), "there are no prompts")
+    require(bool(prompts), "there are no prompts")
     for prompt in prompts:
-        _require(prompt.kind in get_args(Kind), f"prompt {prompt.id!r} is of an unknown kind: {prompt.kind!r}")
-        _require(bool(prompt.messages) and bool(prompt.text), f"prompt {prompt.id!r} asks nothing")
-        _require(Prompt.from_json(prompt.to_json()) == prompt, f"prompt {prompt.id!r} does not survive JSON")
+        require(prompt.kind in get_args(Kind), f"prompt {prompt.id!r} is of an unknown kind: {prompt.kind!r}")
+        require(bool(prompt.messages) and bool(prompt.text), f"prompt {prompt.id!r} asks nothing")
+        require(Prompt.from_json(prompt.to_json()) == prompt, f"prompt {prompt.id!r} does not survive JSON")
     ids = [prompt.id for prompt in prompts]
-    _require(not unique or len(set(ids)) == len(ids), "two prompts have the same id")
+    require(not unique or len(set(ids)) == len(ids), "two prompts have the same id")
 
 
 def _one_each(found: Sequence[T], traces: Sequence[Trace], kind: type[T]) -> list[T]:
     found = list(found)
-    _require(len(found) == len(traces), f"{len(found)} results for {len(traces)} traces")
+    require(len(found) == len(traces), f"{len(found)} results for {len(traces)} traces")
     for one in found:
-        _require(isinstance(one, kind), f"{type(one).__name__} is not a {kind.__name__}")
+        require(isinstance(one, kind), f"{type(one).__name__} is not a {kind.__name__}")
     return found
 
 
-def _require(holds: bool, what: str) -> None:
+def require(holds: bool, what: str) -> None:
+    """Raise a ContractError that says what is wrong, unless it holds."""
     if not holds:
         raise ContractError(what)

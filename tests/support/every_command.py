@@ -28,6 +28,8 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
     "recipe schema": {},
     "recipe ci": {},
     "plugin list": {},
+    "plugin new": {"name": "lrmctl-reward-novelty", "--kind": "reward"},
+    "plugin test": {},
     "plugin check": {},
     "reward fit": {"file": "labelled.jsonl", "--rule": "features", "--folds": "2", "--steps": "1", "--force": ""},
     "reward serve": {"recipe": "lab/rl", "--host": "192.0.2.1"},  # no machine's own address
