@@ -28,9 +28,10 @@ def named_traces(kind: Kind = "benign") -> dict[str, Trace]:
 
     The states, each in every built-in format: `closed`; `refused` (an answer that refuses); `unclosed` (truncated in
     the thinking, so that there is no answer); `truncated` (in the answer); `absent` (no thinking where there should be
-    some); `empty` (opened and closed at once); `malformed` (a second thought after the first, or text before a channel's header);
-    `given` (begins with a thought that the model did not write: `Prompt.meta["given_thought"]`). Without a format: `off` (the
-    model does not think), `skipped` (decoding closed the thinking before it began), `unicode`, `long` and `error`.
+    some); `empty` (opened and closed at once); `malformed` (a second thought after the first, or text before a
+    channel's header); `given` (begins with a thought that the model did not write: `Prompt.meta["given_thought"]`).
+    Without a format: `off` (the model does not think), `skipped` (decoding closed the thinking before it began),
+    `unicode`, `long` and `error`.
 
     Args:
         kind: of the prompt.
