@@ -30,6 +30,7 @@ CHECKS: dict[str, Callable[[Any], None]] = {
     "source": testing.check_source,
     "thinking-format": testing.check_thinking_format,
     "lexicon": testing.check_lexicon,
+    "backend": testing.check_backend,
 }
 
 
