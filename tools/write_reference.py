@@ -43,6 +43,7 @@ NAMES_SECTIONS = {
     "lexicon": ("Word lists of reflection", "`analysis.lexicons` ([analysis](analysis.md))."),
     "doctor-check": ("Checks of the machine", "What `lrmctl doctor` looks at."),
     "tracker": ("Trackers", "`trackers:` ([training](training.md))."),
+    "analysis": ("Analyses", "`analysis.also` ([analysis](analysis.md))."),
 }
 
 
@@ -148,7 +149,7 @@ def _hook(name: str, group: str, hook: Any) -> str:
             "",
             f"```text\n{name}{inspect.signature(hook)}\n```".replace("'", ""),
             "",
-            f"{about} What it registers is a `{group}` in `lrmctl plugin list`.",
+            f"{about} What it registers is {'an' if group[0] in 'aeiou' else 'a'} `{group}` in `lrmctl plugin list`.",
             "",
             f"```python\n{example}\n```",
             "",
@@ -164,12 +165,14 @@ def split_example(hook: Any) -> tuple[str, str]:
 
 def bases_reference() -> str:
     """The part of docs/plugins.md with the members of every base class and their defaults."""
+    from lrmctl.analysis import Analysis, Figure, Findings
     from lrmctl.backends import Backend
     from lrmctl.hooks import bases
 
     shown = [(bases.Reward, "lrmctl.hooks"), (bases.GroupReward, "lrmctl.hooks"), (bases.Judge, "lrmctl.hooks")]
     shown += [(bases.Benchmark, "lrmctl.hooks"), (bases.Source, "lrmctl.hooks"), (bases.Tracker, "lrmctl.hooks")]
-    return "\n".join(_base(cls, home) for cls, home in [*shown, (Backend, "lrmctl.backends")])
+    shown += [(Backend, "lrmctl.backends"), *((cls, "lrmctl.analysis") for cls in (Analysis, Findings, Figure))]
+    return "\n".join(_base(cls, home) for cls, home in shown)
 
 
 def _base(cls: type, home: str) -> str:

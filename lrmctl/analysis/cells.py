@@ -102,6 +102,39 @@ def share(prompts: Sequence[str], yes: Sequence[bool]) -> Estimate:
     return found._replace(low=low, high=high)
 
 
+def quantile(prompts: Sequence[str], values: Sequence[float], q: float) -> Estimate:
+    """The smallest value that a share `q` of the traces does not exceed, with the interval of `ratio`.
+
+    Args:
+        prompts, values: [traces], as for `ratio`.
+        q: above 0 and at most 1; 0.5 is the median.
+
+    Returns:
+        NaN throughout without values, NaN bounds if there is one prompt only.
+    """
+    import numpy as np
+
+    index: dict[str, int] = {}
+    where = np.asarray([index.setdefault(prompt, len(index)) for prompt in prompts], dtype=np.int64)
+    n = len(index)
+    if not n:
+        return Estimate(float("nan"), float("nan"), float("nan"), 0)
+    order = np.argsort(np.asarray(values, dtype=np.float64), kind="stable")
+    ascending, where = np.asarray(values, dtype=np.float64)[order], where[order]
+    value = float(ascending[_place(np.ones(len(where), dtype=np.int64), q)])
+    if n < 2:
+        return Estimate(value, float("nan"), float("nan"), n)
+    found = [ascending[_place(drawn[where], q)] for drawn in _draws(n)]
+    low, high = np.percentile(found, [2.5, 97.5])
+    return Estimate(value, float(low), float(high), n)
+
+
+def _place(counts: NDArray[np.int64], q: float) -> int:
+    """Index of the q-quantile of ascending values, each taken as often as `counts` says: [values]."""
+    reached = counts.cumsum()
+    return int(reached.searchsorted(q * reached[-1]))
+
+
 @lru_cache(maxsize=4)
 def _draws(n: int) -> NDArray[np.int64]:
     """How often each of `n` prompts is drawn in each resample: [resamples, n]. The same for every figure of a cell."""

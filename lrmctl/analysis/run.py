@@ -10,6 +10,7 @@ from lrmctl import console
 from lrmctl.analysis import parts
 from lrmctl.analysis.cells import ALL
 from lrmctl.analysis.entropy import Threshold
+from lrmctl.analysis.further import findings_of, further_analyses
 from lrmctl.analysis.parts import Progress, Subject
 from lrmctl.analysis.reflection import reflection
 from lrmctl.analysis.traces import trace_rows
@@ -53,11 +54,11 @@ def analyze(
         tell: hears what a part that generates will cost before it begins.
 
     Returns:
-        What was written, by file: `reflection`, and `transitions`, `entropy`, `early` and `recovery` where they are
-        asked for.
+        What was written, by file: `reflection`, and `transitions`, `entropy`, `early`, `recovery` and what
+        `section.also` names where they are asked for.
 
     Raises:
-        NotFoundError: nothing was evaluated here, an unknown lexicon, or a base without entropies.
+        NotFoundError: nothing was evaluated here, an unknown lexicon or analysis, or a base without entropies.
     """
     source = run_dir / "eval" / "rows.jsonl"
     rows = list(eval_rows(source)) if source.exists() else []
@@ -79,6 +80,7 @@ def _analyze(subject: Subject, rows_sha256: str) -> dict[str, Any]:
         write_json(subject.analysis / f"{name}.json", found[name])
 
     thresholds = _thresholds(subject.base_dir) if subject.base_dir is not None and section.entropy else None
+    further = further_analyses(section.also)
     counted = reflection(subject.rows, section.lexicons)
     if section.confirm is not None:
         counted["confirmed"] = parts.confirmed(subject, section.confirm)
@@ -100,6 +102,12 @@ def _analyze(subject: Subject, rows_sha256: str) -> dict[str, Any]:
         keep("early", data)
     if section.recovery is not None:
         keep("recovery", parts.recovery(subject, section.recovery))
+    for one in further:
+        told = findings_of(one, subject.rows, subject.base_dir)
+        if told["error"]:
+            failed = f"the analysis {told['analysis']!r} of {told['distribution']} failed: {told['error']}"
+            subject.tell(console.harmless(failed))
+        keep(one.file, told)
     lexicons = [get_lexicon(name) for name in section.lexicons]
     rows = trace_rows(subject.rows, lexicons, thoughts, tokens, limits, answers)
     write_trace_table(subject.analysis, rows, rows_sha256)

@@ -15,4 +15,5 @@ MODULES = (
     "lrmctl.lexicons.plugin",
     "lrmctl.doctor.plugin",
     "lrmctl.runs.tracking.plugin",
+    "lrmctl.analysis.plugin",
 )

@@ -36,6 +36,7 @@ GROUPS = {
     "doctor-check": "lrmctl_doctor_checks",
     "tracker": "lrmctl_trackers",
     "recipe": "lrmctl_recipes",
+    "analysis": "lrmctl_analyses",
 }
 _PREFIX = "lrmctl_"
 _TARGET = re.compile(r"[\w.]+:[\w.]+")

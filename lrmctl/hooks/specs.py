@@ -8,11 +8,6 @@ defaults; of an object that does not, the defaults are filled in (`lrmctl.hooks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from importlib import import_module
-from operator import attrgetter
-from typing import Any, NamedTuple, Protocol, runtime_checkable
-
 import pluggy
 
 from lrmctl.hooks.bases import (
@@ -27,6 +22,7 @@ from lrmctl.hooks.bases import (
     TrackedRun,
     Tracker,
 )
+from lrmctl.hooks.factories import Factory, LazyFactory, OptionsCheck, Register
 
 __all__ = [
     "API_ATTRIBUTE",
@@ -57,54 +53,6 @@ API_VERSION = 1
 """Version of the plugin contract: the hooks, the base classes and the types that they name (docs/plugins.md)."""
 API_ATTRIBUTE = "lrmctl_api"
 """Attribute by which a plugin's module states the version that it is written for; without it, any will do."""
-
-
-class LazyFactory(NamedTuple):
-    """A factory that is imported when first needed, so that listing names imports none of them.
-
-    Attributes:
-        target: `package.module:attribute`.
-        arguments: if there are any, the attribute is called with them and returns the factory.
-    """
-
-    target: str
-    arguments: tuple[Any, ...] = ()
-
-    def load(self) -> Callable[..., Any]:
-        """The factory.
-
-        Raises:
-            ImportError, AttributeError: there is nothing of this name.
-            TypeError: it cannot be called.
-        """
-        module, _, attribute = self.target.partition(":")
-        factory: Any = attrgetter(attribute)(import_module(module))
-        factory = factory(*self.arguments) if self.arguments else factory
-        if not callable(factory):
-            raise TypeError(f"the factory {self.target} is not callable")
-        return factory  # type: ignore[no-any-return]
-
-
-Factory = Callable[..., Any] | LazyFactory | str
-"""The factory that makes the object from a recipe's options; or its import path: `package.module:attribute`."""
-
-
-@runtime_checkable
-class OptionsCheck(Protocol):
-    """A factory that can also refuse option values before anything is made."""
-
-    def check_options(self, options: Mapping[str, Any]) -> None:
-        """Raise a RecipeError for values that the factory does not take."""
-
-
-class Register(Protocol):
-    """`register(name, factory, summary=...)`: names are lower-case, words joined by `-` or `_`, `/` or `:` allowed.
-
-    A factory given by import path (`"my_package.rewards:Brevity"`) is imported when a recipe needs it; it needs a
-    summary.
-    """
-
-    def __call__(self, name: str, factory: Factory, *, summary: str = "") -> None: ...
 
 
 @hookspec
@@ -362,4 +310,33 @@ def lrmctl_trackers(register: Register) -> None:
         @hookimpl
         def lrmctl_trackers(register):
             register("diary", Diary, summary="one line a step in a text file")
+    """
+
+
+@hookspec
+def lrmctl_analyses(register: Register) -> None:
+    """Register analyses of evaluated runs: `register(name, factory)`, factory(**options) ->
+    `lrmctl.analysis.Analysis`.
+
+    Example:
+        from lrmctl import hookimpl
+        from lrmctl.analysis import Analysis, Figure, Findings, group, share
+
+
+        class Doubts(Analysis):
+            def __init__(self, word: str = "perhaps"):  # a recipe says `options: {word: maybe}`
+                self.word = word
+
+            def analyze(self, rows, base):
+                figures = []
+                for cell, members in group((row, self.word in row.trace.thinking.lower()) for row in rows):
+                    prompts = [row.trace.prompt.id for row, _ in members]
+                    found = share(prompts, [hit for _, hit in members])
+                    figures.append(Figure(cell, f"thoughts with {self.word!r}", found))
+                return Findings(figures)
+
+
+        @hookimpl
+        def lrmctl_analyses(register):
+            register("doubts", Doubts, summary="share of thoughts with a word of doubt")
     """

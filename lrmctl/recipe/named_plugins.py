@@ -37,6 +37,8 @@ def named_plugins(loaded: LoadedRecipe) -> Iterator[NamedPlugin]:
         if path == ("analysis",):
             for index, name in enumerate(section["lexicons"]):
                 yield NamedPlugin((*path, "lexicons", index), "lexicon", name, {})
+        elif path[:2] == ("analysis", "also"):
+            yield NamedPlugin((*path, "use"), "analysis", section["use"], section["options"])
         elif path == ("analysis", "transitions"):
             yield NamedPlugin((*path, "lexicon"), "lexicon", section["lexicon"], {})
             yield from _judges(path, section)

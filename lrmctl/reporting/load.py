@@ -11,14 +11,13 @@ from typing import Any, NamedTuple
 
 from lrmctl.analysis.cells import ALL
 from lrmctl.comparison import Evaluated, is_held_out, tally
+from lrmctl.recipe.schema.analysis import PARTS
 from lrmctl.runs.checkpoint_models import step_summaries
 from lrmctl.runs.damage import read_object
 from lrmctl.runs.eval_rows import EvalRow, eval_rows, rows_digest
 from lrmctl.runs.jsonl import read_jsonl
 
 KINDS = ("harmful", "benign", "reasoning")
-ANALYSES = ("reflection", "entropy", "transitions", "early", "recovery")
-"""Files of `analysis/` that are shown, each made of certain rows."""
 
 
 class ArmFolder(NamedTuple):
@@ -63,6 +62,8 @@ class ArmData:
     transitions: Mapping[str, Any] = field(default_factory=dict)
     early: Mapping[str, Any] = field(default_factory=dict)
     recovery: Mapping[str, Any] = field(default_factory=dict)
+    further: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Analyses of `analysis.also`, by the name of their file."""
     stale: Sequence[str] = ()
     evaluated: Evaluated = field(default_factory=dict)
     samples: dict[SampleKey, EvalRow] = field(default_factory=dict)
@@ -133,7 +134,9 @@ def temperatures(arms: Sequence[ArmData]) -> list[float]:
 def _files(arm: ArmFolder) -> ArmData:
     path = arm.path
     stamps = {f.stem: _json(f).get("seconds") for f in sorted((path / "stages").glob("*.json"))}
-    analyses = {name: _json(path / "analysis" / f"{name}.json") for name in ANALYSES}
+    analyses = {name: _json(path / "analysis" / f"{name}.json") for name in PARTS}
+    also = {file.stem: _json(file) for file in sorted((path / "analysis").glob("*.json")) if file.stem not in PARTS}
+    analyses |= {name: found for name, found in also.items() if "analysis" in found}
     rows = path / "eval" / "rows.jsonl"
     made_of = rows_digest(rows) if rows.exists() else None
     stale = [name for name, found in analyses.items() if found and found.get("rows_sha256") != made_of]
@@ -146,6 +149,7 @@ def _files(arm: ArmFolder) -> ArmData:
         transitions=fresh["transitions"],
         early=fresh["early"],
         recovery=fresh["recovery"],
+        further={name: found for name, found in fresh.items() if name not in PARTS and found},
         stale=stale,
         metrics=list(read_jsonl(path / "metrics.jsonl")),
         status=_json(path / "status.json"),

@@ -85,6 +85,11 @@ def test_the_example_of_a_hook_registers_and_keeps_the_contract(group: str, tmp_
         assert made.grade(Trace(first, "0", "0", "unclosed")).correct is False
     elif group == "recipe":
         assert made == Path("rl-brief.yaml")
+    elif group == "analysis":
+        from lrmctl.analysis import EvalRow
+
+        (figure, _) = made.analyze([EvalRow("s", 0.6, trace) for trace in testing.sample_traces()[:1]], None).figures
+        assert figure.name == "thoughts with 'perhaps'"
     else:
         assert group == "backend"
         launched(made, tmp_path)

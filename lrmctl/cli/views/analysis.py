@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from lrmctl.console import harmless
+
 
 class _Figure(NamedTuple):
     """A figure: the part that has it, its key there, and how it is written; shares in percent."""
@@ -37,16 +39,30 @@ def rows(found: Mapping[str, Any]) -> tuple[Sequence[str], list[list[str]]]:
     lexicon = next(iter(found["reflection"]["lexicons"]), "")
     parts = {**found, "confirmed": found["reflection"].get("confirmed") or {}}
     places: dict[_Place, list[list[str]]] = {}
+    traces: dict[_Place, str] = {}
     for figure in _FIGURES:
         for cell in parts.get(figure.part, {}).get("cells", ()):
             if cell.get("outcome") != "all" or cell.get("lexicon", lexicon) != lexicon:
                 continue
             place = cell["set"], cell["kind"], cell["temperature"]
+            traces[place] = str(cell["traces"])
             told = cell.get(figure.key) or {}
             if told.get("value") is not None:
                 shown = [figure.name, figure.form.format(told["value"]), _interval(told, figure.form), str(told["n"])]
-                places.setdefault(place, []).append([*map(_text, place), str(cell["traces"]), *shown])
+                places.setdefault(place, []).append([*map(_text, place), traces[place], *shown])
+    for cell in _further_cells(found):
+        place = cell["set"], cell["kind"], cell["temperature"]
+        value = f"{cell['value']:.4g} {harmless(cell['unit'])}".rstrip()
+        shown = [harmless(cell["figure"]), value, _interval(cell, "{:.4g}"), str(cell["n"])]
+        places.setdefault(place, []).append([*map(_text, place), traces.get(place, "-"), *shown])
     return COLUMNS, [row for rows in places.values() for row in rows]
+
+
+def _further_cells(found: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Cells of plugins' analyses that have a value: of all outcomes together."""
+    for part in found.values():
+        if isinstance(part, Mapping) and "analysis" in part:
+            yield from (c for c in part["cells"] if c["outcome"] == "all" and c["value"] is not None)
 
 
 def _interval(told: Mapping[str, Any], form: str) -> str:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from lrmctl.recipe.schema.engines import Dtype, EngineSection
-from lrmctl.recipe.schema.sections import Positive, Section
+from lrmctl.recipe.schema.sections import Positive, Section, Use, error_at
+
+PARTS = ("reflection", "entropy", "transitions", "early", "recovery")
+"""lrmctl's own parts of an analysis; each has a file of its name."""
+
+
+def file_name(name: str) -> str:
+    """Name of the file of an analysis that a plugin brings, without the suffix."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", name)
 
 
 class JudgedSection(Section):
@@ -116,9 +125,18 @@ class AnalysisSection(Section):
     """Where in the thinking the answer is determined, from answers after truncated thinking."""
     recovery: RecoverySection | None = None
     """Safety after a forced prefix of unsafe thinking, by prefix length."""
+    also: tuple[Use, ...] = ()
+    """Further analyses, built in (`length`) or from plugins; `lrmctl plugin list analysis` lists them."""
 
     @model_validator(mode="after")
     def _once(self) -> AnalysisSection:
         if len(set(self.lexicons)) < len(self.lexicons):
             raise ValueError("a lexicon is named twice in `lexicons`")
+        files = [file_name(use.use) for use in self.also]
+        for index, file in enumerate(files):
+            with error_at("also", index):
+                if file in PARTS:
+                    raise ValueError(f"{file!r} is lrmctl's own: name the distribution, `DISTRIBUTION:{file}`")
+                if file in files[:index]:
+                    raise ValueError(f"the analysis {self.also[index].use!r} is named twice")
         return self

@@ -5,12 +5,13 @@ from __future__ import annotations
 from lrmctl.reporting.panels.base import Section, View
 from lrmctl.reporting.panels.decisions import early_section, recovery_section
 from lrmctl.reporting.panels.entropy import entropy_section, token_section
+from lrmctl.reporting.panels.further import further_section
 from lrmctl.reporting.panels.reflection import reflection_section
 from lrmctl.reporting.panels.transitions import transition_section
 
 
 def thinking_sections(view: View) -> list[Section]:
-    """Reflection, unsafe thoughts, entropy, and what the thought does to the answer, at one temperature."""
+    """Reflection, unsafe thoughts, entropy, what the thought does to the answer, and plugins', at one temperature."""
     return [
         reflection_section(view),
         transition_section(view),
@@ -18,4 +19,5 @@ def thinking_sections(view: View) -> list[Section]:
         token_section(view),
         early_section(view),
         recovery_section(view),
+        further_section(view),
     ]
