@@ -141,6 +141,7 @@ def lrmctl_reasoning_tasks(register: Register) -> None:
         from lrmctl import Prompt, hookimpl
         from lrmctl.reasoning import GradedTrace, ReasoningTask, graded
 
+
         def doubling(n: int = 50):
             def load(limit):
                 asked = range(n if limit is None else min(n, limit))
@@ -151,6 +152,7 @@ def lrmctl_reasoning_tasks(register: Register) -> None:
                 return graded(trace, lambda answer: GradedTrace(answer.strip() == right, answer.strip()))
 
             return ReasoningTask("doubling", load, "CC0-1.0", "https://example.org", "test", grade, ("exact", "1"))
+
 
         @hookimpl
         def lrmctl_reasoning_tasks(register):
@@ -166,6 +168,7 @@ def lrmctl_recipes(register: Register) -> None:
         from pathlib import Path
 
         from lrmctl import hookimpl
+
 
         @hookimpl
         def lrmctl_recipes(register):
