@@ -8,6 +8,7 @@
 #   make lint    ruff, mypy and import-linter
 #   make docs    the documentation as a site, in site/index.html
 #   make reference  writes what the documentation takes from the code
+#   make release  what a release is made of, in dist/; uploads nothing
 #   make setup   the environment alone, in .venv, with the versions of constraints.txt
 #   make constraints  writes constraints.txt from the versions in .venv
 #   make clean   removes what these made; runs/ stays
@@ -22,7 +23,7 @@ ENV := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE TOKENIZERS_PARALLELISM=false PY
 # the set-up has no CUDA, so these tests often run in an environment of the machine's own
 PYTHON ?= $(if $(wildcard $(VENV)/bin/python),$(VENV)/bin/python,python3)
 
-.PHONY: help setup constraints demo test test-all test-gpu test-plugins lint docs reference clean
+.PHONY: release help setup constraints demo test test-all test-gpu test-plugins lint docs reference clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -67,6 +68,9 @@ docs: $(STAMP)
 
 reference: $(STAMP)
 	@$(VENV)/bin/python tools/write_reference.py
+
+release: $(STAMP)
+	@VENV="$(VENV)" bash tools/release.sh
 
 clean:
 	rm -rf $(VENV) .plugins build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
+import os
 import re
+import shutil
 import subprocess
 import sys
+import sysconfig
 import tomllib
+import venv
 import zipfile
 from email.parser import Parser
 from pathlib import Path
@@ -109,3 +115,61 @@ def test_with_a_repository_the_readmes_links_and_picture_are_absolute() -> None:
     wanted = f"See [the page]({where}/docs/a.md#b), [c](https://c.org).\n\n![p]({where}/docs/p.png)\n"
     assert built.for_pypi(shown, where) == wanted
     assert built.for_pypi(shown, "") == "See the page (`docs/a.md#b`), [c](https://c.org).\n\n"
+
+
+def test_licences_are_listed_and_those_that_nobody_declares_come_first() -> None:
+    tool = ROOT / "tools" / "licences.py"
+    listed = {
+        "components": [
+            {"name": "b", "version": "1", "licenses": [{"license": {"id": "MIT"}}, {"expression": "BSD-3-Clause"}]},
+            {"name": "a", "version": "2", "licenses": [{"license": {"name": "Apache Software License"}}]},
+            {"name": "c", "version": "3"},
+        ]
+    }
+    spec = importlib.util.spec_from_file_location("licences", tool)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.table(listed).splitlines()[2:] == [
+        "| c | 3 | not declared in its metadata |",
+        "| a | 2 | Apache Software License |",
+        "| b | 1 | MIT, BSD-3-Clause |",
+    ]
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: zipfile.ZipFile, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The command of a fresh environment that has the wheel, and what it needs from this one."""
+    folder = tmp_path_factory.mktemp("installed")
+    venv.create(folder / "venv", with_pip=False)
+    python = folder / "venv" / "bin" / "python"
+    site = next(folder.glob("venv/lib/python*/site-packages"))
+    (site / "needs.pth").write_text(f"{sysconfig.get_path('purelib')}\n")  # no addsitedir: not this checkout's lrmctl
+    uv = shutil.which("uv", path=str(Path(sys.executable).parent)) or shutil.which("uv")
+    assert uv, "pip install uv"
+    words = [uv, "pip", "install", "--quiet", "--offline", "--no-deps", "--python", python, str(wheel.filename)]
+    subprocess.run(words, check=True, capture_output=True)
+    return folder / "venv" / "bin" / "lrmctl"
+
+
+def run(command: Path, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("LRMCTL_", "PYTHONPATH"))}
+    return subprocess.run([command, *words], cwd=folder, env=env, capture_output=True, text=True, timeout=900)
+
+
+def test_the_installed_wheel_works_without_a_checkout(installed: Path, tmp_path: Path) -> None:
+    told = json.loads(run(installed, tmp_path, "doctor", "--json").stdout)
+    assert {check["id"]: check["verdict"] for check in told["data"]}["python"] == "ok"
+    where = [installed.parent / "python", "-c", "import lrmctl; print(lrmctl.__file__)"]
+    found = subprocess.run(where, cwd=tmp_path, capture_output=True, text=True, check=True, env={}).stdout
+    assert found.startswith(str(installed.parent.parent))
+    assert run(installed, tmp_path, "recipe", "validate", "demo", "qwen3-8b/rl-guard").returncode == 0
+
+
+@pytest.mark.slow
+def test_the_demo_runs_from_the_wheel(installed: Path, tmp_path: Path) -> None:
+    small = ["arms.2.set.algorithm.steps=2", "evaluation.limit=16", "analysis.max_traces=16"]
+    done = run(installed, tmp_path, "demo", *(word for one in small for word in ("--set", one)))
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (tmp_path / "runs" / "demo" / "report.html").stat().st_size > 50_000
