@@ -34,7 +34,8 @@ class RecipeChange:
 def first_change(
     recipe: Recipe, memory: MemoryEstimate, again: Callable[[Recipe], MemoryEstimate]
 ) -> RecipeChange | None:
-    """The first single change that makes a run fit, else the one that lowers the peak most; None if it already fits.
+    """The first single change that makes a run fit, else the one that lowers the peak most; None if it already fits, or
+    if every change leaves it no better.
 
     Args:
         again: estimates a changed recipe.
@@ -48,6 +49,8 @@ def first_change(
         if changed.verdict == "fits":
             return tried[-1]
     better = [c for c in tried if c.peak_bytes < memory.peak or c.verdict == "tight" != memory.verdict]
+    if memory.verdict == "tight":  # a lower peak can fit less, e.g. where too little is left for the KV cache
+        better = [c for c in better if c.verdict != "does not fit"]
     return min(better, key=lambda c: (c.verdict == "does not fit", c.peak_bytes), default=None)
 
 

@@ -37,6 +37,7 @@ def test_every_row_of_the_table_is_what_the_plan_says(
     said = plan(lrmctl, "--set", f"layout.gpus={gpus}", "--set", f"layout.gpu_type={card}")
     assert f"{peak} at the peak" in said
     assert f"({card}): {verdict}" in said
+    assert ("change first" in said) is bool(key)  # a run that is tight is not told of a change that does not fit
     assert not key or f"change first: {key}: {value}" in said
 
 
