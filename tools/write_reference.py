@@ -179,7 +179,7 @@ def _base(cls: type, home: str) -> str:
     about, told = _docstring(cls)
     told |= {name: text for base in cls.__mro__[1:] for name, text in _docstring(base)[1].items() if name not in told}
     lines = [f"### {home}.{cls.__name__}", "", about, "", "| member | default | what it is |", "|---|---|---|"]
-    own = {name: None for name in (*getattr(cls, "__annotations__", {}), *vars(cls)) if not name.startswith("_")}
+    own = {name: None for name in (*vars(cls).get("__annotations__", {}), *vars(cls)) if not name.startswith("_")}
     hints = get_type_hints(cls)
     for name in own:
         value = inspect.getattr_static(cls, name, inspect.Parameter.empty)

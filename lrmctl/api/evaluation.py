@@ -58,11 +58,13 @@ def evaluate(
     from lrmctl.evaluation.contamination import sentences
     from lrmctl.evaluation.run import evaluate, variant_of
     from lrmctl.preflight.unseen_refusals import unseen_refusals
+    from lrmctl.recipe.requires import check_requirements
     from lrmctl.runs.tracking import TrackerUse
 
     target, warn = str(target), on_warning or _warn
     with runs_in(runs_dir) as runs:
         loaded = chosen_recipe(recipe or recipe_for(target, runs), "eval", "study", overrides=overrides)
+        check_requirements(loaded)
         asked = loaded.recipe
         assert asked.kind in ("eval", "study")  # no other kind is loaded
         section = asked.evaluation

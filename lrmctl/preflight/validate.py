@@ -21,6 +21,7 @@ from lrmctl.recipe.function_ref import check_function
 from lrmctl.recipe.load import LoadedRecipe
 from lrmctl.recipe.named_plugins import named_plugins
 from lrmctl.recipe.problems import LocatedProblem, Problem, ProblemsError, place
+from lrmctl.recipe.requires import check_requirements
 from lrmctl.recipe.schema.recipes import (
     Component,
     DataRecipe,
@@ -56,8 +57,10 @@ def check_plugins(loaded: LoadedRecipe) -> list[PluginEntry]:
     """Registry entries of all plugins that a recipe names; functions in files are checked too.
 
     Raises:
-        RecipeError: unknown names or invalid options, all in one error.
+        RecipeError: a distribution that the recipe requires is missing, or unknown names or invalid options, all in one
+            error.
     """
+    check_requirements(loaded)
     entries: list[PluginEntry] = []
     problems: list[str] = []
     for named in named_plugins(loaded):

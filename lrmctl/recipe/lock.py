@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,19 @@ from lrmctl.hooks import registry
 from lrmctl.recipe.function_ref import fingerprints
 from lrmctl.recipe.load import LoadedRecipe
 from lrmctl.recipe.named_plugins import named_plugins
+from lrmctl.recipe.yaml import walk
 from lrmctl.runs.writing import write_json
 
-NOT_HASHED = ("launch", "model", "trackers")
+NOT_HASHED = ("launch", "model", "trackers", "requires")
 _PACKAGES = ("lrmctl", "torch", "transformers", "openrlhf", "ray", "deepspeed", "lm-eval", "math-verify", "datasets")
 
 
 def recipe_hash(loaded: LoadedRecipe) -> str:
     """sha256 of the resolved recipe, defaults included, so that equivalent recipes have the same hash.
 
-    Excludes where the job runs (`launch`), where the model is stored (`model`; its fingerprint is locked separately)
-    and who is told (`trackers`), so that a run can be resumed elsewhere.
+    Excludes where the job runs (`launch`), where the model is stored (`model`; its fingerprint is locked separately),
+    who is told (`trackers`) and what must be installed (`requires`; the lock has the versions that were), so that a run
+    can be resumed elsewhere.
     """
     settings = {key: value for key, value in loaded.resolved.items() if key not in NOT_HASHED}
     text = json.dumps(settings, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
@@ -38,14 +41,21 @@ def versions() -> dict[str, str | None]:
 def plugin_versions(loaded: LoadedRecipe) -> dict[str, str]:
     """Third-party distributions that this recipe uses -> version."""
     used: dict[str, str] = {}
-    for named in named_plugins(loaded):
+    for group, name in (*((n.group, n.name) for n in named_plugins(loaded)), *_thinking_formats(loaded)):
         try:
-            entry = registry.find(named.group, named.name)
+            entry = registry.find(group, name)
         except LrmctlError:  # creating the plugin raises this error; the lock only records versions
             continue
         if not entry.builtin:
             used[entry.distribution] = entry.version
     return used
+
+
+def _thinking_formats(loaded: LoadedRecipe) -> Iterator[tuple[str, str]]:
+    """The formats that `thinking:` names; others are markers, or `off`."""
+    for path, value in walk(loaded.resolved):
+        if path[-1:] == ("thinking",) and isinstance(value, str) and value != "off":
+            yield "thinking-format", value
 
 
 def make_lock(loaded: LoadedRecipe, **facts: Any) -> dict[str, Any]:

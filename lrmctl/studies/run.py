@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from lrmctl.recipe.schema.recipes import StudyRecipe
     from lrmctl.studies.stages import StudyTask
 
-_ANYWHERE = {"launch", "trackers"}
-"""Sections that say where a study runs or who is told, and not what it is: it may go on elsewhere."""
+_ANYWHERE = {"launch", "trackers", "requires"}
+"""Keys that say where a study runs, who is told or what it needs, and not what it is: it may go on elsewhere."""
 
 
 def run_study(

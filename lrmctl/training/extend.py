@@ -11,7 +11,7 @@ from lrmctl.runs.folder import RunFolder
 
 LENGTH = {"rl": "algorithm.steps", "sft": "train.epochs", "preference": "train.epochs"}
 """Kind of recipe -> the key that may increase."""
-_ELSEWHERE = ("launch", "model")
+_ELSEWHERE = ("launch", "model", "trackers", "requires")
 
 
 class OtherRecipeError(RunExistsError):

@@ -170,3 +170,21 @@ def check_same_inputs(folder: RunFolder, data: str | None, functions: Mapping[st
             str(folder.lock),
             "bring the old one back, start again with --resume --from-start, or choose another --name",
         )
+
+
+def changed_plugins(folder: RunFolder, now: Mapping[str, str]) -> list[str]:
+    """Plugins of which another version is installed than when the run was last launched, one sentence each.
+
+    Args:
+        now: distribution -> version, of what the recipe uses.
+    """
+    if not folder.lock.exists():
+        return []
+    with part_of(folder.lock):
+        was = dict(read_object(folder.lock).get("plugins") or {})
+    return [
+        f"the run {folder.name!r} used {name} {was[name]} so far, and {version} is installed now: "
+        "its steps before and after may differ"
+        for name, version in sorted(now.items())
+        if was.get(name, version) != version
+    ]

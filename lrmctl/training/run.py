@@ -100,6 +100,11 @@ def _check_executable(plan: TrainingPlan) -> None:
 def _make_room(plan: TrainingPlan, folder: RunFolder) -> None:
     """Move aside what a resumed run will create again, while holding the folder."""
     check_continuation(plan)
+    if plan.continuation.checkpoint is not None:
+        from lrmctl.recipe.lock import plugin_versions
+
+        for sentence in resuming.changed_plugins(folder, plugin_versions(plan.resolved.loaded)):
+            console.warn(sentence)
     if plan.continuation.restart != "always":
         now = plan.resolved.backend.checkpoint(folder.path)
         resuming.check_unchanged(folder, plan.continuation.checkpoint, now)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Positive = Annotated[int, Field(gt=0, le=100_000_000)]
@@ -294,5 +294,17 @@ class RecipeHeader(Section):
     trackers: tuple[Use, ...] = ()
     """Trackers that hear what happens in the run, e.g. `[mlflow]` after `pip install lrmctl-mlflow`; they are no part
     of what the run is. In a study each arm's recipe names its own."""
+    requires: tuple[str, ...] = ()
+    """Distributions that must be installed, e.g. `["lrmctl-reward-brevity>=0.2"]`; no part of what the run is. In a
+    study each arm's recipe names its own."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Seed of everything that is random: the order of rows, sampling, the trainer."""
+
+    @field_validator("requires")
+    @classmethod
+    def _requirements(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        from lrmctl._util.requirement import parse_requirement
+
+        for text in given:
+            parse_requirement(text)
+        return given
