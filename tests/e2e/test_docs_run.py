@@ -52,6 +52,9 @@ NOT_LRMCTL = {
     "for ": "a shell's loop around commands that need a guard's weights",
     "done": "its end",
     "git ": "changes the repository",
+    "cd lrmctl-reward-novelty": "docs/plugin-tutorial.md; tests/scaffold writes and installs the like",
+    "cd ..": "its way back",
+    "pytest": "runs the tests of that package; tests/scaffold does",
     ". .venv/bin/activate": "changes the shell",
     ".venv/bin/": "docs/releasing.md; tests/e2e/test_wheel.py builds the wheel",
     "python3.11 -m venv": "docs/releasing.md",
@@ -64,6 +67,7 @@ NOT_RUN = {
     r"^lrmctl data build [\w/-]+$": "draws a thousand samples; tests/builders builds with fewer",
     r"^lrmctl view": "serves until it is ended; tests/cli/test_view.py does",
     r"^lrmctl reward serve": "serves until it is ended; tests/cli/test_reward_serve.py does",
+    r"novelty": "needs the package that docs/plugin-tutorial.md writes; tests/scaffold has one of each kind",
     r"--follow": "goes on until the run ends",
     r"^lrmctl study": "trains every arm; tests/e2e does",
     r"--checkpoints all|@step-": "needs a run that kept its models; tests/api/test_evaluate_checkpoints.py has one",
@@ -179,6 +183,9 @@ def _known(text: str) -> str:
 
     if text.startswith("trackers:") and "mlflow" not in {entry.name for entry in registry.names("tracker")}:
         text = "trackers: [wandb]"
+    text = re.sub(r"^requires: .*\n", "", text, flags=re.MULTILINE).replace(
+        "{use: novelty,", "{use: length, options: {low: 8},"
+    )
     installed = {entry.name for entry in registry.names("reward")}
     return text if "brevity" in installed else text.replace("use: brevity", "use: length").replace("words:", "low:")
 
