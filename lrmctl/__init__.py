@@ -1,7 +1,7 @@
 """lrmctl: train large reasoning models to be safer in their thinking and answers, and measure the result.
 
 The core types (`Prompt`, `Trace`, `Verdict`, ...) and `hookimpl` are for plugins. `train`, `evaluate`, `analyze`,
-`compare`, `study`, `report`, `load_run`, `make_judge` and `make_reward` are the commands as functions
+`compare`, `study`, `report`, `publish`, `load_run`, `make_judge` and `make_reward` are the commands as functions
 (docs/python.md), imported on first use.
 """
 
@@ -16,6 +16,7 @@ from lrmctl.types import Kind, Part, Plan, Prompt, Score, Trace, Verdict
 if TYPE_CHECKING:
     from lrmctl.api import (
         Evaluation,
+        Published,
         Run,
         analyze,
         compare,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
         load_run,
         make_judge,
         make_reward,
+        publish,
         report,
         study,
         train,
@@ -36,6 +38,7 @@ __all__ = [
     "Part",
     "Plan",
     "Prompt",
+    "Published",
     "Run",
     "Score",
     "Trace",
@@ -49,6 +52,7 @@ __all__ = [
     "load_run",
     "make_judge",
     "make_reward",
+    "publish",
     "report",
     "study",
     "train",

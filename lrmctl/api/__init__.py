@@ -9,12 +9,14 @@ from __future__ import annotations
 from lrmctl.api.analysis import analyze
 from lrmctl.api.evaluation import evaluate, evaluate_checkpoints
 from lrmctl.api.plugins import make_judge, make_reward
+from lrmctl.api.publishing import Published, publish
 from lrmctl.api.results import Evaluation, Run, load_run
 from lrmctl.api.side_by_side import compare, report, study
 from lrmctl.api.training import train
 
 __all__ = [
     "Evaluation",
+    "Published",
     "Run",
     "analyze",
     "compare",
@@ -23,6 +25,7 @@ __all__ = [
     "load_run",
     "make_judge",
     "make_reward",
+    "publish",
     "report",
     "study",
     "train",

@@ -15,6 +15,7 @@ COMMANDS = {
     "analyze": CommandEntry("analyze:analyze", "Analyse reflection, entropy and unsafe thoughts of the thinking."),
     "compare": CommandEntry("compare:compare", "Paired differences B - A with 95 % intervals and p."),
     "export": CommandEntry("export:export", "Write the results of an evaluation in another tool's format."),
+    "publish": CommandEntry("publish:publish", "Publish a run's model with its model card, recipe lock and figures."),
     "monitor": CommandEntry("monitor:monitor", "Look for reward hacking in the rollouts of an RL run."),
     "report": CommandEntry("report:report", "Write one self-contained HTML report and its table as JSON."),
     "traces": CommandEntry("traces:traces", "Print the traces of a run that fulfil a condition."),

@@ -65,6 +65,7 @@ NOT_RUN = {
     r"^lrmctl train rl-guard": "trains a model of the hub; tests/recipe composes the same",
     r"wildguard|qwen3guard|llama-guard|eval/safety|my-eval\.yaml|--model MODEL": "needs a model of the hub",
     r"^lrmctl data build [\w/-]+$": "draws a thousand samples; tests/builders builds with fewer",
+    r"^lrmctl publish": "needs a trained run; tests/export/test_publish.py has one",
     r"^lrmctl view": "serves until it is ended; tests/cli/test_view.py does",
     r"^lrmctl reward serve": "serves until it is ended; tests/cli/test_reward_serve.py does",
     r"novelty": "needs the package that docs/plugin-tutorial.md writes; tests/scaffold has one of each kind",

@@ -13,6 +13,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
     "analyze": {"target": "a"},
     "compare": {"runs": "b", "": "a"},
     "export": {"target": "a", "--to": "lm-eval"},
+    "publish": {"target": "a"},
     "monitor": {"target": "rollouts.jsonl"},
     "report": {"targets": "a"},
     "traces": {"target": "a"},
