@@ -56,9 +56,10 @@ def of_words(*words: str) -> Completer:
 
 
 def recipes(*kinds: str) -> Completer:
-    """Shipped recipes of these kinds, of all kinds if none is named, and recipe files; with `--on` methods too."""
+    """Recipes: shipped ones of these kinds (all if none is named), plugins' and files; with `--on` methods too."""
 
     def values(ctx: typer.Context, incomplete: str) -> Iterator[str]:
+        from lrmctl.hooks import registry
         from lrmctl.recipe.find import shipped, shipped_methods
 
         known: dict[Path, str] = {}
@@ -67,6 +68,7 @@ def recipes(*kinds: str) -> Completer:
             yield from (name for name, files in methods.items() if _is_of(files, kinds, known))
         if not ctx.params.get("on"):
             yield from (name for name, files in shipped().items() if _is_of(files, kinds, known))
+        yield from (entry.name for entry in registry.names("recipe"))
         yield from _yaml_files(incomplete)
 
     return _completer(values)
