@@ -18,7 +18,7 @@ def test_help_names_every_command(lrmctl: Lrmctl) -> None:
     result = lrmctl("--help")
     assert result.code == 0
     commands = re.findall(r"^  ([a-z]+) ", result.out.partition("Commands:")[2], re.MULTILINE)
-    words = "demo train eval analyze compare export monitor report traces view study doctor"
+    words = "demo train eval analyze compare export publish monitor report traces view study doctor"
     nouns = "recipe plugin reward judge benchmark data model run"
     assert commands == [*words.split(), *nouns.split()]
 
