@@ -44,6 +44,7 @@ NAMES_SECTIONS = {
     "doctor-check": ("Checks of the machine", "What `lrmctl doctor` looks at."),
     "tracker": ("Trackers", "`trackers:` ([training](training.md))."),
     "analysis": ("Analyses", "`analysis.also` ([analysis](analysis.md))."),
+    "engine": ("Engines", "`engine:` of evaluations, builds and judges ([engines](engines.md))."),
 }
 
 

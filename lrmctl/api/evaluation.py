@@ -158,11 +158,14 @@ def evaluate_checkpoints(
 
 def _model(target: str, section: EvalSection, runs_dir: Path) -> Path | str:
     """The checkpoint's folder; for a server, the model's name there."""
+    from lrmctl.models import is_local_model
     from lrmctl.recipe.schema.engines import OpenAiOptions
 
     engine = section.engine
     if isinstance(engine, OpenAiOptions):
         return engine.model or target
+    if not engine.reads_weights and not is_local_model(target):
+        return target
     return target_model(target, runs_dir, section.trust_remote_code)
 
 

@@ -110,11 +110,11 @@ def execute(
 def _engine(recipe: DataRecipe, runs_dir: Path) -> tuple[Engine, Path | str]:
     """The engine, and the model's folder or its name on a server."""
     from lrmctl.engines.factory import make_engine
-    from lrmctl.models import resolve_model
-    from lrmctl.recipe.schema.engines import OpenAiOptions
+    from lrmctl.models import is_local_model, resolve_model
 
     model: Path | str = recipe.model
-    if not isinstance(recipe.engine, OpenAiOptions):
+    server = recipe.engine.use == "openai"
+    if not server and (recipe.engine.reads_weights or is_local_model(recipe.model)):
         model = resolve_model(recipe.model, runs_dir, trust_remote_code=recipe.trust_remote_code)
     size = None if recipe.batch_size == "auto" else recipe.batch_size
     rendering = Rendering("", recipe.template_args, override_of(recipe.thinking))

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from lrmctl.engines.base import Engine, Rendering
-from lrmctl.errors import RecipeError
+from lrmctl.errors import PluginError, RecipeError
+from lrmctl.hooks import registry
 from lrmctl.recipe.schema.decoding import Decoding, DefaultDecoding
-from lrmctl.recipe.schema.engines import EngineOptions, HfOptions, OpenAiOptions, judge_engine_options
+from lrmctl.recipe.schema.engines import (
+    EngineOptions,
+    HfOptions,
+    OpenAiOptions,
+    PluginEngineOptions,
+    check_plugin_engine,
+    engine_options,
+    judge_engine_options,
+)
 
 PLAIN = Rendering()
 _making = Lock()
@@ -39,6 +48,7 @@ def make_engine(
 
     Raises:
         RecipeError: something that the engine cannot do, e.g. a decoding mode where the server renders the prompts.
+        PluginError: a plugin's engine cannot be made, or is none.
     """
     engine = _plain(model, options, batch_size, rendering, shared)
     if isinstance(decoding, DefaultDecoding):
@@ -49,6 +59,15 @@ def make_engine(
     from lrmctl.engines.decoding.engine import steered
 
     return steered(engine, decoding)
+
+
+def builtin_factory(name: str) -> Callable[..., Engine]:
+    """The factory of a built-in engine, as the registry knows it: `options` are the keys of its section."""
+
+    def factory(model: Path | str, *, rendering: Rendering, batch_size: int | None, **options: Any) -> Engine:
+        return make_engine(model, engine_options({"use": name, **options}), batch_size=batch_size, rendering=rendering)
+
+    return factory
 
 
 def judge_engine(
@@ -86,6 +105,9 @@ def _on(options: EngineOptions, device: str) -> EngineOptions:
     """The options, with the judge's own option `device`."""
     if isinstance(options, OpenAiOptions):
         return options
+    if isinstance(options, PluginEngineOptions):
+        what = f"the engine {options.use!r} is from a plugin, and cannot be put on {device!r} from outside"
+        raise RecipeError(what, "device", "leave `device` out; the engine may have an option for it")
     if isinstance(options, HfOptions):
         if options.device not in ("auto", device):
             what = f"the judge is put on {device!r}, and its engine on {options.device!r}"
@@ -116,9 +138,24 @@ def _plain(
         from lrmctl.engines.openai.engine import OpenAiEngine
 
         return OpenAiEngine(options.model or str(model), options, rendering=rendering)
+    if isinstance(options, PluginEngineOptions):
+        return _of_a_plugin(model, options, batch_size, rendering)
     from lrmctl.engines.vllm.engine import VllmEngine
 
     return VllmEngine(model, options, batch_size=None if shared else batch_size, rendering=rendering)
+
+
+def _of_a_plugin(
+    model: Path | str, options: PluginEngineOptions, batch_size: int | None, rendering: Rendering
+) -> Engine:
+    check_plugin_engine(options.use, options.options)
+    made = registry.make(
+        "engine", options.use, model=model, rendering=rendering, batch_size=batch_size, **options.options
+    )
+    if not isinstance(made, Engine):
+        what = f"the engine {options.use!r} is a {type(made).__name__}, not a lrmctl.engines.Engine"
+        raise PluginError(what, "engine.use", "derive it from lrmctl.engines.Engine")
+    return made
 
 
 def _hf(model: Path | str, options: HfOptions, batch_size: int | None, rendering: Rendering, shared: bool) -> Engine:

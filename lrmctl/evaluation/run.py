@@ -133,7 +133,7 @@ def _evaluate(
 
 def _end_note(model: Path | str, section: EvalSection, engine: Any) -> list[str]:
     """A note if the model's end-of-text settings contradict each other."""
-    if section.engine.use == "openai":
+    if not section.engine.reads_weights:
         return []
     from lrmctl.models import end_of_text
 
@@ -146,7 +146,7 @@ def _trusted(model: Path | str, section: EvalSection) -> dict[str, Any]:
     from lrmctl.models import is_adapter, model_facts
 
     facts: dict[str, Any] = {"trust_remote_code": True} if section.trust_remote_code else {}
-    if section.engine.use != "openai" and is_adapter(Path(model)):
+    if section.engine.reads_weights and is_adapter(Path(model)):
         facts["base"] = model_facts(Path(model))["base"]
     return facts
 

@@ -16,4 +16,5 @@ MODULES = (
     "lrmctl.doctor.plugin",
     "lrmctl.runs.tracking.plugin",
     "lrmctl.analysis.plugin",
+    "lrmctl.engines.plugin",
 )

@@ -37,6 +37,7 @@ GROUPS = {
     "tracker": "lrmctl_trackers",
     "recipe": "lrmctl_recipes",
     "analysis": "lrmctl_analyses",
+    "engine": "lrmctl_engines",
 }
 _PREFIX = "lrmctl_"
 _TARGET = re.compile(r"[\w.]+:[\w.]+")

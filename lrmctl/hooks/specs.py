@@ -343,3 +343,43 @@ def lrmctl_analyses(register: Register) -> None:
         def lrmctl_analyses(register):
             register("doubts", Doubts, summary="share of thoughts with a word of doubt")
     """
+
+
+@hookspec
+def lrmctl_engines(register: Register) -> None:
+    """Register engines: `register(name, factory)`, factory(model, *, rendering, batch_size, **options) ->
+    `lrmctl.engines.Engine`. `model` is a checkpoint's folder, or the name that the user gave if it is none here.
+
+    Example:
+        from lrmctl import Trace, hookimpl
+        from lrmctl.engines import Completion, Engine, GenerationRequest, Sampling
+
+
+        class Fixed(Engine):
+            name = "fixed"
+
+            def __init__(self, model, *, rendering, batch_size, reply="No."):  # `options: {reply: Yes.}`
+                self.rendering, self.reply = rendering, reply
+                self.fingerprint = self.identity = f"fixed:{reply}"
+
+            fingerprint = identity = ""
+
+            def render(self, prompt):
+                return self.rendering.messages(prompt)[-1]["content"]
+
+            def question(self, messages, max_new_tokens, *, text="", prefill="", template_args=None):
+                sampling = Sampling(0.0, max_new_tokens=max_new_tokens)
+                return GenerationRequest(text or messages[-1]["content"], sampling, question=True)
+
+            def generate(self, requests):
+                for index, _ in enumerate(requests):
+                    yield [(index, Completion((), self.reply, "stop", tokens=len(self.reply.split())))]
+
+            def trace(self, prompt, request, completion):
+                return Trace(prompt, "", completion.text, "absent", completion.finish_reason, sample=request.sample)
+
+
+        @hookimpl
+        def lrmctl_engines(register):
+            register("fixed", Fixed, summary="always the same reply")
+    """

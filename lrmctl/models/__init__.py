@@ -8,7 +8,7 @@ from lrmctl.models.folder import is_adapter
 from lrmctl.models.hub import is_hub_id
 from lrmctl.models.load import eos_ids, load_model, load_tokenizer, load_weights, without_progress_bars
 from lrmctl.models.prepare import describe_changes, needs_preparation, prepare
-from lrmctl.models.resolve import config_folder, fingerprint, model_facts, resolve_model
+from lrmctl.models.resolve import config_folder, fingerprint, is_local_model, model_facts, resolve_model
 
 __all__ = [
     "allow_code",
@@ -19,6 +19,7 @@ __all__ = [
     "fingerprint",
     "is_adapter",
     "is_hub_id",
+    "is_local_model",
     "load_model",
     "load_tokenizer",
     "load_weights",

@@ -63,6 +63,14 @@ def resolve_model(
     return _checked(download(ref, revision), ref, head, whole, trust_remote_code)
 
 
+def is_local_model(ref: str) -> bool:
+    """Whether a reference names something on this machine: `run:NAME`, `lab:tiny` or a path that is there."""
+    try:
+        return ref == "lab:tiny" or ref.startswith("run:") or (bool(ref.strip()) and Path(ref).expanduser().exists())
+    except (OSError, RuntimeError, ValueError):
+        return False
+
+
 def _checked(path: Path, ref: str, head: Head, whole: bool, trust: bool) -> Path:
     if trust:
         allow_code(path)

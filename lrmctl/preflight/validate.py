@@ -22,6 +22,7 @@ from lrmctl.recipe.load import LoadedRecipe
 from lrmctl.recipe.named_plugins import named_plugins
 from lrmctl.recipe.problems import LocatedProblem, Problem, ProblemsError, place
 from lrmctl.recipe.requires import check_requirements
+from lrmctl.recipe.schema.engines import check_plugin_engine
 from lrmctl.recipe.schema.recipes import (
     Component,
     DataRecipe,
@@ -67,6 +68,10 @@ def check_plugins(loaded: LoadedRecipe) -> list[PluginEntry]:
         try:
             if not isinstance(named.options, Mapping):
                 raise RecipeError(f"the options of {named.group} {named.name!r} are not a mapping of names to values")
+            if named.group == "engine":
+                check_plugin_engine(named.name, named.options)
+                entries.append(registry.find(named.group, named.name))
+                continue
             entries.append(registry.check(named.group, named.name, named.options))
             _check_engine(entries[-1], named.options)
             check_inner_rewards(entries[-1], named.options)

@@ -171,10 +171,11 @@ def _is_tag(section: type[Section], name: str) -> bool:
 
 
 def _open(schema: Any) -> None:
-    """`anyOf` in place of `oneOf` with a discriminator, which is no word of JSON Schema."""
+    """`anyOf` in place of `oneOf`, and no discriminator, which is no word of JSON Schema."""
     if isinstance(schema, dict):
-        if schema.pop("discriminator", None):
-            schema["anyOf"] = schema.pop("oneOf")
+        schema.pop("discriminator", None)
+        if isinstance(branches := schema.pop("oneOf", None), list):
+            schema["anyOf"] = branches
         for value in list(schema.values()):
             _open(value)
     elif isinstance(schema, list):

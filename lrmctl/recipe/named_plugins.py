@@ -8,6 +8,7 @@ from typing import Any
 
 from lrmctl.hooks.members import members_in
 from lrmctl.recipe.load import LoadedRecipe
+from lrmctl.recipe.schema.engines import is_built_in
 from lrmctl.recipe.yaml import KeyPath, walk
 
 _HOLDERS = {
@@ -42,6 +43,8 @@ def named_plugins(loaded: LoadedRecipe) -> Iterator[NamedPlugin]:
         elif path == ("analysis", "transitions"):
             yield NamedPlugin((*path, "lexicon"), "lexicon", section["lexicon"], {})
             yield from _judges(path, section)
+        elif path[-1:] == ("engine",) and not is_built_in(str(section.get("use", "hf"))):
+            yield NamedPlugin((*path, "use"), "engine", section["use"], section.get("options") or {})
         elif path == ("backend",):
             yield NamedPlugin((*path, "name"), "backend", section["name"], {})
         elif (path == ("evaluation",) and "judge" in section) or (len(path) >= 2 and path[-2] in ("also", "judges")):

@@ -61,6 +61,9 @@ def test_the_example_of_a_hook_registers_and_keeps_the_contract(group: str, tmp_
     (entry,) = example(group)
     assert entry.group == group
     assert entry.summary
+    if group == "engine":
+        answers(entry.factory)
+        return
     made = registry.adapted(group, entry.factory()) if group in registry.BASES else entry.factory()
     if group in CHECKS:
         CHECKS[group](made)
@@ -103,6 +106,18 @@ def example(group: str) -> list[PluginEntry]:
     sys.modules[module.__name__] = module  # rewards are sent through a pipe by their module's name
     exec(compile(source, group, "exec"), vars(module))
     return _register(Candidate("shown", "1", partial(lambda found: found, module)))
+
+
+def answers(factory: Callable[..., Any]) -> None:
+    from lrmctl.engines import Rendering, Sampling
+    from lrmctl.types import Prompt
+
+    engine = factory("m", rendering=Rendering(), batch_size=None, reply="Yes.")
+    prompt = Prompt.user("1", "Is it?", "benign")
+    request = engine.request(prompt, Sampling(), 0, 0)
+    ((_, completion),) = next(iter(engine.generate([request])))
+    assert engine.trace(prompt, request, completion).answer == "Yes."
+    assert engine.question([{"role": "user", "content": "Is it?"}], 5).text == "Is it?"
 
 
 def launched(backend: Any, folder: Path) -> None:

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationError, WithJsonSchema, model_validator
 
 from lrmctl._util.suggest import did_you_mean
-from lrmctl.errors import RecipeError
+from lrmctl.errors import NotFoundError, RecipeError
 from lrmctl.recipe.schema.sections import Positive, PositiveFloat, Section, Share
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
@@ -20,6 +20,8 @@ Url = Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
 
 class HfOptions(Section):
     """transformers, in this process or in one worker process per GPU."""
+
+    reads_weights: ClassVar[bool] = True
 
     use: Literal["hf"] = "hf"
     dtype: Dtype = "auto"
@@ -45,6 +47,8 @@ class HfOptions(Section):
 class VllmOptions(Section):
     """vLLM, in this process; must be installed."""
 
+    reads_weights: ClassVar[bool] = True
+
     use: Literal["vllm"] = "vllm"
     dtype: Dtype = "auto"
     """`auto` is the checkpoint's dtype."""
@@ -64,6 +68,8 @@ class VllmOptions(Section):
 
 class OpenAiOptions(Section):
     """One or more servers of one model with an OpenAI-compatible API: vLLM, SGLang, llama.cpp, TGI, or a vendor's."""
+
+    reads_weights: ClassVar[bool] = False
 
     use: Literal["openai"] = "openai"
     base_url: Url | Annotated[tuple[Url, ...], Field(min_length=1)]
@@ -96,8 +102,33 @@ class OpenAiOptions(Section):
     the rest a server may use its model's defaults (vLLM does, unless served with `--generation-config vllm`)."""
 
 
-EngineOptions = HfOptions | VllmOptions | OpenAiOptions
+_PluginName = Annotated[str, WithJsonSchema({"type": "string", "not": {"enum": ["hf", "vllm", "openai"]}})]
+
+
+class PluginEngineOptions(Section):
+    """An engine from a plugin."""
+
+    reads_weights: ClassVar[bool] = False
+
+    use: _PluginName
+    """Registered name (see `lrmctl plugin list engine`)."""
+    options: dict[str, Any] = {}
+    """Keyword arguments of the plugin's factory."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _options_are_in_a_mapping(cls, given: Any) -> Any:
+        if isinstance(given, dict) and (odd := [key for key in given if key not in cls.model_fields]):
+            name = given.get("use")
+            hint = did_you_mean(str(name), _ENGINES) or "its options are under `options:`"
+            raise ValueError(f"the engine {name!r} is not built in and has no key {odd[0]!r}; {hint}")
+        return given
+
+
+EngineOptions = HfOptions | VllmOptions | OpenAiOptions | PluginEngineOptions
 _ENGINES: dict[str, type[EngineOptions]] = {"hf": HfOptions, "vllm": VllmOptions, "openai": OpenAiOptions}
+ENGINE_ARGUMENTS = ("model", "rendering", "batch_size")
+"""What a factory of engines is given besides the recipe's options."""
 JUDGE_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "hf": {"workers": 1},
     "vllm": {"memory": 0.3},
@@ -112,8 +143,21 @@ def _by_name(given: Any) -> Any:
     return {"use": "hf", **given} if isinstance(given, dict) else given
 
 
-_Engine = Annotated[EngineOptions, Field(discriminator="use")]
-EngineSection = Annotated[_Engine, BeforeValidator(_by_name, json_schema_input_type=Literal["hf", "vllm"] | _Engine)]
+def _which(given: Any) -> str:
+    use = given.get("use") if isinstance(given, dict) else getattr(given, "use", None)
+    return str(use) if use in _ENGINES else "plugin"
+
+
+_Engine = Annotated[
+    Annotated[HfOptions, Tag("hf")]
+    | Annotated[VllmOptions, Tag("vllm")]
+    | Annotated[OpenAiOptions, Tag("openai")]
+    | Annotated[PluginEngineOptions, Tag("plugin")],
+    Discriminator(_which),
+]
+EngineSection = Annotated[
+    _Engine, BeforeValidator(_by_name, json_schema_input_type=Literal["hf", "vllm"] | _PluginName | _Engine)
+]
 """The engine of an evaluation, by name or as a mapping with `use:`."""
 
 
@@ -123,20 +167,51 @@ def judge_engine_options(engine: str | Mapping[str, Any]) -> EngineOptions:
     Raises:
         RecipeError: an unknown engine or key, or an invalid value.
     """
+    return engine_options(engine, JUDGE_DEFAULTS)
+
+
+def engine_options(engine: str | Mapping[str, Any], defaults: Mapping[str, Mapping[str, Any]] = {}) -> EngineOptions:
+    """The same of any engine; `defaults` are by engine, for keys that are not given."""
     given = {"use": engine} if isinstance(engine, str) else engine
     if not isinstance(given, Mapping):
         raise RecipeError(f"an engine is a name or a mapping, not {engine!r}", "engine", "say `engine: hf`")
     given = {"use": "hf", **given}
     if (name := str(given["use"])) not in _ENGINES:
-        raise RecipeError(f"there is no engine {name!r}", "engine.use", did_you_mean(name, _ENGINES))
+        return _of_a_plugin(name, given)
     section = _ENGINES[name]
     for key in given:
         if key not in section.model_fields:
             raise RecipeError(_unknown(name, str(key)), f"engine.{key}", did_you_mean(str(key), section.model_fields))
     try:
-        return section.model_validate({**JUDGE_DEFAULTS.get(name, {}), **given})
+        return section.model_validate({**defaults.get(name, {}), **given})
     except ValidationError as error:
         raise _misfit(name, error) from None
+
+
+def is_built_in(name: str) -> bool:
+    """Whether lrmctl itself has an engine of this name, whose options are keys of the section."""
+    return name in _ENGINES
+
+
+def check_plugin_engine(name: str, options: Mapping[str, Any]) -> None:
+    """Raises RecipeError for a name that no plugin registers, or for options that its factory refuses."""
+    from lrmctl.hooks import registry
+
+    if taken := [key for key in ENGINE_ARGUMENTS if key in options]:
+        raise RecipeError(f"the engine {name!r} gets {taken[0]!r} from lrmctl", f"engine.options.{taken[0]}")
+    try:
+        registry.check("engine", name, {**dict.fromkeys(ENGINE_ARGUMENTS), **options})
+    except NotFoundError as error:
+        raise RecipeError(error.what, "engine.use", error.fix) from None
+
+
+def _of_a_plugin(name: str, given: Mapping[str, Any]) -> PluginEngineOptions:
+    try:
+        found = PluginEngineOptions.model_validate(dict(given))
+    except ValidationError as error:
+        raise _misfit(name, error) from None
+    check_plugin_engine(name, found.options)
+    return found
 
 
 def _unknown(name: str, key: str) -> str:
