@@ -26,7 +26,7 @@ def _pages(entry: Any) -> list[str]:
 
 
 def test_troubleshooting_has_every_message_of_a_failed_training() -> None:
-    from lrmctl.backends.openrlhf.run.triage import FAILURE_PATTERNS
+    from lrmctl.backends.triage import FAILURE_PATTERNS
 
     page = (ROOT / "docs" / "troubleshooting.md").read_text()
     assert [sign.what for sign in FAILURE_PATTERNS if f"| {sign.what} |" not in page] == []

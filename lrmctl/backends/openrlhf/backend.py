@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from lrmctl.backends.base import Backend, Checkpoint, Progress, TrainJob
-from lrmctl.backends.launch.base import LaunchJob
-from lrmctl.backends.launch.launchers import launcher
 from lrmctl.backends.openrlhf.flags import parser
 from lrmctl.backends.openrlhf.plans import preference, rl, sft
 from lrmctl.backends.openrlhf.run import checkpoints
 from lrmctl.backends.openrlhf.run.adapters import is_adapter, merge_adapter
 from lrmctl.backends.openrlhf.run.evaluations import Evaluations, keep_best
 from lrmctl.backends.openrlhf.run.metrics import Recorder
-from lrmctl.backends.openrlhf.run.triage import diagnose
+from lrmctl.backends.process import run_plan
+from lrmctl.backends.triage import diagnose
 from lrmctl.errors import BackendError
 from lrmctl.recipe.problems import Problem
 from lrmctl.recipe.schema.recipes import OfflineRecipe, RlRecipe
 from lrmctl.runs.folder import RunFolder
-from lrmctl.runs.writing import private_files
 from lrmctl.types import Plan
 
 _RAY_LOGS = ("ray/session_latest/logs/raylet.*", "ray/session_latest/logs/gcs_server.*")
@@ -67,21 +64,6 @@ class OpenRlhf(Backend):
     ) -> Path:
         """Run the plan; see `lrmctl.backends.base.Backend`."""
         folder = RunFolder(run_dir)
-        for name, text in plan.files.items():
-            file = folder.path / name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text, encoding="utf-8")
-        with private_files(folder.path, plan.secrets):
-            return self._launch(plan, folder, on_progress, abort)
-
-    def _launch(
-        self,
-        plan: Plan,
-        folder: RunFolder,
-        on_progress: Callable[[Progress], None],
-        abort: Callable[[], Exception | None],
-    ) -> Path:
-        log = folder.new_attempt() / "output.log"
         resumed = "--ckpt.load_enable" in plan.argv
         last = checkpoints.restore(folder.path) if resumed else None
         start = last.step if last else 0
@@ -94,20 +76,12 @@ class OpenRlhf(Backend):
             for progress in recorder.read(lines):
                 on_progress(progress)
 
-        job = LaunchJob.of(plan, folder.path, log, _RAY_LOGS)
-        try:
-            code = launcher(plan.launch).run(
-                job, read, abort, lambda found: folder.set_status("running", job=dict(found))
-            )
-        finally:
-            _forget_job(folder)
-        if code:
-            with suppress(OSError):  # a full disk: the original cause matters more
-                folder.set_status("running", exit_code=code)
-            raise diagnose(log, code)
+        ended = run_plan(plan, folder.path, read, abort, keep=_RAY_LOGS)
+        if ended.exit_code:
+            raise diagnose(ended.log, ended.exit_code)
         for progress in recorder.finish():
             on_progress(progress)
-        return _finished_model(plan, folder, recorder, log)
+        return _finished_model(plan, folder, recorder, ended.log)
 
     def versions(self) -> Mapping[str, Any]:
         """Versions of OpenRLHF and its main dependencies; packages that are not installed are left out."""
@@ -118,13 +92,6 @@ class OpenRlhf(Backend):
             except metadata.PackageNotFoundError:
                 continue
         return found
-
-
-def _forget_job(folder: RunFolder) -> None:
-    """Remove the record of the job, which the launcher has made sure is over."""
-    if folder.status().get("job"):
-        with suppress(OSError):  # a full disk; the job's own error matters more
-            folder.set_status("running", job={})
 
 
 def _finished_model(plan: Plan, folder: RunFolder, recorder: Recorder, log: Path) -> Path:

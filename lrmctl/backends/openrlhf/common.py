@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 from collections.abc import Mapping
@@ -13,7 +12,7 @@ from typing import Any, Literal
 from lrmctl.backends.base import TrainJob
 from lrmctl.backends.launch.supervisor import TEMP
 from lrmctl.backends.openrlhf.flags import parser as cli
-from lrmctl.errors import NotFoundError, RecipeError
+from lrmctl.errors import RecipeError
 from lrmctl.planning.layout import placement
 from lrmctl.recipe.schema.recipes import OfflineRecipe, RlRecipe
 from lrmctl.recipe.schema.sections import BackendSection, Layout, Optimizer
@@ -157,27 +156,6 @@ def folder_flags(job: TrainJob) -> dict[str, Any]:
         "logger.tensorboard_dir": str(job.run_dir / "logs" / "tensorboard"),
         "logger.wandb.run_name": "train",
     }
-
-
-def check_positions(model_path: Path, max_len: int, place: str) -> None:
-    """Refuse sequences that are longer than the model's context.
-
-    Raises:
-        NotFoundError: if the model has no readable configuration.
-        RecipeError: if `max_len` is too large.
-    """
-    from lrmctl.models import config_folder
-
-    if not model_path.exists():
-        return  # a hub id that is planned for but not downloaded; a run downloads it before it gets here
-    file = config_folder(model_path) / "config.json"
-    try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise NotFoundError(f"the model has no readable configuration: {error}", str(file)) from None
-    longest = config.get("max_position_embeddings")
-    if isinstance(longest, int) and max_len > longest:
-        raise RecipeError(f"{max_len} tokens are more than the model's {longest}", place, f"say at most {longest}")
 
 
 def notes(job: TrainJob, target: ComputeTarget) -> list[str]:

@@ -183,7 +183,9 @@ def all_weighted_or_none(sources: Sequence[Mixed]) -> None:
 
 
 class BackendSection(Section):
-    """The trainer, and what it is given besides the recipe."""
+    """The trainer, and what it is given besides the recipe; just its name if that is all."""
+
+    other_forms: ClassVar[tuple[dict[str, Any], ...]] = BY_NAME
 
     name: str = "openrlhf"
     """Name of a registered backend."""
@@ -193,6 +195,11 @@ class BackendSection(Section):
     """`auto` is bf16 on CUDA and fp32 on CPU. fp32 is CPU only."""
     flags: dict[str, Any] = {}
     """The backend's own flags, without the leading dashes, for settings without a recipe key."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, given: Any) -> Any:
+        return {"name": given} if isinstance(given, str) else given
 
 
 class Layout(Section):

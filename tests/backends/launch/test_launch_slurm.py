@@ -129,7 +129,7 @@ def test_an_abort_cancels_the_job(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("slurm")
 def test_a_job_that_the_scheduler_ends_says_why(tmp_path: Path) -> None:
-    from lrmctl.backends.openrlhf.run.triage import diagnose
+    from lrmctl.backends.triage import diagnose
 
     started: dict[str, str] = {}
     made = job(tmp_path, [sys.executable, "-c", "import time; time.sleep(300)"], gpus=0)

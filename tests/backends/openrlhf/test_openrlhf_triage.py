@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lrmctl.backends.openrlhf.run.triage import diagnose
+from lrmctl.backends.triage import diagnose
 
 RECORDED = Path(__file__).parent / "recorded"
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from lrmctl.backends.base import TrainJob
+from lrmctl.backends.job_data import json_lines
 from lrmctl.backends.openrlhf import common, rules
 from lrmctl.backends.openrlhf.common import ComputeTarget
 from lrmctl.backends.openrlhf.rules.model import model_problems
@@ -73,9 +73,5 @@ def check_job(job: TrainJob, target: ComputeTarget, flags: Mapping[str, Any]) ->
 
 def data_files(job: TrainJob, train_data: str, rows: Iterable[Mapping[str, str]]) -> dict[str, str]:
     """The JSONL files of rows to train on and, if there are any, to evaluate on."""
-    files = {train_data: _json_lines(rows)}
-    return files | {EVAL_DATA: _json_lines(job.eval_rows)} if job.eval_rows else files
-
-
-def _json_lines(rows: Iterable[Mapping[str, str]]) -> str:
-    return "".join(json.dumps(dict(row), ensure_ascii=False) + "\n" for row in rows)
+    files = {train_data: json_lines(rows)}
+    return files | {EVAL_DATA: json_lines(job.eval_rows)} if job.eval_rows else files

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lrmctl.backends.base import TrainJob
+from lrmctl.backends.job_data import check_positions
 from lrmctl.backends.openrlhf import common
 from lrmctl.backends.openrlhf.flags.parser import Program
 from lrmctl.backends.openrlhf.plans.common import EVAL_DATA, check_job, data_files
@@ -37,7 +38,7 @@ def offline_plan(
     recipe = job.recipe
     assert isinstance(recipe, OfflineRecipe)
     layout = recipe.layout
-    common.check_positions(job.described_by, recipe.data.max_len, "data.max_len")
+    check_positions(job.described_by, recipe.data.max_len, "data.max_len")
     checked = check_job(job, target, {**_job_flags(job), **flags, **common.folder_flags(job)})
     split = BatchSplit.of(recipe, checked.parsed)
     steps = _steps(recipe, split, len(job.rows))

@@ -8,22 +8,20 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lrmctl.backends.base import TrainJob
+from lrmctl.backends.job_data import check_positions, prompts_in_order
 from lrmctl.backends.launch.supervisor import TEMP
 from lrmctl.backends.openrlhf import common
 from lrmctl.backends.openrlhf.cpu import ROLES
 from lrmctl.backends.openrlhf.flags.rl import recipe_flags, samples_per_step
 from lrmctl.backends.openrlhf.plans.common import EVAL_DATA, check_job, data_files
 from lrmctl.backends.openrlhf.run import start
-from lrmctl.data.mix import repeated_passes
 from lrmctl.errors import RecipeError
 from lrmctl.recipe.schema.recipes import RlRecipe
-from lrmctl.rewards.service.protocol import numbered
 from lrmctl.types import Plan
 
 _DATA = "data/prompts.jsonl"
@@ -52,9 +50,7 @@ def plan(job: TrainJob) -> Plan:
     _check(job, recipe)
     checked = check_job(job, target, _flags(job, recipe, target))
     algorithm = recipe.algorithm
-    rows = _numbered(
-        repeated_passes(job.rows, algorithm.steps * algorithm.prompts_per_step, random.Random(recipe.seed))
-    )
+    rows = prompts_in_order(job)
     starter = {_STARTER: Path(start.__file__).read_text(encoding="utf-8")}
     return checked.plan(
         argv=common.program_argv("train_ppo_ray", checked.flags, starter=job.run_dir / _STARTER),
@@ -73,14 +69,6 @@ def plan(job: TrainJob) -> Plan:
             "best": recipe.evaluation.best if recipe.evaluation else None,
         },
     )
-
-
-def _numbered(rows: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
-    """Rows with numbered labels, so that a prompt that is sampled twice in one step has two groups.
-
-    If the data is not available, the plan has rows without a label.
-    """
-    return [{**row, "label": numbered(row["label"], i)} if row["label"] else dict(row) for i, row in enumerate(rows)]
 
 
 def _roles(recipe: RlRecipe) -> int:
@@ -120,7 +108,7 @@ def _check(job: TrainJob, recipe: RlRecipe) -> None:
     """Checks that depend on the model and the data; those of the recipe alone are in `rules`."""
     if not job.rows:
         raise RecipeError("there is no prompt to train on", "prompts", "see what was dropped, and raise max_len")
-    common.check_positions(job.described_by, recipe.max_len, "max_len")
+    check_positions(job.described_by, recipe.max_len, "max_len")
 
 
 def _flags(job: TrainJob, recipe: RlRecipe, target: common.ComputeTarget) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A run of OpenRLHF, during and after training: metrics, checkpoints, evaluations, failures."""
+"""A run of OpenRLHF, during and after training: metrics, checkpoints, evaluations."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ if TYPE_CHECKING:
     from lrmctl.backends.openrlhf.run.adapters import is_adapter, merge_adapter
     from lrmctl.backends.openrlhf.run.evaluations import Evaluations, keep_best
     from lrmctl.backends.openrlhf.run.metrics import Recorder
-    from lrmctl.backends.openrlhf.run.triage import diagnose
 
 __all__ = [
     "Evaluations",
     "Recorder",
-    "diagnose",
     "is_adapter",
     "keep_best",
     "merge_adapter",
@@ -33,6 +31,5 @@ __getattr__ = lazy_names(
             "keep_best",
         ),
         "metrics": ("Recorder",),
-        "triage": ("diagnose",),
     },
 )

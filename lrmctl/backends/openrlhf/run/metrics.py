@@ -8,19 +8,17 @@ run and get their exact values at the end. Rows whose line was lost are taken fr
 from __future__ import annotations
 
 import ast
-import json
 import math
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any, get_args
 
-from lrmctl._util.disk import naming
 from lrmctl.backends.base import Progress
 from lrmctl.backends.openrlhf.run.checkpoints import named_step
+from lrmctl.backends.steps import StepLog, numbers
 from lrmctl.runs.jsonl import read_jsonl, write_jsonl
 from lrmctl.types import Kind, Plan
 
@@ -138,19 +136,21 @@ class Recorder:
     plan: Plan
     start: int = 0
     tensorboard: Path | None = None
-    began: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
-        kept = [row for row in read_jsonl(self.path) if row["step"] <= self.start]
-        write_jsonl(self.path, kept)
-        self.total = int(self.plan.estimates["steps"])
-        self.last = self.start
-        self._before = float(kept[-1]["seconds"]) if kept else 0.0
-        self._times: list[float] = []
-        self._clock = self.began
-        self._wall = time.time()
+        self._log = StepLog(self.path, int(self.plan.estimates["steps"]), self.start)
+        self._began, self._wall = time.monotonic(), time.time()
         self._phase = ""
         self._bar = _Bar(int(self.plan.estimates.get("backward_passes_per_step", 1)), self.start)
+
+    @property
+    def total(self) -> int:
+        return self._log.total
+
+    @property
+    def last(self) -> int:
+        """The last step recorded."""
+        return self._log.last
 
     def read(self, lines: Iterable[str]) -> Iterator[Progress]:
         """Progress of the steps that ended in these lines of output, each written to the file first."""
@@ -172,35 +172,20 @@ class Recorder:
                 rows[step] = {**known, **self._measured(translate(status))}
         write_jsonl(self.path, [rows[step] for step in sorted(rows)])
         for step in sorted(s for s in rows if s > self.last):
-            self.last = step
-            yield Progress(step, self.total, _numbers(rows[step]))
+            self._log.last = step
+            yield Progress(step, self.total, numbers(rows[step]))
 
     def _measured(self, numbers: Mapping[str, float]) -> dict[str, float]:
         """The metrics without the 0 that OpenRLHF logs as the KL to a reference model that the run does not have."""
         nothing = {"kl"} if self.plan.estimates.get("reference_model") is False else set()
         return {k: v for k, v in numbers.items() if k not in nothing}
 
-    def _seconds(self, now: float) -> float:
-        return round(self._before + now - self.began, 3)
-
     def _seconds_of(self, wall: float) -> float:
         """Seconds since a wall-clock time, limited to between 0 and the time that has passed."""
-        return self._seconds(self.began + min(max(0.0, wall - self._wall), time.monotonic() - self.began))
+        return self._log.seconds(self._began + min(max(0.0, wall - self._wall), time.monotonic() - self._began))
 
-    def _record(self, step: int, numbers: Mapping[str, float]) -> Progress:
-        now, shown = time.monotonic(), dict[str, float]()
-        if "time/step" in numbers or self.last > self.start:  # the first interval includes the trainer's start-up
-            self._times.append(numbers.get("time/step", (now - self._clock) / (step - self.last)))
-            shown["seconds_left"] = round(median(self._times[-10:]) * (self.total - step), 1)
-        self._clock, self.last = now, step
-        row = {"step": step, "total": self.total, "seconds": self._seconds(now), **self._measured(numbers)}
-        with naming(self.path), self.path.open("a", encoding="utf-8") as out:
-            out.write(json.dumps(row) + "\n")
-        return Progress(step, self.total, _numbers(row) | shown, checkpoint=named_step(self.path.parent))
-
-
-def _numbers(row: Mapping[str, Any]) -> dict[str, float]:
-    return {k: v for k, v in row.items() if k not in ("step", "total")}
+    def _record(self, step: int, status: Mapping[str, float]) -> Progress:
+        return self._log.record(step, self._measured(status), named_step(self.path.parent))
 
 
 _PHASES = (
