@@ -53,9 +53,8 @@ class Trl(Backend):
         raise_for(found)
         device, dtype = _target(job)
         rl = isinstance(recipe, RlRecipe)
-        check_positions(
-            job.described_by, *((recipe.max_len, "max_len") if rl else (recipe.data.max_len, "data.max_len"))
-        )
+        longest, key = (recipe.max_len, "max_len") if rl else (recipe.data.max_len, "data.max_len")
+        check_positions(job.described_by, longest, key)
         if not job.rows:
             raise RecipeError("there is nothing to train on", "prompts" if rl else "data", "see what was dropped")
         if any("weight_values" in row for row in job.rows):

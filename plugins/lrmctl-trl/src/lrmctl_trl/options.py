@@ -134,7 +134,7 @@ def _refusal(kind: str, name: str, value: Any) -> str:
     try:
         _parse(kind, {name: value})
     except _RefusedError as error:
-        return str(error).rpartition(f"--{name}: ")[2]
+        return str(error).partition(": ")[2]
     return ""
 
 

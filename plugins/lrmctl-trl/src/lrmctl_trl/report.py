@@ -59,7 +59,7 @@ def reporter(updates: int, further: Callable[[], Mapping[str, float]]) -> Any:
     class Reporter(TrainerCallback):  # type: ignore[misc]
         row: dict[str, float] | None = None
 
-        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        def on_log(self, _args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
             if "loss" in logs:
                 self.row = {"step": state.global_step // updates, **translated(logs), **further()}
                 if not control.should_evaluate:  # otherwise the row waits for the loss on the rows held back
@@ -67,10 +67,10 @@ def reporter(updates: int, further: Callable[[], Mapping[str, float]]) -> Any:
             elif self.row is not None:
                 self.row |= translated(logs)
 
-        def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        def on_evaluate(self, *_: Any, **__: Any) -> None:
             self.tell()
 
-        def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        def on_train_end(self, *_: Any, **__: Any) -> None:
             self.tell()
 
         def tell(self) -> None:

@@ -23,8 +23,8 @@ _PAUSE_S = 1.0
 class ServiceReward:
     """A reward function for GRPOTrainer that asks lrmctl's service.
 
-    A reward that failed is not 0: the service ends the run, or answers with the mean of the other samples of the prompt,
-    as the recipe's `on_failure` says.
+    A reward that failed is not 0: the service ends the run, or answers with the mean of the other samples of the
+    prompt, as the recipe's `on_failure` says.
 
     Args:
         url: of the service, with its token.
@@ -38,9 +38,8 @@ class ServiceReward:
 
     def __init__(self, url: str, tokenizer: Any) -> None:
         self._url, self._tokenizer = url, tokenizer
-        self._opener = urllib.request.build_opener(
-            urllib.request.ProxyHandler({})
-        )  # the service is never behind a proxy
+        # the service is never behind a proxy
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         self.metrics: dict[str, float] = {}
 
     def __call__(
@@ -90,9 +89,8 @@ def means(replies: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     found = {"reward": sum(float(reply["rewards"]) for reply in replies) / n}
     found["reward_failed"] = sums.pop("failed_rollout", 0.0) / n
     pairs = {kind: (f"reward_{kind}", f"is_{kind}") for kind in get_args(Kind)}
-    pairs |= {
-        key.removeprefix("applies_"): (key.removeprefix("applies_"), key) for key in sums if key[:8] == "applies_"
-    }
+    components = [key.removeprefix("applies_") for key in sums if key.startswith("applies_")]
+    pairs |= {name: (name, f"applies_{name}") for name in components}
     for name, (total, share) in pairs.items():
         if sums.get(share, 0.0) > 0:
             found[f"reward/{name}"] = sums[total] / sums[share]

@@ -114,9 +114,7 @@ def _rl(recipe: RlRecipe) -> Iterator[Problem]:
         yield Problem("algorithm.samples_per_prompt", "GRPO compares the samples of a prompt", "say at least 2")
     samples = algorithm.prompts_per_step * algorithm.samples_per_prompt
     if samples % (algorithm.updates_per_step * micro):
-        what = (
-            f"{samples} samples a step cannot be cut into {algorithm.updates_per_step} updates of whole micro-batches"
-        )
+        what = f"{samples} samples a step cannot be cut into {algorithm.updates_per_step} updates of micro-batches"
         yield Problem("optimizer.micro_batch_size", f"{what} of {micro}", "take numbers that divide them")
     if recipe.rollout.max_new_tokens >= recipe.max_len:
         what = f"{recipe.rollout.max_new_tokens} new tokens leave no room for a prompt in max_len {recipe.max_len}"
