@@ -13,6 +13,7 @@ from lrmctl_trl.rewards import means
 from lrmctl_trl.settings import fields
 
 from lrmctl.backends import PreferenceRecipe, RlRecipe, SftRecipe, TrainJob
+from lrmctl.testing import check_backend
 
 HEAD = {"name": "r", "model": "lab:tiny", "backend": "trl", "optimizer": {"micro_batch_size": 8}}
 RECIPES: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -43,6 +44,10 @@ def recipe(kind: str, changes: Mapping[str, Any] | None = None) -> Any:
             section = section[word]
         section[last] = value
     return schema.model_validate(made)
+
+
+def test_the_backend_keeps_the_contract() -> None:
+    check_backend(Trl())
 
 
 @pytest.mark.parametrize("kind", RECIPES)
