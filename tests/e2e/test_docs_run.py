@@ -28,6 +28,7 @@ FRAGMENTS = {
     "reward": "kind: rl\nname: shown\nmodel: lab:tiny\nprompts: [lab-prompts]\n",
     "prefill": "extends: lab/rl\nname: shown\n",
     "trackers": "extends: lab/rl\nname: shown\n",
+    "backend": "extends: lab/rl\nname: shown\n",
     "prompts": "extends: lab/rl-mapper\nname: shown\n",
     "data": "kind: sft\nname: shown\nmodel: lab:tiny\n",
     "analysis": "extends: demo\n",
