@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from lrmctl.errors import LrmctlError
 from lrmctl.planning.cost import CostEstimate, JudgeTokens, hours_at_rate, server_tokens, total
 from lrmctl.planning.prices import Prices
 from lrmctl.recipe.schema.recipes import Component, RlRecipe, SftRecipe
-from lrmctl.runs.damage import DamagedError, read_object
+from lrmctl.runs.damage import read_object
 from lrmctl.runs.folder import RunFolder
 from lrmctl.runs.jsonl import read_jsonl
 from lrmctl.runs.listing import all_runs
@@ -95,10 +96,12 @@ def _measured(settings: Mapping[str, Any], runs_dir: Path) -> MeasuredRun | None
             if not run.lock.exists() or _of_speed(read_object(run.lock).get("recipe") or {}) != wanted:
                 continue
             rows = [(int(row["step"]), float(row["seconds"])) for row in read_jsonl(run.metrics)]
-        except (DamagedError, KeyError, TypeError, ValueError):
+        except (LrmctlError, OSError, KeyError, TypeError, ValueError):  # an estimate needs no run that cannot be read
             continue
         if len(rows) > most:
             (first, began), (last, ended) = rows[0], rows[-1]
+            if last <= first:  # a file that was put together from others
+                continue
             step, most = (ended - began) / (last - first), len(rows)
             best = MeasuredRun(folder.relative_to(runs_dir).as_posix(), max(0.0, began - first * step), step)
     return best

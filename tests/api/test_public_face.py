@@ -27,6 +27,7 @@ ELSEWHERE = {
     "sets": "overrides=",
     "trust_remote_code": 'overrides={"trust_remote_code": True}',
     "dry_run": "prints a plan",
+    "price": "of a dry run",
     "as_smoke": "tries a recipe",
     "checkpoints": "evaluate_checkpoints",
 }

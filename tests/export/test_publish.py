@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 from exported import INJECTION, evaluated
-from hub_server import TOKEN, Hub, running_hub
+from loopback_hub import TOKEN, Hub, running_hub
 from huggingface_hub import HfApi, ModelCard, constants
 from many_commands import run_all
 
