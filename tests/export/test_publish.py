@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 from exported import INJECTION, evaluated
-from loopback_hub import TOKEN, Hub, running_hub
 from huggingface_hub import HfApi, ModelCard, constants
+from loopback_hub import TOKEN, Hub, running_hub
 from many_commands import run_all
 
 from lrmctl.errors import LrmctlError
