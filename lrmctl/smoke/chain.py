@@ -16,7 +16,7 @@ from lrmctl.errors import LrmctlError
 from lrmctl.recipe.load import LoadedRecipe
 from lrmctl.recipe.schema.engines import HfOptions
 from lrmctl.recipe.schema.evaluation import EvalSection, ReasoningUse, SafetySet
-from lrmctl.recipe.schema.recipes import DataRecipe, EvalRecipe, StudyRecipe
+from lrmctl.recipe.schema.recipes import DataRecipe, EvalRecipe, OfflineRecipe, RlRecipe, StudyRecipe
 from lrmctl.runs.folder import RunFolder
 from lrmctl.smoke import evaluated
 from lrmctl.smoke.data import shrink_data
@@ -158,13 +158,16 @@ class _Chain:
         return f"{sum(1 for _ in read_jsonl(self._run.metrics))} steps"
 
     def _checkpoint(self) -> str:
+        from lrmctl.backends import make_backend
         from lrmctl.models import load_model
 
-        kept = sorted(p.name for p in self._run.checkpoints.rglob("*") if p.is_dir() and "step" in p.name)
-        if not kept:
+        recipe = self._loaded.recipe
+        assert isinstance(recipe, OfflineRecipe | RlRecipe)
+        kept = make_backend(recipe.backend.name).checkpoint(self._run.path)
+        if kept is None:
             raise LrmctlError("training kept no checkpoint", str(self._run.checkpoints))
         load_model(self._run.model)
-        return f"the model loads; checkpoints: {', '.join(dict.fromkeys(kept))}"
+        return f"the model loads; last checkpoint: {kept.path.name}"
 
     def _model(self) -> str:
         recipe = self._loaded.recipe
