@@ -1,4 +1,4 @@
-"""Modules of the tests have one name each: pytest puts their folders on one path, where the first would hide the other."""
+"""Modules of the tests have one name each: pytest puts their folders on one path, where the first hides the other."""
 
 from __future__ import annotations
 
