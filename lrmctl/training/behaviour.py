@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrmctl.backends.weight_runs import VALUES, encoded, of_logprob
@@ -23,7 +22,7 @@ def needs_behaviour(recipe: object, rows: TrainingRows | None) -> bool:
     return rows is not None and not any(VALUES in row for row in rows.rows)
 
 
-def with_behaviour(recipe: SftRecipe, rows: TrainingRows, tokenizer: Any, runs_dir: Path) -> TrainingRows:
+def with_behaviour(recipe: SftRecipe, rows: TrainingRows, tokenizer: Any) -> TrainingRows:
     """The rows with the log-probability of each token of their responses under the policy that wrote them.
 
     Args:
@@ -35,10 +34,11 @@ def with_behaviour(recipe: SftRecipe, rows: TrainingRows, tokenizer: Any, runs_d
     """
     from lrmctl.engines.hf.engine import HfEngine
     from lrmctl.models import load_tokenizer, resolve_model
+    from lrmctl.runs.names import runs_folder
 
     how = recipe.data.loss_weights.importance
     assert how is not None
-    path = resolve_model(how.behaviour, runs_dir, trust_remote_code=recipe.trust_remote_code)
+    path = resolve_model(how.behaviour, runs_folder(), trust_remote_code=recipe.trust_remote_code)
     pairs = [_ids(tokenizer, row) for row in rows.rows]
     theirs = load_tokenizer(path)
     for i, row in enumerate(rows.rows):

@@ -60,7 +60,7 @@ def resolve(loaded: LoadedRecipe, runs_dir: Path, model: str | None, *, allow_mi
     if allow_missing:
         return _with_what_is_here(loaded, recipe, runs_dir)
     path = resolve_model(recipe.model, runs_dir, trust_remote_code=recipe.trust_remote_code)
-    critic = _critic(recipe, runs_dir, download=True)
+    critic = _critic(recipe, download=True)
     backend, tokenizer = make_backend(recipe.backend.name), load_tokenizer(path)
     with located(loaded):
         _check_nodes(recipe)
@@ -71,7 +71,7 @@ def _with_what_is_here(loaded: LoadedRecipe, recipe: Recipe, runs_dir: Path) -> 
     from lrmctl.models import load_tokenizer
 
     path = availability.local_model(recipe.model, runs_dir, recipe.trust_remote_code)
-    critic = _critic(recipe, runs_dir, download=False)
+    critic = _critic(recipe, download=False)
     backend = make_backend(recipe.backend.name)
     no_model, no_data = availability.missing_model(recipe.model, path), availability.missing_data(recipe)
     tokenizer = load_tokenizer(path) if path and availability.has_tokenizer(path) else None
@@ -87,15 +87,16 @@ def _check_nodes(recipe: Recipe) -> None:
         )
 
 
-def _critic(recipe: Recipe, runs_dir: Path, *, download: bool) -> Path | None:
+def _critic(recipe: Recipe, *, download: bool) -> Path | None:
     """The folder of the critic's model; refused if it contains untrusted Python code, which the trainer would run."""
     from lrmctl.models import resolve_model
     from lrmctl.models.code import SWITCH, files_with_code
+    from lrmctl.runs.names import runs_folder
 
     ref = recipe.algorithm.critic.model if isinstance(recipe, RlRecipe) else None
     if ref is None:
         return None
-    trusted = recipe.trust_remote_code
+    trusted, runs_dir = recipe.trust_remote_code, runs_folder()  # a cell of a study trains in a folder of its own
     if download:
         path: Path | None = resolve_model(ref, runs_dir, head="scalar", trust_remote_code=trusted)
     else:

@@ -146,7 +146,7 @@ def _with_behaviour(plan: TrainingPlan) -> TrainingPlan:
     if rows is None or not needs_behaviour(resolved.recipe, rows):
         return plan
     assert isinstance(resolved.recipe, SftRecipe)
-    weighted = with_behaviour(resolved.recipe, rows, resolved.tokenizer, plan.run_dir.parent)
+    weighted = with_behaviour(resolved.recipe, rows, resolved.tokenizer)
     return with_sampled_rows(plan, weighted)
 
 

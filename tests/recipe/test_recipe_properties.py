@@ -110,6 +110,29 @@ def test_a_mutated_recipe_is_valid_or_refused_and_never_a_traceback(data: st.Dat
             assert all(f.problem.note and str(f) for f in validate(load_recipe(file)))
 
 
+def _names() -> dict[str, tuple[Any, tuple[str | int, ...]]]:
+    """Each place in which shipped recipes name something with `use`, once for each kind of recipe."""
+    found = {}
+    for recipe in RESOLVED:
+        for path in [path for path, _ in walk(recipe) if path and path[-1] == "use"]:
+            place = ".".join("*" if isinstance(key, int) else key for key in path)
+            found.setdefault(f"{recipe['kind']} {place}", (recipe, path))
+    return found
+
+
+@pytest.mark.parametrize(("recipe", "path"), _names().values(), ids=_names())
+@pytest.mark.parametrize("value", [["hf"], {"hf": 1}, [{"use": "hf"}], 1.5, None], ids=str)
+def test_a_name_that_is_no_text_is_refused(tmp_path: Path, recipe: Any, path: tuple[Any, ...], value: Any) -> None:
+    changed = deepcopy(recipe)
+    _place(changed, path, value, delete=False)
+    (tmp_path / "r.yaml").write_text(yaml.safe_dump(changed, allow_unicode=True), encoding="utf-8")
+    try:
+        said = [str(finding) for finding in validate(load_recipe(tmp_path / "r.yaml"))]
+    except LrmctlError as error:
+        said = [str(error)]
+    assert any(said)
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.sampled_from(TEXTS), st.integers(0, 4000), st.integers(0, 30), st.text(max_size=6))
 def test_text_with_a_piece_cut_or_put_in_loads_or_is_refused(text: str, at: int, cut: int, put: str) -> None:

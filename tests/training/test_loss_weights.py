@@ -122,16 +122,23 @@ def test_the_hook_is_on_only_where_there_are_weights(tmp_path: Path) -> None:
     assert "openrlhf/site" in importance["PYTHONPATH"]
 
 
-def test_log_probabilities_are_those_of_the_policy_that_wrote_the_rows(tmp_path: Path, tokenizer: Any) -> None:
+@pytest.mark.parametrize("policy", ["lab:tiny", "run:study/lab-tiny/seed-0/expert"])  # the second as in a study's cell
+def test_log_probabilities_are_those_of_the_policy_that_wrote_the_rows(
+    tmp_path: Path, tokenizer: Any, monkeypatch: pytest.MonkeyPatch, policy: str
+) -> None:
     import torch
 
     from lrmctl.models import load_model
 
-    section = {"importance": {"behaviour": "lab:tiny"}}
+    monkeypatch.setenv("LRMCTL_RUNS", str(tmp_path))
+    expert = tmp_path / "study" / "lab-tiny" / "seed-0" / "expert"
+    expert.mkdir(parents=True)
+    (expert / "model").symlink_to(base_path())
+    section = {"importance": {"behaviour": policy}}
     asked = SftRecipe.model_validate(merged(SFT, {"data": {**SFT["data"], "loss_weights": section}}))
     rows = sft_rows(tokenizer, [ROW], 128, weights=asked.data.loss_weights)
     assert needs_behaviour(asked, rows)
-    found = with_behaviour(asked, rows, tokenizer, tmp_path)
+    found = with_behaviour(asked, rows, tokenizer)
     assert not needs_behaviour(asked, found)
     (row,) = found.rows
     prompt, whole = (
@@ -145,7 +152,7 @@ def test_log_probabilities_are_those_of_the_policy_that_wrote_the_rows(tmp_path:
     assert [one + 1 for one in decoded(row[COUNTS], row[VALUES])] == pytest.approx(wanted, abs=1e-4)
 
 
-def test_a_policy_with_other_tokens_is_refused(tmp_path: Path, tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_policy_with_other_tokens_is_refused(tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     import lrmctl.models
 
     class Other:
@@ -157,7 +164,7 @@ def test_a_policy_with_other_tokens_is_refused(tmp_path: Path, tokenizer: Any, m
     rows = sft_rows(tokenizer, [ROW], 128)
     monkeypatch.setattr(lrmctl.models, "load_tokenizer", lambda _: Other())
     with pytest.raises(RecipeError, match="splits row 1 into other tokens"):
-        with_behaviour(asked, rows, tokenizer, tmp_path)
+        with_behaviour(asked, rows, tokenizer)
 
 
 @pytest.mark.parametrize(

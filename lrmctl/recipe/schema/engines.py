@@ -145,7 +145,7 @@ def _by_name(given: Any) -> Any:
 
 def _which(given: Any) -> str:
     use = given.get("use") if isinstance(given, dict) else getattr(given, "use", None)
-    return str(use) if use in _ENGINES else "plugin"
+    return use if isinstance(use, str) and use in _ENGINES else "plugin"
 
 
 _Engine = Annotated[
