@@ -24,6 +24,11 @@ class SourceBenchmark(Benchmark):
         facts = self._source.provenance()
         self.license, self.url = str(facts.get("license", "not stated by the source")), str(facts.get("url", ""))
 
+    @classmethod
+    def check_options(cls, options: Mapping[str, Any]) -> None:
+        """Refuse a source that is not there, before anything is read."""
+        registry.check("source", options["source"], options.get("options") or {})
+
     def load(self) -> Sequence[Prompt]:
         return self._source.prompts()
 

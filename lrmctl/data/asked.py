@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lrmctl._util.fill import fill, places
 from lrmctl.data.sources import load_demonstrations, load_prompts, provenance
 from lrmctl.errors import RecipeError
 from lrmctl.hooks.specs import Source
 from lrmctl.types import Prompt
+
+if TYPE_CHECKING:
+    from lrmctl.recipe.schema.sections import SourceUse
 
 ABOUT = "about"
 """Key of `Prompt.meta` with what a prompt asks about."""
@@ -77,6 +80,17 @@ def needs_demonstrations(text: str) -> bool:
     return bool(places(text, OF_DEMONSTRATIONS))
 
 
+def _sources(of: Any) -> list[SourceUse]:
+    from pydantic import ValidationError
+
+    from lrmctl.recipe.schema.sections import SourceUse
+
+    try:
+        return [SourceUse.model_validate(one) for one in (of if isinstance(of, (list, tuple)) else [of])]
+    except ValidationError as error:
+        raise RecipeError(f"names no sources: {error.errors()[0]['msg']}", "options.of", "`of: [NAME]`") from None
+
+
 class AskedAbout(Source):
     """Prompts that ask about the rows of other sources.
 
@@ -87,17 +101,18 @@ class AskedAbout(Source):
     """
 
     def __init__(self, of: Sequence[Any] | Any, text: str) -> None:
-        from pydantic import ValidationError
-
-        from lrmctl.recipe.schema.sections import SourceUse
-
         check_text(text, "options.text")
-        try:
-            listed = of if isinstance(of, (list, tuple)) else [of]
-            self._uses = [SourceUse.model_validate(one) for one in listed]
-        except ValidationError as error:
-            raise RecipeError(f"names no sources: {error.errors()[0]['msg']}", "options.of", "`of: [NAME]`") from None
+        self._uses = _sources(of)
         self._text = text
+
+    @classmethod
+    def check_options(cls, options: Mapping[str, Any]) -> None:
+        """Refuse sources that are not there, before anything is read."""
+        from lrmctl.hooks import registry
+
+        check_text(str(options["text"]), "options.text")
+        for use in _sources(options["of"]):
+            registry.check("source", use.use, use.options)
 
     def prompts(self) -> list[Prompt]:
         return [about.asked(self._text) for about in self._about()]

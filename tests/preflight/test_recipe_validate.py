@@ -43,6 +43,28 @@ def test_an_arm_that_the_trainer_would_refuse_is_told_with_its_own_line(tmp_path
     assert f"{file}:4: set rollout.queue: arm a: rollout.queue:" in told
 
 
+EVAL = "kind: eval\nname: e\nmodel: lab:tiny\nevaluation:\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "extends: lab/rl\nprompts:\n  - {use: asked, options: {of: [{use: nowhere}], text: '{prompt}'}}\n",
+            "no source called 'nowhere'",
+        ),
+        ("extends: lab/rl\nprompts:\n  - {use: asked, options: {of: [lab-prompts], text: Split it.}}\n", "{prompt}"),
+        (EVAL + "  judge: lab\n  safety: [{use: prompts-of, options: {source: nowhere}}]\n", "called 'nowhere'"),
+        (EVAL + "  judge: {fitted: {folder: 1}}\n  safety: [lab-harmful]\n", "has to be one folder"),
+    ],
+    ids=["source in a source", "text of a source in a source", "source in a benchmark", "folder of a fitted judge"],
+)
+def test_what_is_named_inside_options_is_checked_before_anything_starts(tmp_path: Path, text: str, told: str) -> None:
+    file = write(tmp_path, text)
+    assert (said := fails(file)).count(f"{file}:") == 1
+    assert told in said
+
+
 def test_an_eval_recipe_has_nothing_for_a_trainer_to_check() -> None:
     assert validate(load_recipe("lab/eval")) == []
 

@@ -67,6 +67,11 @@ class FittedJudge(Judge):
         self.says_refusal = "refused" in self._about
         self._scorers: list[FittedScorer] = []
 
+    @classmethod
+    def check_options(cls, options: Mapping[str, Any]) -> None:
+        """Refuse folders that are no names; whether they are here is looked at later, as judges may be fitted later."""
+        _folders(options["folder"])
+
     def check(self) -> None:
         """Read the judge's files, and find the model of its hidden states; loads no weights of a model.
 
