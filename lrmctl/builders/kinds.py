@@ -16,6 +16,7 @@ from lrmctl.builders.opinions import Opinion
 from lrmctl.builders.tasks import (
     Task,
     completions,
+    completions_file,
     plain_task,
     text_of_option,
     with_instruction,
@@ -255,7 +256,8 @@ class Backtrack(Builder):
 
         o = self.options
         length = {} if whole else {"tokens": o.tokens, "share": o.share}
-        return Prefix(thoughts=o.thoughts, only=o.only, **length)
+        thoughts = str(completions_file(o.thoughts, "build.thoughts")) if o.thoughts.startswith("run:") else o.thoughts
+        return Prefix(thoughts=thoughts, only=o.only, **length)
 
 
 class PassRate(Builder):

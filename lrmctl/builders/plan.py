@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrmctl.builders.kinds import Builder, make_builder
-from lrmctl.builders.tasks import Task
+from lrmctl.builders.tasks import Task, completions_file
 from lrmctl.data.availability import unavailable_reason
 from lrmctl.engines.base import Sampling
 from lrmctl.engines.store import distinct_samples
-from lrmctl.errors import RecipeError
+from lrmctl.errors import NotFoundError, RecipeError
 from lrmctl.preflight.validate import validate
 from lrmctl.recipe.schema.recipes import DataRecipe
 from lrmctl.runs.names import check_name
@@ -88,7 +88,7 @@ def plan_build(
     validate(loaded, runs_dir)
     called = check_name(recipe.name if name is None else name, "--name")
     builder = make_builder(recipe)
-    missing = tuple(filter(None, map(unavailable_reason, recipe.prompts))) if allow_missing else ()
+    missing = tuple(_missing(recipe)) if allow_missing else ()
     tasks = [] if missing else builder.tasks()
     if not tasks and not missing:
         why = "; ".join(f"{reason}: {n}" for reason, n in builder.left_out.items())
@@ -108,6 +108,18 @@ def plan_build(
         missing,
     )
     return PlannedBuild(loaded, recipe, builder, tasks, plan)
+
+
+def _missing(recipe: DataRecipe) -> Iterator[str]:
+    """What is not on this machine: sources of prompts, and runs that the builder takes completions of."""
+    yield from filter(None, map(unavailable_reason, recipe.prompts))
+    for key in ("of", "thoughts"):
+        named = getattr(recipe.build, key, "")
+        if named.startswith("run:"):
+            try:
+                completions_file(named, f"build.{key}")
+            except NotFoundError as error:
+                yield error.what
 
 
 def sampling_of(recipe: DataRecipe) -> Sampling:

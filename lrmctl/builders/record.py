@@ -130,7 +130,7 @@ def _files(build: Any) -> list[dict[str, Any]]:
     for key, value in named.items():
         if not value:
             continue
-        path = completions_file(value) if key != "file" else Path(value).expanduser()
+        path = completions_file(value, f"build.{key}") if key != "file" else Path(value).expanduser()
         told.append({"use": f"build.{key}", "options": {}, "file": value, "sha256": file_sha256(path)})
     return told
 

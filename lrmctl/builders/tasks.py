@@ -61,11 +61,12 @@ def with_messages(prompt: Prompt, *messages: tuple[str, str]) -> Prompt:
     return replace(prompt, messages=(*prompt.messages, *more))
 
 
-def completions_file(named: str) -> Path:
-    """The file of completions that `build.of` names.
+def completions_file(named: str, key: str = "build.of") -> Path:
+    """The file of completions that `build.of` or `build.thoughts` names.
 
     Args:
         named: `run:NAME`, `run:NAME@VARIANT`, a run's folder, or a file.
+        key: the recipe's key, for the error.
 
     Raises:
         NotFoundError: there is none.
@@ -83,7 +84,7 @@ def completions_file(named: str) -> Path:
         if file.is_file():
             return file
     what = f"there are no completions of {named!r}"
-    raise NotFoundError(what, "build.of", "evaluate the run first with `lrmctl eval`, or name a file")
+    raise NotFoundError(what, key, "evaluate the run first with `lrmctl eval`, or name a file")
 
 
 def completions(named: str) -> Iterator[TraceRow]:

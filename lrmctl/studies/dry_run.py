@@ -8,6 +8,7 @@ the token limits at a rate that the user states; without either they are not kno
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -278,8 +279,10 @@ def _training(arm: StudyArm, base: str, loaded: LoadedRecipe, runs: int, runs_di
 
 def _known(note: str, arm: StudyArm) -> str:
     """The note on missing data, unless this study makes them."""
-    made = next((name for name in arm.runs.values() if f"/{name}'" in note), None)
-    return note if made is None else f"its rows are built first, by {made}"
+    made = next(
+        (name for name in arm.runs.values() if re.search(rf"(run:|')\S*/{re.escape(name)}(?![\w.-])", note)), None
+    )
+    return note if made is None else f"its rows are made first, by {made}"
 
 
 def _build(rows: StudyArm, base: str, loaded: LoadedRecipe, runs: int, runs_dir: Path) -> StageEstimate:
@@ -297,7 +300,7 @@ def _build(rows: StudyArm, base: str, loaded: LoadedRecipe, runs: int, runs_dir:
         gpus_of_evaluation(planned.recipe),
         plan.completions if known else None,
         sum(plan.judge_calls.values()) if known else None,
-        notes=plan.missing,
+        notes=tuple(_known(note, rows) for note in plan.missing),
     )
 
 

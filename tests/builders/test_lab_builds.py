@@ -182,11 +182,12 @@ def test_a_backtracked_thought_begins_as_given_turns_and_goes_on(built: Build, t
     prompts = [{"use": "lab-prompts", "options": {"n": 2, "harmful": 1, "benign": 0, "reasoning": 0}}]
     first, other = load_prompts([Mixed.model_validate(prompts[0])])
     start = f"Okay, the user wants to {first.meta['verb']} {first.meta['object']}. So the plan is"
-    thoughts = tmp_path / "thoughts.jsonl"
-    thoughts.write_text(json.dumps({"id": first.id, "thought": start}) + "\n")
+    earlier = tmp_path / "runs" / "earlier" / "rows.jsonl"
+    earlier.parent.mkdir(parents=True)
+    earlier.write_text(json.dumps({"messages": first.messages, "thinking": start, "answer": "Done."}) + "\n")
     turn = " Wait, this is not safe."
     keep = {"reward": {"components": [{"use": "format"}]}, "at_least": -9, "closed_thinking": False}
-    done = built(prompts=prompts, build={"use": "backtrack", "thoughts": str(thoughts), "turn": turn}, keep=keep)
+    done = built(prompts=prompts, build={"use": "backtrack", "thoughts": "run:earlier", "turn": turn}, keep=keep)
     rows = list(read_jsonl(done.folder / "rows.jsonl"))
     assert {row["id"] for row in rows} == {first.id}
     assert all(row["thinking"].startswith(start + turn) for row in rows)

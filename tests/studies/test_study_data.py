@@ -89,8 +89,27 @@ def test_the_plan_counts_what_is_sampled_and_says_what_is_not_known(tmp_path: Pa
     (build,) = [one for one in plan.stages if one.stage == "build"]
     assert (build.arm, build.start, build.completions, build.judge_calls) == ("mapped", "mapper", 3200, 4800)
     (dart,) = [one for one in plan.stages if (one.arm, one.stage) == ("dart", "train")]
-    assert dart.notes == ("its rows are built first, by mapped",)
+    assert dart.notes == ("its rows are made first, by mapped",)
     assert plan.to_json()["totals"]["build"]["runs"] == 1
+
+
+def test_builds_from_rows_of_the_study_and_pairs_of_its_rollouts_are_planned_before_there_are_any(
+    tmp_path: Path,
+) -> None:
+    faults = "runs: {base: faults}"
+    top = f"""data:
+  - {{name: faults, recipe: lab/data-faults}}
+  - {{name: corrected, recipe: lab/data-correct, {faults}}}
+  - {{name: backtracked, recipe: lab/data-backtrack, set: {{build.only: any}}, {faults}}}"""
+    arms = ("{name: rl, recipe: lab/rl}", "{name: dpo, recipe: lab/dpo-rollouts, runs: {lab-rl: rl}}")
+    plan = plan_study(study(tmp_path, *arms, top=top), tmp_path / "runs")
+    told = {one.arm: (one.completions, one.notes) for one in plan.stages if one.stage in ("build", "train")}
+    assert told["faults"] == (1024, ())
+    assert told["corrected"] == told["backtracked"] == (None, ("its rows are made first, by faults",))
+    assert told["dpo"] == (None, ("its rows are made first, by rl",))
+    tasks = tasks_of(tmp_path, *arms, top=top)
+    assert tasks["build:backtracked"].needs == tasks["build:corrected"].needs == ("build:faults",)
+    assert tasks["train:dpo"].needs == ("train:rl",)
 
 
 @pytest.mark.slow

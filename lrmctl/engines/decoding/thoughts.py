@@ -95,7 +95,7 @@ def _wanted(file: Path, how: Prefix) -> Iterator[tuple[str, str, str, int]]:
 def _parts(row: LocatedRow) -> tuple[str, str, str, int]:
     if trace := row.get("trace"):
         return trace["prompt"]["messages"][-1]["content"], "", trace["thinking"].strip(), trace.get("sample", 0)
-    text = "" if missing(row.get("prompt")) else _asked(row)
+    text = "" if missing(row.get("prompt")) and missing(row.get("messages")) else _asked(row)
     id = id_of(row, "id", "prompt_id") or ""
     thought = row["thought"] if "thought" in row else row["thinking"]
     if not isinstance(thought, str) or not (text or id):

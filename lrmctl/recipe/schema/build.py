@@ -184,8 +184,8 @@ class Backtrack(Section):
 
     use: Literal["backtrack"]
     thoughts: Text
-    """The beginnings: a run's folder or its rows.jsonl, or a JSONL file of rows `{"id" or "prompt", "thought"}`;
-    relative to the recipe. Prompts without one are left out and counted."""
+    """The beginnings: `run:NAME`, a run's folder or its rows.jsonl, or a JSONL file of rows `{"id" or "prompt",
+    "thought"}`; relative to the recipe. Prompts without one are left out and counted."""
     only: Literal["any", "safe", "unsafe"] = "any"
     """From a run: only thinking with this verdict."""
     tokens: Positive | None = None
