@@ -158,6 +158,36 @@ def progress(label: str) -> Iterator[OnProgress]:
         yield show
 
 
+@contextmanager
+def waiting() -> Iterator[Callable[[str], None]]:
+    """Say on stderr what is waited for: a live line on a terminal, otherwise one line for the first text."""
+    from rich.errors import LiveError
+
+    shown: list[Any] = []
+
+    def show(text: str) -> None:
+        if shown:
+            if shown[0]:
+                shown[0].update(escape(text))
+            return
+        status = None
+        if err.is_terminal:
+            status = err.status(escape(text), spinner="line" if err.options.ascii_only else "dots")
+            try:
+                status.start()
+            except LiveError:  # progress is on the screen already
+                status = None
+        shown.append(status)
+        if not status:
+            say(text)
+
+    try:
+        yield show
+    finally:
+        if shown and shown[0]:
+            shown[0].stop()
+
+
 class _Lines:
     """Progress without a terminal: the first report, the last, and one every `QUIET_SECONDS`."""
 

@@ -55,6 +55,8 @@ def plugins(_: Machine) -> Iterator[Check]:
 
     if problems := registry.problems():
         fix = "update or uninstall them; nothing else is affected"
+        if all(problem.loading for problem in problems):
+            fix = f"nothing if they are only slow: a recipe waits for them; otherwise {fix}"
         yield Check("plugins", "warn", "; ".join(map(str, problems)), fix)
     else:
         yield Check("plugins", "ok", f"{len(registry.names())} names registered")

@@ -1,8 +1,7 @@
-"""Loads plugins so that a broken one is reported and never breaks a command.
+"""Loads one plugin: all that it registers, or an exception that says why it cannot be used.
 
-Each plugin has its own pluggy manager: one that cannot be imported, takes too long, has a wrong signature or raises
-during registration becomes a `PluginProblem` and provides nothing. This module loads; conflicts between names are
-resolved in `registry`.
+Each plugin has its own pluggy manager. When which plugins load, and what becomes of one that fails, is for
+`third_party`; conflicts between names are resolved in `registry`.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ from lrmctl._util.suggest import did_you_mean
 from lrmctl.errors import PluginError
 from lrmctl.hooks import builtins, specs
 from lrmctl.hooks.calls import trace_call, trace_hooks
-from lrmctl.hooks.distributions import PLUGINS_VARIABLE, Candidate, installed
-from lrmctl.hooks.isolation import contained, load_timeout, load_within
+from lrmctl.hooks.distributions import Candidate
+from lrmctl.hooks.isolation import contained
 
 GROUPS = {
     "reward": "lrmctl_rewards",
@@ -94,13 +93,23 @@ def _loaded(source: specs.LazyFactory) -> Callable[..., Any]:
 
 @dataclass(frozen=True)
 class PluginProblem:
-    """Why a plugin, or one of its names, cannot be used."""
+    """Why a plugin, or one of its names, cannot be used.
+
+    Attributes:
+        loading: it may only be slow: it still loads.
+    """
 
     distribution: str
     error: str
+    loading: bool = False
 
     def __str__(self) -> str:
         return f"{self.distribution}: {self.error}"
+
+    @property
+    def sentence(self) -> str:
+        """For the user, beside a list of what has loaded."""
+        return f"{'not loaded yet' if self.loading else 'not usable'}: {self}"
 
 
 @dataclass(frozen=True)
@@ -119,43 +128,18 @@ def load_builtins() -> LoadedPlugins:
 
     entries: list[PluginEntry] = []
     for module in builtins.MODULES:
-        entries += _register(Candidate("lrmctl", __version__, partial(importlib.import_module, module), builtin=True))
+        entries += register_plugin(
+            Candidate("lrmctl", __version__, partial(importlib.import_module, module), builtin=True)
+        )
     return LoadedPlugins(tuple(entries), ())
 
 
-def load_third_party() -> LoadedPlugins:
-    """Every installed distribution with an entry point in the group `lrmctl`, each in isolation.
-
-    `LRMCTL_PLUGINS` chooses among them; `LRMCTL_PLUGIN_TIMEOUT` is the number of seconds that each may take.
+def register_plugin(candidate: Candidate) -> list[PluginEntry]:
+    """Entries of one plugin.
 
     Raises:
-        RecipeError: `LRMCTL_PLUGIN_TIMEOUT` is no number of seconds.
+        Exception: whatever it raises; a PluginError or TypeError for a plugin that breaks the contract.
     """
-    found, seconds = installed(), load_timeout()
-    entries: list[PluginEntry] = []
-    problems = [
-        PluginProblem(PLUGINS_VARIABLE, f"{name!r} is not installed, or is no plugin; {hint}".rstrip("; "))
-        for name, hint in found.unknown
-    ]
-    for candidate in found.candidates:
-        try:
-            offered = load_within(seconds, partial(_register, candidate))
-            _check_twice(offered, entries)
-            entries.extend(offered)
-        except PluginError as error:
-            problems.append(_problem(candidate, "; ".join(filter(None, (error.what, error.fix)))))
-        except Exception as error:  # a plugin may raise anything; it must not end the command
-            problems.append(_problem(candidate, f"{type(error).__name__}: {error}"))
-    return LoadedPlugins(tuple(entries), tuple(problems), found.left_out)
-
-
-def _problem(candidate: Candidate, error: str) -> PluginProblem:
-    which = f"entry point {candidate.entry_point!r}: " if candidate.entry_point else ""
-    return PluginProblem(candidate.distribution, f"{which}{error}")
-
-
-def _register(candidate: Candidate) -> list[PluginEntry]:
-    """Entries of one plugin: all of them, or an exception."""
     manager = pluggy.PluginManager(specs.PROJECT)
     manager.add_hookspecs(specs)
     with trace_call("import", candidate.distribution):
@@ -170,13 +154,6 @@ def _register(candidate: Candidate) -> list[PluginEntry]:
     for group, hook in GROUPS.items():
         getattr(manager.hook, hook)(register=_callback(candidate, group, entries))
     return entries
-
-
-def _check_twice(offered: list[PluginEntry], entries: list[PluginEntry]) -> None:
-    """Raises ValueError for a name that another entry point of the same distribution registers."""
-    for one in offered:
-        if any((e.group, e.name, e.distribution) == (one.group, one.name, one.distribution) for e in entries):
-            raise ValueError(f"two of its entry points register the {one.group} {one.name!r}")
 
 
 def _check_api(plugin: Any) -> None:

@@ -2,7 +2,9 @@
 
 Built-in names never need third-party code: third-party plugins are loaded only for a name that is not built in, or for
 a full list. A built-in name cannot be taken; two plugins that claim the same name both lose it, and a recipe names the
-one it wants with its distribution: `use: acme-rewards:brevity`.
+one it wants with its distribution: `use: acme-rewards:brevity`, for which no other plugin is loaded.
+
+A list waits only a little for a plugin that is slow to load; a name that only such a plugin can still have waits long.
 
 A name with a colon is read so: if what is before the first colon is a distribution that registers the rest, it is that
 name of that distribution; otherwise the whole is the name. A plugin whose name reads as that of another distribution
@@ -22,10 +24,11 @@ from lrmctl.errors import LrmctlError, NotFoundError, PluginError, RecipeError
 from lrmctl.hooks.adapt import BASES, adapted
 from lrmctl.hooks.calls import trace_call
 from lrmctl.hooks.distributions import PLUGINS_VARIABLE, normalized
-from lrmctl.hooks.manager import GROUPS, LoadedPlugins, PluginEntry, PluginProblem, load_builtins, load_third_party
+from lrmctl.hooks.manager import GROUPS, LoadedPlugins, PluginEntry, PluginProblem, load_builtins
 from lrmctl.hooks.specs import OptionsCheck
+from lrmctl.hooks.third_party import ThirdPartyPlugins
 
-__all__ = ["GROUPS", "PluginEntry", "PluginProblem", "Registry", "check", "find", "make", "names", "problems"]
+__all__ = ["GROUPS", "PluginEntry", "PluginProblem", "Registry", "check", "find", "make", "names", "problems", "wait"]
 
 
 class Registry:
@@ -33,7 +36,7 @@ class Registry:
 
     def __init__(self) -> None:
         self._builtin: LoadedPlugins | None = None
-        self._third_party: LoadedPlugins | None = None
+        self._third_party: ThirdPartyPlugins | None = None
 
     @property
     def builtin(self) -> LoadedPlugins:
@@ -42,8 +45,17 @@ class Registry:
 
     @property
     def third_party(self) -> LoadedPlugins:
-        self._third_party = self._third_party or load_third_party()
+        """What has loaded so far; waits a little for what has not."""
+        return self._plugins.loaded()
+
+    @property
+    def _plugins(self) -> ThirdPartyPlugins:
+        self._third_party = self._third_party or ThirdPartyPlugins()
         return self._third_party
+
+    def wait(self) -> None:
+        """Wait for plugins that are slow to load as long as for one whose name a recipe needs."""
+        self._plugins.wait()
 
     def names(self, group: str | None = None) -> list[PluginEntry]:
         """All names that a recipe can use, of one group or of all, by group and name; qualified where needed."""
@@ -76,19 +88,32 @@ class Registry:
         for entry in self.builtin.entries:
             if (entry.group, entry.name) == (group, name):
                 return entry
-        entries = [e for e in self.third_party.entries if e.group == group]
+        found = self._third_party_entry(group, name)
+        if found is None and self._plugins.wait():
+            found = self._third_party_entry(group, name)
+        if found is None:
+            raise self._not_found(group, name)
+        return found
+
+    def _third_party_entry(self, group: str, name: str) -> PluginEntry | None:
+        return self._of_distribution(group, name) or self._claimed(group, name)
+
+    def _of_distribution(self, group: str, name: str) -> PluginEntry | None:
+        """What a qualified name means."""
         distribution, colon, rest = name.partition(":")
-        if colon:
-            for entry in entries:
-                if (normalized(entry.distribution), entry.name) == (normalized(distribution), rest):
-                    return replace(entry, name=name)
-        claims = [e for e in entries if e.name == name]
+        if not colon:
+            return None
+        for entry in self._plugins.of(distribution):
+            if (entry.group, entry.name) == (group, rest):
+                return replace(entry, name=name)
+        return None
+
+    def _claimed(self, group: str, name: str) -> PluginEntry | None:
+        claims = [e for e in self.third_party.entries if (e.group, e.name) == (group, name)]
         if len(claims) > 1:
             fix = f"write {' or '.join(repr(_qualified(e)) for e in claims)}"
             raise PluginError(f"{group} {name!r} is registered by {_owners(claims)}", fix=fix)
-        if not claims:
-            raise self._not_found(group, name)
-        return claims[0]
+        return claims[0] if claims else None
 
     def check(self, group: str, name: str, options: Mapping[str, Any]) -> PluginEntry:
         """Find a name and bind the options to its factory without calling it.
@@ -198,3 +223,4 @@ check = _default.check
 make = _default.make
 names = _default.names
 problems = _default.problems
+wait = _default.wait

@@ -69,6 +69,7 @@ def check_installed(only: Sequence[str] = (), options: Mapping[str, Any] | None 
     """
     if options and not only:
         raise RecipeError("--option needs the name of a plugin", "--option", "`lrmctl plugin list` names them")
+    registry.wait()
     offered = [entry for entry in registry.names() if not entry.builtin]
     broken = registry.problems()
     wanted = {word: _named(word) for word in only}

@@ -2,7 +2,7 @@
 
     python tests/benchmarks/startup_with_plugins.py
 
-Prints medians as ratios. `plugin list` loads every plugin, so with the sleeping one it takes LRMCTL_PLUGIN_TIMEOUT.
+Prints medians as ratios. `plugin list` loads every plugin, so with the sleeping one it takes the time limit.
 """
 
 from __future__ import annotations

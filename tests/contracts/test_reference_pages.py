@@ -18,7 +18,7 @@ import lrmctl
 from lrmctl import testing
 from lrmctl.hooks import registry, specs
 from lrmctl.hooks.distributions import Candidate
-from lrmctl.hooks.manager import GROUPS, PluginEntry, _register
+from lrmctl.hooks.manager import GROUPS, PluginEntry, register_plugin
 from lrmctl.types import Trace
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -105,7 +105,7 @@ def example(group: str) -> list[PluginEntry]:
     module.__file__ = "shown.py"
     sys.modules[module.__name__] = module  # rewards are sent through a pipe by their module's name
     exec(compile(source, group, "exec"), vars(module))
-    return _register(Candidate("shown", "1", partial(lambda found: found, module)))
+    return register_plugin(Candidate("shown", "1", partial(lambda found: found, module)))
 
 
 def answers(factory: Callable[..., Any]) -> None:

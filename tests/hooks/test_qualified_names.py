@@ -85,7 +85,7 @@ def test_a_recipe_writes_qualified_names_and_its_lock_records_the_distribution(
     from lrmctl.recipe.load import load_recipe
     from lrmctl.recipe.lock import plugin_versions
 
-    monkeypatch.setattr(shared._default, "_third_party", rivals.third_party)
+    monkeypatch.setattr(shared._default, "_third_party", rivals._third_party)
     file = tmp_path / "short.yaml"
     recipe = (
         "kind: rl\nname: short\nmodel: lab:tiny\nprompts: [{use: lab-prompts}]\nreward: {components: [{use: NAME}]}\n"

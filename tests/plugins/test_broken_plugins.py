@@ -12,7 +12,7 @@ pytestmark = pytest.mark.e2e
 LIMIT = {"LRMCTL_PLUGIN_TIMEOUT": "2"}
 REASONS = {
     "raises": "RuntimeError: no licence file",
-    "sleeps": "took longer than 2 s to load",
+    "sleeps": "still importing after 2 s",
     "exits": "it calls os._exit(3)",
     "needs": "No module named 'a_library_that_nobody_has'",
     "future": "is written for version 99 of the plugin API",
@@ -38,12 +38,14 @@ def test_the_list_names_each_with_its_reason_and_what_one_prints_is_not_in_it(py
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)["data"]  # stdout is nothing but the list
     assert "a banner of the plugin" in done.stderr
+    assert "waiting for lrmctl-broken (sleeps) to load, 2 s at most" in done.stderr
     assert [e["name"] for e in found["plugins"] if not e["builtin"]] == ["printed"]
     assert {problem["distribution"] for problem in found["problems"]} == {"lrmctl-broken"}
     said = {problem["error"].partition(": ")[0]: problem["error"] for problem in found["problems"]}
     assert set(said) == {f"entry point {name!r}" for name in REASONS}
     for name, reason in REASONS.items():
         assert reason in said[f"entry point {name!r}"]
+    assert [p["error"].partition(": ")[0] for p in found["problems"] if p["loading"]] == ["entry point 'sleeps'"]
 
 
 def test_doctor_reports_each_with_its_reason(python: Path) -> None:

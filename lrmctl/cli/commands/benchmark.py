@@ -46,7 +46,7 @@ def list_(as_json: AsJson = False) -> None:
     console.table("", ("reasoning task", "from", "prompts", "licence", "gated", "here", "what"), rows)
     console.say("any task of lm-evaluation-harness is `lmeval:NAME`")
     for problem in registry.problems():
-        console.say(f"not usable: {problem}")
+        console.say(problem.sentence)
     console.say("splits, sources and how to get one: lrmctl benchmark show NAME")
 
 

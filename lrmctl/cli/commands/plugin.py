@@ -44,7 +44,7 @@ def list_(
     ]
     console.table("", ("kind", "name", "from", "what"), rows)
     for problem in problems:
-        console.say(f"not usable: {problem}")
+        console.say(problem.sentence)
 
 
 @app.command()

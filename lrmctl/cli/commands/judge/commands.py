@@ -49,7 +49,7 @@ def list_(as_json: AsJson = False) -> None:
     ]
     console.table("", ("judge", "from", "model", "says refusal", "smoke only", "what"), rows)
     for problem in registry.problems():
-        console.say(f"not usable: {problem}")
+        console.say(problem.sentence)
 
 
 @app.command()

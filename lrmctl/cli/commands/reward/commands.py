@@ -47,7 +47,7 @@ def list_(as_json: AsJson = False) -> None:
         return
     console.table("", ("reward", "from", "range", "what"), [(r.name, r.origin, _range(r), r.summary) for r in found])
     for problem in registry.problems():
-        console.say(f"not usable: {problem}")
+        console.say(problem.sentence)
 
 
 @app.command()
