@@ -9,6 +9,7 @@
 #   make docs    the documentation as a site, in site/index.html
 #   make reference  writes what the documentation takes from the code
 #   make release  what a release is made of, in dist/; uploads nothing
+#   make container  the image lrmctl:cpu; VARIANT=cuda, BASE, LRMCTL and BUILDER change it
 #   make setup   the environment alone, in .venv, with the versions of constraints.txt
 #   make constraints  writes constraints.txt from the versions in .venv
 #   make clean   removes what these made; runs/ stays
@@ -23,7 +24,7 @@ ENV := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE TOKENIZERS_PARALLELISM=false PY
 # the set-up has no CUDA, so these tests often run in an environment of the machine's own
 PYTHON ?= $(if $(wildcard $(VENV)/bin/python),$(VENV)/bin/python,python3)
 
-.PHONY: release help setup constraints demo test test-all test-gpu test-plugins lint docs reference clean
+.PHONY: release container help setup constraints demo test test-all test-gpu test-plugins lint docs reference clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -71,6 +72,10 @@ reference: $(STAMP)
 
 release: $(STAMP)
 	@VENV="$(VENV)" bash tools/release.sh
+
+# no set-up: a machine that builds images needs none of it
+container:
+	@VENV="$(VENV)" bash tools/container/build.sh
 
 clean:
 	rm -rf $(VENV) .plugins build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -46,6 +46,8 @@ ENTRIES = {
 NOT_LRMCTL = {
     "hf download": "needs the hub",
     "make ": "takes minutes; `make demo` and `make test` are what CI runs",
+    "docker ": "needs an image of minutes; CI builds and runs it",
+    "podman ": "the same",
     "pip install": "installs into this environment",
     "inspect view": "serves until it is ended; tests/interop opens the logs with it",
     "RAY_OVERRIDE_RESOURCES=": "starts a Ray cluster; tests/backends/launch/test_launch_ray.py does",
