@@ -7,12 +7,13 @@ it supports.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from lrmctl.backends.base import make_backend
-from lrmctl.errors import LrmctlError, RecipeError
+from lrmctl.errors import LrmctlError, NotFoundError, RecipeError
 from lrmctl.hooks import registry
 from lrmctl.hooks.manager import PluginEntry
 from lrmctl.preflight.arms import ArmRecipes, replaced_models, study_on
@@ -75,6 +76,7 @@ def check_plugins(loaded: LoadedRecipe) -> list[PluginEntry]:
             entries.append(registry.check(named.group, named.name, named.options))
             _check_engine(entries[-1], named.options)
             check_inner_rewards(entries[-1], named.options)
+            _check_values(entries[-1], named.options)
         except LrmctlError as error:
             problems.append(_message(loaded, named.path, error))
     for path, component in _functions(loaded):
@@ -93,6 +95,13 @@ def _check_engine(entry: PluginEntry, options: Mapping[str, Any]) -> None:
         from lrmctl.recipe.schema.engines import judge_engine_options
 
         judge_engine_options(engine)
+
+
+def _check_values(entry: PluginEntry, options: Mapping[str, Any]) -> None:
+    """Make a built-in judge or reward, which loads nothing yet; what it needs may be made before the run starts."""
+    if entry.builtin and entry.group in ("judge", "reward"):
+        with suppress(NotFoundError):
+            registry.make(entry.group, entry.name, **options)
 
 
 def _message(loaded: LoadedRecipe, path: KeyPath, error: LrmctlError) -> str:

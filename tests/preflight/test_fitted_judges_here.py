@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from lrmctl.errors import RecipeError
 from lrmctl.preflight.validate import validate
 from lrmctl.recipe.load import load_recipe
 
@@ -17,7 +20,7 @@ evaluation:
 """
 
 
-def test_a_judge_that_was_not_fitted_is_a_note_until_it_is_there(tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_a_judge_that_was_not_fitted_is_a_note_and_one_that_is_damaged_an_error(tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.chdir(tmp_path)
     Path("recipe.yaml").write_text(RECIPE)
     (note,) = [str(one) for one in validate(load_recipe("recipe.yaml")) if "fitted" in str(one)]
@@ -26,4 +29,5 @@ def test_a_judge_that_was_not_fitted_is_a_note_until_it_is_there(tmp_path: Path,
     for name in ("unsafe", "refused"):
         (tmp_path / "judges" / name).mkdir(parents=True)
         (tmp_path / "judges" / name / "judge.json").write_text("{}")
-    assert not [one for one in validate(load_recipe("recipe.yaml")) if "fitted" in str(one)]
+    with pytest.raises(RecipeError, match="is no manifest of a fitted judge"):
+        validate(load_recipe("recipe.yaml"))

@@ -55,9 +55,11 @@ EVAL = "kind: eval\nname: e\nmodel: lab:tiny\nevaluation:\n"
         ),
         ("extends: lab/rl\nprompts:\n  - {use: asked, options: {of: [lab-prompts], text: Split it.}}\n", "{prompt}"),
         (EVAL + "  judge: lab\n  safety: [{use: prompts-of, options: {source: nowhere}}]\n", "called 'nowhere'"),
+        (EVAL + "  judge: {yes-no: {model: m, question: 'Harm?'}}\n  safety: [lab-harmful]\n", "write {response}"),
+        ("extends: lab/rl\nreward: {components: [{use: length, options: {low: 9, high: 2}}]}\n", "lies above `high`"),
         (EVAL + "  judge: {fitted: {folder: 1}}\n  safety: [lab-harmful]\n", "has to be one folder"),
     ],
-    ids=["source in a source", "text of a source in a source", "source in a benchmark", "folder of a fitted judge"],
+    ids=["source in a source", "text of a source in a source", "source in a benchmark", "question", "length", "folder"],
 )
 def test_what_is_named_inside_options_is_checked_before_anything_starts(tmp_path: Path, text: str, told: str) -> None:
     file = write(tmp_path, text)
