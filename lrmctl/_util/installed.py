@@ -8,10 +8,11 @@ from platform import python_version
 
 def versions_of(*packages: str) -> dict[str, str | None]:
     """Python's version and those of packages; None for what is not installed."""
-    return {"python": python_version(), **{package: _version(package) for package in packages}}
+    return {"python": python_version(), **{package: version_of(package) for package in packages}}
 
 
-def _version(package: str) -> str | None:
+def version_of(package: str) -> str | None:
+    """The version of an installed package; None if it is not installed."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lrmctl._util.installed import version_of
 from lrmctl.types import Plan
 
 if TYPE_CHECKING:
@@ -101,9 +102,11 @@ class Backend(ABC):
 
     Attributes:
         name: the name that recipes use.
+        packages: distributions whose versions the lock of a run records; those that are not installed are left out.
     """
 
     name: str
+    packages: Sequence[str] = ()
 
     @abstractmethod
     def plan(self, job: TrainJob) -> Plan:
@@ -131,8 +134,8 @@ class Backend(ABC):
         return None
 
     def versions(self) -> Mapping[str, Any]:
-        """Versions for the lock file, found without importing the trainer; none by default."""
-        return {}
+        """Versions for the lock file, found without importing the trainer: by default those of `packages`."""
+        return {package: version for package in self.packages if (version := version_of(package))}
 
     def check(self, recipe: OfflineRecipe | RlRecipe) -> Sequence[Problem]:  # noqa: ARG002
         """Problems and notes of a recipe, found without a model, data, a GPU or the trainer itself; none by default."""

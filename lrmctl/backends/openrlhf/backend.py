@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from importlib import metadata
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from lrmctl.backends.base import Backend, Checkpoint, Progress, TrainJob
 from lrmctl.backends.openrlhf.flags import parser
@@ -23,13 +21,13 @@ from lrmctl.runs.folder import RunFolder
 from lrmctl.types import Plan
 
 _RAY_LOGS = ("ray/session_latest/logs/raylet.*", "ray/session_latest/logs/gcs_server.*")
-_PACKAGES = ("openrlhf", "torch", "transformers", "deepspeed", "ray", "vllm", "flash-attn", "datasets", "peft")
 
 
 class OpenRlhf(Backend):
     """The `openrlhf` backend."""
 
     name = "openrlhf"
+    packages = ("openrlhf", "torch", "transformers", "deepspeed", "ray", "vllm", "flash-attn", "datasets", "peft")
 
     def plan(self, job: TrainJob) -> Plan:
         """The exact command line, files and environment of a job.
@@ -82,16 +80,6 @@ class OpenRlhf(Backend):
         for progress in recorder.finish():
             on_progress(progress)
         return _finished_model(plan, folder, recorder, ended.log)
-
-    def versions(self) -> Mapping[str, Any]:
-        """Versions of OpenRLHF and its main dependencies; packages that are not installed are left out."""
-        found = {}
-        for package in _PACKAGES:
-            try:
-                found[package] = metadata.version(package)
-            except metadata.PackageNotFoundError:
-                continue
-        return found
 
 
 def _finished_model(plan: Plan, folder: RunFolder, recorder: Recorder, log: Path) -> Path:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from importlib import metadata
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -34,13 +33,13 @@ from lrmctl_trl.rules import problems
 from lrmctl_trl.settings import fields, length
 
 SETTINGS = "trl.json"
-_PACKAGES = ("trl", "torch", "transformers", "accelerate", "datasets", "peft")
 
 
 class Trl(Backend):
     """The `trl` backend."""
 
     name = "trl"
+    packages = ("trl", "torch", "transformers", "accelerate", "datasets", "peft")
 
     def plan(self, job: TrainJob) -> Plan:
         """The plan of a job.
@@ -97,16 +96,6 @@ class Trl(Backend):
     def checkpoint(self, run_dir: Path) -> Checkpoint | None:
         """The last checkpoint that can be loaded."""
         return checkpoints.last_checkpoint(run_dir, _updates(run_dir))
-
-    def versions(self) -> Mapping[str, Any]:
-        """Versions of TRL and what it trains with; packages that are not installed are left out."""
-        found = {}
-        for package in _PACKAGES:
-            try:
-                found[package] = metadata.version(package)
-            except metadata.PackageNotFoundError:
-                continue
-        return found
 
     def launch(
         self,
