@@ -14,7 +14,7 @@ from lrmctl._util.toml_tables import read_entries
 from lrmctl.doctor.check import Check, Machine
 
 OPENRLHF = "0.11.2"
-INSTALL = "on CUDA: pip install 'lrmctl[openrlhf]'; on CPU: make setup in a checkout"
+INSTALL = "on CUDA: pip install 'lrmctl[openrlhf]'; on CPU: make setup in a checkout, or lrmctl doctor --cpu-overrides"
 ON_GPUS = ("flash-attn", "bitsandbytes", "pynvml")
 """Requirements of OpenRLHF that a machine without a GPU does without."""
 

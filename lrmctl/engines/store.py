@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, replace
+from contextlib import closing, contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
+from uuid import uuid4
 
 from lrmctl._util.disk import FULL
 from lrmctl._util.progress import Done
@@ -44,6 +46,14 @@ create table if not exists completions (
     ids text not null,           -- JSON list of token ids
     sampling text not null,      -- JSON of every sampling parameter
     created text not null default current_timestamp
+)
+"""
+_SESSIONS = """
+create table if not exists sessions (
+    id text primary key,         -- one for each time that an engine generated into this file
+    seconds real not null,       -- from its start to the last completion that was stored
+    completions integer not null,
+    tokens integer not null
 )
 """
 _INSERT = """
@@ -76,6 +86,34 @@ class StoredCompletion(NamedTuple):
     inserted: int
 
 
+@dataclass
+class Session:
+    """One time that an engine generates into a store; written with the completions, so that a kill leaves it right."""
+
+    began: float = field(default_factory=time.monotonic)
+    id: str = field(default_factory=lambda: uuid4().hex)
+    completions: int = 0
+    tokens: int = 0
+
+    def row(self, stored: Sequence[Completion]) -> tuple[str, float, int, int]:
+        """As stored, with these completions."""
+        self.completions += len(stored)
+        self.tokens += sum(one.count for one in stored)
+        return self.id, time.monotonic() - self.began, self.completions, self.tokens
+
+
+class Pace(NamedTuple):
+    """How fast completions were generated.
+
+    Attributes:
+        seconds: of all sessions, loading the model included.
+    """
+
+    completions: int
+    tokens: int
+    seconds: float
+
+
 class Store:
     """The completions in one SQLite file; a context manager.
 
@@ -92,6 +130,7 @@ class Store:
             self._db.execute("pragma journal_mode=persist")
             with self._writing():
                 self._db.execute(_TABLE)
+                self._db.execute(_SESSIONS)
                 present = {row[1] for row in self._db.execute("pragma table_info(completions)")}
                 for column, kind in _SINCE_FIRST.items():
                     if column not in present:
@@ -130,13 +169,19 @@ class Store:
             for temperature, sample, prompt, completion, ids, inserted in found:
                 yield StoredCompletion(temperature, sample, prompt, completion, tuple(json.loads(ids)), inserted)
 
-    def put(self, identity: str, done: Iterable[tuple[GenerationRequest, Completion]]) -> None:
+    def put(
+        self, identity: str, done: Iterable[tuple[GenerationRequest, Completion]], session: Session | None = None
+    ) -> None:
         """Store completions, all or none of them. Errors are not stored, since the model did not produce them."""
-        rows = [_row(identity, r, c) for r, c in done if c.finish_reason != "error"]
-        if rows:
+        stored = [(r, c) for r, c in done if c.finish_reason != "error"]
+        if stored:
             self._refuse_deleted()
+            rows = [_row(identity, r, c) for r, c in stored]
             with self._guard(), self._writing():
                 self._db.executemany(_INSERT, rows)
+                if session:
+                    told = session.row([c for _, c in stored])
+                    self._db.execute("insert or replace into sessions values (?, ?, ?, ?)", told)
 
     def _refuse_deleted(self) -> None:
         """Refuse a deleted file: SQLite would keep writing to it, or report it as read-only."""
@@ -218,11 +263,21 @@ def generate_into(
     Yields:
         Completions that have finished, each with its request, often none; and the number finished so far.
     """
-    meter = WorkMeter(engine, requests)
+    meter, session = WorkMeter(engine, requests), Session()
     for batch in engine.generate(requests):
         found = [(requests[i], checked(requests[i], completion)) for i, completion in batch]
-        store.put(engine.identity, found)
+        store.put(engine.identity, found, session)
         yield found, meter.saw(found)
+
+
+def pace_of(path: Path) -> Pace | None:
+    """How fast the completions in a file were generated; None if that is not recorded there. Writes nothing."""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            found = db.execute("select sum(completions), sum(tokens), sum(seconds) from sessions").fetchone()
+    except sqlite3.Error:  # no such file, one of an older version, or no store
+        return None
+    return Pace(*found) if found[0] and found[2] > 0 else None
 
 
 def complete(

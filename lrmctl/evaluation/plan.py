@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from lrmctl.evaluation.pace import MeasuredEvaluation
 from lrmctl.evaluation.prompts import section_prompts
 from lrmctl.planning.cost import CHARACTERS, CostEstimate, JudgeTokens, hours_at_rate, server_tokens, total
 from lrmctl.planning.prices import Prices
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
     from lrmctl.recipe.schema.evaluation import EvalSection, SafetySet
 
 NO_HOURS = (
-    "state how many tokens one GPU generates in a second: --price eval_tokens_per_second=N; `lrmctl study --dry-run`"
-    " knows them once a first evaluation has finished"
+    "evaluate a few prompts (--variant pilot --set evaluation.limit=20) and ask again, or state how many tokens one GPU"
+    " generates in a second: --price eval_tokens_per_second=N"
 )
 
 
@@ -44,11 +45,18 @@ class EvaluationPlan:
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
-    def cost(self, prices: Prices) -> CostEstimate:
-        """Hours by the rate that is stated, and money."""
+    def cost(self, prices: Prices, earlier: MeasuredEvaluation | None = None) -> CostEstimate:
+        """Hours by the rate that is stated, else as an earlier evaluation took, and money.
+
+        Args:
+            earlier: see `evaluation.pace`.
+        """
         rate = prices.eval_tokens_per_second
+        if rate is None and earlier and self.completions is not None:
+            known, said = earlier.hours(self.completions), earlier.told(self.completions)
+            return CostEstimate(known, self.gpus, said, self.server_judges, prices)
         hours = hours_at_rate(self.tokens_at_most, rate, self.gpus)
-        said = NO_HOURS if rate is None else "some sets are not on this machine"
+        said = "some sets are not on this machine" if rate is not None or earlier else NO_HOURS
         if hours is not None:
             said = f"every completion at its token limit, {rate:g} tokens per second per GPU as stated"
         return CostEstimate(hours, self.gpus, said, self.server_judges, prices, at_most=hours is not None)

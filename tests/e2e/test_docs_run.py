@@ -46,6 +46,7 @@ ENTRIES = {
 NOT_LRMCTL = {
     "hf download": "needs the hub",
     "make ": "takes minutes; `make demo` and `make test` are what CI runs",
+    "uvx ": "installs gigabytes from the package index",
     "docker ": "needs an image of minutes; CI builds and runs it",
     "podman ": "the same",
     "pip install": "installs into this environment",

@@ -18,7 +18,7 @@ import pytest
 
 from lrmctl.engines.base import Completion, GenerationRequest, Sampling
 from lrmctl.engines.hf.engine import HfEngine
-from lrmctl.engines.store import Store, complete, sample_traces
+from lrmctl.engines.store import Store, complete, pace_of, sample_traces
 from lrmctl.errors import LrmctlError
 from lrmctl.types import Prompt
 
@@ -91,6 +91,23 @@ def test_traces_come_by_sampling_then_prompt_then_sample(checkpoint: Path, tmp_p
     warm = [(p.id, i) for p in PROMPTS for i in range(3)]
     greedy = [(p.id, 0) for p in PROMPTS]  # a greedy sample would only repeat itself
     assert [(t.prompt.id, t.sample) for t in traces] == warm + greedy
+
+
+def test_the_pace_is_of_what_was_generated_and_not_of_what_was_found(checkpoint: Path, tmp_path: Path) -> None:
+    engine, file = HfEngine(checkpoint, device="cpu"), tmp_path / "c.sqlite"
+    assert pace_of(file) is None
+    assert not file.exists()
+    requests = requests_of(engine)
+    for some in (requests[:2], requests, requests):
+        with Store(file) as store:
+            done = complete(engine, store, some)
+    pace = pace_of(file)
+    assert pace
+    assert (pace.completions, pace.tokens) == (len(requests), sum(one.count for one in done))
+    with closing(sqlite3.connect(file)) as db:
+        assert db.execute("select count(*) from sessions").fetchone() == (2,)
+        db.execute("drop table sessions")
+    assert pace_of(file) is None  # as an older version left it
 
 
 def test_sqlite_shows_the_completions_in_plain_columns(checkpoint: Path, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -104,7 +104,7 @@ def evaluate(
     loaded = load(recipe, sets, "eval", "study")
     prices = prices_of(price, dry_run)
     if dry_run:
-        _show_plan(target, loaded, prices, as_json)
+        _show_plan(target, loaded, prices, as_json, runs_dir, name)
         return
     console.show_own_warnings()
     if checkpoints is not None:
@@ -144,17 +144,25 @@ def evaluate(
         raise typer.Exit(console.FINDINGS)
 
 
-def _show_plan(target: str, loaded: LoadedRecipe, prices: Prices, as_json: bool) -> None:
+def _show_plan(
+    target: str, loaded: LoadedRecipe, prices: Prices, as_json: bool, runs_dir: Path, name: str | None
+) -> None:
     """Print what an evaluation of one model takes."""
     from lrmctl import console
+    from lrmctl.api.targets import target_folder
     from lrmctl.cli.views import cost as view
+    from lrmctl.errors import NotFoundError
+    from lrmctl.evaluation.pace import earlier_evaluation
     from lrmctl.evaluation.plan import plan_evaluation
     from lrmctl.planning import render as words
     from lrmctl.studies.resources import gpus_of_evaluation
 
     section: EvalSection = loaded.recipe.evaluation  # type: ignore[union-attr, assignment]  # of the kinds asked for
     plan = plan_evaluation(section, gpus_of_evaluation(section))
-    cost = plan.cost(prices)
+    earlier = None
+    with suppress(NotFoundError):  # a run that is still to come has no evaluation
+        earlier = earlier_evaluation(target, target_folder(target, runs_dir, name), section, runs_dir)
+    cost = plan.cost(prices, earlier)
     if as_json:
         console.emit_json("eval-plan", {"target": target, **plan.to_json(), "cost": cost.to_json()})
         return
