@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from safetensors.torch import load_file
-from training_recipes import RL, SFT, merged
+from training_recipes import PREFERENCE, RL, SFT, merged
 
 from lrmctl.lab import base_path
 from lrmctl.lab.widen import widen
@@ -134,6 +135,18 @@ def test_rollouts_from_the_real_vllm_agree_with_the_trainer(tmp_path: Path) -> N
     wide = widen(base_path(), tmp_path / "wide", 32)
     done = run(tmp_path, RL, model=str(wide), rollout__engine="vllm", algorithm__steps=2)
     assert max(row["vllm_kl"] for row in metrics(done)) < 1e-3
+
+
+@pytest.mark.slow
+def test_adapters_of_preference_training_learn_and_end_merged_into_a_whole_model(tmp_path: Path) -> None:
+    done = run(tmp_path, PREFERENCE, optimizer__lora={"rank": 4}, train__epochs=5, save_every=8)
+    assert (done.path / "adapter" / "adapter_config.json").exists()
+    assert not (done.model / "adapter_config.json").exists()
+    assert 0.0 < distance(done.model, base_path()) < 0.5
+    first, *_, last = metrics(done)
+    assert first["loss"] == pytest.approx(math.log(2), abs=1e-3)  # the adapters begin as the reference
+    assert last["loss"] < 0.6
+    assert last["accuracy"] > 0.8
 
 
 @pytest.mark.slow

@@ -11,7 +11,8 @@ import pytest
 import torch
 import yaml
 from killing import train_and_kill
-from training_recipes import RL, SFT, merged
+from safetensors.torch import load_file
+from training_recipes import PREFERENCE, RL, SFT, merged
 
 from lrmctl.backends.openrlhf.run.checkpoints import last_checkpoint, restore
 from lrmctl.errors import DiskFullError, LrmctlError, RunExistsError
@@ -196,8 +197,12 @@ def numbers(row: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.slow
 @pytest.mark.e2e
-def test_sft_that_was_killed_goes_on_at_the_saved_step_and_ends_with_the_same_numbers(tmp_path: Path) -> None:
-    loaded = recipe(tmp_path, SFT, train__epochs=10, save_every=5, backend__device="cpu")
+@pytest.mark.parametrize("base", [SFT, PREFERENCE], ids=["sft", "preference"])
+def test_a_run_that_was_killed_goes_on_at_the_saved_step_and_ends_with_the_same_numbers(
+    tmp_path: Path, base: dict[str, Any]
+) -> None:
+    """In preference training the log-ratios are the same too, so the reference is still the model it started from."""
+    loaded = recipe(tmp_path, base, train__epochs=10, save_every=5, backend__device="cpu")
     whole = train(loaded, runs_dir=tmp_path / "runs", name="whole")
     killed = train_and_kill(loaded.path, tmp_path / "runs", "killed", lambda f: bool(last_checkpoint(f.path)))
     assert killed.status()["state"] == "interrupted"
@@ -210,6 +215,9 @@ def test_sft_that_was_killed_goes_on_at_the_saved_step_and_ends_with_the_same_nu
     assert [row["step"] for row in rows] == list(range(1, 41))
     for row, same in zip(rows, read_jsonl(whole.metrics), strict=True):
         assert numbers(row) == pytest.approx(numbers(same), rel=1e-3, abs=1e-5)
+    assert killed.status()["state"] == "done"
+    ends = [load_file(folder.model / "model.safetensors") for folder in (killed, whole)]
+    assert all(torch.allclose(weight, ends[1][name], atol=1e-4) for name, weight in ends[0].items())
 
 
 @pytest.mark.slow
