@@ -93,15 +93,19 @@ def _completions(named: str, build: Any, replaced: list[str]) -> list[dict[str, 
         return rows
     except NotFoundError as error:
         replaced.append(f"completions: {named} -> {_ROWS} synthetic ones; {error.what}")
+    harmful = {"n": _ROWS, "harmful": 1.0, "benign": 0.0, "reasoning": 0.0}
+    prompts = load_prompts([Mixed.model_validate({"use": "lab-prompts", "options": harmful})])
     return [
         {
-            "prompt": f"A harmful request, number {i}.",
-            "kind": "harmful",
+            "id": prompt.id,
+            "messages": list(prompt.messages),
+            "kind": prompt.kind,
+            "meta": dict(prompt.meta),  # what the lab's judge goes by
             "thinking": "I think.",
             "answer": "A reply.",
             **facts,
         }
-        for i in range(_ROWS)
+        for prompt in prompts
     ]
 
 
