@@ -39,6 +39,7 @@ NAMES_SECTIONS = {
     "reasoning-task": ("Reasoning tasks", "`evaluation.reasoning` ([reasoning](reasoning.md))."),
     "source": ("Training data", "`prompts:` of RL, `data.sources` of SFT and preferences ([rows](rows.md))."),
     "backend": ("Training backends", "`backend.name` ([training](training.md))."),
+    "launcher": ("Launchers", "`launch.via`, `lrmctl train --launch NAME` ([clusters](clusters.md))."),
     "thinking-format": ("Thinking formats", "`thinking: {format: NAME}`, `--thinking NAME` ([thinking](thinking.md))."),
     "lexicon": ("Word lists of reflection", "`analysis.lexicons` ([analysis](analysis.md))."),
     "doctor-check": ("Checks of the machine", "What `lrmctl doctor` looks at."),
@@ -168,11 +169,14 @@ def bases_reference() -> str:
     """The part of docs/plugins.md with the members of every base class and their defaults."""
     from lrmctl.analysis import Analysis, Figure, Findings
     from lrmctl.backends import Backend
+    from lrmctl.backends.launch import JobState, Launcher, LaunchJob
     from lrmctl.hooks import bases
 
     shown = [(bases.Reward, "lrmctl.hooks"), (bases.GroupReward, "lrmctl.hooks"), (bases.Judge, "lrmctl.hooks")]
     shown += [(bases.Benchmark, "lrmctl.hooks"), (bases.Source, "lrmctl.hooks"), (bases.Tracker, "lrmctl.hooks")]
-    shown += [(Backend, "lrmctl.backends"), *((cls, "lrmctl.analysis") for cls in (Analysis, Findings, Figure))]
+    shown += [(Backend, "lrmctl.backends")]
+    shown += [(cls, "lrmctl.backends.launch") for cls in (Launcher, LaunchJob, JobState)]
+    shown += [(cls, "lrmctl.analysis") for cls in (Analysis, Findings, Figure)]
     return "\n".join(_base(cls, home) for cls, home in shown)
 
 
@@ -184,14 +188,22 @@ def _base(cls: type, home: str) -> str:
     hints = get_type_hints(cls)
     for name in own:
         value = inspect.getattr_static(cls, name, inspect.Parameter.empty)
-        if inspect.isfunction(value):
+        if isinstance(value, property):
+            lines.append(f"| `{name}` | as described | {_cell(_first_part(value))} |")
+        elif isinstance(value, classmethod):
+            continue
+        elif inspect.isfunction(value):
             needed = "**required**" if getattr(value, "__isabstractmethod__", False) else "as described"
-            what = " ".join(inspect.cleandoc(value.__doc__ or "").partition("\n\nRaises:")[0].split())
-            lines.append(f"| `{name}{_signature(value)}` | {needed} | {_cell(what)} |")
+            lines.append(f"| `{name}{_signature(value)}` | {needed} | {_cell(_first_part(value))} |")
         else:
             default = "**required**" if value is inspect.Parameter.empty else f"`{_cell(repr(value))}`"
             lines.append(f"| `{name}: {_cell(_type(hints[name]))}` | {default} | {_cell(told.get(name, ''))} |")
     return "\n".join([*lines, ""])
+
+
+def _first_part(member: Any) -> str:
+    """What a member is, without the sections about arguments, results and errors."""
+    return re.split(r"\n\n(?:Args|Returns|Raises):", inspect.cleandoc(member.__doc__ or ""))[0]
 
 
 def _signature(method: Any) -> str:

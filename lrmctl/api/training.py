@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from lrmctl.api.recipes import AnyRecipeRef, Overrides, chosen_recipe, runs_in
 from lrmctl.api.results import Run
@@ -12,8 +12,6 @@ from lrmctl.api.results import Run
 if TYPE_CHECKING:
     from lrmctl.backends.base import Progress
     from lrmctl.recipe.load import LoadedRecipe
-
-Launcher = Literal["local", "ray", "slurm"]
 
 
 def train(
@@ -26,7 +24,7 @@ def train(
     runs_dir: str | Path | None = None,
     resume: bool = False,
     from_start: bool = False,
-    launch: Launcher | None = None,
+    launch: str | None = None,
     address: str | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     on_sampling: Callable[[int, int], None] | None = None,
@@ -42,7 +40,8 @@ def train(
         runs_dir: folder of all runs; `LRMCTL_RUNS`, else `runs`, by default.
         resume: continue the run of this name; a finished one is left as it is.
         from_start: start that run over.
-        launch, address: where to run, and the Ray cluster's dashboard, instead of the recipe's.
+        launch, address: where to run (`local`, `ray`, `slurm` or a plugin's launcher), and the Ray cluster's dashboard,
+            instead of the recipe's.
         on_progress: called after each step.
         on_sampling: called as (completions done, total) while rejection sampling draws the rows.
 

@@ -7,8 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from lrmctl.backends.launch.base import LaunchJob
-from lrmctl.backends.launch.launchers import launcher
+from lrmctl.backends.launch.job import LaunchJob
+from lrmctl.backends.launch.launchers import job_record, launcher
 from lrmctl.runs.folder import RunFolder
 from lrmctl.runs.writing import private_files
 from lrmctl.types import Plan
@@ -58,7 +58,7 @@ def run_plan(
         job = LaunchJob.of(plan, folder.path, log, keep)
         try:
             code = launcher(plan.launch).run(
-                job, on_lines, abort, lambda found: folder.set_status("running", job=dict(found))
+                job, on_lines, abort, lambda found: folder.set_status("running", job=job_record(plan.launch, found))
             )
         finally:
             _forget_job(folder)

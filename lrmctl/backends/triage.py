@@ -22,7 +22,7 @@ _LAST_LINES = 40
 _FULL_DISK_BYTES = 64 * 1024
 """Bytes; a disk with less free space counts as full."""
 _FULL = ("the disk is full", "free some space")
-_SLURM = re.compile(r"^slurm: job (\S+) ended as (\w+)")
+_SLURM = re.compile(r"^Slurm job (\S+) ended as (\w+)")
 _PLACES: dict[str, str] = {"in get_tokenizer": "the model's tokenizer cannot be loaded: "}
 """What a frame of the traceback adds to an error whose own text does not say what was being done."""
 
@@ -41,17 +41,17 @@ def _pattern(pattern: str, what: str, fix: str) -> _FailurePattern:
 
 FAILURE_PATTERNS: tuple[_FailurePattern, ...] = (
     _pattern(
-        r"^slurm: job (\S+) ended as (TIMEOUT|DEADLINE)",
+        r"^Slurm job (\S+) ended as (TIMEOUT|DEADLINE)",
         "Slurm ended job {0} at its time limit",
         "raise `launch.options.time`, and go on with --resume",
     ),
     _pattern(
-        r"^slurm: job (\S+) ended as OUT_OF_MEMORY",
+        r"^Slurm job (\S+) ended as OUT_OF_MEMORY",
         "Slurm ended job {0} for using more memory than it asked for",
         "raise `launch.options.mem`, or lower optimizer.micro_batch_size",
     ),
     _pattern(
-        r"^slurm: job (\S+) ended as (?!CANCELLED|FAILED|UNKNOWN)(\w+)",
+        r"^Slurm job (\S+) ended as (?!CANCELLED|FAILED|UNKNOWN)(\w+)",
         "Slurm ended job {0}: {1}",
         "go on with --resume",
     ),

@@ -10,6 +10,7 @@ MODULES = (
     "lrmctl.reasoning.plugin",
     "lrmctl.lab.plugin",
     "lrmctl.backends.plugin",
+    "lrmctl.backends.launch.plugin",
     "lrmctl.smoke.plugin",
     "lrmctl.thinking.plugin",
     "lrmctl.lexicons.plugin",

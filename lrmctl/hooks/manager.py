@@ -30,6 +30,7 @@ GROUPS = {
     "reasoning-task": "lrmctl_reasoning_tasks",
     "source": "lrmctl_sources",
     "backend": "lrmctl_backends",
+    "launcher": "lrmctl_launchers",
     "thinking-format": "lrmctl_thinking_formats",
     "lexicon": "lrmctl_lexicons",
     "doctor-check": "lrmctl_doctor_checks",

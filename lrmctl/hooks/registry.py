@@ -175,6 +175,10 @@ class Registry:
         what = f"there is no {group.replace('-', ' ')} called {name!r}"
         if broken := [*self.builtin.problems, *self.third_party.problems]:
             what += "; a plugin that may offer it did not load:" + "".join(f"\n  {problem}" for problem in broken)
+        distribution, colon, _ = name.partition(":")
+        here = {normalized(e.distribution) for e in (*self.builtin.entries, *self.third_party.entries)}
+        if colon and normalized(distribution) not in here:
+            hint = f"`pip install {normalized(distribution)}` if that is its package; {hint}"
         if left_out := self.third_party.left_out:
             hint = "; ".join(filter(None, (hint, f"{PLUGINS_VARIABLE} leaves out {', '.join(left_out)}")))
         return NotFoundError(what, fix="; ".join(filter(None, (hint, "`lrmctl plugin list` lists all"))))

@@ -8,8 +8,6 @@ defaults; of an object that does not, the defaults are filled in (`lrmctl.hooks.
 
 from __future__ import annotations
 
-import pluggy
-
 from lrmctl.hooks.bases import (
     UNBOUNDED,
     Benchmark,
@@ -23,6 +21,8 @@ from lrmctl.hooks.bases import (
     Tracker,
 )
 from lrmctl.hooks.factories import Factory, LazyFactory, OptionsCheck, Register
+from lrmctl.hooks.markers import PROJECT, hookimpl, hookspec
+from lrmctl.hooks.run_specs import lrmctl_backends, lrmctl_launchers, lrmctl_trackers
 
 __all__ = [
     "API_ATTRIBUTE",
@@ -44,11 +44,11 @@ __all__ = [
     "Tracker",
     "hookimpl",
     "hookspec",
+    "lrmctl_backends",
+    "lrmctl_launchers",
+    "lrmctl_trackers",
 ]
 
-PROJECT = "lrmctl"
-hookspec = pluggy.HookspecMarker(PROJECT)
-hookimpl = pluggy.HookimplMarker(PROJECT)
 API_VERSION = 1
 """Version of the plugin contract: the hooks, the base classes and the types that they name (docs/plugins.md)."""
 API_ATTRIBUTE = "lrmctl_api"
@@ -238,34 +238,6 @@ def lrmctl_lexicons(register: Register) -> None:
 
 
 @hookspec
-def lrmctl_backends(register: Register) -> None:
-    """Register training backends: `register(name, factory)`, factory() -> `lrmctl.backends.Backend`.
-
-    Example:
-        from lrmctl import Plan, hookimpl
-        from lrmctl.backends import Backend
-
-
-        class Copying(Backend):
-            name = "copying"  # trains nothing: the model is the one that it began with
-
-            def plan(self, job):
-                return Plan(self.name, job.recipe.kind, argv=("cp", "-r", str(job.model_path), "trained"), env={})
-
-            def launch(self, plan, run_dir, on_progress, abort):
-                import subprocess
-
-                subprocess.run(plan.argv, cwd=run_dir, check=True)
-                return run_dir / "trained"
-
-
-        @hookimpl
-        def lrmctl_backends(register):
-            register("copying", Copying, summary="copies the model, to test what comes before and after")
-    """
-
-
-@hookspec
 def lrmctl_doctor_checks(register: Register) -> None:
     """Register checks of `lrmctl doctor`: `register(name, factory)`, factory() -> `lrmctl.doctor.Checker`, a function
     of a `lrmctl.doctor.Machine` that gives one `lrmctl.doctor.Check` or several.
@@ -286,33 +258,6 @@ def lrmctl_doctor_checks(register: Register) -> None:
         @hookimpl
         def lrmctl_doctor_checks(register):
             register("git", lambda: git, summary="git is installed")
-    """
-
-
-@hookspec
-def lrmctl_trackers(register: Register) -> None:
-    """Register trackers of runs: `register(name, factory)`, factory(**options) -> `Tracker`.
-
-    Example:
-        from lrmctl import hookimpl
-        from lrmctl.hooks import Tracker
-
-
-        class Diary(Tracker):
-            def __init__(self, file: str = "diary.txt"):
-                self.file = file
-
-            def run_started(self, run):
-                self.name = run.name
-
-            def step(self, step, metrics):
-                with open(self.file, "a") as diary:
-                    diary.write(f"{self.name} {step} {metrics.get('reward')}\\n")
-
-
-        @hookimpl
-        def lrmctl_trackers(register):
-            register("diary", Diary, summary="one line a step in a text file")
     """
 
 

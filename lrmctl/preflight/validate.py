@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lrmctl.backends.base import make_backend
+from lrmctl.backends.launch.launchers import check_launch
 from lrmctl.errors import LrmctlError, NotFoundError, RecipeError
 from lrmctl.hooks import registry
 from lrmctl.hooks.manager import PluginEntry
@@ -73,6 +74,11 @@ def check_plugins(loaded: LoadedRecipe) -> list[PluginEntry]:
                 check_plugin_engine(named.name, named.options)
                 entries.append(registry.find(named.group, named.name))
                 continue
+            if named.group == "launcher":
+                entries.append(
+                    check_launch(loaded.resolved["launch"], loaded.resolved.get("layout", {}).get("nodes", 1))
+                )
+                continue
             entries.append(registry.check(named.group, named.name, named.options))
             _check_engine(entries[-1], named.options)
             check_inner_rewards(entries[-1], named.options)
@@ -121,9 +127,18 @@ def find_problems(loaded: LoadedRecipe, runs_dir: Path | None = None) -> list[Lo
         for base in loaded.recipe.every_base:
             study_on(loaded, base)
             for name, arm in recipes.of(base, seed).items():
+                _check_arm_nodes(loaded.recipe, name, arm)
                 found += _of_one(arm, f"arm {name}: ", runs_dir)
         found += replaced_models(loaded)
     return list({str(problem): problem for problem in found}.values())  # bases have most of them in common
+
+
+def _check_arm_nodes(study: StudyRecipe, name: str, arm: LoadedRecipe) -> None:
+    """Stages of a study that a plugin launches run on one node each."""
+    nodes, via = arm.resolved.get("layout", {}).get("nodes", 1), study.launch.via
+    if nodes > 1 and via != "local" and not registry.find("launcher", via).builtin:
+        what = f"arm {name}: a training on {nodes} nodes cannot be a stage of a study that {via!r} launches"
+        raise RecipeError(what, "layout.nodes", "say `layout.nodes: 1`, or `launch: {via: slurm}` or `{via: ray}`")
 
 
 def _of_one(loaded: LoadedRecipe, prefix: str, runs_dir: Path | None) -> list[LocatedProblem]:

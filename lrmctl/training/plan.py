@@ -96,7 +96,7 @@ class TrainingPlan:
     @property
     def preview(self) -> str:
         """What the launcher would submit; empty if it only runs the command line."""
-        from lrmctl.backends.launch.base import LaunchJob
+        from lrmctl.backends.launch.job import LaunchJob
         from lrmctl.backends.launch.launchers import launcher
 
         log = RunFolder(self.run_dir).logs / f"attempt-{self.continuation.attempt}" / "output.log"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrmctl.backends.base import Backend, make_backend
-from lrmctl.errors import RecipeError
+from lrmctl.errors import LrmctlError, RecipeError
 from lrmctl.preflight.trainable import trainable
 from lrmctl.recipe.problems import located
 from lrmctl.recipe.schema.recipes import RlRecipe
@@ -57,6 +57,8 @@ def resolve(loaded: LoadedRecipe, runs_dir: Path, model: str | None, *, allow_mi
     from lrmctl.models import load_tokenizer, resolve_model
 
     loaded, recipe = trainable(loaded, model, runs_dir)
+    with located(loaded):
+        _check_launch(recipe)
     if allow_missing:
         return _with_what_is_here(loaded, recipe, runs_dir)
     path = resolve_model(recipe.model, runs_dir, trust_remote_code=recipe.trust_remote_code)
@@ -77,6 +79,16 @@ def _with_what_is_here(loaded: LoadedRecipe, recipe: Recipe, runs_dir: Path) -> 
     tokenizer = load_tokenizer(path) if path and availability.has_tokenizer(path) else None
     here, missing = availability.fits_this_machine(recipe), (*no_model, *no_data)
     return ResolvedRecipe(loaded, recipe, backend, path, critic, tokenizer, here, missing, not no_data)
+
+
+def _check_launch(recipe: Recipe) -> None:
+    """Refuse a launcher that is not there, or that does not take its options or the nodes."""
+    from lrmctl.backends.launch.launchers import check_launch
+
+    try:
+        check_launch(recipe.launch.model_dump(mode="json"), recipe.layout.nodes)
+    except LrmctlError as error:
+        raise RecipeError(error.what, error.where or "launch.via", error.fix) from error
 
 
 def _check_nodes(recipe: Recipe) -> None:

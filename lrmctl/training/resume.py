@@ -132,18 +132,29 @@ def refuse_running_job(folder: RunFolder) -> None:
     """Refuse to start while a cluster job of the run, which may outlive lrmctl, is still running.
 
     Raises:
-        RunExistsError: the job is still running; names the command that ends it.
+        RunExistsError: the job is still running, or nobody can tell; names the command that ends it.
     """
     from lrmctl.backends.launch.launchers import launcher
 
     job: dict[str, Any] = folder.status().get("job") or {}
-    if not job or not launcher(job).is_running(job):
+    if not job:
         return
-    raise RunExistsError(
-        f"{job['via']} job {job['id']} of the run {folder.name!r} is still running",
-        str(folder.status_file),
-        f"end it with `{launcher(job).stop_command(job)}`, then --resume",
-    )
+    known = f"{job['via']} job {job['id']} of the run {folder.name!r}"
+    try:
+        started_by = launcher(job)
+        running, stop = started_by.is_running(job), started_by.stop_command(job)
+    except Exception as error:  # a plugin may raise anything
+        if isinstance(error, LrmctlError) and "plugin" not in job:
+            raise
+        package = str(job["plugin"]).partition(" ")[0] if "plugin" in job else f"the launcher {job['via']!r}"
+        raise RunExistsError(
+            f"whether the {known} is still running cannot be told: {error}",
+            str(folder.status_file),
+            f"install {package} again, or if the job is over, remove `job` from this file",
+        ) from error
+    if running:
+        end = f"end it with `{stop}`" if stop else "end it"
+        raise RunExistsError(f"{known} is still running", str(folder.status_file), f"{end}, then --resume")
 
 
 def check_same_inputs(folder: RunFolder, data: str | None, functions: Mapping[str, str]) -> None:

@@ -70,7 +70,7 @@ def test_what_is_not_measured_has_no_row() -> None:
         ("2026-11-21 INFO worker.py:2012 -- Started a local Ray instance.", "Ray is up, starting its workers"),
         ("Loading weights: 100%|####| 38/38 [00:00<00:00]", "loading the model"),
         ("(PPOTrainer pid=3495) Generate samples:   0%|  | 0/16", "first step: sampling"),
-        ("slurm: job 12 is PENDING", "Slurm: PENDING"),
+        ("lrmctl job: Slurm job 12 waits: Resources", "Slurm job 12 waits: Resources"),
         ("anything else", ""),
     ],
 )

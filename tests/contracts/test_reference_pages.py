@@ -16,6 +16,7 @@ import pytest
 
 import lrmctl
 from lrmctl import testing
+from lrmctl.backends.launch import LaunchJob
 from lrmctl.hooks import registry, specs
 from lrmctl.hooks.distributions import Candidate
 from lrmctl.hooks.manager import GROUPS, PluginEntry, register_plugin
@@ -57,7 +58,10 @@ def test_every_hook_has_a_group_and_every_group_a_hook() -> None:
 
 
 @pytest.mark.parametrize("group", GROUPS)
-def test_the_example_of_a_hook_registers_and_keeps_the_contract(group: str, tmp_path: Path) -> None:
+def test_the_example_of_a_hook_registers_and_keeps_the_contract(
+    group: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # examples write where they are
     (entry,) = example(group)
     assert entry.group == group
     assert entry.summary
@@ -73,11 +77,10 @@ def test_the_example_of_a_hook_registers_and_keeps_the_contract(group: str, tmp_
         assert all(isinstance(check, Check) for check in made(Machine(tmp_path)))
     elif group == "tracker":
         told = specs.TrackedRun("shown", tmp_path, {}, 1, print)
-        made.file = tmp_path / "diary.txt"
         made.run_started(told)
         made.step(1, {"reward": 0.5})
         made.finished(tmp_path)
-        assert made.file.read_text() == "shown 1 0.5\n"
+        assert (tmp_path / "diary.txt").read_text() == "shown 1 0.5\n"
     elif group == "reasoning-task":
         from lrmctl.reasoning import ReasoningTask
 
@@ -93,6 +96,9 @@ def test_the_example_of_a_hook_registers_and_keeps_the_contract(group: str, tmp_
 
         (figure, _) = made.analyze([EvalRow("s", 0.6, trace) for trace in testing.sample_traces()[:1]], None).figures
         assert figure.name == "thoughts with 'perhaps'"
+    elif group == "launcher":
+        job = LaunchJob("shown", ["true"], {}, tmp_path, tmp_path / "output.log")
+        assert made.run(job, print, lambda: None, print) == 0
     else:
         assert group == "backend"
         launched(made, tmp_path)

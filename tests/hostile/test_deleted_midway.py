@@ -15,7 +15,7 @@ import pytest
 from calls import SUM, good, post, service
 
 from lrmctl._util.jsonl import JsonlAppender
-from lrmctl.backends.launch.base import run as run_logged
+from lrmctl.backends.launch.local import run as run_logged
 from lrmctl.cli.commands import monitor
 from lrmctl.engines.base import Completion, GenerationRequest, Sampling
 from lrmctl.engines.store import Store

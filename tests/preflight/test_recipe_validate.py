@@ -120,7 +120,7 @@ def test_an_error_of_several_problems_reaches_another_process_whole() -> None:
         ("algorithm:\n  overlong: {bufer: 3}", "3: algorithm.overlong.bufer: is not known here; did you mean 'buffer'"),
         ("algorithm:\n  overlong: {penalty: 3}", "3: algorithm.overlong: `buffer:` is missing"),
         ("layout: {gpu: 2}", "2: layout.gpu: is not known here; did you mean 'gpus'?"),
-        ("launch: {via: slrm}", "2: launch.via: Input should be 'local', 'ray' or 'slurm', not 'slrm'; did you mean"),
+        ("launch: {via: slrm}", "2: launch.via: there is no launcher called 'slrm'; did you mean 'slurm'?"),
         ("optimizer:\n  lora: {ranks: 3}", "3: optimizer.lora.ranks: is not known here; did you mean 'rank'?"),
         ("algorithm: [grpo]", "2: algorithm: is a section with keys of its own, not ['grpo']"),
         ("algorithm: {reward_clip: [1]}", "2: algorithm.reward_clip: has too few values"),

@@ -98,7 +98,7 @@ def _wait_for_nodes(address: str, count: int, patience: float = 120.0) -> None:
     from lrmctl.backends.launch.ray import RayJobs
 
     end = time.monotonic() + patience
-    while len(RayJobs({"address": address}).nodes()) < count:
+    while len(RayJobs(address=address).nodes()) < count:
         if time.monotonic() > end:
             pytest.fail("the worker nodes did not join")
         time.sleep(1)

@@ -14,8 +14,8 @@ import yaml
 from training_recipes import RL, SFT, merged
 
 from lrmctl.backends.base import REWARD_URL
-from lrmctl.backends.launch.base import LaunchJob
-from lrmctl.backends.launch.launchers import Local
+from lrmctl.backends.launch.job import LaunchJob
+from lrmctl.backends.launch.local import Local
 from lrmctl.backends.openrlhf.backend import OpenRlhf
 from lrmctl.errors import BackendError, NotFoundError
 from lrmctl.recipe.load import LoadedRecipe, load_recipe

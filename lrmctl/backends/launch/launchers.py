@@ -1,60 +1,83 @@
-"""The launcher that a recipe asks for: this machine, Ray, or Slurm."""
+"""The launcher that a recipe's `launch:` section asks for: a built-in one, or that of a plugin."""
 
 from __future__ import annotations
 
-import os
-import shutil
+import inspect
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
-from lrmctl._util.accelerators import IN_RAY_JOB
-from lrmctl.backends.launch.base import Abort, Launcher, LaunchJob, OnLines, OnStarted, run
+from lrmctl.backends.launch.base import Launcher
+from lrmctl.errors import NotFoundError, PluginError, RecipeError
+from lrmctl.hooks import registry
+from lrmctl.hooks.manager import PluginEntry
+
+GROUP = "launcher"
+_OWN_KEYS = ("address", "setup")
+"""Keys of the section that are arguments of the launchers that have them, beside `options:`."""
 
 
 def launcher(section: Mapping[str, Any]) -> Launcher:
-    """The launcher that a recipe's `launch:` section (as JSON) asks for; an empty section means this machine."""
-    via = section.get("via", "local")
-    if via == "ray" and os.environ.get(IN_RAY_JOB):
-        return InRayJob()
-    if via == "ray":
-        from lrmctl.backends.launch.ray import RayJobs
+    """The launcher of a `launch:` section (as JSON), or of the record of a job; an empty section means this machine.
 
-        return RayJobs(section)
-    if via == "slurm":
-        from lrmctl.backends.launch.slurm import Slurm
-
-        return Slurm(section)
-    return Local()
-
-
-class Local:
-    """Subprocesses of this machine."""
-
-    def check(self) -> None:
-        """A subprocess can always be started."""
-
-    def run(self, job: LaunchJob, on_lines: OnLines, abort: Abort, on_started: OnStarted) -> int:  # noqa: ARG002
-        return run(job.argv, job.env, cwd=job.cwd, log=job.log, on_lines=on_lines, abort=abort, keep=job.keep)
-
-    def is_running(self, started: Mapping[str, Any]) -> bool:  # noqa: ARG002 (the supervisor ends what lrmctl started)
-        return False
-
-    def stop_command(self, started: Mapping[str, Any]) -> str:  # noqa: ARG002
-        return ""
-
-    def preview(self, job: LaunchJob) -> str:  # noqa: ARG002
-        return ""
+    Raises:
+        RecipeError: an option that it does not take.
+        NotFoundError, PluginError: no plugin registers the name, or what it makes is no launcher.
+    """
+    via = str(section.get("via") or "local")
+    made = registry.make(GROUP, via, **_arguments(registry.find(GROUP, via), section))
+    if not isinstance(made, Launcher):
+        what = f"the launcher {via!r} is a {type(made).__name__}, not a lrmctl.backends.launch.Launcher"
+        raise PluginError(what, "launch.via", "derive it from lrmctl.backends.launch.Launcher")
+    return made
 
 
-class InRayJob(Local):
-    """A subprocess of this process, which is itself a job of the Ray cluster that the trainer uses."""
+def check_launch(section: Mapping[str, Any], nodes: int = 1) -> PluginEntry:
+    """Check a `launch:` section without starting anything.
 
-    def run(self, job: LaunchJob, on_lines: OnLines, abort: Abort, on_started: OnStarted) -> int:
-        from lrmctl.backends.launch.ray import env_in_a_job
+    Args:
+        nodes: that the recipe's job needs.
 
-        temp = job.cwd / "temp"
-        try:
-            return super().run(replace(job, env=env_in_a_job(job.env, temp)), on_lines, abort, on_started)
-        finally:
-            shutil.rmtree(temp, ignore_errors=True)
+    Raises:
+        RecipeError: an option that the launcher does not take, or more nodes than it can start a job on.
+        NotFoundError: no plugin registers the name.
+    """
+    via = str(section.get("via") or "local")
+    try:
+        entry = registry.find(GROUP, via)
+    except NotFoundError as error:
+        fix = f"{error.fix}; one of a plugin needs its package: pip install PACKAGE"
+        raise NotFoundError(error.what, error.where, fix) from error
+    arguments = _arguments(entry, section)
+    for key in _OWN_KEYS:
+        if section.get(key) and not entry.builtin and key not in arguments:
+            raise RecipeError(
+                f"the launcher {via!r} has no {key}", f"launch.{key}", "leave it out; see `launch.options`"
+            )
+    registry.check(GROUP, via, arguments)
+    if nodes > 1 and not entry.builtin and not launcher(section).several_nodes:
+        what = f"the launcher {via!r} starts jobs on one node, and the recipe has {nodes}"
+        raise RecipeError(what, "layout.nodes", "--launch slurm, or --launch ray")
+    return entry
+
+
+def job_record(section: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
+    """The record of a job with what makes its launcher again: all that a later process needs to ask about the job."""
+    entry = registry.find(GROUP, str(section.get("via") or "local"))
+    made_of = {key: section[key] for key in ("via", *_OWN_KEYS, "options") if section.get(key)}
+    plugin = {} if entry.builtin else {"plugin": f"{entry.distribution} {entry.version}".strip()}
+    return {**made_of, **plugin, **found}
+
+
+def _arguments(entry: PluginEntry, section: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of the factory. This machine has none: `options:` are those of where else the recipe runs."""
+    if (entry.builtin, entry.name) == (True, "local"):
+        return {}
+    own = {key: section[key] for key in _OWN_KEYS if section.get(key) and key in _parameters(entry)}
+    return {**own, **(section.get("options") or {})}
+
+
+def _parameters(entry: PluginEntry) -> Mapping[str, inspect.Parameter]:
+    try:
+        return inspect.signature(entry.factory).parameters
+    except (TypeError, ValueError):  # some C callables have none
+        return {}

@@ -10,23 +10,20 @@ import asyncio
 import contextlib
 import json
 import os
-import re
 import shlex
 import shutil
 import threading
 import time
-import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lrmctl._util.tail import FileTail
-from lrmctl.backends.launch.base import POLL_INTERVAL_S, Abort, LaunchJob, OnLines, OnStarted, raise_if
+from lrmctl._util.accelerators import IN_RAY_JOB
+from lrmctl.backends.launch.base import POLL_INTERVAL_S, Launcher
+from lrmctl.backends.launch.job import JobState, LaunchJob, Record, State
 from lrmctl.backends.launch.supervisor import TEMP
 from lrmctl.errors import BackendError, LrmctlError
 
-_SILENCE_TIMEOUT_S = 300.0
-"""Seconds without an answer from the cluster after which the run is given up."""
 _AGENT_TIMEOUT_S = 60.0
 _JOB_POLL_INTERVAL_S = 1.0
 _FORWARDED_VARIABLES = ("RAY_DEDUP_LOGS", "RAY_OVERRIDE_JOB_RUNTIME_ENV")
@@ -35,16 +32,38 @@ _JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 _ADDRESSES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 
 
-class RayJobs:
+_STATES: Mapping[str, State] = {
+    "PENDING": "waiting",
+    "RUNNING": "running",
+    "SUCCEEDED": "done",
+    "FAILED": "failed",
+    "STOPPED": "failed",
+}
+
+
+def ray_launcher(*, address: str | None = None, **runtime_env: Any) -> Launcher:
+    """Jobs of the cluster; within one of them, processes of the job itself."""
+    if os.environ.get(IN_RAY_JOB):
+        from lrmctl.backends.launch.local import InRayJob
+
+        return InRayJob()
+    return RayJobs(address=address, **runtime_env)
+
+
+class RayJobs(Launcher):
     """The jobs of one cluster.
 
     Args:
-        section: `address` of the dashboard (RAY_API_SERVER_ADDRESS by default), `options` as a Ray runtime_env.
+        address: of the dashboard; RAY_API_SERVER_ADDRESS by default.
+        runtime_env: Ray's, for every job.
     """
 
-    def __init__(self, section: Mapping[str, Any]) -> None:
-        self._address = section.get("address") or os.environ.get("RAY_API_SERVER_ADDRESS", "")
-        self._options: Mapping[str, Any] = section.get("options") or {}
+    several_nodes = True
+    poll_interval = 1.0
+
+    def __init__(self, *, address: str | None = None, **runtime_env: Any) -> None:
+        self._address = address or os.environ.get("RAY_API_SERVER_ADDRESS", "")
+        self._options: Mapping[str, Any] = runtime_env
 
     def check(self) -> None:
         if not self._address:
@@ -53,29 +72,45 @@ class RayJobs:
             )
         self._client()
 
-    def run(self, job: LaunchJob, on_lines: OnLines, abort: Abort, on_started: OnStarted) -> int:
-        client, tail = self._client(), FileTail(job.log, from_end=True)
-        name = f"lrmctl-{re.sub(r'[^A-Za-z0-9_-]+', '-', job.name)}-{uuid.uuid4().hex[:8]}"
-        on_started({"via": "ray", "id": name, "address": self._address})
-        temp = job.cwd / "temp"
-        follower = _LogFollower(client, name, job.log)
-        try:
-            self._submit(client, name, self._request(job, temp))
-            follower.start()
-            self._wait(client, name, tail, on_lines, abort)
-        finally:
-            _stop(client, name)
-            follower.finish()
-            shutil.rmtree(temp, ignore_errors=True)
-        code = _exit_code(client, name, job.log)
-        on_lines(tail.lines())
-        return code
+    def record(self, job: LaunchJob) -> Record:
+        return {"id": job.id, "address": self._address}
 
-    def is_running(self, started: Mapping[str, Any]) -> bool:
+    def submit(self, job: LaunchJob) -> Record:
+        self._submit(self._client(), job.id, self._request(job, job.cwd / "temp"))
+        return self.record(job)
+
+    def state(self, record: Record) -> JobState:
+        client, name = self._client(str(record["address"])), str(record["id"])
+        try:
+            info = client.get_job_info(name)
+        except RuntimeError as error:
+            if "status code 404" not in str(error):
+                raise
+            return JobState("gone", f"Ray forgot job {name}")
+        status = str(getattr(info.status, "value", info.status))
+        reason = f"Ray job {name}: {' ... '.join(_ends(info.message or '') or [status])}"
+        if status not in ("FAILED", "STOPPED"):
+            return JobState(_STATES[status], reason)
+        return JobState("failed", reason, 143 if status == "STOPPED" else info.driver_exit_code or 1)
+
+    def cancel(self, record: Record) -> None:
+        with contextlib.suppress(LrmctlError):
+            _stop(self._client(str(record["address"])), str(record["id"]))
+
+    @contextlib.contextmanager
+    def follow(self, record: Record, job: LaunchJob) -> Iterator[Callable[[], None]]:
+        follower = _LogFollower(self._client(), str(record["id"]), job.log)
+        follower.start()
+        try:
+            yield lambda: None  # it is sent the output
+        finally:
+            follower.finish()
+            shutil.rmtree(job.cwd / "temp", ignore_errors=True)
+
+    def is_running(self, record: Record) -> bool:
         """Whether the job is running; a cluster that does not answer counts as gone, and its jobs with it."""
         try:
-            client = self._client(str(started["address"]))
-            return not client.get_job_status(started["id"]).is_terminal()
+            return super().is_running(record)
         except (LrmctlError, RuntimeError):
             return False
 
@@ -102,7 +137,7 @@ class RayJobs:
             raise LrmctlError(what, "launch.address", "see that its dashboard works") from None
         return [dict(node.resources_total or {}) for node in found]
 
-    def submit(self, name: str, entrypoint: str, env: Mapping[str, str], **wanted: Any) -> None:
+    def submit_command(self, name: str, entrypoint: str, env: Mapping[str, str], **wanted: Any) -> None:
         """Submit a shell command as a job; returns at once.
 
         Args:
@@ -114,27 +149,8 @@ class RayJobs:
         runtime_env = {**self._options, "env_vars": {**env, **theirs}}
         self._submit(self._client(), name, {"entrypoint": entrypoint, "runtime_env": runtime_env, **wanted})
 
-    def status(self, started: Mapping[str, Any]) -> tuple[str, str]:
-        """Ray's status of a job and its message; both empty if the cluster knows no such job.
-
-        Raises:
-            OSError, RuntimeError, LrmctlError: the cluster does not answer.
-        """
-        client = self._client(str(started["address"]))
-        try:
-            info = client.get_job_info(started["id"])
-        except RuntimeError as error:
-            if "status code 404" not in str(error):
-                raise
-            return "", ""
-        return str(getattr(info.status, "value", info.status)), (info.message or "").strip()
-
-    def stop(self, started: Mapping[str, Any]) -> None:
-        """Stop a job that still runs, and wait until it has ended."""
-        _stop(self._client(str(started["address"])), str(started["id"]))
-
-    def stop_command(self, started: Mapping[str, Any]) -> str:
-        return shlex.join(["ray", "job", "stop", str(started["id"]), "--address", str(started["address"])])
+    def stop_command(self, record: Record) -> str:
+        return shlex.join(["ray", "job", "stop", str(record["id"]), "--address", str(record["address"])])
 
     def preview(self, job: LaunchJob) -> str:
         request = self._request(job, job.cwd / "temp")
@@ -178,27 +194,6 @@ class RayJobs:
             "runtime_env": {**self._options, "env_vars": {**env, **theirs}},
             **({"entrypoint_num_gpus": job.gpus} if alone and job.gpus else {}),
         }
-
-    def _wait(self, client: Any, name: str, tail: FileTail, on_lines: OnLines, abort: Abort) -> None:
-        heard, asked = time.monotonic(), 0.0
-        while True:
-            raise_if(abort())
-            on_lines(tail.lines())
-            now = time.monotonic()
-            if now - asked >= _JOB_POLL_INTERVAL_S:
-                asked = now
-                try:
-                    if client.get_job_status(name).is_terminal():
-                        return
-                    heard = now
-                except (RuntimeError, OSError):  # requests' errors are OSErrors
-                    if now - heard > _SILENCE_TIMEOUT_S:
-                        raise BackendError(
-                            f"the Ray cluster at {self._address} does not answer any more",
-                            f"job {name}",
-                            "see that it runs; --resume goes on",
-                        ) from None
-            time.sleep(POLL_INTERVAL_S)
 
 
 def env_in_a_job(env: Mapping[str, str], temp: Path) -> dict[str, str]:
@@ -280,14 +275,10 @@ def _stop(client: Any, name: str, patience: float = 30.0) -> None:
             time.sleep(POLL_INTERVAL_S)
 
 
-def _exit_code(client: Any, name: str, log: Path) -> int:
-    """The trainer's own exit code if Ray knows it; Ray's message about a failed job is written to the log."""
-    info = client.get_job_info(name)
-    if info.status == "SUCCEEDED":
-        return 0
-    with log.open("a", encoding="utf-8") as out:
-        out.write(f"ray: job {name} is {info.status}: {(info.message or '').strip()}\n")
-    return 143 if info.status == "STOPPED" else info.driver_exit_code or 1
+def _ends(message: str) -> list[str]:
+    """The first and the last line of Ray's message: what happened, and why."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    return lines if len(lines) < 2 else [lines[0], lines[-1]]
 
 
 @contextlib.contextmanager

@@ -8,27 +8,22 @@ was killed; its id is in the run's status.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shlex
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lrmctl._util.tail import FileTail
-from lrmctl.backends.launch.base import POLL_INTERVAL_S, Abort, LaunchJob, OnLines, OnStarted, raise_if
-from lrmctl.backends.launch.supervisor import TEMP
+from lrmctl.backends.launch import job as jobs
+from lrmctl.backends.launch.base import POLL_INTERVAL_S, Launcher
+from lrmctl.backends.launch.job import EXIT_FILE, JobState, LaunchJob, Record, quoted
 from lrmctl.errors import BackendError, LrmctlError
 
-JOB_POLL_INTERVAL_S = 2.0
-"""Seconds between two polls of the scheduler."""
-_EXIT_CODE_TIMEOUT_S = 30.0
-"""Seconds to wait for a job's exit code on the shared disk after the scheduler has forgotten the job."""
-SIGNALS = (137, 143)
-"""Exit codes of what was ended from outside; only the scheduler knows why."""
 ACTIVE_STATES = (
     "PENDING",
     "CONFIGURING",
@@ -41,48 +36,47 @@ ACTIVE_STATES = (
 )
 NEVER = "DEPENDENCY_NEVER_SATISFIED"
 """State of a job that waits for one that has failed; Slurm itself calls it PENDING."""
+_WAITING = ("PENDING", "REQUEUED", "REQUEUE_HOLD")
 GPU_OPTIONS = ("gpus", "gpus-per-node", "gpus-per-task", "gres")
 
 
-class Slurm:
+class Slurm(Launcher):
     """Jobs through sbatch.
 
     Args:
-        section: `options` for sbatch without dashes (None for a bare switch), `setup` as shell lines.
+        setup: shell lines to run before the job.
+        options: for sbatch, without dashes (None for a bare switch).
     """
 
-    def __init__(self, section: Mapping[str, Any]) -> None:
-        self._options: Mapping[str, Any] = section.get("options") or {}
-        self._setup = tuple(section.get("setup") or ())
+    several_nodes = True
+    patience = math.inf  # a job goes on without its scheduler
+
+    def __init__(self, *, setup: Sequence[str] = (), **options: Any) -> None:
+        self._options, self._setup = options, tuple(setup)
 
     def check(self) -> None:
         if shutil.which("sbatch") is None:
             raise LrmctlError("sbatch is not here", "launch.via", "start lrmctl on a login node, or `--launch local`")
 
-    def run(self, job: LaunchJob, on_lines: OnLines, abort: Abort, on_started: OnStarted) -> int:
-        tail = FileTail(job.log, from_end=True)
-        number = self.submit(job)
-        on_started({"via": "slurm", "id": number})
-        try:
-            return self._wait(number, job.log, tail, on_lines, abort)
-        finally:
-            cancel(number)
-            on_lines(tail.lines())
-
-    def submit(self, job: LaunchJob) -> str:
-        """Write the batch script beside the log and submit it; returns the job's number at once."""
+    def submit(self, job: LaunchJob) -> Record:
+        """Write the batch script beside the log and submit it."""
         self.check()
         job.log.touch()
         script = job.log.with_name("job.sh")
         script.touch(mode=0o700)
         script.write_text(self.preview(job), encoding="utf-8")
-        return _slurm("sbatch", "--parsable", str(script)).split(";")[0]
+        number = _slurm("sbatch", "--parsable", str(script)).split(";")[0]
+        return {"id": number, EXIT_FILE: str(_exit_file(job.log, number))}
 
-    def is_running(self, started: Mapping[str, Any]) -> bool:
-        return state_of(str(started["id"])) in ACTIVE_STATES
+    def state(self, record: Record) -> JobState:
+        number = str(record["id"])
+        return job_state(number, jobs.exit_code(record.get(EXIT_FILE)), states_of([number])[number])
 
-    def stop_command(self, started: Mapping[str, Any]) -> str:
-        return f"scancel {started['id']}"
+    def cancel(self, record: Record) -> None:
+        cancel(str(record["id"]))
+
+    def stop_command(self, record: Record) -> str:
+        return f"scancel {record['id']}"
 
     def preview(self, job: LaunchJob) -> str:
         """The batch script."""
@@ -95,7 +89,7 @@ class Slurm:
         return templates.get_template("slurm.sh.j2").render(
             options=self._sbatch(job),
             setup=self._setup,
-            env={key: _quoted(value) for key, value in job.env.items()},
+            env={key: quoted(value) for key, value in job.env.items()},
             cwd=shlex.quote(str(job.cwd)),
             exit_file=f'{shlex.quote(str(_exit_file(job.log, "")))}"$SLURM_JOB_ID"',
             cluster=cluster,
@@ -110,27 +104,6 @@ class Slurm:
         own = {"job-name": f"lrmctl-{job.name}", "nodes": job.nodes, "ntasks-per-node": 1, **gpus}
         where = {"output": job.log, "error": job.log, "open-mode": "append", "no-requeue": None}
         return {key: _directive(value) for key, value in {**own, **self._options, **where}.items()}
-
-    def _wait(self, number: str, log: Path, tail: FileTail, on_lines: OnLines, abort: Abort) -> int:
-        asked, reported, gone = 0.0, "", 0.0
-        while True:
-            raise_if(abort())
-            on_lines(tail.lines())
-            if (code := exit_code(log, number)) is not None:
-                return code if code not in SIGNALS else _ended(number, _settled(number), log)
-            if (now := time.monotonic()) - asked >= JOB_POLL_INTERVAL_S:
-                asked = now
-                try:
-                    state = state_of(number)
-                except BackendError:  # Slurm does not answer now; the job goes on without it
-                    continue
-                if state != reported:
-                    reported = state
-                    on_lines([f"slurm: job {number} is {state or 'gone'}"])
-                gone = 0.0 if state in ACTIVE_STATES else gone or now
-                if gone and now - gone > (0.0 if state not in ("", "COMPLETED", "FAILED") else _EXIT_CODE_TIMEOUT_S):
-                    return _ended(number, state, log)
-            time.sleep(POLL_INTERVAL_S)
 
 
 def _command(job: LaunchJob) -> str:
@@ -148,19 +121,13 @@ def _directive(value: Any) -> str | None:
     return f'"{text}"' if any(c.isspace() for c in text) else text
 
 
-def _quoted(value: str) -> str:
-    return shlex.quote(value).replace(TEMP, "'\"$LRMCTL_TEMP\"'")
-
-
 def _exit_file(log: Path, number: str) -> Path:
     return log.with_name(f"exit-code-{number}")
 
 
 def exit_code(log: Path, number: str) -> int | None:
     """The code that a job's script wrote beside its log when it ended; None if there is none (yet)."""
-    with contextlib.suppress(OSError, ValueError):
-        return int(_exit_file(log, number).read_text(encoding="utf-8"))
-    return None
+    return jobs.exit_code(_exit_file(log, number))
 
 
 def _settled(*numbers: str, patience: float = 60.0) -> str:
@@ -175,22 +142,6 @@ def _settled(*numbers: str, patience: float = 60.0) -> str:
     return states[numbers[-1]].state
 
 
-def _ended(number: str, state: str, log: Path) -> int:
-    """Log the scheduler's reason for a job that was ended by a signal, since causes are looked for in the log."""
-    with log.open("a", encoding="utf-8") as out:
-        out.write(f"slurm: job {number} ended as {state or 'UNKNOWN'}\n")
-    return 143 if state.startswith("CANCELLED") else exit_code(log, number) or 1
-
-
-def state_of(number: str) -> str:
-    """The scheduler's state of a job; empty if it knows no job of this id.
-
-    Raises:
-        BackendError: Slurm does not answer.
-    """
-    return states_of([number])[number].state
-
-
 class Known(NamedTuple):
     """What the scheduler knows of a job.
 
@@ -201,6 +152,25 @@ class Known(NamedTuple):
 
     state: str = ""
     reason: str = ""
+
+
+def job_state(number: str, code: int | None, known: Known) -> JobState:
+    """Where a job stands, by the code that its script wrote, and by what Slurm says of one without a clear code."""
+    state, reason = known
+    if state in _WAITING:
+        return JobState("waiting", f"Slurm job {number} waits" + (f": {reason}" if reason else ""))
+    if state in ACTIVE_STATES:
+        return JobState("running", f"Slurm job {number} runs")
+    if code == 0 or (code is None and state == "COMPLETED"):
+        return JobState("done", exit_code=0)
+    if state == NEVER:
+        return JobState("failed", f"Slurm job {number} waits for a job that failed", 1)
+    if state in ("", "COMPLETED", "FAILED") and code is not None:
+        return JobState("failed", f"Slurm job {number} ended with code {code}", code)
+    ended = f"Slurm job {number} ended as {state or 'UNKNOWN'}"
+    if state in ("", "FAILED"):  # the code may come late, on a slow disk
+        return JobState("failed" if state else "gone", ended)
+    return JobState("failed", ended, 143 if state.startswith("CANCELLED") else code or 1)
 
 
 def states_of(numbers: Sequence[str]) -> dict[str, Known]:

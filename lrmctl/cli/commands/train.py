@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -72,8 +72,13 @@ def train(
         bool, typer.Option("--from-start", help="With --resume: start over from the beginning.")
     ] = False,
     launch: Annotated[
-        Literal["local", "ray", "slurm"] | None,
-        typer.Option("--launch", help="Where to run, instead of the recipe's setting."),
+        str | None,
+        typer.Option(
+            "--launch",
+            metavar="NAME",
+            help="Where to run, instead of the recipe's setting: local, ray, slurm, or a plugin's launcher.",
+            autocompletion=completion.of_registry("launcher"),
+        ),
     ] = None,
     address: Annotated[str | None, typer.Option("--address", help="The Ray cluster's dashboard (http://...).")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan; start nothing.")] = False,

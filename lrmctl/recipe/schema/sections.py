@@ -223,17 +223,22 @@ class Layout(Section):
     """GPU that the memory estimate is compared with, e.g. `H100-80GB` (`lrmctl train --dry-run` lists them)."""
 
 
+LauncherName = Annotated[str, WithJsonSchema({"anyOf": [{"enum": ["local", "ray", "slurm"]}, {"type": "string"}]})]
+
+
 class Launch(Section):
     """How a job is started. Not part of the recipe hash: a resumed run may be launched in another way."""
 
-    via: Literal["local", "ray", "slurm"] = "local"
-    """local: a subprocess; ray: a job on a running Ray cluster; slurm: a batch script through sbatch."""
+    via: LauncherName = "local"
+    """local: a subprocess; ray: a job on a running Ray cluster; slurm: a batch script through sbatch; or the name of a
+    plugin's launcher."""
     address: str | None = None
     """ray: address of the cluster's dashboard, e.g. `http://head:8265`; RAY_API_SERVER_ADDRESS by default."""
     reward_host: str | None = None
     """Host name or address at which other nodes reach the reward service; this machine's by default."""
     options: dict[str, Any] = {}
-    """slurm: sbatch options without dashes, e.g. `{partition: gpu, time: "12:00:00"}`; ray: the job's runtime_env."""
+    """slurm: sbatch options without dashes, e.g. `{partition: gpu, time: "12:00:00"}`; ray: the job's runtime_env; of a
+    plugin's launcher: its own."""
     setup: tuple[str, ...] = ()
     """slurm: shell lines to run before the job, e.g. `module load cuda`."""
 

@@ -12,14 +12,18 @@ if TYPE_CHECKING:
 
 
 def stage_jobs(launch: Launch) -> StageJobs:
-    """The jobs of the cluster; `launch.via` is `ray` or `slurm`."""
+    """The jobs of the cluster; `launch.via` is not `local`."""
     if launch.via == "ray":
         from lrmctl.studies.cluster.ray import RayStageJobs
 
         return RayStageJobs(launch)
-    from lrmctl.studies.cluster.slurm import SlurmStageJobs
+    if launch.via == "slurm":
+        from lrmctl.studies.cluster.slurm import SlurmStageJobs
 
-    return SlurmStageJobs(launch)
+        return SlurmStageJobs(launch)
+    from lrmctl.studies.cluster.launched import LauncherStageJobs
+
+    return LauncherStageJobs(launch)
 
 
 def check_cluster(recipe: StudyRecipe) -> None:

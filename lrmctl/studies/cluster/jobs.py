@@ -6,16 +6,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
+
+from lrmctl.backends.launch.job import JobState, Record
 
 if TYPE_CHECKING:
     from lrmctl.errors import BackendError
     from lrmctl.recipe.schema.sections import Launch
     from lrmctl.studies.stages import StudyTask
 
-State = Literal["waiting", "running", "done", "failed", "gone"]
-Record = Mapping[str, Any]
-"""What is needed to find a job again, as JSON: `id`, and what its cluster adds."""
+__all__ = ["JobState", "Record", "StageJob", "StageJobs"]
 
 
 @dataclass(frozen=True)
@@ -45,23 +45,6 @@ class StageJob:
     cluster: bool = False
     after: Sequence[Record] = field(default=())
     afterwards: Sequence[Record] = field(default=())
-
-
-@dataclass(frozen=True)
-class JobState:
-    """Where a job stands.
-
-    Attributes:
-        state: `gone` if the cluster knows no such job any more.
-        reason: the cluster's own words about a job that failed, or that waits or runs.
-    """
-
-    state: State
-    reason: str = ""
-
-    @property
-    def active(self) -> bool:
-        return self.state in ("waiting", "running")
 
 
 class StageJobs(ABC):

@@ -8,24 +8,16 @@ from __future__ import annotations
 
 import shlex
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from lrmctl._util.accelerators import IN_RAY_JOB
 from lrmctl.backends.launch.ray import RayJobs
-from lrmctl.studies.cluster.jobs import JobState, Record, StageJob, StageJobs, State
+from lrmctl.studies.cluster.jobs import JobState, Record, StageJob, StageJobs
 
 if TYPE_CHECKING:
     from lrmctl.recipe.schema.sections import Launch
     from lrmctl.studies.stages import StudyTask
-
-_STATES: Mapping[str, State] = {
-    "PENDING": "waiting",
-    "RUNNING": "running",
-    "SUCCEEDED": "done",
-    "FAILED": "failed",
-    "STOPPED": "failed",
-}
 
 
 class RayStageJobs(StageJobs):
@@ -33,7 +25,7 @@ class RayStageJobs(StageJobs):
 
     def __init__(self, launch: Launch) -> None:
         super().__init__(launch)
-        self._cluster = RayJobs(launch.model_dump(mode="json"))
+        self._cluster = RayJobs(address=launch.address, **launch.options)
 
     def check(self) -> None:
         self._cluster.check()
@@ -59,25 +51,14 @@ class RayStageJobs(StageJobs):
         wanted: dict[str, Any] = {"entrypoint_num_cpus": 1}
         if job.gpus and not job.cluster and job.gpus <= self._largest():
             wanted["entrypoint_num_gpus"] = job.gpus  # more than a node has are taken by an evaluation's own actors
-        self._cluster.submit(str(record["id"]), f"cd {shlex.quote(str(job.cwd))} && {command}", env, **wanted)
+        self._cluster.submit_command(str(record["id"]), f"cd {shlex.quote(str(job.cwd))} && {command}", env, **wanted)
         return record
 
     def states(self, records: Sequence[Record]) -> list[JobState]:
-        return [self._state(record) for record in records]
-
-    def _state(self, record: Record) -> JobState:
-        status, message = self._cluster.status(record)
-        reason = f"Ray job {record['id']}: {' ... '.join(_ends(message))}"
-        return JobState(_STATES[status], reason) if status else JobState("gone", f"Ray forgot job {record['id']}")
+        return [self._cluster.state(record) for record in records]
 
     def stop(self, record: Record) -> None:
-        self._cluster.stop(record)
+        self._cluster.cancel(record)
 
     def stop_command(self, record: Record) -> str:
         return self._cluster.stop_command(record)
-
-
-def _ends(message: str) -> list[str]:
-    """The first and the last line of Ray's message: what happened, and why."""
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
-    return lines if len(lines) < 2 else [lines[0], lines[-1]]

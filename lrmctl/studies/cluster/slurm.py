@@ -12,11 +12,12 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from lrmctl._util.accelerators import IN_RAY_JOB
 from lrmctl.backends.launch import slurm
-from lrmctl.backends.launch.base import LaunchJob
+from lrmctl.backends.launch.job import SIGNALS, LaunchJob
 from lrmctl.errors import BackendError, RecipeError
 from lrmctl.studies.cluster.jobs import JobState, Record, StageJob, StageJobs
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from lrmctl.studies.stages import StudyTask
 
 
-_WAITING = ("PENDING", "REQUEUED", "REQUEUE_HOLD")
 _LATER = re.compile(r"limit|unable to contact|timed? ?out|temporar|connection|socket", re.IGNORECASE)
 """What sbatch says where the same job may be taken later: too many jobs of this user, or no answer."""
 
@@ -36,7 +36,7 @@ class SlurmStageJobs(StageJobs):
     keeps_order = True
 
     def check(self) -> None:
-        slurm.Slurm(self.launch.model_dump(mode="json")).check()
+        self._cluster().check()
 
     def offers_ray(self, task: StudyTask) -> bool:
         return task.nodes > 1
@@ -60,17 +60,23 @@ class SlurmStageJobs(StageJobs):
         given = self.launch.options
         if not job.gpus:
             given = {key: value for key, value in given.items() if key not in slurm.GPU_OPTIONS}
-        section = {"options": {**given, "job-name": record["name"], **_order(job)}, "setup": self.launch.setup}
-        return {**record, "id": slurm.Slurm(section).submit(_launched(job))}
+        cluster = self._cluster({**given, "job-name": record["name"], **_order(job)})
+        return {**record, "id": cluster.submit(_launched(job))["id"]}
+
+    def _cluster(self, options: Mapping[str, Any] = MappingProxyType({})) -> slurm.Slurm:
+        return slurm.Slurm(setup=self.launch.setup, **options)
 
     def may_take_later(self, error: BackendError) -> bool:
         return bool(_LATER.search(error.what))
 
     def states(self, records: Sequence[Record]) -> list[JobState]:
         codes = [slurm.exit_code(Path(str(record["log"])), str(record["id"])) for record in records]
-        unclear = [str(one["id"]) for one, code in zip(records, codes, strict=True) if code in (None, *slurm.SIGNALS)]
+        unclear = [str(one["id"]) for one, code in zip(records, codes, strict=True) if code in (None, *SIGNALS)]
         known = slurm.states_of(unclear) if unclear else {}
-        return [_state(str(one["id"]), code, known) for one, code in zip(records, codes, strict=True)]
+        return [
+            slurm.job_state(str(one["id"]), code, known.get(str(one["id"]), slurm.Known()))
+            for one, code in zip(records, codes, strict=True)
+        ]
 
     def stop(self, record: Record) -> None:
         self.stop_all([record])
@@ -99,19 +105,3 @@ def _launched(job: StageJob) -> LaunchJob:
     resources = {"nodes": job.nodes, "gpus": job.gpus}
     launched = LaunchJob(job.name, job.argv, job.env, job.cwd, job.log, (), resources, "rl" if several else "sft")
     return replace(launched, env={**job.env, IN_RAY_JOB: "1"}) if several else launched
-
-
-def _state(number: str, code: int | None, known: Mapping[str, slurm.Known]) -> JobState:
-    """Where a job stands, by the code that its script wrote, and what Slurm says of jobs without a clear one."""
-    state, reason = known.get(number, slurm.Known())
-    if state in _WAITING:
-        return JobState("waiting", f"Slurm job {number} waits" + (f": {reason}" if reason else ""))
-    if state in slurm.ACTIVE_STATES:
-        return JobState("running", f"Slurm job {number} runs")
-    if code == 0 or (code is None and state == "COMPLETED"):
-        return JobState("done")
-    if state == slurm.NEVER:
-        return JobState("failed", f"Slurm job {number} waits for a job that failed")
-    if state in ("", "COMPLETED", "FAILED") and code is not None:
-        return JobState("failed", f"Slurm job {number} ended with code {code}")
-    return JobState("failed" if state else "gone", f"Slurm job {number} ended as {state or 'unknown to Slurm'}")

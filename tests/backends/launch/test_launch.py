@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lrmctl.backends.launch import base, supervisor
+from lrmctl.backends.launch import local, supervisor
 
 TRAINER = """
     import os, signal, sys, tempfile, time
@@ -62,7 +62,7 @@ def gone(pid: int, seconds: float = 15.0) -> bool:
 
 def test_output_exit_code_and_log_arrive(tmp_path: Path) -> None:
     seen: list[str] = []
-    code = base.run(
+    code = local.run(
         [sys.executable, "-c", "import os; print('one'); print('two\\rthree', end=''); print(); os._exit(7)"],
         {"PYTHONUNBUFFERED": "1"},
         cwd=tmp_path,
@@ -76,7 +76,7 @@ def test_output_exit_code_and_log_arrive(tmp_path: Path) -> None:
 def test_environment_reaches_the_trainer_with_its_own_temp_folder(tmp_path: Path) -> None:
     seen: list[str] = []
     show = "import os; print(os.environ['A'], os.environ['B'], os.environ['TMPDIR'])"
-    base.run(
+    local.run(
         [sys.executable, "-c", show],
         {"A": "1", "B": f"{supervisor.TEMP}/x"},
         cwd=tmp_path,
@@ -91,14 +91,14 @@ def test_environment_reaches_the_trainer_with_its_own_temp_folder(tmp_path: Path
 
 def test_a_trainer_that_cannot_start_says_so(tmp_path: Path) -> None:
     seen: list[str] = []
-    code = base.run([str(tmp_path / "none")], {}, cwd=tmp_path, log=tmp_path / "log", on_lines=seen.extend)
+    code = local.run([str(tmp_path / "none")], {}, cwd=tmp_path, log=tmp_path / "log", on_lines=seen.extend)
     assert code == 127
     assert "FileNotFoundError" in seen[0]
 
 
 @pytest.mark.e2e
 def test_nothing_is_left_when_the_trainer_ends(tmp_path: Path, trainer: Callable[..., list[str]]) -> None:
-    code = base.run(trainer(0.1, 3), {}, cwd=tmp_path, log=tmp_path / "log", on_lines=lambda _: None)
+    code = local.run(trainer(0.1, 3), {}, cwd=tmp_path, log=tmp_path / "log", on_lines=lambda _: None)
     assert code == 3
     assert gone(daemon_of(tmp_path), 0.5)
     assert not Path((tmp_path / "temp").read_text()).exists()
@@ -108,7 +108,7 @@ def test_nothing_is_left_when_the_trainer_ends(tmp_path: Path, trainer: Callable
 def test_temporary_files_that_explain_a_failure_are_kept(tmp_path: Path, code: int, kept: bool) -> None:
     write = f"import os, tempfile; open(tempfile.gettempdir() + '/why.err', 'w').write('this'); os._exit({code})"
     log = tmp_path / "logs" / "log"
-    base.run(
+    local.run(
         [sys.executable, "-c", write], {}, cwd=tmp_path, log=log, on_lines=lambda _: None, keep=["*.err", "none/*"]
     )
     assert [p.name for p in log.parent.iterdir() if p != log] == (["why.err"] if kept else [])
@@ -116,7 +116,7 @@ def test_temporary_files_that_explain_a_failure_are_kept(tmp_path: Path, code: i
 
 def test_a_killed_trainer_has_its_signal_in_the_code(tmp_path: Path) -> None:
     kill = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
-    code = base.run([sys.executable, "-c", kill], {}, cwd=tmp_path, log=tmp_path / "log", on_lines=lambda _: None)
+    code = local.run([sys.executable, "-c", kill], {}, cwd=tmp_path, log=tmp_path / "log", on_lines=lambda _: None)
     assert code == 128 + signal.SIGKILL
 
 
@@ -124,7 +124,7 @@ def test_abort_ends_the_tree_and_is_raised(tmp_path: Path, trainer: Callable[...
     reason = ValueError("the reward's own error")
     lines: list[str] = []
     with pytest.raises(ValueError, match="the reward's own error"):
-        base.run(
+        local.run(
             trainer(),
             {},
             cwd=tmp_path,
@@ -138,9 +138,9 @@ def test_abort_ends_the_tree_and_is_raised(tmp_path: Path, trainer: Callable[...
 PARENT = """
     import sys
     from pathlib import Path
-    from lrmctl.backends.launch import base
+    from lrmctl.backends.launch import local
     here = Path(sys.argv[1])
-    base.run(sys.argv[2:], {}, cwd=here, log=here / "log", on_lines=lambda _: None)
+    local.run(sys.argv[2:], {}, cwd=here, log=here / "log", on_lines=lambda _: None)
 """
 
 

@@ -16,7 +16,7 @@ import yaml
 from ray_cluster import ray_cluster
 from training_recipes import RL, SFT, merged
 
-from lrmctl.backends.launch.base import LaunchJob
+from lrmctl.backends.launch.job import LaunchJob
 from lrmctl.backends.launch.launchers import launcher
 from lrmctl.backends.launch.supervisor import TEMP
 from lrmctl.errors import LrmctlError

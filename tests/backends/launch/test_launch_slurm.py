@@ -15,7 +15,7 @@ import yaml
 from real_slurm import slurm_of_one_node, wait_until_idle
 from training_recipes import RL, SFT, merged
 
-from lrmctl.backends.launch.base import LaunchJob
+from lrmctl.backends.launch.job import LaunchJob
 from lrmctl.backends.launch.launchers import launcher
 from lrmctl.backends.launch.supervisor import TEMP
 from lrmctl.errors import LrmctlError
@@ -109,8 +109,7 @@ def test_a_jobs_output_and_code_arrive(tmp_path: Path) -> None:
     code = launcher({"via": "slurm"}).run(made, seen.extend, lambda: None, started.update)
     assert code == 7
     assert "one" in seen
-    assert started["via"] == "slurm"
-    assert not launcher(started).is_running(started)
+    assert not launcher({"via": "slurm"}).is_running(started)
     wait_until_idle()
 
 
@@ -135,7 +134,7 @@ def test_a_job_that_the_scheduler_ends_says_why(tmp_path: Path) -> None:
     made = job(tmp_path, [sys.executable, "-c", "import time; time.sleep(300)"], gpus=0)
 
     def on_lines(lines: list[str]) -> None:
-        if any("RUNNING" in line for line in lines):
+        if any(line.endswith("runs") for line in lines):
             subprocess.run(["scancel", started["id"]], check=True)
 
     code = launcher({"via": "slurm"}).run(made, on_lines, lambda: None, started.update)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from lrmctl.backends.base import Progress
+from lrmctl.backends.launch.base import STATE_LINE
 from lrmctl.backends.openrlhf.run.checkpoints import named_step
 from lrmctl.backends.steps import StepLog, numbers
 from lrmctl.runs.jsonl import read_jsonl, write_jsonl
@@ -189,7 +190,7 @@ class Recorder:
 
 
 _PHASES = (
-    (re.compile(r"^slurm: job \S+ is (\w+)"), "Slurm: {0}"),
+    (re.compile(rf"^{STATE_LINE}(.+)"), "{0}"),
     (re.compile(r"Started a local Ray instance|Connected to Ray cluster"), "Ray is up, starting its workers"),
     (re.compile(r"Loading (?:weights|checkpoint shards)"), "loading the model"),
     (re.compile(r"Generating train split|Preprocessing data"), "reading the data"),
