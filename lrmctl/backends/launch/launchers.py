@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Mapping
 from typing import Any
 
+from lrmctl._util.accelerators import IN_RAY_JOB
 from lrmctl.backends.launch.base import Launcher
 from lrmctl.errors import NotFoundError, PluginError, RecipeError
 from lrmctl.hooks import registry
@@ -66,6 +68,17 @@ def job_record(section: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str
     made_of = {key: section[key] for key in ("via", *_OWN_KEYS, "options") if section.get(key)}
     plugin = {} if entry.builtin else {"plugin": f"{entry.distribution} {entry.version}".strip()}
     return {**made_of, **plugin, **found}
+
+
+def ray_launcher(*, address: str | None = None, **runtime_env: Any) -> Launcher:
+    """Jobs of the cluster; within one of them, processes of the job itself."""
+    if os.environ.get(IN_RAY_JOB):
+        from lrmctl.backends.launch.local import InRayJob
+
+        return InRayJob()
+    from lrmctl.backends.launch.ray import RayJobs
+
+    return RayJobs(address=address, **runtime_env)
 
 
 def _arguments(entry: PluginEntry, section: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,5 +9,7 @@ from lrmctl.hooks.specs import Register, hookimpl
 def lrmctl_launchers(register: Register) -> None:
     here = "lrmctl.backends.launch"
     register("local", f"{here}.local:Local", summary="a subprocess of this machine")
-    register("ray", f"{here}.ray:ray_launcher", summary="a job of a running Ray cluster; `options` are its runtime_env")
+    register(
+        "ray", f"{here}.launchers:ray_launcher", summary="a job of a running Ray cluster; `options` are its runtime_env"
+    )
     register("slurm", f"{here}.slurm:Slurm", summary="a batch script through sbatch; `options` are those of sbatch")

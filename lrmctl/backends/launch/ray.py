@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lrmctl._util.accelerators import IN_RAY_JOB
 from lrmctl.backends.launch.base import POLL_INTERVAL_S, Launcher
 from lrmctl.backends.launch.job import JobState, LaunchJob, Record, State
 from lrmctl.backends.launch.supervisor import TEMP
@@ -39,15 +38,6 @@ _STATES: Mapping[str, State] = {
     "FAILED": "failed",
     "STOPPED": "failed",
 }
-
-
-def ray_launcher(*, address: str | None = None, **runtime_env: Any) -> Launcher:
-    """Jobs of the cluster; within one of them, processes of the job itself."""
-    if os.environ.get(IN_RAY_JOB):
-        from lrmctl.backends.launch.local import InRayJob
-
-        return InRayJob()
-    return RayJobs(address=address, **runtime_env)
 
 
 class RayJobs(Launcher):
