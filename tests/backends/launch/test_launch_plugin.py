@@ -200,24 +200,26 @@ def test_a_job_whose_package_is_gone_keeps_resume_out_and_says_what_to_install(
 def test_a_training_is_killed_its_job_keeps_resume_out_and_then_it_goes_on(acme_launch: Path, tmp_path: Path) -> None:
     """The whole command: a job that outlives lrmctl, refused, ended, resumed to its end."""
     file = tmp_path / "sft.yaml"
-    changes = {"train.epochs": 40, "save_every": 4, "backend": {"device": "cpu"}}
+    changes = {"train.epochs": 5, "save_every": 2, "backend": {"device": "cpu"}}
     file.write_text(yaml.safe_dump(merged(SFT, changes)))
     words = [sys.executable, "-m", "lrmctl", "train", str(file), "--runs-dir", str(tmp_path / "runs")]
     words += ["--launch", "acme-launch:detached"]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(acme_launch), *filter(None, sys.path)])}
     folder = RunFolder(tmp_path / "runs" / "tiny-sft")
     process = subprocess.Popen(words, stderr=subprocess.DEVNULL, env=env)
-    while max((row["step"] for row in read_jsonl(folder.metrics)), default=0) < 6:
+    while max((row["step"] for row in read_jsonl(folder.metrics)), default=0) < 3:
         assert process.poll() is None
         time.sleep(0.1)
     process.send_signal(signal.SIGKILL)
     process.wait()
     started = folder.status()["job"]
+    os.killpg(started["id"], signal.SIGSTOP)  # so that it does not end meanwhile
     again = subprocess.run([*words, "--resume"], capture_output=True, text=True, check=False, env=env)
     assert again.returncode == 2
     assert f"acme-launch:detached job {started['id']}" in again.stderr
     assert f"end it with `kill -- -{started['id']}`" in again.stderr
     subprocess.run(["kill", "--", f"-{started['id']}"], check=True)
+    os.killpg(started["id"], signal.SIGCONT)
     while Path(f"/proc/{started['id']}/cmdline").exists() and Path(f"/proc/{started['id']}/cmdline").read_bytes():
         time.sleep(0.1)
     done = subprocess.run([*words, "--resume"], capture_output=True, text=True, check=False, env=env)
