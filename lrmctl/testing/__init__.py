@@ -22,16 +22,24 @@ if TYPE_CHECKING:
         sample_traces,
     )
     from lrmctl.testing.client import RewardClient, reward_client
+    from lrmctl.testing.evaluating import check_analysis, check_engine, check_reasoning_task
+    from lrmctl.testing.starting import check_doctor_check, check_launcher, check_recipe
     from lrmctl.testing.traces import named_traces
     from lrmctl.testing.tracker import check_tracker
 
 __all__ = [
     "ContractError",
     "RewardClient",
+    "check_analysis",
     "check_backend",
     "check_benchmark",
+    "check_doctor_check",
+    "check_engine",
     "check_judge",
+    "check_launcher",
     "check_lexicon",
+    "check_reasoning_task",
+    "check_recipe",
     "check_reward",
     "check_source",
     "check_thinking_format",
@@ -56,6 +64,8 @@ __getattr__ = lazy_names(
             "sample_traces",
         ),
         "client": ("RewardClient", "reward_client"),
+        "evaluating": ("check_analysis", "check_engine", "check_reasoning_task"),
+        "starting": ("check_doctor_check", "check_launcher", "check_recipe"),
         "traces": ("named_traces",),
         "tracker": ("check_tracker",),
     },

@@ -63,7 +63,7 @@ def check_benchmark(benchmark: Benchmark) -> None:
     for field in ("name", "license", "url"):
         require(isinstance(getattr(benchmark, field, None), str), f"a benchmark has a `{field}`")
     prompts = list(benchmark.load())
-    _check_prompts(prompts)
+    check_prompts(prompts)
     require(list(benchmark.load()) == prompts, "loading twice must give the same prompts")
 
 
@@ -76,7 +76,7 @@ def check_source(source: Source) -> None:
         except LrmctlError:
             continue
         offered += 1
-        _check_prompts([row if isinstance(row, Prompt) else row.prompt for row in rows], unique=method == "prompts")
+        check_prompts([row if isinstance(row, Prompt) else row.prompt for row in rows], unique=method == "prompts")
     require(offered > 0, "a source offers `prompts`, `demonstrations` or `pairs`")
 
 
@@ -106,7 +106,8 @@ def check_lexicon(lexicon: Lexicon) -> None:
         require(lexicon.count(f"so {word}, then").total() > 0, f"it does not find its own word {word!r}")
 
 
-def _check_prompts(prompts: Sequence[Prompt], unique: bool = True) -> None:
+def check_prompts(prompts: Sequence[Prompt], unique: bool = True) -> None:
+    """Prompts of known kinds that ask something, survive JSON, and have ids of their own."""
     require(bool(prompts), "there are no prompts")
     for prompt in prompts:
         require(prompt.kind in get_args(Kind), f"prompt {prompt.id!r} is of an unknown kind: {prompt.kind!r}")

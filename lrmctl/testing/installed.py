@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from lrmctl._util.suggest import did_you_mean
 from lrmctl.errors import LrmctlError, NotFoundError, RecipeError
 from lrmctl.hooks import registry
+from lrmctl.hooks.adapt import adapted_to
 from lrmctl.hooks.distributions import normalized
 from lrmctl.hooks.manager import PluginEntry
+from lrmctl.recipe.schema.engines import ENGINE_ARGUMENTS
 from lrmctl.testing.backend import check_backend
 from lrmctl.testing.checks import (
     ContractError,
@@ -23,6 +26,8 @@ from lrmctl.testing.checks import (
     check_thinking_format,
 )
 from lrmctl.testing.contract import Latency, latency
+from lrmctl.testing.evaluating import check_analysis, check_engine, check_reasoning_task
+from lrmctl.testing.starting import check_doctor_check, check_launcher, check_recipe
 from lrmctl.testing.tracker import check_tracker
 
 _CHECKS: Mapping[str, Callable[[Any], None]] = {
@@ -32,7 +37,15 @@ _CHECKS: Mapping[str, Callable[[Any], None]] = {
     "source": check_source,
     "thinking-format": check_thinking_format,
     "lexicon": check_lexicon,
+    "reasoning-task": check_reasoning_task,
+    "recipe": check_recipe,
+    "doctor-check": check_doctor_check,
 }
+_IF_NAMED = {
+    "tracker": "it may send to a server",
+    "engine": "it may load a large model, or ask a server",
+}
+"""Groups that are tested only if they are named, and why."""
 _NEEDS_OPTIONS = "give them with --option, and the plugin's name"
 _SECONDS = 0.1
 """Seconds for each of the two latencies of a reward."""
@@ -43,7 +56,7 @@ class PluginCheck:
     """One registered name.
 
     Attributes:
-        verdict: `skip` if it cannot be made without options, or has no contract check.
+        verdict: `skip` if it cannot be made without options, or is tested only if it is named.
         latency_ms: of a reward that keeps its contract, in milliseconds per trace.
     """
 
@@ -59,8 +72,8 @@ def check_installed(only: Sequence[str] = (), options: Mapping[str, Any] | None 
     """Check every name of third-party plugins, and list those that did not load.
 
     Args:
-        only: check these only: distributions, registered names, or folders of installed packages. Trackers are checked
-            if they are among these, because one may send what it is told to a server.
+        only: check these only: distributions, registered names, or folders of installed packages. Trackers and
+            engines are checked if they are among these, because one may send to a server or load a large model.
         options: of the factories; needs names.
 
     Raises:
@@ -113,15 +126,12 @@ def _check(entry: PluginEntry, options: Mapping[str, Any], named: bool) -> Plugi
     def found(verdict: Literal["ok", "skip", "fail"], reason: str = "", took: Latency | None = None) -> PluginCheck:
         return PluginCheck(entry.group, entry.name, entry.distribution, verdict, reason, took)
 
-    if entry.group == "tracker" and not named:
-        return found(
-            "skip",
-            f"it may send to a server: name it to test it, `lrmctl plugin test {normalized(entry.distribution)}`",
-        )
-    if entry.group not in (*_CHECKS, "tracker", "backend"):
-        return found("skip", f"there is no contract check for a {entry.group}")
+    if entry.group in _IF_NAMED and not named:
+        command = f"`lrmctl plugin test {normalized(entry.distribution)}`"
+        return found("skip", f"{_IF_NAMED[entry.group]}: name it to test it, {command}")
+    given = dict.fromkeys(ENGINE_ARGUMENTS) if entry.group == "engine" else {}
     try:
-        registry.check(entry.group, entry.name, options)
+        registry.check(entry.group, entry.name, {**given, **options})
     except RecipeError as error:
         if options:
             raise
@@ -146,6 +156,18 @@ def _run(entry: PluginEntry, options: Mapping[str, Any]) -> Latency | None:
         from lrmctl.backends.base import make_backend
 
         check_backend(make_backend(entry.name))
+    elif entry.group == "engine":
+        from lrmctl.engines import Rendering
+        from lrmctl.models.shipped import base_path
+
+        given = {"model": base_path(), "rendering": Rendering(), "batch_size": None}
+        check_engine(registry.make(entry.group, entry.name, **{**given, **options}))
+    elif entry.group == "launcher":
+        check_launcher(partial(entry.factory, **options))
+    elif entry.group == "analysis":
+        from lrmctl.analysis import Analysis
+
+        check_analysis(adapted_to(Analysis, ("analyze",), make(), "analysis"))
     else:
         made = make()
         _CHECKS[entry.group](made)

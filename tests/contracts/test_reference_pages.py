@@ -31,6 +31,9 @@ CHECKS: dict[str, Callable[[Any], None]] = {
     "source": testing.check_source,
     "thinking-format": testing.check_thinking_format,
     "lexicon": testing.check_lexicon,
+    "reasoning-task": testing.check_reasoning_task,
+    "doctor-check": testing.check_doctor_check,
+    "analysis": testing.check_analysis,
     "backend": testing.check_backend,
 }
 
@@ -71,34 +74,18 @@ def test_the_example_of_a_hook_registers_and_keeps_the_contract(
     made = registry.adapted(group, entry.factory()) if group in registry.BASES else entry.factory()
     if group in CHECKS:
         CHECKS[group](made)
-    elif group == "doctor-check":
-        from lrmctl.doctor import Check, Machine
-
-        assert all(isinstance(check, Check) for check in made(Machine(tmp_path)))
     elif group == "tracker":
         told = specs.TrackedRun("shown", tmp_path, {}, 1, print)
         made.run_started(told)
         made.step(1, {"reward": 0.5})
         made.finished(tmp_path)
         assert (tmp_path / "diary.txt").read_text() == "shown 1 0.5\n"
-    elif group == "reasoning-task":
-        from lrmctl.reasoning import ReasoningTask
-
-        assert isinstance(made, ReasoningTask)
-        (first, second) = made.load(2)
-        assert made.grade(Trace(second, "1 + 1", "2", "closed")).correct
-        assert not made.grade(Trace(second, "1 + 1", "3", "closed")).correct
-        assert made.grade(Trace(first, "0", "0", "unclosed")).correct is False
     elif group == "recipe":
         assert made == Path("rl-brief.yaml")
-    elif group == "analysis":
-        from lrmctl.analysis import EvalRow
-
-        (figure, _) = made.analyze([EvalRow("s", 0.6, trace) for trace in testing.sample_traces()[:1]], None).figures
-        assert figure.name == "thoughts with 'perhaps'"
     elif group == "launcher":
         job = LaunchJob("shown", ["true"], {}, tmp_path, tmp_path / "output.log")
         assert made.run(job, print, lambda: None, print) == 0
+        testing.check_launcher(entry.factory)
     else:
         assert group == "backend"
         launched(made, tmp_path)
@@ -124,6 +111,7 @@ def answers(factory: Callable[..., Any]) -> None:
     ((_, completion),) = next(iter(engine.generate([request])))
     assert engine.trace(prompt, request, completion).answer == "Yes."
     assert engine.question([{"role": "user", "content": "Is it?"}], 5).text == "Is it?"
+    testing.check_engine(engine)
 
 
 def launched(backend: Any, folder: Path) -> None:

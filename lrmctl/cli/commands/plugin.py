@@ -91,8 +91,8 @@ Options = Annotated[
 def try_(names: Names = None, options: Options = None, as_json: AsJson = False) -> None:
     """Run the contract checks on installed third-party plugins, all or those named.
 
-    Trackers are tested only if they are named, because one may send to a server. Exit code 1 if a plugin violates its
-    contract or does not load.
+    Trackers and engines are tested only if they are named, because one may send to a server or load a large model. Exit
+    code 1 if a plugin violates its contract or does not load.
 
     Examples:
         lrmctl plugin test
