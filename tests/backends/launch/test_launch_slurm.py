@@ -12,12 +12,16 @@ from pathlib import Path
 
 import pytest
 import yaml
+from fake_slurm import FakeSlurm
 from real_slurm import slurm_of_one_node, wait_until_idle
 from training_recipes import RL, SFT, merged
 
+from lrmctl.backends.launch.base import STATE_LINE
 from lrmctl.backends.launch.job import LaunchJob
 from lrmctl.backends.launch.launchers import launcher
+from lrmctl.backends.launch.slurm import Known, job_state
 from lrmctl.backends.launch.supervisor import TEMP
+from lrmctl.backends.triage import diagnose
 from lrmctl.errors import LrmctlError
 from lrmctl.recipe.load import load_recipe
 from lrmctl.runs.folder import RunFolder
@@ -90,6 +94,55 @@ def test_without_slurm_nothing_is_made(tmp_path: Path, monkeypatch: pytest.Monke
         launcher({"via": "slurm"}).check()
 
 
+@pytest.fixture
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSlurm:
+    made = FakeSlurm(tmp_path / "slurm")
+    monkeypatch.setenv("PATH", f"{made.bin}{os.pathsep}{os.environ['PATH']}")
+    return made
+
+
+@pytest.mark.usefixtures("fake")
+def test_a_job_is_followed_to_its_end_by_the_code_that_its_script_wrote(tmp_path: Path) -> None:
+    seen: list[str] = []
+    started: dict[str, str] = {}
+    made = job(tmp_path, [sys.executable, "-c", "print('one'); exit(7)"], gpus=0)
+    assert launcher({"via": "slurm"}).run(made, seen.extend, lambda: None, started.update) == 7
+    assert [line for line in seen if not line.startswith(STATE_LINE)] == ["one"]
+    assert started["id"] == "1"
+    assert not launcher({"via": "slurm"}).is_running(started)
+
+
+def test_an_abort_cancels_a_job_that_waits_and_why_it_waits_was_told(tmp_path: Path, fake: FakeSlurm) -> None:
+    fake.set("hold", "Resources")
+    seen: list[str] = []
+    told = f"{STATE_LINE}Slurm job 1 waits: Resources"
+    reason = ValueError("the reward's own error")
+    made = job(tmp_path, ["true"], gpus=0)
+    with pytest.raises(ValueError, match="own error"):
+        launcher({"via": "slurm"}).run(made, seen.extend, lambda: reason if seen else None, lambda _: None)
+    assert seen == [told]
+    assert [one["state"] for one in fake.jobs] == ["CANCELLED"]
+
+
+@pytest.mark.parametrize(
+    ("state", "code", "told"),
+    [
+        ("TIMEOUT", 143, "Slurm ended job 12 at its time limit"),
+        ("OUT_OF_MEMORY", 137, "Slurm ended job 12 for using more memory than it asked for"),
+        ("NODE_FAIL", None, "Slurm ended job 12: NODE_FAIL"),
+        ("CANCELLED", 143, "Slurm job 12 was ended from outside (CANCELLED)"),
+    ],
+)
+def test_what_the_scheduler_says_of_a_job_that_it_ended_is_the_cause(
+    tmp_path: Path, state: str, code: int | None, told: str
+) -> None:
+    found = job_state("12", code, Known(state))
+    assert (found.state, found.exit_code) == ("failed", 1 if code is None else code)
+    log = tmp_path / "output.log"
+    log.write_text(f"step 1\n{found.reason}\n")
+    assert diagnose(log, found.exit_code or 1).what == told
+
+
 @pytest.fixture(scope="module")
 def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with slurm_of_one_node(tmp_path_factory.mktemp("slurm")) as here:
@@ -128,8 +181,6 @@ def test_an_abort_cancels_the_job(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("slurm")
 def test_a_job_that_the_scheduler_ends_says_why(tmp_path: Path) -> None:
-    from lrmctl.backends.triage import diagnose
-
     started: dict[str, str] = {}
     made = job(tmp_path, [sys.executable, "-c", "import time; time.sleep(300)"], gpus=0)
 
