@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -133,3 +136,11 @@ def test_an_incomplete_checkpoint_is_passed_over(tmp_path: Path) -> None:
     found = last_checkpoint(tmp_path, 2)
     assert found is not None
     assert (found.step, found.passed_over) == (1, ("checkpoint-4: it is not complete",))
+
+
+def test_the_study_against_openrlhf_is_named_like_a_shipped_recipe(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "lrmctl", "study", "trl/against-openrlhf", "--dry-run", "--json"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    trained = {stage["arm"] for stage in json.loads(done.stdout)["data"]["stages"] if stage["stage"] == "train"}
+    assert {name + end for name in ("sft", "rl", "dpo") for end in ("", "-trl")} < trained
