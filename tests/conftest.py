@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,19 @@ class Result:
 
 
 Lrmctl = Callable[..., Result]
+
+
+@pytest.fixture(autouse=True)
+def _runs_folder_of_no_other_test() -> Iterator[None]:
+    """A command that ran in this process leaves the folder of its runs in the environment, for its children."""
+    from lrmctl.runs.names import RUNS_DIR_VARIABLE
+
+    before = os.environ.get(RUNS_DIR_VARIABLE)
+    yield
+    if before is None:
+        os.environ.pop(RUNS_DIR_VARIABLE, None)
+    else:
+        os.environ[RUNS_DIR_VARIABLE] = before
 
 
 @pytest.fixture

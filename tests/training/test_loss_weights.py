@@ -130,7 +130,7 @@ def test_log_probabilities_are_those_of_the_policy_that_wrote_the_rows(
 
     from lrmctl.models import load_model
 
-    monkeypatch.setenv("LRMCTL_RUNS", str(tmp_path))
+    monkeypatch.setenv("LRMCTL_RUNS_HERE", str(tmp_path))
     expert = tmp_path / "study" / "lab-tiny" / "seed-0" / "expert"
     expert.mkdir(parents=True)
     (expert / "model").symlink_to(base_path())
