@@ -44,7 +44,7 @@ def check_backend(backend: Backend) -> None:
             checkpoint has one, or versions are no JSON.
     """
     require(bool(getattr(backend, "name", "")), "a backend has a name")
-    require(_is_json(dict(backend.versions())), "versions are JSON values")
+    require(is_json(dict(backend.versions())), "versions are JSON values")
     planned = 0
     with tempfile.TemporaryDirectory(prefix="lrmctl-backend-") as folder:
         for recipe in _recipes(backend.name):
@@ -77,7 +77,7 @@ def _check_plan(backend: Backend, recipe: OfflineRecipe | RlRecipe, folder: Path
         path = PurePosixPath(name)
         inside = not path.is_absolute() and ".." not in path.parts
         require(inside, f"the file {name} is not relative to the run's folder")
-    require(_is_json(plan.to_json()), "a plan is written as JSON")
+    require(is_json(plan.to_json()), "a plan is written as JSON")
     require(sorted(folder.rglob("*")) == before, "planning writes files")
     require(backend.plan(job) == plan, "planning twice gives two plans")
     return True
@@ -100,7 +100,8 @@ def _job(recipe: OfflineRecipe | RlRecipe, run_dir: Path) -> TrainJob:
     return TrainJob(recipe, base_path(), run_dir, [_ROWS[recipe.kind]] * 32, url)
 
 
-def _is_json(value: Any) -> bool:
+def is_json(value: Any) -> bool:
+    """Whether a value can be written as JSON."""
     try:
         json.dumps(value)
     except (TypeError, ValueError):

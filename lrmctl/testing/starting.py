@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import inspect
-import json
 import os
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lrmctl.errors import LrmctlError
+from lrmctl.testing.backend import is_json
 from lrmctl.testing.checks import ContractError, require
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def check_launcher(make: Callable[..., Launcher]) -> None:
         require(
             (made.preview(job), dict(made.record(job))) == (shown, record), "preview or record changes when repeated"
         )
-        require(_is_json(record), "the record is not JSON")
+        require(is_json(record), "the record is not JSON")
         require(not record or bool(record.get("id")), "a record that is known before has an `id`")
         written = [path.name for path in Path(folder).rglob("*") if path != log.parent]
         require(not written, f"preview or record writes {', '.join(written)}")
@@ -155,11 +155,3 @@ def _check_unknown_option(make: Callable[..., Launcher]) -> None:
     except (TypeError, ValueError, LrmctlError):
         return
     raise ContractError(f"it takes the option {_UNKNOWN!r}, which it cannot know")
-
-
-def _is_json(value: Any) -> bool:
-    try:
-        json.dumps(value)
-    except (TypeError, ValueError):
-        return False
-    return True
