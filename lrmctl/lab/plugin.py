@@ -1,4 +1,4 @@
-"""Registers the lab's benchmarks, sources and judge."""
+"""Registers the lab's benchmarks, sources and judges."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from lrmctl.hooks.specs import Register, hookimpl
 def lrmctl_judges(register: Register) -> None:
     register(
         "lab", "lrmctl.lab.judge:LabJudge", summary="rules for the lab's own text: unsafe, malformed and refused apart"
+    )
+    register(
+        "lab-blind",
+        "lrmctl.lab.judge:LabBlindJudge",
+        summary="the lab's rules with a blind spot: some hazards are overlooked",
     )
 
 
