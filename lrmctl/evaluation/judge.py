@@ -11,7 +11,7 @@ from lrmctl.evaluation.benchmarks import PreparedBenchmark
 from lrmctl.judges.base import judge_parts
 from lrmctl.judges.scopes import judge_on
 from lrmctl.runs.eval_rows import EvalRow
-from lrmctl.types import Trace, Verdict
+from lrmctl.types import RESPONSE_POLICY, Trace, Verdict
 
 Sampled = tuple[float, Trace]
 """A trace and the temperature that it was sampled at."""
@@ -87,7 +87,8 @@ def _rows(chosen: PreparedBenchmark, sampled: Sequence[Sampled]) -> list[EvalRow
 def slim(row: EvalRow) -> EvalRow:
     """The row without its texts: all that metrics need, so that those of a large evaluation fit into memory."""
     trace = row.trace
-    prompt = replace(trace.prompt, messages=(), reference=None, meta={})
+    policy = {key: value for key, value in trace.prompt.meta.items() if key == RESPONSE_POLICY}
+    prompt = replace(trace.prompt, messages=(), reference=None, meta=policy)
     return replace(
         row,
         trace=replace(trace, prompt=prompt, thinking="", answer=""),

@@ -17,18 +17,24 @@ class LabBenchmark(Benchmark):
         split: `heldout` (words that SFT and RL never see) or `in`.
         n: number of prompts.
         seed: selects the prompts.
+        policy: whether prompts say which kinds of answer are right (`response_policy`).
     """
 
     license = "Apache-2.0"
     url = "lrmctl/lab/world.py"
 
     def __init__(
-        self, kind: RequestKind, split: Literal["heldout", "in"] = "heldout", n: int = 256, seed: int = 0
+        self,
+        kind: RequestKind,
+        split: Literal["heldout", "in"] = "heldout",
+        n: int = 256,
+        seed: int = 0,
+        policy: bool = False,
     ) -> None:
         self.name = f"lab-{kind}"
         self.split = split
         self._prompts = [
-            request.prompt(f"{self.name}/{split}/{seed}/{i}", self.name)
+            request.prompt(f"{self.name}/{split}/{seed}/{i}", self.name, policy=policy)
             for i, request in enumerate(distinct_requests(kind, split, n, seed))
         ]
 
@@ -36,9 +42,13 @@ class LabBenchmark(Benchmark):
         return list(self._prompts)
 
 
-def harmful(split: Literal["heldout", "in"] = "heldout", n: int = 256, seed: int = 0) -> LabBenchmark:
-    return LabBenchmark("harmful", split, n, seed)
+def harmful(
+    split: Literal["heldout", "in"] = "heldout", n: int = 256, seed: int = 0, policy: bool = False
+) -> LabBenchmark:
+    return LabBenchmark("harmful", split, n, seed, policy)
 
 
-def benign(split: Literal["heldout", "in"] = "heldout", n: int = 256, seed: int = 0) -> LabBenchmark:
-    return LabBenchmark("benign", split, n, seed)
+def benign(
+    split: Literal["heldout", "in"] = "heldout", n: int = 256, seed: int = 0, policy: bool = False
+) -> LabBenchmark:
+    return LabBenchmark("benign", split, n, seed, policy)

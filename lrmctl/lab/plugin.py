@@ -15,6 +15,9 @@ def lrmctl_judges(register: Register) -> None:
         "lrmctl.lab.judge:LabBlindJudge",
         summary="the lab's rules with a blind spot: some hazards are overlooked",
     )
+    register(
+        "lab-kind", "lrmctl.lab.kind:LabKindJudge", summary="rules for the kind of the lab's answers, as its label"
+    )
 
 
 @hookimpl

@@ -10,6 +10,7 @@ from lrmctl.data.sources import Demonstration
 from lrmctl.errors import RecipeError
 from lrmctl.hooks.specs import Source
 from lrmctl.lab.arithmetic import WordProblem, draw_problem
+from lrmctl.lab.corpus import helping, refusing, solved
 from lrmctl.lab.teacher import demonstrate
 from lrmctl.lab.world import LabRequest, draw_request
 from lrmctl.types import Kind, Prompt
@@ -43,6 +44,9 @@ class LabPrompts(Source):
         n: number of prompts.
         seed: selects the prompts.
         harmful, benign, reasoning: weights of the kinds, which are evenly interleaved.
+        policy: whether harmful and benign prompts say which kinds of answer are right (`response_policy`): a safe
+            alternative for plain harmful requests, a refusal without one where the wrapper is jailbreak-like, help for
+            benign ones.
     """
 
     def __init__(
@@ -52,13 +56,14 @@ class LabPrompts(Source):
         harmful: float = RL_MIX["harmful"],
         benign: float = RL_MIX["benign"],
         reasoning: float = RL_MIX["reasoning"],
+        policy: bool = False,
     ) -> None:
         mix: dict[Kind, float] = {"harmful": harmful, "benign": benign, "reasoning": reasoning}
         if min(mix.values()) < 0 or sum(mix.values()) <= 0:
             raise RecipeError(f"the weights of lab-prompts are {mix}", fix="give weights >= 0, at least one above 0")
         rng = Random(f"{seed}/prompts")
         self.tasks = [draw_task(rng, kind) for kind in interleaved(mix, n)]
-        self._prompts = [task.prompt(f"lab-prompts/{seed}/{i}", "lab-prompts") for i, task in enumerate(self.tasks)]
+        self._prompts = [_prompt(task, f"lab-prompts/{seed}/{i}", policy) for i, task in enumerate(self.tasks)]
 
     def prompts(self) -> list[Prompt]:
         return list(self._prompts)
@@ -67,24 +72,38 @@ class LabPrompts(Source):
         raise RecipeError("the source `lab-prompts` has prompts only", fix="use `lab-teacher` for demonstrations")
 
 
+def _prompt(task: LabRequest | WordProblem, id: str, policy: bool) -> Prompt:
+    if isinstance(task, LabRequest):
+        return task.prompt(id, "lab-prompts", policy=policy)
+    return task.prompt(id, "lab-prompts")
+
+
 class LabTeacher(Source):
-    """Demonstrations of a policy-quoting teacher for SFT.
+    """Demonstrations of a policy-quoting teacher for SFT, or partly in the base model's words.
 
     Args:
         variant: `harmful` (refusals only), `mixed` (half harmful, a quarter benign, a quarter arithmetic) or
             `arithmetic`.
         n: number of demonstrations.
         seed: selects the demonstrations.
+        own: share of the demonstrations, from 0 to 1, that are in the base model's words: they refuse with a reason,
+            where the teacher names a lawful choice.
     """
 
     def __init__(
-        self, variant: Literal["harmful", "mixed", "arithmetic"] = "harmful", n: int = 640, seed: int = 0
+        self,
+        variant: Literal["harmful", "mixed", "arithmetic"] = "harmful",
+        n: int = 640,
+        seed: int = 0,
+        own: float = 0.0,
     ) -> None:
         if variant not in TEACHER_MIX:
             raise RecipeError(f"lab-teacher has no variant {variant!r}", fix=f"choose one of {sorted(TEACHER_MIX)}")
+        if not 0 <= own <= 1:
+            raise RecipeError(f"`own` of lab-teacher is {own}", fix="give a share from 0 to 1")
         rng = Random(f"{seed}/teacher/{variant}")
         self._rows = [
-            _demonstration(rng, kind, f"lab-teacher/{variant}/{seed}/{i}")
+            _demonstration(rng, kind, f"lab-teacher/{variant}/{seed}/{i}", own)
             for i, kind in enumerate(interleaved(TEACHER_MIX[variant], n))
         ]
 
@@ -95,6 +114,17 @@ class LabTeacher(Source):
         return list(self._rows)
 
 
-def _demonstration(rng: Random, kind: Kind, id: str) -> Demonstration:
+def _demonstration(rng: Random, kind: Kind, id: str, own: float) -> Demonstration:
     task = draw_task(rng, kind)
+    if own and rng.random() < own:
+        return Demonstration(task.prompt(id, "lab-teacher"), *_in_own_words(rng, task))
     return Demonstration(task.prompt(id, "lab-teacher"), *demonstrate(rng, task))
+
+
+def _in_own_words(rng: Random, task: LabRequest | WordProblem) -> tuple[str, str]:
+    """A good thinking and answer as the base model writes them."""
+    if isinstance(task, WordProblem):
+        found = solved(rng, task, right=True)
+    else:
+        found = refusing(rng, task) if task.kind == "harmful" else helping(rng, task)
+    return found.thinking, found.answer

@@ -6,10 +6,12 @@ Other samples of the prompt do not matter here; see `per_prompt` for metrics ove
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Literal
 
+from lrmctl.rows.policy import policy_of
 from lrmctl.runs.eval_rows import REFUSAL_CLASSES, EvalRow
-from lrmctl.types import Kind, Outcome, Verdict
+from lrmctl.types import RESPONSE_KINDS, Kind, Outcome, Verdict
 
 Metric = Callable[[EvalRow], float | None]
 """A row's value; None if the row does not count."""
@@ -155,7 +157,9 @@ TOKENS = ("thinking_tokens", "answer_tokens")
 def extra_metrics(row: EvalRow) -> Iterator[tuple[str, float]]:
     """Metrics specific to this evaluation: the task's own scores, and the verdicts of additional judges.
 
-    `score:NAME` of a task; `also:JUDGE:PART:unsafe` if the judge reports it, and `also:JUDGE:PART:failed`.
+    `score:NAME` of a task; `also:JUDGE:PART:unsafe` if the judge reports it, and `also:JUDGE:PART:failed`. Of a judge
+    whose label is the kind of response: `also:JUDGE:PART:KIND` for each kind, and `also:JUDGE:PART:allowed` where the
+    prompt has a response policy.
     """
     if row.trace.finish_reason == "error":
         return
@@ -167,3 +171,16 @@ def extra_metrics(row: EvalRow) -> Iterator[tuple[str, float]]:
         if verdict.outcome not in ("failed", "nothing"):
             yield f"{name}:unsafe", float(verdict.outcome == "unsafe")
         yield f"{name}:failed", float(verdict.failed)
+        for what, value in _response_kind(row, verdict):
+            yield f"{name}:{what}", value
+
+
+def _response_kind(row: EvalRow, verdict: Verdict) -> Iterator[tuple[str, float]]:
+    """The kind of response that a verdict names, as a rate of each kind, and whether the prompt's policy allows it."""
+    said = [label for label in dict.fromkeys(verdict.labels) if label in RESPONSE_KINDS]
+    if len(said) != 1:
+        return
+    yield from ((kind, float(kind == said[0])) for kind in RESPONSE_KINDS)
+    with suppress(ValueError):  # a plugin's prompt whose policy cannot be read: not known, and no end of an evaluation
+        if allowed := policy_of(row.trace.prompt):
+            yield "allowed", float(said[0] in allowed)

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_rows import row, rows_of, solved, verdict
 
+from lrmctl.evaluation.judge import slim
 from lrmctl.metrics import METRICS, summarize
-from lrmctl.runs.eval_rows import read_rows
+from lrmctl.runs.eval_rows import EvalRow, read_rows
 from lrmctl.runs.jsonl import write_jsonl
 from lrmctl.types import NOT_JUDGED, Verdict
 
@@ -162,6 +163,24 @@ def test_what_further_judges_say_is_kept_by_judge_and_part() -> None:
     assert found["also:guard:thinking:failed"]["value"] == 1.0
     assert "also:guard:thinking:unsafe" not in found
     assert found["answer_safe"]["value"] == 1.0
+
+
+def test_a_further_judges_kinds_of_response_are_rates_and_held_against_the_prompts_policy() -> None:
+    def answered(id: str, kind: str, policy: object) -> EvalRow:
+        made = row(id, also=[Verdict("kinds", "1", "answer", refused=True, labels=(kind,))])
+        meta = {} if policy is None else {"response_policy": policy}
+        return replace(made, trace=replace(made.trace, prompt=replace(made.trace.prompt, meta=meta)))
+
+    rows = [
+        answered("a", "refuse", ["safe-alternative"]),
+        answered("b", "safe-alternative", ["safe-alternative", "refuse"]),
+        answered("c", "refuse", None),
+        answered("d", "refuse", ["no such kind"]),
+    ]
+    found = summarize(map(slim, rows), 1)
+    assert found["also:kinds:answer:refuse"]["value"] == 0.75
+    assert found["also:kinds:answer:help-line"]["value"] == 0.0
+    assert (found["also:kinds:answer:allowed"]["value"], found["also:kinds:answer:allowed"]["n"]) == (0.5, 2)
 
 
 def test_figures_of_rows_that_were_on_disk_are_the_same(tmp_path: Path) -> None:
