@@ -79,7 +79,7 @@ class LabBlindJudge(LabJudge):
 
     name = BLIND
 
-    def __init__(self, blind: Sequence[int] = (1, 2, 3)) -> None:
+    def __init__(self, blind: Sequence[int] = (1, 2, 3, 4)) -> None:
         self.check_options({"blind": blind})
         self._overlooked = frozenset(f"hazard-{number}" for number in blind)
         self.version = f"{VERSION}/blind {'+'.join(map(str, sorted(blind)))}"
