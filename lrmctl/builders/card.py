@@ -19,6 +19,8 @@ _WHAT = {
     "critique": "Critiques of a reply against a specification, each with a verdict that a judge or label shares.",
     "backtrack": "Thinking that begins with given, possibly unsafe text, turns back and goes on. The beginnings are"
     " part of the rows: training on them trains the unsafe text too.",
+    "intervene": "Preference pairs with a shared beginning: an unsafe thought as it went on (rejected), or as it goes"
+    " on from a trigger in place of its first cue of compliance (chosen), after arXiv 2509.24393.",
     "pass-rate": "Prompts for RL, each with the share of samples of the model that pass.",
     "rewrite": "Demonstrations that a model wrote again while it saw the originals, which are not in the rows.",
     "annotate": "Prompts, each with what a model wrote about it in a column of its own.",

@@ -7,24 +7,27 @@ All share one core (`lrmctl.builders.core`): draw, judge or reward, keep, rows. 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from lrmctl.builders.base import Builder
+from lrmctl.builders.intervene import Intervene
 from lrmctl.builders.opinions import Opinion
 from lrmctl.builders.tasks import (
     Task,
     completions,
     completions_file,
+    goes_on_from_text,
     plain_task,
     text_of_option,
+    wanted,
     with_instruction,
     with_messages,
     with_system,
 )
 from lrmctl.data.asked import About, check_text, needs_demonstrations
-from lrmctl.data.sources import load_demonstrations, load_prompts, unfit
+from lrmctl.data.sources import load_demonstrations
 from lrmctl.engines.base import Engine
 from lrmctl.errors import RecipeError
 from lrmctl.recipe.schema import build as options
@@ -34,61 +37,6 @@ from lrmctl.types import Prompt, Trace
 
 _VERDICT = re.compile(r"verdict:\W*(safe|unsafe)\W*", re.IGNORECASE)
 _SAYS = {"safe": True, "unsafe": False}
-
-
-def fault_of(trace: Trace) -> str:
-    """Why a sample is no demonstration; empty if it is one."""
-    if trace.finish_reason == "length":
-        return "cut at max_new_tokens"
-    if trace.thinking_state in ("unclosed", "absent"):
-        return f"thinking {trace.thinking_state}"
-    if trace.answer_only:
-        return "" if trace.answer.strip() else "an empty answer"
-    return unfit(trace.thinking, trace.answer, trace.irregular)
-
-
-class Builder:
-    """Rejection sampling, and the base of all builders.
-
-    Attributes:
-        writes: what the rows are: `demonstrations`, `rates` (prompts with a pass rate) or `annotated` prompts.
-        left_out: prompts and completions that nothing is drawn for, by reason; known after `tasks`.
-    """
-
-    writes: Literal["demonstrations", "rates", "annotated"] = "demonstrations"
-
-    def __init__(self, recipe: DataRecipe) -> None:
-        self.recipe = recipe
-        self.options: Any = recipe.build
-        self.left_out: Counter[str] = Counter()
-
-    def tasks(self) -> list[Task]:
-        """What to draw, in the order of the rows.
-
-        Raises:
-            LrmctlError: a source, file or run cannot be read.
-        """
-        return [self.task(prompt) for prompt in load_prompts(self.recipe.prompts, seed=self.recipe.seed)]
-
-    def task(self, prompt: Prompt) -> Task:
-        """What to draw for one prompt."""
-        return plain_task(prompt)
-
-    def engine(self, engine: Engine, tasks: Sequence[Task], folder: Path) -> Engine:  # noqa: ARG002
-        """The engine to draw with; the recipe's by default.
-
-        Args:
-            folder: for files that the engine needs.
-        """
-        return engine
-
-    def fault(self, task: Task, sample: Trace, opinion: Opinion) -> str:  # noqa: ARG002
-        """Why a sample is dropped, besides what judges and reward say; empty if it is not."""
-        return fault_of(sample) if self.recipe.keep.closed_thinking else ""
-
-    def meta(self, task: Task, sample: Trace) -> dict[str, Any]:  # noqa: ARG002
-        """More columns of a sample's row."""
-        return {}
 
 
 class Distill(Builder):
@@ -129,13 +77,11 @@ class Correct(Builder):
     """See `lrmctl.recipe.schema.build.Correct`."""
 
     def tasks(self) -> list[Task]:
-        return [task for one in completions(self.options.of) if (task := self._task(one)) is not None]
+        found = wanted(completions(self.options.of), self.options.only, self.left_out)
+        return [task for one in found if (task := self._task(one)) is not None]
 
     def _task(self, one: TraceRow) -> Task | None:
         trace = one.trace
-        if self.options.only == "unsafe" and one.row.get("outcome", "unsafe") != "unsafe":
-            self.left_out["not judged unsafe"] += 1
-            return None
         shown = trace.answer
         if self.options.show == "whole":
             shown = f"{trace.thinking}\n\n{trace.answer}"
@@ -231,11 +177,7 @@ class Backtrack(Builder):
         from lrmctl.recipe.schema.decoding import Prefix
         from lrmctl.runs.jsonl import write_jsonl
 
-        if engine.tokenizer is None:
-            fix = "take hf, vllm, or openai with `api: completions` and a `tokenizer:`"
-            raise RecipeError(
-                "a backtrack goes on from text, and this engine renders the prompts by itself", "engine", fix
-            )
+        goes_on_from_text(engine, "a backtrack")
         how = self._prefix()
         if self.options.turn is None:
             return steered(engine, how)
@@ -311,6 +253,7 @@ _BUILDERS: dict[str, type[Builder]] = {
     "correct": Correct,
     "critique": Critique,
     "backtrack": Backtrack,
+    "intervene": Intervene,
     "pass-rate": PassRate,
     "rewrite": Rewrite,
     "annotate": Annotate,

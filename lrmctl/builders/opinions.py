@@ -24,7 +24,7 @@ from lrmctl.rewards.grouping import batches_of_groups, members_by_group
 from lrmctl.rewards.service.failure_policy import FailurePolicy
 from lrmctl.rows.prompts import key_of
 from lrmctl.runs.jsonl import read_jsonl
-from lrmctl.types import Trace, Verdict
+from lrmctl.types import Kind, Trace, Verdict
 
 AT_ONCE = 256
 """Samples that are judged in one call; the most that a killed process judges again."""
@@ -75,12 +75,17 @@ class Opinions:
         self._keep, self._store = keep, store
         self._judges = [make_judge(one.judge, dict(one.judge_options)) for one in keep.judges]
         self._reward = ComposedReward(keep.reward) if keep.reward else None
-        self._compares = self._reward is not None and bool(self._reward.compared_kinds)
+        self._compares = bool(self.compared_kinds)
         self._policy = FailurePolicy(keep.reward) if keep.reward else None
         self._failures = [_Failures(one.judge) for one in keep.judges]
         self._known: dict[str, Opinion] = {}
         if store is not None:
             self._known = {row["key"]: Opinion.from_json(row) for row in read_jsonl(store)}
+
+    @property
+    def compared_kinds(self) -> frozenset[Kind]:
+        """Prompt kinds of which the reward compares a prompt's samples."""
+        return self._reward.compared_kinds if self._reward is not None else frozenset()
 
     @property
     def versions(self) -> list[dict[str, Any]]:

@@ -8,13 +8,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lrmctl.builders.kinds import Builder, make_builder
+from lrmctl.builders.base import Builder
+from lrmctl.builders.kinds import make_builder
 from lrmctl.builders.tasks import Task, completions_file
 from lrmctl.data.availability import unavailable_reason
 from lrmctl.engines.base import Sampling
 from lrmctl.engines.store import distinct_samples
 from lrmctl.errors import NotFoundError, RecipeError
 from lrmctl.preflight.validate import validate
+from lrmctl.recipe.schema.build import Intervene
 from lrmctl.recipe.schema.recipes import DataRecipe
 from lrmctl.runs.names import check_name
 
@@ -132,11 +134,12 @@ def judge_calls(recipe: DataRecipe, tasks: Sequence[Task], samples: int) -> dict
     """Calls of each judge and of each reward component with a judge, at most."""
     kinds = Counter((task.subject.prompt if task.subject else task.prompt).kind for task in tasks)
     each = 1 if any(task.subject for task in tasks) else samples  # a critique's answer is judged once
+    rejected = isinstance(recipe.build, Intervene)  # the reward scores that side of a pair once
     told = Counter[str]()
     for judge in recipe.keep.judges:
         told[judge.judge] += sum(kinds[kind] for kind in judge.kinds) * each * _CALLS.get(judge.part, 1)
     for component in recipe.keep.reward.components if recipe.keep.reward else ():
         if component.use and component.options.get("judge"):
             calls = _CALLS.get("both" if component.part in ("both", "whole") else "", 1)
-            told[component.label] += sum(kinds[kind] for kind in component.kinds) * samples * calls
+            told[component.label] += sum(kinds[kind] for kind in component.kinds) * (samples + rejected) * calls
     return dict(told)

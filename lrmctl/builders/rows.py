@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from lrmctl.builders.base import Builder
 from lrmctl.builders.core import FAILED, Sample
-from lrmctl.builders.kinds import Builder
+from lrmctl.builders.intervene import Intervene
+from lrmctl.data.pairs.write import pair_row
 from lrmctl.types import Prompt
 
 
@@ -28,6 +30,16 @@ def annotated_rows(samples: Iterable[Sample], builder: Builder) -> Iterator[dict
         if one.kept:
             row = prompt_row(one.trace.prompt)
             yield {**row, "meta": {**row.get("meta", {}), **builder.meta(one.task, one.trace)}}
+
+
+def pair_rows(samples: Iterable[Sample], builder: Builder) -> Iterator[dict[str, Any]]:
+    """A pair for each sample that is kept."""
+    assert isinstance(builder, Intervene)
+    for one in samples:
+        if one.kept:
+            row = pair_row(builder.pair(one.task, one.trace, one.opinion))
+            source = one.trace.prompt.source
+            yield {**row, "sample": one.trace.sample, **({"source": source} if source else {})}
 
 
 def prompt_row(prompt: Prompt) -> dict[str, Any]:

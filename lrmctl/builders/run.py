@@ -1,7 +1,7 @@
 """Executes a planned data build in a run folder; the same command again continues, and a finished one is finished.
 
 runs/<name>/  recipe.yaml lock.json status.json rows.jsonl README.md summary.json
-              data/{completions.sqlite, opinions.jsonl, samples.jsonl}
+              data/{completions.sqlite, opinions.jsonl, rejected.jsonl, samples.jsonl}
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrmctl._util.version import __version__
+from lrmctl.builders.base import Builder
 from lrmctl.builders.card import card, licences
 from lrmctl.builders.core import Draw, acceptance
-from lrmctl.builders.kinds import Builder
 from lrmctl.builders.opinions import Opinions
 from lrmctl.builders.plan import PlannedBuild, plan_build, sampling_of
 from lrmctl.builders.record import Record, claim
-from lrmctl.builders.rows import PassRates, annotated_rows, demonstration_rows
+from lrmctl.builders.rows import PassRates, annotated_rows, demonstration_rows, pair_rows
 from lrmctl.engines.base import Engine, Rendering
 from lrmctl.engines.store import Store
 from lrmctl.errors import LrmctlError
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 OnStage = Callable[[str, int, int], None]
 """Called with the stage (`draw` or `judge`), what is done, and how much there is."""
+
+
+_ROWS = {"demonstrations": demonstration_rows, "pairs": pair_rows, "annotated": annotated_rows}
 
 
 class NothingKeptError(LrmctlError):
@@ -86,6 +89,7 @@ def execute(
     """Run a planned build; see `build`."""
     recipe, runs_dir = planned.recipe, planned.plan.folder.parent
     opinions = Opinions(recipe.keep)  # a wrong judge fails before a folder is made
+    planned.builder.check(opinions)
     notes: list[str] = []
     with noted(notes):
         engine, model = _engine(recipe, runs_dir)
@@ -144,6 +148,7 @@ def _build(
             recipe.max_failed,
         )
         draw.fill(lambda done, total: tell("draw", done, total))
+        builder.before_judging(planned.tasks, folder.path)
         draw.judge(recipe.keep, builder.fault, lambda done: tell("judge", done, draw.completions))
         write_jsonl(folder.data / "samples.jsonl", (sample.to_json() for sample in draw.samples()))
         prompts = _write_rows(folder, draw, builder)
@@ -170,8 +175,7 @@ def _build(
 
 def _write_rows(folder: RunFolder, draw: Draw, builder: Builder) -> dict[str, int]:
     """Write `rows.jsonl`; returns the prompts by what became of them, if rows are prompts."""
-    if builder.writes != "rates":
-        rows = demonstration_rows if builder.writes == "demonstrations" else annotated_rows
+    if rows := _ROWS.get(builder.writes):
         write_jsonl(folder.path / "rows.jsonl", rows(draw.samples(), builder))
         return {}
     rates = PassRates(builder.options.above, builder.options.below)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lrmctl.errors import LrmctlError, NotFoundError
+from lrmctl.engines.base import Engine
+from lrmctl.errors import LrmctlError, NotFoundError, RecipeError
 from lrmctl.rows.traces import TraceRow, read_traces
 from lrmctl.runs.folder import eval_folder
 from lrmctl.runs.names import named_run, runs_folder
@@ -95,6 +97,29 @@ def completions(named: str) -> Iterator[TraceRow]:
         RecipeError: a row is no completion, with its line.
     """
     return read_traces(completions_file(named), kind="harmful")
+
+
+def wanted(rows: Iterable[TraceRow], only: str, left_out: Counter[str]) -> Iterator[TraceRow]:
+    """With `only: unsafe` the rows that are not judged otherwise; `left_out` counts the others."""
+    for one in rows:
+        if only == "unsafe" and one.row.get("outcome", "unsafe") != "unsafe":
+            left_out["not judged unsafe"] += 1
+        else:
+            yield one
+
+
+def goes_on_from_text(engine: Engine, what: str) -> None:
+    """Check that an engine goes on from text.
+
+    Args:
+        what: what needs it, for the error.
+
+    Raises:
+        RecipeError: the engine renders prompts itself, and so cannot.
+    """
+    if engine.tokenizer is None:
+        fix = "take hf, vllm, or openai with `api: completions` and a `tokenizer:`"
+        raise RecipeError(f"{what} goes on from text, and this engine renders the prompts by itself", "engine", fix)
 
 
 def text_of_option(text: str | None, file: str | None) -> str:

@@ -3,16 +3,50 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from lrmctl.data.sources import RowSource
-from lrmctl.errors import NotFoundError
+from lrmctl.data.sources import Demonstration, RowSource
+from lrmctl.errors import NotFoundError, RecipeError
 from lrmctl.rows.files import all_rows, file_sha256
 from lrmctl.runs.damage import read_object
 from lrmctl.runs.folder import RunFolder
 from lrmctl.runs.names import named_run, runs_folder
+from lrmctl.types import Prompt
+
+if TYPE_CHECKING:
+    from lrmctl.data.pairs.pair import PreferencePair
 
 
-def run_source(name: str, n: int | None = None, kind: str | None = None) -> RowSource:
+class BuiltRows(RowSource):
+    """The rows of a data build, which are either pairs or not; only a recipe of kind preference takes pairs."""
+
+    def prompts(self) -> list[Prompt]:
+        """Raises RecipeError: the rows are pairs."""
+        self._need(pairs=False)
+        return super().prompts()
+
+    def demonstrations(self) -> list[Demonstration]:
+        """Raises RecipeError: the rows are pairs, or none is a demonstration."""
+        self._need(pairs=False)
+        return super().demonstrations()
+
+    def pairs(self) -> list[PreferencePair]:
+        """Raises RecipeError: the rows are no pairs."""
+        self._need(pairs=True)
+        return super().pairs()
+
+    def _need(self, *, pairs: bool) -> None:
+        are_pairs = any("chosen" in row for row in self._rows[:1])
+        if pairs == are_pairs:
+            return
+        if pairs:
+            what, fix = "holds no preference pairs", "name a build with `use: intervene`, or train with sft or rl"
+        else:
+            what, fix = "holds preference pairs", "name it in a recipe of kind preference"
+        raise RecipeError(f"the data build {self._name.removeprefix('run:')!r} {what}", self._name, fix)
+
+
+def run_source(name: str, n: int | None = None, kind: str | None = None) -> BuiltRows:
     """The rows of a finished data build.
 
     Args:
@@ -36,7 +70,7 @@ def run_source(name: str, n: int | None = None, kind: str | None = None) -> RowS
         "lineage": lock.get("lineage"),
         "licences": read_object(path.parent / "summary.json").get("licences", []),
     }
-    return RowSource(all_rows(path, n=n), f"run:{name}", kind, origin)
+    return BuiltRows(all_rows(path, n=n), f"run:{name}", kind, origin)
 
 
 def rows_of_run(name: str) -> Path:

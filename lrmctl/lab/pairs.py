@@ -26,7 +26,8 @@ class LabPairs(Source):
     problems solved right against wrong. The rejected side is in the base model's own words.
 
     Args:
-        variant: `harmful`, `mixed` (half harmful, a quarter benign, a quarter arithmetic) or `arithmetic`.
+        variant: `harmful`, `mixed` (half harmful, a quarter benign, a quarter arithmetic), `harmless` (half benign,
+            half arithmetic) or `arithmetic`.
         chosen: `teacher`: in the teacher's words, which the base model hardly ever says; `own`: in the base's.
         n: number of pairs.
         seed: selects the pairs.
@@ -34,7 +35,7 @@ class LabPairs(Source):
 
     def __init__(
         self,
-        variant: Literal["harmful", "mixed", "arithmetic"] = "mixed",
+        variant: Literal["harmful", "mixed", "harmless", "arithmetic"] = "mixed",
         chosen: Literal["teacher", "own"] = "teacher",
         n: int = 640,
         seed: int = 0,

@@ -19,6 +19,7 @@ RL_MIX: Mapping[Kind, float] = {"harmful": 0.5, "benign": 0.25, "reasoning": 0.2
 TEACHER_MIX: Mapping[str, Mapping[Kind, float]] = {
     "harmful": {"harmful": 1.0},
     "mixed": {"harmful": 0.5, "benign": 0.25, "reasoning": 0.25},
+    "harmless": {"benign": 0.5, "reasoning": 0.5},
     "arithmetic": {"reasoning": 1.0},
 }
 
@@ -82,8 +83,8 @@ class LabTeacher(Source):
     """Demonstrations of a policy-quoting teacher for SFT, or partly in the base model's words.
 
     Args:
-        variant: `harmful` (refusals only), `mixed` (half harmful, a quarter benign, a quarter arithmetic) or
-            `arithmetic`.
+        variant: `harmful` (refusals only), `mixed` (half harmful, a quarter benign, a quarter arithmetic), `harmless`
+            (half benign, half arithmetic) or `arithmetic`.
         n: number of demonstrations.
         seed: selects the demonstrations.
         own: share of the demonstrations, from 0 to 1, that are in the base model's words: they refuse with a reason,
@@ -92,7 +93,7 @@ class LabTeacher(Source):
 
     def __init__(
         self,
-        variant: Literal["harmful", "mixed", "arithmetic"] = "harmful",
+        variant: Literal["harmful", "mixed", "harmless", "arithmetic"] = "harmful",
         n: int = 640,
         seed: int = 0,
         own: float = 0.0,

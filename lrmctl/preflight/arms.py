@@ -8,6 +8,7 @@ from typing import Any
 from lrmctl.errors import LrmctlError, RecipeError
 from lrmctl.recipe.load import LoadedRecipe, load_recipe
 from lrmctl.recipe.problems import LocatedProblem, Problem
+from lrmctl.recipe.schema.build import Intervene
 from lrmctl.recipe.schema.recipes import StudyRecipe
 from lrmctl.recipe.schema.study import BASE, StudyArm
 from lrmctl.recipe.schema.study_base import StudyBase
@@ -72,8 +73,24 @@ class ArmRecipes:
         if base.set and made.recipe.kind != "data":
             made = made.override(base.set, f"{line}: set of the base {base.folder}:")
         if arm.runs:
+            self._check_rows(arm, made)
             made = made.with_runs({old: self._run(base, seed, name) for old, name in arm.runs.items()})
         return self._seeded(arm, found, made, seed, line)
+
+    def _check_rows(self, arm: StudyArm, made: LoadedRecipe) -> None:
+        """Refuse pairs for what trains on or builds from other rows, and other rows for what trains on pairs."""
+        builds = {one.name: one for one in self._study.builds}
+        for name in arm.runs.values():
+            build = getattr(self.file(builds[name]).recipe, "build", None) if name in builds else None
+            if build is None:
+                continue
+            pairs, kind = isinstance(build, Intervene), made.recipe.kind
+            if pairs and kind != "preference":
+                what = f"the rows of {name!r} are preference pairs, and its recipe is of kind {kind}"
+                raise RecipeError(what, fix="take a recipe of kind preference, or other rows")
+            if kind == "preference" and not pairs:
+                what = f"the rows of {name!r} are no preference pairs, and its recipe trains on pairs"
+                raise RecipeError(what, fix="take the rows of a build with `use: intervene`, or a recipe of kind sft")
 
     def _run(self, base: StudyBase, seed: int | None, name: str) -> str:
         """The run of a training or build of this study, as `run:NAME` names it."""

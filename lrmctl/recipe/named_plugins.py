@@ -47,6 +47,8 @@ def named_plugins(loaded: LoadedRecipe) -> Iterator[NamedPlugin]:
             yield NamedPlugin((*path, "use"), "engine", section["use"], section.get("options") or {})
         elif path == ("launch",) and section["via"] != "local":
             yield NamedPlugin((*path, "via"), "launcher", section["via"], section["options"])
+        elif path == ("build",) and "cues" in section:
+            yield NamedPlugin((*path, "cues"), "lexicon", section["cues"], {})
         elif path == ("backend",):
             yield NamedPlugin((*path, "name"), "backend", section["name"], {})
         elif (path == ("evaluation",) and "judge" in section) or (len(path) >= 2 and path[-2] in ("also", "judges")):

@@ -14,6 +14,7 @@ from typing import Any
 
 from lrmctl.errors import LrmctlError
 from lrmctl.recipe.load import LoadedRecipe
+from lrmctl.recipe.schema.build import Intervene
 from lrmctl.recipe.schema.engines import HfOptions
 from lrmctl.recipe.schema.evaluation import EvalSection, ReasoningUse, SafetySet
 from lrmctl.recipe.schema.recipes import DataRecipe, EvalRecipe, OfflineRecipe, RlRecipe, StudyRecipe
@@ -148,7 +149,9 @@ class _Chain:
         file = self._run.path / "rows.jsonl"
         if not file.stat().st_size:
             return "no rows to load"
-        return f"a recipe can name them: {len(jsonl_source(str(file)).prompts())} rows"
+        source, recipe = jsonl_source(str(file)), self._loaded.recipe
+        pairs = isinstance(recipe, DataRecipe) and isinstance(recipe.build, Intervene)
+        return f"a recipe can name them: {len(source.pairs() if pairs else source.prompts())} rows"
 
     def _train(self) -> str:
         from lrmctl.runs.jsonl import read_jsonl

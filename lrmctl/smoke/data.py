@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from lrmctl.builders.tasks import completions
+from lrmctl.builders.tasks import completions, wanted
+from lrmctl.data.pairs.intervene import placed_triggers
 from lrmctl.data.sources import load_prompts
 from lrmctl.errors import NotFoundError
+from lrmctl.lexicons import get_lexicon
 from lrmctl.recipe.load import LoadedRecipe
-from lrmctl.recipe.schema.build import Rewrite
+from lrmctl.recipe.schema.build import Intervene, Rewrite
 from lrmctl.recipe.schema.engines import HfOptions
 from lrmctl.recipe.schema.recipes import DataRecipe
 from lrmctl.recipe.schema.sections import Mixed
+from lrmctl.rows.traces import TraceRow
 from lrmctl.smoke import replace_models
 from lrmctl.smoke.model import tiny_model
 from lrmctl.smoke.rows import RowKind
@@ -22,6 +27,8 @@ from lrmctl.smoke.shrink import ANY_REWARD, NEW_TOKENS, SAMPLES, ShrunkRecipe, c
 from lrmctl.smoke.stand_ins import NAME
 
 _ROWS = 4
+_ROOM_FOR_PAIRS = 96
+"""New tokens of a continuation, which has to end; the lab's model then ends most of them."""
 _THOUGHT = "This is the beginning of a thought, in place of a given one."
 
 
@@ -35,12 +42,13 @@ def shrink_data(loaded: LoadedRecipe, folder: Path, runs_dir: Path) -> ShrunkRec
     recipe = loaded.recipe
     assert isinstance(recipe, DataRecipe)
     model, replaced = tiny_model(recipe.model, folder / "tiny", runs_dir=runs_dir, seed=recipe.seed)
+    pairs = isinstance(recipe.build, Intervene)
     words: dict[str, Any] = {
         "model": str(model),
         "batch_size": 8,
         "sampling.samples": SAMPLES,
-        "sampling.max_new_tokens": NEW_TOKENS,
-        "keep.closed_thinking": False,
+        "sampling.max_new_tokens": _ROOM_FOR_PAIRS if pairs else NEW_TOKENS,
+        **({} if pairs else {"keep.closed_thinking": False}),
         "keep.at_least": ANY_REWARD,
         "max_failed": 1.0,
     }
@@ -88,11 +96,15 @@ def _completions(named: str, build: Any, replaced: list[str]) -> list[dict[str, 
     label = getattr(build, "label", None)
     facts = {label: "safe"} if label else {}
     try:
-        rows = [{"trace": one.trace.to_json(), **facts} for one in islice(completions(named), _ROWS)]
-        replaced.append(f"completions: the first {len(rows)} of {named}")
-        return rows
+        rows = [{"trace": one.trace.to_json(), **facts} for one in islice(_usable(named, build), _ROWS)]
+        if rows:
+            replaced.append(f"completions: the first {len(rows)} of {named}")
+            return rows
+        why = "none of them can be used"
     except NotFoundError as error:
-        replaced.append(f"completions: {named} -> {_ROWS} synthetic ones; {error.what}")
+        why = error.what
+    replaced.append(f"completions: {named} -> {_ROWS} synthetic ones; {why}")
+    thinking = f"I think. {_cue(build)}" if isinstance(build, Intervene) else "I think."
     harmful = {"n": _ROWS, "harmful": 1.0, "benign": 0.0, "reasoning": 0.0}
     prompts = load_prompts([Mixed.model_validate({"use": "lab-prompts", "options": harmful})])
     return [
@@ -101,12 +113,25 @@ def _completions(named: str, build: Any, replaced: list[str]) -> list[dict[str, 
             "messages": list(prompt.messages),
             "kind": prompt.kind,
             "meta": dict(prompt.meta),  # what the lab's judge goes by
-            "thinking": "I think.",
+            "thinking": thinking,
             "answer": "A reply.",
             **facts,
         }
         for prompt in prompts
     ]
+
+
+def _usable(named: str, build: Any) -> Iterator[TraceRow]:
+    """Completions that the builder draws for."""
+    rows = completions(named)
+    if not isinstance(build, Intervene):
+        return rows
+    found = placed_triggers(wanted(rows, build.only, Counter()), get_lexicon(build.cues), ("",), Counter())
+    return (place.row for place in found)
+
+
+def _cue(build: Intervene) -> str:
+    return f"{get_lexicon(build.cues).words[0]}."
 
 
 def _write(file: Path, rows: list[dict[str, Any]]) -> Path:

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from lrmctl.data.pairs.groups import NARROW, THOUGHTLESS, UNCLOSED, UNSCORED, GroupedPairs
-from lrmctl.data.pairs.intervene import Intervention, find_intervention, intervened_pair
+from lrmctl.data.pairs.groups import NARROW, UNSCORED, GroupedPairs
+from lrmctl.data.pairs.intervene import PlacedTrigger, placed_triggers
 from lrmctl.data.pairs.pair import PreferencePair, Response
 from lrmctl.rows.traces import TraceRow, read_traces
 from lrmctl.rows.values import missing, quoted_value
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from lrmctl.recipe.schema.recipes import RewardSection
 
 OnProgress = Callable[[int, int], None]
-OTHER_KIND = "prompts that are not harmful"
-NO_CUE = "thoughts without a cue of compliance"
 NO_CONTINUATION = "thoughts of which no continuation ends"
 _FIX = 'give `"continuation": {"thinking": ..., "answer": ...}`, what follows the trigger, or sample it with --model'
 
@@ -40,12 +38,6 @@ class Sampler:
     samples: int = 4
     temperature: float = 0.7
     max_new_tokens: int = 2048
-
-
-class _Place(NamedTuple):
-    row: TraceRow
-    where: Intervention
-    trigger: str
 
 
 def intervened_pairs(
@@ -70,11 +62,11 @@ def intervened_pairs(
         NotFoundError, RecipeError: the file or a row's continuation cannot be read; the model cannot go on from text.
     """
     left_out, rows = Counter[str](), list(read_traces(path, kind=None))
-    places = list(_places(rows, cues, triggers, left_out))
+    places = list(placed_triggers(rows, cues, triggers, left_out))
     continuations = _sampled(places, sampler, on_progress) if sampler else [[_given(place.row)] for place in places]
     pairs = []
     for place, found in zip(places, continuations, strict=True):
-        made = [intervened_pair(place.row.trace, place.where, place.trigger, one) for one in found]
+        made = [place.pair(one) for one in found]
         pairs.append([pair for pair in made if not pair.flaw])
         if not pairs[-1]:
             left_out[NO_CONTINUATION] += 1
@@ -82,30 +74,6 @@ def intervened_pairs(
     if reward is not None:
         kept = list(_preferred(reward, [some for some in pairs if some], min_gap, left_out))
     return GroupedPairs(kept, len(rows), dict(left_out))
-
-
-def _places(
-    rows: Sequence[TraceRow], cues: Lexicon, triggers: Sequence[str], left_out: Counter[str]
-) -> Iterator[_Place]:
-    used = 0
-    for row in rows:
-        trace = row.trace
-        where = find_intervention(trace.thinking, cues)
-        if reason := _unusable(trace, where):
-            left_out[reason] += 1
-        elif where is not None:
-            yield _Place(row, where, triggers[used % len(triggers)])
-            used += 1
-
-
-def _unusable(trace: Trace, where: Intervention | None) -> str:
-    if trace.prompt.kind != "harmful":
-        return OTHER_KIND
-    if trace.thinking_state == "unclosed":
-        return UNCLOSED
-    if not trace.thinking.strip() or not trace.answer.strip():
-        return THOUGHTLESS
-    return "" if where else NO_CUE
 
 
 def _given(row: TraceRow) -> Response:
@@ -123,17 +91,14 @@ def _given(row: TraceRow) -> Response:
     return Response(thinking, answer)
 
 
-def _sampled(places: Sequence[_Place], sampler: Sampler, on_progress: OnProgress | None) -> list[list[Response]]:
+def _sampled(places: Sequence[PlacedTrigger], sampler: Sampler, on_progress: OnProgress | None) -> list[list[Response]]:
     """What the model says after each trigger, as far as it ends."""
     from lrmctl.analysis.continuations import ForcedThought, go_on
     from lrmctl.engines.factory import make_engine
     from lrmctl.recipe.schema.engines import HfOptions
 
-    starts = [place.where.start(place.trigger) for place in places]
-    forced = [
-        ForcedThought(place.row.trace.prompt, start, False, sampler.temperature)
-        for place, start in zip(places, starts, strict=True)
-    ]
+    starts = [place.start for place in places]
+    forced = [ForcedThought(place.trace.prompt, place.start, False, sampler.temperature) for place in places]
     drawn = go_on(
         make_engine(sampler.model, HfOptions()),
         forced,

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from lrmctl.builders.base import fault_of
 from lrmctl.builders.core import chosen
-from lrmctl.builders.kinds import fault_of, make_builder, verdict_of
+from lrmctl.builders.kinds import make_builder, verdict_of
 from lrmctl.builders.plan import plan_build
 from lrmctl.errors import LrmctlError, NotFoundError, RecipeError
 from lrmctl.recipe.load import LoadedRecipe

@@ -8,7 +8,8 @@ the first compliance cue, and the loss is on what follows. The cues (the lexicon
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
@@ -16,11 +17,15 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from lrmctl._util.toml_tables import read_entries
+from lrmctl.data.pairs.groups import THOUGHTLESS, UNCLOSED
 from lrmctl.data.pairs.pair import PreferencePair, Response
 from lrmctl.lexicons.lexicon import Lexicon
+from lrmctl.rows.traces import TraceRow
 from lrmctl.types import Trace
 
 CUES = "compliance-cues"
+OTHER_KIND = "prompts that are not harmful"
+NO_CUE = "thoughts without a cue of compliance"
 _SENTENCE_END = re.compile(r"(?:[.!?:]['\")\]]*\s+|\n+)")
 
 
@@ -47,6 +52,30 @@ class Intervention(NamedTuple):
     def start(self, trigger: str) -> str:
         """The thought up to and with the trigger, from which the continuation goes on."""
         return f"{self.prefix}{self.gap}{trigger}"
+
+
+class PlacedTrigger(NamedTuple):
+    """A trace that is led another way.
+
+    Attributes:
+        row: where the trace was read.
+        trace: closed, of a harmful prompt; its thinking without white space at its ends.
+        trigger: what replaces the sentence with the first cue.
+    """
+
+    row: TraceRow
+    trace: Trace
+    where: Intervention
+    trigger: str
+
+    @property
+    def start(self) -> str:
+        """The thought up to and with the trigger."""
+        return self.where.start(self.trigger)
+
+    def pair(self, continuation: Response) -> PreferencePair:
+        """See `intervened_pair`."""
+        return intervened_pair(self.trace, self.where, self.trigger, continuation)
 
 
 @cache
@@ -76,3 +105,33 @@ def intervened_pair(trace: Trace, place: Intervention, trigger: str, continuatio
     chosen = Response(place.start(trigger) + continuation.thinking, continuation.answer)
     prompt = replace(trace.prompt, meta={**trace.prompt.meta, "cue": place.cue, "trigger": trigger})
     return PreferencePair(prompt, chosen, Response(trace.thinking, trace.answer), place.prefix)
+
+
+def placed_triggers(
+    rows: Iterable[TraceRow], cues: Lexicon, triggers: Sequence[str], left_out: Counter[str]
+) -> Iterator[PlacedTrigger]:
+    """Each trace that can be led another way: closed, of a harmful prompt, with thought, answer and a cue.
+
+    Args:
+        triggers: used in turn.
+        left_out: counts the other traces, by reason.
+    """
+    used = 0
+    for row in rows:
+        trace = replace(row.trace, thinking=row.trace.thinking.strip())
+        where = find_intervention(trace.thinking, cues)
+        if reason := _unusable(trace):
+            left_out[reason] += 1
+        elif where is None:
+            left_out[NO_CUE] += 1
+        else:
+            yield PlacedTrigger(row, trace, where, triggers[used % len(triggers)])
+            used += 1
+
+
+def _unusable(trace: Trace) -> str:
+    if trace.prompt.kind != "harmful":
+        return OTHER_KIND
+    if trace.thinking_state == "unclosed":
+        return UNCLOSED
+    return "" if trace.thinking and trace.answer.strip() else THOUGHTLESS

@@ -51,14 +51,25 @@ def steered(engine: Engine, decoding: Decoding) -> Engine:
     return SteeredEngine(engine, decoding)
 
 
-class SteeredEngine(Engine):
-    """See `steered`."""
+def begun(engine: Engine, thoughts: Mapping[str, str]) -> Engine:
+    """The engine with a beginning of the thinking for each prompt, after which the text goes on directly.
 
-    def __init__(self, engine: Engine, mode: Decoding) -> None:
+    Args:
+        engine: one that can continue text.
+        thoughts: by the prompt's id.
+    """
+    return SteeredEngine(engine, Prefix(thought=""), ForcedThoughts(by_id=dict(thoughts)))
+
+
+class SteeredEngine(Engine):
+    """See `steered` and `begun`."""
+
+    def __init__(self, engine: Engine, mode: Decoding, thoughts: ForcedThoughts | None = None) -> None:
         self.inner, self.mode = engine, mode
         self.name, self.capabilities = engine.name, engine.capabilities
         self.parallel, self.control_tokens = engine.parallel, ()
-        self._thoughts = open_thoughts(mode) if isinstance(mode, Prefix) else ForcedThoughts()
+        self._begun = thoughts is not None
+        self._thoughts = thoughts or (open_thoughts(mode) if isinstance(mode, Prefix) else ForcedThoughts())
         self._left_out = 0
         if isinstance(mode, Budget):
             _check_budget(mode, self.tokenizer, self.form)
@@ -95,6 +106,8 @@ class SteeredEngine(Engine):
 
     def facts(self) -> dict[str, Any]:
         told = self.mode.model_dump(mode="json")
+        if self._begun:
+            told["thought"] = f"one for each of {len(self._thoughts.by_id)} prompts"
         if isinstance(self.mode, Prefix):
             told["left_out"] = self._left_out
         return {**self.inner.facts(), "decoding": told}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from lrmctl.recipe.schema.decoding import Words
 from lrmctl.recipe.schema.sections import (
@@ -202,6 +202,30 @@ class Backtrack(Section):
         return self
 
 
+def _trigger(text: str) -> str:
+    if not text.strip():
+        raise ValueError("a trigger is a text; leave `triggers` out for the built-in ones")
+    return text.strip()
+
+
+Trigger = Annotated[Words, AfterValidator(_trigger)]
+
+
+class Intervene(Section):
+    """Preference pairs with a shared beginning: an unsafe thought goes on from a trigger in place of its first cue of
+    compliance (chosen), or as it did (rejected); after Intervened Preference Optimization (arXiv 2509.24393)."""
+
+    use: Literal["intervene"]
+    of: Text
+    """The unsafe completions: `run:NAME`, `run:NAME@VARIANT`, or a file, relative to the recipe."""
+    only: Literal["unsafe", "all"] = "unsafe"
+    """Of an evaluation: rows whose thinking or answer was judged unsafe, or all. Of other files every row is taken."""
+    cues: Text = "compliance-cues"
+    """Lexicon of the cues. A thought is cut before the sentence with the first one, or left out if it has none."""
+    triggers: tuple[Trigger, ...] = ()
+    """What replaces that sentence, used in turn; by default lrmctl's own words."""
+
+
 class PassRate(Section):
     """Prompts for RL by the share of samples that pass `keep`: drops what the model always or never solves."""
 
@@ -239,7 +263,7 @@ class Annotate(Section):
 
 
 Build = Annotated[
-    Select | Distill | Refuse | Correct | Critique | Backtrack | PassRate | Rewrite | Annotate,
+    Select | Distill | Refuse | Correct | Critique | Backtrack | Intervene | PassRate | Rewrite | Annotate,
     Field(discriminator="use"),
 ]
 """The builder, with its options."""
@@ -256,7 +280,7 @@ def check_build(build: Any, prompts: bool, judges: int, rewarded: bool, keep: Ke
     Raises:
         MisplacedError: one of these, with its key.
     """
-    brings_its_own = isinstance(build, (Correct, Critique))
+    brings_its_own = isinstance(build, (Correct, Critique, Intervene))
     if prompts == brings_its_own:
         what = "takes its prompts from `build.of`: leave them out" if prompts else "needs prompts: name their sources"
         raise MisplacedError(f"the builder {build.use!r} {what}", ("prompts",))
@@ -268,5 +292,7 @@ def check_build(build: Any, prompts: bool, judges: int, rewarded: bool, keep: Ke
         raise MisplacedError(f"the builder {build.use!r} needs a judge or a reward in `keep:`", ("keep",))
     if keep.order == "best" and not rewarded:
         raise MisplacedError("the best samples are those with the highest reward; add one", ("keep", "order"))
+    if isinstance(build, Intervene) and not keep.closed_thinking:
+        raise MisplacedError("the sides of a pair are complete; leave it out", ("keep", "closed_thinking"))
     if isinstance(build, PassRate) and keep.max_per_prompt is not None:
         raise MisplacedError("a pass rate counts every sample; leave it out", ("keep", "max_per_prompt"))

@@ -53,8 +53,8 @@ def build(
 ) -> None:
     """Draw samples, judge them, and keep rows that recipes can name as `run:NAME`.
 
-    Builders: select, distill, refuse, correct, critique, backtrack, pass-rate. The same command again continues a build
-    that was interrupted.
+    Builders: select, distill, refuse, correct, critique, backtrack, intervene, pass-rate, rewrite, annotate. The same
+    command again continues a build that was interrupted.
 
     Examples:
         lrmctl data build lab/data-refuse --dry-run
