@@ -175,15 +175,15 @@ def test_an_engine_without_text_and_a_reward_that_compares_are_refused(written: 
     [
         ("lab/sft-built, runs: {lab-data-select: pairs}", "", "are preference pairs, and its recipe is of kind sft"),
         ("lab/dpo-intervened, runs: {lab-data-intervene: faults}", "", "are no preference pairs"),
-        ("lab/rl", "{name: more, recipe: lab/data-correct, runs: {base: pairs}}", "its recipe is of kind data"),
+        ("lab/rl", "{name: more, recipe: lab/data/correct, runs: {base: pairs}}", "its recipe is of kind data"),
     ],
 )
 def test_a_study_says_before_it_starts_which_arms_cannot_use_pairs(
     tmp_path: Path, recipe: str, rows: str, said: str
 ) -> None:
     data = [
-        "{name: faults, recipe: lab/data-faults}",
-        "{name: pairs, recipe: lab/data-intervene, runs: {base: faults}}",
+        "{name: faults, recipe: lab/data/faults}",
+        "{name: pairs, recipe: lab/data/intervene, runs: {base: faults}}",
     ]
     listed = "".join(f"  - {one}\n" for one in [*data, *([rows] if rows else [])])
     file = tmp_path / "study.yaml"
@@ -194,7 +194,7 @@ def test_a_study_says_before_it_starts_which_arms_cannot_use_pairs(
 
 
 def test_the_labs_study_takes_pairs_where_its_recipes_name_them() -> None:
-    recipes = load_arms(load_recipe("lab/intervened"))
+    recipes = load_arms(load_recipe("lab/studies/intervened"))
     for name in ("dpo-intervened", "dpo-intervened-mixed", "ipo-intervened"):
         recipe = recipes[name].recipe
         assert isinstance(recipe, PreferenceRecipe)

@@ -174,7 +174,7 @@ def _per_prompt(rows: list[dict[str, Any]]) -> dict[str, int]:
 @pytest.mark.parametrize("name", ["select", "refuse", "distill", "pass-rate"])
 def test_a_shipped_recipe_builds_from_a_few_prompts(name: str, tmp_path: Path) -> None:
     few = ["sampling.samples=4", "prompts=[{use: lab-prompts, options: {n: 8}}]"]
-    done = build(load_recipe(f"lab/data-{name}", few), runs_dir=tmp_path)
+    done = build(load_recipe(f"lab/data/{name}", few), runs_dir=tmp_path)
     assert done.summary["rows"] == len(list(read_jsonl(done.folder / "rows.jsonl"))) > 0
 
 

@@ -53,11 +53,11 @@ def runs(tmp_path: Path) -> Path:
 
 def test_recipes_are_those_that_the_command_takes(complete: Complete) -> None:
     studies = complete("lrmctl study ")
-    assert {"demo", "lab/families", "studies/smollm2"} <= set(studies) <= set(shipped())
+    assert {"demo", "lab/studies/families", "studies/smollm2"} <= set(studies) <= set(shipped())
     assert not {"lab/rl", "lab/eval"} & set(studies)
     assert "lab/rl" in complete("lrmctl train lab/")
     assert "lab/eval" not in complete("lrmctl train lab/")
-    assert complete("lrmctl data build lab/data-se") == ["lab/data-select"]
+    assert complete("lrmctl data build lab/data/se") == ["lab/data/select"]
     assert complete("lrmctl eval lab:tiny --recipe eval/safety-q") == ["eval/safety-quick", "eval/safety-qwen3"]
 
 

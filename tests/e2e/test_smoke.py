@@ -23,10 +23,10 @@ CHAINS = {
     "r1-distill-qwen-1.5b/dpo": "qwen2",  # pairs
     "qwen3-8b/rft": "qwen3",  # sampling, a reward, SFT
     "lab/eval": "",  # evaluation alone
-    "lab/data-refuse": "",  # a data build
+    "lab/data/refuse": "",  # a data build
 }
 """One recipe of each chain but that of GSPO, and the type of the model that it ends with."""
-QUICK = ("lab/eval", "lab/data-refuse")
+QUICK = ("lab/eval", "lab/data/refuse")
 """Those that are not slow; RL itself is trained by `test_train_e2e.py`."""
 OTHERS = [name for name in shipped() if name not in CHAINS]
 

@@ -78,7 +78,7 @@ def test_a_blind_spot_that_is_no_list_of_hazards_is_refused_at_validation(blind:
 def test_a_bad_blind_spot_in_a_recipe_is_refused_before_anything_runs() -> None:
     given = "reward.components.0.options.judge_options.blind=[9]"
     with pytest.raises(RecipeError, match=r"hazards that it overlooks are \[9\]"):
-        validate(load_recipe("lab/rl-blind", [given]))
+        validate(load_recipe("lab/rewards/blind", [given]))
 
 
 def test_verdicts_have_the_judges_own_name_and_its_blind_spot_in_the_version() -> None:
@@ -126,7 +126,7 @@ def test_refusals_and_help_are_judged_as_by_the_exact_judge() -> None:
 
 def test_the_recipes_differ_from_plain_rl_in_the_judge_and_in_the_prompts_that_help_is_paid_for() -> None:
     plain: Any = load_recipe("lab/rl").recipe
-    for name in ("lab/rl-blind", "lab/rl-panel"):
+    for name in ("lab/rewards/blind", "lab/rewards/panel"):
         made: Any = load_recipe(name).recipe
         safe, complied, *rest = made.reward.components
         assert tuple(rest) == plain.reward.components[2:]

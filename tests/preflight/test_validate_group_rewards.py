@@ -61,7 +61,7 @@ def test_the_best_checkpoint_needs_several_samples_in_evaluation(file: Path) -> 
 
 @pytest.mark.parametrize("name", ["reinforce_pp", "dr_grpo", "rloo", "reinforce", "flash_reinforce", "ppo"])
 def test_component_group_goes_with_what_does_not_divide_by_the_group(name: str) -> None:
-    loaded = load_recipe("lab/rl-gdpo", [f"algorithm.name={name}"])
+    loaded = load_recipe("lab/rewards/gdpo", [f"algorithm.name={name}"])
     assert [p for p in validate(loaded) if not p.problem.note] == []
 
 
@@ -77,7 +77,7 @@ def test_component_group_goes_with_what_does_not_divide_by_the_group(name: str) 
     ],
 )
 def test_component_group_refuses_what_undoes_it(file: Path, change: str, says: str) -> None:
-    start = "extends: lab/rl-gdpo\n"
+    start = "extends: lab/rewards/gdpo\n"
     sets = [change] if "preset" not in change else [change, "algorithm.name=grpo"]
     assert says in fails(file, start, *sets)
 

@@ -13,7 +13,7 @@ from lrmctl.recipe.schema.recipes import DataRecipe
 from lrmctl.smoke.data import shrink_data
 
 
-@pytest.mark.parametrize("name", ["lab/data-correct", "lab/data-critique", "lab/data-intervene"])
+@pytest.mark.parametrize("name", ["lab/data/correct", "lab/data/critique", "lab/data/intervene"])
 def test_the_labs_judge_can_judge_them(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LRMCTL_RUNS_HERE", str(tmp_path / "runs"))  # without the run that the recipe names
     shrunk = shrink_data(load_recipe(name), tmp_path / "smoke", tmp_path / "runs")

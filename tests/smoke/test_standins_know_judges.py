@@ -5,7 +5,7 @@ from __future__ import annotations
 from lrmctl.hooks import registry
 from lrmctl.smoke.replace_models import needs_a_model
 
-RULES = {"refusal-phrases", "stand-in", "lab", "lab-blind", "panel"}
+RULES = {"refusal-phrases", "stand-in", "lab", "lab-blind", "lab-kind", "panel"}
 
 
 def test_every_built_in_judge_but_the_rules_is_recognised_as_a_model():

@@ -13,7 +13,7 @@ from lrmctl.recipe.load import LoadedRecipe, load_recipe
 from lrmctl.recipe.schema.recipes import StudyRecipe
 from lrmctl.studies.dry_run import plan_study
 
-MAPPED = "{name: mapped, recipe: lab/data-mapped, from: mapper}"
+MAPPED = "{name: mapped, recipe: lab/data/mapped, from: mapper}"
 TOP = f"data:\n  - {MAPPED}"
 MAPPER = "{name: mapper, recipe: lab/rl-mapper, evaluate: false}"
 DART = "{name: dart, recipe: lab/sft-mapped, runs: {lab-data-mapped: mapped}}"
@@ -58,7 +58,7 @@ def test_other_rows_are_another_training(tmp_path: Path) -> None:
 
 
 def test_stages_take_rows_and_a_beginning_with_other_rows_is_not_shared(tmp_path: Path) -> None:
-    again = TOP + "\n  - {name: again, recipe: lab/data-mapped}"
+    again = TOP + "\n  - {name: again, recipe: lab/data/mapped}"
     first, second = (DART.replace("name: dart, ", "").replace(" mapped}", f" {n}}}") for n in ("mapped", "again"))
     arms = (f"{{name: {n}, stages: [{stage}, lab/rl]}}" for n, stage in (("a", first), ("b", second), ("c", first)))
     tasks = tasks_of(tmp_path, MAPPER, *arms, top=again)
@@ -72,8 +72,8 @@ def test_stages_take_rows_and_a_beginning_with_other_rows_is_not_shared(tmp_path
     [
         ((MAPPER, DART.replace(": mapped}", ": maped}")), TOP, "did you mean 'mapped'"),
         ((MAPPER, DART.replace("sft-mapped", "sft-mixed")), TOP, "names no `run:lab-data-mapped`"),
-        ((MAPPER, "{name: dart, recipe: lab/data-mapped}"), TOP, "put it into `data:`"),
-        ((MAPPER,), TOP.replace("lab/data-mapped", "lab/rl"), "put it into `arms:`"),
+        ((MAPPER, "{name: dart, recipe: lab/data/mapped}"), TOP, "put it into `data:`"),
+        ((MAPPER,), TOP.replace("lab/data/mapped", "lab/rl"), "put it into `arms:`"),
         ((MAPPER, "{name: mapped, recipe: lab/rl}"), TOP, "two arms are called 'mapped'"),
         (("{name: mapper, recipe: lab/sft-mapped, runs: {lab-data-mapped: mapped}}",), TOP, "in a circle"),
         ((MAPPER,), TOP.replace("from: mapper", "from: maper"), "did you mean 'mapper'"),
@@ -98,9 +98,9 @@ def test_builds_from_rows_of_the_study_and_pairs_of_its_rollouts_are_planned_bef
 ) -> None:
     faults = "runs: {base: faults}"
     top = f"""data:
-  - {{name: faults, recipe: lab/data-faults}}
-  - {{name: corrected, recipe: lab/data-correct, {faults}}}
-  - {{name: backtracked, recipe: lab/data-backtrack, set: {{build.only: any}}, {faults}}}"""
+  - {{name: faults, recipe: lab/data/faults}}
+  - {{name: corrected, recipe: lab/data/correct, {faults}}}
+  - {{name: backtracked, recipe: lab/data/backtrack, set: {{build.only: any}}, {faults}}}"""
     arms = ("{name: rl, recipe: lab/rl}", "{name: dpo, recipe: lab/dpo-rollouts, runs: {lab-rl: rl}}")
     plan = plan_study(study(tmp_path, *arms, top=top), tmp_path / "runs")
     told = {one.arm: (one.completions, one.notes) for one in plan.stages if one.stage in ("build", "train")}
@@ -120,7 +120,7 @@ def test_rows_are_built_with_the_start_and_trained_on(tmp_path: Path, monkeypatc
 
     monkeypatch.setenv("LRMCTL_RUNS_HERE", str(tmp_path / "runs"))
     teacher = "prompts: [{use: lab-teacher, options: {n: 24, variant: arithmetic}}]"
-    top = f"data:\n  - {{name: mapped, recipe: lab/data-mapped, set: {{{teacher}, sampling.samples: 2}}}}"
+    top = f"data:\n  - {{name: mapped, recipe: lab/data/mapped, set: {{{teacher}, sampling.samples: 2}}}}"
     arm = DART.replace("runs:", "set: {train.epochs: 1, train.batch_size: 16}, runs:")
     file = tmp_path / "study.yaml"
     study(tmp_path, arm, top=top)

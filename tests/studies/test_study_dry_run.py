@@ -74,7 +74,7 @@ def test_what_is_not_known_is_no_zero(plan: StudyPlan) -> None:
 
 
 def test_hours_are_those_of_stages_that_the_study_has_finished(tmp_path: Path) -> None:
-    loaded = load_recipe("lab/families")
+    loaded = load_recipe("lab/studies/families")
     base = plan_study(loaded, tmp_path).bases[0]
     for seed, seconds in ((0, 1800.0), (1, 5400.0)):
         write_json(tmp_path / "families" / base / f"seed-{seed}" / "rl" / "stages/train.json", {"seconds": seconds})

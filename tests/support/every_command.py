@@ -20,7 +20,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
     "view": {"targets": "nothing"},
     "study": {"recipe": "demo"},
     "doctor": {},
-    "data build": {"recipe": "lab/data-refuse", "--dry-run": ""},
+    "data build": {"recipe": "lab/data/refuse", "--dry-run": ""},
     "recipe list": {},
     "recipe show": {"recipe": "lab/rl"},
     "recipe copy": {"recipe": "lab/rl"},

@@ -45,7 +45,7 @@ def study(
     Prints the report's path.
 
     Examples:
-        lrmctl study lab/families --dry-run
+        lrmctl study lab/studies/families --dry-run
         lrmctl study mine.yaml --dry-run --price gpu_hour=2.5,currency=EUR
         lrmctl study mine.yaml --set jobs=2
     """

@@ -57,7 +57,7 @@ def build(
     command again continues a build that was interrupted.
 
     Examples:
-        lrmctl data build lab/data-refuse --dry-run
+        lrmctl data build lab/data/refuse --dry-run
         lrmctl data build mine.yaml --model run:rl --against eval/safety
     """
     sets = [*(sets or ()), *(["trust_remote_code=true"] if trust_remote_code else ())]
