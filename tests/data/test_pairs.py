@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -169,6 +170,19 @@ def test_the_best_and_the_worst_of_each_group_are_a_pair(tmp_path: Path) -> None
     with pytest.raises(RecipeError, match="none of 6 groups gives a pair") as caught:
         RolloutPairs(str(file), min_gap=2.0).pairs()
     assert caught.value.fix == "lower min_gap"
+
+
+def test_the_same_rollouts_give_the_same_pairs_in_whatever_order_they_arrived(tmp_path: Path) -> None:
+    rows = [
+        rollout(f"p{prompt}", total, thinking=f"Thought {sample}.", row=prompt, sample=sample)
+        for prompt in range(12)
+        for sample, total in enumerate((0.0, 1.0, 1.0, 0.0, 1.0))
+    ]
+    pairs = RolloutPairs(str(written(tmp_path, *rows))).pairs()
+    assert [pair.prompt.id for pair in pairs] == [f"p{prompt}" for prompt in range(12)]
+    for seed in range(3):
+        Random(seed).shuffle(rows)
+        assert RolloutPairs(str(written(tmp_path, *rows))).pairs() == pairs
 
 
 def test_samples_of_two_attempts_are_not_compared(tmp_path: Path) -> None:
