@@ -69,7 +69,7 @@ def shrink(loaded: LoadedRecipe, folder: Path, runs_dir: Path) -> ShrunkRecipe:
     if how is None:
         words |= {"template_args": {}, "thinking": None}
         replaced.append("thinking: found from the tiny model's own template, which is not that of the recipe's model")
-    made = _rl(recipe, folder, how) if isinstance(recipe, RlRecipe) else _offline(recipe, folder, how)
+    made = _rl(recipe, folder, how) if isinstance(recipe, RlRecipe) else _offline(recipe, model, folder, how)
     words |= made[0]
     small = loaded.override(words, "smoke")
     return ShrunkRecipe(small, changes_of(loaded, words), [*replaced, *made[1]])
@@ -164,7 +164,9 @@ def _rl_options(recipe: RlRecipe, replaced: list[str]) -> dict[str, Any]:
     return words
 
 
-def _offline(recipe: OfflineRecipe, folder: Path, how: Renderer | None) -> tuple[dict[str, Any], list[str]]:
+def _offline(
+    recipe: OfflineRecipe, model: Path, folder: Path, how: Renderer | None
+) -> tuple[dict[str, Any], list[str]]:
     words: dict[str, Any] = {
         "train.epochs": 1,
         "train.batch_size": BATCH,
@@ -178,7 +180,7 @@ def _offline(recipe: OfflineRecipe, folder: Path, how: Renderer | None) -> tuple
     assert isinstance(recipe, SftRecipe)
     if recipe.data.rejection is None:
         sources, replaced = small_sources(recipe.data.sources, folder / "rows", what="demonstrations", how=how)
-        return {**words, "data.sources": sources}, replaced
+        return {**words, "data.sources": sources, **_behaviour(recipe, model, replaced)}, replaced
     rejection = recipe.data.rejection
     prompts, replaced = small_sources(rejection.prompts, folder / "prompts")
     return {
@@ -189,6 +191,15 @@ def _offline(recipe: OfflineRecipe, folder: Path, how: Renderer | None) -> tuple
         "data.rejection.rollout.max_new_tokens": NEW_TOKENS,
         "data.rejection.keep_at_least": ANY_REWARD,
     }, replaced
+
+
+def _behaviour(recipe: SftRecipe, model: Path, replaced: list[str]) -> dict[str, Any]:
+    """The tiny model as the policy that wrote the rows, whose tokens have to be those of the model in training."""
+    importance = recipe.data.loss_weights.importance
+    if importance is None:
+        return {}
+    replaced.append(f"importance weights: {importance.behaviour} -> the tiny model")
+    return {"data.loss_weights.importance.behaviour": str(model)}
 
 
 def small_sources(
