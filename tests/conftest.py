@@ -56,6 +56,15 @@ def _runs_folder_of_no_other_test() -> Iterator[None]:
         os.environ[RUNS_DIR_VARIABLE] = before
 
 
+@pytest.fixture(autouse=True)
+def _import_path_of_no_other_test(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A reward in a file may import the files beside it, so that its folder stays on the path of this process."""
+    before = list(sys.path)
+    yield
+    below = f"{tmp_path_factory.getbasetemp()}{os.sep}"
+    sys.path[:] = [folder for folder in sys.path if folder in before or not folder.startswith(below)]
+
+
 @pytest.fixture
 def lrmctl(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Lrmctl:
     """The command line in this process, with an empty working folder."""
