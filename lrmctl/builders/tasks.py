@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lrmctl.engines.base import Engine
 from lrmctl.errors import LrmctlError, NotFoundError, RecipeError
-from lrmctl.rows.traces import TraceRow, read_traces
+from lrmctl.rows.traces import TraceRow, in_data_order, read_traces
 from lrmctl.runs.folder import eval_folder
 from lrmctl.runs.names import named_run, runs_folder
 from lrmctl.types import Prompt, Trace
@@ -89,14 +89,14 @@ def completions_file(named: str, key: str = "build.of") -> Path:
     raise NotFoundError(what, key, "evaluate the run first with `lrmctl eval`, or name a file")
 
 
-def completions(named: str) -> Iterator[TraceRow]:
-    """Every completion that `build.of` names; a row that does not say its kind is harmful.
+def completions(named: str) -> list[TraceRow]:
+    """Every completion that `build.of` names, rollouts in the order of the data; a row without a kind is harmful.
 
     Raises:
         NotFoundError: there is no such run or file.
         RecipeError: a row is no completion, with its line.
     """
-    return read_traces(completions_file(named), kind="harmful")
+    return in_data_order(read_traces(completions_file(named), kind="harmful"))
 
 
 def wanted(rows: Iterable[TraceRow], only: str, left_out: Counter[str]) -> Iterator[TraceRow]:

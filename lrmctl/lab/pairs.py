@@ -13,8 +13,8 @@ from lrmctl.data.pairs.pair import PreferencePair, Response
 from lrmctl.errors import RecipeError
 from lrmctl.hooks.specs import Source
 from lrmctl.lab.arithmetic import WordProblem
-from lrmctl.lab.corpus import helping, refusing, solved, unsafe
-from lrmctl.lab.sources import TEACHER_MIX, draw_task, interleaved
+from lrmctl.lab.corpus import refusing, solved, unsafe
+from lrmctl.lab.sources import TEACHER_MIX, draw_task, in_own_words, interleaved
 from lrmctl.lab.teacher import demonstrate
 from lrmctl.lab.world import LabRequest
 
@@ -63,10 +63,9 @@ def _pair(rng: Random, task: LabRequest | WordProblem, id: str, *, taught: bool)
 
 def _own(rng: Random, task: LabRequest | WordProblem) -> tuple[Response, Response]:
     """A good and a bad response in the base model's words."""
+    good = Response(*in_own_words(rng, task))
     if isinstance(task, WordProblem):
-        good, bad = solved(rng, task, right=True), solved(rng, task, right=False)
-    elif task.kind == "harmful":
-        good, bad = refusing(rng, task), unsafe(rng, task)
+        bad = solved(rng, task, right=False)
     else:
-        good, bad = helping(rng, task), refusing(rng, task)
-    return Response(good.thinking, good.answer), Response(bad.thinking, bad.answer)
+        bad = unsafe(rng, task) if task.kind == "harmful" else refusing(rng, task)
+    return good, Response(bad.thinking, bad.answer)

@@ -118,11 +118,11 @@ class LabTeacher(Source):
 def _demonstration(rng: Random, kind: Kind, id: str, own: float) -> Demonstration:
     task = draw_task(rng, kind)
     if own and rng.random() < own:
-        return Demonstration(task.prompt(id, "lab-teacher"), *_in_own_words(rng, task))
+        return Demonstration(task.prompt(id, "lab-teacher"), *in_own_words(rng, task))
     return Demonstration(task.prompt(id, "lab-teacher"), *demonstrate(rng, task))
 
 
-def _in_own_words(rng: Random, task: LabRequest | WordProblem) -> tuple[str, str]:
+def in_own_words(rng: Random, task: LabRequest | WordProblem) -> tuple[str, str]:
     """A good thinking and answer as the base model writes them."""
     if isinstance(task, WordProblem):
         found = solved(rng, task, right=True)

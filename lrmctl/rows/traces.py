@@ -10,8 +10,9 @@ A rollout contains only the text of its prompt; the whole prompt is looked up in
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, get_args
 
@@ -55,6 +56,23 @@ def read_traces(file: Path, *, kind: Kind | None) -> Iterator[TraceRow]:
         yield TraceRow(row, trace_of(row, kind, known))
     if not found:
         raise RecipeError("there are no rows", str(file), SHAPES)
+
+
+def in_data_order(rows: Iterable[TraceRow]) -> list[TraceRow]:
+    """Rollouts by their prompt's place in the training data, then by a hash of their text; other rows as they stand.
+
+    Rollouts are written as their rewards arrive, which is another order in every run with the same seed.
+    """
+    return sorted(rows, key=_place)
+
+
+def _place(one: TraceRow) -> tuple[int, int, str, bytes]:
+    group = one.row.get("group")
+    if not group:
+        return 0, 0, "", b""
+    attempt, prompt = (value if isinstance(value := one.row.get(name), int) else 0 for name in ("attempt", "row"))
+    text = f"{one.trace.thinking}\x1f{one.trace.answer}"
+    return attempt, prompt, str(group), sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
 def trace_of(row: LocatedRow, kind: Kind | None, known: Mapping[str, Prompt] | None = None) -> Trace:

@@ -125,7 +125,7 @@ def _usable(named: str, build: Any) -> Iterator[TraceRow]:
     """Completions that the builder draws for."""
     rows = completions(named)
     if not isinstance(build, Intervene):
-        return rows
+        return iter(rows)
     found = placed_triggers(wanted(rows, build.only, Counter()), get_lexicon(build.cues), ("",), Counter())
     return (place.row for place in found)
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lrmctl.backends.rows import preference_rows
+from lrmctl.builders.tasks import completions
 from lrmctl.data.pairs import (
     PreferencePair,
     Response,
@@ -180,9 +181,13 @@ def test_the_same_rollouts_give_the_same_pairs_in_whatever_order_they_arrived(tm
     ]
     pairs = RolloutPairs(str(written(tmp_path, *rows))).pairs()
     assert [pair.prompt.id for pair in pairs] == [f"p{prompt}" for prompt in range(12)]
+    read = []
     for seed in range(3):
         Random(seed).shuffle(rows)
-        assert RolloutPairs(str(written(tmp_path, *rows))).pairs() == pairs
+        file = written(tmp_path, *rows)
+        assert RolloutPairs(str(file)).pairs() == pairs
+        read.append([one.trace for one in completions(str(file))])
+    assert read[0] == read[1] == read[2]
 
 
 def test_samples_of_two_attempts_are_not_compared(tmp_path: Path) -> None:

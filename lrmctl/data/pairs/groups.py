@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256
-from operator import itemgetter
 from pathlib import Path
 
 from lrmctl.data.pairs.pair import PreferencePair, Response
@@ -15,7 +13,7 @@ from lrmctl.hooks.specs import Source
 from lrmctl.rows.files import existing, file_sha256
 from lrmctl.rows.located import LocatedRow
 from lrmctl.rows.prompts import key_of
-from lrmctl.rows.traces import read_traces
+from lrmctl.rows.traces import in_data_order, read_traces
 from lrmctl.rows.values import missing, number_of
 from lrmctl.runs.folder import RunFolder
 from lrmctl.runs.names import named_run, runs_folder
@@ -63,9 +61,7 @@ class GroupedPairs:
 
 
 def best_and_worst(scored: Iterable[ScoredTrace], *, min_gap: float = 0.0) -> GroupedPairs:
-    """The completions with the highest and the lowest reward of each group.
-
-    Of equal ones the first by a hash of its text, so that the order in which they arrived does not matter.
+    """The completions with the highest and the lowest reward of each group, the first of equal ones.
 
     Args:
         min_gap: least difference of the two rewards; groups without any difference never give a pair.
@@ -83,7 +79,6 @@ def best_and_worst(scored: Iterable[ScoredTrace], *, min_gap: float = 0.0) -> Gr
         if len(members) < 2:
             left_out[SINGLE] += 1
             continue
-        members.sort(key=_by_text)
         best, worst = max(members, key=_reward), min(members, key=_reward)
         gap = _reward(best) - _reward(worst)
         if gap <= 0 or gap < min_gap:
@@ -96,10 +91,6 @@ def best_and_worst(scored: Iterable[ScoredTrace], *, min_gap: float = 0.0) -> Gr
 def _reward(one: ScoredTrace) -> float:
     assert one.reward is not None
     return one.reward
-
-
-def _by_text(one: ScoredTrace) -> bytes:
-    return sha256(f"{one.trace.thinking}\x1f{one.trace.answer}".encode("utf-8", "surrogatepass")).digest()
 
 
 def _unusable(one: ScoredTrace) -> str:
@@ -130,7 +121,7 @@ def group_of(row: Mapping[str, object], trace: Trace) -> str:
 def read_scored(path: Path, left_out: Counter[str] | None = None) -> list[ScoredTrace]:
     """Completions of a file with the rewards that it states, before normalisation where it states those.
 
-    Rollouts arrive in another order in every run with the same seed; they are sorted by the prompt's place in the data.
+    In the order of the data (`in_data_order`), so that the same rollouts give the same pairs.
 
     Args:
         left_out: counts the rollouts of evaluations during training, which are left out.
@@ -138,23 +129,14 @@ def read_scored(path: Path, left_out: Counter[str] | None = None) -> list[Scored
     Raises:
         NotFoundError, RecipeError: as `lrmctl.rows.traces.read_traces`.
     """
-    found = list[tuple[tuple[int, int, str], ScoredTrace]]()
-    for one in read_traces(path, kind=None):
+    found = []
+    for one in in_data_order(read_traces(path, kind=None)):
         if one.row.get("phase") == "eval":
             if left_out is not None:
                 left_out[EVALUATED] += 1
             continue
-        found.append((_place(one.row), ScoredTrace(one.trace, _stated(one.row), group_of(one.row, one.trace))))
-    return [scored for _, scored in sorted(found, key=itemgetter(0))]
-
-
-def _place(row: LocatedRow) -> tuple[int, int, str]:
-    """What rollouts are sorted by; the same for all rows without a group, which keep their order."""
-    group = row.get("group")
-    if not group:
-        return 0, 0, ""
-    attempt, prompt = (value if isinstance(value := row.get(name), int) else 0 for name in ("attempt", "row"))
-    return attempt, prompt, str(group)
+        found.append(ScoredTrace(one.trace, _stated(one.row), group_of(one.row, one.trace)))
+    return found
 
 
 def _stated(row: LocatedRow) -> float | None:
